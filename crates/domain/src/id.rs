@@ -1,0 +1,182 @@
+//! Identifiers: a prefix that says what they name, and a UUIDv7 that sorts by time.
+//!
+//! The text form is `lic_` followed by the UUID as 26 characters of lower-case Crockford base32.
+
+use std::{fmt, str::FromStr};
+
+use jiff::Timestamp;
+use uuid::Uuid;
+
+/// A source of random bytes. The domain never reads the operating system's; it is handed one.
+pub trait Entropy {
+    /// Fills `bytes` with random data.
+    fn fill(&mut self, bytes: &mut [u8]);
+}
+
+/// Makes a UUIDv7 from a time (milliseconds are kept) and random bytes (RFC 9562, section 5.7).
+pub fn uuid_v7(now: Timestamp, entropy: &mut dyn Entropy) -> Uuid {
+    let mut random = [0; 10];
+    entropy.fill(&mut random);
+    let millis = u64::try_from(now.as_millisecond()).unwrap_or(0);
+    uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid()
+}
+
+/// The text is not an id of the expected kind.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{text}` is not an id that starts with `{prefix}_` and has 26 characters after it")]
+pub struct IdError {
+    /// What was given.
+    pub text: String,
+    /// The prefix that was expected, without its underscore.
+    pub prefix: &'static str,
+}
+
+const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
+
+fn encode(uuid: Uuid) -> [u8; 26] {
+    let mut value = uuid.as_u128();
+    let mut text = [b'0'; 26];
+    for place in text.iter_mut().rev() {
+        *place = ALPHABET[(value & 31) as usize];
+        value >>= 5;
+    }
+    text
+}
+
+fn decode(text: &str) -> Option<Uuid> {
+    let bytes = text.as_bytes();
+    // 26 places of 5 bits are 130: the first place holds three bits at most.
+    if bytes.len() != 26 || bytes[0] > b'7' {
+        return None;
+    }
+    bytes.iter().try_fold(0u128, |value, byte| {
+        let digit = ALPHABET.iter().position(|symbol| symbol == byte)?;
+        Some(value << 5 | digit as u128)
+    }).map(Uuid::from_u128)
+}
+
+macro_rules! ids {
+    ($($(#[$doc:meta])* $name:ident = $prefix:literal;)*) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(pub Uuid);
+
+        impl $name {
+            /// The prefix of the text form, without its underscore.
+            pub const PREFIX: &'static str = $prefix;
+
+            /// A new id that sorts after those made before `now`.
+            pub fn new(now: Timestamp, entropy: &mut dyn Entropy) -> Self {
+                Self(uuid_v7(now, entropy))
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                let text = encode(self.0);
+                write!(f, "{}_{}", Self::PREFIX, str::from_utf8(&text).unwrap_or_default())
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::Display::fmt(self, f)
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = IdError;
+
+            fn from_str(text: &str) -> Result<Self, IdError> {
+                text.strip_prefix(concat!($prefix, "_"))
+                    .and_then(decode)
+                    .map(Self)
+                    .ok_or_else(|| IdError { text: text.to_owned(), prefix: Self::PREFIX })
+            }
+        }
+
+        impl serde::Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_str(self)
+            }
+        }
+
+        impl<'de> serde::Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let text = std::borrow::Cow::<str>::deserialize(deserializer)?;
+                text.parse().map_err(serde::de::Error::custom)
+            }
+        }
+    )*};
+}
+
+ids! {
+    /// A vendor's account.
+    TenantId = "ten";
+    /// One account at a payment provider, in one mode.
+    ConnectionId = "con";
+    /// Something a vendor sells.
+    ProductId = "prod";
+    /// What a license of a product allows: a key type, tier or policy elsewhere.
+    PlanId = "plan";
+    /// A rule that says what a provider's price gives.
+    PriceRuleId = "rule";
+    /// A buyer.
+    CustomerId = "cus";
+    /// Everything known about one sale.
+    OrderId = "ord";
+    /// A license.
+    LicenseId = "lic";
+    /// A license in use on a device or domain.
+    ActivationId = "act";
+    /// One event that a provider delivered.
+    InboundId = "in";
+    /// One thing that happened here, as told to others.
+    EventId = "evt";
+    /// One row of the audit log.
+    AuditId = "aud";
+    /// Something that needs a person.
+    AttentionId = "att";
+    /// A mail.
+    MailId = "mail";
+    /// A key to the API.
+    ApiKeyId = "key";
+    /// A request, as printed on its answer.
+    RequestId = "req";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Counting(u8);
+
+    impl Entropy for Counting {
+        fn fill(&mut self, bytes: &mut [u8]) {
+            for byte in bytes {
+                self.0 = self.0.wrapping_add(1);
+                *byte = self.0;
+            }
+        }
+    }
+
+    #[test]
+    fn text_form_goes_both_ways() {
+        let id = LicenseId(Uuid::from_u128(u128::MAX));
+        assert_eq!(id.to_string(), "lic_7zzzzzzzzzzzzzzzzzzzzzzzzz");
+        assert_eq!(id.to_string().parse(), Ok(id));
+        for wrong in ["", "lic_", "cus_7zzzzzzzzzzzzzzzzzzzzzzzzz", "lic_8zzzzzzzzzzzzzzzzzzzzzzzzz", "lic_7zzzzzzzzzzzzzzzzzzzzzzzzu", "lic_7é"] {
+            assert!(wrong.parse::<LicenseId>().is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn later_ids_sort_later() {
+        let mut entropy = Counting(0);
+        let at = |second| Timestamp::from_second(second).unwrap();
+        let early = OrderId::new(at(1_000), &mut entropy);
+        let late = OrderId::new(at(1_001), &mut entropy);
+        assert!(early < late && early.to_string() < late.to_string());
+        assert_eq!(late.0.get_version_num(), 7);
+    }
+}

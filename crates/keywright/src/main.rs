@@ -1,0 +1,2 @@
+//! The keywright command.
+fn main() {}
