@@ -1,1 +1,19 @@
-//! To be filled.
+//! The rules of Keywright, pure: no I/O, no clock, no randomness, no SQL, no provider's JSON.
+//!
+//! A sale is an [`order::Order`]; everything a provider says about it is a small order that joins it.
+//! [`fulfil`] turns an order into licenses, [`activation`] decides what an app may do with one.
+
+pub mod decision;
+pub mod fact;
+pub mod fulfil;
+pub mod id;
+pub mod join;
+pub mod license;
+pub mod money;
+pub mod order;
+pub mod plan;
+pub mod reason;
+pub mod text;
+pub mod time;
+
+pub use id::Entropy;

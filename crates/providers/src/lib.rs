@@ -1,1 +1,178 @@
-//! To be filled.
+//! Payment providers, without I/O: verify bytes, ask for look-ups, translate into facts.
+//!
+//! A provider is a slug and one module. Everything else (route, inbox, replay, settings, metrics, contract tests)
+//! comes from [`PROVIDERS`]. Everything comes in as data and goes out as data: no clock, no network, no stored state.
+
+pub mod http;
+pub mod signature;
+pub mod stripe;
+
+use domain::fact::Fact;
+use jiff::Timestamp;
+use secrecy::SecretString;
+use serde::{Deserialize, Serialize};
+
+use crate::http::{Answer, HttpAnswer, Request};
+
+/// All providers. Adding one is a module, a line here, and fixtures.
+pub static PROVIDERS: &[&dyn Provider] = &[&stripe::Stripe];
+
+/// Finds a provider by its slug.
+#[must_use]
+pub fn by_slug(slug: &str) -> Option<&'static dyn Provider> {
+    PROVIDERS.iter().copied().find(|provider| provider.info().slug == slug)
+}
+
+/// What a provider is, for forms, guides and routes.
+#[derive(Debug)]
+pub struct Info {
+    /// Its name in addresses and in the database.
+    pub slug: &'static str,
+    /// Its name for people.
+    pub name: &'static str,
+    /// The events that a webhook endpoint there should be subscribed to.
+    pub events: &'static [&'static str],
+    /// Which permission of the API key tells what is missing, in the provider's words.
+    pub permissions: &'static [(domain::order::Missing, &'static str)],
+    /// Where its API is reached.
+    pub api_base: &'static str,
+}
+
+/// What a connection's credentials let us look up.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Level {
+    /// Only the webhook's signing secret is known.
+    #[default]
+    None,
+    /// A restricted key: customers, charges, checkout sessions (B08).
+    Read,
+    /// All that the provider offers, subscriptions among it.
+    Full,
+}
+
+/// What translation may know of a connection: its own settings, never what is stored about sales.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Settings {
+    /// What may be looked up.
+    pub level: Level,
+}
+
+/// A webhook call as it came in.
+#[derive(Clone, Copy)]
+pub struct Delivery<'a> {
+    /// Finds a header by its lower-case name.
+    pub header: &'a dyn Fn(&str) -> Option<&'a str>,
+    /// The raw bytes, before anything read them.
+    pub body: &'a [u8],
+}
+
+/// A body whose signature was right. It has no public constructor, so unverified bytes cannot be read.
+#[derive(Clone, Copy, Debug)]
+pub struct Verified<'a> {
+    body: &'a [u8],
+    /// Which of the given secrets matched, so that an old one can be retired.
+    pub secret: usize,
+}
+
+impl<'a> Verified<'a> {
+    /// The raw bytes.
+    #[must_use]
+    pub const fn body(&self) -> &'a [u8] {
+        self.body
+    }
+}
+
+/// Why a call was not believed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Reject {
+    /// The connection has no secret: nothing can be verified, so nothing is accepted.
+    #[error("no signing secret is configured for this connection")]
+    NoSecret,
+    /// There is no signature, or it is not of the provider's form.
+    #[error("the signature header is missing or malformed")]
+    NoSignature,
+    /// It was signed too long ago.
+    #[error("the signature is {age_seconds} seconds old; at most {tolerance_seconds} are accepted")]
+    Stale {
+        /// Its age.
+        age_seconds: i64,
+        /// The limit.
+        tolerance_seconds: i64,
+    },
+    /// No secret gives this signature.
+    #[error("the signature matches none of the configured secrets")]
+    WrongSignature,
+}
+
+/// The bytes are signed and make no sense to the provider's module. They are kept and shown.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("not understood: {what}")]
+pub struct Malformed {
+    /// What is wrong, and where in the document.
+    pub what: String,
+}
+
+/// One event, as kept in the inbox.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Incoming {
+    /// What makes it unique at its connection.
+    pub key: String,
+    /// The provider's word for what happened.
+    pub kind: String,
+    /// When it happened, as the provider says.
+    pub occurred_at: Option<Timestamp>,
+    /// Live or test money; none where the provider does not say.
+    pub live: Option<bool>,
+    /// The account it belongs to, where one endpoint serves several.
+    pub account: Option<String>,
+    /// The event's own JSON.
+    pub body: String,
+}
+
+/// What a translation came to.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Step {
+    /// These must be asked first. Their answers are handed in with the next call.
+    Need(Vec<Request>),
+    /// All there is to know. None: the event says nothing about licenses.
+    Facts(Vec<Fact>),
+}
+
+/// How taking in a call ended, for the provider's own form of answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It is in the inbox.
+    Received,
+    /// It was not believed.
+    Rejected(Reject),
+}
+
+/// A payment provider.
+pub trait Provider: Sync {
+    /// What it is.
+    fn info(&self) -> &'static Info;
+
+    /// Believes a call or not. Any of `secrets` will do.
+    ///
+    /// # Errors
+    /// There is no secret, no signature, or the signature is too old or wrong.
+    fn verify<'a>(&self, delivery: &Delivery<'a>, secrets: &[SecretString], now: Timestamp)
+    -> Result<Verified<'a>, Reject>;
+
+    /// Splits a body into its events.
+    ///
+    /// # Errors
+    /// The body is not of the provider's form.
+    fn incoming(&self, verified: &Verified<'_>) -> Result<Vec<Incoming>, Malformed>;
+
+    /// Says what an event means. The same event, settings and answers always give the same step.
+    ///
+    /// # Errors
+    /// The event lacks what its kind must have.
+    fn translate(&self, incoming: &Incoming, settings: &Settings, answers: &[Answer]) -> Result<Step, Malformed>;
+
+    /// What the provider wants to read.
+    fn answer(&self, outcome: &Outcome) -> HttpAnswer;
+}

@@ -1,0 +1,171 @@
+//! What a price gives: evidence, rules, and decisions that stay decided.
+
+use std::{cmp::Reverse, collections::BTreeMap};
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    id::{ConnectionId, PlanId},
+    join::Join,
+    order::Line,
+    plan::{Plan, PlanVersion},
+    text::{PlanCode, PriceReference, ProductReference},
+};
+
+/// What a decision rests on. Later kinds outrank earlier ones.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Evidence {
+    /// Nothing spoke of it and the connection has a default.
+    Default,
+    /// A rule for the provider's product.
+    Product,
+    /// A rule for the provider's price.
+    Price,
+    /// The sale's own metadata names the plan.
+    Metadata,
+}
+
+/// How a quantity becomes licenses (B22).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum QuantityRule {
+    /// Each one bought is a key of its own.
+    #[default]
+    Keys,
+    /// One key whose limits are multiplied.
+    Seats,
+}
+
+/// One plan that a price gives.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Grant {
+    /// The plan as it was when this was decided.
+    pub plan: PlanVersion,
+    /// How the quantity counts.
+    #[serde(default)]
+    pub quantity: QuantityRule,
+}
+
+/// What was decided for a price within one order. It stays, unless someone asks for another.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Decision {
+    /// When a person asked for it; the latest such decision counts.
+    #[serde(default, with = "crate::time::micros_optional", skip_serializing_if = "Option::is_none")]
+    pub asked_at: Option<Timestamp>,
+    /// What it rests on.
+    pub evidence: Evidence,
+    /// When it was made; of two on the same evidence the earlier counts.
+    #[serde(with = "crate::time::micros")]
+    pub decided_at: Timestamp,
+    /// What the price gives. Empty: nothing of ours (shipping, a donation).
+    pub grants: Vec<Grant>,
+}
+
+impl Decision {
+    /// Asked-for decisions come first and the latest of them wins; then what the sale itself names; then the earliest.
+    fn precedence(&self) -> impl Ord + '_ {
+        (self.asked_at, self.evidence == Evidence::Metadata, Reverse(self.decided_at), &self.grants, self.evidence)
+    }
+}
+
+impl Join for Decision {
+    fn join(&mut self, other: Self) {
+        if other.precedence() > self.precedence() {
+            *self = other;
+        }
+    }
+}
+
+/// What a price rule looks for.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Matcher {
+    /// A provider's price or variant.
+    Price(PriceReference),
+    /// A provider's product.
+    Product(ProductReference),
+    /// Whatever no other rule speaks of.
+    Default,
+}
+
+/// A plan that a rule gives: always its current version at the time of the decision.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RuleGrant {
+    /// Which plan.
+    pub plan: PlanId,
+    /// How the quantity counts.
+    #[serde(default)]
+    pub quantity: QuantityRule,
+}
+
+/// All rules and plans of a tenant, as of one moment.
+#[derive(Clone, Debug, Default)]
+pub struct Catalogue {
+    plans: BTreeMap<(PlanId, u32), Plan>,
+    current: BTreeMap<PlanId, PlanVersion>,
+    codes: BTreeMap<PlanCode, PlanId>,
+    rules: BTreeMap<(ConnectionId, Matcher), Vec<RuleGrant>>,
+}
+
+impl Catalogue {
+    /// Gathers all versions of all plans, and the rules per connection.
+    #[must_use]
+    pub fn new(
+        plans: impl IntoIterator<Item = Plan>,
+        rules: impl IntoIterator<Item = (ConnectionId, Matcher, Vec<RuleGrant>)>,
+    ) -> Self {
+        let mut catalogue = Self::default();
+        for plan in plans {
+            let version = plan.version;
+            let current = catalogue.current.entry(version.plan).or_insert(version);
+            *current = (*current).max(version);
+            catalogue.codes.insert(plan.code.clone(), version.plan);
+            catalogue.plans.insert((version.plan, version.version), plan);
+        }
+        catalogue.rules = rules.into_iter().map(|(connection, matcher, grants)| ((connection, matcher), grants)).collect();
+        catalogue
+    }
+
+    /// The plan as it was in that version.
+    #[must_use]
+    pub fn plan(&self, version: PlanVersion) -> Option<&Plan> {
+        self.plans.get(&(version.plan, version.version))
+    }
+
+    /// The plan of that code as it is now.
+    #[must_use]
+    pub fn plan_by_code(&self, code: &PlanCode) -> Option<&Plan> {
+        self.plan(*self.current.get(self.codes.get(code)?)?)
+    }
+
+    /// What a line gives now, on the best evidence there is.
+    #[must_use]
+    pub fn decide(&self, connection: ConnectionId, line: &Line) -> Option<(Evidence, Vec<Grant>)> {
+        if let Some(plan) = line.named.as_ref().and_then(|code| self.plan_by_code(code)) {
+            return Some((Evidence::Metadata, vec![Grant { plan: plan.version, quantity: QuantityRule::Keys }]));
+        }
+        let product = || Some((Evidence::Product, Matcher::Product(line.product.clone()?)));
+        [
+            Some((Evidence::Price, Matcher::Price(line.price.clone()))),
+            product(),
+            Some((Evidence::Default, Matcher::Default)),
+        ]
+        .into_iter()
+        .flatten()
+        .find_map(|(evidence, matcher)| {
+            let rule = self.rules.get(&(connection, matcher))?;
+            Some((evidence, self.current_grants(rule)))
+        })
+    }
+
+    fn current_grants(&self, rule: &[RuleGrant]) -> Vec<Grant> {
+        rule.iter()
+            .filter_map(|grant| {
+                let plan = *self.current.get(&grant.plan)?;
+                Some(Grant { plan, quantity: grant.quantity })
+            })
+            .collect()
+    }
+}

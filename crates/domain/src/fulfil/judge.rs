@@ -1,0 +1,287 @@
+//! In which state a license is, until when, why, and when that could change by itself.
+
+use std::collections::BTreeSet;
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::{
+    license::{LicenseState, Rulings, Scheduled, Standing, Unit},
+    money::Money,
+    order::{DisputeState, Order, Subscription, SubscriptionStatus},
+    plan::{OnCancellation, OnLoss, PlanTerms, Policy},
+    reason::{Cause, Reason},
+    text::Reference,
+    time::{after, days},
+};
+
+/// A recurring purchase whose period is not known yet is good for this long.
+const PROVISIONAL: SignedDuration = days(3);
+
+/// Everything a judgement rests on.
+#[derive(Clone, Copy, Debug)]
+pub struct Judged<'a> {
+    /// The sale.
+    pub order: &'a Order,
+    /// What was sold.
+    pub unit: &'a Unit,
+    /// What people decided about this license.
+    pub rulings: &'a Rulings,
+    /// What its plan says.
+    pub terms: &'a PlanTerms,
+}
+
+/// How long what was paid for lasts.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum End {
+    /// Nothing that was paid is left.
+    Void,
+    /// Until then.
+    At(Timestamp),
+    /// For good.
+    Never,
+}
+
+/// The stretch of time a license is good for.
+struct Term {
+    end: End,
+    /// How long it stays valid after its end.
+    grace: SignedDuration,
+    /// The state it takes then.
+    after: LicenseState,
+    /// Why it takes it.
+    reason: Reason,
+    /// A payment is overdue.
+    overdue: bool,
+    /// The end was announced: a cancellation, or a term that never renews.
+    final_end: bool,
+}
+
+impl Term {
+    /// Whether a refund or a lost dispute ended it: then it ends in a revocation, and no extension helps.
+    fn is_lost(&self) -> bool {
+        self.after == LicenseState::Revoked
+    }
+}
+
+/// Causes met on the way.
+#[derive(Default)]
+struct Findings {
+    /// All that stand, excused or not.
+    open: BTreeSet<Cause>,
+    /// Those that freeze what is otherwise alive.
+    freezing: BTreeSet<Cause>,
+}
+
+/// Judges one license. Equal input gives equal output, and nothing changes before `next_check`.
+#[must_use]
+pub fn judge(case: Judged<'_>, now: Timestamp) -> Standing {
+    let mut findings = Findings::default();
+    let mut term = if case.unit.recurring { recurring(case, &mut findings) } else { one_time(case, &mut findings) };
+    if let (End::At(end), Some(extended), false) = (term.end, case.rulings.extended_until(), term.is_lost()) {
+        term.end = End::At(end.max(extended));
+    }
+    let mut standing = in_time(&term, now);
+    if standing.state == LicenseState::Active
+        && let Some(cause) = findings.freezing.pop_last()
+    {
+        settle(&mut standing, LicenseState::Frozen, Reason::Cause(cause));
+    }
+    if case.rulings.is_frozen() && standing.state == LicenseState::Active {
+        settle(&mut standing, LicenseState::Frozen, Reason::FrozenByHand);
+    }
+    if case.rulings.is_revoked() {
+        settle(&mut standing, LicenseState::Revoked, Reason::RevokedByHand);
+    }
+    standing.open = findings.open.into_iter().collect();
+    standing
+}
+
+fn settle(standing: &mut Standing, state: LicenseState, reason: Reason) {
+    standing.state = state;
+    standing.reason = reason;
+    standing.at_risk = false;
+    standing.scheduled = None;
+}
+
+/// Where the term stands at `now`.
+fn in_time(term: &Term, now: Timestamp) -> Standing {
+    let end = if let End::At(end) = term.end { Some(end) } else { None };
+    let limit = end.map(|end| after(end, term.grace));
+    let over = term.end == End::Void || limit.is_some_and(|limit| now >= limit);
+    let awaited = !over && end.is_some_and(|end| now >= end);
+    let (state, reason) = match (over, term.overdue, awaited) {
+        (true, _, _) => (term.after, term.reason.clone()),
+        (false, true, _) => (LicenseState::Active, term.reason.clone()),
+        (false, false, true) => (LicenseState::Active, Reason::RenewalAwaited),
+        (false, false, false) => (LicenseState::Active, Reason::Paid),
+    };
+    let expects_end = !over && (awaited || term.overdue || term.final_end);
+    Standing {
+        state,
+        reason,
+        until: end,
+        at_risk: !over && (awaited || term.overdue),
+        scheduled: limit.filter(|_| expects_end).map(|at| Scheduled { state: term.after, at }),
+        next_check: [end, limit].into_iter().flatten().filter(|mark| *mark > now).min(),
+        open: Vec::new(),
+    }
+}
+
+/// What took a payment back entirely, if anything did. **This is where a refund becomes a revoked license.**
+fn payment_loss(case: Judged<'_>, payment: &Reference, total: Money, findings: &mut Findings) -> Option<Cause> {
+    let Judged { order, terms, .. } = case;
+    let mut worst = None;
+    let mut meet = |cause: Cause, is_final: bool, on_loss: OnLoss| {
+        findings.open.insert(cause.clone());
+        if order.excused.contains(&cause) {
+            return;
+        }
+        if is_final {
+            worst = worst.take().max(Some(cause));
+        } else if on_loss == OnLoss::Freeze {
+            findings.freezing.insert(cause);
+        }
+    };
+    let refunded = order.refunded(payment);
+    if refunded > 0 {
+        let full = refunded >= total.minor;
+        let amount = Money::new(refunded, total.currency);
+        meet(Cause::Refunded { payment: payment.clone(), amount, full }, full, terms.policy.partial_refund);
+    }
+    for (id, dispute) in order.disputes.iter().filter(|(_, dispute)| order.payments.same(&dispute.payment, payment)) {
+        let lost = dispute.state == DisputeState::Lost;
+        if lost || dispute.state == DisputeState::Open {
+            meet(Cause::Disputed { dispute: id.clone(), lost }, lost, terms.policy.dispute);
+        }
+    }
+    worst
+}
+
+/// A one-time purchase: for good, or for the plan's duration, unless its payment was taken back.
+fn one_time(case: Judged<'_>, findings: &mut Findings) -> Term {
+    let purchase = &case.order.purchases[&case.unit.source];
+    let loss = payment_loss(case, &case.unit.source, purchase.total, findings);
+    let over = |end, after, reason| Term { end, grace: SignedDuration::ZERO, after, reason, overdue: false, final_end: true };
+    match loss {
+        Some(cause) => over(End::Void, LicenseState::Revoked, Reason::Cause(cause)),
+        None => {
+            let end = case.terms.duration_days.map_or(End::Never, |count| End::At(after(purchase.at, days(count))));
+            over(end, LicenseState::Expired, Reason::TermOver)
+        }
+    }
+}
+
+/// The furthest paid period, what took later ones back, and what the subscription says is coming.
+fn recurring(case: Judged<'_>, findings: &mut Findings) -> Term {
+    let Judged { order, unit, terms: PlanTerms { policy, .. }, .. } = case;
+    let subscription = unit.subscribed.then(|| (&unit.source, &order.subscriptions[&unit.source].value));
+    let paid = paid_ends(case, subscription, findings);
+    let paid_until = paid.iter().filter(|(_, loss)| loss.is_none()).map(|(end, _)| *end).max();
+    let taken_back = paid
+        .into_iter()
+        .filter(|(end, loss)| loss.is_some() && paid_until.is_none_or(|until| *end > until))
+        .max()
+        .and_then(|(_, loss)| loss);
+    let mut term = Term {
+        end: paid_until.map_or(End::Void, End::At),
+        grace: days(policy.grace_days),
+        after: LicenseState::Expired,
+        reason: Reason::NotRenewed,
+        overdue: false,
+        final_end: false,
+    };
+    if let Some(cause) = taken_back {
+        term.grace = SignedDuration::ZERO;
+        term.after = LicenseState::Revoked;
+        term.reason = Reason::Cause(cause);
+    }
+    if let Some((id, subscription)) = subscription {
+        follow(&mut term, id, subscription, *policy, order, findings);
+    }
+    term
+}
+
+/// The ends of all periods that were paid or granted, each with what took it back.
+fn paid_ends(
+    case: Judged<'_>,
+    subscription: Option<(&Reference, &Subscription)>,
+    findings: &mut Findings,
+) -> Vec<(Timestamp, Option<Cause>)> {
+    let Judged { order, .. } = case;
+    let mut ends: Vec<_> = order
+        .periods
+        .iter()
+        .filter(|(_, period)| match subscription {
+            Some((id, _)) => period.subscription == *id,
+            None => !order.subscriptions.contains_key(&period.subscription),
+        })
+        .map(|(payment, period)| (period.until, payment_loss(case, payment, period.total, findings)))
+        .collect();
+    let nothing_known = ends.is_empty();
+    for (payment, purchase) in order.paid_purchases().filter(|(_, purchase)| purchase.is_recurring()) {
+        let loss = payment_loss(case, payment, purchase.total, findings);
+        if nothing_known {
+            ends.push((after(purchase.at, PROVISIONAL), loss));
+        }
+    }
+    // The provider's own word for a period never gives back one that was refunded or lost.
+    if let Some(granted) = subscription.and_then(|(_, subscription)| subscription.granted_until)
+        && !ends.iter().any(|(end, loss)| loss.is_some() && *end >= granted)
+    {
+        ends.push((granted, None));
+    }
+    ends
+}
+
+/// What the subscription's own state means for the time after the paid end. Grace is for renewals still expected.
+fn follow(
+    term: &mut Term,
+    id: &Reference,
+    subscription: &Subscription,
+    policy: Policy,
+    order: &Order,
+    findings: &mut Findings,
+) {
+    let End::At(paid_until) = term.end else { return };
+    if subscription.cancel_at.is_some_and(|at| at <= paid_until) {
+        term.grace = SignedDuration::ZERO;
+        term.final_end = true;
+    }
+    let Some(cause) = standing_cause(id, subscription, paid_until) else { return };
+    findings.open.insert(cause.clone());
+    let excused = order.excused.contains(&cause);
+    match cause {
+        Cause::PastDue { .. } if excused => term.end = End::Never,
+        _ if excused => {}
+        Cause::Paused { .. } => {
+            findings.freezing.insert(cause);
+        }
+        Cause::Ended { at, .. } => {
+            term.grace = SignedDuration::ZERO;
+            term.final_end = true;
+            if policy.cancellation == OnCancellation::AtOnce {
+                term.end = End::At(paid_until.min(at));
+            }
+            if !term.is_lost() {
+                term.reason = Reason::Cause(cause);
+            }
+        }
+        _ if term.is_lost() => {}
+        _ => {
+            term.overdue = true;
+            term.after = LicenseState::Frozen;
+            term.reason = Reason::Cause(cause);
+        }
+    }
+}
+
+/// What the state of a subscription holds against its license.
+fn standing_cause(id: &Reference, subscription: &Subscription, paid_until: Timestamp) -> Option<Cause> {
+    let subscription_id = id.clone();
+    match (subscription.ended_at, subscription.status) {
+        (Some(at), _) => Some(Cause::Ended { subscription: subscription_id, at }),
+        (None, SubscriptionStatus::PastDue) => Some(Cause::PastDue { subscription: subscription_id, paid_until }),
+        (None, SubscriptionStatus::Paused) => Some(Cause::Paused { subscription: subscription_id }),
+        _ => None,
+    }
+}

@@ -1,0 +1,267 @@
+//! What was sold, and so ought to exist.
+
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+
+use crate::{
+    decision::{Catalogue, Decision, Evidence, Grant, QuantityRule},
+    id::{ConnectionId, LicenseId},
+    join::Join,
+    license::Unit,
+    money::Money,
+    order::{Line, Lines, Missing, Order, Purchase, PurchaseState, Subscription},
+    text::{PriceReference, ProductReference, Reference},
+};
+
+/// Licenses of one order at most. What goes beyond waits for a person instead of filling the database.
+pub const UNITS_MAX: usize = 1_000;
+
+/// Something that keeps a paid order from being complete. Each is an attention item that closes by itself.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Waiting {
+    /// No rule speaks of this price.
+    Unmapped {
+        /// The price.
+        price: PriceReference,
+        /// Its product.
+        product: Option<ProductReference>,
+        /// What the provider calls it.
+        description: Option<Box<str>>,
+    },
+    /// A purchase is paid and nobody may tell what it was for.
+    LinesUnknown {
+        /// The purchase.
+        purchase: Reference,
+    },
+    /// A payment cannot be traced to its period: a refund of it would change nothing.
+    PaymentUnlinked,
+    /// A recurring purchase is paid and its period is still unknown; it lasts for a few days only.
+    PeriodUnknown {
+        /// The purchase.
+        purchase: Reference,
+    },
+    /// There is nobody to send the key to.
+    NoAddress,
+    /// More was bought than one order may issue.
+    TooMany {
+        /// How many.
+        units: usize,
+    },
+    /// Two snapshots claim the same moment and differ.
+    Tied {
+        /// Of this subscription.
+        subscription: Reference,
+    },
+    /// Two sales that had both issued licenses turned out to be one.
+    Merged {
+        /// The license that no longer counts.
+        license: LicenseId,
+    },
+    /// More went back than the vendor's licenses can tell apart: some of a payment for several licenses.
+    PartlyRefunded {
+        /// Which payment.
+        payment: Reference,
+        /// How much in all.
+        amount: Money,
+    },
+}
+
+/// A line that counts, and the source it counts for.
+pub(super) struct Source<'a> {
+    pub(super) source: &'a Reference,
+    pub(super) subscribed: bool,
+    pub(super) line: std::borrow::Cow<'a, Line>,
+}
+
+impl Order {
+    /// Whether the subscription stands for that line of a checkout: the lines it names, or those of the checkout that
+    /// names it, or all recurring ones if nobody names anybody.
+    fn covers(id: &Reference, subscription: &Subscription, purchase: &Purchase, line: &Line) -> bool {
+        line.recurring
+            && match &subscription.covers {
+                Some(lines) => lines.contains(&line.line),
+                None => purchase.subscriptions.is_empty() || purchase.subscriptions.contains(id),
+            }
+    }
+
+    /// Whether a source gave its place to a successor that has itself been paid.
+    fn is_replaced(&self, source: &Reference) -> bool {
+        let paid = |successor: &Reference| {
+            self.purchases.get(successor).is_some_and(|purchase| purchase.state == PurchaseState::Paid)
+                || self.has_period(successor)
+        };
+        self.replaced.get(source).is_some_and(|register| paid(&register.value))
+    }
+
+    fn has_period(&self, subscription: &Reference) -> bool {
+        self.periods.values().any(|period| period.subscription == *subscription)
+    }
+
+    /// A subscription counts once it has a paid period, a trial or grant of its provider's, or a paid checkout.
+    fn is_backed(&self, id: &Reference, subscription: &Subscription) -> bool {
+        self.has_period(id)
+            || subscription.granted_until.is_some()
+            || self.paid_purchases().any(|(source, purchase)| {
+                purchase_lines(source, purchase).iter().any(|line| Self::covers(id, subscription, purchase, line))
+            })
+    }
+
+    pub(super) fn paid_purchases(&self) -> impl Iterator<Item = (&Reference, &Purchase)> {
+        self.purchases.iter().filter(|(_, purchase)| purchase.state == PurchaseState::Paid)
+    }
+
+    /// The lines that count now: a subscription's items replace the checkout lines it covers, one-time lines stay.
+    pub(super) fn sources(&self) -> Vec<Source<'_>> {
+        let items = self
+            .subscriptions
+            .iter()
+            .filter(|(id, register)| !self.is_replaced(id) && self.is_backed(id, &register.value))
+            .flat_map(|(id, _)| {
+                let lines = self.items.get(id).map(|register| register.value.as_slice()).unwrap_or_default();
+                lines.iter().map(move |line| Source { source: id, subscribed: true, line: std::borrow::Cow::Borrowed(line) })
+            });
+        let bought = self.paid_purchases().filter(|(id, _)| !self.is_replaced(id)).flat_map(|(id, purchase)| {
+            purchase_lines(id, purchase)
+                .into_iter()
+                .filter(|line| !self.is_taken_over(purchase, line))
+                .map(move |line| Source { source: id, subscribed: false, line })
+        });
+        items.chain(bought).collect()
+    }
+
+    fn is_taken_over(&self, purchase: &Purchase, line: &Line) -> bool {
+        self.subscriptions.iter().any(|(id, register)| {
+            self.items.contains_key(id) && !self.is_replaced(id) && Self::covers(id, &register.value, purchase, line)
+        })
+    }
+}
+
+/// A purchase's lines; where they are not known and its metadata names a plan, one line that stands for it.
+fn purchase_lines<'a>(id: &Reference, purchase: &'a Purchase) -> Vec<std::borrow::Cow<'a, Line>> {
+    match &purchase.lines {
+        Lines::Known(lines) => lines.iter().map(std::borrow::Cow::Borrowed).collect(),
+        Lines::Unknown { recurring, named } => vec![std::borrow::Cow::Owned(Line {
+            line: id.clone(),
+            price: PriceReference::new(format!("unknown:{id}")),
+            product: None,
+            quantity: 1,
+            recurring: *recurring,
+            named: named.clone(),
+            description: None,
+        })],
+    }
+}
+
+/// Decides each price that a rule can answer and is not decided yet, and keeps it. A plan that the sale itself names
+/// is taken even after a rule had decided, since its fact may only arrive later.
+pub fn resolve(order: &mut Order, connection: ConnectionId, catalogue: &Catalogue, now: Timestamp) {
+    let mut decisions = Vec::new();
+    for Source { line, .. } in order.sources() {
+        let decided = order.decided.get(&line.price).map(|decision| decision.evidence);
+        if decided.is_some_and(|evidence| evidence == Evidence::Metadata || line.named.is_none()) {
+            continue;
+        }
+        let answer = catalogue.decide(connection, &line);
+        if let Some((evidence, grants)) = answer
+            && (decided.is_none() || evidence == Evidence::Metadata)
+        {
+            decisions.push((line.price.clone(), Decision { asked_at: None, evidence, decided_at: now, grants }));
+        }
+    }
+    order.decided.join(decisions.into_iter().collect());
+}
+
+/// What ought to exist, and what is in the way of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Wanted {
+    /// One license each. A unit without a plan holds the license it has and issues none.
+    pub units: Vec<Unit>,
+    /// What is in the way.
+    pub waiting: BTreeSet<Waiting>,
+}
+
+/// Lists what was sold: line, plan, quantity.
+#[must_use]
+pub fn want(order: &Order) -> Wanted {
+    let mut wanted = Wanted::default();
+    for source in order.sources() {
+        match order.decided.get(&source.line.price) {
+            Some(decision) => wanted.units.extend(decision.grants.iter().flat_map(|grant| granted(&source, grant))),
+            None => {
+                wanted.waiting.insert(undecided(&source));
+                wanted.units.extend(keys(&source, None));
+            }
+        }
+    }
+    wanted.waiting.extend(partly_refunded(order, &wanted.units));
+    if wanted.units.len() > UNITS_MAX {
+        wanted.waiting.insert(Waiting::TooMany { units: wanted.units.len() });
+        wanted.units.truncate(UNITS_MAX);
+    }
+    wanted.waiting.extend(doubts(order));
+    wanted
+}
+
+fn granted<'a>(source: &'a Source<'_>, grant: &Grant) -> Box<dyn Iterator<Item = Unit> + 'a> {
+    let plan = Some(grant.plan);
+    match grant.quantity {
+        QuantityRule::Keys => Box::new(keys(source, plan)),
+        QuantityRule::Seats => Box::new(std::iter::once(unit(source, plan, source.line.quantity))),
+    }
+}
+
+fn keys<'a>(source: &'a Source<'_>, plan: Option<crate::plan::PlanVersion>) -> impl Iterator<Item = Unit> + 'a {
+    // One more than the limit is enough to notice that it is passed.
+    let count = (source.line.quantity as usize).min(UNITS_MAX + 1);
+    std::iter::repeat_with(move || unit(source, plan, 1)).take(count)
+}
+
+fn unit(source: &Source<'_>, plan: Option<crate::plan::PlanVersion>, seats: u32) -> Unit {
+    Unit {
+        source: source.source.clone(),
+        subscribed: source.subscribed,
+        line: source.line.line.clone(),
+        price: source.line.price.clone(),
+        product: source.line.product.clone(),
+        recurring: source.line.recurring,
+        plan,
+        seats,
+    }
+}
+
+fn undecided(source: &Source<'_>) -> Waiting {
+    if source.line.price.as_str().starts_with("unknown:") {
+        Waiting::LinesUnknown { purchase: source.source.clone() }
+    } else {
+        Waiting::Unmapped {
+            price: source.line.price.clone(),
+            product: source.line.product.clone(),
+            description: source.line.description.clone(),
+        }
+    }
+}
+
+/// A part of one payment for several licenses went back: nobody but a person knows for which of them.
+fn partly_refunded<'a>(order: &'a Order, units: &'a [Unit]) -> impl Iterator<Item = Waiting> + 'a {
+    order.paid_purchases().filter_map(|(payment, purchase)| {
+        let refunded = order.refunded(payment);
+        let several = units.iter().filter(|unit| unit.source == *payment).count() > 1;
+        (several && refunded > 0 && refunded < purchase.total.minor).then(|| Waiting::PartlyRefunded {
+            payment: payment.clone(),
+            amount: Money::new(refunded, purchase.total.currency),
+        })
+    })
+}
+
+fn doubts(order: &Order) -> impl Iterator<Item = Waiting> + '_ {
+    let tied = order.subscriptions.iter().filter(|(id, register)| {
+        register.tied || order.items.get(*id).is_some_and(|items| items.tied)
+    });
+    let unknown = order.paid_purchases().filter(|(_, purchase)| purchase.is_recurring() && order.periods.is_empty());
+    let unknown = unknown.filter(|_| order.subscriptions.values().all(|register| register.value.granted_until.is_none()));
+    let unlinked = order.missing.contains(&Missing::PaymentLink).then_some(Waiting::PaymentUnlinked);
+    tied.map(|(id, _)| Waiting::Tied { subscription: id.clone() })
+        .chain(unknown.map(|(id, _)| Waiting::PeriodUnknown { purchase: id.clone() }))
+        .chain(unlinked)
+}

@@ -1,0 +1,338 @@
+//! An order: everything known about one sale, as a value that joins.
+//!
+//! A fact is a small order. One join serves facts, duplicates, replays and two orders that turn out to be one, so the
+//! order of arrival cannot matter. Maps are keyed by the provider's own references.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    decision::Decision,
+    join::{Join, Partition, Register, Stamp, keep_larger},
+    money::Money,
+    reason::Cause,
+    text::{CustomerReference, EmailAddress, PlanCode, PriceReference, ProductReference, Reference},
+};
+
+/// Everything known about one sale.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Order {
+    /// All names of this sale. Each belongs to one order of its connection; only ids of the sale itself are here.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub references: BTreeSet<Reference>,
+    /// Which references mean the same payment, so that a refund finds its period.
+    #[serde(skip_serializing_if = "Partition::is_empty")]
+    pub payments: Partition<Reference>,
+    /// Checkouts, transactions, manual issues.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub purchases: BTreeMap<Reference, Purchase>,
+    /// The state of each subscription.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub subscriptions: BTreeMap<Reference, Register<Subscription>>,
+    /// What each subscription is for; apart from its state, since a snapshot without items says nothing about them.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub items: BTreeMap<Reference, Register<Vec<Line>>>,
+    /// Paid periods, by the invoice that paid them.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub periods: BTreeMap<Reference, Period>,
+    /// Refunds by their own id, or by the payment where the provider tells totals only.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub refunds: BTreeMap<Reference, Register<Refund>>,
+    /// Disputes by their id.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub disputes: BTreeMap<Reference, Dispute>,
+    /// A source of licenses (purchase or subscription) and what took its place.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub replaced: BTreeMap<Reference, Register<Reference>>,
+    /// Where this sale's mails go.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub contact: Option<Register<Contact>>,
+    /// The provider's customers seen with this sale.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub customers: BTreeSet<CustomerReference>,
+    /// What the connection was not allowed to look up.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub missing: BTreeSet<Missing>,
+    /// What was decided for each price.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub decided: BTreeMap<PriceReference, Decision>,
+    /// Causes that an operator has seen and lifted. A new amount, state or episode is a new cause.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub excused: BTreeSet<Cause>,
+}
+
+impl Join for Order {
+    fn join(&mut self, other: Self) {
+        self.references.join(other.references);
+        self.payments.join(other.payments);
+        self.purchases.join(other.purchases);
+        self.subscriptions.join(other.subscriptions);
+        self.items.join(other.items);
+        self.periods.join(other.periods);
+        self.refunds.join(other.refunds);
+        self.disputes.join(other.disputes);
+        self.replaced.join(other.replaced);
+        self.contact.join(other.contact);
+        self.customers.join(other.customers);
+        self.missing.join(other.missing);
+        self.decided.join(other.decided);
+        self.excused.join(other.excused);
+    }
+}
+
+impl Order {
+    /// Whether anything was ever paid, granted or promised: an order that only has a refund is not a sale yet.
+    #[must_use]
+    pub fn is_sale(&self) -> bool {
+        self.purchases.values().any(|purchase| purchase.state == PurchaseState::Paid)
+            || !self.periods.is_empty()
+            || self.subscriptions.values().any(|subscription| subscription.value.granted_until.is_some())
+    }
+
+    /// The largest total that any refund of this payment can be measured against, and what was given back.
+    #[must_use]
+    pub fn refunded(&self, payment: &Reference) -> i64 {
+        self.refunds
+            .values()
+            .map(|register| &register.value)
+            .filter(|refund| refund.state == RefundState::Succeeded && self.payments.same(&refund.payment, payment))
+            .map(|refund| refund.amount.minor)
+            .sum()
+    }
+}
+
+/// One line of what was bought.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Line {
+    /// The provider's id of this line or subscription item.
+    pub line: Reference,
+    /// What was bought, as the provider prices it. Decisions are kept per price.
+    pub price: PriceReference,
+    /// The provider's product of that price.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub product: Option<ProductReference>,
+    /// How many.
+    pub quantity: u32,
+    /// Whether it renews.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub recurring: bool,
+    /// The plan that the sale's own metadata names (A15, D15).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub named: Option<PlanCode>,
+    /// What the provider calls it, for a person who has to map it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<Box<str>>,
+}
+
+/// What is known of a purchase's lines. Knowing beats not knowing.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Lines {
+    /// The event did not say and nothing may be looked up.
+    Unknown {
+        /// Whether it starts a subscription, whose items will say what was bought.
+        recurring: bool,
+        /// The plan that the sale's metadata names.
+        named: Option<PlanCode>,
+    },
+    /// All lines.
+    Known(Vec<Line>),
+}
+
+/// How far a purchase has come. Later states win, whatever order they arrive in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PurchaseState {
+    /// Completed, and the money is on its way (delayed payment methods).
+    Pending,
+    /// The money did not come.
+    Failed,
+    /// Paid, or nothing had to be paid.
+    Paid,
+}
+
+/// A checkout, a transaction, a manual issue.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Purchase {
+    /// What was bought.
+    pub lines: Lines,
+    /// Whether it is paid.
+    pub state: PurchaseState,
+    /// What was paid.
+    pub total: Money,
+    /// When it was made, as the provider says; the earliest time told.
+    #[serde(with = "crate::time::micros")]
+    pub at: Timestamp,
+    /// The subscriptions that it started, where it names them.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub subscriptions: BTreeSet<Reference>,
+    /// The caller delivers the key itself: no mail of ours (X04).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub silent: bool,
+}
+
+impl Join for Purchase {
+    fn join(&mut self, other: Self) {
+        keep_larger(&mut self.lines, other.lines);
+        keep_larger(&mut self.state, other.state);
+        keep_larger(&mut self.total, other.total);
+        self.at = self.at.min(other.at);
+        self.subscriptions.join(other.subscriptions);
+        self.silent |= other.silent;
+    }
+}
+
+/// Where a subscription stands at its provider. Status is not money: it never makes a license by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SubscriptionStatus {
+    /// The first payment is awaited.
+    Incomplete,
+    /// In a trial.
+    Trialing,
+    /// Running.
+    Active,
+    /// A payment is overdue.
+    PastDue,
+    /// Suspended until it is resumed.
+    Paused,
+    /// Over for good.
+    Ended,
+}
+
+/// A snapshot of a subscription, without its items.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Subscription {
+    /// Where it stands.
+    pub status: SubscriptionStatus,
+    /// The provider's own period end, given only while active or trialing with automatic collection.
+    #[serde(default, with = "crate::time::micros_optional", skip_serializing_if = "Option::is_none")]
+    pub granted_until: Option<Timestamp>,
+    /// When it is going to be cancelled.
+    #[serde(default, with = "crate::time::micros_optional", skip_serializing_if = "Option::is_none")]
+    pub cancel_at: Option<Timestamp>,
+    /// When it ended.
+    #[serde(default, with = "crate::time::micros_optional", skip_serializing_if = "Option::is_none")]
+    pub ended_at: Option<Timestamp>,
+    /// The checkout lines it stands for, where it names them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub covers: Option<BTreeSet<Reference>>,
+}
+
+/// A period that an invoice paid, whatever its amount. Proration lines pay none.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Period {
+    /// Of which subscription.
+    pub subscription: Reference,
+    /// Paid until then.
+    #[serde(with = "crate::time::micros")]
+    pub until: Timestamp,
+    /// What the invoice came to.
+    pub total: Money,
+}
+
+impl Join for Period {
+    fn join(&mut self, other: Self) {
+        keep_larger(self, other);
+    }
+}
+
+/// How far a refund has come: its states are a chain, and a success can still be taken back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RefundState {
+    /// Asked for; nothing has moved.
+    Pending,
+    /// The money went back.
+    Succeeded,
+    /// It did not arrive, was cancelled or rejected.
+    Failed,
+}
+
+/// Money given back. A refund with an id of its own has one constant stamp, so that its states decide.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Refund {
+    /// How far it has come.
+    pub state: RefundState,
+    /// How much.
+    pub amount: Money,
+    /// Of which payment.
+    pub payment: Reference,
+}
+
+impl Refund {
+    /// A refund that has an id: its states are ordered by themselves, so every telling shares one stamp.
+    #[must_use]
+    pub fn by_id(state: RefundState, amount: Money, payment: Reference) -> Register<Self> {
+        Register::new(Stamp::at(Timestamp::UNIX_EPOCH), Self { state, amount, payment })
+    }
+
+    /// A payment's refunded total as of a moment; later totals replace earlier ones.
+    #[must_use]
+    pub fn total(stamp: Stamp, amount: Money, payment: Reference) -> Register<Self> {
+        Register::new(stamp, Self { state: RefundState::Succeeded, amount, payment })
+    }
+}
+
+/// How far a dispute has come. A lost one can still be won on appeal, never the other way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DisputeState {
+    /// The bank asks; no money has moved.
+    Inquiry,
+    /// The money is held.
+    Open,
+    /// The buyer's bank kept it.
+    Lost,
+    /// It came back.
+    Won,
+}
+
+/// A payment that the buyer's bank questions.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Dispute {
+    /// How far it has come.
+    pub state: DisputeState,
+    /// Which payment.
+    pub payment: Reference,
+}
+
+impl Join for Dispute {
+    fn join(&mut self, other: Self) {
+        keep_larger(self, other);
+    }
+}
+
+/// Where mails about a sale go, as the sale itself says.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Contact {
+    /// The address.
+    pub email: EmailAddress,
+    /// The buyer's name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<Box<str>>,
+}
+
+/// Something the connection's credentials do not let us know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Missing {
+    /// What a checkout was for.
+    Lines,
+    /// Which subscription or invoice a payment belongs to.
+    PaymentLink,
+}
+
+impl Purchase {
+    /// Whether any line of it renews.
+    #[must_use]
+    pub fn is_recurring(&self) -> bool {
+        match &self.lines {
+            Lines::Unknown { recurring, .. } => *recurring,
+            Lines::Known(lines) => lines.iter().any(|line| line.recurring),
+        }
+    }
+}
