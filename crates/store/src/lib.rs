@@ -1,1 +1,184 @@
-//! To be filled.
+//! The only place that knows SQL. One code base and one set of migrations for SQLite and PostgreSQL.
+//!
+//! Rows are plain data ([`rows`]); the domain's own types go in and out where there is one. Everything that belongs
+//! together is written in one transaction ([`Store::begin`]), which is repeated by the caller when it met another.
+
+mod bulk;
+pub mod catalogue;
+mod convert;
+mod entities;
+mod customers;
+mod error;
+pub mod inbox;
+mod journal;
+mod licenses;
+mod migrations;
+mod orders;
+pub mod outbox;
+
+use std::{str::FromStr, time::Duration};
+
+use sea_orm::{
+    DatabaseBackend, DatabaseConnection, DatabaseTransaction, SqliteTransactionMode, SqlxPostgresConnector,
+    SqlxSqliteConnector, TransactionOptions, TransactionTrait,
+};
+use sea_orm_migration::MigratorTrait;
+use sqlx::{
+    postgres::{PgConnectOptions, PgPoolOptions},
+    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
+};
+
+pub use customers::StoredIdentity;
+pub use error::StoreError;
+pub use licenses::FoundLicense;
+pub use orders::StoredOrder;
+
+/// Rows as plain data.
+pub mod rows {
+    pub use crate::entities::{
+        activations::Model as Activation, api_keys::Model as ApiKey, attention_items::Model as AttentionItem,
+        audit_entries::Model as AuditEntry, connections::Model as Connection, customers::Model as Customer,
+        events::Model as Event, identities::Model as Identity, inbound_events::Model as InboundEvent,
+        license_keys::Model as LicenseKey, mails::Model as Mail, plans::Model as Plan, price_rules::Model as PriceRule,
+        products::Model as Product, signing_keys::Model as SigningKey, tenants::Model as Tenant,
+    };
+}
+
+const READERS: u32 = 4;
+const POSTGRES_CONNECTIONS: u32 = 16;
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// A database. Cloning shares it.
+#[derive(Clone, Debug)]
+pub struct Store {
+    writer: DatabaseConnection,
+    reader: DatabaseConnection,
+}
+
+impl Store {
+    /// Opens `sqlite:PATH` or `postgres://…` and brings its schema up to date.
+    ///
+    /// # Errors
+    /// The address is not understood, the database cannot be reached, or a newer release has made it.
+    pub async fn open(address: &str) -> Result<Self, StoreError> {
+        let store = match address.split_once(':') {
+            Some(("sqlite", path)) => Self::sqlite(path.trim_start_matches("//")).await?,
+            Some(("postgres" | "postgresql", _)) => Self::postgres(address).await?,
+            _ => return Err(StoreError::Address(address.to_owned())),
+        };
+        store.migrate().await?;
+        Ok(store)
+    }
+
+    /// One writer, so that nobody waits for a lock inside a transaction, and a few readers beside it.
+    async fn sqlite(path: &str) -> Result<Self, StoreError> {
+        let options = SqliteConnectOptions::from_str(&format!("sqlite:{path}"))
+            .map_err(|_| StoreError::Address(format!("sqlite:{path}")))?
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            .busy_timeout(ACQUIRE_TIMEOUT)
+            .statement_cache_capacity(256)
+            .pragma("cache_size", "-16000")
+            .pragma("wal_autocheckpoint", "2000");
+        let pool = |connections| SqlitePoolOptions::new().max_connections(connections).acquire_timeout(ACQUIRE_TIMEOUT);
+        let writer = pool(1).connect_with(options.clone()).await.map_err(connection_error)?;
+        let reader = pool(READERS).connect_with(options.read_only(true)).await.map_err(connection_error)?;
+        Ok(Self {
+            writer: SqlxSqliteConnector::from_sqlx_sqlite_pool(writer),
+            reader: SqlxSqliteConnector::from_sqlx_sqlite_pool(reader),
+        })
+    }
+
+    async fn postgres(address: &str) -> Result<Self, StoreError> {
+        let options = PgConnectOptions::from_str(address)
+            .map_err(|_| StoreError::Address("postgres://…".to_owned()))?
+            .application_name("keywright")
+            .statement_cache_capacity(256);
+        let pool = PgPoolOptions::new()
+            .max_connections(POSTGRES_CONNECTIONS)
+            .acquire_timeout(ACQUIRE_TIMEOUT)
+            .max_lifetime(Duration::from_secs(1_800))
+            .connect_with(options)
+            .await
+            .map_err(connection_error)?;
+        let connection = SqlxPostgresConnector::from_sqlx_postgres_pool(pool);
+        Ok(Self { writer: connection.clone(), reader: connection })
+    }
+
+    async fn migrate(&self) -> Result<(), StoreError> {
+        migrations::Migrator::up(&self.writer, None).await.map_err(|error| match error {
+            sea_orm::DbErr::Custom(text) => StoreError::Newer(text),
+            other => other.into(),
+        })
+    }
+
+    /// Begins a transaction that writes. On SQLite it is the only one (`BEGIN IMMEDIATE`).
+    ///
+    /// # Errors
+    /// The database cannot be reached.
+    pub async fn begin(&self) -> Result<Write, StoreError> {
+        let options = TransactionOptions {
+            sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
+            ..TransactionOptions::default()
+        };
+        Ok(Write { transaction: self.writer.begin_with_options(options).await? })
+    }
+
+    /// Whether the database answers.
+    ///
+    /// # Errors
+    /// It does not.
+    pub async fn ping(&self) -> Result<(), StoreError> {
+        Ok(self.reader.ping().await?)
+    }
+
+    /// Whether several nodes may share this database.
+    #[must_use]
+    pub fn is_shared(&self) -> bool {
+        self.writer.get_database_backend() == DatabaseBackend::Postgres
+    }
+}
+
+fn connection_error(error: sqlx::Error) -> StoreError {
+    StoreError::from(sea_orm::DbErr::Conn(sea_orm::RuntimeErr::SqlxError(error.into())))
+}
+
+/// A transaction that writes. Dropped without [`Write::commit`], it has never been.
+#[derive(Debug)]
+pub struct Write {
+    transaction: DatabaseTransaction,
+}
+
+impl Write {
+    /// Makes it so.
+    ///
+    /// # Errors
+    /// The database did not confirm: whether it is so must be found out again.
+    pub async fn commit(self) -> Result<(), StoreError> {
+        Ok(self.transaction.commit().await?)
+    }
+
+    fn locks_rows(&self) -> bool {
+        use sea_orm::ConnectionTrait;
+        self.transaction.get_database_backend() == DatabaseBackend::Postgres
+    }
+}
+
+/// Repeats a transaction that met another one, a few times.
+///
+/// # Errors
+/// Those of the transaction; a conflict only after the last try.
+pub async fn repeat<T, E, F>(mut transaction: impl FnMut() -> F, is_conflict: impl Fn(&E) -> bool) -> Result<T, E>
+where
+    F: Future<Output = Result<T, E>>,
+{
+    const TRIES: usize = 8;
+    for _ in 1..TRIES {
+        match transaction().await {
+            Err(error) if is_conflict(&error) => tokio::task::yield_now().await,
+            other => return other,
+        }
+    }
+    transaction().await
+}

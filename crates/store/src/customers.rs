@@ -1,0 +1,102 @@
+//! Buyers, and what providers know about them.
+
+use std::collections::BTreeSet;
+
+use domain::{
+    fact::{CustomerFact, CustomerSnapshot},
+    id::{ConnectionId, TenantId},
+    join::Register,
+    text::CustomerReference,
+};
+use jiff::Timestamp;
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
+use uuid::Uuid;
+
+use crate::{
+    Write,
+    bulk::{self, Existing, any_of},
+    convert::{self, micros},
+    entities::{customers, identities},
+    error::StoreError,
+    rows::{Customer, Identity},
+};
+
+/// A provider's customer, and whose connection it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredIdentity {
+    /// Whose it is.
+    pub tenant: TenantId,
+    /// Where it is known.
+    pub connection: ConnectionId,
+    /// What is known.
+    pub fact: CustomerFact,
+}
+
+impl Write {
+    /// What is known of these customers of providers.
+    ///
+    /// # Errors
+    /// Those of the database, or a stored document does not read.
+    pub async fn identities(
+        &self,
+        wanted: &BTreeSet<(ConnectionId, CustomerReference)>,
+    ) -> Result<Vec<StoredIdentity>, StoreError> {
+        let references: BTreeSet<&str> = wanted.iter().map(|(_, reference)| reference.as_str()).collect();
+        let mut found = Vec::new();
+        for condition in any_of(identities::Column::Reference, references.into_iter().map(str::to_owned).collect()) {
+            for row in identities::Entity::find().filter(condition).all(&self.transaction).await? {
+                let identity = identity(row)?;
+                if wanted.contains(&(identity.connection, identity.fact.reference.clone())) {
+                    found.push(identity);
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    /// Writes what is known of providers' customers.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn save_identities(&self, saved: Vec<StoredIdentity>, now: Timestamp) -> Result<(), StoreError> {
+        let rows = saved
+            .into_iter()
+            .map(|identity| Identity {
+                connection_id: identity.connection.0,
+                reference: identity.fact.reference.as_str().to_owned(),
+                tenant_id: identity.tenant.0,
+                snapshot: convert::document(&identity.fact.snapshot),
+                updated_at: micros(now),
+            })
+            .collect();
+        bulk::insert::<identities::Entity>(&self.transaction, rows, Existing::Replace).await?;
+        Ok(())
+    }
+
+    /// The customers with these addresses, making those that are not there yet. Safe against others doing the same
+    /// (C25): the one who came first is returned to both.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn find_or_create_customers(&self, candidates: Vec<Customer>) -> Result<Vec<Customer>, StoreError> {
+        let addresses: BTreeSet<String> = candidates.iter().map(|customer| customer.email_normalised.clone()).collect();
+        let tenants: BTreeSet<Uuid> = candidates.iter().map(|customer| customer.tenant_id).collect();
+        bulk::insert::<customers::Entity>(&self.transaction, candidates, Existing::Keep).await?;
+        let mut found = Vec::new();
+        for condition in any_of(customers::Column::EmailNormalised, addresses.into_iter().collect()) {
+            let query = customers::Entity::find().filter(condition);
+            let query = query.filter(customers::Column::TenantId.is_in(tenants.iter().copied()));
+            found.extend(query.all(&self.transaction).await?);
+        }
+        Ok(found)
+    }
+}
+
+fn identity(row: Identity) -> Result<StoredIdentity, StoreError> {
+    let snapshot: Register<CustomerSnapshot> = convert::read("customer", &row.reference, &row.snapshot)?;
+    Ok(StoredIdentity {
+        tenant: TenantId(row.tenant_id),
+        connection: ConnectionId(row.connection_id),
+        fact: CustomerFact { reference: CustomerReference::new(row.reference), snapshot },
+    })
+}

@@ -1,0 +1,297 @@
+//! The tables, as rows. Ids are UUIDs, times integer microseconds (UTC), documents JSON text; no row knows another.
+
+/// Declares one module per table with its row and SeaORM's companions.
+macro_rules! entities {
+    ($($(#[$doc:meta])* $module:ident = $table:tt { $($(#[$attribute:meta])* $field:ident: $type:ty,)* })*) => {$(
+        #[expect(missing_docs, reason = "SeaORM derives public companions; the columns speak for themselves")]
+        pub(crate) mod $module {
+            use sea_orm::entity::prelude::*;
+
+            $(#[$doc])*
+            #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+            #[sea_orm(table_name = $table)]
+            
+            pub struct Model {
+                $($(#[$attribute])* pub $field: $type,)*
+            }
+
+            #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+            pub enum Relation {}
+
+            impl ActiveModelBehavior for ActiveModel {}
+        }
+    )*
+
+        /// The names of all tables, for tests and for rotation.
+        pub(crate) const TABLES: &[&str] = &[$($table),*];
+    };
+}
+
+entities! {
+    /// A vendor's account. `catalogue_revision` grows with every change to plans and rules.
+    tenants = "tenants" {
+        #[sea_orm(primary_key, auto_increment = false)] id: Uuid,
+        slug: String,
+        name: String,
+        catalogue_revision: i64,
+        created_at: i64,
+    }
+    /// Something a vendor sells. `brand` is what its mails and pages look like.
+    products = "products" {
+        #[sea_orm(primary_key, auto_increment = false)] id: Uuid,
+        tenant_id: Uuid,
+        code: String,
+        name: String,
+        key_prefix: String,
+        brand: String,
+        created_at: i64,
+    }
+    /// One version of a plan. Versions never change.
+    plans = "plans" {
+        #[sea_orm(primary_key, auto_increment = false)] id: Uuid,
+        #[sea_orm(primary_key, auto_increment = false)] version: i32,
+        tenant_id: Uuid,
+        product_id: Uuid,
+        code: String,
+        name: String,
+        terms: String,
+        created_at: i64,
+    }
+    /// One account at a payment provider in one mode. `secrets` is sealed.
+    connections = "connections" {
+        #[sea_orm(primary_key, auto_increment = false)] id: Uuid,
+        tenant_id: Uuid,
+        provider: String,
+        code: String,
+        mode: String,
+        settings: String,
+        api_base: Option<String>,
+        secrets: Option<Vec<u8>>,
+        created_at: i64,
+    }
+    /// What a provider's price gives.
+    price_rules = "price_rules" {
+        #[sea_orm(primary_key, auto_increment = false)] id: Uuid,
+        tenant_id: Uuid,
+        connection_id: Uuid,
+        matcher_kind: String,
+        matcher_value: String,
+        grants: String,
+        created_at: i64,
+    }
+    /// A buyer. `email_normalised` is unique per tenant and mode.
+    customers = "customers" {
+        #[sea_orm(primary_key, auto_increment = false)] id: Uuid,
+        tenant_id: Uuid,
+        livemode: bool,
+        email_normalised: String,
+        email: String,
+        name: Option<String>,
+        created_at: i64,
+    }
+    /// What a provider knows about one of its customers.
+    identities = "identities" {
+        #[sea_orm(primary_key, auto_increment = false)] connection_id: Uuid,
+        #[sea_orm(primary_key, auto_increment = false)] reference: String,
+        tenant_id: Uuid,
+        snapshot: String,
+        updated_at: i64,
+    }
+    /// Everything known about one sale, joined. `due_at` is when it must be looked at again.
+    orders = "orders" {
+        #[sea_orm(primary_key, auto_increment = false)] id: Uuid,
+        tenant_id: Uuid,
+        connection_id: Uuid,
+        livemode: bool,
+        customer_id: Option<Uuid>,
+        body: String,
+        due_at: Option<i64>,
+        merged_into: Option<Uuid>,
+        created_at: i64,
+        updated_at: i64,
+    }
+    /// A name of a sale. Each belongs to one order of its connection.
+    order_references = "order_references" {
+        #[sea_orm(primary_key, auto_increment = false)] connection_id: Uuid,
+        #[sea_orm(primary_key, auto_increment = false)] reference: String,
+        order_id: Uuid,
+    }
+    /// What one event said, for good: orders can be rebuilt from these.
+    facts = "facts" {
+        #[sea_orm(primary_key, auto_increment = false)] inbound_id: Uuid,
+        #[sea_orm(primary_key, auto_increment = false)] position: i32,
+        order_id: Option<Uuid>,
+        kind: String,
+        version: i32,
+        body: String,
+    }
+    /// One event that a provider delivered, and how far it has come.
+    inbound_events = "inbound_events" {
+        #[sea_orm(primary_key, auto_increment = false)] id: Uuid,
+        tenant_id: Uuid,
+        connection_id: Uuid,
+        event_key: String,
+        kind: String,
+        livemode: bool,
+        occurred_at: Option<i64>,
+        received_at: i64,
+        status: String,
+        body: String,
+        requests: Option<String>,
+        answers: Option<String>,
+        attempts: i32,
+        next_attempt_at: Option<i64>,
+        lease_token: Option<Uuid>,
+        lease_until: Option<i64>,
+        error: Option<String>,
+        done_at: Option<i64>,
+    }
+    /// A license. `unit`, `standing` and `rulings` are documents; what lists filter by stands beside them.
+    licenses = "licenses" {
+        #[sea_orm(primary_key, auto_increment = false)] id: Uuid,
+        tenant_id: Uuid,
+        livemode: bool,
+        order_id: Uuid,
+        origin_order_id: Uuid,
+        slot: i32,
+        customer_id: Option<Uuid>,
+        product_id: Uuid,
+        plan_id: Uuid,
+        plan_version: i32,
+        state: String,
+        until: Option<i64>,
+        unit: String,
+        standing: String,
+        rulings: String,
+        holding: String,
+        superseded_by: Option<Uuid>,
+        announced: bool,
+        keys: i32,
+        issued_at: i64,
+        updated_at: i64,
+    }
+    /// A key: found by its keyed hash, kept sealed. `hint` is what may be shown.
+    license_keys = "license_keys" {
+        #[sea_orm(primary_key, auto_increment = false)] id: Uuid,
+        tenant_id: Uuid,
+        license_id: Uuid,
+        hash: Vec<u8>,
+        sealed: Vec<u8>,
+        sealed_by: String,
+        hint: String,
+        created_at: i64,
+    }
+    /// A license in use.
+    activations = "activations" {
+        #[sea_orm(primary_key, auto_increment = false)] id: Uuid,
+        tenant_id: Uuid,
+        license_id: Uuid,
+        kind: String,
+        fingerprint: String,
+        name: Option<String>,
+        created_at: i64,
+        last_seen_at: i64,
+    }
+    /// A key that signs leases. The secret half is sealed.
+    signing_keys = "signing_keys" {
+        #[sea_orm(primary_key, auto_increment = false)] kid: String,
+        tenant_id: Uuid,
+        id: Uuid,
+        public: Vec<u8>,
+        sealed: Vec<u8>,
+        sealed_by: String,
+        created_at: i64,
+        retired_at: Option<i64>,
+    }
+    /// A key to the API; only its hash is kept.
+    api_keys = "api_keys" {
+        #[sea_orm(primary_key, auto_increment = false)] id: Uuid,
+        tenant_id: Uuid,
+        name: String,
+        kind: String,
+        scopes: String,
+        hash: Vec<u8>,
+        created_at: i64,
+        last_used_at: Option<i64>,
+        revoked_at: Option<i64>,
+    }
+    /// One entry of the audit log. The sealer numbers and chains them.
+    audit_entries = "audit_entries" {
+        #[sea_orm(primary_key, auto_increment = false)] id: Uuid,
+        tenant_id: Uuid,
+        occurred_at: i64,
+        actor: String,
+        action: String,
+        subject: String,
+        order_id: Option<Uuid>,
+        license_id: Option<Uuid>,
+        detail: String,
+        sequence: Option<i64>,
+        chain: Option<Vec<u8>>,
+    }
+    /// Something that happened here, as told to others.
+    events = "events" {
+        #[sea_orm(primary_key, auto_increment = false)] id: Uuid,
+        tenant_id: Uuid,
+        livemode: bool,
+        kind: String,
+        license_id: Option<Uuid>,
+        order_id: Option<Uuid>,
+        occurred_at: i64,
+    }
+    /// A mail. It holds references; what it says is rendered, and its key unsealed, when it is sent.
+    mails = "mails" {
+        #[sea_orm(primary_key, auto_increment = false)] id: Uuid,
+        tenant_id: Uuid,
+        kind: String,
+        license_id: Uuid,
+        order_id: Uuid,
+        recipient: String,
+        recipient_name: Option<String>,
+        status: String,
+        attempts: i32,
+        next_attempt_at: Option<i64>,
+        lease_token: Option<Uuid>,
+        lease_until: Option<i64>,
+        response: Option<String>,
+        created_at: i64,
+        sent_at: Option<i64>,
+    }
+    /// Something that needs a person. `lookup` is what closes it when it changes (a price, a customer).
+    attention_items = "attention_items" {
+        #[sea_orm(primary_key, auto_increment = false)] id: Uuid,
+        tenant_id: Uuid,
+        kind: String,
+        subject: String,
+        lookup: Option<String>,
+        connection_id: Option<Uuid>,
+        order_id: Option<Uuid>,
+        inbound_id: Option<Uuid>,
+        detail: String,
+        opened_at: i64,
+        closed_at: Option<i64>,
+        dismissed_at: Option<i64>,
+    }
+    /// The answer that was given to a call with an idempotency key, sealed.
+    idempotency_keys = "idempotency_keys" {
+        #[sea_orm(primary_key, auto_increment = false)] id: Uuid,
+        tenant_id: Uuid,
+        key: String,
+        fingerprint: Vec<u8>,
+        status: Option<i32>,
+        sealed: Option<Vec<u8>>,
+        sealed_by: Option<String>,
+        created_at: i64,
+    }
+    /// Who does what only one node may do, and until when.
+    leaderships = "leaderships" {
+        #[sea_orm(primary_key, auto_increment = false)] name: String,
+        owner: Uuid,
+        until: i64,
+    }
+    /// Single values: the canary that tells whether the master key fits.
+    settings = "settings" {
+        #[sea_orm(primary_key, auto_increment = false)] name: String,
+        value: String,
+    }
+}

@@ -1,0 +1,183 @@
+//! The inbox: what providers delivered, from the moment it was verified until it is done.
+
+use domain::{
+    fact::{self, Fact},
+    id::{InboundId, OrderId},
+};
+use jiff::Timestamp;
+use sea_orm::{
+    ColumnTrait, Condition, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
+    sea_query::{Expr, LockBehavior, LockType},
+};
+use uuid::Uuid;
+
+use crate::{
+    Store, Write,
+    bulk::{self, Existing, any_of},
+    convert::{instant, micros},
+    entities::{facts, inbound_events},
+    error::StoreError,
+    rows::InboundEvent,
+};
+
+/// How far an event has come, as stored.
+pub mod status {
+    /// Committed, not looked at.
+    pub const RECEIVED: &str = "received";
+    /// Something must be looked up at the provider first.
+    pub const WAITING: &str = "waiting";
+    /// All answers are there.
+    pub const READY: &str = "ready";
+    /// Its facts have joined their orders.
+    pub const DONE: &str = "done";
+    /// It needs a person: it is not understood, of the wrong mode, or its look-ups keep failing.
+    pub const HELD: &str = "held";
+}
+
+impl Write {
+    /// Takes events in. Those that the connection delivered before stay as they are.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn receive(&self, events: Vec<InboundEvent>) -> Result<u64, StoreError> {
+        bulk::insert::<inbound_events::Entity>(&self.transaction, events, Existing::Keep).await
+    }
+
+    /// The oldest events that can be worked on now. No other node gets them while this transaction lasts.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn claim_events(&self, limit: u64) -> Result<Vec<InboundEvent>, StoreError> {
+        let mut query = inbound_events::Entity::find()
+            .filter(inbound_events::Column::Status.is_in([status::RECEIVED, status::READY]))
+            .order_by_asc(inbound_events::Column::Id)
+            .limit(limit);
+        if self.locks_rows() {
+            query = query.lock_with_behavior(LockType::Update, LockBehavior::SkipLocked);
+        }
+        Ok(query.all(&self.transaction).await?)
+    }
+
+    /// Events are done.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn finish_events(&self, ids: Vec<InboundId>, now: Timestamp) -> Result<(), StoreError> {
+        for condition in any_of(inbound_events::Column::Id, ids.into_iter().map(|id| id.0).collect()) {
+            inbound_events::Entity::update_many()
+                .col_expr(inbound_events::Column::Status, Expr::val(status::DONE).into())
+                .col_expr(inbound_events::Column::DoneAt, Expr::val(micros(now)).into())
+                .col_expr(inbound_events::Column::Error, Expr::val(Option::<String>::None).into())
+                .filter(condition)
+                .exec(&self.transaction)
+                .await?;
+        }
+        Ok(())
+    }
+
+    /// Writes events as they are now: waiting for look-ups, held, ready again.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn update_events(&self, events: Vec<InboundEvent>) -> Result<(), StoreError> {
+        bulk::insert::<inbound_events::Entity>(&self.transaction, events, Existing::Replace).await?;
+        Ok(())
+    }
+
+    /// Keeps what events said. An event that is played again replaces what it said before.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn save_facts(&self, said: Vec<(InboundId, u32, Option<OrderId>, Fact)>) -> Result<(), StoreError> {
+        let rows = said
+            .into_iter()
+            .map(|(inbound, position, order, fact)| facts::Model {
+                inbound_id: inbound.0,
+                position: position.cast_signed(),
+                order_id: order.map(|order| order.0),
+                kind: fact.kind().to_owned(),
+                version: fact::VERSION.cast_signed(),
+                body: fact.encode(),
+            })
+            .collect();
+        bulk::insert::<facts::Entity>(&self.transaction, rows, Existing::Replace).await?;
+        Ok(())
+    }
+
+    /// Takes up to `limit` events whose look-ups are due, for `token` alone and until `lease_until`: long enough for
+    /// all their requests. If this node dies, another takes them then.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn lease_lookups(
+        &self,
+        token: Uuid,
+        now: Timestamp,
+        lease_until: Timestamp,
+        limit: u64,
+    ) -> Result<Vec<InboundEvent>, StoreError> {
+        let mut query = inbound_events::Entity::find()
+            .filter(inbound_events::Column::Status.eq(status::WAITING))
+            .filter(inbound_events::Column::NextAttemptAt.lte(micros(now)))
+            .filter(free(now))
+            .order_by_asc(inbound_events::Column::NextAttemptAt)
+            .limit(limit);
+        if self.locks_rows() {
+            query = query.lock_with_behavior(LockType::Update, LockBehavior::SkipLocked);
+        }
+        let events = query.all(&self.transaction).await?;
+        for condition in any_of(inbound_events::Column::Id, events.iter().map(|event| event.id).collect()) {
+            inbound_events::Entity::update_many()
+                .col_expr(inbound_events::Column::LeaseToken, Expr::val(token).into())
+                .col_expr(inbound_events::Column::LeaseUntil, Expr::val(micros(lease_until)).into())
+                .filter(condition)
+                .exec(&self.transaction)
+                .await?;
+        }
+        Ok(events)
+    }
+
+    /// Which of the events this token still holds: a node that slept through its lease must not write.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn still_leased(&self, token: Uuid, ids: Vec<InboundId>) -> Result<Vec<InboundId>, StoreError> {
+        let mut held = Vec::new();
+        for condition in any_of(inbound_events::Column::Id, ids.into_iter().map(|id| id.0).collect()) {
+            let mut query = inbound_events::Entity::find()
+                .select_only()
+                .column(inbound_events::Column::Id)
+                .filter(condition)
+                .filter(inbound_events::Column::LeaseToken.eq(token));
+            if self.locks_rows() {
+                query = query.lock_exclusive();
+            }
+            let ids: Vec<Uuid> = query.into_tuple().all(&self.transaction).await?;
+            held.extend(ids.into_iter().map(InboundId));
+        }
+        Ok(held)
+    }
+}
+
+fn free(now: Timestamp) -> Condition {
+    Condition::any()
+        .add(inbound_events::Column::LeaseUntil.is_null())
+        .add(inbound_events::Column::LeaseUntil.lt(micros(now)))
+}
+
+impl Store {
+    /// When the next look-up is due, if any waits.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn next_lookup_at(&self) -> Result<Option<Timestamp>, StoreError> {
+        let next: Option<Option<i64>> = inbound_events::Entity::find()
+            .select_only()
+            .column_as(inbound_events::Column::NextAttemptAt.min(), "next")
+            .filter(inbound_events::Column::Status.eq(status::WAITING))
+            .into_tuple()
+            .one(&self.reader)
+            .await?;
+        Ok(next.flatten().map(instant))
+    }
+}

@@ -1,0 +1,266 @@
+//! The spine: tenants, catalogue, inbox, orders, licenses, activations, mails, keys, audit, attention.
+
+use sea_orm_migration::prelude::*;
+
+#[derive(DeriveMigrationName)]
+pub(super) struct Migration;
+
+/// A table in one line: columns as `name type`, where `?` allows NULL, then what is unique and what is looked up.
+struct Table {
+    name: &'static str,
+    columns: &'static str,
+    primary: &'static [&'static str],
+    unique: &'static [&'static [&'static str]],
+    /// Columns, and the condition under which a row is in the index.
+    indexes: &'static [(&'static [&'static str], Option<&'static str>)],
+}
+
+const TABLES: &[Table] = &[
+    Table {
+        name: "tenants",
+        columns: "id uuid, slug text, name text, catalogue_revision bigint, created_at bigint",
+        primary: &["id"],
+        unique: &[&["slug"]],
+        indexes: &[],
+    },
+    Table {
+        name: "products",
+        columns: "id uuid, tenant_id uuid, code text, name text, key_prefix text, brand text, created_at bigint",
+        primary: &["id"],
+        unique: &[&["tenant_id", "code"]],
+        indexes: &[],
+    },
+    Table {
+        name: "plans",
+        columns: "id uuid, version integer, tenant_id uuid, product_id uuid, code text, name text, terms text,
+            created_at bigint",
+        primary: &["id", "version"],
+        unique: &[&["tenant_id", "code", "version"]],
+        indexes: &[],
+    },
+    Table {
+        name: "connections",
+        columns: "id uuid, tenant_id uuid, provider text, code text, mode text, settings text, api_base text?,
+            secrets blob?, created_at bigint",
+        primary: &["id"],
+        unique: &[&["tenant_id", "code"]],
+        indexes: &[],
+    },
+    Table {
+        name: "price_rules",
+        columns: "id uuid, tenant_id uuid, connection_id uuid, matcher_kind text, matcher_value text, grants text,
+            created_at bigint",
+        primary: &["id"],
+        unique: &[&["tenant_id", "connection_id", "matcher_kind", "matcher_value"]],
+        indexes: &[],
+    },
+    Table {
+        name: "customers",
+        columns: "id uuid, tenant_id uuid, livemode boolean, email_normalised text, email text, name text?,
+            created_at bigint",
+        primary: &["id"],
+        unique: &[&["tenant_id", "livemode", "email_normalised"]],
+        indexes: &[],
+    },
+    Table {
+        name: "identities",
+        columns: "connection_id uuid, reference text, tenant_id uuid, snapshot text, updated_at bigint",
+        primary: &["connection_id", "reference"],
+        unique: &[],
+        indexes: &[],
+    },
+    Table {
+        name: "orders",
+        columns: "id uuid, tenant_id uuid, connection_id uuid, livemode boolean, customer_id uuid?, body text,
+            due_at bigint?, merged_into uuid?, created_at bigint, updated_at bigint",
+        primary: &["id"],
+        unique: &[],
+        indexes: &[
+            (&["due_at"], Some("due_at IS NOT NULL")),
+            (&["tenant_id", "livemode", "id"], None),
+            (&["customer_id"], None),
+        ],
+    },
+    Table {
+        name: "order_references",
+        columns: "connection_id uuid, reference text, order_id uuid",
+        primary: &["connection_id", "reference"],
+        unique: &[],
+        indexes: &[(&["order_id"], None)],
+    },
+    Table {
+        name: "facts",
+        columns: "inbound_id uuid, position integer, order_id uuid?, kind text, version integer, body text",
+        primary: &["inbound_id", "position"],
+        unique: &[],
+        indexes: &[(&["order_id"], None)],
+    },
+    Table {
+        name: "inbound_events",
+        columns: "id uuid, tenant_id uuid, connection_id uuid, event_key text, kind text, livemode boolean,
+            occurred_at bigint?, received_at bigint, status text, body text, requests text?, answers text?,
+            attempts integer, next_attempt_at bigint?, lease_token uuid?, lease_until bigint?, error text?, done_at bigint?",
+        primary: &["id"],
+        unique: &[&["connection_id", "event_key"]],
+        indexes: &[
+            (&["status", "next_attempt_at", "id"], Some("status <> 'done'")),
+            (&["tenant_id", "livemode", "id"], None),
+        ],
+    },
+    Table {
+        name: "licenses",
+        columns: "id uuid, tenant_id uuid, livemode boolean, order_id uuid, origin_order_id uuid, slot integer,
+            customer_id uuid?, product_id uuid, plan_id uuid, plan_version integer, state text, until bigint?, unit text,
+            standing text, rulings text, holding text, superseded_by uuid?, announced boolean, keys integer,
+            issued_at bigint, updated_at bigint",
+        primary: &["id"],
+        unique: &[&["order_id", "slot"]],
+        indexes: &[(&["tenant_id", "livemode", "id"], None), (&["customer_id"], None)],
+    },
+    Table {
+        name: "license_keys",
+        columns: "id uuid, tenant_id uuid, license_id uuid, hash blob, sealed blob, sealed_by text, hint text,
+            created_at bigint",
+        primary: &["id"],
+        unique: &[&["hash"]],
+        indexes: &[(&["license_id"], None)],
+    },
+    Table {
+        name: "activations",
+        columns: "id uuid, tenant_id uuid, license_id uuid, kind text, fingerprint text, name text?, created_at bigint,
+            last_seen_at bigint",
+        primary: &["id"],
+        unique: &[&["license_id", "fingerprint"]],
+        indexes: &[],
+    },
+    Table {
+        name: "signing_keys",
+        columns: "kid text, tenant_id uuid, id uuid, public blob, sealed blob, sealed_by text, created_at bigint,
+            retired_at bigint?",
+        primary: &["kid"],
+        unique: &[],
+        indexes: &[(&["tenant_id"], None)],
+    },
+    Table {
+        name: "api_keys",
+        columns: "id uuid, tenant_id uuid, name text, kind text, scopes text, hash blob, created_at bigint,
+            last_used_at bigint?, revoked_at bigint?",
+        primary: &["id"],
+        unique: &[&["tenant_id", "name"]],
+        indexes: &[],
+    },
+    Table {
+        name: "audit_entries",
+        columns: "id uuid, tenant_id uuid, occurred_at bigint, actor text, action text, subject text, order_id uuid?,
+            license_id uuid?, detail text, sequence bigint?, chain blob?",
+        primary: &["id"],
+        unique: &[&["tenant_id", "sequence"]],
+        indexes: &[
+            (&["tenant_id", "id"], Some("sequence IS NULL")),
+            (&["order_id"], None),
+            (&["license_id"], None),
+        ],
+    },
+    Table {
+        name: "events",
+        columns: "id uuid, tenant_id uuid, livemode boolean, kind text, license_id uuid?, order_id uuid?,
+            occurred_at bigint",
+        primary: &["id"],
+        unique: &[],
+        indexes: &[(&["license_id"], None)],
+    },
+    Table {
+        name: "mails",
+        columns: "id uuid, tenant_id uuid, kind text, license_id uuid, order_id uuid, recipient text, recipient_name text?,
+            status text, attempts integer, next_attempt_at bigint?, lease_token uuid?, lease_until bigint?, response text?,
+            created_at bigint, sent_at bigint?",
+        primary: &["id"],
+        unique: &[&["license_id", "kind"]],
+        indexes: &[(&["status", "next_attempt_at", "id"], Some("status <> 'sent'"))],
+    },
+    Table {
+        name: "attention_items",
+        columns: "id uuid, tenant_id uuid, kind text, subject text, lookup text?, connection_id uuid?, order_id uuid?,
+            inbound_id uuid?, detail text, opened_at bigint, closed_at bigint?, dismissed_at bigint?",
+        primary: &["id"],
+        unique: &[&["tenant_id", "kind", "subject"]],
+        indexes: &[
+            (&["order_id"], Some("closed_at IS NULL")),
+            (&["connection_id", "kind", "lookup"], Some("closed_at IS NULL")),
+            (&["tenant_id", "id"], Some("closed_at IS NULL")),
+        ],
+    },
+    Table {
+        name: "idempotency_keys",
+        columns: "id uuid, tenant_id uuid, key text, fingerprint blob, status integer?, sealed blob?, sealed_by text?,
+            created_at bigint",
+        primary: &["id"],
+        unique: &[&["tenant_id", "key"]],
+        indexes: &[(&["created_at"], None)],
+    },
+    Table {
+        name: "leaderships",
+        columns: "name text, owner uuid, until bigint",
+        primary: &["name"],
+        unique: &[],
+        indexes: &[],
+    },
+    Table { name: "settings", columns: "name text, value text", primary: &["name"], unique: &[], indexes: &[] },
+];
+
+impl Table {
+    fn create(&self) -> TableCreateStatement {
+        let mut table = sea_query::Table::create();
+        table.table(self.name);
+        for column in self.columns.split(',') {
+            let (name, kind) = column.trim().split_once(' ').unwrap_or_default();
+            table.col(&mut definition(name, kind.trim()));
+        }
+        let mut primary = Index::create();
+        for column in self.primary {
+            primary.col(*column);
+        }
+        table.primary_key(&mut primary).to_owned()
+    }
+
+    /// Unique keys and indexes; their conditions read the same in both databases.
+    fn indexes(&self) -> impl Iterator<Item = String> + '_ {
+        let unique = self.unique.iter().map(|columns| (*columns, None, "UNIQUE INDEX"));
+        let plain = self.indexes.iter().map(|(columns, condition)| (*columns, *condition, "INDEX"));
+        unique.chain(plain).enumerate().map(|(number, (columns, condition, kind))| {
+            let condition = condition.map(|text| format!(" WHERE {text}")).unwrap_or_default();
+            let table = self.name;
+            format!("CREATE {kind} {table}_{number} ON {table} ({}){condition}", columns.join(", "))
+        })
+    }
+}
+
+fn definition(name: &'static str, kind: &str) -> ColumnDef {
+    let (kind, nullable) = kind.strip_suffix('?').map_or((kind, false), |kind| (kind, true));
+    let mut column = ColumnDef::new(name);
+    match kind {
+        "uuid" => column.uuid(),
+        "bigint" => column.big_integer(),
+        "integer" => column.integer(),
+        "boolean" => column.boolean(),
+        "blob" => column.blob(),
+        _ => column.text(),
+    };
+    if !nullable {
+        column.not_null();
+    }
+    column
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for Migration {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        for table in TABLES {
+            manager.create_table(table.create()).await?;
+            for index in table.indexes() {
+                manager.get_connection().execute_unprepared(&index).await?;
+            }
+        }
+        Ok(())
+    }
+}

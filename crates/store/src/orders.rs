@@ -1,0 +1,194 @@
+//! Orders with their licenses: found by reference, loaded and locked together, written together.
+
+use std::collections::{BTreeSet, HashMap};
+
+use domain::{
+    id::{ConnectionId, CustomerId, OrderId, TenantId},
+    license::License,
+    order::Order,
+    text::Reference,
+};
+use jiff::Timestamp;
+use sea_orm::{
+    ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
+    sea_query::{Expr, LockBehavior, LockType},
+};
+use uuid::Uuid;
+
+use crate::{
+    Write,
+    bulk::{self, Existing, any_of},
+    convert::{self, micros},
+    entities::{facts, licenses, order_references, orders},
+    error::StoreError,
+};
+
+/// An order as kept, with all its licenses.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StoredOrder {
+    /// Its id.
+    pub id: OrderId,
+    /// Whose it is.
+    pub tenant: TenantId,
+    /// Where it was made.
+    pub connection: ConnectionId,
+    /// Live or test money.
+    pub livemode: bool,
+    /// The buyer, once there is an address.
+    pub customer: Option<CustomerId>,
+    /// What is known.
+    pub order: Order,
+    /// What came of it.
+    pub licenses: Vec<License>,
+    /// When it must be looked at again.
+    pub due_at: Option<Timestamp>,
+    /// The order it turned out to be a part of.
+    pub merged_into: Option<OrderId>,
+    /// When it was first heard of.
+    pub created_at: Timestamp,
+}
+
+impl Write {
+    /// Which orders the references name. References that no order has are absent.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn orders_by_reference(
+        &self,
+        references: &BTreeSet<(ConnectionId, Reference)>,
+    ) -> Result<HashMap<(ConnectionId, Reference), OrderId>, StoreError> {
+        let connections: BTreeSet<Uuid> = references.iter().map(|(connection, _)| connection.0).collect();
+        let texts: BTreeSet<&str> = references.iter().map(|(_, reference)| reference.as_str()).collect();
+        let texts: Vec<String> = texts.into_iter().map(str::to_owned).collect();
+        let mut found = HashMap::new();
+        for connection in connections {
+            for condition in any_of(order_references::Column::Reference, texts.clone()) {
+                let rows = order_references::Entity::find()
+                    .filter(order_references::Column::ConnectionId.eq(connection))
+                    .filter(condition)
+                    .all(&self.transaction)
+                    .await?;
+                found.extend(rows.into_iter().map(|row| {
+                    ((ConnectionId(row.connection_id), Reference::new(row.reference)), OrderId(row.order_id))
+                }));
+            }
+        }
+        Ok(found)
+    }
+
+    /// Loads orders with their licenses and keeps other writers off them, in the order of their ids.
+    ///
+    /// # Errors
+    /// Those of the database, or a stored document does not read.
+    pub async fn load_orders(&self, ids: &BTreeSet<OrderId>) -> Result<Vec<StoredOrder>, StoreError> {
+        let ids: Vec<Uuid> = ids.iter().map(|id| id.0).collect();
+        let mut orders = Vec::with_capacity(ids.len());
+        for condition in any_of(orders::Column::Id, ids.clone()) {
+            let mut query = orders::Entity::find().filter(condition).order_by_asc(orders::Column::Id);
+            if self.locks_rows() {
+                query = query.lock_exclusive();
+            }
+            for row in query.all(&self.transaction).await? {
+                orders.push(convert::order(row)?);
+            }
+        }
+        let mut places: HashMap<OrderId, usize> = HashMap::with_capacity(orders.len());
+        places.extend(orders.iter().enumerate().map(|(place, order)| (order.id, place)));
+        for condition in any_of(licenses::Column::OrderId, ids) {
+            for row in licenses::Entity::find().filter(condition).all(&self.transaction).await? {
+                if let Some(place) = places.get(&OrderId(row.order_id)) {
+                    orders[*place].licenses.push(convert::license(&row)?);
+                }
+            }
+        }
+        Ok(orders)
+    }
+
+    /// The orders whose time has come, the longest due first.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn due_orders(&self, now: Timestamp, limit: u64) -> Result<BTreeSet<OrderId>, StoreError> {
+        let mut query = orders::Entity::find()
+            .select_only()
+            .column(orders::Column::Id)
+            .filter(orders::Column::DueAt.lte(micros(now)))
+            .order_by_asc(orders::Column::DueAt)
+            .limit(limit);
+        if self.locks_rows() {
+            query = query.lock_with_behavior(LockType::Update, LockBehavior::SkipLocked);
+        }
+        let ids: Vec<Uuid> = query.into_tuple().all(&self.transaction).await?;
+        Ok(ids.into_iter().map(OrderId).collect())
+    }
+
+    /// Has the orders looked at again, from `now` on.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn wake_orders(&self, ids: &BTreeSet<OrderId>, now: Timestamp) -> Result<(), StoreError> {
+        for condition in any_of(orders::Column::Id, ids.iter().map(|id| id.0).collect()) {
+            orders::Entity::update_many()
+                .col_expr(orders::Column::DueAt, Expr::val(micros(now)).into())
+                .filter(condition)
+                .filter(orders::Column::MergedInto.is_null())
+                .exec(&self.transaction)
+                .await?;
+        }
+        Ok(())
+    }
+
+    /// Writes orders and their licenses, new or changed. Licenses that moved between orders go first to slots that
+    /// nobody has, since (order, slot) is unique.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn save_orders(&self, saved: &[StoredOrder], now: Timestamp) -> Result<(), StoreError> {
+        let rows = saved.iter().map(|order| convert::order_row(order, now)).collect();
+        bulk::insert::<orders::Entity>(&self.transaction, rows, Existing::Replace).await?;
+        let rows = saved
+            .iter()
+            .flat_map(|order| order.licenses.iter().map(|license| convert::license_row(license, order, now)))
+            .collect();
+        bulk::insert::<licenses::Entity>(&self.transaction, rows, Existing::Replace).await?;
+        Ok(())
+    }
+
+    /// Adds names of orders. A name that another order got meanwhile is a conflict: the batch is to be repeated.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn add_references(&self, names: Vec<(ConnectionId, Reference, OrderId)>) -> Result<(), StoreError> {
+        let rows: Vec<_> = names
+            .into_iter()
+            .map(|(connection, reference, order)| order_references::Model {
+                connection_id: connection.0,
+                reference: reference.as_str().to_owned(),
+                order_id: order.0,
+            })
+            .collect();
+        let result = bulk::insert::<order_references::Entity>(&self.transaction, rows, Existing::Refuse).await;
+        match result {
+            Err(StoreError::Duplicate(text)) => Err(StoreError::Conflict(sea_orm::DbErr::Custom(text))),
+            other => other.map(|_| ()),
+        }
+    }
+
+    /// An order became part of another: its names and facts follow.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn redirect_order(&self, from: OrderId, to: OrderId) -> Result<(), StoreError> {
+        order_references::Entity::update_many()
+            .col_expr(order_references::Column::OrderId, Expr::val(to.0).into())
+            .filter(order_references::Column::OrderId.eq(from.0))
+            .exec(&self.transaction)
+            .await?;
+        facts::Entity::update_many()
+            .col_expr(facts::Column::OrderId, Expr::val(Some(to.0)).into())
+            .filter(facts::Column::OrderId.eq(from.0))
+            .exec(&self.transaction)
+            .await?;
+        Ok(())
+    }
+}
