@@ -11,7 +11,11 @@
 //! The eight digits before the colon are derived from the key, so a line whose parts do not belong
 //! together is refused. Whoever has this text can open everything; it lives apart from the database.
 
-use std::{fmt, str::FromStr};
+use std::{
+    fmt,
+    str::FromStr,
+    sync::{Arc, PoisonError, RwLock},
+};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use chacha20poly1305::{KeyInit, XChaCha20Poly1305};
@@ -263,6 +267,30 @@ fn parse_line(text: &str, line: usize) -> Result<MasterKey, RingError> {
     (key.id == id)
         .then_some(key)
         .ok_or(RingError::Mismatch { line, id })
+}
+
+/// The ring as all parts of a process see it: swapped as a whole when it changes.
+#[derive(Debug, Clone)]
+pub struct SharedRing(Arc<RwLock<Arc<KeyRing>>>);
+
+impl SharedRing {
+    /// Shares a ring.
+    #[must_use]
+    pub fn new(ring: KeyRing) -> Self {
+        Self(Arc::new(RwLock::new(Arc::new(ring))))
+    }
+
+    /// The ring as it is now.
+    #[must_use]
+    pub fn get(&self) -> Arc<KeyRing> {
+        // A panic while the pointer was swapped cannot have left it half written.
+        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Everybody uses another ring from now on.
+    pub fn set(&self, ring: KeyRing) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(ring);
+    }
 }
 
 #[cfg(test)]

@@ -54,6 +54,32 @@ pub struct Place<'a> {
     pub column: &'a str,
 }
 
+impl Place<'static> {
+    /// Where a license key is kept.
+    #[must_use]
+    pub const fn license_key(tenant: TenantId, row: Uuid) -> Self {
+        Self { tenant, table: "license_keys", row, column: "sealed" }
+    }
+
+    /// Where the secrets of a connection are kept.
+    #[must_use]
+    pub const fn connection(tenant: TenantId, row: Uuid) -> Self {
+        Self { tenant, table: "connections", row, column: "secrets" }
+    }
+
+    /// Where the secret half of a key that signs leases is kept.
+    #[must_use]
+    pub const fn signing_key(tenant: TenantId, row: Uuid) -> Self {
+        Self { tenant, table: "signing_keys", row, column: "sealed" }
+    }
+
+    /// Where the answer to a call with an idempotency key is kept.
+    #[must_use]
+    pub const fn idempotent_answer(tenant: TenantId, row: Uuid) -> Self {
+        Self { tenant, table: "idempotency_keys", row, column: "sealed" }
+    }
+}
+
 /// A sealed value, ready to be stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sealed(pub Vec<u8>);

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 /// A source of random bytes. The domain never reads the operating system's; it is handed one.
-pub trait Entropy {
+pub trait Entropy: Send {
     /// Fills `bytes` with random data.
     fn fill(&mut self, bytes: &mut [u8]);
 }

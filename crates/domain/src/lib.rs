@@ -3,6 +3,7 @@
 //! A sale is an [`order::Order`]; everything a provider says about it is a small order that joins it.
 //! [`fulfil`] turns an order into licenses, [`activation`] decides what an app may do with one.
 
+pub mod ambient;
 pub mod decision;
 pub mod fact;
 pub mod fulfil;
@@ -13,6 +14,7 @@ pub mod money;
 pub mod order;
 pub mod plan;
 pub mod reason;
+pub mod retry;
 pub mod text;
 pub mod time;
 

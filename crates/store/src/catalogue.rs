@@ -66,6 +66,15 @@ impl Write {
         Ok(Catalogue::new(plans, rules))
     }
 
+    /// A tenant's products.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn products(&self, tenant: TenantId) -> Result<Vec<Product>, StoreError> {
+        let query = products::Entity::find().filter(products::Column::TenantId.eq(tenant.0));
+        Ok(query.all(&self.transaction).await?)
+    }
+
     /// Every node notices that plans or rules changed.
     ///
     /// # Errors

@@ -71,16 +71,14 @@ impl Write {
         Ok(())
     }
 
-    /// Closes the items of one kind and subject.
+    /// Closes the items of an event that was held.
     ///
     /// # Errors
     /// Those of the database.
-    pub async fn close_item(&self, tenant: Uuid, kind: &str, subject: &str, now: Timestamp) -> Result<(), StoreError> {
+    pub async fn close_items_of_event(&self, event: Uuid, now: Timestamp) -> Result<(), StoreError> {
         attention_items::Entity::update_many()
             .col_expr(attention_items::Column::ClosedAt, Expr::val(Some(micros(now))).into())
-            .filter(attention_items::Column::TenantId.eq(tenant))
-            .filter(attention_items::Column::Kind.eq(kind))
-            .filter(attention_items::Column::Subject.eq(subject))
+            .filter(attention_items::Column::InboundId.eq(event))
             .filter(attention_items::Column::ClosedAt.is_null())
             .exec(&self.transaction)
             .await?;

@@ -187,6 +187,7 @@ const TABLES: &[Table] = &[
         indexes: &[
             (&["order_id"], Some("closed_at IS NULL")),
             (&["connection_id", "kind", "lookup"], Some("closed_at IS NULL")),
+            (&["inbound_id"], Some("closed_at IS NULL")),
             (&["tenant_id", "id"], Some("closed_at IS NULL")),
         ],
     },

@@ -1,0 +1,200 @@
+//! Attention items: what keeps a paid order from being complete, in words a person can act on.
+
+use domain::{
+    Entropy,
+    fulfil::Waiting,
+    id::{AttentionId, ConnectionId},
+    order::Missing,
+};
+use jiff::Timestamp;
+use store::{
+    StoredOrder,
+    rows::{AttentionItem, InboundEvent},
+};
+
+use crate::connections::Connection;
+
+/// A price that no rule speaks of.
+pub(crate) const UNMAPPED_PRICE: &str = "unmapped_price";
+/// Nobody to send the key to.
+pub(crate) const NO_ADDRESS: &str = "no_address";
+/// A signed event that is not understood.
+const MALFORMED: &str = "event_malformed";
+/// An event of the other mode.
+const WRONG_MODE: &str = "event_wrong_mode";
+/// The provider does not answer a look-up.
+pub(crate) const LOOKUP_FAILING: &str = "lookup_failing";
+
+/// What an item is about, apart from its words.
+struct About {
+    kind: &'static str,
+    /// What within the order; empty: the order itself.
+    part: String,
+    /// What closes it when it changes.
+    lookup: Option<String>,
+    sentence: String,
+}
+
+/// The item for something that an order waits for.
+pub(crate) fn of_order(
+    order: &StoredOrder,
+    waiting: &Waiting,
+    connection: &Connection,
+    now: Timestamp,
+    entropy: &mut dyn Entropy,
+) -> AttentionItem {
+    let about = about(order, waiting, connection);
+    AttentionItem {
+        id: AttentionId::new(now, entropy).0,
+        tenant_id: order.tenant.0,
+        kind: about.kind.to_owned(),
+        subject: if about.part.is_empty() { order.id.to_string() } else { format!("{}/{}", order.id, about.part) },
+        lookup: about.lookup,
+        connection_id: Some(order.connection.0),
+        order_id: Some(order.id.0),
+        inbound_id: None,
+        detail: about.sentence,
+        opened_at: now.as_microsecond(),
+        closed_at: None,
+        dismissed_at: None,
+    }
+}
+
+fn about(order: &StoredOrder, waiting: &Waiting, connection: &Connection) -> About {
+    let info = connection.provider.info();
+    let permission = |missing| info.permissions.iter().find(|(known, _)| *known == missing).map_or("", |(_, name)| name);
+    let plain = |kind, part: String, sentence| About { kind, part, lookup: None, sentence };
+    match waiting {
+        Waiting::Unmapped { price, product, description } => {
+            let called = description.as_deref().map(|text| format!(" ({text})")).unwrap_or_default();
+            let of = product.as_ref().map(|product| format!(" of product {product}")).unwrap_or_default();
+            About {
+                kind: UNMAPPED_PRICE,
+                part: price.to_string(),
+                lookup: Some(price.to_string()),
+                sentence: format!("price {price}{called}{of} is not mapped to a plan; map it and the held keys are issued"),
+            }
+        }
+        Waiting::LinesUnknown { purchase } => plain(
+            "lines_unknown",
+            purchase.to_string(),
+            format!(
+                "{purchase} is paid and does not say what was bought; {} needs the permission `{}` to see it, or name the \
+                 plan in the checkout's metadata",
+                connection.code,
+                permission(Missing::Lines)
+            ),
+        ),
+        Waiting::PaymentUnlinked => plain(
+            "payment_unlinked",
+            String::new(),
+            format!(
+                "a refunded or disputed payment cannot be traced to what it paid for; {} needs the permission `{}`",
+                connection.code,
+                permission(Missing::PaymentLink)
+            ),
+        ),
+        Waiting::PeriodUnknown { purchase } => plain(
+            "period_unknown",
+            purchase.to_string(),
+            format!(
+                "{purchase} started a subscription whose paid period is not known yet; its licenses last three days. \
+                 Subscribe the webhook to invoice.paid and customer.subscription events, or allow reading subscriptions"
+            ),
+        ),
+        Waiting::NoAddress => About {
+            kind: NO_ADDRESS,
+            part: String::new(),
+            lookup: order.order.customers.first().map(ToString::to_string),
+            sentence: "the licenses are issued and there is no e-mail address to send their keys to".to_owned(),
+        },
+        Waiting::TooMany { units } => plain(
+            "too_many_units",
+            String::new(),
+            format!("{units} licenses were bought at once; {} are issued, the rest waits", domain::fulfil::UNITS_MAX),
+        ),
+        Waiting::Tied { subscription } => plain(
+            "tied_snapshots",
+            subscription.to_string(),
+            format!("two events of one second disagree about subscription {subscription}; look at it at the provider"),
+        ),
+        Waiting::Merged { license } => plain(
+            "merged_sales",
+            license.to_string(),
+            format!("two sales turned out to be one; {license} was issued twice and its key now opens the first license"),
+        ),
+        Waiting::PartlyRefunded { payment, amount } => plain(
+            "partly_refunded",
+            format!("{payment}/{}", amount.minor),
+            format!("{amount} of payment {payment} went back and it paid for several licenses; revoke the right one"),
+        ),
+    }
+}
+
+/// The item for an event that is not understood.
+pub(crate) fn malformed(
+    connection: &Connection,
+    event: &InboundEvent,
+    now: Timestamp,
+    entropy: &mut dyn Entropy,
+) -> AttentionItem {
+    let problem = event.error.as_deref().unwrap_or_default();
+    let sentence = format!("a signed event of {} is kept and held: {problem}", connection.code);
+    of_event(MALFORMED, connection, event, sentence, AttentionId::new(now, entropy), now)
+}
+
+/// The item for an event of the wrong mode.
+pub(crate) fn wrong_mode(
+    connection: &Connection,
+    event: &InboundEvent,
+    now: Timestamp,
+    entropy: &mut dyn Entropy,
+) -> AttentionItem {
+    let mode = connection.mode.as_str();
+    let sentence = format!(
+        "{} is a {mode} connection and got an event of the other mode; check which webhook secret belongs to which mode",
+        connection.code
+    );
+    of_event(WRONG_MODE, connection, event, sentence, AttentionId::new(now, entropy), now)
+}
+
+/// The item for a look-up that keeps failing.
+pub(crate) fn lookup_failing(
+    connection: &Connection,
+    event: &InboundEvent,
+    now: Timestamp,
+    entropy: &mut dyn Entropy,
+) -> AttentionItem {
+    let problem = event.error.as_deref().unwrap_or_default();
+    let sentence = format!("{} does not answer a look-up: {problem}", connection.code);
+    of_event(LOOKUP_FAILING, connection, event, sentence, AttentionId::new(now, entropy), now)
+}
+
+fn of_event(
+    kind: &str,
+    connection: &Connection,
+    event: &InboundEvent,
+    sentence: String,
+    id: AttentionId,
+    now: Timestamp,
+) -> AttentionItem {
+    AttentionItem {
+        id: id.0,
+        tenant_id: connection.tenant.0,
+        kind: kind.to_owned(),
+        subject: event_subject(event),
+        lookup: None,
+        connection_id: Some(connection.id.0),
+        order_id: None,
+        inbound_id: Some(event.id),
+        detail: sentence,
+        opened_at: now.as_microsecond(),
+        closed_at: None,
+        dismissed_at: None,
+    }
+}
+
+/// The event's own key: it stays the same when the provider sends it again.
+fn event_subject(event: &InboundEvent) -> String {
+    format!("{}/{}", ConnectionId(event.connection_id), event.event_key)
+}

@@ -1,0 +1,50 @@
+//! Plans and rules, read when their revision changes.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, RwLock},
+};
+
+use domain::{decision::Catalogue, id::TenantId};
+use store::{Write, rows};
+
+use crate::Error;
+
+/// A tenant's plans, rules and products, as of one revision.
+pub struct Shelf {
+    /// Plans and rules.
+    pub catalogue: Catalogue,
+    /// Products, by id.
+    pub products: HashMap<domain::id::ProductId, rows::Product>,
+}
+
+/// The catalogues that were read, each with its revision.
+#[derive(Default)]
+pub(crate) struct Catalogues {
+    kept: RwLock<HashMap<TenantId, (i64, Arc<Shelf>)>>,
+}
+
+impl Catalogues {
+    /// The catalogue as of this transaction: edits take effect at once, on every node.
+    pub(crate) async fn of(&self, write: &Write, tenant: TenantId) -> Result<Arc<Shelf>, Error> {
+        let revision = write.catalogue_revision(tenant).await?;
+        if let Some(shelf) = self.kept(tenant, revision) {
+            return Ok(shelf);
+        }
+        let products = write.products(tenant).await?;
+        let shelf = Arc::new(Shelf {
+            catalogue: write.catalogue(tenant).await?,
+            products: products.into_iter().map(|row| (domain::id::ProductId(row.id), row)).collect(),
+        });
+        if let Ok(mut kept) = self.kept.write() {
+            kept.insert(tenant, (revision, Arc::clone(&shelf)));
+        }
+        Ok(shelf)
+    }
+
+    fn kept(&self, tenant: TenantId, revision: i64) -> Option<Arc<Shelf>> {
+        let kept = self.kept.read().ok()?;
+        let (kept_revision, shelf) = kept.get(&tenant)?;
+        (*kept_revision == revision).then(|| Arc::clone(shelf))
+    }
+}

@@ -1,0 +1,194 @@
+//! Connections as they are used: settings read, secrets unsealed, kept in memory and read again when they change.
+
+use std::sync::{Arc, RwLock};
+
+use crypto::{
+    ring::KeyRing,
+    seal::{Place, SealError},
+};
+use domain::{
+    Entropy,
+    id::{ConnectionId, TenantId},
+};
+use jiff::{SignedDuration, Timestamp};
+use providers::{Provider, Settings};
+use secrecy::SecretString;
+use serde::{Deserialize, Serialize};
+use store::{Store, rows};
+
+use crate::Error;
+
+/// Another node may have changed a connection: what is kept is read again after this.
+const FRESH: SignedDuration = SignedDuration::from_secs(5);
+
+/// Which money a connection is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Mode {
+    /// Real money.
+    Live,
+    /// The provider's test mode.
+    Test,
+    /// A provider of our own on loopback: test money, and the only kind of connection that may dial loopback.
+    Simulated,
+}
+
+impl Mode {
+    /// The word for it, as stored.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Live => "live",
+            Self::Test => "test",
+            Self::Simulated => "simulated",
+        }
+    }
+
+    /// Whether the money is real.
+    #[must_use]
+    pub const fn is_live(self) -> bool {
+        matches!(self, Self::Live)
+    }
+
+    fn read(text: &str) -> Self {
+        match text {
+            "live" => Self::Live,
+            "simulated" => Self::Simulated,
+            _ => Self::Test,
+        }
+    }
+}
+
+/// A connection's secrets, as they are sealed together.
+#[derive(Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ConnectionSecrets {
+    /// Signing secrets of its webhooks. Several are accepted, so that they can be changed without a gap (C14).
+    pub webhook: Vec<String>,
+    /// The key to the provider's API.
+    pub api_key: Option<String>,
+}
+
+impl std::fmt::Debug for ConnectionSecrets {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} webhook secrets, API key: {}", self.webhook.len(), self.api_key.is_some())
+    }
+}
+
+/// A connection, ready to use.
+pub struct Connection {
+    /// Its id.
+    pub id: ConnectionId,
+    /// Whose it is.
+    pub tenant: TenantId,
+    /// The tenant's name in addresses.
+    pub tenant_slug: String,
+    /// The vendor's name for it.
+    pub code: String,
+    /// Its provider.
+    pub provider: &'static dyn Provider,
+    /// Which money.
+    pub mode: Mode,
+    /// What translation may know.
+    pub settings: Settings,
+    /// Where the provider's API is.
+    pub api_base: String,
+    /// Signing secrets of its webhooks.
+    pub webhook_secrets: Vec<SecretString>,
+    /// The key to the provider's API.
+    pub api_key: Option<SecretString>,
+}
+
+/// The connection of that id.
+#[must_use]
+pub fn find(connections: &[Arc<Connection>], id: ConnectionId) -> Option<&Arc<Connection>> {
+    connections.iter().find(|connection| connection.id == id)
+}
+
+/// Seals a connection's secrets into its row.
+pub fn seal_secrets(
+    connection: &mut rows::Connection,
+    secrets: &ConnectionSecrets,
+    ring: &KeyRing,
+    entropy: &mut dyn Entropy,
+) -> Result<(), Error> {
+    let text = zeroize::Zeroizing::new(serde_json::to_vec(secrets).map_err(Error::Document)?);
+    connection.secrets = Some(ring.seal(place_of(connection), &text, entropy).0);
+    Ok(())
+}
+
+fn place_of(connection: &rows::Connection) -> Place<'static> {
+    Place::connection(TenantId(connection.tenant_id), connection.id)
+}
+
+/// Opens a connection's secrets.
+///
+/// # Errors
+/// The ring has not the key, or the row was tampered with.
+pub fn open_secrets(connection: &rows::Connection, ring: &KeyRing) -> Result<ConnectionSecrets, SealError> {
+    let Some(sealed) = &connection.secrets else { return Ok(ConnectionSecrets::default()) };
+    let text = ring.open(place_of(connection), sealed)?;
+    Ok(serde_json::from_slice(&text).unwrap_or_default())
+}
+
+/// All connections, read from the database and kept for a few seconds.
+#[derive(Default)]
+pub struct Connections {
+    kept: RwLock<Option<(Timestamp, Arc<Vec<Arc<Connection>>>)>>,
+}
+
+impl Connections {
+    /// Reads them again with the next call.
+    pub fn forget(&self) {
+        if let Ok(mut kept) = self.kept.write() {
+            *kept = None;
+        }
+    }
+
+    /// All connections of this installation.
+    ///
+    /// # Errors
+    /// Those of the database, or a secret does not open.
+    pub async fn all(&self, store: &Store, ring: &KeyRing, now: Timestamp) -> Result<Arc<Vec<Arc<Connection>>>, Error> {
+        let kept = self.kept.read().ok().and_then(|kept| kept.clone());
+        if let Some((read_at, connections)) = kept
+            && now.duration_since(read_at).abs() < FRESH
+        {
+            return Ok(connections);
+        }
+        let tenants = store.tenants().await?;
+        let mut connections = Vec::new();
+        for row in store.connections().await? {
+            let slug = tenants.iter().find(|tenant| tenant.id == row.tenant_id).map(|tenant| tenant.slug.clone());
+            if let (Some(slug), Some(provider)) = (slug, providers::by_slug(&row.provider)) {
+                connections.push(Arc::new(connection(row, slug, provider, ring)?));
+            }
+        }
+        let connections = Arc::new(connections);
+        if let Ok(mut kept) = self.kept.write() {
+            *kept = Some((now, Arc::clone(&connections)));
+        }
+        Ok(connections)
+    }
+}
+
+fn connection(
+    row: rows::Connection,
+    tenant_slug: String,
+    provider: &'static dyn Provider,
+    ring: &KeyRing,
+) -> Result<Connection, Error> {
+    let secrets = open_secrets(&row, ring)?;
+    Ok(Connection {
+        id: ConnectionId(row.id),
+        tenant: TenantId(row.tenant_id),
+        tenant_slug,
+        provider,
+        mode: Mode::read(&row.mode),
+        settings: serde_json::from_str(&row.settings).map_err(Error::Document)?,
+        api_base: row.api_base.unwrap_or_else(|| provider.info().api_base.to_owned()),
+        webhook_secrets: secrets.webhook.into_iter().map(SecretString::from).collect(),
+        api_key: secrets.api_key.map(SecretString::from),
+        code: row.code,
+    })
+}

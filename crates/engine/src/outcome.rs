@@ -1,0 +1,231 @@
+//! What follows from a change: the key, its audit entry, its mail, its event. All in the transaction of the change.
+
+use crypto::{
+    key::{LicenseKey, Prefix},
+    ring::KeyRing,
+    seal::Place,
+};
+use domain::{
+    Entropy,
+    fulfil::Change,
+    id::{AuditId, EventId, LicenseId, MailId},
+    license::{License, LicenseState},
+    order::Contact,
+    reason::Reason,
+};
+use jiff::Timestamp;
+use serde_json::json;
+use store::{
+    StoredOrder, Write, outbox,
+    rows::{AuditEntry, Event, LicenseKey as LicenseKeyRow, Mail},
+};
+use uuid::Uuid;
+
+use crate::{Error, catalogue::Shelf, connections::Connection};
+
+/// The mail that carries a key (A19).
+pub const LICENSE_DELIVERY: &str = "license-delivery";
+
+/// Rows that a batch adds.
+#[derive(Default)]
+pub(crate) struct OutcomeRows {
+    pub(crate) keys: Vec<LicenseKeyRow>,
+    pub(crate) moved_keys: Vec<(LicenseId, LicenseId)>,
+    pub(crate) audit: Vec<AuditEntry>,
+    pub(crate) mails: Vec<Mail>,
+    pub(crate) events: Vec<Event>,
+    pub(crate) opened: Vec<store::rows::AttentionItem>,
+    pub(crate) closed: Vec<Uuid>,
+}
+
+impl OutcomeRows {
+    pub(crate) async fn write(self, write: &Write, now: Timestamp) -> Result<(), Error> {
+        write.add_license_keys(self.keys).await?;
+        for (from, to) in self.moved_keys {
+            write.move_license_keys(from, to).await?;
+        }
+        write.add_audit(self.audit).await?;
+        write.add_events(self.events).await?;
+        write.add_mails(self.mails).await?;
+        write.open_items(self.opened).await?;
+        write.close_items(self.closed, now).await?;
+        Ok(())
+    }
+}
+
+/// An order after it was settled, with what is needed to tell of it.
+pub(crate) struct Outcome<'a> {
+    pub(crate) order: &'a StoredOrder,
+    pub(crate) shelf: &'a Shelf,
+    pub(crate) connection: &'a Connection,
+    pub(crate) address: Option<&'a Contact>,
+    pub(crate) ring: &'a KeyRing,
+    /// The order had no license before.
+    pub(crate) is_new: bool,
+    pub(crate) now: Timestamp,
+}
+
+impl Outcome<'_> {
+    /// Adds the rows that follow from the changes.
+    pub(crate) fn rows(&self, changes: Vec<(LicenseId, Change)>, rows: &mut OutcomeRows, entropy: &mut dyn Entropy) {
+        if self.is_new && changes.iter().any(|(_, change)| *change == Change::Issued) {
+            let detail = json!({ "references": self.order.order.references });
+            rows.audit.push(self.audit("order.created", None, &detail, entropy));
+        }
+        for (id, change) in changes {
+            let Some(license) = self.order.licenses.iter().find(|license| license.id == id) else { continue };
+            self.effects(license, &change, rows, entropy);
+            let told = Told::of(license, &change);
+            rows.audit.push(self.audit(told.action, Some(license), &told.detail, entropy));
+            if let Some(kind) = told.event {
+                rows.events.push(self.event(kind, license, entropy));
+            }
+        }
+    }
+
+    fn effects(&self, license: &License, change: &Change, rows: &mut OutcomeRows, entropy: &mut dyn Entropy) {
+        match change {
+            Change::Issued => rows.keys.push(self.new_key(license, entropy)),
+            Change::SupersededBy(survivor) => rows.moved_keys.push((license.id, *survivor)),
+            Change::Announced if !self.is_silent() => rows.mails.extend(self.delivery(license, entropy)),
+            _ => {}
+        }
+    }
+
+    /// The caller of the API delivers the key itself (X04).
+    fn is_silent(&self) -> bool {
+        self.order.order.purchases.values().any(|purchase| purchase.silent)
+    }
+
+    fn new_key(&self, license: &License, entropy: &mut dyn Entropy) -> LicenseKeyRow {
+        let product = self.shelf.products.get(&license.plan.product);
+        let prefix = product.and_then(|product| Prefix::new(&product.key_prefix).ok()).unwrap_or_default();
+        let key = LicenseKey::generate(&prefix, entropy);
+        let row = domain::id::uuid_v7(self.now, entropy);
+        let sealed = self.ring.seal(Place::license_key(self.order.tenant, row), key.reveal().as_bytes(), entropy);
+        LicenseKeyRow {
+            id: row,
+            tenant_id: self.order.tenant.0,
+            license_id: license.id.0,
+            hash: self.ring.license_hash(&key.normal()).to_vec(),
+            sealed_by: crypto::seal::sealed_by(&sealed.0).map(|id| id.to_string()).unwrap_or_default(),
+            sealed: sealed.0,
+            hint: key.masked(),
+            created_at: self.now.as_microsecond(),
+        }
+    }
+
+    fn delivery(&self, license: &License, entropy: &mut dyn Entropy) -> Option<Mail> {
+        let contact = self.address?;
+        Some(Mail {
+            id: MailId::new(self.now, entropy).0,
+            tenant_id: self.order.tenant.0,
+            kind: LICENSE_DELIVERY.to_owned(),
+            license_id: license.id.0,
+            order_id: self.order.id.0,
+            recipient: contact.email.as_str().to_owned(),
+            recipient_name: contact.name.as_deref().map(str::to_owned),
+            status: outbox::status::PENDING.to_owned(),
+            attempts: 0,
+            next_attempt_at: Some(self.now.as_microsecond()),
+            lease_token: None,
+            lease_until: None,
+            response: None,
+            created_at: self.now.as_microsecond(),
+            sent_at: None,
+        })
+    }
+
+    fn event(&self, kind: &str, license: &License, entropy: &mut dyn Entropy) -> Event {
+        Event {
+            id: EventId::new(self.now, entropy).0,
+            tenant_id: self.order.tenant.0,
+            livemode: self.order.livemode,
+            kind: kind.to_owned(),
+            license_id: Some(license.id.0),
+            order_id: Some(self.order.id.0),
+            occurred_at: self.now.as_microsecond(),
+        }
+    }
+
+    fn audit(
+        &self,
+        action: &str,
+        license: Option<&License>,
+        detail: &serde_json::Value,
+        entropy: &mut dyn Entropy,
+    ) -> AuditEntry {
+        let subject = license.map_or_else(|| self.order.id.to_string(), |license| license.id.to_string());
+        AuditEntry {
+            id: AuditId::new(self.now, entropy).0,
+            tenant_id: self.order.tenant.0,
+            occurred_at: self.now.as_microsecond(),
+            actor: format!("{}:{}", self.connection.provider.info().slug, self.connection.code),
+            action: action.to_owned(),
+            subject,
+            order_id: Some(self.order.id.0),
+            license_id: license.map(|license| license.id.0),
+            detail: detail.to_string(),
+            sequence: None,
+            chain: None,
+        }
+    }
+}
+
+/// How a change is told: to the audit log, and to others.
+struct Told {
+    action: &'static str,
+    event: Option<&'static str>,
+    detail: serde_json::Value,
+}
+
+impl Told {
+    fn of(license: &License, change: &Change) -> Self {
+        let standing = &license.standing;
+        let now = json!({ "state": standing.state, "reason": standing.reason.code(), "until": standing.until });
+        let told = |action, event, detail| Self { action, event, detail };
+        match change {
+            Change::Issued => told("license.issued", None, now),
+            Change::Announced => told("license.announced", Some("license.created"), json!({})),
+            Change::Revived => told("license.revived", Some("license.changed"), now),
+            Change::Retired => told("license.retired", Some("license.revoked"), now),
+            Change::SupersededBy(survivor) => told("license.superseded", None, json!({ "by": survivor })),
+            Change::PlanChanged { from: (plan, seats) } => {
+                let from = json!({ "plan": plan.plan, "version": plan.version, "seats": seats });
+                let to = json!({ "plan": license.plan.plan, "version": license.plan.version, "seats": license.unit.seats });
+                told("license.plan_changed", Some("license.changed"), json!({ "from": from, "to": to }))
+            }
+            Change::TermChanged { from } => {
+                let later = standing.until.is_none_or(|until| from.is_some_and(|from| until > from));
+                let (action, event) = match later {
+                    true => ("license.renewed", Some("license.renewed")),
+                    false => ("license.shortened", Some("license.changed")),
+                };
+                told(action, event, json!({ "from": from, "until": standing.until }))
+            }
+            Change::StateChanged { from } => {
+                let detail = json!({
+                    "from": from, "state": standing.state, "reason": standing.reason.code(), "because": because(&standing.reason),
+                });
+                let (action, event) = state_names(*from, standing.state);
+                told(action, event, detail)
+            }
+        }
+    }
+}
+
+fn because(reason: &Reason) -> String {
+    reason.sentence()
+}
+
+fn state_names(from: LicenseState, to: LicenseState) -> (&'static str, Option<&'static str>) {
+    match to {
+        LicenseState::Active if from == LicenseState::Frozen => ("license.unfrozen", Some("license.unfrozen")),
+        LicenseState::Active if from != to => ("license.reinstated", Some("license.changed")),
+        // It stays active for another reason: a payment became overdue, or was made good.
+        LicenseState::Active => ("license.reason_changed", None),
+        LicenseState::Frozen => ("license.frozen", Some("license.frozen")),
+        LicenseState::Expired => ("license.expired", Some("license.expired")),
+        LicenseState::Revoked => ("license.revoked", Some("license.revoked")),
+    }
+}

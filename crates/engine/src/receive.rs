@@ -1,0 +1,179 @@
+//! Taking in: a call is verified, its events are committed to the inbox, and only then it is answered.
+
+use std::sync::{Arc, Weak};
+
+use domain::{Entropy, id::InboundId};
+use jiff::Timestamp;
+use providers::{Delivery, Incoming, Malformed, Outcome, Provider, Reject, Verified, http::HttpAnswer};
+use sha2::{Digest, Sha256};
+use store::{
+    Store, inbox,
+    rows::{AttentionItem, InboundEvent},
+};
+
+use crate::{Engine, Error, Gather, Turns, attention, connections::Connection};
+
+/// Calls that share one commit at most.
+const TURNS: Turns = Turns { batch_max: 256, concurrent: 1, waiting_max: 4_096 };
+
+/// One event to be kept, and what a person should know about it.
+pub(crate) struct Arrival {
+    event: InboundEvent,
+    attention: Option<AttentionItem>,
+}
+
+/// The event could not be kept: the provider must send it again.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the event could not be stored: {0}")]
+pub struct NotKept(String);
+
+/// How taking in a call ended.
+#[derive(Debug)]
+pub enum Received {
+    /// There is no such provider, tenant, or connection between them.
+    Unknown,
+    /// The provider's own answer: kept, or not believed.
+    Answer(HttpAnswer),
+    /// The database is away: the provider must send it again.
+    Unavailable(String),
+}
+
+pub(crate) fn gather(store: Store, engine: Weak<Engine>) -> Gather<Arrival, Result<(), NotKept>> {
+    Gather::start(TURNS, move |arrivals: Vec<Arrival>| {
+        let (store, engine) = (store.clone(), engine.clone());
+        async move {
+            let count = arrivals.len();
+            let kept = keep(&store, arrivals).await.map_err(|error| NotKept(error.to_string()));
+            if let (Ok(()), Some(engine)) = (&kept, engine.upgrade()) {
+                engine.work.notify_one();
+            }
+            vec![kept; count]
+        }
+    })
+}
+
+async fn keep(store: &Store, arrivals: Vec<Arrival>) -> Result<(), Error> {
+    let (events, items): (Vec<_>, Vec<_>) = arrivals.into_iter().map(|arrival| (arrival.event, arrival.attention)).unzip();
+    let items: Vec<AttentionItem> = items.into_iter().flatten().collect();
+    let once = || async {
+        let write = store.begin().await?;
+        write.receive(events.clone()).await?;
+        write.open_items(items.clone()).await?;
+        fail::fail_point!("receive-before-commit");
+        write.commit().await?;
+        fail::fail_point!("receive-after-commit");
+        Ok(())
+    };
+    store::repeat(once, Error::is_conflict).await
+}
+
+impl Engine {
+    /// Takes a webhook call in. The connection is the one of that tenant and provider whose secret fits.
+    pub async fn receive(&self, provider: &str, tenant: &str, delivery: &Delivery<'_>) -> Received {
+        let connections = match self.connections().await {
+            Ok(connections) => connections,
+            Err(error) => return Received::Unavailable(error.to_string()),
+        };
+        let candidates = connections
+            .iter()
+            .filter(|connection| connection.provider.info().slug == provider && connection.tenant_slug == tenant);
+        let mut rejected = None;
+        for connection in candidates {
+            match connection.provider.verify(delivery, &connection.webhook_secrets, self.now()) {
+                Ok(verified) => return self.take_in(connection, &verified).await,
+                Err(reject) => rejected = Some((connection.provider, more_telling(rejected, reject))),
+            }
+        }
+        match rejected {
+            None => Received::Unknown,
+            Some((provider, reject)) => {
+                tracing::warn!(provider = provider.info().slug, tenant, %reject, "a webhook was not believed");
+                Received::Answer(provider.answer(&Outcome::Rejected(reject)))
+            }
+        }
+    }
+
+    async fn take_in(&self, connection: &Arc<Connection>, verified: &Verified<'_>) -> Received {
+        let now = self.now();
+        let mut entropy = self.entropy();
+        let arrivals = match connection.provider.incoming(verified) {
+            Ok(events) => events.into_iter().map(|event| arrival(connection, event, now, &mut *entropy)).collect(),
+            Err(malformed) => vec![nonsense(connection, verified, &malformed, now, &mut *entropy)],
+        };
+        for kept in futures::future::join_all(arrivals.into_iter().map(|arrival| self.inbox.ask(arrival))).await {
+            let problem = match kept {
+                Ok(Ok(())) => continue,
+                Ok(Err(not_kept)) => not_kept.to_string(),
+                Err(stopping) => stopping.to_string(),
+            };
+            tracing::error!(connection = %connection.id, %problem, "a webhook was refused so that it is sent again");
+            return Received::Unavailable(problem);
+        }
+        Received::Answer(connection.provider.answer(&Outcome::Received))
+    }
+}
+
+/// A stale or wrong signature says more than a missing secret.
+fn more_telling(before: Option<(&'static dyn Provider, Reject)>, now: Reject) -> Reject {
+    match before {
+        Some((_, before)) if now == Reject::NoSecret => before,
+        _ => now,
+    }
+}
+
+/// An event as it enters the inbox. One of the wrong mode is kept, and held where a person sees it.
+fn arrival(connection: &Connection, event: Incoming, now: Timestamp, entropy: &mut dyn Entropy) -> Arrival {
+    let wrong_mode = event.live.is_some_and(|live| live != connection.mode.is_live());
+    let mut row = row(connection, InboundId::new(now, entropy), now);
+    row.event_key = event.key;
+    row.kind = event.kind;
+    row.occurred_at = event.occurred_at.map(Timestamp::as_microsecond);
+    row.body = event.body;
+    let mut attention = None;
+    if wrong_mode {
+        row.status = inbox::status::HELD.to_owned();
+        row.error = Some(format!("the event is of another mode than the connection `{}`", connection.code));
+        attention = Some(attention::wrong_mode(connection, &row, now, entropy));
+    }
+    Arrival { event: row, attention }
+}
+
+/// Signed, and not understood: kept all the same. Its bytes are its key, so that repetitions are one.
+fn nonsense(
+    connection: &Connection,
+    verified: &Verified<'_>,
+    malformed: &Malformed,
+    now: Timestamp,
+    entropy: &mut dyn Entropy,
+) -> Arrival {
+    let mut row = row(connection, InboundId::new(now, entropy), now);
+    row.event_key = format!("sha256:{}", hex::encode(Sha256::digest(verified.body())));
+    row.body = String::from_utf8_lossy(verified.body()).into_owned();
+    row.status = inbox::status::HELD.to_owned();
+    row.error = Some(malformed.to_string());
+    let attention = Some(attention::malformed(connection, &row, now, entropy));
+    Arrival { event: row, attention }
+}
+
+fn row(connection: &Connection, id: InboundId, now: Timestamp) -> InboundEvent {
+    InboundEvent {
+        id: id.0,
+        tenant_id: connection.tenant.0,
+        connection_id: connection.id.0,
+        event_key: String::new(),
+        kind: "unknown".to_owned(),
+        livemode: connection.mode.is_live(),
+        occurred_at: None,
+        received_at: now.as_microsecond(),
+        status: inbox::status::RECEIVED.to_owned(),
+        body: String::new(),
+        requests: None,
+        answers: None,
+        attempts: 0,
+        next_attempt_at: None,
+        lease_token: None,
+        lease_until: None,
+        error: None,
+        done_at: None,
+    }
+}
