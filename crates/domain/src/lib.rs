@@ -3,6 +3,7 @@
 //! A sale is an [`order::Order`]; everything a provider says about it is a small order that joins it.
 //! [`fulfil`] turns an order into licenses, [`activation`] decides what an app may do with one.
 
+pub mod activation;
 pub mod ambient;
 pub mod decision;
 pub mod fact;
@@ -15,6 +16,7 @@ pub mod order;
 pub mod plan;
 pub mod reason;
 pub mod retry;
+pub mod ruling;
 pub mod text;
 pub mod time;
 

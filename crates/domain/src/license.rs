@@ -156,7 +156,8 @@ pub enum Holding {
 pub struct License {
     /// Its id.
     pub id: LicenseId,
-    /// The order that issued it, which may have become part of another since.
+    /// The order that it was last reconciled in: two origins within one order mean that two sales were just found to be
+    /// one.
     pub origin: OrderId,
     /// Its place in the order, unique there.
     pub slot: u32,

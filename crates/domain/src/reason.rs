@@ -22,6 +22,9 @@ pub enum Cause {
     Paused {
         /// Which one.
         subscription: Reference,
+        /// The end of what was paid, which tells one pause from the next.
+        #[serde(with = "crate::time::micros")]
+        paid_until: Timestamp,
     },
     /// A renewal was not paid in time.
     PastDue {
@@ -117,7 +120,7 @@ impl Cause {
     fn sentence(&self) -> String {
         match self {
             Self::Ended { subscription, at } => format!("subscription {subscription} ended on {}", day(*at)),
-            Self::Paused { subscription } => format!("subscription {subscription} is paused"),
+            Self::Paused { subscription, .. } => format!("subscription {subscription} is paused"),
             Self::PastDue { subscription, paid_until } => {
                 format!("subscription {subscription} is paid until {} and its renewal is overdue", day(*paid_until))
             }

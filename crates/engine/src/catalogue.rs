@@ -5,10 +5,14 @@ use std::{
     sync::{Arc, RwLock},
 };
 
-use domain::{decision::Catalogue, id::TenantId};
+use domain::{
+    decision::Catalogue,
+    id::TenantId,
+    plan::{Plan, PlanVersion},
+};
 use store::{Write, rows};
 
-use crate::Error;
+use crate::{Engine, Error};
 
 /// A tenant's plans, rules and products, as of one revision.
 pub struct Shelf {
@@ -42,9 +46,28 @@ impl Catalogues {
         Ok(shelf)
     }
 
+    /// A plan version that was read before. Versions never change, so it is right whatever revision it came with.
+    fn plan(&self, tenant: TenantId, version: PlanVersion) -> Option<(Plan, String)> {
+        let kept = self.kept.read().ok()?;
+        let (_, shelf) = kept.get(&tenant)?;
+        Some((shelf.catalogue.plan(version)?.clone(), shelf.products.get(&version.product)?.code.clone()))
+    }
+
     fn kept(&self, tenant: TenantId, revision: i64) -> Option<Arc<Shelf>> {
         let kept = self.kept.read().ok()?;
         let (kept_revision, shelf) = kept.get(&tenant)?;
         (*kept_revision == revision).then(|| Arc::clone(shelf))
+    }
+}
+
+impl Engine {
+    /// A plan version, and the code of its product.
+    pub(crate) async fn plan(&self, tenant: TenantId, version: PlanVersion) -> Result<(Plan, String), Error> {
+        if let Some(plan) = self.catalogues.plan(tenant, version) {
+            return Ok(plan);
+        }
+        let write = self.store.begin().await?;
+        self.catalogues.of(&write, tenant).await?;
+        self.catalogues.plan(tenant, version).ok_or(Error::Plan(version.plan, version.version))
     }
 }

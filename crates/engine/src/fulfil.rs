@@ -1,19 +1,17 @@
 //! The batch: claim, translate, join, settle, write. One bad event never fails it.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap, btree_map::Entry},
+    collections::{BTreeSet, btree_map::Entry},
     sync::Arc,
 };
 
 use domain::{
-    Entropy,
     fact::{CustomerFact, Fact},
-    fulfil::{Settled, Settling, Waiting, reconcile, resolve},
-    id::{ConnectionId, InboundId, TenantId},
+    id::{ConnectionId, InboundId, OrderId},
     join::Join,
-    license::Holding,
+    time::after,
 };
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use providers::{Incoming, Step, http::Answer};
 use store::{
     StoredOrder, Write, inbox,
@@ -21,15 +19,16 @@ use store::{
 };
 
 use crate::{
-    Engine, Error,
-    attention,
-    buyers::{self, CustomerNews, Identities},
-    catalogue::Shelf,
+    Engine, Error, attention,
+    buyers::{self, CustomerNews},
     connections::{Connection, find},
     group::Told,
-    outcome::{Outcome, OutcomeRows},
+    outcome::OutcomeRows,
     sales::{self, Sales},
 };
+
+/// The actor of what happens because its time has come.
+const TIME: &str = "time";
 
 /// Events, or due orders, in one transaction at most.
 pub const BATCH_MAX: u64 = 256;
@@ -63,7 +62,13 @@ impl Engine {
     /// # Errors
     /// Those of the database. Nothing of the batch was written then, and all of it is found again.
     pub async fn fulfil(&self) -> Result<Done, Error> {
-        let done = store::repeat(|| self.fulfil_once(), Error::is_conflict).await?;
+        let done = match self.fulfil_up_to(BATCH_MAX).await {
+            Err(error) if error.is_refusal() => {
+                tracing::warn!(%error, "a batch was refused; its events are worked on one by one");
+                self.fulfil_one_by_one().await?
+            }
+            other => other?,
+        };
         if done.lookups > 0 {
             self.lookups.notify_one();
         }
@@ -73,12 +78,58 @@ impl Engine {
         Ok(done)
     }
 
-    async fn fulfil_once(&self) -> Result<Done, Error> {
+    async fn fulfil_up_to(&self, limit: u64) -> Result<Done, Error> {
+        store::repeat(|| self.fulfil_once(limit), Error::is_conflict).await
+    }
+
+    /// Finds the event that the database refuses, sets it aside, and lets the rest go on.
+    async fn fulfil_one_by_one(&self) -> Result<Done, Error> {
+        let mut all = Done::default();
+        for _ in 0..BATCH_MAX {
+            let done = match self.fulfil_up_to(1).await {
+                Err(error) if error.is_refusal() => self.hold_oldest(&error).await?,
+                other => other?,
+            };
+            if done.claimed == 0 {
+                break;
+            }
+            all = Done {
+                claimed: all.claimed + done.claimed,
+                lookups: all.lookups + done.lookups,
+                mails: all.mails + done.mails,
+            };
+        }
+        Ok(all)
+    }
+
+    /// The oldest event, or else the order that has been due the longest, cannot be written: a person must look.
+    async fn hold_oldest(&self, error: &Error) -> Result<Done, Error> {
+        let (connections, now) = (self.connections().await?, self.now());
+        let write = self.store.begin().await?;
+        if let Some(mut event) = write.claim_events(1).await?.pop() {
+            event.status = inbox::status::HELD.to_owned();
+            event.error = Some(error.to_string());
+            if let Some(connection) = find(&connections, ConnectionId(event.connection_id)) {
+                let item = attention::malformed(connection, &event, now, &mut *self.entropy());
+                write.open_items(vec![item]).await?;
+            }
+            write.update_events(vec![event]).await?;
+        } else {
+            let due = write.due_orders(now, 1).await?;
+            tracing::error!(?due, %error, "an order cannot be settled; it is tried again in an hour");
+            write.wake_orders(&due, after(now, SignedDuration::from_hours(1))).await?;
+        }
+        write.commit().await?;
+        Ok(Done { claimed: 1, ..Done::default() })
+    }
+
+    async fn fulfil_once(&self, limit: u64) -> Result<Done, Error> {
         let connections = self.connections().await?;
         let now = self.now();
         let write = self.store.begin().await?;
-        let events = write.claim_events(BATCH_MAX).await?;
-        let due = write.due_orders(now, BATCH_MAX).await?;
+        let events = write.claim_events(limit).await?;
+        // One event at a time leaves the clock alone, so that it is known what failed.
+        let due = if limit == 1 && !events.is_empty() { BTreeSet::new() } else { write.due_orders(now, limit).await? };
         let claimed = events.len() + due.len();
         if claimed == 0 {
             return Ok(Done::default());
@@ -88,12 +139,18 @@ impl Engine {
         let mut sales = sales::gather(&write, told, due, &connections, &mut *self.entropy(), now).await?;
         let news = std::mem::take(&mut said.customers);
         let identities = buyers::learn(&write, news, &sales.orders, now).await?;
-        let rows = self.settle_all(&write, &mut sales.orders, &identities, &connections, now).await?;
+        let told: BTreeSet<OrderId> = sales.of_fact.values().copied().collect();
+        let actor = |order: &StoredOrder, connection: &Connection| match told.contains(&order.id) {
+            true => format!("{}:{}", connection.provider.info().slug, connection.code),
+            false => TIME.to_owned(),
+        };
+        let rows = self.settle_all(&write, &mut sales.orders, &actor, &identities, &connections, now).await?;
         let done = Done { claimed, lookups: said.lookups, mails: rows.mails.len() };
         write_all(&write, said, sales, rows, now).await?;
         fail::fail_point!("fulfil-before-commit");
         write.commit().await?;
         fail::fail_point!("fulfil-after-commit");
+        self.batches.send_modify(|count| *count += 1);
         Ok(done)
     }
 
@@ -129,46 +186,6 @@ impl Engine {
             }
         }
         said
-    }
-
-    /// Settles every order of the batch, and gathers the rows that follow.
-    async fn settle_all(
-        &self,
-        write: &Write,
-        orders: &mut [StoredOrder],
-        identities: &Identities,
-        connections: &[Arc<Connection>],
-        now: Timestamp,
-    ) -> Result<OutcomeRows, Error> {
-        let mut rows = OutcomeRows::default();
-        let mut entropy = self.entropy();
-        let ring = self.ring();
-        let shelves = self.shelves(write, orders).await?;
-        let open = write.open_attention(orders.iter().map(|order| order.id.0).collect()).await?;
-        let buyers = buyers::find(write, orders, identities, &mut *entropy, now).await?;
-        for order in orders {
-            let Some(connection) = find(connections, order.connection) else { continue };
-            let Some(shelf) = shelves.get(&order.tenant) else { continue };
-            let address = identities.address(order);
-            let is_new = order.licenses.is_empty();
-            order.customer = order.customer.or_else(|| buyers.get(&order.id).copied());
-            let settled = settle(order, shelf, address.is_some(), &mut *entropy, now);
-            let open = open.iter().filter(|item| item.order_id == Some(order.id.0));
-            note_attention(order, &settled.waiting, connection, open, &mut rows, &mut *entropy, now);
-            let address = address.as_ref();
-            let outcome = Outcome { order, shelf, connection, address, ring: &ring, is_new, now };
-            outcome.rows(settled.changes, &mut rows, &mut *entropy);
-        }
-        Ok(rows)
-    }
-
-    /// The catalogues of all tenants of a batch.
-    async fn shelves(&self, write: &Write, orders: &[StoredOrder]) -> Result<HashMap<TenantId, Arc<Shelf>>, Error> {
-        let mut shelves = HashMap::new();
-        for tenant in orders.iter().map(|order| order.tenant).collect::<BTreeSet<_>>() {
-            shelves.insert(tenant, self.catalogues.of(write, tenant).await?);
-        }
-        Ok(shelves)
     }
 }
 
@@ -234,43 +251,4 @@ fn translate(connection: &Connection, event: &InboundEvent) -> Result<Step, Stri
         body: event.body.clone(),
     };
     connection.provider.translate(&incoming, &connection.settings, &answers).map_err(|malformed| malformed.to_string())
-}
-
-/// Decides, reconciles, and sets the moment at which the order must be looked at again.
-fn settle(
-    order: &mut StoredOrder,
-    shelf: &Shelf,
-    has_address: bool,
-    entropy: &mut dyn Entropy,
-    now: Timestamp,
-) -> Settled {
-    resolve(&mut order.order, order.connection, &shelf.catalogue, now);
-    let mut settling = Settling { order: order.id, catalogue: &shelf.catalogue, has_address, now, entropy };
-    let settled = reconcile(&order.order, &mut order.licenses, &mut settling);
-    let holding = order.licenses.iter().filter(|license| license.holding == Holding::Unit);
-    order.due_at = holding.filter_map(|license| license.standing.next_check).min();
-    settled
-}
-
-/// Opens an item for everything new in the way, and closes those whose cause is gone.
-fn note_attention<'a>(
-    order: &StoredOrder,
-    waiting: &BTreeSet<Waiting>,
-    connection: &Connection,
-    open: impl Iterator<Item = &'a AttentionItem>,
-    rows: &mut OutcomeRows,
-    entropy: &mut dyn Entropy,
-    now: Timestamp,
-) {
-    let mut wanted: BTreeMap<(String, String), AttentionItem> = waiting
-        .iter()
-        .map(|waiting| attention::of_order(order, waiting, connection, now, entropy))
-        .map(|item| ((item.kind.clone(), item.subject.clone()), item))
-        .collect();
-    for item in open {
-        if wanted.remove(&(item.kind.clone(), item.subject.clone())).is_none() {
-            rows.closed.push(item.id);
-        }
-    }
-    rows.opened.extend(wanted.into_values());
 }

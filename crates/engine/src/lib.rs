@@ -10,10 +10,16 @@ pub mod connections;
 mod fulfil;
 mod gather;
 mod group;
+pub mod issue;
 mod lookup;
 mod outcome;
 pub mod receive;
+pub mod runtime;
+pub mod rulings;
 mod sales;
+mod settle;
+mod signing;
+pub mod tenants;
 mod workers;
 
 use std::sync::Arc;
@@ -50,9 +56,34 @@ pub enum Error {
     /// The process is stopping.
     #[error(transparent)]
     Stopping(#[from] Stopping),
+    /// The database did not answer a look-up.
+    #[error(transparent)]
+    Unanswered(#[from] runtime::Unanswered),
+    /// An event could not be kept.
+    #[error(transparent)]
+    NotKept(#[from] receive::NotKept),
+    /// The tenant lacks what it was made with.
+    #[error("the tenant has no connection for orders made by hand; run `keywright doctor`")]
+    NoManualConnection,
+    /// A key that signs leases is damaged.
+    #[error("the signing key {0} cannot be used; restore it from a backup")]
+    SigningKey(String),
+    /// A license stands on a plan that is not there.
+    #[error("plan {0} in version {1} is missing; restore it from a backup")]
+    Plan(domain::id::PlanId, u32),
 }
 
 impl Error {
+    /// Whether the database would refuse the same again.
+    #[must_use]
+    pub const fn is_refusal(&self) -> bool {
+        match self {
+            Self::Store(error) => !error.is_passing(),
+            Self::Seal(_) | Self::Document(_) | Self::Plan(..) => true,
+            _ => false,
+        }
+    }
+
     /// Whether the transaction met another one.
     #[must_use]
     pub const fn is_conflict(&self) -> bool {
@@ -86,13 +117,18 @@ pub struct Engine {
     dialler: Arc<dyn Dial>,
     connections: Connections,
     catalogues: Catalogues,
+    signers: signing::Signers,
     inbox: Gather<receive::Arrival, Result<(), receive::NotKept>>,
+    checks: Gather<runtime::CheckCall, runtime::Looked>,
+    slots: Gather<runtime::SlotCall, runtime::Slotted>,
+    /// Counts the batches that were committed here.
+    batches: tokio::sync::watch::Sender<u64>,
     /// Something may be worked on: events, or orders whose time has come.
     work: Notify,
     /// Something must be looked up.
     lookups: Notify,
     /// A mail may be sent.
-    pub mails: Notify,
+    pub mails: Arc<Notify>,
 }
 
 impl Engine {
@@ -101,6 +137,9 @@ impl Engine {
     pub fn new(parts: Parts) -> Arc<Self> {
         Arc::new_cyclic(|engine| Self {
             inbox: receive::gather(parts.store.clone(), engine.clone()),
+            checks: runtime::gather_checks(parts.store.clone()),
+            slots: runtime::gather_slots(parts.store.clone()),
+            signers: signing::Signers::default(),
             store: parts.store,
             ring: parts.ring,
             clock: parts.clock,
@@ -108,9 +147,10 @@ impl Engine {
             dialler: parts.dialler,
             connections: Connections::default(),
             catalogues: Catalogues::default(),
+            batches: tokio::sync::watch::Sender::new(0),
             work: Notify::new(),
             lookups: Notify::new(),
-            mails: Notify::new(),
+            mails: Arc::new(Notify::new()),
         })
     }
 

@@ -21,7 +21,7 @@ use store::{
 };
 use uuid::Uuid;
 
-use crate::{Error, catalogue::Shelf, connections::Connection};
+use crate::{Error, catalogue::Shelf};
 
 /// The mail that carries a key (A19).
 pub const LICENSE_DELIVERY: &str = "license-delivery";
@@ -57,7 +57,8 @@ impl OutcomeRows {
 pub(crate) struct Outcome<'a> {
     pub(crate) order: &'a StoredOrder,
     pub(crate) shelf: &'a Shelf,
-    pub(crate) connection: &'a Connection,
+    /// Who is behind it.
+    pub(crate) actor: String,
     pub(crate) address: Option<&'a Contact>,
     pub(crate) ring: &'a KeyRing,
     /// The order had no license before.
@@ -160,7 +161,7 @@ impl Outcome<'_> {
             id: AuditId::new(self.now, entropy).0,
             tenant_id: self.order.tenant.0,
             occurred_at: self.now.as_microsecond(),
-            actor: format!("{}:{}", self.connection.provider.info().slug, self.connection.code),
+            actor: self.actor.clone(),
             action: action.to_owned(),
             subject,
             order_id: Some(self.order.id.0),

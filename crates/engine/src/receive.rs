@@ -122,7 +122,7 @@ fn more_telling(before: Option<(&'static dyn Provider, Reject)>, now: Reject) ->
 }
 
 /// An event as it enters the inbox. One of the wrong mode is kept, and held where a person sees it.
-fn arrival(connection: &Connection, event: Incoming, now: Timestamp, entropy: &mut dyn Entropy) -> Arrival {
+pub(crate) fn arrival(connection: &Connection, event: Incoming, now: Timestamp, entropy: &mut dyn Entropy) -> Arrival {
     let wrong_mode = event.live.is_some_and(|live| live != connection.mode.is_live());
     let mut row = row(connection, InboundId::new(now, entropy), now);
     row.event_key = event.key;

@@ -4,6 +4,7 @@
 //! comes from [`PROVIDERS`]. Everything comes in as data and goes out as data: no clock, no network, no stored state.
 
 pub mod http;
+pub mod manual;
 pub mod signature;
 pub mod stripe;
 
@@ -15,12 +16,15 @@ use serde::{Deserialize, Serialize};
 use crate::http::{Answer, HttpAnswer, Request};
 
 /// All providers. Adding one is a module, a line here, and fixtures.
-pub static PROVIDERS: &[&dyn Provider] = &[&stripe::Stripe];
+pub static PROVIDERS: &[&dyn Provider] = &[&stripe::Stripe, &manual::Manual];
 
 /// Finds a provider by its slug.
 #[must_use]
 pub fn by_slug(slug: &str) -> Option<&'static dyn Provider> {
-    PROVIDERS.iter().copied().find(|provider| provider.info().slug == slug)
+    PROVIDERS
+        .iter()
+        .copied()
+        .find(|provider| provider.info().slug == slug)
 }
 
 /// What a provider is, for forms, guides and routes.
@@ -158,8 +162,12 @@ pub trait Provider: Sync {
     ///
     /// # Errors
     /// There is no secret, no signature, or the signature is too old or wrong.
-    fn verify<'a>(&self, delivery: &Delivery<'a>, secrets: &[SecretString], now: Timestamp)
-    -> Result<Verified<'a>, Reject>;
+    fn verify<'a>(
+        &self,
+        delivery: &Delivery<'a>,
+        secrets: &[SecretString],
+        now: Timestamp,
+    ) -> Result<Verified<'a>, Reject>;
 
     /// Splits a body into its events.
     ///
@@ -171,7 +179,12 @@ pub trait Provider: Sync {
     ///
     /// # Errors
     /// The event lacks what its kind must have.
-    fn translate(&self, incoming: &Incoming, settings: &Settings, answers: &[Answer]) -> Result<Step, Malformed>;
+    fn translate(
+        &self,
+        incoming: &Incoming,
+        settings: &Settings,
+        answers: &[Answer],
+    ) -> Result<Step, Malformed>;
 
     /// What the provider wants to read.
     fn answer(&self, outcome: &Outcome) -> HttpAnswer;

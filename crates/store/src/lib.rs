@@ -11,6 +11,7 @@ mod customers;
 mod error;
 pub mod inbox;
 mod journal;
+mod keys;
 mod licenses;
 mod migrations;
 mod orders;

@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use domain::{
-    id::{ConnectionId, CustomerId, OrderId, TenantId},
+    id::{ConnectionId, CustomerId, LicenseId, OrderId, TenantId},
     license::License,
     order::Order,
     text::Reference,
@@ -16,7 +16,7 @@ use sea_orm::{
 use uuid::Uuid;
 
 use crate::{
-    Write,
+    Store, Write,
     bulk::{self, Existing, any_of},
     convert::{self, micros},
     entities::{facts, licenses, order_references, orders},
@@ -190,5 +190,39 @@ impl Write {
             .exec(&self.transaction)
             .await?;
         Ok(())
+    }
+
+    /// The order of a tenant's license.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn order_of_license(&self, tenant: TenantId, license: LicenseId) -> Result<Option<OrderId>, StoreError> {
+        let order: Option<Uuid> = licenses::Entity::find_by_id(license.0)
+            .select_only()
+            .column(licenses::Column::OrderId)
+            .filter(licenses::Column::TenantId.eq(tenant.0))
+            .into_tuple()
+            .one(&self.transaction)
+            .await?;
+        Ok(order.map(OrderId))
+    }
+}
+
+impl Store {
+    /// The order that a reference names, with its licenses in the order of their slots.
+    ///
+    /// # Errors
+    /// Those of the database, or a stored document does not read.
+    pub async fn order_licenses(
+        &self,
+        connection: ConnectionId,
+        reference: &Reference,
+    ) -> Result<Option<(OrderId, Vec<License>)>, StoreError> {
+        let key = (connection.0, reference.as_str().to_owned());
+        let Some(name) = order_references::Entity::find_by_id(key).one(&self.reader).await? else { return Ok(None) };
+        let query = licenses::Entity::find().filter(licenses::Column::OrderId.eq(name.order_id));
+        let rows = query.order_by_asc(licenses::Column::Slot).all(&self.reader).await?;
+        let licenses = rows.iter().map(convert::license).collect::<Result<_, _>>()?;
+        Ok(Some((OrderId(name.order_id), licenses)))
     }
 }

@@ -1,8 +1,11 @@
 //! Which license holds which unit. A unit keeps its license.
 
+use std::collections::BTreeSet;
+
 use crate::{
+    join::Register,
     license::{Holding, License, Unit},
-    order::Order,
+    order::{Order, Subscription},
     text::Reference,
 };
 
@@ -33,7 +36,8 @@ pub fn fill(order: &Order, licenses: &[License], units: &[Unit]) -> Filling {
     for holding in [Holding::Unit, Holding::Retired] {
         // A retired license comes back for what it stood for, not for whatever happens to be in its place.
         let likenesses = if holding == Holding::Unit { &LIKENESSES[..] } else { &LIKENESSES[..3] };
-        for likeness in likenesses {
+        // Of one likeness, a license of the same source first.
+        for (likeness, own) in likenesses.iter().flat_map(|likeness| [(likeness, true), (likeness, false)]) {
             for (unit, holder) in units.iter().zip(&mut holders) {
                 if holder.is_some() || (holding == Holding::Retired && unit.plan.is_none()) {
                     continue;
@@ -43,6 +47,7 @@ pub fn fill(order: &Order, licenses: &[License], units: &[Unit]) -> Filling {
                     !taken[place]
                         && license.holding == holding
                         && license.unit.recurring == unit.recurring
+                        && (!own || license.unit.source == unit.source)
                         && likeness(order, &license.unit, unit)
                 });
                 if let Some(place) = *holder {
@@ -63,17 +68,38 @@ fn same_product(held: &Unit, wanted: &Unit) -> bool {
     }
 }
 
-fn related(order: &Order, held: &Reference, wanted: &Reference) -> bool {
-    let started = |purchase: &Reference, subscription: &Reference| {
-        order.subscriptions.contains_key(subscription)
-            && order.purchases.get(purchase).is_some_and(|purchase| {
-                purchase.subscriptions.is_empty() || purchase.subscriptions.contains(subscription)
-            })
-    };
-    let replaces = |old: &Reference, new: &Reference| order.replaced.get(old).is_some_and(|next| next.value == *new);
-    held == wanted
-        || started(held, wanted)
-        || started(wanted, held)
-        || replaces(held, wanted)
-        || replaces(wanted, held)
+/// Whether two sources are one, or one of them came after the other.
+pub(super) fn related(order: &Order, one: &Reference, other: &Reference) -> bool {
+    leads_to(order, one, other) || leads_to(order, other, one)
+}
+
+fn leads_to(order: &Order, from: &Reference, to: &Reference) -> bool {
+    let mut seen = BTreeSet::from([from]);
+    let mut next = vec![from];
+    while let Some(source) = next.pop() {
+        if source == to {
+            return true;
+        }
+        next.extend(successors(order, source).into_iter().filter(|successor| seen.insert(successor)));
+    }
+    false
+}
+
+/// The subscriptions that a purchase started, and what took a source's place: a subscription, or the purchase that
+/// names it.
+fn successors<'a>(order: &'a Order, source: &'a Reference) -> Vec<&'a Reference> {
+    let mut successors = Vec::new();
+    if let Some(purchase) = order.purchases.get(source) {
+        let started = |(id, register): &(&Reference, &Register<Subscription>)| {
+            Order::starts(source, purchase, id, &register.value)
+        };
+        successors.extend(&purchase.subscriptions);
+        successors.extend(order.subscriptions.iter().filter(started).map(|(id, _)| id));
+    }
+    if let Some(Register { value: new, .. }) = order.replaced.get(source) {
+        successors.push(new);
+        let naming = order.purchases.iter().filter(|(_, purchase)| purchase.subscriptions.contains(new));
+        successors.extend(naming.map(|(id, _)| id));
+    }
+    successors
 }

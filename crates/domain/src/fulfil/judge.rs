@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::{
     license::{LicenseState, Rulings, Scheduled, Standing, Unit},
     money::Money,
-    order::{DisputeState, Order, Subscription, SubscriptionStatus},
+    order::{DisputeState, Order, Period, Purchase, Subscription, SubscriptionStatus},
     plan::{OnCancellation, OnLoss, PlanTerms, Policy},
     reason::{Cause, Reason},
     text::Reference,
@@ -81,26 +81,31 @@ pub fn judge(case: Judged<'_>, now: Timestamp) -> Standing {
         term.end = End::At(end.max(extended));
     }
     let mut standing = in_time(&term, now);
+    let by_hand = case.rulings.is_frozen().then_some(Reason::FrozenByHand);
     if standing.state == LicenseState::Active
-        && let Some(cause) = findings.freezing.pop_last()
+        && let Some(reason) = findings.freezing.pop_last().map(Reason::Cause).or(by_hand)
     {
-        settle(&mut standing, LicenseState::Frozen, Reason::Cause(cause));
-    }
-    if case.rulings.is_frozen() && standing.state == LicenseState::Active {
-        settle(&mut standing, LicenseState::Frozen, Reason::FrozenByHand);
-    }
-    if case.rulings.is_revoked() {
-        settle(&mut standing, LicenseState::Revoked, Reason::RevokedByHand);
+        freeze(&mut standing, reason);
     }
     standing.open = findings.open.into_iter().collect();
+    if case.rulings.is_revoked() {
+        return revoked_by_hand(standing);
+    }
     standing
 }
 
-fn settle(standing: &mut Standing, state: LicenseState, reason: Reason) {
-    standing.state = state;
+/// Time goes on for what is frozen, and may end it.
+fn freeze(standing: &mut Standing, reason: Reason) {
+    standing.state = LicenseState::Frozen;
     standing.reason = reason;
     standing.at_risk = false;
-    standing.scheduled = None;
+    standing.scheduled.take_if(|scheduled| scheduled.state == LicenseState::Frozen);
+}
+
+/// Nothing but a person brings it back, time least of all.
+fn revoked_by_hand(standing: Standing) -> Standing {
+    let (state, reason) = (LicenseState::Revoked, Reason::RevokedByHand);
+    Standing { state, reason, at_risk: false, scheduled: None, next_check: None, ..standing }
 }
 
 /// Where the term stands at `now`.
@@ -192,13 +197,22 @@ fn recurring(case: Judged<'_>, findings: &mut Findings) -> Term {
     };
     if let Some(cause) = taken_back {
         term.grace = SignedDuration::ZERO;
+        term.final_end = true;
         term.after = LicenseState::Revoked;
         term.reason = Reason::Cause(cause);
     }
+    findings.freezing.retain(|cause| !is_of_the_past(cause, order, paid_until));
     if let Some((id, subscription)) = subscription {
         follow(&mut term, id, subscription, *policy, order, findings);
     }
     term
+}
+
+/// A refund counts against the period that its payment paid for: a part of an old one freezes nothing.
+fn is_of_the_past(cause: &Cause, order: &Order, paid_until: Option<Timestamp>) -> bool {
+    let Cause::Refunded { payment: refunded, .. } = cause else { return false };
+    let mut paid = order.periods.iter().filter(|(payment, _)| order.payments.same(payment, refunded));
+    paid.any(|(_, period)| paid_until.is_some_and(|until| period.until < until))
 }
 
 /// The ends of all periods that were paid or granted, each with what took it back.
@@ -207,25 +221,36 @@ fn paid_ends(
     subscription: Option<(&Reference, &Subscription)>,
     findings: &mut Findings,
 ) -> Vec<(Timestamp, Option<Cause>)> {
-    let Judged { order, .. } = case;
+    let Judged { order, unit, .. } = case;
+    let purchases = order.paid_purchases().filter(|(id, purchase)| match subscription {
+        Some((subscription, state)) => Order::starts(id, purchase, subscription, state),
+        None => **id == unit.source,
+    });
+    let purchases: Vec<_> = purchases.collect();
+    let names = |(_, purchase): &(&Reference, &Purchase), subscription: &Reference| {
+        purchase.subscriptions.is_empty() || purchase.subscriptions.contains(subscription)
+    };
     let mut ends: Vec<_> = order
         .periods
         .iter()
-        .filter(|(_, period)| match subscription {
-            Some((id, _)) => period.subscription == *id,
-            None => !order.subscriptions.contains_key(&period.subscription),
+        .filter(|(_, Period { subscription: paid, .. })| match subscription {
+            Some((id, _)) => paid == id,
+            None => !order.subscriptions.contains_key(paid) && purchases.iter().any(|purchase| names(purchase, paid)),
         })
         .map(|(payment, period)| (period.until, payment_loss(case, payment, period.total, findings)))
         .collect();
     let nothing_known = ends.is_empty();
-    for (payment, purchase) in order.paid_purchases().filter(|(_, purchase)| purchase.is_recurring()) {
+    let granted = subscription.and_then(|(_, subscription)| subscription.granted_until);
+    for (payment, purchase) in purchases {
         let loss = payment_loss(case, payment, purchase.total, findings);
         if nothing_known {
-            ends.push((after(purchase.at, PROVISIONAL), loss));
+            // It paid the period that the provider speaks of, if it speaks of one.
+            let provisional = after(purchase.at, PROVISIONAL);
+            ends.push((granted.map_or(provisional, |granted| granted.max(provisional)), loss));
         }
     }
     // The provider's own word for a period never gives back one that was refunded or lost.
-    if let Some(granted) = subscription.and_then(|(_, subscription)| subscription.granted_until)
+    if let Some(granted) = granted
         && !ends.iter().any(|(end, loss)| loss.is_some() && *end >= granted)
     {
         ends.push((granted, None));
@@ -243,15 +268,18 @@ fn follow(
     findings: &mut Findings,
 ) {
     let End::At(paid_until) = term.end else { return };
-    if subscription.cancel_at.is_some_and(|at| at <= paid_until) {
+    if let Some(at) = subscription.cancel_at.filter(|at| *at <= paid_until) {
         term.grace = SignedDuration::ZERO;
         term.final_end = true;
+        if policy.cancellation == OnCancellation::AtOnce {
+            term.end = End::At(at);
+        }
     }
     let Some(cause) = standing_cause(id, subscription, paid_until) else { return };
     findings.open.insert(cause.clone());
     let excused = order.excused.contains(&cause);
     match cause {
-        Cause::PastDue { .. } if excused => term.end = End::Never,
+        Cause::PastDue { .. } if excused && !term.is_lost() => term.end = End::Never,
         _ if excused => {}
         Cause::Paused { .. } => {
             findings.freezing.insert(cause);
@@ -281,7 +309,7 @@ fn standing_cause(id: &Reference, subscription: &Subscription, paid_until: Times
     match (subscription.ended_at, subscription.status) {
         (Some(at), _) => Some(Cause::Ended { subscription: subscription_id, at }),
         (None, SubscriptionStatus::PastDue) => Some(Cause::PastDue { subscription: subscription_id, paid_until }),
-        (None, SubscriptionStatus::Paused) => Some(Cause::Paused { subscription: subscription_id }),
+        (None, SubscriptionStatus::Paused) => Some(Cause::Paused { subscription: subscription_id, paid_until }),
         _ => None,
     }
 }

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use crate::{
     decision::Catalogue,
-    fulfil::{Filling, Judged, Waiting, Wanted, fill, judge, want},
+    fulfil::{Filling, Judged, Waiting, Wanted, fill, fill::related, judge, want},
     id::{Entropy, LicenseId, OrderId},
     license::{Holding, License, LicenseState, Rulings, Standing, Unit},
     order::Order,
@@ -70,12 +70,19 @@ pub struct Settled {
 /// Reconciles `licenses` (of this order, or of orders that became one) with the order. Doing it twice changes nothing.
 pub fn reconcile(order: &Order, licenses: &mut Vec<License>, settling: &mut Settling<'_>) -> Settled {
     licenses.sort_by_key(|license| (license.issued_at, license.slot));
-    let Wanted { units, waiting } = want(order);
+    let Wanted { mut units, waiting } = want(order);
     let mut settled = Settled { changes: Vec::new(), waiting };
-    let Filling { holders, surplus } = fill(order, licenses, &units);
-    let holding: Vec<usize> = holders.iter().flatten().copied().collect();
+    let Filling { mut holders, surplus } = fill(order, licenses, &units);
     for place in surplus {
-        give_up(place, &holding, licenses, &mut settled);
+        if let Some(unit) = waiting_sibling(place, &units, &holders, licenses) {
+            units.push(units[unit].clone());
+            holders.push(Some(place));
+        } else if let Some(unit) = twin(place, order, &units, &holders, licenses) {
+            supersede(place, &mut holders[unit], licenses, &mut settled);
+        } else {
+            give_up(&mut licenses[place], Holding::Retired, Reason::Removed);
+            settled.changes.push((licenses[place].id, Change::Retired));
+        }
     }
     for (unit, holder) in units.into_iter().zip(holders) {
         let place = match holder {
@@ -91,37 +98,57 @@ pub fn reconcile(order: &Order, licenses: &mut Vec<License>, settling: &mut Sett
         rejudge(order, &mut licenses[place], settling, &mut settled);
         announce(&mut licenses[place], settling, &mut settled);
     }
-    note_unfinished(licenses, settling, &mut settled);
+    for license in licenses.iter_mut() {
+        license.origin = settling.order;
+    }
+    note_unfinished(licenses, &mut settled);
     settled
 }
 
-/// A live license without a unit. If it was issued by another sale that turned out to be this one, the license issued
-/// for the same thing stands for it and its key keeps working; otherwise it retires.
-fn give_up(place: usize, holders: &[usize], licenses: &mut [License], settled: &mut Settled) {
-    let loser = licenses[place].clone();
-    let twin = holders
-        .iter()
-        .copied()
-        .filter(|&other| licenses[other].origin != loser.origin)
-        .filter(|&other| licenses[other].unit.recurring == loser.unit.recurring)
-        .min_by_key(|&other| {
-            let other = &licenses[other];
-            (other.keys, other.plan.product != loser.plan.product, other.issued_at, other.slot)
-        });
-    let (holding, reason) = match twin {
-        Some(twin) => (Holding::SupersededBy(licenses[twin].id), Reason::Superseded),
-        None => (Holding::Retired, Reason::Removed),
-    };
-    let license = &mut licenses[place];
+/// A unit without a plan whose line gave more than one plan before: all licenses of such a bundle wait with the first.
+fn waiting_sibling(place: usize, units: &[Unit], holders: &[Option<usize>], licenses: &[License]) -> Option<usize> {
+    let Unit { source, line, plan, .. } = &licenses[place].unit;
+    units.iter().zip(holders).position(|(unit, holder)| {
+        let held = holder.map(|other| &licenses[other].unit);
+        unit.plan.is_none() && held.is_some_and(|held| held.source == *source && held.line == *line && held.plan != *plan)
+    })
+}
+
+/// The unit that a license without one was issued for as well, by another sale that turned out to be this one.
+fn twin(
+    place: usize,
+    order: &Order,
+    units: &[Unit],
+    holders: &[Option<usize>],
+    licenses: &[License],
+) -> Option<usize> {
+    let license = &licenses[place];
+    let held = (0..units.len()).filter_map(|unit| Some((unit, &licenses[holders[unit]?])));
+    held.filter(|(unit, other)| {
+        other.origin != license.origin
+            && units[*unit].recurring == license.unit.recurring
+            && related(order, &license.unit.source, &units[*unit].source)
+    })
+    .min_by_key(|(_, other)| (other.keys, other.plan.product != license.plan.product, other.issued_at, other.slot))
+    .map(|(unit, _)| unit)
+}
+
+/// Of two licenses for one unit the one issued first stays, and the key of the other opens it.
+fn supersede(place: usize, holder: &mut Option<usize>, licenses: &mut [License], settled: &mut Settled) {
+    let other = holder.unwrap_or(place);
+    let (first, second) = (place.min(other), place.max(other));
+    *holder = Some(first);
+    let loser = licenses[second].clone();
+    licenses[first].absorb(&loser);
+    let first = licenses[first].id;
+    give_up(&mut licenses[second], Holding::SupersededBy(first), Reason::Superseded);
+    licenses[second].keys = 0;
+    settled.changes.push((loser.id, Change::SupersededBy(first)));
+}
+
+fn give_up(license: &mut License, holding: Holding, reason: Reason) {
     license.holding = holding;
     license.standing = Standing { state: LicenseState::Revoked, reason, ..Standing::unjudged() };
-    if let Some(twin) = twin {
-        license.keys = 0;
-        licenses[twin].absorb(&loser);
-        settled.changes.push((loser.id, Change::SupersededBy(licenses[twin].id)));
-    } else {
-        settled.changes.push((loser.id, Change::Retired));
-    }
 }
 
 /// A license takes the unit it holds as it is now. A unit whose price no rule speaks of keeps what it had.
@@ -154,6 +181,8 @@ fn issue(
     settled: &mut Settled,
 ) -> Option<usize> {
     let plan = unit.plan?;
+    // Nothing can be judged by a plan that is not there.
+    settling.catalogue.plan(plan)?;
     let id = LicenseId::new(settling.now, settling.entropy);
     let slot = licenses.iter().map(|license| license.slot + 1).max().unwrap_or(0);
     licenses.push(License {
@@ -197,13 +226,13 @@ fn announce(license: &mut License, settling: &Settling<'_>, settled: &mut Settle
     }
 }
 
-fn note_unfinished(licenses: &[License], settling: &Settling<'_>, settled: &mut Settled) {
+fn note_unfinished(licenses: &[License], settled: &mut Settled) {
     for license in licenses {
         match license.holding {
             Holding::SupersededBy(_) => {
                 settled.waiting.insert(Waiting::Merged { license: license.id });
             }
-            Holding::Unit if !settling.has_address && license.standing.state == LicenseState::Active => {
+            Holding::Unit if !license.announced && license.standing.state == LicenseState::Active => {
                 settled.waiting.insert(Waiting::NoAddress);
             }
             _ => {}

@@ -1,6 +1,6 @@
 //! What was sold, and so ought to exist.
 
-use std::collections::BTreeSet;
+use std::{borrow::Cow, collections::BTreeSet};
 
 use jiff::Timestamp;
 
@@ -11,6 +11,7 @@ use crate::{
     license::Unit,
     money::Money,
     order::{Line, Lines, Missing, Order, Purchase, PurchaseState, Subscription},
+    plan::PlanVersion,
     text::{PriceReference, ProductReference, Reference},
 };
 
@@ -71,7 +72,7 @@ pub enum Waiting {
 pub(super) struct Source<'a> {
     pub(super) source: &'a Reference,
     pub(super) subscribed: bool,
-    pub(super) line: std::borrow::Cow<'a, Line>,
+    pub(super) line: Cow<'a, Line>,
 }
 
 impl Order {
@@ -85,11 +86,16 @@ impl Order {
             }
     }
 
+    /// Whether the subscription stands for anything of that purchase.
+    pub(super) fn starts(source: &Reference, purchase: &Purchase, id: &Reference, subscription: &Subscription) -> bool {
+        purchase_lines(source, purchase).iter().any(|line| Self::covers(id, subscription, purchase, line))
+    }
+
     /// Whether a source gave its place to a successor that has itself been paid.
     fn is_replaced(&self, source: &Reference) -> bool {
         let paid = |successor: &Reference| {
-            self.purchases.get(successor).is_some_and(|purchase| purchase.state == PurchaseState::Paid)
-                || self.has_period(successor)
+            self.has_period(successor)
+                || self.paid_purchases().any(|(id, purchase)| id == successor || purchase.subscriptions.contains(successor))
         };
         self.replaced.get(source).is_some_and(|register| paid(&register.value))
     }
@@ -102,9 +108,7 @@ impl Order {
     fn is_backed(&self, id: &Reference, subscription: &Subscription) -> bool {
         self.has_period(id)
             || subscription.granted_until.is_some()
-            || self.paid_purchases().any(|(source, purchase)| {
-                purchase_lines(source, purchase).iter().any(|line| Self::covers(id, subscription, purchase, line))
-            })
+            || self.paid_purchases().any(|(source, purchase)| Self::starts(source, purchase, id, subscription))
     }
 
     pub(super) fn paid_purchases(&self) -> impl Iterator<Item = (&Reference, &Purchase)> {
@@ -119,29 +123,39 @@ impl Order {
             .filter(|(id, register)| !self.is_replaced(id) && self.is_backed(id, &register.value))
             .flat_map(|(id, _)| {
                 let lines = self.items.get(id).map(|register| register.value.as_slice()).unwrap_or_default();
-                lines.iter().map(move |line| Source { source: id, subscribed: true, line: std::borrow::Cow::Borrowed(line) })
+                lines.iter().map(move |line| Source { source: id, subscribed: true, line: Cow::Borrowed(line) })
             });
         let bought = self.paid_purchases().filter(|(id, _)| !self.is_replaced(id)).flat_map(|(id, purchase)| {
-            purchase_lines(id, purchase)
-                .into_iter()
-                .filter(|line| !self.is_taken_over(purchase, line))
-                .map(move |line| Source { source: id, subscribed: false, line })
+            purchase_lines(id, purchase).into_iter().filter_map(move |line| self.bought(id, purchase, line))
         });
-        items.chain(bought).collect()
+        items.chain(bought).filter(|source| source.line.quantity > 0).collect()
     }
 
-    fn is_taken_over(&self, purchase: &Purchase, line: &Line) -> bool {
-        self.subscriptions.iter().any(|(id, register)| {
-            self.items.contains_key(id) && !self.is_replaced(id) && Self::covers(id, &register.value, purchase, line)
-        })
+    /// A line of a checkout, unless a subscription's items have taken its place or the subscription itself was replaced.
+    /// A subscription whose items nobody told is for the line that started it.
+    fn bought<'a>(&'a self, id: &'a Reference, purchase: &'a Purchase, line: Cow<'a, Line>) -> Option<Source<'a>> {
+        let stands_for_it = |subscription: &&Reference| match self.subscriptions.get(*subscription) {
+            Some(register) => Self::covers(subscription, &register.value, purchase, &line),
+            None => line.recurring,
+        };
+        let known: BTreeSet<_> =
+            self.subscriptions.keys().chain(&purchase.subscriptions).filter(stands_for_it).collect();
+        let (replaced, standing): (Vec<_>, Vec<_>) = known.into_iter().partition(|id| self.is_replaced(id));
+        let seen: Vec<_> = standing.iter().filter(|id| self.subscriptions.contains_key(**id)).collect();
+        match seen.first() {
+            Some(_) if seen.iter().any(|id| self.items.contains_key(**id)) => None,
+            Some(subscription) => Some(Source { source: subscription, subscribed: true, line }),
+            None if standing.is_empty() && !replaced.is_empty() => None,
+            None => Some(Source { source: id, subscribed: false, line }),
+        }
     }
 }
 
 /// A purchase's lines; where they are not known and its metadata names a plan, one line that stands for it.
-fn purchase_lines<'a>(id: &Reference, purchase: &'a Purchase) -> Vec<std::borrow::Cow<'a, Line>> {
+fn purchase_lines<'a>(id: &Reference, purchase: &'a Purchase) -> Vec<Cow<'a, Line>> {
     match &purchase.lines {
-        Lines::Known(lines) => lines.iter().map(std::borrow::Cow::Borrowed).collect(),
-        Lines::Unknown { recurring, named } => vec![std::borrow::Cow::Owned(Line {
+        Lines::Known(lines) => lines.iter().map(Cow::Borrowed).collect(),
+        Lines::Unknown { recurring, named } => vec![Cow::Owned(Line {
             line: id.clone(),
             price: PriceReference::new(format!("unknown:{id}")),
             product: None,
@@ -154,22 +168,28 @@ fn purchase_lines<'a>(id: &Reference, purchase: &'a Purchase) -> Vec<std::borrow
 }
 
 /// Decides each price that a rule can answer and is not decided yet, and keeps it. A plan that the sale itself names
-/// is taken even after a rule had decided, since its fact may only arrive later.
+/// is taken even after a rule had decided, since its fact may only arrive later; and even from a line whose place a
+/// subscription's items have taken, since they may have arrived earlier.
 pub fn resolve(order: &mut Order, connection: ConnectionId, catalogue: &Catalogue, now: Timestamp) {
     let mut decisions = Vec::new();
-    for Source { line, .. } in order.sources() {
+    let sold = order.sources().into_iter().map(|source| (true, source.line));
+    let bought = order.paid_purchases().flat_map(|(id, purchase)| purchase_lines(id, purchase));
+    let named = bought.filter(|line| line.named.is_some()).map(|line| (false, line));
+    for (is_sold, line) in sold.chain(named) {
         let decided = order.decided.get(&line.price).map(|decision| decision.evidence);
         if decided.is_some_and(|evidence| evidence == Evidence::Metadata || line.named.is_none()) {
             continue;
         }
         let answer = catalogue.decide(connection, &line);
         if let Some((evidence, grants)) = answer
-            && (decided.is_none() || evidence == Evidence::Metadata)
+            && (evidence == Evidence::Metadata || is_sold && decided.is_none())
         {
             decisions.push((line.price.clone(), Decision { asked_at: None, evidence, decided_at: now, grants }));
         }
     }
-    order.decided.join(decisions.into_iter().collect());
+    for decision in decisions {
+        order.decided.join([decision].into());
+    }
 }
 
 /// What ought to exist, and what is in the way of it.
@@ -185,46 +205,50 @@ pub struct Wanted {
 #[must_use]
 pub fn want(order: &Order) -> Wanted {
     let mut wanted = Wanted::default();
+    let mut sold = 0;
     for source in order.sources() {
-        match order.decided.get(&source.line.price) {
-            Some(decision) => wanted.units.extend(decision.grants.iter().flat_map(|grant| granted(&source, grant))),
+        let units = match order.decided.get(&source.line.price) {
+            Some(decision) => decision.grants.iter().map(|grant| granted(&source, grant)).collect(),
             None => {
                 wanted.waiting.insert(undecided(&source));
-                wanted.units.extend(keys(&source, None));
+                vec![keys(&source, None)]
             }
+        };
+        for (unit, count) in units {
+            sold += count;
+            let room = UNITS_MAX - wanted.units.len();
+            wanted.units.extend(std::iter::repeat_n(unit, count.min(room)));
         }
     }
-    wanted.waiting.extend(partly_refunded(order, &wanted.units));
-    if wanted.units.len() > UNITS_MAX {
-        wanted.waiting.insert(Waiting::TooMany { units: wanted.units.len() });
-        wanted.units.truncate(UNITS_MAX);
+    if sold > UNITS_MAX {
+        wanted.waiting.insert(Waiting::TooMany { units: sold });
     }
+    wanted.waiting.extend(partly_refunded(order, &wanted.units));
     wanted.waiting.extend(doubts(order));
     wanted
 }
 
-fn granted<'a>(source: &'a Source<'_>, grant: &Grant) -> Box<dyn Iterator<Item = Unit> + 'a> {
-    let plan = Some(grant.plan);
+/// A unit, and how often it was sold.
+fn granted(source: &Source<'_>, grant: &Grant) -> (Unit, usize) {
     match grant.quantity {
-        QuantityRule::Keys => Box::new(keys(source, plan)),
-        QuantityRule::Seats => Box::new(std::iter::once(unit(source, plan, source.line.quantity))),
+        QuantityRule::Keys => keys(source, Some(grant.plan)),
+        QuantityRule::Seats => (unit(source, Some(grant.plan), source.line.quantity), 1),
     }
 }
 
-fn keys<'a>(source: &'a Source<'_>, plan: Option<crate::plan::PlanVersion>) -> impl Iterator<Item = Unit> + 'a {
-    // One more than the limit is enough to notice that it is passed.
-    let count = (source.line.quantity as usize).min(UNITS_MAX + 1);
-    std::iter::repeat_with(move || unit(source, plan, 1)).take(count)
+fn keys(source: &Source<'_>, plan: Option<PlanVersion>) -> (Unit, usize) {
+    (unit(source, plan, 1), source.line.quantity as usize)
 }
 
-fn unit(source: &Source<'_>, plan: Option<crate::plan::PlanVersion>, seats: u32) -> Unit {
+fn unit(source: &Source<'_>, plan: Option<PlanVersion>, seats: u32) -> Unit {
     Unit {
         source: source.source.clone(),
         subscribed: source.subscribed,
         line: source.line.line.clone(),
         price: source.line.price.clone(),
         product: source.line.product.clone(),
-        recurring: source.line.recurring,
+        // What a subscription is for renews, whatever the line says of itself.
+        recurring: source.subscribed || source.line.recurring,
         plan,
         seats,
     }
@@ -232,7 +256,7 @@ fn unit(source: &Source<'_>, plan: Option<crate::plan::PlanVersion>, seats: u32)
 
 fn undecided(source: &Source<'_>) -> Waiting {
     if source.line.price.as_str().starts_with("unknown:") {
-        Waiting::LinesUnknown { purchase: source.source.clone() }
+        Waiting::LinesUnknown { purchase: source.line.line.clone() }
     } else {
         Waiting::Unmapped {
             price: source.line.price.clone(),
@@ -246,7 +270,12 @@ fn undecided(source: &Source<'_>) -> Waiting {
 fn partly_refunded<'a>(order: &'a Order, units: &'a [Unit]) -> impl Iterator<Item = Waiting> + 'a {
     order.paid_purchases().filter_map(|(payment, purchase)| {
         let refunded = order.refunded(payment);
-        let several = units.iter().filter(|unit| unit.source == *payment).count() > 1;
+        let (own, others): (Vec<_>, Vec<_>) = units.iter().partition(|unit| unit.source == *payment);
+        let started = others.into_iter().any(|unit| {
+            let subscription = order.subscriptions.get(&unit.source);
+            subscription.is_some_and(|register| Order::starts(payment, purchase, &unit.source, &register.value))
+        });
+        let several = own.len() + usize::from(started && !own.is_empty()) > 1;
         (several && refunded > 0 && refunded < purchase.total.minor).then(|| Waiting::PartlyRefunded {
             payment: payment.clone(),
             amount: Money::new(refunded, purchase.total.currency),
@@ -258,7 +287,10 @@ fn doubts(order: &Order) -> impl Iterator<Item = Waiting> + '_ {
     let tied = order.subscriptions.iter().filter(|(id, register)| {
         register.tied || order.items.get(*id).is_some_and(|items| items.tied)
     });
-    let unknown = order.paid_purchases().filter(|(_, purchase)| purchase.is_recurring() && order.periods.is_empty());
+    let unknown = order.paid_purchases().filter(|(id, purchase)| {
+        let all_back = (1..=order.refunded(id)).contains(&purchase.total.minor);
+        purchase.is_recurring() && order.periods.is_empty() && !all_back
+    });
     let unknown = unknown.filter(|_| order.subscriptions.values().all(|register| register.value.granted_until.is_none()));
     let unlinked = order.missing.contains(&Missing::PaymentLink).then_some(Waiting::PaymentUnlinked);
     tied.map(|(id, _)| Waiting::Tied { subscription: id.clone() })

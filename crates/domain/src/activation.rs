@@ -1,0 +1,238 @@
+//! What an app may do with a license: verdicts, slots, and how long a lease is good for.
+
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    id::{ActivationId, ProductId},
+    license::{License, LicenseState},
+    plan::{Limits, PlanTerms},
+    reason::{Cause, Reason},
+    time::{after, days},
+};
+
+/// The answer to "may this run?". Closed and append-only: API, SDKs, console, mails and metrics share this list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum VerdictCode {
+    /// It may.
+    Valid,
+    /// It may; a payment is overdue and something happens at `until`.
+    PastDue,
+    /// It may; the paid period is over and the renewal is still expected.
+    RenewalAwaited,
+    /// It may, until the announced end.
+    Ending,
+    /// No license has this key.
+    NotFound,
+    /// The key is for another product.
+    ProductMismatch,
+    /// The license is frozen.
+    Frozen,
+    /// Its time is over.
+    Expired,
+    /// It was taken back.
+    Revoked,
+    /// This device has not activated it.
+    NotActivated,
+    /// All its slots are taken.
+    ActivationLimit,
+}
+
+impl VerdictCode {
+    /// All codes, for documents and metrics.
+    pub const ALL: [Self; 11] = [
+        Self::Valid,
+        Self::PastDue,
+        Self::RenewalAwaited,
+        Self::Ending,
+        Self::NotFound,
+        Self::ProductMismatch,
+        Self::Frozen,
+        Self::Expired,
+        Self::Revoked,
+        Self::NotActivated,
+        Self::ActivationLimit,
+    ];
+
+    /// The word for it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Valid => "valid",
+            Self::PastDue => "past_due",
+            Self::RenewalAwaited => "renewal_awaited",
+            Self::Ending => "ending",
+            Self::NotFound => "not_found",
+            Self::ProductMismatch => "product_mismatch",
+            Self::Frozen => "frozen",
+            Self::Expired => "expired",
+            Self::Revoked => "revoked",
+            Self::NotActivated => "not_activated",
+            Self::ActivationLimit => "activation_limit",
+        }
+    }
+
+    /// Whether the app may run.
+    #[must_use]
+    pub const fn is_valid(self) -> bool {
+        matches!(self, Self::Valid | Self::PastDue | Self::RenewalAwaited | Self::Ending)
+    }
+}
+
+/// What an app is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verdict {
+    /// The answer.
+    pub code: VerdictCode,
+    /// A sentence for the person in front of the app, with the cause.
+    pub message: String,
+    /// Why the license is in its state; none where there is no license to speak of.
+    pub reason: Option<&'static str>,
+    /// Until when the answer holds by itself; none: no end is known.
+    pub until: Option<Timestamp>,
+}
+
+impl Verdict {
+    fn of(code: VerdictCode, message: impl Into<String>) -> Self {
+        Self { code, message: message.into(), reason: None, until: None }
+    }
+
+    /// No license has this key.
+    #[must_use]
+    pub fn not_found() -> Self {
+        Self::of(VerdictCode::NotFound, "There is no license with this key. Check it for typing errors.")
+    }
+
+    /// The key is another product's.
+    #[must_use]
+    pub fn product_mismatch() -> Self {
+        Self::of(VerdictCode::ProductMismatch, "This license is for another product.")
+    }
+
+    fn not_activated() -> Self {
+        Self::of(VerdictCode::NotActivated, "This license is not activated on this device.")
+    }
+
+    fn activation_limit(slots: u32) -> Self {
+        let message = format!("All {slots} activations of this license are in use. Deactivate another device first.");
+        Self::of(VerdictCode::ActivationLimit, message)
+    }
+}
+
+/// Judges a license as an app sees it, apart from any device. A scheduled change that is due has already happened.
+#[must_use]
+pub fn verdict(license: &License, now: Timestamp) -> Verdict {
+    let standing = &license.standing;
+    let due = standing.scheduled.filter(|scheduled| scheduled.at <= now);
+    let state = due.map_or(standing.state, |scheduled| scheduled.state);
+    let scheduled = standing.scheduled.filter(|scheduled| scheduled.at > now);
+    let (code, message) = match (state, &standing.reason) {
+        (LicenseState::Active, Reason::Cause(Cause::PastDue { .. })) => {
+            (VerdictCode::PastDue, "This license is valid. Its last payment is overdue.".to_owned())
+        }
+        (LicenseState::Active, Reason::RenewalAwaited) => {
+            (VerdictCode::RenewalAwaited, "This license is valid. Its renewal is awaited.".to_owned())
+        }
+        (LicenseState::Active, _) if scheduled.is_some() => {
+            (VerdictCode::Ending, "This license is valid and ends without renewal.".to_owned())
+        }
+        (LicenseState::Active, _) => (VerdictCode::Valid, "This license is valid.".to_owned()),
+        (state, reason) => (refusal(state), refused(state, reason)),
+    };
+    let until = scheduled.map(|scheduled| scheduled.at).or(standing.until.filter(|until| *until > now));
+    Verdict { code, message, reason: Some(standing.reason.code()), until: until.filter(|_| code.is_valid()) }
+}
+
+const fn refusal(state: LicenseState) -> VerdictCode {
+    match state {
+        LicenseState::Active => VerdictCode::Valid,
+        LicenseState::Frozen => VerdictCode::Frozen,
+        LicenseState::Expired => VerdictCode::Expired,
+        LicenseState::Revoked => VerdictCode::Revoked,
+    }
+}
+
+fn refused(state: LicenseState, reason: &Reason) -> String {
+    match state {
+        LicenseState::Expired => format!("This license has expired: {}.", reason.sentence()),
+        state => format!("This license is {}: {}.", state.as_str(), reason.sentence()),
+    }
+}
+
+/// A check: the license's verdict, and whether the device that asks has a slot.
+#[must_use]
+pub fn check(license: &License, device: Option<bool>, now: Timestamp) -> Verdict {
+    let verdict = verdict(license, now);
+    match device {
+        Some(false) if verdict.code.is_valid() => Verdict::not_activated(),
+        _ => verdict,
+    }
+}
+
+/// What becomes of a device that asks for a slot.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Slot {
+    /// It has one already: the same device is the same activation.
+    Same(ActivationId),
+    /// It gets a new one.
+    New,
+    /// It gets none.
+    Denied(Verdict),
+}
+
+/// Gives a slot to a device, or says why not. `taken` are the slots in use, by fingerprint.
+#[must_use]
+pub fn activate(
+    license: &License,
+    limits: &Limits,
+    taken: &[(ActivationId, &str)],
+    fingerprint: &str,
+    now: Timestamp,
+) -> Slot {
+    let verdict = verdict(license, now);
+    if !verdict.code.is_valid() {
+        return Slot::Denied(verdict);
+    }
+    if let Some((id, _)) = taken.iter().find(|(_, device)| *device == fingerprint) {
+        return Slot::Same(*id);
+    }
+    match limits.times(license.unit.seats).activations {
+        Some(slots) if taken.len() >= slots as usize => Slot::Denied(Verdict::activation_limit(slots)),
+        _ => Slot::New,
+    }
+}
+
+/// How long a lease is good for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LeaseTimes {
+    /// The app must ask again by then.
+    pub expires_at: Timestamp,
+    /// An app that is online asks again then.
+    pub recheck_at: Timestamp,
+    /// The end of the term.
+    pub license_until: Option<Timestamp>,
+    /// The end of the term with its grace: no lease outlives it.
+    pub grace_until: Option<Timestamp>,
+}
+
+/// When a lease that is signed now ends: after its plan's offline days, and never after the license and its grace.
+#[must_use]
+pub fn lease_times(license: &License, terms: &PlanTerms, now: Timestamp) -> LeaseTimes {
+    let standing = &license.standing;
+    let grace_until = match (standing.scheduled, standing.until) {
+        (Some(scheduled), _) => Some(scheduled.at),
+        (None, Some(until)) => Some(after(until, days(terms.policy.grace_days))),
+        (None, None) => None,
+    };
+    let offline = after(now, days(terms.lease.offline_days));
+    let expires_at = grace_until.map_or(offline, |end| end.min(offline));
+    let recheck_at = after(now, SignedDuration::from_hours(terms.lease.recheck_hours.into()));
+    LeaseTimes { expires_at, recheck_at: recheck_at.min(expires_at), license_until: standing.until, grace_until }
+}
+
+/// Whether a license is one of this product.
+#[must_use]
+pub fn is_for(license: &License, product: ProductId) -> bool {
+    license.plan.product == product
+}

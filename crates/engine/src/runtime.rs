@@ -1,0 +1,363 @@
+//! What apps call: check, activate, deactivate. Waiting calls are answered by one query, or share one transaction.
+
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+};
+
+use crypto::{key::normalise, lease::LeaseClaims, lease::LeaseState};
+use domain::{
+    activation::{self, LeaseTimes, Slot, Verdict, VerdictCode},
+    id::{ActivationId, TenantId},
+    plan::Plan,
+};
+use jiff::Timestamp;
+use store::{FoundLicense, Store, rows};
+
+use crate::{Engine, Error, Gather, Turns};
+
+/// Look-ups that share one query at most; several queries run beside each other.
+const CHECKS: Turns = Turns { batch_max: 64, concurrent: 4, waiting_max: 4_096 };
+/// Activations that share one transaction at most.
+const SLOTS: Turns = Turns { batch_max: 256, concurrent: 1, waiting_max: 4_096 };
+
+/// What an app sends.
+#[derive(Clone, Debug)]
+pub struct AppCall {
+    /// The license key, as it was typed.
+    pub key: String,
+    /// The code of the product that the app is, so that a key of another product opens nothing.
+    pub product: Option<String>,
+    /// What identifies the device or domain.
+    pub device: Option<String>,
+    /// A name that its owner recognises.
+    pub device_name: Option<String>,
+}
+
+/// What an app is told.
+#[derive(Clone, Debug)]
+pub struct AppAnswer {
+    /// The verdict.
+    pub verdict: Verdict,
+    /// The license, where there is one.
+    pub license: Option<Arc<AppLicense>>,
+    /// A signed lease, where a device has a slot now.
+    pub lease: Option<String>,
+    /// The slot.
+    pub activation: Option<ActivationId>,
+}
+
+/// The license as an app may know it.
+#[derive(Clone, Debug)]
+pub struct AppLicense {
+    /// The license with whose it is.
+    pub found: FoundLicense,
+    /// Its plan.
+    pub plan: Plan,
+    /// The code of its product.
+    pub product: String,
+}
+
+/// A check as it is gathered: the hashes of the key under every master key, and the device.
+pub(crate) struct CheckCall {
+    hashes: Vec<[u8; 32]>,
+    device: Option<String>,
+}
+
+/// What the database knows about a check.
+pub(crate) type Looked = Result<Option<(FoundLicense, Option<ActivationId>)>, Unanswered>;
+
+/// The database did not answer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the license could not be read: {0}")]
+pub struct Unanswered(String);
+
+/// What a device wants of its slot.
+pub(crate) enum Wish {
+    Activate { name: Option<String>, id: ActivationId, limits: domain::plan::Limits },
+    Deactivate,
+}
+
+pub(crate) struct SlotCall {
+    hashes: Vec<[u8; 32]>,
+    fingerprint: String,
+    wish: Wish,
+    now: Timestamp,
+}
+
+/// How a wish ended: the license as it was in the transaction, and its slot.
+pub(crate) type Slotted = Result<Option<(FoundLicense, Slot)>, Unanswered>;
+
+pub(crate) fn gather_checks(store: Store) -> Gather<CheckCall, Looked> {
+    Gather::start(CHECKS, move |calls: Vec<CheckCall>| {
+        let store = store.clone();
+        async move {
+            match look(&store, &calls).await {
+                Ok(found) => found.into_iter().map(Ok).collect(),
+                Err(error) => vec![Err(Unanswered(error.to_string())); calls.len()],
+            }
+        }
+    })
+}
+
+async fn look(store: &Store, calls: &[CheckCall]) -> Result<Vec<Option<(FoundLicense, Option<ActivationId>)>>, Error> {
+    let hashes: BTreeSet<Vec<u8>> = calls.iter().flat_map(|call| &call.hashes).map(|hash| hash.to_vec()).collect();
+    let found = store.licenses_by_hash(hashes.into_iter().collect()).await?;
+    let by_hash: HashMap<&[u8], &FoundLicense> = found.iter().map(|found| (found.hash.as_slice(), found)).collect();
+    let devices: BTreeSet<String> = calls.iter().filter_map(|call| call.device.clone()).collect();
+    let activations = if devices.is_empty() {
+        Vec::new()
+    } else {
+        let licenses: BTreeSet<_> = found.iter().map(|found| found.license.id.0).collect();
+        store.activations_by_fingerprint(licenses.into_iter().collect(), devices.into_iter().collect()).await?
+    };
+    let slots: HashMap<_, _> = activations
+        .iter()
+        .map(|activation| ((activation.license_id, activation.fingerprint.as_str()), ActivationId(activation.id)))
+        .collect();
+    Ok(calls
+        .iter()
+        .map(|call| {
+            let found = call.hashes.iter().find_map(|hash| by_hash.get(hash.as_slice()))?;
+            let slot = call.device.as_deref().and_then(|device| slots.get(&(found.license.id.0, device)));
+            Some(((*found).clone(), slot.copied()))
+        })
+        .collect())
+}
+
+pub(crate) fn gather_slots(store: Store) -> Gather<SlotCall, Slotted> {
+    Gather::start(SLOTS, move |calls: Vec<SlotCall>| {
+        let store = store.clone();
+        async move {
+            let once = || settle_slots(&store, &calls);
+            let settled = store::repeat(once, Error::is_conflict).await;
+            match settled {
+                Ok(slots) => slots.into_iter().map(Ok).collect(),
+                Err(error) => vec![Err(Unanswered(error.to_string())); calls.len()],
+            }
+        }
+    })
+}
+
+/// All wishes of a batch in one transaction: whoever comes first gets the slot, and the limit is never passed.
+async fn settle_slots(store: &Store, calls: &[SlotCall]) -> Result<Vec<Option<(FoundLicense, Slot)>>, Error> {
+    let hashes: BTreeSet<Vec<u8>> = calls.iter().flat_map(|call| &call.hashes).map(|hash| hash.to_vec()).collect();
+    let write = store.begin().await?;
+    let found = write.lock_licenses_by_hash(hashes.into_iter().collect()).await?;
+    let by_hash: HashMap<&[u8], &FoundLicense> = found.iter().map(|found| (found.hash.as_slice(), found)).collect();
+    let licenses: BTreeSet<_> = found.iter().map(|found| found.license.id.0).collect();
+    let mut taken = write.activations_of(licenses.into_iter().collect()).await?;
+    let (mut saved, mut deleted, mut settled) = (HashMap::new(), Vec::new(), Vec::with_capacity(calls.len()));
+    for call in calls {
+        let Some(found) = call.hashes.iter().find_map(|hash| by_hash.get(hash.as_slice())) else {
+            settled.push(None);
+            continue;
+        };
+        let slot = grant(call, found, &mut taken, &mut saved, &mut deleted);
+        settled.push(Some(((*found).clone(), slot)));
+    }
+    write.delete_activations(deleted).await?;
+    write.save_activations(saved.into_values().collect()).await?;
+    fail::fail_point!("activate-before-commit");
+    write.commit().await?;
+    Ok(settled)
+}
+
+/// Grants one wish, and remembers it for those that come after it in the same batch.
+fn grant(
+    call: &SlotCall,
+    found: &FoundLicense,
+    taken: &mut Vec<rows::Activation>,
+    saved: &mut HashMap<uuid::Uuid, rows::Activation>,
+    deleted: &mut Vec<uuid::Uuid>,
+) -> Slot {
+    let license = &found.license;
+    let of_license = |row: &&rows::Activation| row.license_id == license.id.0;
+    let slots: Vec<_> =
+        taken.iter().filter(of_license).map(|row| (ActivationId(row.id), row.fingerprint.as_str())).collect();
+    match &call.wish {
+        Wish::Activate { name, id, limits } => {
+            let slot = activation::activate(license, limits, &slots, &call.fingerprint, call.now);
+            match &slot {
+                Slot::Denied(_) => {}
+                Slot::Same(same) => {
+                    if let Some(row) = taken.iter_mut().find(|row| row.id == same.0) {
+                        row.last_seen_at = call.now.as_microsecond();
+                        saved.insert(row.id, row.clone());
+                    }
+                }
+                Slot::New => {
+                    let row = new_activation(call, found, *id, name.clone());
+                    saved.insert(row.id, row.clone());
+                    taken.push(row);
+                    return Slot::Same(*id);
+                }
+            }
+            slot
+        }
+        Wish::Deactivate => match slots.iter().find(|(_, device)| *device == call.fingerprint) {
+            Some((id, _)) => {
+                let id = *id;
+                taken.retain(|row| row.id != id.0);
+                saved.remove(&id.0);
+                deleted.push(id.0);
+                Slot::Same(id)
+            }
+            None => Slot::New,
+        },
+    }
+}
+
+fn new_activation(call: &SlotCall, found: &FoundLicense, id: ActivationId, name: Option<String>) -> rows::Activation {
+    rows::Activation {
+        id: id.0,
+        tenant_id: found.tenant.0,
+        license_id: found.license.id.0,
+        kind: "device".to_owned(),
+        fingerprint: call.fingerprint.clone(),
+        name,
+        created_at: call.now.as_microsecond(),
+        last_seen_at: call.now.as_microsecond(),
+    }
+}
+
+impl Engine {
+    /// Whether a license is valid now, and whether the device that asks has a slot.
+    ///
+    /// # Errors
+    /// The database does not answer.
+    pub async fn check(&self, call: &AppCall) -> Result<AppAnswer, Error> {
+        let Some(hashes) = self.hashes(&call.key) else { return Ok(AppAnswer::not_found()) };
+        let looked = self.checks.ask(CheckCall { hashes, device: call.device.clone() }).await??;
+        let Some((found, slot)) = looked else { return Ok(AppAnswer::not_found()) };
+        let Some(license) = self.of_product(found, call.product.as_deref()).await? else {
+            return Ok(AppAnswer::of(Verdict::product_mismatch()));
+        };
+        let device = call.device.as_ref().map(|_| slot.is_some());
+        let verdict = activation::check(&license.found.license, device, self.now());
+        Ok(AppAnswer { verdict, license: Some(Arc::new(license)), lease: None, activation: slot })
+    }
+
+    /// Gives a device a slot and a lease. The same device gets the same slot and a fresh lease.
+    ///
+    /// # Errors
+    /// The database does not answer.
+    pub async fn activate(&self, call: &AppCall, fingerprint: &str, issuer: &str) -> Result<AppAnswer, Error> {
+        let before = self.check(&AppCall { device: None, ..call.clone() }).await?;
+        let Some(license) = before.license.clone() else { return Ok(before) };
+        if !before.verdict.code.is_valid() {
+            return Ok(before);
+        }
+        let now = self.now();
+        let id = ActivationId::new(now, &mut *self.entropy());
+        let limits = license.plan.terms.limits.clone();
+        let wish = Wish::Activate { name: call.device_name.clone(), id, limits };
+        match self.slot(call, fingerprint, wish, now).await? {
+            None => Ok(AppAnswer::not_found()),
+            Some((_, Slot::Denied(verdict))) => {
+                Ok(AppAnswer { verdict, license: Some(license), lease: None, activation: None })
+            }
+            Some((found, Slot::Same(slot))) => self.leased(found, &license, slot, fingerprint, issuer, now).await,
+            Some((_, Slot::New)) => Ok(AppAnswer { lease: None, ..before }),
+        }
+    }
+
+    /// Frees a device's slot. Freeing one that is free already is no fault.
+    ///
+    /// # Errors
+    /// The database does not answer.
+    pub async fn deactivate(&self, call: &AppCall, fingerprint: &str) -> Result<AppAnswer, Error> {
+        let before = self.check(&AppCall { device: None, ..call.clone() }).await?;
+        if before.license.is_none() {
+            return Ok(before);
+        }
+        let freed = self.slot(call, fingerprint, Wish::Deactivate, self.now()).await?;
+        let activation = freed.and_then(|(_, slot)| if let Slot::Same(id) = slot { Some(id) } else { None });
+        Ok(AppAnswer { activation, ..before })
+    }
+
+    fn hashes(&self, key: &str) -> Option<Vec<[u8; 32]>> {
+        Some(self.ring().license_hashes(&normalise(key)?))
+    }
+
+    async fn slot(
+        &self,
+        call: &AppCall,
+        fingerprint: &str,
+        wish: Wish,
+        now: Timestamp,
+    ) -> Result<Option<(FoundLicense, Slot)>, Error> {
+        let Some(hashes) = self.hashes(&call.key) else { return Ok(None) };
+        Ok(self.slots.ask(SlotCall { hashes, fingerprint: fingerprint.to_owned(), wish, now }).await??)
+    }
+
+    /// The license with its plan, if it is one of the product that the app says it is.
+    async fn of_product(&self, found: FoundLicense, product: Option<&str>) -> Result<Option<AppLicense>, Error> {
+        let (plan, code) = self.plan(found.tenant, found.license.plan).await?;
+        if product.is_some_and(|wanted| wanted != code) {
+            return Ok(None);
+        }
+        Ok(Some(AppLicense { found, plan, product: code }))
+    }
+
+    async fn leased(
+        &self,
+        found: FoundLicense,
+        license: &AppLicense,
+        slot: ActivationId,
+        fingerprint: &str,
+        issuer: &str,
+        now: Timestamp,
+    ) -> Result<AppAnswer, Error> {
+        let verdict = activation::verdict(&found.license, now);
+        let times = activation::lease_times(&found.license, &license.plan.terms, now);
+        let signer = self.signer(found.tenant).await?;
+        let claims = claims(&found, license, slot, fingerprint, issuer, times, &verdict, now);
+        let lease = crypto::lease::sign(&signer, &claims);
+        let license = AppLicense { found, plan: license.plan.clone(), product: license.product.clone() };
+        Ok(AppAnswer { verdict, license: Some(Arc::new(license)), lease: Some(lease), activation: Some(slot) })
+    }
+}
+
+#[expect(clippy::too_many_arguments, reason = "a lease says all of this, and each part comes from elsewhere")]
+fn claims(
+    found: &FoundLicense,
+    license: &AppLicense,
+    slot: ActivationId,
+    fingerprint: &str,
+    issuer: &str,
+    times: LeaseTimes,
+    verdict: &Verdict,
+    now: Timestamp,
+) -> LeaseClaims {
+    let limits = license.plan.terms.limits.times(found.license.unit.seats);
+    LeaseClaims {
+        iss: issuer.to_owned(),
+        sub: found.license.id,
+        aud: license.product.clone(),
+        jti: slot,
+        iat: now.as_second(),
+        nbf: now.as_second(),
+        exp: times.expires_at.as_second(),
+        tenant: TenantId(found.tenant.0),
+        device: fingerprint.to_owned(),
+        plan: license.plan.code.to_string(),
+        features: limits.features.iter().cloned().collect(),
+        limits: limits.activations.map(|count| ("activations".to_owned(), count.into())).into_iter().collect(),
+        license_until: times.license_until.map(Timestamp::as_second),
+        grace_until: times.grace_until.map(Timestamp::as_second),
+        recheck_after: times.recheck_at.as_second(),
+        state: LeaseState::Active,
+        at_risk: matches!(verdict.code, VerdictCode::PastDue | VerdictCode::RenewalAwaited),
+    }
+}
+
+impl AppAnswer {
+    fn of(verdict: Verdict) -> Self {
+        Self { verdict, license: None, lease: None, activation: None }
+    }
+
+    fn not_found() -> Self {
+        Self::of(Verdict::not_found())
+    }
+}

@@ -1,0 +1,111 @@
+//! Settling: an order is decided and reconciled, and the rows that follow are gathered.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    sync::Arc,
+};
+
+use domain::{
+    Entropy,
+    fulfil::{Settled, Settling, Waiting, reconcile, resolve},
+    id::TenantId,
+    license::Holding,
+};
+use jiff::Timestamp;
+use store::{StoredOrder, Write, rows::AttentionItem};
+
+use crate::{
+    Engine, Error, attention,
+    buyers::{self, Identities},
+    catalogue::Shelf,
+    connections::{Connection, find},
+    outcome::{Outcome, OutcomeRows},
+};
+
+/// Who is behind what happens to an order, as the audit log names them.
+pub(crate) type ActorOf<'a> = &'a (dyn Fn(&StoredOrder, &Connection) -> String + Sync);
+
+impl Engine {
+    /// Settles orders, and gathers the rows that follow. The orders themselves are written by the caller.
+    pub(crate) async fn settle_all(
+        &self,
+        write: &Write,
+        orders: &mut [StoredOrder],
+        actor_of: ActorOf<'_>,
+        identities: &Identities,
+        connections: &[Arc<Connection>],
+        now: Timestamp,
+    ) -> Result<OutcomeRows, Error> {
+        let mut rows = OutcomeRows::default();
+        let mut entropy = self.entropy();
+        let ring = self.ring();
+        let shelves = self.shelves(write, orders).await?;
+        let open = write.open_attention(orders.iter().map(|order| order.id.0).collect()).await?;
+        let buyers = buyers::find(write, orders, identities, &mut *entropy, now).await?;
+        for order in orders {
+            let known = (find(connections, order.connection), shelves.get(&order.tenant));
+            let (Some(connection), Some(shelf)) = known else {
+                order.due_at = None;
+                continue;
+            };
+            let address = identities.address(order);
+            let is_new = order.licenses.is_empty();
+            order.customer = order.customer.or_else(|| buyers.get(&order.id).copied());
+            let settled = settle(order, shelf, address.is_some(), &mut *entropy, now);
+            let open = open.iter().filter(|item| item.order_id == Some(order.id.0));
+            note_attention(order, &settled.waiting, connection, open, &mut rows, &mut *entropy, now);
+            let (actor, address) = (actor_of(order, connection), address.as_ref());
+            let outcome = Outcome { order, shelf, actor, address, ring: &ring, is_new, now };
+            outcome.rows(settled.changes, &mut rows, &mut *entropy);
+        }
+        Ok(rows)
+    }
+
+    /// The catalogues of all tenants of a batch.
+    async fn shelves(&self, write: &Write, orders: &[StoredOrder]) -> Result<HashMap<TenantId, Arc<Shelf>>, Error> {
+        let mut shelves = HashMap::new();
+        for tenant in orders.iter().map(|order| order.tenant).collect::<BTreeSet<_>>() {
+            shelves.insert(tenant, self.catalogues.of(write, tenant).await?);
+        }
+        Ok(shelves)
+    }
+}
+
+/// Decides, reconciles, and sets the moment at which the order must be looked at again.
+fn settle(
+    order: &mut StoredOrder,
+    shelf: &Shelf,
+    has_address: bool,
+    entropy: &mut dyn Entropy,
+    now: Timestamp,
+) -> Settled {
+    resolve(&mut order.order, order.connection, &shelf.catalogue, now);
+    let mut settling = Settling { order: order.id, catalogue: &shelf.catalogue, has_address, now, entropy };
+    let settled = reconcile(&order.order, &mut order.licenses, &mut settling);
+    let holding = order.licenses.iter().filter(|license| license.holding == Holding::Unit);
+    order.due_at = holding.filter_map(|license| license.standing.next_check).min();
+    settled
+}
+
+/// Opens an item for everything new in the way, and closes those whose cause is gone.
+fn note_attention<'a>(
+    order: &StoredOrder,
+    waiting: &BTreeSet<Waiting>,
+    connection: &Connection,
+    open: impl Iterator<Item = &'a AttentionItem>,
+    rows: &mut OutcomeRows,
+    entropy: &mut dyn Entropy,
+    now: Timestamp,
+) {
+    let mut wanted: BTreeMap<(String, String), AttentionItem> = waiting
+        .iter()
+        .map(|waiting| attention::of_order(order, waiting, connection, now, entropy))
+        .map(|item| ((item.kind.clone(), item.subject.clone()), item))
+        .collect();
+    for item in open {
+        if wanted.remove(&(item.kind.clone(), item.subject.clone())).is_none() {
+            rows.closed.push(item.id);
+        }
+    }
+    rows.opened.extend(wanted.into_values());
+}

@@ -1,0 +1,67 @@
+//! Tenants: a fresh installation has one.
+
+use domain::id::{ConnectionId, TenantId};
+use providers::manual;
+use store::rows;
+
+use crate::{Engine, Error, connections::Mode};
+
+/// The slug of the tenant that a fresh installation has.
+pub const DEFAULT_TENANT: &str = "default";
+
+impl Engine {
+    /// The tenant of a slug.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn tenant(&self, slug: &str) -> Result<Option<TenantId>, Error> {
+        Ok(self.store.tenant(slug).await?.map(|row| TenantId(row.id)))
+    }
+
+    /// Makes sure that there is a tenant, with its connections for orders made by hand. Safe to do on every start.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn ensure_tenant(&self, slug: &str, name: &str) -> Result<TenantId, Error> {
+        if let Some(tenant) = self.tenant(slug).await? {
+            return Ok(tenant);
+        }
+        let now = self.now();
+        let mut entropy = self.entropy();
+        let tenant = TenantId::new(now, &mut *entropy);
+        let write = self.store.begin().await?;
+        write
+            .save_tenant(rows::Tenant {
+                id: tenant.0,
+                slug: slug.to_owned(),
+                name: name.to_owned(),
+                catalogue_revision: 1,
+                created_at: now.as_microsecond(),
+            })
+            .await?;
+        for (mode, code) in [(Mode::Live, "manual"), (Mode::Test, "manual-test")] {
+            write
+                .save_connection(rows::Connection {
+                    id: ConnectionId::new(now, &mut *entropy).0,
+                    tenant_id: tenant.0,
+                    provider: manual::SLUG.to_owned(),
+                    code: code.to_owned(),
+                    mode: mode.as_str().to_owned(),
+                    settings: "{}".to_owned(),
+                    api_base: None,
+                    secrets: None,
+                    created_at: now.as_microsecond(),
+                })
+                .await?;
+        }
+        match write.commit().await {
+            // Another node was faster.
+            Err(store::StoreError::Duplicate(_)) => self.tenant(slug).await?.ok_or(Error::NoManualConnection),
+            other => {
+                other?;
+                self.connections.forget();
+                Ok(tenant)
+            }
+        }
+    }
+}
