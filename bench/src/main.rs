@@ -1,2 +1,70 @@
-//! To be filled.
-fn main() {}
+//! Measures what the design promises, each figure beside the echo of the same run.
+//!
+//! The load generator, the server and the database share the machine, so absolute figures say little: the ratio to a bare
+//! axum handler that reads the same body and answers a short JSON is what counts.
+
+mod echo;
+mod events;
+mod load;
+mod provider;
+mod report;
+mod scenarios;
+mod server;
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, ValueEnum};
+
+/// The database to measure on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Database {
+    /// A file.
+    Sqlite,
+    /// A server, from KEYWRIGHT_TEST_POSTGRES_URL.
+    Postgres,
+}
+
+/// Measures.
+#[derive(Debug, Parser)]
+enum Command {
+    /// Measures a binary.
+    Run(Run),
+    /// The yardstick, as a process of its own.
+    #[command(hide = true)]
+    Echo,
+}
+
+/// What to measure.
+#[derive(Debug, Args)]
+struct Run {
+    /// The binary to measure.
+    #[arg(long)]
+    binary: PathBuf,
+
+    /// The databases.
+    #[arg(long = "database", value_enum, default_values_t = [Database::Sqlite, Database::Postgres])]
+    databases: Vec<Database>,
+
+    /// Seconds that each throughput is measured.
+    #[arg(long, default_value_t = 5)]
+    seconds: u64,
+
+    /// Paid orders in the measurements of fulfilment.
+    #[arg(long, default_value_t = 20_000)]
+    orders: usize,
+}
+
+fn main() -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(async {
+        match Command::parse() {
+            Command::Echo => echo::serve().await,
+            Command::Run(run) => {
+                for database in &run.databases {
+                    println!("{}", scenarios::run(*database, &run.binary, run.seconds, run.orders).await?);
+                }
+                Ok(())
+            }
+        }
+    })
+}

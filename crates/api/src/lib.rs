@@ -1,1 +1,141 @@
-//! To be filled.
+//! The JSON API: provider endpoints, what apps call, what vendors' own code calls.
+//!
+//! The router below is one readable list. Every handler is thin: it reads the call, asks the engine, and writes the
+//! answer. Refusals are problem documents (RFC 9457); a verdict about a license is always 200.
+
+mod admin;
+mod caller;
+mod health;
+mod idempotency;
+mod issue;
+mod limits;
+mod metrics;
+mod openapi;
+mod page;
+mod problem;
+mod read;
+mod request_id;
+mod runtime;
+mod webhooks;
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use axum::{
+    extract::DefaultBodyLimit,
+    middleware::from_fn_with_state,
+};
+use engine::Engine;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tower_http::{catch_panic::CatchPanicLayer, timeout::TimeoutLayer};
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+pub use axum::Router;
+pub use limits::Limits;
+pub use metrics::metrics_router;
+pub use openapi::document;
+pub use problem::{Code, Problem};
+
+use admin::{attention, audit, catalogue, connections, customers, inbound, licenses, orders, price_rules, rulings};
+use openapi::At;
+
+/// The largest body that is read, in bytes. Providers' events are a few kilobytes.
+const BODY_BYTES_MAX: usize = 1024 * 1024;
+/// The longest a call may take.
+const CALL_MAX: Duration = Duration::from_secs(30);
+
+/// What all handlers share.
+#[derive(Clone)]
+pub struct Api {
+    /// The engine.
+    pub engine: Arc<Engine>,
+    /// Limits that protect against guessing.
+    pub limits: Arc<Limits>,
+    /// The address under which this server is reached, as it stands in leases and links.
+    pub public_url: Arc<str>,
+    /// Set while the server stops: it is no longer ready.
+    pub draining: CancellationToken,
+}
+
+/// Routes that ask for no API key.
+fn open_routes() -> OpenApiRouter<Api> {
+    OpenApiRouter::default()
+        // Providers. One handler; the aliases are the addresses that other systems' guides tell people to use (X16).
+        .at("POST /v1/webhooks/{provider}/{tenant}", routes!(webhooks::receive))
+        .at("POST /webhooks/stripe", routes!(webhooks::receive_stripe))
+        // Apps.
+        .at("POST /v1/activate", routes!(runtime::activate))
+        .at("POST /v1/check", routes!(runtime::check))
+        .at("POST /v1/deactivate", routes!(runtime::deactivate))
+        .at("GET /.well-known/jwks.json", routes!(runtime::keys))
+        // Operators.
+        .at("GET /livez", routes!(health::live))
+        .at("GET /readyz", routes!(health::ready))
+        .at("GET /openapi.json", routes!(openapi::serve))
+}
+
+/// Routes that ask for an API key. The scope that each needs stands in its handler's signature.
+fn keyed_routes() -> OpenApiRouter<Api> {
+    OpenApiRouter::default()
+        // What is sold.
+        .at("GET POST /v1/products", routes!(catalogue::list_products, catalogue::save_product))
+        .at("GET /v1/products/{id}", routes!(catalogue::get_product))
+        .at("GET POST /v1/plans", routes!(catalogue::list_plans, catalogue::save_plan))
+        .at("GET /v1/plans/{id}", routes!(catalogue::get_plan))
+        .at("GET POST /v1/price-rules", routes!(price_rules::list, price_rules::save))
+        .at("DELETE /v1/price-rules/{id}", routes!(price_rules::delete))
+        .at("GET POST /v1/connections", routes!(connections::list, connections::create))
+        .at("GET PATCH /v1/connections/{id}", routes!(connections::get, connections::change))
+        .at("POST /v1/connections/{id}/webhook-secrets", routes!(connections::add_secret))
+        .at("DELETE /v1/connections/{id}/webhook-secrets/{fingerprint}", routes!(connections::remove_secret))
+        // What was sold.
+        .at("GET /v1/customers", routes!(customers::list))
+        .at("GET /v1/customers/{id}", routes!(customers::get))
+        .at("GET /v1/orders", routes!(orders::list))
+        .at("GET /v1/orders/{id}", routes!(orders::get))
+        .at("GET /v1/licenses", routes!(licenses::list))
+        .at("GET /v1/licenses/{id}", routes!(licenses::get))
+        .at("POST /v1/licenses/lookup", routes!(licenses::lookup))
+        .at("POST /v1/issue", routes!(issue::issue))
+        // What people decide.
+        .at("POST /v1/licenses/{id}/freeze", routes!(rulings::freeze))
+        .at("POST /v1/licenses/{id}/unfreeze", routes!(rulings::unfreeze))
+        .at("POST /v1/licenses/{id}/revoke", routes!(rulings::revoke))
+        .at("POST /v1/licenses/{id}/reinstate", routes!(rulings::reinstate))
+        .at("POST /v1/licenses/{id}/extend", routes!(rulings::extend))
+        .at("POST /v1/licenses/{id}/change-plan", routes!(rulings::change_plan))
+        // What happened.
+        .at("GET /v1/inbound-events", routes!(inbound::list))
+        .at("GET /v1/inbound-events/{id}", routes!(inbound::get))
+        .at("POST /v1/inbound-events/{id}/replay", routes!(inbound::replay))
+        .at("GET /v1/attention-items", routes!(attention::list))
+        .at("POST /v1/attention-items/{id}/dismiss", routes!(attention::dismiss))
+        .at("GET /v1/audit-entries", routes!(audit::list))
+        .at("GET /v1/status", routes!(metrics::status))
+}
+
+/// All routes.
+pub fn router(api: Api) -> Router {
+    // The layer that is added last comes first.
+    let keyed = Router::from(keyed_routes())
+        .route_layer(from_fn_with_state(api.clone(), idempotency::once))
+        .route_layer(from_fn_with_state(api.clone(), caller::authenticate));
+    Router::from(open_routes())
+        .merge(keyed)
+        .fallback(problem::no_route)
+        .method_not_allowed_fallback(problem::no_method)
+        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+        .layer(TimeoutLayer::with_status_code(axum::http::StatusCode::SERVICE_UNAVAILABLE, CALL_MAX))
+        .layer(CatchPanicLayer::custom(problem::panicked))
+        .layer(from_fn_with_state(api.clone(), request_id::stamp))
+        .with_state(api)
+}
+
+/// Serves until `stop`, then finishes what is in flight.
+///
+/// # Errors
+/// The listener fails.
+pub async fn serve(listener: TcpListener, routes: Router, stop: CancellationToken) -> std::io::Result<()> {
+    let service = routes.into_make_service_with_connect_info::<SocketAddr>();
+    axum::serve(listener, service).with_graceful_shutdown(stop.cancelled_owned()).await
+}

@@ -120,7 +120,8 @@ impl Verdict {
     }
 }
 
-/// Judges a license as an app sees it, apart from any device. A scheduled change that is due has already happened.
+/// Judges a license as an app sees it, apart from any device. A scheduled change that is due has already happened; its
+/// reason is known when it has been judged again.
 #[must_use]
 pub fn verdict(license: &License, now: Timestamp) -> Verdict {
     let standing = &license.standing;
@@ -138,10 +139,11 @@ pub fn verdict(license: &License, now: Timestamp) -> Verdict {
             (VerdictCode::Ending, "This license is valid and ends without renewal.".to_owned())
         }
         (LicenseState::Active, _) => (VerdictCode::Valid, "This license is valid.".to_owned()),
-        (state, reason) => (refusal(state), refused(state, reason)),
+        (state, reason) => (refusal(state), refused(state, due.is_none().then_some(reason))),
     };
     let until = scheduled.map(|scheduled| scheduled.at).or(standing.until.filter(|until| *until > now));
-    Verdict { code, message, reason: Some(standing.reason.code()), until: until.filter(|_| code.is_valid()) }
+    let reason = due.is_none().then(|| standing.reason.code());
+    Verdict { code, message, reason, until: until.filter(|_| code.is_valid()) }
 }
 
 const fn refusal(state: LicenseState) -> VerdictCode {
@@ -153,10 +155,11 @@ const fn refusal(state: LicenseState) -> VerdictCode {
     }
 }
 
-fn refused(state: LicenseState, reason: &Reason) -> String {
+fn refused(state: LicenseState, reason: Option<&Reason>) -> String {
+    let why = reason.map(|reason| format!(": {}", reason.sentence())).unwrap_or_default();
     match state {
-        LicenseState::Expired => format!("This license has expired: {}.", reason.sentence()),
-        state => format!("This license is {}: {}.", state.as_str(), reason.sentence()),
+        LicenseState::Expired => format!("This license has expired{why}."),
+        state => format!("This license is {}{why}.", state.as_str()),
     }
 }
 

@@ -19,12 +19,22 @@ use crate::{
 pub enum Evidence {
     /// Nothing spoke of it and the connection has a default.
     Default,
+    /// The sale names a plan and does not say for which price.
+    Sale,
     /// A rule for the provider's product.
     Product,
     /// A rule for the provider's price.
     Price,
-    /// The sale's own metadata names the plan.
+    /// The sale's own metadata names the plan of this price.
     Metadata,
+}
+
+impl Evidence {
+    /// Whether it comes with a fact, and so may arrive after a rule has decided.
+    #[must_use]
+    pub const fn is_told(self) -> bool {
+        matches!(self, Self::Sale | Self::Metadata)
+    }
 }
 
 /// How a quantity becomes licenses (B22).
@@ -64,9 +74,9 @@ pub struct Decision {
 }
 
 impl Decision {
-    /// Asked-for decisions come first and the latest of them wins; then what the sale itself names; then the earliest.
+    /// Asked-for decisions come first and the latest of them wins; then the better evidence; then the earliest.
     fn precedence(&self) -> impl Ord + '_ {
-        (self.asked_at, self.evidence == Evidence::Metadata, Reverse(self.decided_at), &self.grants, self.evidence)
+        (self.asked_at, self.evidence, Reverse(self.decided_at), &self.grants)
     }
 }
 
@@ -140,23 +150,35 @@ impl Catalogue {
         self.plan(*self.current.get(self.codes.get(code)?)?)
     }
 
-    /// What a line gives now, on the best evidence there is.
+    /// What a line gives now, on the best evidence there is. `sale` is the plan that the sale names without saying for
+    /// which price.
     #[must_use]
-    pub fn decide(&self, connection: ConnectionId, line: &Line) -> Option<(Evidence, Vec<Grant>)> {
-        if let Some(plan) = line.named.as_ref().and_then(|code| self.plan_by_code(code)) {
-            return Some((Evidence::Metadata, vec![Grant { plan: plan.version, quantity: QuantityRule::Keys }]));
-        }
-        let product = || Some((Evidence::Product, Matcher::Product(line.product.clone()?)));
-        [
-            Some((Evidence::Price, Matcher::Price(line.price.clone()))),
-            product(),
-            Some((Evidence::Default, Matcher::Default)),
-        ]
-        .into_iter()
-        .flatten()
-        .find_map(|(evidence, matcher)| {
+    pub fn decide(
+        &self,
+        connection: ConnectionId,
+        line: &Line,
+        sale: Option<&PlanCode>,
+    ) -> Option<(Evidence, Vec<Grant>)> {
+        self.named(Evidence::Metadata, line.named.as_ref())
+            .or_else(|| self.ruled(connection, line, &[Evidence::Price, Evidence::Product]))
+            .or_else(|| self.named(Evidence::Sale, sale))
+            .or_else(|| self.ruled(connection, line, &[Evidence::Default]))
+    }
+
+    fn named(&self, evidence: Evidence, code: Option<&PlanCode>) -> Option<(Evidence, Vec<Grant>)> {
+        let plan = self.plan_by_code(code?)?;
+        Some((evidence, vec![Grant { plan: plan.version, quantity: QuantityRule::Keys }]))
+    }
+
+    fn ruled(&self, connection: ConnectionId, line: &Line, kinds: &[Evidence]) -> Option<(Evidence, Vec<Grant>)> {
+        kinds.iter().find_map(|evidence| {
+            let matcher = match evidence {
+                Evidence::Price => Matcher::Price(line.price.clone()),
+                Evidence::Product => Matcher::Product(line.product.clone()?),
+                _ => Matcher::Default,
+            };
             let rule = self.rules.get(&(connection, matcher))?;
-            Some((evidence, self.current_grants(rule)))
+            Some((*evidence, self.current_grants(rule)))
         })
     }
 

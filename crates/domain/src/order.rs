@@ -84,14 +84,6 @@ impl Join for Order {
 }
 
 impl Order {
-    /// Whether anything was ever paid, granted or promised: an order that only has a refund is not a sale yet.
-    #[must_use]
-    pub fn is_sale(&self) -> bool {
-        self.purchases.values().any(|purchase| purchase.state == PurchaseState::Paid)
-            || !self.periods.is_empty()
-            || self.subscriptions.values().any(|subscription| subscription.value.granted_until.is_some())
-    }
-
     /// What was given back of this payment.
     ///
     /// Refunds that have ids are summed as far as they succeeded. Where the provider (also) tells a total, refunds

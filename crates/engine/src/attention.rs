@@ -5,6 +5,7 @@ use domain::{
     fulfil::Waiting,
     id::{AttentionId, ConnectionId},
     order::Missing,
+    text::{PriceReference, ProductReference},
 };
 use jiff::Timestamp;
 use store::{
@@ -16,12 +17,14 @@ use crate::connections::Connection;
 
 /// A price that no rule speaks of.
 pub(crate) const UNMAPPED_PRICE: &str = "unmapped_price";
+/// A purchase that does not say what was bought.
+pub(crate) const LINES_UNKNOWN: &str = "lines_unknown";
 /// Nobody to send the key to.
 pub(crate) const NO_ADDRESS: &str = "no_address";
 /// A signed event that is not understood.
 const MALFORMED: &str = "event_malformed";
 /// An event of the other mode.
-const WRONG_MODE: &str = "event_wrong_mode";
+pub(crate) const WRONG_MODE: &str = "event_wrong_mode";
 /// The provider does not answer a look-up.
 pub(crate) const LOOKUP_FAILING: &str = "lookup_failing";
 
@@ -62,21 +65,18 @@ pub(crate) fn of_order(
 
 fn about(order: &StoredOrder, waiting: &Waiting, connection: &Connection) -> About {
     let info = connection.provider.info();
-    let permission = |missing| info.permissions.iter().find(|(known, _)| *known == missing).map_or("", |(_, name)| name);
+    let permission =
+        |missing| info.permissions.iter().find(|(known, _)| *known == missing).map_or("", |(_, name)| name);
     let plain = |kind, part: String, sentence| About { kind, part, lookup: None, sentence };
     match waiting {
-        Waiting::Unmapped { price, product, description } => {
-            let called = description.as_deref().map(|text| format!(" ({text})")).unwrap_or_default();
-            let of = product.as_ref().map(|product| format!(" of product {product}")).unwrap_or_default();
-            About {
-                kind: UNMAPPED_PRICE,
-                part: price.to_string(),
-                lookup: Some(price.to_string()),
-                sentence: format!("price {price}{called}{of} is not mapped to a plan; map it and the held keys are issued"),
-            }
-        }
+        Waiting::Unmapped { price, product, description } => About {
+            kind: UNMAPPED_PRICE,
+            part: price.to_string(),
+            lookup: Some(price.to_string()),
+            sentence: unmapped(price, product.as_ref(), description.as_deref()),
+        },
         Waiting::LinesUnknown { purchase } => plain(
-            "lines_unknown",
+            LINES_UNKNOWN,
             purchase.to_string(),
             format!(
                 "{purchase} is paid and does not say what was bought; {} needs the permission `{}` to see it, or name the \
@@ -121,7 +121,9 @@ fn about(order: &StoredOrder, waiting: &Waiting, connection: &Connection) -> Abo
         Waiting::Merged { license } => plain(
             "merged_sales",
             license.to_string(),
-            format!("two sales turned out to be one; {license} was issued twice and its key now opens the first license"),
+            format!(
+                "two sales turned out to be one; {license} was issued twice and its key now opens the first license"
+            ),
         ),
         Waiting::PartlyRefunded { payment, amount } => plain(
             "partly_refunded",
@@ -129,6 +131,12 @@ fn about(order: &StoredOrder, waiting: &Waiting, connection: &Connection) -> Abo
             format!("{amount} of payment {payment} went back and it paid for several licenses; revoke the right one"),
         ),
     }
+}
+
+fn unmapped(price: &PriceReference, product: Option<&ProductReference>, description: Option<&str>) -> String {
+    let called = description.map(|text| format!(" ({text})")).unwrap_or_default();
+    let of = product.map(|product| format!(" of product {product}")).unwrap_or_default();
+    format!("price {price}{called}{of} is not mapped to a plan; map it and the held keys are issued")
 }
 
 /// The item for an event that is not understood.

@@ -62,7 +62,10 @@ impl Catalogues {
 
 impl Engine {
     /// A plan version, and the code of its product.
-    pub(crate) async fn plan(&self, tenant: TenantId, version: PlanVersion) -> Result<(Plan, String), Error> {
+    ///
+    /// # Errors
+    /// Those of the database, or there is no such version.
+    pub async fn plan(&self, tenant: TenantId, version: PlanVersion) -> Result<(Plan, String), Error> {
         if let Some(plan) = self.catalogues.plan(tenant, version) {
             return Ok(plan);
         }

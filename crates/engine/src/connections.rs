@@ -50,7 +50,9 @@ impl Mode {
         matches!(self, Self::Live)
     }
 
-    fn read(text: &str) -> Self {
+    /// Reads the word as stored. What is not known is not live.
+    #[must_use]
+    pub fn read(text: &str) -> Self {
         match text {
             "live" => Self::Live,
             "simulated" => Self::Simulated,
@@ -131,10 +133,13 @@ pub fn open_secrets(connection: &rows::Connection, ring: &KeyRing) -> Result<Con
     Ok(serde_json::from_slice(&text).unwrap_or_default())
 }
 
+/// All connections, and when they were read.
+type Kept = (Timestamp, Arc<Vec<Arc<Connection>>>);
+
 /// All connections, read from the database and kept for a few seconds.
 #[derive(Default)]
 pub struct Connections {
-    kept: RwLock<Option<(Timestamp, Arc<Vec<Arc<Connection>>>)>>,
+    kept: RwLock<Option<Kept>>,
 }
 
 impl Connections {

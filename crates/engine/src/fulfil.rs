@@ -134,6 +134,7 @@ impl Engine {
         if claimed == 0 {
             return Ok(Done::default());
         }
+        fail::fail_point!("fulfil-after-claim");
         let mut said = self.listen(events, &connections, now);
         let told = std::mem::take(&mut said.told);
         let mut sales = sales::gather(&write, told, due, &connections, &mut *self.entropy(), now).await?;
@@ -146,11 +147,15 @@ impl Engine {
         };
         let rows = self.settle_all(&write, &mut sales.orders, &actor, &identities, &connections, now).await?;
         let done = Done { claimed, lookups: said.lookups, mails: rows.mails.len() };
+        let received: Vec<i64> = said.finished.iter().map(|event| event.received_at).collect();
+        let actions: Vec<&'static str> = rows.actions.clone();
         write_all(&write, said, sales, rows, now).await?;
         fail::fail_point!("fulfil-before-commit");
         write.commit().await?;
         fail::fail_point!("fulfil-after-commit");
         self.batches.send_modify(|count| *count += 1);
+        self.metrics.batch(received.into_iter(), self.now());
+        actions.into_iter().for_each(|action| self.metrics.change(action));
         Ok(done)
     }
 
@@ -197,6 +202,7 @@ async fn write_all(write: &Write, said: Said, sales: Sales, rows: OutcomeRows, n
     }
     write.save_orders(&orders, now).await?;
     write.add_references(names).await?;
+    fail::fail_point!("fulfil-half-written");
     let facts = said.facts.into_iter().map(|(event, position, fact)| {
         let order = of_fact.get(&(event, position)).copied();
         (event, position, order, fact)

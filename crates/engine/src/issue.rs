@@ -153,11 +153,7 @@ impl Engine {
         Ok(self.store.plans(tenant).await?.iter().any(|plan| plan.code == code.as_str()))
     }
 
-    async fn manual_connection(
-        &self,
-        tenant: TenantId,
-        livemode: bool,
-    ) -> Result<std::sync::Arc<Connection>, Error> {
+    async fn manual_connection(&self, tenant: TenantId, livemode: bool) -> Result<std::sync::Arc<Connection>, Error> {
         let connections = self.connections().await?;
         let found = connections.iter().find(|connection| {
             connection.tenant == tenant

@@ -3,23 +3,34 @@
 //! Decisions are the domain's; this crate fetches what they rest on and stores what follows, a batch at a time and in
 //! one transaction. `receive` → inbox → `lookup` → `fulfil` → orders, licenses, audit, mails, events.
 
+pub mod api_keys;
 mod attention;
+pub mod audit;
 mod buyers;
 pub mod catalogue;
+pub mod configuration;
 pub mod connections;
+pub mod doctor;
 mod fulfil;
 mod gather;
 mod group;
+pub mod idempotency;
+pub mod inbound;
 pub mod issue;
 mod lookup;
+pub mod metrics;
 mod outcome;
 pub mod receive;
-pub mod runtime;
+pub mod rotation;
 pub mod rulings;
+pub mod runtime;
 mod sales;
 mod settle;
 mod signing;
 pub mod tenants;
+#[cfg(feature = "testing")]
+pub mod testing;
+pub mod webhook_secrets;
 mod workers;
 
 use std::sync::Arc;
@@ -29,7 +40,7 @@ use crypto::{
     seal::SealError,
 };
 use domain::ambient::{Clock, EntropySource};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use store::{Store, StoreError};
 use tokio::sync::Notify;
 
@@ -103,6 +114,8 @@ pub struct Parts {
     pub entropy: Arc<dyn EntropySource>,
     /// Sends requests to providers.
     pub dialler: Arc<dyn lookup::Dial>,
+    /// How long this node may take for look-ups it has taken; then another node takes them.
+    pub lease: SignedDuration,
 }
 
 pub use lookup::{Dial, DialError, Dialled};
@@ -111,10 +124,13 @@ pub use lookup::{Dial, DialError, Dialled};
 pub struct Engine {
     /// The database.
     pub store: Store,
+    /// What is counted.
+    pub metrics: metrics::Metrics,
     ring: SharedRing,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn EntropySource>,
     dialler: Arc<dyn Dial>,
+    lease: SignedDuration,
     connections: Connections,
     catalogues: Catalogues,
     signers: signing::Signers,
@@ -141,10 +157,12 @@ impl Engine {
             slots: runtime::gather_slots(parts.store.clone()),
             signers: signing::Signers::default(),
             store: parts.store,
+            metrics: metrics::Metrics::default(),
             ring: parts.ring,
             clock: parts.clock,
             entropy: parts.entropy,
             dialler: parts.dialler,
+            lease: parts.lease,
             connections: Connections::default(),
             catalogues: Catalogues::default(),
             batches: tokio::sync::watch::Sender::new(0),

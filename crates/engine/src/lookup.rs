@@ -18,8 +18,6 @@ use crate::{
 const IN_FLIGHT_MAX: usize = 16;
 /// Events taken at once.
 const LEASED_MAX: u64 = 64;
-/// How long a node may take for what it has taken; then another takes it.
-const LEASE: SignedDuration = SignedDuration::from_secs(120);
 /// An event whose look-up failed so often needs a person. It goes on being tried.
 const ATTENTION_AFTER: i32 = 4;
 
@@ -42,7 +40,11 @@ pub struct DialError(pub String);
 /// Sends requests to providers. The only way out of this crate.
 pub trait Dial: Send + Sync {
     /// Sends one request to the connection's API, with its key.
-    fn dial<'a>(&'a self, connection: &'a Connection, request: &'a Request) -> BoxFuture<'a, Result<Dialled, DialError>>;
+    fn dial<'a>(
+        &'a self,
+        connection: &'a Connection,
+        request: &'a Request,
+    ) -> BoxFuture<'a, Result<Dialled, DialError>>;
 }
 
 /// How one look-up of an event ended.
@@ -63,9 +65,12 @@ impl Engine {
         let now = self.now();
         let token = domain::id::uuid_v7(now, &mut *self.entropy());
         let write = self.store.begin().await?;
-        let events = write.lease_lookups(token, now, domain::time::after(now, LEASE), LEASED_MAX).await?;
+        let events = write.lease_lookups(token, now, domain::time::after(now, self.lease), LEASED_MAX).await?;
         write.commit().await?;
         let count = events.len();
+        if count > 0 {
+            fail::fail_point!("lookup-after-lease");
+        }
         let asked = stream::iter(events).map(|event| self.ask_all(event, &connections)).buffer_unordered(IN_FLIGHT_MAX);
         let updated: Vec<InboundEvent> = asked.collect().await;
         if count > 0 {

@@ -24,7 +24,7 @@ use uuid::Uuid;
 use crate::{Error, catalogue::Shelf};
 
 /// The mail that carries a key (A19).
-pub const LICENSE_DELIVERY: &str = "license-delivery";
+pub(crate) const LICENSE_DELIVERY: &str = "license-delivery";
 
 /// Rows that a batch adds.
 #[derive(Default)]
@@ -34,6 +34,8 @@ pub(crate) struct OutcomeRows {
     pub(crate) audit: Vec<AuditEntry>,
     pub(crate) mails: Vec<Mail>,
     pub(crate) events: Vec<Event>,
+    /// What happened, in the words of the audit log.
+    pub(crate) actions: Vec<&'static str>,
     pub(crate) opened: Vec<store::rows::AttentionItem>,
     pub(crate) closed: Vec<Uuid>,
 }
@@ -77,6 +79,7 @@ impl Outcome<'_> {
             let Some(license) = self.order.licenses.iter().find(|license| license.id == id) else { continue };
             self.effects(license, &change, rows, entropy);
             let told = Told::of(license, &change);
+            rows.actions.push(told.action);
             rows.audit.push(self.audit(told.action, Some(license), &told.detail, entropy));
             if let Some(kind) = told.event {
                 rows.events.push(self.event(kind, license, entropy));
@@ -193,7 +196,8 @@ impl Told {
             Change::SupersededBy(survivor) => told("license.superseded", None, json!({ "by": survivor })),
             Change::PlanChanged { from: (plan, seats) } => {
                 let from = json!({ "plan": plan.plan, "version": plan.version, "seats": seats });
-                let to = json!({ "plan": license.plan.plan, "version": license.plan.version, "seats": license.unit.seats });
+                let to =
+                    json!({ "plan": license.plan.plan, "version": license.plan.version, "seats": license.unit.seats });
                 told("license.plan_changed", Some("license.changed"), json!({ "from": from, "to": to }))
             }
             Change::TermChanged { from } => {

@@ -13,6 +13,12 @@ use store::{
 
 use crate::{Engine, Error, Gather, Turns, attention, connections::Connection};
 
+/// What the key of an event starts with whose body was not understood, so that it says nothing of what happened.
+const NONSENSE: &str = "sha256:";
+
+/// The kind of an event that does not say what happened.
+const UNKNOWN: &str = "unknown";
+
 /// Calls that share one commit at most.
 const TURNS: Turns = Turns { batch_max: 256, concurrent: 1, waiting_max: 4_096 };
 
@@ -53,7 +59,8 @@ pub(crate) fn gather(store: Store, engine: Weak<Engine>) -> Gather<Arrival, Resu
 }
 
 async fn keep(store: &Store, arrivals: Vec<Arrival>) -> Result<(), Error> {
-    let (events, items): (Vec<_>, Vec<_>) = arrivals.into_iter().map(|arrival| (arrival.event, arrival.attention)).unzip();
+    let (events, items): (Vec<_>, Vec<_>) =
+        arrivals.into_iter().map(|arrival| (arrival.event, arrival.attention)).unzip();
     let items: Vec<AttentionItem> = items.into_iter().flatten().collect();
     let once = || async {
         let write = store.begin().await?;
@@ -87,6 +94,7 @@ impl Engine {
         match rejected {
             None => Received::Unknown,
             Some((provider, reject)) => {
+                self.metrics.webhook(provider.info().slug, "rejected");
                 tracing::warn!(provider = provider.info().slug, tenant, %reject, "a webhook was not believed");
                 Received::Answer(provider.answer(&Outcome::Rejected(reject)))
             }
@@ -106,9 +114,11 @@ impl Engine {
                 Ok(Err(not_kept)) => not_kept.to_string(),
                 Err(stopping) => stopping.to_string(),
             };
+            self.metrics.webhook(connection.provider.info().slug, "not_kept");
             tracing::error!(connection = %connection.id, %problem, "a webhook was refused so that it is sent again");
             return Received::Unavailable(problem);
         }
+        self.metrics.webhook(connection.provider.info().slug, "received");
         Received::Answer(connection.provider.answer(&Outcome::Received))
     }
 }
@@ -147,12 +157,17 @@ fn nonsense(
     entropy: &mut dyn Entropy,
 ) -> Arrival {
     let mut row = row(connection, InboundId::new(now, entropy), now);
-    row.event_key = format!("sha256:{}", hex::encode(Sha256::digest(verified.body())));
+    row.event_key = format!("{NONSENSE}{}", hex::encode(Sha256::digest(verified.body())));
     row.body = String::from_utf8_lossy(verified.body()).into_owned();
     row.status = inbox::status::HELD.to_owned();
     row.error = Some(malformed.to_string());
     let attention = Some(attention::malformed(connection, &row, now, entropy));
     Arrival { event: row, attention }
+}
+
+/// Whether the body was signed and not understood: there is no event in it that could be translated.
+pub(crate) fn is_nonsense(event: &InboundEvent) -> bool {
+    event.event_key.starts_with(NONSENSE) && event.kind == UNKNOWN
 }
 
 fn row(connection: &Connection, id: InboundId, now: Timestamp) -> InboundEvent {
@@ -161,7 +176,7 @@ fn row(connection: &Connection, id: InboundId, now: Timestamp) -> InboundEvent {
         tenant_id: connection.tenant.0,
         connection_id: connection.id.0,
         event_key: String::new(),
-        kind: "unknown".to_owned(),
+        kind: UNKNOWN.to_owned(),
         livemode: connection.mode.is_live(),
         occurred_at: None,
         received_at: now.as_microsecond(),

@@ -7,8 +7,8 @@ use std::{
 
 use crypto::{key::normalise, lease::LeaseClaims, lease::LeaseState};
 use domain::{
-    activation::{self, LeaseTimes, Slot, Verdict, VerdictCode},
-    id::{ActivationId, TenantId},
+    activation::{self, Slot, Verdict, VerdictCode},
+    id::ActivationId,
     plan::Plan,
 };
 use jiff::Timestamp;
@@ -85,8 +85,19 @@ pub(crate) struct SlotCall {
     now: Timestamp,
 }
 
-/// How a wish ended: the license as it was in the transaction, and its slot.
-pub(crate) type Slotted = Result<Option<(FoundLicense, Slot)>, Unanswered>;
+/// What became of a wish.
+#[derive(Clone, Debug)]
+pub(crate) enum Granted {
+    /// The device has this slot, or had it until now.
+    Slot(ActivationId),
+    /// There was no slot to free.
+    Nothing,
+    /// It gets none.
+    Denied(Verdict),
+}
+
+/// How a wish ended: the license as it was in the transaction, and what became of it.
+pub(crate) type Slotted = Result<Option<(FoundLicense, Granted)>, Unanswered>;
 
 pub(crate) fn gather_checks(store: Store) -> Gather<CheckCall, Looked> {
     Gather::start(CHECKS, move |calls: Vec<CheckCall>| {
@@ -140,7 +151,7 @@ pub(crate) fn gather_slots(store: Store) -> Gather<SlotCall, Slotted> {
 }
 
 /// All wishes of a batch in one transaction: whoever comes first gets the slot, and the limit is never passed.
-async fn settle_slots(store: &Store, calls: &[SlotCall]) -> Result<Vec<Option<(FoundLicense, Slot)>>, Error> {
+async fn settle_slots(store: &Store, calls: &[SlotCall]) -> Result<Vec<Option<(FoundLicense, Granted)>>, Error> {
     let hashes: BTreeSet<Vec<u8>> = calls.iter().flat_map(|call| &call.hashes).map(|hash| hash.to_vec()).collect();
     let write = store.begin().await?;
     let found = write.lock_licenses_by_hash(hashes.into_iter().collect()).await?;
@@ -170,41 +181,35 @@ fn grant(
     taken: &mut Vec<rows::Activation>,
     saved: &mut HashMap<uuid::Uuid, rows::Activation>,
     deleted: &mut Vec<uuid::Uuid>,
-) -> Slot {
+) -> Granted {
     let license = &found.license;
     let of_license = |row: &&rows::Activation| row.license_id == license.id.0;
     let slots: Vec<_> =
         taken.iter().filter(of_license).map(|row| (ActivationId(row.id), row.fingerprint.as_str())).collect();
-    match &call.wish {
-        Wish::Activate { name, id, limits } => {
-            let slot = activation::activate(license, limits, &slots, &call.fingerprint, call.now);
-            match &slot {
-                Slot::Denied(_) => {}
-                Slot::Same(same) => {
-                    if let Some(row) = taken.iter_mut().find(|row| row.id == same.0) {
-                        row.last_seen_at = call.now.as_microsecond();
-                        saved.insert(row.id, row.clone());
-                    }
-                }
-                Slot::New => {
-                    let row = new_activation(call, found, *id, name.clone());
-                    saved.insert(row.id, row.clone());
-                    taken.push(row);
-                    return Slot::Same(*id);
-                }
+    let Wish::Activate { name, id, limits } = &call.wish else {
+        let Some((id, _)) = slots.into_iter().find(|(_, device)| *device == call.fingerprint) else {
+            return Granted::Nothing;
+        };
+        taken.retain(|row| row.id != id.0);
+        saved.remove(&id.0);
+        deleted.push(id.0);
+        return Granted::Slot(id);
+    };
+    match activation::activate(license, limits, &slots, &call.fingerprint, call.now) {
+        Slot::Denied(verdict) => Granted::Denied(verdict),
+        Slot::Same(same) => {
+            if let Some(row) = taken.iter_mut().find(|row| row.id == same.0) {
+                row.last_seen_at = call.now.as_microsecond();
+                saved.insert(row.id, row.clone());
             }
-            slot
+            Granted::Slot(same)
         }
-        Wish::Deactivate => match slots.iter().find(|(_, device)| *device == call.fingerprint) {
-            Some((id, _)) => {
-                let id = *id;
-                taken.retain(|row| row.id != id.0);
-                saved.remove(&id.0);
-                deleted.push(id.0);
-                Slot::Same(id)
-            }
-            None => Slot::New,
-        },
+        Slot::New => {
+            let row = new_activation(call, found, *id, name.clone());
+            saved.insert(row.id, row.clone());
+            taken.push(row);
+            Granted::Slot(*id)
+        }
     }
 }
 
@@ -253,12 +258,14 @@ impl Engine {
         let limits = license.plan.terms.limits.clone();
         let wish = Wish::Activate { name: call.device_name.clone(), id, limits };
         match self.slot(call, fingerprint, wish, now).await? {
-            None => Ok(AppAnswer::not_found()),
-            Some((_, Slot::Denied(verdict))) => {
+            Some((found, Granted::Slot(slot))) => {
+                let license = AppLicense { found, plan: license.plan.clone(), product: license.product.clone() };
+                self.leased(license, slot, fingerprint, issuer, now).await
+            }
+            Some((_, Granted::Denied(verdict))) => {
                 Ok(AppAnswer { verdict, license: Some(license), lease: None, activation: None })
             }
-            Some((found, Slot::Same(slot))) => self.leased(found, &license, slot, fingerprint, issuer, now).await,
-            Some((_, Slot::New)) => Ok(AppAnswer { lease: None, ..before }),
+            Some((_, Granted::Nothing)) | None => Ok(AppAnswer::not_found()),
         }
     }
 
@@ -272,8 +279,17 @@ impl Engine {
             return Ok(before);
         }
         let freed = self.slot(call, fingerprint, Wish::Deactivate, self.now()).await?;
-        let activation = freed.and_then(|(_, slot)| if let Slot::Same(id) = slot { Some(id) } else { None });
+        let activation = freed.and_then(|(_, granted)| if let Granted::Slot(id) = granted { Some(id) } else { None });
         Ok(AppAnswer { activation, ..before })
+    }
+
+    /// The license that a key opens, as it was typed.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn license_with_key(&self, key: &str) -> Result<Option<FoundLicense>, Error> {
+        let hashes = self.hashes(key).unwrap_or_default().iter().map(|hash| hash.to_vec()).collect();
+        Ok(self.store.licenses_by_hash(hashes).await?.into_iter().next())
     }
 
     fn hashes(&self, key: &str) -> Option<Vec<[u8; 32]>> {
@@ -286,7 +302,7 @@ impl Engine {
         fingerprint: &str,
         wish: Wish,
         now: Timestamp,
-    ) -> Result<Option<(FoundLicense, Slot)>, Error> {
+    ) -> Result<Option<(FoundLicense, Granted)>, Error> {
         let Some(hashes) = self.hashes(&call.key) else { return Ok(None) };
         Ok(self.slots.ask(SlotCall { hashes, fingerprint: fingerprint.to_owned(), wish, now }).await??)
     }
@@ -302,53 +318,51 @@ impl Engine {
 
     async fn leased(
         &self,
-        found: FoundLicense,
-        license: &AppLicense,
+        license: AppLicense,
         slot: ActivationId,
         fingerprint: &str,
         issuer: &str,
         now: Timestamp,
     ) -> Result<AppAnswer, Error> {
-        let verdict = activation::verdict(&found.license, now);
-        let times = activation::lease_times(&found.license, &license.plan.terms, now);
-        let signer = self.signer(found.tenant).await?;
-        let claims = claims(&found, license, slot, fingerprint, issuer, times, &verdict, now);
+        let verdict = activation::verdict(&license.found.license, now);
+        let signer = self.signer(license.found.tenant).await?;
+        let claims = LeaseClaims {
+            iss: issuer.to_owned(),
+            jti: slot,
+            device: fingerprint.to_owned(),
+            at_risk: matches!(verdict.code, VerdictCode::PastDue | VerdictCode::RenewalAwaited),
+            ..license.claims(now)
+        };
         let lease = crypto::lease::sign(&signer, &claims);
-        let license = AppLicense { found, plan: license.plan.clone(), product: license.product.clone() };
         Ok(AppAnswer { verdict, license: Some(Arc::new(license)), lease: Some(lease), activation: Some(slot) })
     }
 }
 
-#[expect(clippy::too_many_arguments, reason = "a lease says all of this, and each part comes from elsewhere")]
-fn claims(
-    found: &FoundLicense,
-    license: &AppLicense,
-    slot: ActivationId,
-    fingerprint: &str,
-    issuer: &str,
-    times: LeaseTimes,
-    verdict: &Verdict,
-    now: Timestamp,
-) -> LeaseClaims {
-    let limits = license.plan.terms.limits.times(found.license.unit.seats);
-    LeaseClaims {
-        iss: issuer.to_owned(),
-        sub: found.license.id,
-        aud: license.product.clone(),
-        jti: slot,
-        iat: now.as_second(),
-        nbf: now.as_second(),
-        exp: times.expires_at.as_second(),
-        tenant: TenantId(found.tenant.0),
-        device: fingerprint.to_owned(),
-        plan: license.plan.code.to_string(),
-        features: limits.features.iter().cloned().collect(),
-        limits: limits.activations.map(|count| ("activations".to_owned(), count.into())).into_iter().collect(),
-        license_until: times.license_until.map(Timestamp::as_second),
-        grace_until: times.grace_until.map(Timestamp::as_second),
-        recheck_after: times.recheck_at.as_second(),
-        state: LeaseState::Active,
-        at_risk: matches!(verdict.code, VerdictCode::PastDue | VerdictCode::RenewalAwaited),
+impl AppLicense {
+    /// What a lease says about the license, whoever it is for.
+    fn claims(&self, now: Timestamp) -> LeaseClaims {
+        let license = &self.found.license;
+        let times = activation::lease_times(license, &self.plan.terms, now);
+        let limits = self.plan.terms.limits.times(license.unit.seats);
+        LeaseClaims {
+            iss: String::new(),
+            sub: license.id,
+            aud: self.product.clone(),
+            jti: ActivationId(uuid::Uuid::nil()),
+            iat: now.as_second(),
+            nbf: now.as_second(),
+            exp: times.expires_at.as_second(),
+            tenant: self.found.tenant,
+            device: String::new(),
+            plan: self.plan.code.to_string(),
+            features: limits.features.iter().cloned().collect(),
+            limits: limits.activations.map(|count| ("activations".to_owned(), count.into())).into_iter().collect(),
+            license_until: times.license_until.map(Timestamp::as_second),
+            grace_until: times.grace_until.map(Timestamp::as_second),
+            recheck_after: times.recheck_at.as_second(),
+            state: LeaseState::Active,
+            at_risk: false,
+        }
     }
 }
 

@@ -64,13 +64,7 @@ pub(crate) async fn gather(
 
 impl Sales {
     /// Joins what a group of facts said with its orders; the one with the smallest id survives.
-    fn add(
-        &mut self,
-        connection: &Connection,
-        met: Vec<StoredOrder>,
-        group: Group,
-        known: &HashMap<Name, OrderId>,
-    ) {
+    fn add(&mut self, connection: &Connection, met: Vec<StoredOrder>, group: Group, known: &HashMap<Name, OrderId>) {
         let mut met = met.into_iter();
         let Some(mut survivor) = met.next() else { return };
         for loser in met {
@@ -116,4 +110,3 @@ fn absorb(survivor: &mut StoredOrder, mut loser: StoredOrder) -> StoredOrder {
     loser.merged_into = Some(survivor.id);
     loser
 }
-

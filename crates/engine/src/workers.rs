@@ -10,6 +10,8 @@ use crate::{Engine, Error, fulfil::BATCH_MAX};
 
 /// How long a worker sleeps at most: another node may have left something, and a timer may be due.
 const IDLE: Duration = Duration::from_millis(250);
+/// How often the audit log is chained.
+const SEALING: Duration = Duration::from_millis(500);
 /// How long a worker waits after the database refused.
 const AFTER_ERROR: Duration = Duration::from_millis(500);
 
@@ -21,7 +23,17 @@ impl Engine {
         tasks.spawn(async move {
             while !token.is_cancelled() {
                 let turn = engine.fulfil().await.map(|done| done.claimed >= BATCH_MAX as usize / 2);
-                rest("fulfil", turn, &engine.work, &token).await;
+                rest("fulfil", turn, IDLE, &engine.work, &token).await;
+            }
+        });
+        let engine = Arc::clone(self);
+        let token = stop.clone();
+        tasks.spawn(async move {
+            let node = domain::id::uuid_v7(engine.now(), &mut *engine.entropy());
+            let never = Notify::new();
+            while !token.is_cancelled() {
+                let turn = engine.seal_audit(node).await.map(|sealed| sealed > 0);
+                rest("audit", turn, SEALING, &never, &token).await;
             }
         });
         let engine = Arc::clone(self);
@@ -29,7 +41,7 @@ impl Engine {
         tasks.spawn(async move {
             while !token.is_cancelled() {
                 let turn = engine.look_up_if_due().await;
-                rest("look-up", turn, &engine.lookups, &token).await;
+                rest("look-up", turn, IDLE, &engine.lookups, &token).await;
             }
         });
     }
@@ -45,10 +57,10 @@ impl Engine {
 }
 
 /// Waits until there may be more to do. A turn that found plenty is followed by another at once.
-async fn rest(worker: &str, turn: Result<bool, Error>, more: &Notify, stop: &CancellationToken) {
+async fn rest(worker: &str, turn: Result<bool, Error>, idle: Duration, more: &Notify, stop: &CancellationToken) {
     let wait = match turn {
         Ok(true) => return,
-        Ok(false) => IDLE,
+        Ok(false) => idle,
         Err(error) => {
             tracing::error!(worker, %error, "a turn failed; nothing of it was written, and it is repeated");
             AFTER_ERROR

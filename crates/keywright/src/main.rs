@@ -1,2 +1,78 @@
-//! The keywright command.
-fn main() {}
+//! The keywright command: one binary that takes payments in and gives licenses out.
+
+mod clock;
+mod commands;
+mod dialler;
+mod entropy;
+mod faults;
+mod logging;
+mod options;
+mod ring_file;
+mod server;
+mod simulator;
+
+use clap::{Parser, Subcommand};
+
+/// Turns a payment into a working license, and keeps it true for as long as the customer pays.
+#[derive(Debug, Parser)]
+#[command(name = "keywright", version, about, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+
+    #[command(flatten)]
+    logging: logging::LoggingOptions,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Shows everything once, on a server of its own that leaves nothing behind.
+    Demo(commands::demo::Demo),
+    /// Runs the server. Nothing is required: data and keys are made in the data folder.
+    Serve(commands::serve::Serve),
+    /// Brings products, plans, price rules, connections and API keys in line with a file.
+    Apply(commands::apply::Apply),
+    /// Makes, lists and revokes API keys.
+    #[command(subcommand)]
+    ApiKey(commands::api_key::ApiKeyCommand),
+    /// Issues a license by hand and prints its key.
+    Issue(commands::issue::Issue),
+    /// Shows what an app would be told about a license key.
+    Check(commands::check::Check),
+    /// Manages mails.
+    #[command(subcommand)]
+    Mail(commands::mail::MailCommand),
+    /// Manages the master keys.
+    #[command(subcommand)]
+    Keys(commands::keys::KeysCommand),
+    /// Plays something at a payment provider on loopback: real signed webhooks to a running server.
+    ///
+    /// The server must run on the same data folder. The first call adds a test connection named `simulated-stripe`, and
+    /// its prices are mapped to your plans as they are bought. Nothing leaves this machine.
+    Simulate(commands::simulate::Simulate),
+    /// Looks for anything that is not as it should be.
+    Doctor(commands::doctor::Doctor),
+}
+
+fn main() -> anyhow::Result<()> {
+    let cli = Cli::parse();
+    // `demo` and `simulate` tell what happens themselves, and warnings would stand in the middle of it.
+    let tells_a_story = matches!(cli.command, Command::Demo(_) | Command::Simulate(_));
+    logging::start(&cli.logging, if tells_a_story { "error" } else { "info" })?;
+    faults::arm()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(async {
+        match cli.command {
+            Command::Demo(command) => command.run().await,
+            Command::Serve(command) => command.run().await,
+            Command::Apply(command) => command.run().await,
+            Command::ApiKey(command) => command.run().await,
+            Command::Issue(command) => command.run().await,
+            Command::Check(command) => command.run().await,
+            Command::Mail(command) => command.run().await,
+            Command::Keys(command) => command.run().await,
+            Command::Simulate(command) => command.run().await,
+            Command::Doctor(command) => command.run().await,
+        }
+    })
+}

@@ -40,6 +40,8 @@ pub struct Info {
     pub permissions: &'static [(domain::order::Missing, &'static str)],
     /// Where its API is reached.
     pub api_base: &'static str,
+    /// Headers of every request to it, the version of its API among them.
+    pub api_headers: &'static [(&'static str, &'static str)],
 }
 
 /// What a connection's credentials let us look up.
@@ -67,7 +69,7 @@ pub struct Settings {
 #[derive(Clone, Copy)]
 pub struct Delivery<'a> {
     /// Finds a header by its lower-case name.
-    pub header: &'a dyn Fn(&str) -> Option<&'a str>,
+    pub header: &'a (dyn Fn(&str) -> Option<&'a str> + Sync),
     /// The raw bytes, before anything read them.
     pub body: &'a [u8],
 }

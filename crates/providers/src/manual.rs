@@ -53,6 +53,7 @@ static INFO: Info = Info {
     events: &[],
     permissions: &[],
     api_base: "",
+    api_headers: &[],
 };
 
 impl Issue {
@@ -75,7 +76,15 @@ impl Issue {
             subscriptions: Default::default(),
             silent: !self.send_email,
         };
-        let contact = self.email.map(|email| Register::new(Stamp::at(self.at), Contact { email, name: self.name }));
+        let contact = self.email.map(|email| {
+            Register::new(
+                Stamp::at(self.at),
+                Contact {
+                    email,
+                    name: self.name,
+                },
+            )
+        });
         Order {
             references: [reference.clone()].into(),
             purchases: [(reference, purchase)].into(),
@@ -95,12 +104,15 @@ impl Provider for Manual {
     }
 
     fn incoming(&self, _: &Verified<'_>) -> Result<Vec<Incoming>, Malformed> {
-        Err(Malformed { what: "orders by hand are not delivered by webhook".to_owned() })
+        Err(Malformed {
+            what: "orders by hand are not delivered by webhook".to_owned(),
+        })
     }
 
     fn translate(&self, incoming: &Incoming, _: &Settings, _: &[Answer]) -> Result<Step, Malformed> {
-        let issue: Issue =
-            serde_json::from_str(&incoming.body).map_err(|error| Malformed { what: error.to_string() })?;
+        let issue: Issue = serde_json::from_str(&incoming.body).map_err(|error| Malformed {
+            what: error.to_string(),
+        })?;
         Ok(Step::Facts(vec![Fact::Order(Box::new(issue.order()))]))
     }
 

@@ -1,7 +1,8 @@
 //! Many rows in one statement, in a few fixed sizes, so that prepared statements are used again.
 
 use sea_orm::{
-    ActiveModelTrait, ActiveValue, ColumnTrait, DatabaseTransaction, EntityTrait, IdenStatic, Iterable, PrimaryKeyToColumn, Value,
+    ActiveModelTrait, ActiveValue, ColumnTrait, DatabaseTransaction, EntityTrait, IdenStatic, Iterable,
+    PrimaryKeyToColumn, Value,
     sea_query::{Expr, ExprTrait, OnConflict, SimpleExpr},
 };
 

@@ -5,7 +5,10 @@ use domain::{
     id::{ConnectionId, TenantId},
     text::{PriceReference, ProductReference},
 };
-use sea_orm::{ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter, QueryOrder, QuerySelect, sea_query::{Expr, ExprTrait}};
+use sea_orm::{
+    ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
+    sea_query::{Expr, ExprTrait},
+};
 
 use crate::{
     Store, Write,
@@ -37,17 +40,17 @@ pub fn matcher(kind: &str, value: &str) -> Matcher {
 }
 
 impl Write {
-    /// The revision of each tenant's catalogue, as of this transaction.
+    /// The revision of a tenant's catalogue. It stays until this transaction ends: were it to change meanwhile, an order
+    /// that is settled by the old rules would start to wait after the new ones had woken all that waited.
     ///
     /// # Errors
     /// Those of the database.
     pub async fn catalogue_revision(&self, tenant: TenantId) -> Result<i64, StoreError> {
-        let revision: Option<i64> = tenants::Entity::find_by_id(tenant.0)
-            .select_only()
-            .column(tenants::Column::CatalogueRevision)
-            .into_tuple()
-            .one(&self.transaction)
-            .await?;
+        let mut query = tenants::Entity::find_by_id(tenant.0).select_only().column(tenants::Column::CatalogueRevision);
+        if self.locks_rows() {
+            query = query.lock_shared();
+        }
+        let revision: Option<i64> = query.into_tuple().one(&self.transaction).await?;
         Ok(revision.unwrap_or_default())
     }
 
@@ -56,14 +59,7 @@ impl Write {
     /// # Errors
     /// Those of the database, or a stored document does not read.
     pub async fn catalogue(&self, tenant: TenantId) -> Result<Catalogue, StoreError> {
-        let plans = plans::Entity::find().filter(plans::Column::TenantId.eq(tenant.0)).all(&self.transaction).await?;
-        let plans = plans.into_iter().map(convert::plan).collect::<Result<Vec<_>, _>>()?;
-        let rules = price_rules::Entity::find()
-            .filter(price_rules::Column::TenantId.eq(tenant.0))
-            .all(&self.transaction)
-            .await?;
-        let rules = rules.into_iter().map(rule).collect::<Result<Vec<_>, _>>()?;
-        Ok(Catalogue::new(plans, rules))
+        read(&self.transaction, tenant).await
     }
 
     /// A tenant's products.
@@ -136,6 +132,15 @@ impl Write {
         price_rules::Entity::delete_by_id(rule.id).exec(&self.transaction).await?;
         Ok(())
     }
+}
+
+/// All plans and rules of a tenant, as a transaction sees them.
+pub(crate) async fn read(transaction: &DatabaseTransaction, tenant: TenantId) -> Result<Catalogue, StoreError> {
+    let plans = plans::Entity::find().filter(plans::Column::TenantId.eq(tenant.0)).all(transaction).await?;
+    let plans = plans.into_iter().map(convert::plan).collect::<Result<Vec<_>, _>>()?;
+    let rules = price_rules::Entity::find().filter(price_rules::Column::TenantId.eq(tenant.0));
+    let rules = rules.all(transaction).await?.into_iter().map(rule).collect::<Result<Vec<_>, _>>()?;
+    Ok(Catalogue::new(plans, rules))
 }
 
 async fn put<E>(transaction: &DatabaseTransaction, row: E::Model) -> Result<(), StoreError>

@@ -92,7 +92,7 @@ impl Write {
     }
 }
 
-fn identity(row: Identity) -> Result<StoredIdentity, StoreError> {
+pub(crate) fn identity(row: Identity) -> Result<StoredIdentity, StoreError> {
     let snapshot: Register<CustomerSnapshot> = convert::read("customer", &row.reference, &row.snapshot)?;
     Ok(StoredIdentity {
         tenant: TenantId(row.tenant_id),

@@ -3,14 +3,13 @@
 /// Declares one module per table with its row and SeaORM's companions.
 macro_rules! entities {
     ($($(#[$doc:meta])* $module:ident = $table:tt { $($(#[$attribute:meta])* $field:ident: $type:ty,)* })*) => {$(
-        #[expect(missing_docs, reason = "SeaORM derives public companions; the columns speak for themselves")]
-        pub(crate) mod $module {
+        pub mod $module {
             use sea_orm::entity::prelude::*;
 
             $(#[$doc])*
             #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
             #[sea_orm(table_name = $table)]
-            
+
             pub struct Model {
                 $($(#[$attribute])* pub $field: $type,)*
             }
@@ -22,8 +21,17 @@ macro_rules! entities {
         }
     )*
 
-        /// The names of all tables, for tests and for rotation.
-        pub(crate) const TABLES: &[&str] = &[$($table),*];
+        /// Every column of every row, as (table, column, type, nullable), for the test that compares them with both databases.
+        #[cfg(test)]
+        pub(crate) fn columns() -> Vec<(&'static str, &'static str, sea_orm::ColumnType, bool)> {
+            use sea_orm::{ColumnTrait, IdenStatic, Iterable};
+            let mut columns = Vec::new();
+            $(columns.extend($module::Column::iter().map(|column| {
+                let definition = column.def();
+                ($table, column.as_str(), definition.get_column_type().clone(), definition.is_null())
+            }));)*
+            columns
+        }
     };
 }
 

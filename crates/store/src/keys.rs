@@ -74,7 +74,7 @@ impl Write {
     /// Those of the database.
     pub async fn touch_api_key(&self, id: ApiKeyId, now: Timestamp) -> Result<(), StoreError> {
         api_keys::Entity::update_many()
-            .col_expr(api_keys::Column::LastUsedAt, Expr::val(Some(micros(now))).into())
+            .col_expr(api_keys::Column::LastUsedAt, Expr::val(Some(micros(now))))
             .filter(api_keys::Column::Id.eq(id.0))
             .exec(&self.transaction)
             .await?;

@@ -5,17 +5,29 @@
 
 mod bulk;
 pub mod catalogue;
+mod configuration;
 mod convert;
-mod entities;
 mod customers;
+#[doc(hidden)]
+pub mod entities;
 mod error;
+mod idempotency;
 pub mod inbox;
 mod journal;
 mod keys;
 mod licenses;
+pub mod lists;
+mod maintenance;
 mod migrations;
 mod orders;
 pub mod outbox;
+#[cfg(test)]
+mod schema;
+pub mod snapshot;
+mod status;
+#[cfg(any(test, feature = "testing"))]
+#[expect(clippy::expect_used, reason = "a test that cannot have its database has failed")]
+pub mod testing;
 
 use std::{str::FromStr, time::Duration};
 
@@ -33,15 +45,17 @@ pub use customers::StoredIdentity;
 pub use error::StoreError;
 pub use licenses::FoundLicense;
 pub use orders::StoredOrder;
+pub use status::Status;
 
 /// Rows as plain data.
 pub mod rows {
     pub use crate::entities::{
         activations::Model as Activation, api_keys::Model as ApiKey, attention_items::Model as AttentionItem,
         audit_entries::Model as AuditEntry, connections::Model as Connection, customers::Model as Customer,
-        events::Model as Event, identities::Model as Identity, inbound_events::Model as InboundEvent,
-        license_keys::Model as LicenseKey, mails::Model as Mail, plans::Model as Plan, price_rules::Model as PriceRule,
-        products::Model as Product, signing_keys::Model as SigningKey, tenants::Model as Tenant,
+        events::Model as Event, idempotency_keys::Model as IdempotencyKey, identities::Model as Identity,
+        inbound_events::Model as InboundEvent, license_keys::Model as LicenseKey, mails::Model as Mail,
+        plans::Model as Plan, price_rules::Model as PriceRule, products::Model as Product,
+        signing_keys::Model as SigningKey, tenants::Model as Tenant,
     };
 }
 
@@ -132,6 +146,15 @@ impl Store {
     /// It does not.
     pub async fn ping(&self) -> Result<(), StoreError> {
         Ok(self.reader.ping().await?)
+    }
+
+    /// Closes all connections. Whatever is asked later is answered as if the database were away.
+    ///
+    /// # Errors
+    /// A connection does not close.
+    pub async fn close(&self) -> Result<(), StoreError> {
+        self.reader.close_by_ref().await?;
+        Ok(self.writer.close_by_ref().await?)
     }
 
     /// Whether several nodes may share this database.

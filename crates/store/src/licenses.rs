@@ -1,6 +1,6 @@
 //! Licenses as apps use them: found by key, activated, checked.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use domain::{
     id::{LicenseId, OrderId, TenantId},
@@ -8,8 +8,7 @@ use domain::{
 };
 use jiff::Timestamp;
 use sea_orm::{
-    ColumnTrait, DatabaseConnection, DatabaseTransaction, EntityTrait, FromQueryResult, QueryFilter, QuerySelect,
-    sea_query::Expr,
+    ColumnTrait, DatabaseConnection, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Select, sea_query::Expr,
 };
 use uuid::Uuid;
 
@@ -85,40 +84,36 @@ impl Store {
     }
 }
 
+/// Where licenses are read: from the readers, or inside a transaction that keeps other writers off them.
+#[derive(Clone, Copy)]
 enum Reading<'a> {
     Pool(&'a DatabaseConnection),
-    Transaction(&'a DatabaseTransaction),
+    Transaction(&'a Write),
 }
 
-#[derive(FromQueryResult)]
-struct KeyOf {
-    hash: Vec<u8>,
-    license_id: Uuid,
+impl Reading<'_> {
+    async fn all<E: EntityTrait>(self, query: Select<E>) -> Result<Vec<E::Model>, StoreError> {
+        Ok(match self {
+            Self::Pool(pool) => query.all(pool).await?,
+            Self::Transaction(write) if write.locks_rows() => query.lock_exclusive().all(&write.transaction).await?,
+            Self::Transaction(write) => query.all(&write.transaction).await?,
+        })
+    }
 }
 
 async fn by_hash(reading: Reading<'_>, hashes: Vec<Vec<u8>>) -> Result<Vec<FoundLicense>, StoreError> {
     let mut found = Vec::with_capacity(hashes.len());
     for condition in any_of(license_keys::Column::Hash, hashes) {
-        let keys = license_keys::Entity::find()
-            .select_only()
-            .columns([license_keys::Column::Hash, license_keys::Column::LicenseId])
-            .filter(condition)
-            .into_model::<KeyOf>();
-        let keys = match reading {
-            Reading::Pool(pool) => keys.all(pool).await?,
-            Reading::Transaction(transaction) => keys.all(transaction).await?,
-        };
+        let keys =
+            reading.all(license_keys::Entity::find().filter(condition).order_by_asc(license_keys::Column::Id)).await?;
         let ids: BTreeSet<Uuid> = keys.iter().map(|key| key.license_id).collect();
-        let mut rows = Vec::with_capacity(ids.len());
+        let mut rows = HashMap::with_capacity(ids.len());
         for condition in any_of(licenses::Column::Id, ids.into_iter().collect()) {
-            let query = licenses::Entity::find().filter(condition);
-            rows.extend(match reading {
-                Reading::Pool(pool) => query.all(pool).await?,
-                Reading::Transaction(transaction) => query.all(transaction).await?,
-            });
+            let query = licenses::Entity::find().filter(condition).order_by_asc(licenses::Column::Id);
+            rows.extend(reading.all(query).await?.into_iter().map(|row| (row.id, row)));
         }
         for key in keys {
-            if let Some(row) = rows.iter().find(|row| row.id == key.license_id) {
+            if let Some(row) = rows.get(&key.license_id) {
                 found.push(found_license(key.hash, row)?);
             }
         }
@@ -142,21 +137,7 @@ impl Write {
     /// # Errors
     /// Those of the database, or a stored document does not read.
     pub async fn lock_licenses_by_hash(&self, hashes: Vec<Vec<u8>>) -> Result<Vec<FoundLicense>, StoreError> {
-        let found = by_hash(Reading::Transaction(&self.transaction), hashes).await?;
-        if self.locks_rows() {
-            let ids: BTreeSet<Uuid> = found.iter().map(|found| found.license.id.0).collect();
-            for condition in any_of(licenses::Column::Id, ids.into_iter().collect()) {
-                licenses::Entity::find()
-                    .select_only()
-                    .column(licenses::Column::Id)
-                    .filter(condition)
-                    .lock_exclusive()
-                    .into_tuple::<Uuid>()
-                    .all(&self.transaction)
-                    .await?;
-            }
-        }
-        Ok(found)
+        by_hash(Reading::Transaction(self), hashes).await
     }
 
     /// All activations of these licenses.
@@ -198,7 +179,7 @@ impl Write {
     pub async fn touch_activations(&self, ids: Vec<Uuid>, now: Timestamp) -> Result<(), StoreError> {
         for condition in any_of(activations::Column::Id, ids) {
             activations::Entity::update_many()
-                .col_expr(activations::Column::LastSeenAt, Expr::val(micros(now)).into())
+                .col_expr(activations::Column::LastSeenAt, Expr::val(micros(now)))
                 .filter(condition)
                 .exec(&self.transaction)
                 .await?;
@@ -221,7 +202,7 @@ impl Write {
     /// Those of the database.
     pub async fn move_license_keys(&self, from: LicenseId, to: LicenseId) -> Result<(), StoreError> {
         license_keys::Entity::update_many()
-            .col_expr(license_keys::Column::LicenseId, Expr::val(to.0).into())
+            .col_expr(license_keys::Column::LicenseId, Expr::val(to.0))
             .filter(license_keys::Column::LicenseId.eq(from.0))
             .exec(&self.transaction)
             .await?;

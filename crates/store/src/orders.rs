@@ -129,7 +129,7 @@ impl Write {
     pub async fn wake_orders(&self, ids: &BTreeSet<OrderId>, now: Timestamp) -> Result<(), StoreError> {
         for condition in any_of(orders::Column::Id, ids.iter().map(|id| id.0).collect()) {
             orders::Entity::update_many()
-                .col_expr(orders::Column::DueAt, Expr::val(micros(now)).into())
+                .col_expr(orders::Column::DueAt, Expr::val(micros(now)))
                 .filter(condition)
                 .filter(orders::Column::MergedInto.is_null())
                 .exec(&self.transaction)
@@ -180,12 +180,12 @@ impl Write {
     /// Those of the database.
     pub async fn redirect_order(&self, from: OrderId, to: OrderId) -> Result<(), StoreError> {
         order_references::Entity::update_many()
-            .col_expr(order_references::Column::OrderId, Expr::val(to.0).into())
+            .col_expr(order_references::Column::OrderId, Expr::val(to.0))
             .filter(order_references::Column::OrderId.eq(from.0))
             .exec(&self.transaction)
             .await?;
         facts::Entity::update_many()
-            .col_expr(facts::Column::OrderId, Expr::val(Some(to.0)).into())
+            .col_expr(facts::Column::OrderId, Expr::val(Some(to.0)))
             .filter(facts::Column::OrderId.eq(from.0))
             .exec(&self.transaction)
             .await?;

@@ -1,8 +1,15 @@
 //! What goes out: mails and events, written with the change that causes them, sent by workers.
 
-use domain::id::MailId;
+mod contents;
+
+use std::collections::BTreeMap;
+
+use domain::id::{MailId, TenantId};
 use jiff::Timestamp;
-use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter, QueryOrder, QuerySelect, sea_query::{Expr, LockBehavior, LockType}};
+use sea_orm::{
+    ColumnTrait, Condition, EntityTrait, ExprTrait, QueryFilter, QueryOrder, QuerySelect, Select,
+    sea_query::{Expr, LockBehavior, LockType, SimpleExpr},
+};
 use uuid::Uuid;
 
 use crate::{
@@ -14,6 +21,8 @@ use crate::{
     rows::{Event, Mail},
 };
 
+pub use contents::Contents;
+
 /// How far a mail has come, as stored.
 pub mod status {
     /// To be sent.
@@ -24,6 +33,12 @@ pub mod status {
     pub const SENT: &str = "sent";
     /// A relay refused it for good, or nobody took it in all tries.
     pub const FAILED: &str = "failed";
+}
+
+/// Mails in one of the states that are not over. SQLite uses the partial index only where a condition repeats the
+/// index's own, word for word; without it every look would read every mail ever sent.
+pub(crate) fn is(status: &'static str) -> SimpleExpr {
+    mails::Column::Status.eq(status).and(Expr::cust("status <> 'sent'"))
 }
 
 impl Write {
@@ -45,7 +60,8 @@ impl Write {
         Ok(())
     }
 
-    /// Takes up to `limit` mails that are due, for `token` alone and until `lease_until`.
+    /// Takes up to `limit` mails that are due, for `token` alone and until `lease_until`. Until then they are not due,
+    /// and after it they are: nobody has to watch for leases that ran out.
     ///
     /// # Errors
     /// Those of the database.
@@ -56,28 +72,82 @@ impl Write {
         lease_until: Timestamp,
         limit: u64,
     ) -> Result<Vec<Mail>, StoreError> {
-        let free = Condition::any()
-            .add(mails::Column::LeaseUntil.is_null())
-            .add(mails::Column::LeaseUntil.lt(micros(now)));
-        let mut query = mails::Entity::find()
-            .filter(mails::Column::Status.eq(status::PENDING))
-            .filter(mails::Column::NextAttemptAt.lte(micros(now)))
-            .filter(free)
-            .order_by_asc(mails::Column::NextAttemptAt)
-            .limit(limit);
-        if self.locks_rows() {
-            query = query.lock_with_behavior(LockType::Update, LockBehavior::SkipLocked);
-        }
-        let found = query.all(&self.transaction).await?;
+        let found = self.lock_due(now, limit).all(&self.transaction).await?;
         for condition in any_of(mails::Column::Id, found.iter().map(|mail| mail.id).collect()) {
             mails::Entity::update_many()
-                .col_expr(mails::Column::LeaseToken, Expr::val(token).into())
-                .col_expr(mails::Column::LeaseUntil, Expr::val(micros(lease_until)).into())
+                .col_expr(mails::Column::LeaseToken, Expr::val(token))
+                .col_expr(mails::Column::LeaseUntil, Expr::val(micros(lease_until)))
+                .col_expr(mails::Column::NextAttemptAt, Expr::val(micros(lease_until)))
                 .filter(condition)
                 .exec(&self.transaction)
                 .await?;
         }
         Ok(found)
+    }
+
+    /// Catches up to `limit` mails that are due while nobody can send them. Returns how many there were.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn hold_mails(&self, now: Timestamp, limit: u64) -> Result<u64, StoreError> {
+        let query = self.lock_due(now, limit).select_only().column(mails::Column::Id);
+        let due: Vec<Uuid> = query.into_tuple().all(&self.transaction).await?;
+        let count = due.len() as u64;
+        for condition in any_of(mails::Column::Id, due) {
+            mails::Entity::update_many()
+                .col_expr(mails::Column::Status, Expr::val(status::HELD))
+                .col_expr(mails::Column::NextAttemptAt, Expr::val(Option::<i64>::None))
+                .filter(condition)
+                .exec(&self.transaction)
+                .await?;
+        }
+        Ok(count)
+    }
+
+    fn lock_due(&self, now: Timestamp, limit: u64) -> Select<mails::Entity> {
+        let free =
+            Condition::any().add(mails::Column::LeaseUntil.is_null()).add(mails::Column::LeaseUntil.lte(micros(now)));
+        let query = mails::Entity::find()
+            .filter(is(status::PENDING))
+            .filter(mails::Column::NextAttemptAt.lte(micros(now)))
+            .filter(free)
+            .order_by_asc(mails::Column::NextAttemptAt)
+            .limit(limit);
+        if self.locks_rows() { query.lock_with_behavior(LockType::Update, LockBehavior::SkipLocked) } else { query }
+    }
+
+    /// How many mails each tenant holds. Tenants without any are absent.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn held_mails(&self) -> Result<BTreeMap<TenantId, u64>, StoreError> {
+        let counts: Vec<(Uuid, i64)> = mails::Entity::find()
+            .select_only()
+            .column(mails::Column::TenantId)
+            .column_as(mails::Column::Id.count(), "held")
+            .filter(is(status::HELD))
+            .group_by(mails::Column::TenantId)
+            .into_tuple()
+            .all(&self.transaction)
+            .await?;
+        Ok(counts.into_iter().map(|(tenant, count)| (TenantId(tenant), count.unsigned_abs())).collect())
+    }
+
+    /// Has a mail sent once more, whatever became of it; one that waits already is tried at once and gets all its
+    /// tries back. Returns whether there is such a mail.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn send_mail_again(&self, tenant: TenantId, id: MailId, now: Timestamp) -> Result<bool, StoreError> {
+        let result = mails::Entity::update_many()
+            .col_expr(mails::Column::Status, Expr::val(status::PENDING))
+            .col_expr(mails::Column::Attempts, Expr::val(0))
+            .col_expr(mails::Column::NextAttemptAt, Expr::val(Some(micros(now))))
+            .filter(mails::Column::Id.eq(id.0))
+            .filter(mails::Column::TenantId.eq(tenant.0))
+            .exec(&self.transaction)
+            .await?;
+        Ok(result.rows_affected == 1)
     }
 
     /// Writes how sending a mail ended, unless another worker has taken it meanwhile.
@@ -86,13 +156,13 @@ impl Write {
     /// Those of the database.
     pub async fn save_mail(&self, token: Uuid, mail: &Mail) -> Result<bool, StoreError> {
         let result = mails::Entity::update_many()
-            .col_expr(mails::Column::Status, Expr::val(mail.status.as_str()).into())
-            .col_expr(mails::Column::Attempts, Expr::val(mail.attempts).into())
-            .col_expr(mails::Column::NextAttemptAt, Expr::val(mail.next_attempt_at).into())
-            .col_expr(mails::Column::Response, Expr::val(mail.response.clone()).into())
-            .col_expr(mails::Column::SentAt, Expr::val(mail.sent_at).into())
-            .col_expr(mails::Column::LeaseToken, Expr::val(Option::<Uuid>::None).into())
-            .col_expr(mails::Column::LeaseUntil, Expr::val(Option::<i64>::None).into())
+            .col_expr(mails::Column::Status, Expr::val(mail.status.as_str()))
+            .col_expr(mails::Column::Attempts, Expr::val(mail.attempts))
+            .col_expr(mails::Column::NextAttemptAt, Expr::val(mail.next_attempt_at))
+            .col_expr(mails::Column::Response, Expr::val(mail.response.clone()))
+            .col_expr(mails::Column::SentAt, Expr::val(mail.sent_at))
+            .col_expr(mails::Column::LeaseToken, Expr::val(Option::<Uuid>::None))
+            .col_expr(mails::Column::LeaseUntil, Expr::val(Option::<i64>::None))
             .filter(mails::Column::Id.eq(mail.id))
             .filter(mails::Column::LeaseToken.eq(token))
             .exec(&self.transaction)
@@ -104,12 +174,12 @@ impl Write {
     ///
     /// # Errors
     /// Those of the database.
-    pub async fn release_mails(&self, tenant: Uuid, now: Timestamp) -> Result<u64, StoreError> {
+    pub async fn release_mails(&self, tenant: TenantId, now: Timestamp) -> Result<u64, StoreError> {
         let result = mails::Entity::update_many()
-            .col_expr(mails::Column::Status, Expr::val(status::PENDING).into())
-            .col_expr(mails::Column::NextAttemptAt, Expr::val(Some(micros(now))).into())
-            .filter(mails::Column::Status.eq(status::HELD))
-            .filter(mails::Column::TenantId.eq(tenant))
+            .col_expr(mails::Column::Status, Expr::val(status::PENDING))
+            .col_expr(mails::Column::NextAttemptAt, Expr::val(Some(micros(now))))
+            .filter(is(status::HELD))
+            .filter(mails::Column::TenantId.eq(tenant.0))
             .exec(&self.transaction)
             .await?;
         Ok(result.rows_affected)
@@ -117,7 +187,7 @@ impl Write {
 }
 
 impl Store {
-    /// When the next mail is due, if any waits.
+    /// When the next mail is due, if any waits; one that is being sent is due when its lease ends.
     ///
     /// # Errors
     /// Those of the database.
@@ -125,7 +195,7 @@ impl Store {
         let next: Option<Option<i64>> = mails::Entity::find()
             .select_only()
             .column_as(mails::Column::NextAttemptAt.min(), "next")
-            .filter(mails::Column::Status.eq(status::PENDING))
+            .filter(is(status::PENDING))
             .into_tuple()
             .one(&self.reader)
             .await?;
@@ -147,5 +217,17 @@ impl Store {
     /// Those of the database.
     pub async fn mail(&self, id: MailId) -> Result<Option<Mail>, StoreError> {
         Ok(mails::Entity::find_by_id(id.0).one(&self.reader).await?)
+    }
+}
+
+impl Store {
+    /// How many events of a kind a tenant has.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn events_of_kind(&self, tenant: domain::id::TenantId, kind: &str) -> Result<u64, StoreError> {
+        use sea_orm::PaginatorTrait;
+        let query = events::Entity::find().filter(events::Column::TenantId.eq(tenant.0));
+        Ok(query.filter(events::Column::Kind.eq(kind)).count(&self.reader).await?)
     }
 }

@@ -166,7 +166,8 @@ fn payment_loss(case: Judged<'_>, payment: &Reference, total: Money, findings: &
 fn one_time(case: Judged<'_>, findings: &mut Findings) -> Term {
     let purchase = &case.order.purchases[&case.unit.source];
     let loss = payment_loss(case, &case.unit.source, purchase.total, findings);
-    let over = |end, after, reason| Term { end, grace: SignedDuration::ZERO, after, reason, overdue: false, final_end: true };
+    let over =
+        |end, after, reason| Term { end, grace: SignedDuration::ZERO, after, reason, overdue: false, final_end: true };
     match loss {
         Some(cause) => over(End::Void, LicenseState::Revoked, Reason::Cause(cause)),
         None => {

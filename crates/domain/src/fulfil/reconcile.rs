@@ -77,8 +77,10 @@ pub fn reconcile(order: &Order, licenses: &mut Vec<License>, settling: &mut Sett
         if let Some(unit) = waiting_sibling(place, &units, &holders, licenses) {
             units.push(units[unit].clone());
             holders.push(Some(place));
-        } else if let Some(unit) = twin(place, order, &units, &holders, licenses) {
-            supersede(place, &mut holders[unit], licenses, &mut settled);
+        } else if let Some((unit, other)) = twin(place, order, &units, &holders, licenses) {
+            let (first, second) = (place.min(other), place.max(other));
+            holders[unit] = Some(first);
+            supersede(second, first, licenses, &mut settled);
         } else {
             give_up(&mut licenses[place], Holding::Retired, Reason::Removed);
             settled.changes.push((licenses[place].id, Change::Retired));
@@ -110,39 +112,40 @@ fn waiting_sibling(place: usize, units: &[Unit], holders: &[Option<usize>], lice
     let Unit { source, line, plan, .. } = &licenses[place].unit;
     units.iter().zip(holders).position(|(unit, holder)| {
         let held = holder.map(|other| &licenses[other].unit);
-        unit.plan.is_none() && held.is_some_and(|held| held.source == *source && held.line == *line && held.plan != *plan)
+        unit.plan.is_none()
+            && held.is_some_and(|held| held.source == *source && held.line == *line && held.plan != *plan)
     })
 }
 
-/// The unit that a license without one was issued for as well, by another sale that turned out to be this one.
+/// The unit that a license without one was issued for as well, by another sale that turned out to be this one; and the
+/// license that holds it.
 fn twin(
     place: usize,
     order: &Order,
     units: &[Unit],
     holders: &[Option<usize>],
     licenses: &[License],
-) -> Option<usize> {
+) -> Option<(usize, usize)> {
     let license = &licenses[place];
-    let held = (0..units.len()).filter_map(|unit| Some((unit, &licenses[holders[unit]?])));
-    held.filter(|(unit, other)| {
-        other.origin != license.origin
-            && units[*unit].recurring == license.unit.recurring
-            && related(order, &license.unit.source, &units[*unit].source)
+    let held = (0..units.len()).filter_map(|unit| Some((unit, holders[unit]?)));
+    held.filter(|&(unit, other)| {
+        licenses[other].origin != license.origin
+            && units[unit].recurring == license.unit.recurring
+            && related(order, &license.unit.source, &units[unit].source)
     })
-    .min_by_key(|(_, other)| (other.keys, other.plan.product != license.plan.product, other.issued_at, other.slot))
-    .map(|(unit, _)| unit)
+    .min_by_key(|&(_, other)| (licenses[other].keys, licenses[other].plan.product != license.plan.product, other))
 }
 
-/// Of two licenses for one unit the one issued first stays, and the key of the other opens it.
-fn supersede(place: usize, holder: &mut Option<usize>, licenses: &mut [License], settled: &mut Settled) {
-    let other = holder.unwrap_or(place);
-    let (first, second) = (place.min(other), place.max(other));
-    *holder = Some(first);
+/// Of two licenses for one unit the one issued first stays: the key of the other opens it, and rulings of both count.
+fn supersede(second: usize, first: usize, licenses: &mut [License], settled: &mut Settled) {
     let loser = licenses[second].clone();
     licenses[first].absorb(&loser);
     let first = licenses[first].id;
     give_up(&mut licenses[second], Holding::SupersededBy(first), Reason::Superseded);
     licenses[second].keys = 0;
+    for earlier in licenses.iter_mut().filter(|license| license.holding == Holding::SupersededBy(loser.id)) {
+        earlier.holding = Holding::SupersededBy(first);
+    }
     settled.changes.push((loser.id, Change::SupersededBy(first)));
 }
 
@@ -174,12 +177,7 @@ fn plan_that_counts(rulings: &Rulings, bought: Option<PlanVersion>) -> Option<Pl
 }
 
 /// A new license in its true state, even if that is revoked. A unit without a plan issues none.
-fn issue(
-    unit: Unit,
-    licenses: &mut Vec<License>,
-    settling: &mut Settling<'_>,
-    settled: &mut Settled,
-) -> Option<usize> {
+fn issue(unit: Unit, licenses: &mut Vec<License>, settling: &mut Settling<'_>, settled: &mut Settled) -> Option<usize> {
     let plan = unit.plan?;
     // Nothing can be judged by a plan that is not there.
     settling.catalogue.plan(plan)?;

@@ -5,14 +5,14 @@ use std::{borrow::Cow, collections::BTreeSet};
 use jiff::Timestamp;
 
 use crate::{
-    decision::{Catalogue, Decision, Evidence, Grant, QuantityRule},
+    decision::{Catalogue, Decision, Grant, QuantityRule},
     id::{ConnectionId, LicenseId},
     join::Join,
     license::Unit,
     money::Money,
     order::{Line, Lines, Missing, Order, Purchase, PurchaseState, Subscription},
     plan::PlanVersion,
-    text::{PriceReference, ProductReference, Reference},
+    text::{PlanCode, PriceReference, ProductReference, Reference},
 };
 
 /// Licenses of one order at most. What goes beyond waits for a person instead of filling the database.
@@ -95,9 +95,22 @@ impl Order {
     fn is_replaced(&self, source: &Reference) -> bool {
         let paid = |successor: &Reference| {
             self.has_period(successor)
-                || self.paid_purchases().any(|(id, purchase)| id == successor || purchase.subscriptions.contains(successor))
+                || self
+                    .paid_purchases()
+                    .any(|(id, purchase)| id == successor || purchase.subscriptions.contains(successor))
         };
         self.replaced.get(source).is_some_and(|register| paid(&register.value))
+    }
+
+    /// Whether every payment that went back, or is disputed, is known to have paid for something.
+    fn is_traced(&self) -> bool {
+        let refunded = self.refunds.values().map(|register| &register.value.payment);
+        let disputed = self.disputes.values().map(|dispute| &dispute.payment);
+        let known = |payment: &Reference| {
+            let mut paid_for = self.purchases.keys().chain(self.periods.keys());
+            paid_for.any(|known| self.payments.same(known, payment))
+        };
+        refunded.chain(disputed).all(known)
     }
 
     fn has_period(&self, subscription: &Reference) -> bool {
@@ -131,6 +144,18 @@ impl Order {
         items.chain(bought).filter(|source| source.line.quantity > 0).collect()
     }
 
+    /// The plan that a checkout names without knowing its lines, for the only item of the subscription it started.
+    fn named_by_sale(&self, source: &Source<'_>) -> Option<&PlanCode> {
+        let subscription = self.subscriptions.get(source.source).filter(|_| source.subscribed)?;
+        self.items.get(source.source).filter(|items| items.value.len() == 1)?;
+        self.paid_purchases().find_map(|(id, purchase)| match &purchase.lines {
+            Lines::Unknown { recurring: true, named } => {
+                named.as_ref().filter(|_| Self::starts(id, purchase, source.source, &subscription.value))
+            }
+            _ => None,
+        })
+    }
+
     /// A line of a checkout, unless a subscription's items have taken its place or the subscription itself was replaced.
     /// A subscription whose items nobody told is for the line that started it.
     fn bought<'a>(&'a self, id: &'a Reference, purchase: &'a Purchase, line: Cow<'a, Line>) -> Option<Source<'a>> {
@@ -151,7 +176,7 @@ impl Order {
     }
 }
 
-/// A purchase's lines; where they are not known and its metadata names a plan, one line that stands for it.
+/// A purchase's lines; where they are not known, one line that stands for them.
 fn purchase_lines<'a>(id: &Reference, purchase: &'a Purchase) -> Vec<Cow<'a, Line>> {
     match &purchase.lines {
         Lines::Known(lines) => lines.iter().map(Cow::Borrowed).collect(),
@@ -167,25 +192,24 @@ fn purchase_lines<'a>(id: &Reference, purchase: &'a Purchase) -> Vec<Cow<'a, Lin
     }
 }
 
-/// Decides each price that a rule can answer and is not decided yet, and keeps it. A plan that the sale itself names
-/// is taken even after a rule had decided, since its fact may only arrive later; and even from a line whose place a
+/// Decides each price that a rule can answer and is not decided yet, and keeps it. A plan that the sale itself names is
+/// taken even after a weaker rule had decided, since its fact may only arrive later; and even from a line whose place a
 /// subscription's items have taken, since they may have arrived earlier.
 pub fn resolve(order: &mut Order, connection: ConnectionId, catalogue: &Catalogue, now: Timestamp) {
     let mut decisions = Vec::new();
-    let sold = order.sources().into_iter().map(|source| (true, source.line));
-    let bought = order.paid_purchases().flat_map(|(id, purchase)| purchase_lines(id, purchase));
-    let named = bought.filter(|line| line.named.is_some()).map(|line| (false, line));
-    for (is_sold, line) in sold.chain(named) {
-        let decided = order.decided.get(&line.price).map(|decision| decision.evidence);
-        if decided.is_some_and(|evidence| evidence == Evidence::Metadata || line.named.is_none()) {
-            continue;
-        }
-        let answer = catalogue.decide(connection, &line);
-        if let Some((evidence, grants)) = answer
-            && (evidence == Evidence::Metadata || is_sold && decided.is_none())
-        {
+    let mut consider = |line: &Line, sale: Option<&PlanCode>, is_sold: bool| {
+        let before = order.decided.get(&line.price).map(|decision| decision.evidence);
+        let Some((evidence, grants)) = catalogue.decide(connection, line, sale) else { return };
+        if is_sold && before.is_none() || evidence.is_told() && before.is_none_or(|before| evidence > before) {
             decisions.push((line.price.clone(), Decision { asked_at: None, evidence, decided_at: now, grants }));
         }
+    };
+    for source in order.sources() {
+        consider(&source.line, order.named_by_sale(&source), true);
+    }
+    let bought = order.paid_purchases().flat_map(|(id, purchase)| purchase_lines(id, purchase));
+    for line in bought.filter(|line| line.named.is_some()) {
+        consider(&line, None, false);
     }
     for decision in decisions {
         order.decided.join([decision].into());
@@ -284,15 +308,18 @@ fn partly_refunded<'a>(order: &'a Order, units: &'a [Unit]) -> impl Iterator<Ite
 }
 
 fn doubts(order: &Order) -> impl Iterator<Item = Waiting> + '_ {
-    let tied = order.subscriptions.iter().filter(|(id, register)| {
-        register.tied || order.items.get(*id).is_some_and(|items| items.tied)
-    });
+    let tied = order
+        .subscriptions
+        .iter()
+        .filter(|(id, register)| register.tied || order.items.get(*id).is_some_and(|items| items.tied));
     let unknown = order.paid_purchases().filter(|(id, purchase)| {
         let all_back = (1..=order.refunded(id)).contains(&purchase.total.minor);
         purchase.is_recurring() && order.periods.is_empty() && !all_back
     });
-    let unknown = unknown.filter(|_| order.subscriptions.values().all(|register| register.value.granted_until.is_none()));
-    let unlinked = order.missing.contains(&Missing::PaymentLink).then_some(Waiting::PaymentUnlinked);
+    let unknown =
+        unknown.filter(|_| order.subscriptions.values().all(|register| register.value.granted_until.is_none()));
+    let unlinked =
+        (order.missing.contains(&Missing::PaymentLink) && !order.is_traced()).then_some(Waiting::PaymentUnlinked);
     tied.map(|(id, _)| Waiting::Tied { subscription: id.clone() })
         .chain(unknown.map(|(id, _)| Waiting::PeriodUnknown { purchase: id.clone() }))
         .chain(unlinked)

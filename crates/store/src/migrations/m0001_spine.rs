@@ -215,7 +215,7 @@ impl Table {
         table.table(self.name);
         for column in self.columns.split(',') {
             let (name, kind) = column.trim().split_once(' ').unwrap_or_default();
-            table.col(&mut definition(name, kind.trim()));
+            table.col(definition(name, kind.trim()));
         }
         let mut primary = Index::create();
         for column in self.primary {

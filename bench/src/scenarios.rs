@@ -1,0 +1,221 @@
+//! The measurements.
+
+use std::{
+    net::SocketAddr,
+    path::Path,
+    sync::Arc,
+    time::{Duration, Instant, SystemTime},
+};
+
+use anyhow::Context;
+use serde_json::Value;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
+
+use crate::{
+    Database, events,
+    load::{self, Load, Pressure, post, press},
+    provider,
+    report::Report,
+    server::{self, Keywright},
+};
+
+/// Connections that press.
+const CONNECTIONS: usize = 64;
+/// Licenses that checks choose from.
+const LICENSES: usize = 10_000;
+/// How long issued licenses are waited for.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Measures everything on one database.
+pub(crate) async fn run(database: Database, binary: &Path, seconds: u64, orders: usize) -> anyhow::Result<Report> {
+    let mut report = Report { database, figures: Vec::new() };
+    let echo = server::echo()?;
+    let full = Pressure { connections: CONNECTIONS, seconds, calls_max: usize::MAX, rate: None };
+    let body = Arc::new(post("/echo", &[], "x".repeat(3_000).as_bytes()));
+    let yardstick = press(echo.address, full, move |_| Arc::clone(&body)).await?.per_second();
+    report.add("echo", format!("{yardstick:.0}/s"), "the yardstick");
+    {
+        let keywright = server::keywright(binary, database, None)?;
+        intake(&keywright, &mut report, full, yardstick).await?;
+        checks(&keywright, &mut report, full, yardstick).await?;
+    }
+    {
+        let keywright = server::keywright(binary, database, None)?;
+        fulfilment(&keywright, &mut report, orders, "no look-up", Some("pro")).await?;
+    }
+    let provider = provider::serve().await?;
+    let keywright = server::keywright(binary, database, Some(provider))?;
+    fulfilment(&keywright, &mut report, orders / 4, "one look-up", None).await?;
+    Ok(report)
+}
+
+/// Signed webhooks in, answered after their commit.
+async fn intake(keywright: &Keywright, report: &mut Report, full: Pressure, yardstick: f64) -> anyhow::Result<()> {
+    let now = seconds_since_1970()?;
+    let address = keywright.process.address;
+    let calls = |run: &str, count: usize| -> Arc<Vec<Arc<Vec<u8>>>> {
+        let call = |number| Arc::new(events::delivery(&events::irrelevant(run, number), now));
+        Arc::new((0..count).map(call).collect())
+    };
+    let made = calls("a", 25_000 * full.seconds as usize);
+    let most = Pressure { calls_max: made.len(), ..full };
+    let load = press(address, most, move |number| Arc::clone(&made[number])).await?;
+    let ratio = load.per_second() / yardstick;
+    report.add("signed 3 KB webhook, committed", format!("{:.0}/s, {ratio:.2} of echo", load.per_second()), "0.25 SQLite, 0.20 PostgreSQL");
+    settle(keywright).await?;
+    let made = calls("b", 1_000 * full.seconds as usize);
+    let steady = Pressure { calls_max: made.len(), seconds: 600, rate: Some(1_000.0), ..full };
+    let load = press(address, steady, move |number| Arc::clone(&made[number])).await?;
+    report.add("the same at 1,000/s", latencies(&load), "p99 under 10 ms");
+    Ok(())
+}
+
+/// License checks, always read from the database.
+async fn checks(keywright: &Keywright, report: &mut Report, full: Pressure, yardstick: f64) -> anyhow::Result<()> {
+    let address = keywright.process.address;
+    let keys = issue(keywright, LICENSES).await?;
+    let call = |key: &String| Arc::new(json_post("/v1/check", None, &format!("{{\"key\":\"{key}\",\"product\":\"bench\"}}")));
+    let made: Arc<Vec<_>> = Arc::new(keys.iter().map(call).collect());
+    let pick = {
+        let made = Arc::clone(&made);
+        // A stride that visits all keys in an order that no cache likes.
+        move |number: usize| Arc::clone(&made[number.wrapping_mul(7_919) % made.len()])
+    };
+    let load = press(address, full, pick.clone()).await?;
+    let ratio = load.per_second() / yardstick;
+    report.add("license check", format!("{:.0}/s, {ratio:.2} of echo", load.per_second()), "0.5 SQLite, 0.3 PostgreSQL");
+    let steady = Pressure { calls_max: 5_000 * full.seconds as usize, seconds: 600, rate: Some(5_000.0), ..full };
+    let load = press(address, steady, pick).await?;
+    report.add("the same at 5,000/s", latencies(&load), "p99 under 5 ms");
+    Ok(())
+}
+
+/// Paid events in, licenses out: sustained, and how soon one is visible.
+async fn fulfilment(
+    keywright: &Keywright,
+    report: &mut Report,
+    orders: usize,
+    what: &str,
+    plan: Option<&str>,
+) -> anyhow::Result<()> {
+    let now = seconds_since_1970()?;
+    let address = keywright.process.address;
+    let call = |run: &'static str| move |number| Arc::new(events::delivery(&events::checkout(run, number, plan), now));
+    let made: Arc<Vec<Arc<Vec<u8>>>> = Arc::new((0..orders).map(call("c")).collect());
+    let most = Pressure { connections: CONNECTIONS, seconds: 600, calls_max: orders, rate: None };
+    let begun = Instant::now();
+    let load = press(address, most, move |number| Arc::clone(&made[number])).await?;
+    anyhow::ensure!(load.answered == orders, "{} of {orders} events were answered", load.answered);
+    wait_for(keywright, orders).await?;
+    let rate = orders as f64 / begun.elapsed().as_secs_f64();
+    report.add(format!("paid event to license, {what}"), format!("{rate:.0}/s"), "5,000/s");
+    let visible = visibility(keywright, plan, now).await?;
+    report.add(format!("license visible at 200/s, {what}"), latencies(&visible), "p99 under 50 ms");
+    Ok(())
+}
+
+/// Posts paid events at 200/s, and after each asks for its license until it is there.
+async fn visibility(keywright: &Keywright, plan: Option<&str>, now: u64) -> anyhow::Result<Load> {
+    const COUNT: usize = 1_000;
+    let begun = Instant::now();
+    let mut watchers = tokio::task::JoinSet::new();
+    for number in 0..COUNT {
+        let call = events::delivery(&events::checkout("v", number, plan), now);
+        let (address, key) = (keywright.process.address, keywright.api_key.clone());
+        watchers.spawn(async move {
+            let due = begun + Duration::from_secs_f64(number as f64 / 200.0);
+            tokio::time::sleep_until(due.into()).await;
+            ask(address, &call).await?;
+            let reference = format!("cs_test_v{number}");
+            let lookup = json_post("/v1/licenses/lookup", Some(&key), &format!("{{\"reference\":\"{reference}\"}}"));
+            while begun.elapsed() < PATIENCE {
+                let answer = ask(address, &lookup).await?;
+                if answer["data"].as_array().is_some_and(|licenses| !licenses.is_empty()) {
+                    return Ok(due.elapsed());
+                }
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+            anyhow::bail!("{reference} has no license")
+        });
+    }
+    let mut load = Load::default();
+    while let Some(watched) = watchers.join_next().await {
+        load.latencies.push(watched??);
+    }
+    load.answered = COUNT;
+    load.seconds = begun.elapsed().as_secs_f64();
+    Ok(load)
+}
+
+/// Issues licenses by the API and returns their keys.
+async fn issue(keywright: &Keywright, count: usize) -> anyhow::Result<Vec<String>> {
+    let mut keys = Vec::with_capacity(count);
+    while keys.len() < count {
+        let call = json_post("/v1/issue", Some(&keywright.api_key), "{\"plan\":\"pro\",\"quantity\":1000}");
+        let answer = ask(keywright.process.address, &call).await?;
+        let licenses = answer["licenses"].as_array().with_context(|| answer.to_string())?;
+        keys.extend(licenses.iter().filter_map(|license| license["key"].as_str().map(str::to_owned)));
+    }
+    Ok(keys)
+}
+
+/// Waits until that many licenses exist.
+async fn wait_for(keywright: &Keywright, licenses: usize) -> anyhow::Result<()> {
+    let begun = Instant::now();
+    while begun.elapsed() < PATIENCE {
+        if count(keywright, "licenses_total").await? >= licenses {
+            return Ok(());
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    anyhow::bail!("only {} of {licenses} licenses exist", count(keywright, "licenses_total").await?)
+}
+
+/// Waits until nothing waits to be worked on.
+async fn settle(keywright: &Keywright) -> anyhow::Result<()> {
+    let begun = Instant::now();
+    while begun.elapsed() < PATIENCE && count(keywright, "inbox_pending").await? > 0 {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    Ok(())
+}
+
+async fn count(keywright: &Keywright, name: &str) -> anyhow::Result<usize> {
+    let head = format!("authorization: Bearer {}\r\n", keywright.api_key);
+    let call = format!("GET /v1/status HTTP/1.1\r\nhost: bench\r\nconnection: close\r\n{head}\r\n");
+    let answer = ask(keywright.process.address, call.as_bytes()).await?;
+    answer[name].as_u64().map(|count| count as usize).with_context(|| answer.to_string())
+}
+
+fn json_post(path: &str, api_key: Option<&str>, body: &str) -> Vec<u8> {
+    let bearer = api_key.map(|key| format!("Bearer {key}"));
+    let mut headers = vec![("content-type", "application/json")];
+    headers.extend(bearer.as_deref().map(|bearer| ("authorization", bearer)));
+    post(path, &headers, body.as_bytes())
+}
+
+/// One call on a connection of its own.
+async fn ask(address: SocketAddr, call: &[u8]) -> anyhow::Result<Value> {
+    let mut stream = TcpStream::connect(address).await?;
+    stream.write_all(call).await?;
+    let mut buffer = Vec::new();
+    loop {
+        anyhow::ensure!(stream.read_buf(&mut buffer).await? > 0, "the server closed the connection");
+        if let Some(body) = load::body(&buffer)? {
+            return serde_json::from_slice(body).with_context(|| String::from_utf8_lossy(&buffer).into_owned());
+        }
+    }
+}
+
+fn latencies(load: &Load) -> String {
+    let millis = |share| load.percentile(share).as_secs_f64() * 1_000.0;
+    format!("p50 {:.1} ms, p99 {:.1} ms", millis(0.5), millis(0.99))
+}
+
+#[expect(clippy::disallowed_methods, reason = "signatures carry the time, and a benchmark has no other clock")]
+fn seconds_since_1970() -> anyhow::Result<u64> {
+    Ok(SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?.as_secs())
+}

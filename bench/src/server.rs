@@ -1,0 +1,104 @@
+//! The processes that are measured: the echo, and Keywright on an empty database.
+
+use std::{
+    io::{BufRead, BufReader},
+    net::SocketAddr,
+    path::Path,
+    process::{Child, Command, Stdio},
+};
+
+use anyhow::Context;
+use tempfile::TempDir;
+
+use crate::{Database, events::SECRET};
+
+/// A process with an address. It ends with this value.
+pub(crate) struct Process {
+    child: Child,
+    pub(crate) address: SocketAddr,
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Keywright, on an empty database of its own.
+pub(crate) struct Keywright {
+    pub(crate) process: Process,
+    pub(crate) api_key: String,
+    _folder: TempDir,
+}
+
+/// Starts the echo: this binary again, in its other role.
+pub(crate) fn echo() -> anyhow::Result<Process> {
+    let mut command = Command::new(std::env::current_exe()?);
+    start(command.arg("echo"), |line| line.parse().ok())
+}
+
+/// Starts Keywright with one plan, a connection with the secret of the events, and an API key.
+pub(crate) fn keywright(binary: &Path, database: Database, provider: Option<SocketAddr>) -> anyhow::Result<Keywright> {
+    let folder = tempfile::tempdir()?;
+    let url = match database {
+        Database::Sqlite => format!("sqlite:{}", folder.path().join("keywright.db").display()),
+        Database::Postgres => fresh_postgres()?,
+    };
+    let file = folder.path().join("bench.toml");
+    std::fs::write(&file, configuration(provider))?;
+    let command = |arguments: &[&str]| {
+        let mut command = Command::new(binary);
+        command.args(arguments).arg("--data-dir").arg(folder.path());
+        command.env("KEYWRIGHT_DATABASE_URL", &url).env("BENCH_SECRET", SECRET).env("BENCH_API_KEY", "sk_test_bench");
+        command.env("KEYWRIGHT_LOG", "error");
+        command
+    };
+    let applied = command(&["apply", &file.to_string_lossy()]).output()?;
+    anyhow::ensure!(applied.status.success(), "apply: {}", String::from_utf8_lossy(&applied.stderr));
+    let made = command(&["api-key", "create", "--name", "bench", "--kind", "test", "--scope", "admin"]).output()?;
+    anyhow::ensure!(made.status.success(), "api-key: {}", String::from_utf8_lossy(&made.stderr));
+    let api_key = String::from_utf8(made.stdout)?.trim().to_owned();
+    let process = start(&mut command(&["serve", "--listen", "127.0.0.1:0"]), |line| {
+        line.split("http://").nth(1)?.trim().parse().ok()
+    })?;
+    Ok(Keywright { process, api_key, _folder: folder })
+}
+
+fn configuration(provider: Option<SocketAddr>) -> String {
+    let connection = match provider {
+        None => "mode = \"test\"\nlevel = \"none\"".to_owned(),
+        Some(address) => format!(
+            "mode = \"simulated\"\nlevel = \"read\"\napi_key = \"env:BENCH_API_KEY\"\napi_base = \"http://{address}\""
+        ),
+    };
+    format!(
+        "[[product]]\ncode = \"bench\"\nname = \"Bench\"\nkey_prefix = \"BENCH\"\n\n[[plan]]\ncode = \"pro\"\n\
+         product = \"bench\"\nname = \"Pro\"\nactivations = 3\n\n[[connection]]\ncode = \"stripe\"\nprovider = \"stripe\"\n\
+         {connection}\nwebhook_secrets = [\"env:BENCH_SECRET\"]\n\n[[price_rule]]\nconnection = \"stripe\"\n\
+         price = \"price_bench\"\nplan = \"pro\"\n"
+    )
+}
+
+fn start(command: &mut Command, address: impl Fn(&str) -> Option<SocketAddr>) -> anyhow::Result<Process> {
+    let mut child = command.stdout(Stdio::piped()).spawn().context("the process does not start")?;
+    let output = child.stdout.take().context("it has an output")?;
+    for line in BufReader::new(output).lines() {
+        if let Some(address) = address(&line?) {
+            return Ok(Process { child, address });
+        }
+    }
+    anyhow::bail!("the process ended before it said where it listens: {}", child.wait()?)
+}
+
+/// A fresh database on the server that the test command runs.
+fn fresh_postgres() -> anyhow::Result<String> {
+    let server = std::env::var("KEYWRIGHT_TEST_POSTGRES_URL")
+        .context("KEYWRIGHT_TEST_POSTGRES_URL is not set; run `cargo xtask bench`")?;
+    let name = format!("bench_{}_{}", std::process::id(), std::time::Instant::now().elapsed().as_nanos());
+    let made = Command::new("psql").args([server.as_str(), "-qc", &format!("CREATE DATABASE {name}")]).status()?;
+    anyhow::ensure!(made.success(), "psql cannot make a database");
+    let (base, _) = server.rsplit_once('/').context("the address ends with a database")?;
+    Ok(format!("{base}/{name}"))
+}

@@ -1,0 +1,373 @@
+//! Connections: accounts at payment providers, each in one mode. Their secrets go in and never come out.
+
+use axum::{
+    Json,
+    extract::{Path, State},
+    http::StatusCode,
+};
+use domain::id::{ConnectionId, IdError, TenantId};
+use engine::{
+    api_keys::Scope,
+    configuration::{ConnectionInput, Existing},
+    connections::{ConnectionSecrets, Mode, open_secrets},
+    webhook_secrets::{SecretChange, fingerprint},
+};
+use jiff::Timestamp;
+use providers::{Level, Settings};
+use secrecy::SecretString;
+use serde::{Deserialize, Serialize};
+use store::rows;
+use utoipa::ToSchema;
+
+use super::{catalogue::status, instant};
+use crate::{
+    Api,
+    caller::{Allowed, scope},
+    page::{List, Listable, Listing, PageParams},
+    problem::{Code, Problem},
+    read::{Body, Id},
+};
+
+words! {
+    /// Which money a connection is about.
+    ModeWord as Mode of Mode {
+        /// Real money.
+        Live,
+        /// The provider's test mode.
+        Test,
+        /// A provider of our own on loopback.
+        Simulated,
+    }
+}
+
+words! {
+    /// What a connection's API key may look up at the provider.
+    LevelWord as Level of Level {
+        /// There is no API key: only the webhook's signing secret is known.
+        None,
+        /// Customers, charges, checkout sessions.
+        Read,
+        /// All that the provider offers, subscriptions among it.
+        Full,
+    }
+}
+
+/// A signing secret, which is not shown.
+#[derive(Debug, Serialize, ToSchema)]
+struct WebhookSecret {
+    /// Tells it from the others, and names it when it is removed.
+    #[schema(example = "5f3a9c1e")]
+    fingerprint: String,
+}
+
+/// An account at a payment provider, in one mode.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Connection)]
+pub(crate) struct ConnectionDocument {
+    #[schema(example = "con_01kag0000000000000000000000")]
+    id: String,
+    livemode: bool,
+    mode: ModeWord,
+    /// The vendor's name for it.
+    code: String,
+    #[schema(example = "stripe")]
+    provider: String,
+    level: LevelWord,
+    /// Where the provider's API is, for one that is simulated.
+    api_base: Option<String>,
+    /// Where the provider delivers its events; none: orders are made by hand.
+    #[schema(example = "https://licenses.example.com/v1/webhooks/stripe/default")]
+    webhook_url: Option<String>,
+    /// The events that the provider should deliver.
+    webhook_events: Vec<String>,
+    /// The signing secrets that are accepted. None: nothing is.
+    webhook_secrets: Vec<WebhookSecret>,
+    /// Whether there is a key to the provider's API.
+    has_api_key: bool,
+    created_at: Timestamp,
+}
+
+impl Listable for ConnectionDocument {
+    fn id(&self) -> &str {
+        &self.id
+    }
+}
+
+fn mode(row: &rows::Connection) -> Mode {
+    Mode::read(&row.mode)
+}
+
+fn level(row: &rows::Connection) -> Level {
+    serde_json::from_str::<Settings>(&row.settings).unwrap_or_default().level
+}
+
+impl Api {
+    fn connection_document(&self, row: rows::Connection, slug: &str) -> Result<ConnectionDocument, Problem> {
+        let secrets = self.secrets(&row)?;
+        let info = providers::by_slug(&row.provider).map(providers::Provider::info);
+        let events = info.map(|info| info.events).unwrap_or_default();
+        let is_delivered = row.provider != providers::manual::SLUG;
+        let url = || format!("{}/v1/webhooks/{}/{slug}", self.public_url.trim_end_matches('/'), row.provider);
+        Ok(ConnectionDocument {
+            id: ConnectionId(row.id).to_string(),
+            livemode: mode(&row).is_live(),
+            mode: mode(&row).into(),
+            level: level(&row).into(),
+            webhook_url: is_delivered.then(url),
+            webhook_events: events.iter().map(|event| (*event).to_owned()).collect(),
+            webhook_secrets: secrets
+                .webhook
+                .iter()
+                .map(|secret| WebhookSecret { fingerprint: fingerprint(ConnectionId(row.id), secret) })
+                .collect(),
+            has_api_key: secrets.api_key.is_some(),
+            created_at: instant(row.created_at),
+            code: row.code,
+            provider: row.provider,
+            api_base: row.api_base,
+        })
+    }
+
+    fn secrets(&self, row: &rows::Connection) -> Result<ConnectionSecrets, Problem> {
+        Ok(open_secrets(row, &self.engine.ring()).map_err(engine::Error::from)?)
+    }
+
+    async fn connection_rows(&self, tenant: TenantId) -> Result<Vec<rows::Connection>, Problem> {
+        let mut rows = self.engine.store.connections().await?;
+        rows.retain(|row| row.tenant_id == tenant.0);
+        Ok(rows)
+    }
+
+    async fn slug(&self, tenant: TenantId) -> Result<String, Problem> {
+        let tenants = self.engine.store.tenants().await?;
+        Ok(tenants.into_iter().find(|row| row.id == tenant.0).map(|row| row.slug).unwrap_or_default())
+    }
+}
+
+/// The connection of that id or code.
+pub(super) async fn connection_named(api: &Api, tenant: TenantId, name: &str) -> Result<rows::Connection, Problem> {
+    let id: Option<ConnectionId> = name.parse().ok();
+    let rows = api.connection_rows(tenant).await?;
+    let found = rows.into_iter().find(|row| row.code == name || Some(ConnectionId(row.id)) == id);
+    let unknown = || Problem::new(Code::NotFound, format!("There is no connection `{name}`.")).of("connection");
+    found.ok_or_else(unknown)
+}
+
+/// A test key sees what is live, and changes none of it.
+pub(super) fn may_change(
+    caller: &Allowed<scope::CatalogueWrite>,
+    connection: &rows::Connection,
+) -> Result<(), Problem> {
+    may_change_mode(caller, mode(connection))
+}
+
+fn may_change_mode(caller: &Allowed<scope::CatalogueWrite>, mode: Mode) -> Result<(), Problem> {
+    let detail = match mode {
+        Mode::Live if !caller.identity.livemode => "A test key changes no live connection. Use a live key.",
+        // It is the only kind that is dialled on this machine, where other services may listen.
+        Mode::Simulated if !caller.identity.may(Scope::Admin) => "A simulated connection needs the scope `admin`.",
+        _ => return Ok(()),
+    };
+    Err(Problem::new(Code::Forbidden, detail))
+}
+
+/// Lists connections of both modes.
+#[utoipa::path(get, path = "/v1/connections", tag = "connections", operation_id = "list_connections",
+    params(PageParams), security(("api_key" = ["catalogue:read"])),
+    responses((status = 200, body = List<ConnectionDocument>)))]
+pub(crate) async fn list(
+    State(api): State<Api>,
+    caller: Allowed<scope::CatalogueRead>,
+    listing: Listing<ConnectionId>,
+) -> Result<Json<List<ConnectionDocument>>, Problem> {
+    let tenant = caller.identity.tenant;
+    let (rows, slug) = (api.connection_rows(tenant).await?, api.slug(tenant).await?);
+    let listed = listing.page.of(rows, |row| row.id);
+    let rows = listed.rows.into_iter().map(|row| api.connection_document(row, &slug)).collect::<Result<_, _>>()?;
+    Ok(Json(List::new(store::lists::Listed { rows, has_more: listed.has_more }, listing.page)))
+}
+
+/// Shows a connection.
+#[utoipa::path(get, path = "/v1/connections/{id}", tag = "connections", operation_id = "get_connection",
+    params(("id" = String, Path)), security(("api_key" = ["catalogue:read"])),
+    responses((status = 200, body = ConnectionDocument)))]
+pub(crate) async fn get(
+    State(api): State<Api>,
+    caller: Allowed<scope::CatalogueRead>,
+    Id(id): Id<ConnectionId>,
+) -> Result<Json<ConnectionDocument>, Problem> {
+    shown(&api, caller.identity.tenant, id).await.map(Json)
+}
+
+async fn shown(api: &Api, tenant: TenantId, id: ConnectionId) -> Result<ConnectionDocument, Problem> {
+    let row = row(api, tenant, id).await?;
+    api.connection_document(row, &api.slug(tenant).await?)
+}
+
+async fn row(api: &Api, tenant: TenantId, id: ConnectionId) -> Result<rows::Connection, Problem> {
+    let rows = api.connection_rows(tenant).await?;
+    rows.into_iter().find(|row| row.id == id.0).ok_or_else(|| Problem::not_found(id))
+}
+
+/// A new connection.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ConnectionBody {
+    /// The vendor's name for it: letters, digits, `.`, `_`, `-`.
+    #[schema(max_length = 64, example = "stripe-live")]
+    code: String,
+    /// Its provider.
+    #[schema(example = "stripe")]
+    provider: String,
+    mode: ModeWord,
+    #[serde(default = "no_level")]
+    level: LevelWord,
+    /// Where the provider's API is, for one that is simulated.
+    #[serde(default)]
+    api_base: Option<String>,
+    /// Signing secrets of its webhooks. They are sealed and never shown.
+    #[serde(default)]
+    #[schema(value_type = Vec<String>, write_only)]
+    webhook_secrets: Vec<SecretText>,
+    /// The key to the provider's API. It is sealed and never shown.
+    #[serde(default)]
+    #[schema(value_type = Option<String>, write_only)]
+    api_key: Option<SecretText>,
+}
+
+const fn no_level() -> LevelWord {
+    LevelWord::None
+}
+
+/// A secret as it comes in. It does not print itself.
+#[derive(Debug, Clone)]
+pub(crate) struct SecretText(SecretString);
+
+impl<'de> Deserialize<'de> for SecretText {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        match text.trim() {
+            "" => Err(serde::de::Error::custom("a secret is not blank")),
+            trimmed => Ok(Self(SecretString::from(trimmed))),
+        }
+    }
+}
+
+/// Makes a connection.
+#[utoipa::path(post, path = "/v1/connections", tag = "connections", operation_id = "create_connection",
+    request_body = ConnectionBody, security(("api_key" = ["catalogue:write"])),
+    responses((status = 201, body = ConnectionDocument)))]
+pub(crate) async fn create(
+    State(api): State<Api>,
+    caller: Allowed<scope::CatalogueWrite>,
+    Body(body): Body<ConnectionBody>,
+) -> Result<(StatusCode, Json<ConnectionDocument>), Problem> {
+    may_change_mode(&caller, body.mode.into())?;
+    let (tenant, code) = (caller.identity.tenant, body.code.clone());
+    let input = ConnectionInput {
+        code: body.code,
+        provider: body.provider,
+        mode: body.mode.into(),
+        level: body.level.into(),
+        api_base: body.api_base,
+        webhook_secrets: Some(body.webhook_secrets.into_iter().map(|secret| secret.0).collect()),
+        api_key: body.api_key.map(|secret| secret.0),
+    };
+    let change = api.engine.save_connection(tenant, input, Existing::New, &caller.identity.actor()).await?;
+    let row = connection_named(&api, tenant, &code).await?;
+    Ok((status(&change), Json(shown(&api, tenant, ConnectionId(row.id)).await?)))
+}
+
+/// What is to change of a connection. What is left out stays.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ConnectionChange {
+    /// Only as long as no event came in by it.
+    #[serde(default)]
+    mode: Option<ModeWord>,
+    #[serde(default)]
+    level: Option<LevelWord>,
+    /// Where the provider's API is, for one that is simulated.
+    #[serde(default)]
+    api_base: Option<String>,
+    /// Another key to the provider's API. It is sealed and never shown.
+    #[serde(default)]
+    #[schema(value_type = Option<String>, write_only)]
+    api_key: Option<SecretText>,
+}
+
+/// Changes a connection.
+#[utoipa::path(patch, path = "/v1/connections/{id}", tag = "connections", operation_id = "change_connection",
+    params(("id" = String, Path)), request_body = ConnectionChange, security(("api_key" = ["catalogue:write"])),
+    responses((status = 200, body = ConnectionDocument)))]
+pub(crate) async fn change(
+    State(api): State<Api>,
+    caller: Allowed<scope::CatalogueWrite>,
+    Id(id): Id<ConnectionId>,
+    Body(body): Body<ConnectionChange>,
+) -> Result<Json<ConnectionDocument>, Problem> {
+    let tenant = caller.identity.tenant;
+    let row = row(&api, tenant, id).await?;
+    let new_mode = body.mode.map_or_else(|| mode(&row), Mode::from);
+    may_change(&caller, &row)?;
+    may_change_mode(&caller, new_mode)?;
+    let input = ConnectionInput {
+        code: row.code.clone(),
+        provider: row.provider.clone(),
+        mode: new_mode,
+        level: body.level.map_or_else(|| level(&row), Level::from),
+        api_base: body.api_base.or_else(|| row.api_base.clone()),
+        webhook_secrets: None,
+        api_key: body.api_key.map(|secret| secret.0),
+    };
+    api.engine.save_connection(tenant, input, Existing::There, &caller.identity.actor()).await?;
+    shown(&api, tenant, id).await.map(Json)
+}
+
+/// A signing secret.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct WebhookSecretBody {
+    /// As the provider shows it. It is sealed and never shown.
+    #[schema(value_type = String, write_only, example = "whsec_…")]
+    secret: SecretText,
+}
+
+/// Accepts a signing secret beside those that are. To rotate: add the new one, change it at the provider, remove the old
+/// one.
+#[utoipa::path(post, path = "/v1/connections/{id}/webhook-secrets", tag = "connections",
+    operation_id = "add_webhook_secret", params(("id" = String, Path)), request_body = WebhookSecretBody,
+    security(("api_key" = ["catalogue:write"])), responses((status = 200, body = ConnectionDocument)))]
+pub(crate) async fn add_secret(
+    State(api): State<Api>,
+    caller: Allowed<scope::CatalogueWrite>,
+    Id(id): Id<ConnectionId>,
+    Body(body): Body<WebhookSecretBody>,
+) -> Result<Json<ConnectionDocument>, Problem> {
+    change_secrets(&api, &caller, id, SecretChange::Add(body.secret.0)).await
+}
+
+/// Accepts a signing secret no more.
+#[utoipa::path(delete, path = "/v1/connections/{id}/webhook-secrets/{fingerprint}", tag = "connections",
+    operation_id = "remove_webhook_secret", params(("id" = String, Path), ("fingerprint" = String, Path)),
+    security(("api_key" = ["catalogue:write"])), responses((status = 200, body = ConnectionDocument)))]
+pub(crate) async fn remove_secret(
+    State(api): State<Api>,
+    caller: Allowed<scope::CatalogueWrite>,
+    Path((id, fingerprint)): Path<(String, String)>,
+) -> Result<Json<ConnectionDocument>, Problem> {
+    let id = id.parse().map_err(|error: IdError| Problem::new(Code::NotFound, format!("{error}.")))?;
+    change_secrets(&api, &caller, id, SecretChange::Remove(fingerprint)).await
+}
+
+async fn change_secrets(
+    api: &Api,
+    caller: &Allowed<scope::CatalogueWrite>,
+    id: ConnectionId,
+    change: SecretChange,
+) -> Result<Json<ConnectionDocument>, Problem> {
+    let tenant = caller.identity.tenant;
+    may_change(caller, &row(api, tenant, id).await?)?;
+    api.engine.change_webhook_secrets(tenant, id, &change, &caller.by(None)).await?;
+    shown(api, tenant, id).await.map(Json)
+}

@@ -1,0 +1,333 @@
+//! Licenses as documents: listed, shown, looked up.
+
+use axum::{Json, extract::State};
+use domain::{
+    id::{ActivationId, CustomerId, LicenseId},
+    license::{Holding, LicenseState, Rulings},
+    text::Reference,
+};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use store::{
+    lists::{LicenseFilter, Listed, ListedLicense, Whose},
+    rows::Activation,
+};
+use utoipa::{IntoParams, ToSchema};
+
+use super::{catalogue, instant};
+use crate::{
+    Api,
+    caller::{Allowed, scope},
+    page::{List, Listable, Listing, PageParams},
+    problem::Problem,
+    read::{Body, Id},
+};
+
+words! {
+    /// The state of a license.
+    StateWord as LicenseState of LicenseState {
+        /// It works.
+        Active,
+        /// It does not work for now.
+        Frozen,
+        /// Its time is over.
+        Expired,
+        /// It was taken back.
+        Revoked,
+    }
+}
+
+/// A license. Its key is never shown here.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = License)]
+pub(crate) struct LicenseDocument {
+    #[schema(example = "lic_01kag0000000000000000000000")]
+    id: String,
+    livemode: bool,
+    /// What may be shown of its key; none: another license took its keys over.
+    #[schema(example = "ACME-…-Q7C9")]
+    key_hint: Option<String>,
+    /// How many keys open it.
+    keys: u32,
+    state: StateWord,
+    /// Why it is in this state. The list is closed and only ever grows.
+    #[schema(example = "refunded_in_full")]
+    reason: String,
+    /// The same as the end of a sentence, with the reference that a person would look up.
+    #[schema(example = "payment pi_3 was refunded in full (49.00 EUR)")]
+    because: String,
+    /// Still valid, and a payment is overdue or a renewal is awaited.
+    at_risk: bool,
+    /// The end of the term; none: for good, or not known.
+    expires_at: Option<Timestamp>,
+    /// What time alone will do.
+    scheduled: Option<ScheduledDocument>,
+    /// The code of its product.
+    product: String,
+    plan: PlanOfLicense,
+    /// By how much the plan's limits are multiplied.
+    seats: u32,
+    /// What it allows, all seats together.
+    limits: LimitsOfLicense,
+    order: String,
+    customer: Option<String>,
+    /// Two sales turned out to be one: that license stands for this one.
+    superseded_by: Option<String>,
+    /// What people decided about it.
+    rulings: RulingsDocument,
+    issued_at: Timestamp,
+}
+
+/// What time alone will do.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Scheduled)]
+struct ScheduledDocument {
+    state: StateWord,
+    at: Timestamp,
+}
+
+/// The plan of a license, in the version that was sold.
+#[derive(Debug, Serialize, ToSchema)]
+struct PlanOfLicense {
+    id: String,
+    code: String,
+    version: u32,
+}
+
+/// What a license allows.
+#[derive(Debug, Serialize, ToSchema)]
+struct LimitsOfLicense {
+    /// Devices, domains or instances at the same time; none: any number.
+    activations: Option<u32>,
+    features: Vec<String>,
+}
+
+/// What people decided about a license. It beats what providers say.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Rulings)]
+struct RulingsDocument {
+    revoked: bool,
+    frozen: bool,
+    /// The term lasts at least until then.
+    extended_until: Option<Timestamp>,
+    /// Another plan than the one that was bought.
+    plan_changed: bool,
+}
+
+impl From<&Rulings> for RulingsDocument {
+    fn from(rulings: &Rulings) -> Self {
+        Self {
+            revoked: rulings.revoked.as_ref().is_some_and(|register| register.value),
+            frozen: rulings.frozen.as_ref().is_some_and(|register| register.value),
+            extended_until: rulings.extended.as_ref().map(|register| register.value.0),
+            plan_changed: rulings.plan.is_some(),
+        }
+    }
+}
+
+impl Listable for LicenseDocument {
+    fn id(&self) -> &str {
+        &self.id
+    }
+}
+
+impl LicenseDocument {
+    pub(super) async fn new(api: &Api, whose: Whose, listed: ListedLicense) -> Result<Self, Problem> {
+        let ListedLicense { license, order, customer, livemode, key_hint } = listed;
+        let (plan, product) = api.engine.plan(whose.tenant, license.plan).await?;
+        let limits = plan.terms.limits.times(license.unit.seats);
+        let standing = license.standing;
+        Ok(Self {
+            id: license.id.to_string(),
+            livemode,
+            key_hint,
+            keys: license.keys,
+            state: standing.state.into(),
+            reason: standing.reason.code().to_owned(),
+            because: standing.reason.sentence(),
+            at_risk: standing.at_risk,
+            expires_at: standing.until,
+            scheduled: standing.scheduled.map(|next| ScheduledDocument { state: next.state.into(), at: next.at }),
+            product,
+            plan: PlanOfLicense {
+                id: license.plan.plan.to_string(),
+                code: plan.code.to_string(),
+                version: license.plan.version,
+            },
+            seats: license.unit.seats,
+            limits: LimitsOfLicense {
+                activations: limits.activations,
+                features: limits.features.into_iter().collect(),
+            },
+            order: order.to_string(),
+            customer: customer.map(|id| id.to_string()),
+            superseded_by: match license.holding {
+                Holding::SupersededBy(id) => Some(id.to_string()),
+                Holding::Unit | Holding::Retired => None,
+            },
+            rulings: RulingsDocument::from(&license.rulings),
+            issued_at: license.issued_at,
+        })
+    }
+}
+
+/// The documents of a page.
+pub(super) async fn documents(
+    api: &Api,
+    whose: Whose,
+    listed: Listed<ListedLicense>,
+) -> Result<Listed<LicenseDocument>, Problem> {
+    let mut rows = Vec::with_capacity(listed.rows.len());
+    for license in listed.rows {
+        rows.push(LicenseDocument::new(api, whose, license).await?);
+    }
+    Ok(Listed { rows, has_more: listed.has_more })
+}
+
+/// The document of a license of the caller's.
+pub(super) async fn document(api: &Api, whose: Whose, id: LicenseId) -> Result<LicenseDocument, Problem> {
+    let listed = api.engine.store.listed_license(whose, id).await?;
+    LicenseDocument::new(api, whose, listed.ok_or_else(|| Problem::not_found(id))?).await
+}
+
+/// A license with the devices that use it.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct LicenseDetail {
+    #[serde(flatten)]
+    license: LicenseDocument,
+    activations: Vec<ActivationDocument>,
+}
+
+/// A license in use.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Activation)]
+struct ActivationDocument {
+    id: String,
+    /// `device`.
+    kind: String,
+    fingerprint: String,
+    name: Option<String>,
+    created_at: Timestamp,
+    last_seen_at: Timestamp,
+}
+
+impl From<Activation> for ActivationDocument {
+    fn from(row: Activation) -> Self {
+        Self {
+            id: ActivationId(row.id).to_string(),
+            kind: row.kind,
+            fingerprint: row.fingerprint,
+            name: row.name,
+            created_at: instant(row.created_at),
+            last_seen_at: instant(row.last_seen_at),
+        }
+    }
+}
+
+/// Which licenses.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct LicenseParams {
+    /// In this state.
+    state: Option<StateWord>,
+    /// On this plan, by its id or code, in any version.
+    plan: Option<String>,
+    /// Of this product, by its id or code.
+    product: Option<String>,
+    /// Of this customer.
+    #[param(value_type = Option<String>)]
+    customer: Option<CustomerId>,
+    /// With an end before this moment.
+    expires_before: Option<Timestamp>,
+}
+
+/// Lists licenses.
+#[utoipa::path(get, path = "/v1/licenses", tag = "licenses", operation_id = "list_licenses",
+    params(PageParams, LicenseParams), security(("api_key" = ["license:read"])),
+    responses((status = 200, body = List<LicenseDocument>)))]
+pub(crate) async fn list(
+    State(api): State<Api>,
+    caller: Allowed<scope::LicenseRead>,
+    listing: Listing<LicenseId, LicenseParams>,
+) -> Result<Json<List<LicenseDocument>>, Problem> {
+    let (whose, asked) = (caller.whose(), listing.filter);
+    let plan = match asked.plan.as_deref() {
+        Some(name) => Some(catalogue::plan_named(&api, whose.tenant, name).await?),
+        None => None,
+    };
+    let product = match asked.product.as_deref() {
+        Some(name) => Some(catalogue::product_named(&api, whose.tenant, name).await?),
+        None => None,
+    };
+    let filter = LicenseFilter {
+        state: asked.state.map(LicenseState::from),
+        plan,
+        product,
+        customer: asked.customer,
+        expires_before: asked.expires_before,
+    };
+    let listed = api.engine.store.list_licenses(whose, &filter, listing.page).await?;
+    Ok(Json(List::new(documents(&api, whose, listed).await?, listing.page)))
+}
+
+/// Shows a license with the devices that use it.
+#[utoipa::path(get, path = "/v1/licenses/{id}", tag = "licenses", operation_id = "get_license",
+    params(("id" = String, Path)), security(("api_key" = ["license:read"])),
+    responses((status = 200, body = LicenseDetail)))]
+pub(crate) async fn get(
+    State(api): State<Api>,
+    caller: Allowed<scope::LicenseRead>,
+    Id(id): Id<LicenseId>,
+) -> Result<Json<LicenseDetail>, Problem> {
+    let license = document(&api, caller.whose(), id).await?;
+    let mut activations = api.engine.store.activations(id).await?;
+    activations.sort_by_key(|row| std::cmp::Reverse(row.id));
+    Ok(Json(LicenseDetail { license, activations: activations.into_iter().map(ActivationDocument::from).collect() }))
+}
+
+/// What a license is looked up by: one of these.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct LookupBody {
+    /// Its key. Case, blanks and look-alikes are forgiven.
+    #[serde(default)]
+    key: Option<String>,
+    /// A provider's id of its sale: of the checkout, payment, invoice, charge, subscription or order.
+    #[serde(default)]
+    reference: Option<String>,
+}
+
+/// What was found.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct LookupDocument {
+    data: Vec<LicenseDocument>,
+}
+
+/// Looks licenses up by their key, or by a provider's reference. A key in an address would stand in logs, so this is a
+/// POST.
+#[utoipa::path(post, path = "/v1/licenses/lookup", tag = "licenses", operation_id = "look_licenses_up",
+    request_body = LookupBody, security(("api_key" = ["license:read"])),
+    responses((status = 200, body = LookupDocument)))]
+pub(crate) async fn lookup(
+    State(api): State<Api>,
+    caller: Allowed<scope::LicenseRead>,
+    Body(body): Body<LookupBody>,
+) -> Result<Json<LookupDocument>, Problem> {
+    let (whose, store) = (caller.whose(), &api.engine.store);
+    let ids = match (body.key, body.reference) {
+        (Some(key), None) => api.engine.license_with_key(&key).await?.into_iter().map(|found| found.license.id).collect(),
+        (None, Some(reference)) => {
+            let mut ids = Vec::new();
+            for order in store.orders_named(whose, &Reference::new(reference)).await? {
+                let found = store.order(whose, order).await?;
+                ids.extend(found.into_iter().flat_map(|(_, licenses)| licenses).map(|listed| listed.license.id));
+            }
+            ids
+        }
+        _ => return Err(Problem::invalid("Send either `key` or `reference`.")),
+    };
+    let mut listed = store.listed_licenses(whose, ids).await?;
+    listed.sort_by_key(|listed| std::cmp::Reverse(listed.license.id));
+    let Listed { rows: data, .. } = documents(&api, whose, Listed { rows: listed, has_more: false }).await?;
+    Ok(Json(LookupDocument { data }))
+}

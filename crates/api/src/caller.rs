@@ -1,0 +1,94 @@
+//! Who calls: the API key in `Authorization: Bearer`, and what it may do.
+
+use std::marker::PhantomData;
+
+use axum::{
+    extract::{FromRequestParts, Request, State},
+    http::{header, request::Parts},
+    middleware::Next,
+    response::Response,
+};
+use engine::{
+    api_keys::{ApiKeyIdentity, Scope},
+    rulings::By,
+};
+use store::lists::Whose;
+
+use crate::{
+    Api,
+    problem::{Code, Problem},
+};
+
+/// Finds out who calls, before anything else of the call is looked at. Every route that needs an API key is behind it.
+pub(crate) async fn authenticate(
+    State(api): State<Api>,
+    mut request: Request,
+    next: Next,
+) -> Result<Response, Problem> {
+    let header = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let Some(text) = header.and_then(|value| value.strip_prefix("Bearer ")) else {
+        let detail = "Send `Authorization: Bearer kw_live_…`. `keywright api-key create` makes a key.";
+        return Err(Problem::new(Code::Unauthenticated, detail));
+    };
+    let Some(identity) = api.engine.authenticate(text.trim()).await? else {
+        let detail = "The API key is not known, or was revoked. `keywright api-key create` makes a new one.";
+        return Err(Problem::new(Code::Unauthenticated, detail));
+    };
+    request.extensions_mut().insert(identity);
+    Ok(next.run(request).await)
+}
+
+/// What a handler needs, as a type: it stands in the handler's signature, and is checked before the body is read.
+pub(crate) trait Needs {
+    /// The scope.
+    const SCOPE: Scope;
+}
+
+macro_rules! scopes {
+    ($($name:ident)*) => {
+        /// The scopes as types.
+        pub(crate) mod scope {$(
+            pub(crate) struct $name;
+
+            impl super::Needs for $name {
+                const SCOPE: engine::api_keys::Scope = engine::api_keys::Scope::$name;
+            }
+        )*}
+    };
+}
+
+scopes! { AuditRead CatalogueRead CatalogueWrite EventRead EventWrite Issue LicenseRead LicenseWrite UserRead }
+
+/// A caller whose API key has the scope `S`.
+pub(crate) struct Allowed<S> {
+    pub(crate) identity: ApiKeyIdentity,
+    scope: PhantomData<S>,
+}
+
+impl<S> Allowed<S> {
+    /// The rows that the caller may see.
+    pub(crate) fn whose(&self) -> Whose {
+        Whose { tenant: self.identity.tenant, livemode: self.identity.livemode }
+    }
+
+    /// The caller as the audit log names them, with their reason.
+    pub(crate) fn by(&self, note: Option<String>) -> By {
+        By { actor: self.identity.actor(), note }
+    }
+}
+
+impl<S: Needs> FromRequestParts<Api> for Allowed<S> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &Api) -> Result<Self, Problem> {
+        let Some(identity) = parts.extensions.get::<ApiKeyIdentity>() else {
+            tracing::error!(path = parts.uri.path(), "a route that needs an API key is not behind `authenticate`");
+            return Err(Problem::new(Code::Internal, "The fault is logged under this request's id."));
+        };
+        if identity.may(S::SCOPE) {
+            return Ok(Self { identity: identity.clone(), scope: PhantomData });
+        }
+        let detail = format!("The API key `{}` lacks the scope `{}`.", identity.name, S::SCOPE);
+        Err(Problem::new(Code::Forbidden, detail))
+    }
+}

@@ -1,0 +1,78 @@
+//! Limits that protect against guessing keys. They are per process; those that are a promise to a customer are counted
+//! in the database.
+
+use std::{
+    net::{IpAddr, Ipv6Addr},
+    num::NonZeroU32,
+};
+
+use domain::id::TenantId;
+use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter, clock::Clock};
+
+/// Unknown keys that one address may try in a minute.
+const UNKNOWN_PER_ADDRESS: NonZeroU32 = NonZeroU32::new(30).unwrap();
+/// Unknown keys that may be tried of one tenant in a minute.
+const UNKNOWN_PER_TENANT: NonZeroU32 = NonZeroU32::new(600).unwrap();
+
+/// How often unknown keys may be tried.
+pub struct Limits {
+    by_address: DefaultKeyedRateLimiter<IpAddr>,
+    by_tenant: DefaultKeyedRateLimiter<Option<TenantId>>,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            by_address: RateLimiter::keyed(Quota::per_minute(UNKNOWN_PER_ADDRESS)),
+            by_tenant: RateLimiter::keyed(Quota::per_minute(UNKNOWN_PER_TENANT)),
+        }
+    }
+}
+
+impl Limits {
+    /// Counts an unknown key. Some: too many; that many seconds have to pass.
+    #[must_use]
+    pub fn unknown_key(&self, address: IpAddr, tenant: Option<TenantId>) -> Option<u64> {
+        let seconds = |wait: std::time::Duration| wait.as_secs() + 1;
+        let clock = governor::clock::DefaultClock::default();
+        let by_address = self.by_address.check_key(&network(address)).err();
+        let by_tenant = self.by_tenant.check_key(&tenant).err();
+        by_address.or(by_tenant).map(|not_until| seconds(not_until.wait_time_from(clock.now())))
+    }
+
+    /// Forgets addresses that have been quiet.
+    pub fn tidy(&self) {
+        self.by_address.retain_recent();
+        self.by_tenant.retain_recent();
+    }
+}
+
+/// Who shares a limit: an IPv4 address, or the /64 that an IPv6 customer has to himself.
+fn network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => {
+            let [a, b, c, d, ..] = address.segments();
+            IpAddr::V6(Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0))
+        }
+        address => address,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn thirty_unknown_keys_a_minute_per_network() {
+        let limits = Limits::default();
+        let address = |text: &str| text.parse::<IpAddr>().unwrap();
+        for number in 0..30 {
+            let guesser = address(&format!("2001:db8::{number:x}"));
+            assert_eq!(limits.unknown_key(guesser, None), None, "try {number}");
+        }
+        assert!(limits.unknown_key(address("2001:db8::ffff"), None).is_some(), "the same /64");
+        assert_eq!(limits.unknown_key(address("2001:db8:0:1::1"), None), None, "another /64");
+        assert_eq!(limits.unknown_key(address("192.0.2.1"), None), None, "another address");
+        assert_eq!(limits.unknown_key(address("::ffff:192.0.2.2"), None), None, "a mapped address is its IPv4 one");
+    }
+}

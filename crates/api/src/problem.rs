@@ -1,0 +1,303 @@
+//! Refusals, as problem documents (RFC 9457). Each says what was wrong, where, and what to do.
+
+use std::any::Any;
+
+use axum::{
+    Json,
+    extract::rejection::JsonRejection,
+    http::{HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use engine::{
+    Error,
+    configuration::{self, ConfigurationError},
+    inbound::ReplayError,
+    issue::IssueError,
+    webhook_secrets::SecretError,
+};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+/// The media type of a refusal.
+pub(crate) const MEDIA_TYPE: &str = "application/problem+json";
+
+/// The kinds of refusals. Closed and append-only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Code {
+    /// The call is not of the expected form.
+    InvalidRequest,
+    /// There is no API key, or none that is known.
+    Unauthenticated,
+    /// The API key may not do this.
+    Forbidden,
+    /// There is no such thing.
+    NotFound,
+    /// There is no such route.
+    NoRoute,
+    /// The route has no such method.
+    MethodNotAllowed,
+    /// It clashes with something that is there.
+    Conflict,
+    /// The body is too large.
+    TooLarge,
+    /// Too many calls.
+    RateLimited,
+    /// Accepted, and not done yet.
+    NotYet,
+    /// The database is away.
+    Unavailable,
+    /// A fault of ours.
+    Internal,
+    /// The idempotency key was used for another call.
+    IdempotencyMismatch,
+    /// A call with this idempotency key is running.
+    IdempotencyRunning,
+}
+
+impl Code {
+    const fn status(self) -> StatusCode {
+        match self {
+            Self::InvalidRequest => StatusCode::BAD_REQUEST,
+            Self::Unauthenticated => StatusCode::UNAUTHORIZED,
+            Self::Forbidden => StatusCode::FORBIDDEN,
+            Self::NotFound | Self::NoRoute => StatusCode::NOT_FOUND,
+            Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+            Self::Conflict => StatusCode::CONFLICT,
+            Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::RateLimited => StatusCode::TOO_MANY_REQUESTS,
+            Self::NotYet => StatusCode::ACCEPTED,
+            Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::IdempotencyMismatch => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::IdempotencyRunning => StatusCode::CONFLICT,
+        }
+    }
+
+    const fn title(self) -> &'static str {
+        match self {
+            Self::InvalidRequest => "The call is not of the expected form",
+            Self::Unauthenticated => "An API key is needed",
+            Self::Forbidden => "This API key may not do this",
+            Self::NotFound => "There is no such thing",
+            Self::NoRoute => "There is no such route",
+            Self::MethodNotAllowed => "This route has no such method",
+            Self::Conflict => "It clashes with something that is there",
+            Self::TooLarge => "The body is too large",
+            Self::RateLimited => "Too many calls",
+            Self::NotYet => "Accepted, and not done yet",
+            Self::Unavailable => "The server cannot do this right now",
+            Self::Internal => "Something went wrong on our side",
+            Self::IdempotencyMismatch => "This idempotency key was used for another call",
+            Self::IdempotencyRunning => "A call with this idempotency key is running",
+        }
+    }
+}
+
+/// A refusal: what was wrong, where, and what to do (RFC 9457).
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct Problem {
+    /// Names the kind of problem; a page of this server explains it.
+    #[serde(rename = "type")]
+    #[schema(example = "/docs/errors/not_found")]
+    kind: String,
+    /// The kind in words.
+    #[schema(value_type = String)]
+    title: &'static str,
+    /// The status of the answer.
+    status: u16,
+    /// What was wrong this time, and what to do.
+    detail: String,
+    /// The kind for programs. The list is closed and only ever grows.
+    code: Code,
+    /// What is wrong with single fields, where it is about these.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    errors: Vec<FieldProblem>,
+    /// The address that was called.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    instance: Option<String>,
+    /// The id under which the request is found in the logs, as in the header `request-id`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    request_id: Option<String>,
+    #[serde(skip)]
+    retry_after_seconds: Option<u64>,
+}
+
+/// What is wrong with a field.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub(crate) struct FieldProblem {
+    /// The field, or the parameter.
+    pub(crate) param: String,
+    /// What is wrong with it.
+    pub(crate) detail: String,
+}
+
+impl Problem {
+    /// A refusal with what was wrong and what to do.
+    pub fn new(code: Code, detail: impl Into<String>) -> Self {
+        let word = serde_json::to_value(code).ok().and_then(|value| value.as_str().map(str::to_owned));
+        Self {
+            kind: format!("/docs/errors/{}", word.unwrap_or_default()),
+            title: code.title(),
+            status: code.status().as_u16(),
+            detail: detail.into(),
+            code,
+            errors: Vec::new(),
+            instance: None,
+            request_id: None,
+            retry_after_seconds: None,
+        }
+    }
+
+    /// The call is not of the expected form.
+    pub fn invalid(detail: impl Into<String>) -> Self {
+        Self::new(Code::InvalidRequest, detail)
+    }
+
+    /// There is no such thing, or it is another tenant's or of the other mode.
+    pub fn not_found(id: impl std::fmt::Display) -> Self {
+        Self::new(Code::NotFound, format!("There is no `{id}` that this API key may see."))
+    }
+
+    /// Too many calls: again after so many seconds.
+    pub fn slow_down(detail: impl Into<String>, retry_after_seconds: u64) -> Self {
+        Self::new(Code::RateLimited, detail).after(retry_after_seconds)
+    }
+
+    /// The same, with the fields it is about.
+    pub(crate) fn about(mut self, errors: impl IntoIterator<Item = FieldProblem>) -> Self {
+        self.errors.extend(errors);
+        self
+    }
+
+    /// The same, with one field it is about.
+    pub(crate) fn of(self, param: &str) -> Self {
+        let detail = self.detail.clone();
+        self.about([FieldProblem { param: param.to_owned(), detail }])
+    }
+
+    /// The same; the call may be made again after so many seconds.
+    pub(crate) fn after(self, seconds: u64) -> Self {
+        Self { retry_after_seconds: Some(seconds), ..self }
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let status = self.code.status();
+        let retry_after = self.retry_after_seconds;
+        let mut response = (status, Json(self)).into_response();
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
+        if let Some(seconds) = retry_after {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if status == StatusCode::UNAUTHORIZED {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        response
+    }
+}
+
+impl From<Error> for Problem {
+    fn from(error: Error) -> Self {
+        let passing = match &error {
+            Error::Store(error) => error.is_passing(),
+            Error::Stopping(_) | Error::Unanswered(_) | Error::NotKept(_) => true,
+            _ => false,
+        };
+        // Logged here, at the boundary, and nowhere else.
+        tracing::error!(%error, "a call failed");
+        if passing {
+            Self::new(Code::Unavailable, "The database does not answer. Nothing was lost; try again in a moment.")
+        } else {
+            Self::new(Code::Internal, "The fault is logged under this request's id.")
+        }
+    }
+}
+
+impl From<IssueError> for Problem {
+    fn from(error: IssueError) -> Self {
+        match error {
+            IssueError::UnknownPlan(_) => Self::new(Code::NotFound, sentence(&error)),
+            IssueError::Quantity(_) => Self::invalid(sentence(&error)),
+            IssueError::NotYet(_) => Self::new(Code::NotYet, sentence(&error)),
+            IssueError::Engine(error) => error.into(),
+        }
+    }
+}
+
+impl From<ConfigurationError> for Problem {
+    fn from(error: ConfigurationError) -> Self {
+        match error {
+            ConfigurationError::Problems(ref problems) => {
+                Self::invalid(sentence(&error)).about(problems.iter().map(FieldProblem::from))
+            }
+            ConfigurationError::Exists(..) => Self::new(Code::Conflict, sentence(&error)),
+            ConfigurationError::Missing(..) => Self::new(Code::NotFound, sentence(&error)),
+            ConfigurationError::Engine(error) => error.into(),
+        }
+    }
+}
+
+impl From<&configuration::Problem> for FieldProblem {
+    fn from(problem: &configuration::Problem) -> Self {
+        Self { param: problem.field.unwrap_or_default().to_owned(), detail: problem.message.clone() }
+    }
+}
+
+impl From<SecretError> for Problem {
+    fn from(error: SecretError) -> Self {
+        match error {
+            SecretError::NoConnection(_) | SecretError::NoSecret(_) => Self::new(Code::NotFound, sentence(&error)),
+            SecretError::Shared(_) => Self::new(Code::Conflict, sentence(&error)),
+            SecretError::Manual => Self::invalid(sentence(&error)),
+            SecretError::Engine(error) => error.into(),
+        }
+    }
+}
+
+impl From<ReplayError> for Problem {
+    fn from(error: ReplayError) -> Self {
+        match error {
+            ReplayError::WrongMode | ReplayError::NotUnderstood => Self::new(Code::Conflict, sentence(&error)),
+            ReplayError::Engine(error) => error.into(),
+        }
+    }
+}
+
+impl From<store::StoreError> for Problem {
+    fn from(error: store::StoreError) -> Self {
+        Error::from(error).into()
+    }
+}
+
+impl From<JsonRejection> for Problem {
+    fn from(rejection: JsonRejection) -> Self {
+        if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
+            return Self::new(Code::TooLarge, "The body may have 1 MiB at most.");
+        }
+        Self::invalid(rejection.body_text())
+    }
+}
+
+pub(crate) fn sentence(error: &impl std::fmt::Display) -> String {
+    let text = error.to_string();
+    let mut letters = text.chars();
+    letters.next().map(|first| format!("{}{}.", first.to_uppercase(), letters.as_str())).unwrap_or_default()
+}
+
+pub(crate) async fn no_route() -> Problem {
+    Problem::new(Code::NoRoute, "Nothing is served at this address. The routes are listed at /openapi.json.")
+}
+
+pub(crate) async fn no_method() -> Problem {
+    Problem::new(Code::MethodNotAllowed, "The route exists and does not have this method.")
+}
+
+pub(crate) fn panicked(panic: Box<dyn Any + Send + 'static>) -> Response {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    let text = text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default();
+    tracing::error!(panic = %text, "a handler panicked");
+    Problem::new(Code::Internal, "The fault is logged under this request's id.").into_response()
+}

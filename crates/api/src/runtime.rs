@@ -1,0 +1,216 @@
+//! What apps call. A license key is all they need; every verdict is 200 with `valid`, `code`, `message` and `until`.
+
+use std::net::{IpAddr, SocketAddr};
+
+use axum::{
+    Json,
+    extract::{ConnectInfo, State},
+    http::{HeaderValue, header},
+    response::IntoResponse,
+};
+use domain::{
+    activation::VerdictCode,
+    id::{ActivationId, LicenseId},
+};
+use engine::{
+    runtime::{AppAnswer, AppCall},
+    tenants::DEFAULT_TENANT,
+};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::{
+    Api,
+    problem::Problem,
+    read::Body,
+};
+
+/// The longest fingerprint or name of a device, in characters.
+const DEVICE_CHARACTERS_MAX: usize = 255;
+
+/// A device, a domain, or an instance: whatever the app counts.
+#[derive(Debug, Clone, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Device {
+    /// What identifies it. The same fingerprint is the same activation.
+    #[schema(max_length = 255, example = "b7c1-mac-studio")]
+    fingerprint: String,
+    /// A name that its owner recognises.
+    #[serde(default)]
+    name: Option<String>,
+}
+
+/// A call of an app.
+#[derive(Debug, Clone, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct AppRequest {
+    /// The license key. Case, blanks and look-alikes are forgiven.
+    #[schema(example = "ACME-7F3K-9XYM-4N2A-Q7C9")]
+    key: String,
+    /// The code of the product that the app is, so that a key of another product opens nothing.
+    #[serde(default)]
+    product: Option<String>,
+    /// The device that asks. Needed to activate and to deactivate.
+    #[serde(default)]
+    device: Option<Device>,
+}
+
+/// The answer to an app.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct VerdictDocument {
+    /// Whether the app may run.
+    valid: bool,
+    /// The verdict. The list is closed and only ever grows.
+    #[schema(value_type = String, example = "valid")]
+    code: &'static str,
+    /// A sentence for the person in front of the app.
+    message: String,
+    /// Why the license is in its state.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, example = "paid")]
+    reason: Option<&'static str>,
+    /// Until when the verdict holds by itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    until: Option<Timestamp>,
+    /// The license.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    license: Option<LicenseSummary>,
+    /// The activation of this device.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    activation: Option<ActivationId>,
+    /// A signed lease (JWS, EdDSA) that the app keeps and checks offline. Its keys are at `/.well-known/jwks.json`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    lease: Option<String>,
+}
+
+/// A license as an app may know it.
+#[derive(Debug, Serialize, ToSchema)]
+struct LicenseSummary {
+    #[schema(value_type = String)]
+    id: LicenseId,
+    product: String,
+    plan: String,
+    #[schema(value_type = String)]
+    state: &'static str,
+    livemode: bool,
+    at_risk: bool,
+    #[schema(value_type = Option<String>, format = DateTime)]
+    expires_at: Option<Timestamp>,
+    features: Vec<String>,
+    activations_max: Option<u32>,
+}
+
+/// Checks a license, and whether a device has activated it.
+#[utoipa::path(post, path = "/v1/check", tag = "apps", operation_id = "check", request_body = AppRequest,
+    responses((status = 200, body = VerdictDocument)))]
+pub(crate) async fn check(
+    State(api): State<Api>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    Body(request): Body<AppRequest>,
+) -> Result<Json<VerdictDocument>, Problem> {
+    let call = request.call()?;
+    let answer = api.engine.check(&call).await?;
+    api.answer(peer.ip(), answer)
+}
+
+/// Activates a license on a device and returns a lease. The same device gets its activation again, and a fresh lease.
+#[utoipa::path(post, path = "/v1/activate", tag = "apps", operation_id = "activate", request_body = AppRequest,
+    responses((status = 200, body = VerdictDocument)))]
+pub(crate) async fn activate(
+    State(api): State<Api>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    Body(request): Body<AppRequest>,
+) -> Result<Json<VerdictDocument>, Problem> {
+    let fingerprint = request.fingerprint()?;
+    let answer = api.engine.activate(&request.call()?, &fingerprint, &api.public_url).await?;
+    api.answer(peer.ip(), answer)
+}
+
+/// Frees the slot of a device. Freeing it twice is no fault.
+#[utoipa::path(post, path = "/v1/deactivate", tag = "apps", operation_id = "deactivate", request_body = AppRequest,
+    responses((status = 200, body = VerdictDocument)))]
+pub(crate) async fn deactivate(
+    State(api): State<Api>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    Body(request): Body<AppRequest>,
+) -> Result<Json<VerdictDocument>, Problem> {
+    let fingerprint = request.fingerprint()?;
+    let answer = api.engine.deactivate(&request.call()?, &fingerprint).await?;
+    api.answer(peer.ip(), answer)
+}
+
+/// The keys that verify leases (RFC 7517).
+#[utoipa::path(get, path = "/.well-known/jwks.json", tag = "apps", operation_id = "get_keys",
+    responses((status = 200, description = "A set of keys.", body = Object)))]
+pub(crate) async fn keys(State(api): State<Api>) -> Result<impl IntoResponse, Problem> {
+    let tenant = api.engine.tenant(DEFAULT_TENANT).await?;
+    let keys = match tenant {
+        Some(tenant) => api.engine.public_keys(tenant).await?,
+        None => Vec::new(),
+    };
+    let cache = (header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=300"));
+    Ok(([cache], Json(crypto::lease::jwks(&keys))))
+}
+
+impl AppRequest {
+    fn call(&self) -> Result<AppCall, Problem> {
+        let device = self.device.as_ref().map(|_| self.fingerprint()).transpose()?;
+        let name = self.device.as_ref().and_then(|device| device.name.as_deref());
+        Ok(AppCall {
+            key: self.key.clone(),
+            product: self.product.clone(),
+            device,
+            device_name: name.map(|name| name.chars().take(DEVICE_CHARACTERS_MAX).collect()),
+        })
+    }
+
+    fn fingerprint(&self) -> Result<String, Problem> {
+        let fingerprint = self.device.as_ref().map(|device| device.fingerprint.trim()).unwrap_or_default();
+        match fingerprint.chars().count() {
+            0 => Err(Problem::invalid("`device.fingerprint` is missing or empty. Send what identifies the device.")),
+            count if count > DEVICE_CHARACTERS_MAX => {
+                Err(Problem::invalid(format!("`device.fingerprint` has {count} characters; 255 is the most.")))
+            }
+            _ => Ok(fingerprint.to_owned()),
+        }
+    }
+}
+
+impl Api {
+    /// The document for an answer. Whoever tries many unknown keys has to wait.
+    fn answer(&self, address: IpAddr, answer: AppAnswer) -> Result<Json<VerdictDocument>, Problem> {
+        self.engine.metrics.verdict(answer.verdict.code.as_str());
+        if answer.verdict.code == VerdictCode::NotFound
+            && let Some(seconds) = self.limits.unknown_key(address, None)
+        {
+            return Err(Problem::slow_down("Too many unknown license keys were tried from here.", seconds));
+        }
+        let license = answer.license.as_deref().map(|license| {
+            let limits = license.plan.terms.limits.times(license.found.license.unit.seats);
+            LicenseSummary {
+                id: license.found.license.id,
+                product: license.product.clone(),
+                plan: license.plan.code.to_string(),
+                state: license.found.license.standing.state.as_str(),
+                livemode: license.found.livemode,
+                at_risk: license.found.license.standing.at_risk,
+                expires_at: license.found.license.standing.until,
+                features: limits.features.into_iter().collect(),
+                activations_max: limits.activations,
+            }
+        });
+        Ok(Json(VerdictDocument {
+            valid: answer.verdict.code.is_valid(),
+            code: answer.verdict.code.as_str(),
+            message: answer.verdict.message,
+            reason: answer.verdict.reason,
+            until: answer.verdict.until,
+            license,
+            activation: answer.activation,
+            lease: answer.lease,
+        }))
+    }
+}

@@ -1,0 +1,259 @@
+//! Who may call what. The routes come from the OpenAPI document, so that a new one cannot be forgotten.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crypto::token::ApiKeyKind;
+use engine::api_keys::Scope;
+use serde_json::{Value, json};
+
+use crate::{
+    documents::{Operation, operations},
+    shop::{Shop, TEST_SECRET, event, ids, paid},
+};
+
+const LIVE: bool = true;
+
+/// A shop with something of every kind, live.
+struct World {
+    shop: Shop,
+    /// A live id for each path with one.
+    ids: BTreeMap<&'static str, String>,
+    /// The key of a live license.
+    key: String,
+    /// The fingerprint of the live connection's webhook secret.
+    fingerprint: String,
+}
+
+impl World {
+    async fn new() -> Self {
+        let shop = Shop::sqlite().await;
+        shop.deliver(&paid("basic", LIVE)).await;
+        shop.deliver(&paid("unmapped", LIVE)).await;
+        shop.deliver_test(&paid("basic", !LIVE)).await;
+        let first = |list: Value| ids(&list)[0].clone();
+        let stripe = shop.get("/v1/price-rules").await["data"][0]["connection"].as_str().unwrap().to_owned();
+        let license = first(shop.get("/v1/licenses").await);
+        let ids = BTreeMap::from([
+            ("products", first(shop.get("/v1/products").await)),
+            ("plans", first(shop.get("/v1/plans").await)),
+            ("price-rules", first(shop.get("/v1/price-rules").await)),
+            ("connections", stripe),
+            ("customers", first(shop.get("/v1/customers").await)),
+            ("orders", first(shop.get("/v1/orders").await)),
+            ("inbound-events", first(shop.get("/v1/inbound-events").await)),
+            ("attention-items", first(shop.get("/v1/attention-items").await)),
+            ("licenses", license.clone()),
+        ]);
+        let key = shop.key_of(&license).await;
+        let connection = shop.get(&format!("/v1/connections/{}", ids["connections"])).await;
+        let fingerprint = connection["webhook_secrets"][0]["fingerprint"].as_str().unwrap().to_owned();
+        Self { shop, ids, key, fingerprint }
+    }
+
+    /// The address of an operation about something that is live.
+    fn address(&self, operation: &Operation) -> String {
+        let path = &operation.path;
+        if !path.contains('{') {
+            return path.clone();
+        }
+        let family = path.split('/').nth(2).unwrap();
+        let id = self.ids.get(family).unwrap_or_else(|| panic!("say in scopes.rs which id {path} is called with"));
+        path.replace("{id}", id).replace("{fingerprint}", &self.fingerprint)
+    }
+
+    /// A body with which the operation succeeds.
+    fn body(&self, operation: &Operation) -> Option<Value> {
+        if operation.document.get("requestBody").is_none() {
+            return None;
+        }
+        Some(match (operation.method.as_str(), operation.path.as_str()) {
+            ("POST", "/v1/products") => json!({ "code": "new", "name": "New" }),
+            ("POST", "/v1/plans") => json!({ "code": "new", "name": "New", "product": "studio" }),
+            ("POST", "/v1/price-rules") => {
+                json!({ "connection": self.ids["connections"], "price": "price_new", "plan": "basic" })
+            }
+            ("POST", "/v1/connections") => json!({ "code": "new", "provider": "stripe", "mode": "live" }),
+            ("PATCH", "/v1/connections/{id}") => json!({ "level": "none" }),
+            ("POST", "/v1/connections/{id}/webhook-secrets") => json!({ "secret": "whsec_new" }),
+            ("POST", "/v1/issue") => json!({ "plan": "basic", "reference": "r1" }),
+            ("POST", "/v1/licenses/lookup") => json!({ "key": self.key }),
+            ("POST", "/v1/licenses/{id}/extend") => json!({ "until": "2030-01-01T00:00:00Z" }),
+            ("POST", "/v1/licenses/{id}/change-plan") => json!({ "plan": "pro" }),
+            ("POST", path) if path.ends_with("{id}/replay") || path.ends_with("{id}/dismiss") => json!({}),
+            ("POST", path) if path.starts_with("/v1/licenses/{id}/") => json!({}),
+            (method, path) => panic!("say in scopes.rs what body {method} {path} is called with"),
+        })
+    }
+
+    /// The answer to an operation, called with a key.
+    async fn call(&self, operation: &Operation, key: Option<&str>) -> (u16, String) {
+        let mut call = self.shop.call(&operation.method, &self.address(operation));
+        if let Some(key) = key {
+            call = call.key(key);
+        }
+        if let Some(body) = self.body(operation) {
+            call = call.json(body);
+        }
+        let answer = call.send().await;
+        (answer.status.as_u16(), answer.text)
+    }
+
+    /// Everything that the API shows of the shop, in both modes.
+    async fn everything(&self) -> String {
+        let mut text = String::new();
+        for operation in operations().iter().filter(|operation| operation.method == "GET" && operation.scope.is_some()) {
+            for key in [&self.shop.live, &self.shop.test] {
+                let address = self.address(operation);
+                let limit = if operation.path.contains('{') || operation.path == "/v1/status" { "" } else { "?limit=100" };
+                let answer = self.shop.call("GET", &format!("{address}{limit}")).key(key).send().await;
+                let mut document = answer.json();
+                document.as_object_mut().unwrap().remove("request_id");
+                text += &format!("{address} {} {document}\n", answer.status);
+            }
+        }
+        text
+    }
+}
+
+fn keyed() -> Vec<Operation> {
+    operations().into_iter().filter(|operation| operation.scope.is_some()).collect()
+}
+
+#[tokio::test]
+async fn who_is_not_known_or_may_not_is_refused_and_nothing_happens() {
+    let world = World::new().await;
+    let shop = &world.shop;
+    let revoked = shop.engine.create_api_key(shop.tenant, "revoked", ApiKeyKind::Live, &[Scope::Admin], "test").await.unwrap();
+    shop.engine.revoke_api_key(shop.tenant, revoked.1.id(), "test").await.unwrap();
+    let revoked = revoked.1.reveal().as_str().to_owned();
+    let unknown = shop.engine.generate_api_key(ApiKeyKind::Live).reveal().as_str().to_owned();
+    let checkout = shop.key("checkout", ApiKeyKind::Checkout, &[]).await;
+    let mistyped = format!("{}0", &shop.live[..shop.live.len() - 1]);
+    let mut others = BTreeMap::new();
+    for scope in Scope::ALL.iter().filter(|scope| **scope != Scope::Admin) {
+        let rest: Vec<Scope> = Scope::ALL.iter().copied().filter(|other| ![Scope::Admin, *scope].contains(other)).collect();
+        others.insert(*scope, shop.key(&format!("all but {scope}"), ApiKeyKind::Live, &rest).await);
+    }
+    let before = world.everything().await;
+    let operations = keyed();
+    assert!(operations.len() > 30);
+    for operation in &operations {
+        let what = format!("{} {}", operation.method, operation.path);
+        for (who, key) in [
+            ("nobody", None),
+            ("no key", Some("kw_live_")),
+            ("an unknown key", Some(unknown.as_str())),
+            ("a mistyped key", Some(mistyped.as_str())),
+            ("a revoked key", Some(revoked.as_str())),
+        ] {
+            let (status, text) = world.call(operation, key).await;
+            assert!(status == 401 && text.contains(r#""code":"unauthenticated""#), "{what} by {who}: {status} {text}");
+        }
+        let lacking = &others[&operation.scope.unwrap()];
+        for (who, key) in [("every scope but its own", lacking), ("a checkout key", &checkout)] {
+            let (status, text) = world.call(operation, Some(key)).await;
+            assert!(status == 403 && text.contains(r#""code":"forbidden""#), "{what} by {who}: {status} {text}");
+        }
+    }
+    assert_eq!(world.everything().await, before);
+}
+
+#[tokio::test]
+async fn the_scope_that_the_document_names_is_enough() {
+    let world = World::new().await;
+    world.shop.start();
+    let mut operations = keyed();
+    // What takes something away comes last.
+    operations.sort_by_key(|operation| operation.method == "DELETE");
+    let mut keys = BTreeMap::new();
+    for scope in Scope::ALL {
+        keys.insert(*scope, world.shop.key(scope.as_str(), ApiKeyKind::Live, &[*scope]).await);
+    }
+    for operation in &operations {
+        let (status, text) = world.call(operation, Some(&keys[&operation.scope.unwrap()])).await;
+        assert!((200..300).contains(&status), "{} {}: {status} {text}", operation.method, operation.path);
+    }
+}
+
+/// Whether something belongs to both modes, so that either key reads and writes it.
+fn belongs_to_both(operation: &Operation) -> bool {
+    let path = operation.path.as_str();
+    let shown = ["/v1/price-rules", "/v1/connections"].iter().any(|shown| path.starts_with(shown));
+    path.starts_with("/v1/products") || path.starts_with("/v1/plans") || (shown && operation.method == "GET")
+}
+
+#[tokio::test]
+async fn a_test_key_sees_nothing_live_and_changes_none_of_it() {
+    let world = World::new().await;
+    let test = world.shop.test.clone();
+    let of_live = |text: &str| {
+        let secret = ["customers", "orders", "inbound-events", "attention-items", "licenses"];
+        secret.iter().find(|family| text.contains(&world.ids[**family])).map(|family| (*family).to_owned())
+    };
+    let before = world.live_things().await;
+    for operation in keyed().iter().filter(|operation| !belongs_to_both(operation)) {
+        let what = format!("{} {}", operation.method, operation.path);
+        // It issues a test license.
+        if operation.path == "/v1/issue" {
+            continue;
+        }
+        let (status, text) = world.call(operation, Some(&test)).await;
+        let expected = match operation.path.as_str() {
+            "/v1/licenses/lookup" => 200,
+            path if path.starts_with("/v1/price-rules") || path.starts_with("/v1/connections") => 403,
+            path if path.contains("{id}") => 404,
+            _ => 200,
+        };
+        assert_eq!(status, expected, "{what}: {text}");
+        if status == 200 {
+            assert_eq!(of_live(&text), None, "{what}: {text}");
+            assert!(!text.contains(r#""livemode":true"#), "{what}: {text}");
+        }
+    }
+    assert_eq!(world.live_things().await, before);
+    // And the other way round: what the test mode has, it has for itself.
+    let license = ids(&world.shop.call("GET", "/v1/licenses").key(&test).succeed().await)[0].clone();
+    let path = format!("/v1/licenses/{license}");
+    assert_eq!(world.shop.call("GET", &path).key(&world.shop.live).refused().await, (404, "not_found".to_owned()));
+    assert_eq!(world.shop.call("GET", &path).key(&test).succeed().await["livemode"], false);
+}
+
+impl World {
+    /// Everything live.
+    async fn live_things(&self) -> BTreeSet<String> {
+        self.everything().await.lines().filter(|line| line.contains(r#""livemode":true"#)).map(str::to_owned).collect()
+    }
+}
+
+#[tokio::test]
+async fn another_tenant_sees_nothing_and_changes_nothing() {
+    let world = World::new().await;
+    let (_, key) = world.shop.neighbour().await;
+    let before = world.everything().await;
+    for operation in keyed() {
+        let what = format!("{} {}", operation.method, operation.path);
+        let (status, text) = match operation.path.as_str() {
+            // What it makes is its own.
+            "/v1/issue" | "/v1/products" | "/v1/plans" | "/v1/connections" if operation.method == "POST" => continue,
+            _ => world.call(&operation, Some(&key)).await,
+        };
+        let names_something = operation.path.contains("{id}") || (operation.method, operation.path.as_str()) == ("POST".to_owned(), "/v1/price-rules");
+        assert_eq!(status, if names_something { 404 } else { 200 }, "{what}: {text}");
+        // A refusal may repeat what it was called with, and nothing else.
+        let leaked = world.ids.values().find(|id| status == 200 && text.contains(id.as_str()));
+        assert_eq!(leaked, None, "{what}: {text}");
+    }
+    assert_eq!(world.everything().await, before);
+}
+
+#[tokio::test]
+async fn events_of_one_tenant_say_nothing_to_another() {
+    let world = World::new().await;
+    let (_, key) = world.shop.neighbour().await;
+    let secret = format!("{TEST_SECRET}neighbour");
+    let body = event("evt_theirs", "x", false, json!({})).to_string();
+    // The alias is that of the default tenant.
+    assert_eq!(world.shop.deliver_bytes("/webhooks/stripe", &secret, body.as_bytes()).await.status, 400);
+    assert_eq!(world.shop.deliver_bytes("/v1/webhooks/stripe/neighbour", &secret, body.as_bytes()).await.status, 200);
+    assert_eq!(ids(&world.shop.call("GET", "/v1/inbound-events").key(&key).succeed().await), [] as [String; 0], "it is of the test mode");
+}

@@ -1,0 +1,286 @@
+//! What vendors do, from their first call to their last.
+
+use crypto::token::ApiKeyKind;
+use engine::api_keys::Scope;
+use jiff::SignedDuration;
+use serde_json::{Value, json};
+use store::testing::TestDatabase;
+
+use crate::shop::{LIVE_SECRET, Shop, TEST_SECRET, event, ids, paid, refunded};
+
+fn list(list: &Value) -> &Vec<Value> {
+    list["data"].as_array().unwrap()
+}
+
+#[tokio::test]
+async fn a_price_is_mapped_and_the_held_keys_are_issued_on_sqlite() {
+    unmapped_price(Shop::sqlite().await).await;
+}
+
+#[tokio::test]
+async fn a_price_is_mapped_and_the_held_keys_are_issued_on_postgres() {
+    unmapped_price(Shop::open(TestDatabase::postgres().await).await).await;
+}
+
+/// What `stripe trigger checkout.session.completed` sends: a price nobody knows, two of it, and no metadata.
+async fn unmapped_price(shop: Shop) {
+    shop.deliver(&paid("random", true)).await;
+    assert_eq!(ids(&shop.get("/v1/licenses").await), [] as [String; 0]);
+    let items = shop.get("/v1/attention-items").await;
+    let [item] = &list(&items)[..] else { panic!("one item: {items}") };
+    assert_eq!((&item["kind"], &item["livemode"]), (&json!("unmapped_price"), &json!(true)));
+    let detail = item["detail"].as_str().unwrap();
+    assert!(detail.starts_with("price price_random (Studio for two) of product prod_studio is not mapped"), "{detail}");
+    let order = shop.get(&format!("/v1/orders/{}", item["order"].as_str().unwrap())).await;
+    assert_eq!((&order["attention"][0]["id"], &order["licenses"]), (&item["id"], &json!([])));
+
+    let rule = json!({ "connection": "stripe", "price": "price_random", "plan": "pro" });
+    let call = || shop.call("POST", "/v1/price-rules").key(&shop.live).json(rule.clone());
+    let made = call().send().await;
+    assert_eq!((made.status.as_u16(), &made.json()["grants"]), (201, &json!([{ "plan": "pro", "quantity": "keys" }])));
+    assert_eq!((call().send().await.status.as_u16(), call().send().await.text), (200, made.text));
+    shop.settle().await;
+
+    let licenses = shop.get("/v1/licenses").await;
+    assert_eq!(list(&licenses).len(), 2, "without another webhook");
+    for license in list(&licenses) {
+        assert_eq!((&license["state"], &license["plan"]["code"], &license["reason"]), (&json!("active"), &json!("pro"), &json!("paid")));
+        assert_eq!(shop.verdict(license["id"].as_str().unwrap()).await, "valid");
+    }
+    assert_eq!(list(&shop.get("/v1/attention-items").await).len(), 0);
+    let order = shop.get(&format!("/v1/orders/{}", order["id"].as_str().unwrap())).await;
+    assert_eq!((&order["attention"], &order["sale"]["decisions"][0]["evidence"]), (&json!([]), &json!("price")));
+    let customer = shop.get(&format!("/v1/customers/{}", order["customer"].as_str().unwrap())).await;
+    assert_eq!((&customer["email"], list(&customer["orders"]).len()), (&json!("random@example.com"), 1));
+    assert_eq!(list(&customer["licenses"]), list(&licenses));
+
+    let rules = shop.get("/v1/price-rules").await;
+    let rule = list(&rules).iter().find(|rule| rule["price"] == "price_random").unwrap()["id"].as_str().unwrap().to_owned();
+    let delete = || shop.call("DELETE", &format!("/v1/price-rules/{rule}")).key(&shop.live);
+    assert_eq!(delete().send().await.status, 204);
+    assert_eq!(delete().refused().await, (404, "not_found".to_owned()));
+    shop.deliver(&paid("random", true)).await;
+    assert_eq!(list(&shop.get("/v1/licenses").await).len(), 2, "what was decided stays decided");
+}
+
+#[tokio::test]
+async fn a_license_is_frozen_and_thawed() {
+    let shop = Shop::sqlite().await;
+    shop.deliver(&paid("basic", true)).await;
+    let [license, other] = &ids(&shop.get("/v1/licenses").await)[..] else { panic!("two licenses") };
+    let rule = |action: &str, body: Value| {
+        shop.clock.advance(SignedDuration::from_secs(1));
+        let path = format!("/v1/licenses/{license}/{action}");
+        let shop = &shop;
+        async move { shop.post(&path, body).await }
+    };
+    let frozen = rule("freeze", json!({ "note": "shared on a forum" })).await;
+    assert_eq!((&frozen["state"], &frozen["reason"], &frozen["rulings"]["frozen"]), (&json!("frozen"), &json!("frozen_by_hand"), &json!(true)));
+    assert_eq!((shop.verdict(license).await, shop.verdict(other).await), ("frozen".to_owned(), "valid".to_owned()));
+    assert_eq!(rule("unfreeze", json!({})).await["state"], "active");
+    assert_eq!(shop.verdict(license).await, "valid");
+    assert_eq!(rule("revoke", json!({})).await["because"], "it was revoked by hand");
+    assert_eq!(shop.verdict(license).await, "revoked");
+    assert_eq!(rule("reinstate", json!({})).await["state"], "active");
+    let changed = rule("change-plan", json!({ "plan": "pro" })).await;
+    assert_eq!((&changed["plan"]["code"], &changed["limits"]["activations"]), (&json!("pro"), &json!(5)));
+    let until = "2030-01-01T00:00:00Z";
+    assert_eq!(rule("extend", json!({ "until": until })).await["rulings"]["extended_until"], until);
+
+    let entries = shop.get(&format!("/v1/audit-entries?license={license}&limit=100")).await;
+    let froze = list(&entries).iter().find(|entry| entry["action"] == "ruling.freeze").unwrap();
+    assert_eq!((&froze["detail"]["note"], &froze["livemode"]), (&json!("shared on a forum"), &json!(true)));
+    for (action, body, refusal) in [
+        ("extend", json!({}), (400, "invalid_request")),
+        ("extend", json!({ "until": "tomorrow" }), (400, "invalid_request")),
+        ("change-plan", json!({ "plan": "moon" }), (404, "not_found")),
+        ("freeze", json!({ "because": "typo" }), (400, "invalid_request")),
+        ("melt", json!({}), (404, "no_route")),
+    ] {
+        let call = shop.call("POST", &format!("/v1/licenses/{license}/{action}")).key(&shop.live).json(body.clone());
+        assert_eq!(call.refused().await, (refusal.0, refusal.1.to_owned()), "{action} {body}");
+    }
+}
+
+#[tokio::test]
+async fn a_device_is_seen_and_a_refund_explained() {
+    let shop = Shop::sqlite().await;
+    shop.deliver(&paid("basic", true)).await;
+    let license = ids(&shop.get("/v1/licenses").await)[0].clone();
+    let device = json!({ "fingerprint": "mac-1", "name": "Ada's Mac" });
+    let call = json!({ "key": shop.key_of(&license).await, "device": device });
+    assert_eq!(shop.call("POST", "/v1/activate").json(call).succeed().await["valid"], true);
+    let shown = shop.get(&format!("/v1/licenses/{license}")).await;
+    assert_eq!((&shown["activations"][0]["fingerprint"], &shown["activations"][0]["name"]), (&json!("mac-1"), &json!("Ada's Mac")));
+    assert!(shown["key_hint"].as_str().unwrap().starts_with("ACME-"));
+    shop.deliver(&refunded("basic")).await;
+    let shown = shop.get(&format!("/v1/licenses/{license}")).await;
+    assert_eq!((&shown["state"], &shown["reason"]), (&json!("revoked"), &json!("refunded_in_full")));
+    assert!(shown["because"].as_str().unwrap().ends_with("was refunded in full (98.00 EUR)"), "{shown}");
+}
+
+#[tokio::test]
+async fn licenses_are_looked_up() {
+    let shop = Shop::sqlite().await;
+    shop.deliver(&paid("basic", true)).await;
+    let licenses = ids(&shop.get("/v1/licenses").await);
+    let key = shop.key_of(&licenses[1]).await;
+    let typed = key.to_lowercase().replace('-', " ");
+    for (body, expected) in [
+        (json!({ "key": key }), &licenses[1..]),
+        (json!({ "key": typed }), &licenses[1..]),
+        (json!({ "key": "ACME-0000-0000-0000-0000" }), &[]),
+        (json!({ "key": "?" }), &[]),
+        (json!({ "reference": "pi_basic" }), &licenses[..]),
+        (json!({ "reference": "cs_basic" }), &licenses[..]),
+        (json!({ "reference": "cs_other" }), &[]),
+    ] {
+        assert_eq!(ids(&shop.post("/v1/licenses/lookup", body.clone()).await), expected, "{body}");
+        let test = shop.call("POST", "/v1/licenses/lookup").key(&shop.test).json(body.clone());
+        assert_eq!(ids(&test.succeed().await), [] as [String; 0], "{body} in test mode");
+    }
+    for body in [json!({}), json!({ "key": key, "reference": "pi_basic" }), json!([]), json!({ "kee": key })] {
+        let call = shop.call("POST", "/v1/licenses/lookup").key(&shop.live).json(body.clone());
+        assert_eq!(call.refused().await, (400, "invalid_request".to_owned()), "{body}");
+    }
+}
+
+#[tokio::test]
+async fn a_plan_that_changes_gets_a_version() {
+    let shop = Shop::sqlite().await;
+    let mut plan = json!({ "code": "team", "product": "studio", "name": "Team", "limits": { "activations": null, "features": ["sync"] } });
+    let save = |plan: &Value| {
+        shop.clock.advance(SignedDuration::from_secs(1));
+        shop.call("POST", "/v1/plans").key(&shop.live).json(plan.clone()).send()
+    };
+    let first = save(&plan).await;
+    let document = first.json();
+    assert_eq!((first.status.as_u16(), &document["version"], &document["limits"]["activations"]), (201, &json!(1), &Value::Null));
+    assert_eq!((document["livemode"].is_null(), &document["policy"]["grace_days"]), (true, &json!(14)));
+    assert_eq!((save(&plan).await.status.as_u16(), save(&plan).await.json()["version"].as_u64()), (200, Some(1)), "nothing changed");
+    plan["limits"] = json!({ "activations": 10 });
+    plan["policy"] = json!({ "dispute": "keep" });
+    let second = save(&plan).await.json();
+    assert_eq!((&second["version"], &second["limits"]), (&json!(2), &json!({ "activations": 10, "features": [] })));
+    let path = format!("/v1/plans/{}", document["id"].as_str().unwrap());
+    let shown = shop.get(&path).await;
+    assert_eq!((&shown["version"], shown.get("versions")), (&json!(2), None));
+    let shown = shop.get(&format!("{path}?versions=all")).await;
+    let versions: Vec<_> = shown["versions"].as_array().unwrap().iter().map(|plan| plan["version"].as_u64().unwrap()).collect();
+    assert_eq!(versions, [2, 1]);
+    assert_eq!(ids(&shop.get("/v1/plans?limit=1").await), [document["id"].as_str().unwrap()]);
+    // Everything that is wrong is told at once, with the fields.
+    let wrong = json!({ "code": "a b", "product": "moon", "name": "", "limits": { "activations": 0 } });
+    let answer = shop.call("POST", "/v1/plans").key(&shop.live).json(wrong).send().await;
+    let problem = answer.json();
+    let fields: Vec<_> = problem["errors"].as_array().unwrap().iter().map(|error| error["param"].as_str().unwrap()).collect();
+    assert_eq!((answer.status.as_u16(), fields), (400, vec!["code", "name", "activations"]));
+}
+
+#[tokio::test]
+async fn a_product_keeps_what_is_left_out() {
+    let shop = Shop::sqlite().await;
+    let save = |body: Value| shop.call("POST", "/v1/products").key(&shop.test).json(body).send();
+    let made = save(json!({ "code": "tool", "name": "Tool", "key_prefix": "tool", "brand": { "color": "#123456" } })).await;
+    assert_eq!((made.status.as_u16(), &made.json()["key_prefix"]), (201, &json!("TOOL")));
+    let changed = save(json!({ "code": "tool", "name": "The Tool" })).await;
+    let document = changed.json();
+    assert_eq!((changed.status.as_u16(), &document["name"], &document["key_prefix"]), (200, &json!("The Tool"), &json!("TOOL")));
+    assert_eq!(document["brand"], json!({ "color": "#123456" }));
+    let path = format!("/v1/products/{}", document["id"].as_str().unwrap());
+    assert_eq!(shop.get(&path).await, document, "a product belongs to both modes");
+}
+
+#[tokio::test]
+async fn a_webhook_secret_is_rotated_without_a_gap() {
+    let shop = Shop::sqlite().await;
+    let connections = shop.get("/v1/connections").await;
+    let stripe = list(&connections).iter().find(|connection| connection["code"] == "stripe").unwrap().clone();
+    assert_eq!(stripe["webhook_url"], "https://licenses.example.com/v1/webhooks/stripe/default");
+    assert_eq!((&stripe["mode"], &stripe["livemode"], &stripe["level"]), (&json!("live"), &json!(true), &json!("read")));
+    assert_eq!((&stripe["has_api_key"], stripe["webhook_secrets"].as_array().unwrap().len()), (&json!(true), 1));
+    assert!(!connections.to_string().contains("whsec_") && !connections.to_string().contains("rk_live_1"));
+    let path = format!("/v1/connections/{}", stripe["id"].as_str().unwrap());
+    let change = |body: Value| {
+        let (shop, path) = (&shop, &path);
+        async move { shop.call("PATCH", path).key(&shop.live).json(body).succeed().await }
+    };
+    let accepts = |secret: &'static str, id: &str| {
+        let body = event(id, "x", true, json!({})).to_string();
+        let shop = &shop;
+        async move { shop.deliver_bytes("/webhooks/stripe", secret, body.as_bytes()).await.status == 200 }
+    };
+    assert_eq!((accepts(LIVE_SECRET, "1").await, accepts("whsec_new", "2").await), (true, false));
+    let secrets = format!("{path}/webhook-secrets");
+    let both = shop.post(&secrets, json!({ "secret": " whsec_new\n" })).await;
+    let fingerprints: Vec<String> =
+        both["webhook_secrets"].as_array().unwrap().iter().map(|secret| secret["fingerprint"].as_str().unwrap().to_owned()).collect();
+    assert_eq!((fingerprints.len(), &json!(fingerprints[1])), (2, &stripe["webhook_secrets"][0]["fingerprint"]));
+    assert_eq!((accepts(LIVE_SECRET, "3").await, accepts("whsec_new", "4").await), (true, true));
+    assert_eq!(shop.post(&secrets, json!({ "secret": "whsec_new" })).await, both, "twice is once");
+    let remove = |fingerprint: &str| shop.call("DELETE", &format!("{secrets}/{fingerprint}")).key(&shop.live);
+    remove(&fingerprints[1]).succeed().await;
+    assert_eq!((accepts(LIVE_SECRET, "5").await, accepts("whsec_new", "6").await), (false, true));
+    assert_eq!(remove(&fingerprints[1]).refused().await, (404, "not_found".to_owned()));
+    for (secret, refusal) in [(" ", (400, "invalid_request")), (TEST_SECRET, (409, "conflict"))] {
+        let call = shop.call("POST", &secrets).key(&shop.live).json(json!({ "secret": secret }));
+        assert_eq!(call.refused().await, (refusal.0, refusal.1.to_owned()), "{secret}");
+    }
+    let after = change(json!({ "level": "none" })).await;
+    assert_eq!((&after["level"], &after["has_api_key"], &after["webhook_secrets"][0]["fingerprint"]), (&json!("none"), &json!(true), &json!(fingerprints[0])));
+    for body in [json!({ "mode": "test" }), json!({ "api_base": "http://10.0.0.1:80" }), json!({ "provider": "paddle" })] {
+        let answer = shop.call("PATCH", &path).key(&shop.live).json(body.clone()).refused().await;
+        assert_eq!(answer, (400, "invalid_request".to_owned()), "{body}");
+    }
+    let body = json!({ "code": "stripe", "provider": "stripe", "mode": "live" });
+    assert_eq!(shop.call("POST", "/v1/connections").key(&shop.live).json(body).refused().await, (409, "conflict".to_owned()));
+}
+
+#[tokio::test]
+async fn only_an_admin_points_the_server_at_itself() {
+    let shop = Shop::sqlite().await;
+    let catalogue = shop.key("catalogue", ApiKeyKind::Test, &[Scope::CatalogueWrite]).await;
+    let body = json!({ "code": "play", "provider": "stripe", "mode": "simulated", "api_base": "http://127.0.0.1:9000" });
+    let create = |key: &str| shop.call("POST", "/v1/connections").key(key).json(body.clone());
+    assert_eq!(create(&catalogue).refused().await, (403, "forbidden".to_owned()));
+    let made = create(&shop.test).succeed().await;
+    assert_eq!((&made["mode"], &made["livemode"], &made["api_base"]), (&json!("simulated"), &json!(false), &json!("http://127.0.0.1:9000")));
+}
+
+#[tokio::test]
+async fn an_order_that_became_part_of_another_is_answered_with_that_one() {
+    let shop = Shop::sqlite().await;
+    let session = |payment: Option<&str>, status: &str| {
+        json!({
+            "id": "cs_basic", "object": "checkout.session", "mode": "payment", "payment_status": status,
+            "amount_total": 9800, "currency": "eur", "payment_intent": payment
+        })
+    };
+    shop.deliver(&event("evt_1", "checkout.session.completed", true, session(None, "unpaid"))).await;
+    shop.deliver(&refunded("basic")).await;
+    let orders = ids(&shop.get("/v1/orders").await);
+    assert_eq!(orders.len(), 2);
+    shop.deliver(&event("evt_2", "checkout.session.async_payment_succeeded", true, session(Some("pi_basic"), "paid"))).await;
+    let left = ids(&shop.get("/v1/orders").await);
+    assert_eq!(left, [orders[1].clone()], "the older id stays");
+    for id in &orders {
+        let order = shop.get(&format!("/v1/orders/{id}")).await;
+        assert_eq!((&order["id"], &order["licenses"][0]["state"]), (&json!(left[0]), &json!("revoked")), "{id}");
+    }
+}
+
+#[tokio::test]
+async fn the_audit_log_is_a_chain() {
+    let shop = Shop::sqlite().await;
+    shop.deliver(&paid("basic", true)).await;
+    assert!(list(&shop.get("/v1/audit-entries").await).iter().all(|entry| entry["sequence"].is_null()));
+    shop.engine.seal_audit(uuid::Uuid::from_u128(1)).await.unwrap();
+    let entries = shop.get("/v1/audit-entries?limit=100").await;
+    let mut sequences: Vec<u64> = list(&entries).iter().map(|entry| entry["sequence"].as_u64().unwrap()).collect();
+    sequences.sort_unstable();
+    assert_eq!(sequences, (1..=sequences.len() as u64).collect::<Vec<_>>());
+    assert!(list(&entries).iter().all(|entry| entry["chain"].as_str().unwrap().len() == 64));
+    // Of the test mode, only what is of no mode is seen.
+    let test = shop.call("GET", "/v1/audit-entries?limit=100").key(&shop.test).succeed().await;
+    assert!(!list(&test).is_empty() && list(&test).iter().all(|entry| entry["livemode"].is_null() && entry["order"].is_null()));
+}

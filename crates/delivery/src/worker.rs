@@ -1,0 +1,147 @@
+//! The worker that sends mails.
+//!
+//! It takes only as many mails as it can send at once: a mail that waits behind a slow one would use up its lease, and
+//! another node could have sent it. A process that dies leaves its mails to the next one, when their leases end; if the
+//! relay had accepted one already, it gets the same message again, with the same Message-ID.
+
+pub mod attention;
+mod ending;
+mod errand;
+mod flight;
+mod record;
+mod take;
+
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, Mutex},
+};
+
+use crypto::ring::SharedRing;
+use domain::{
+    ambient::{Clock, EntropySource},
+    id::{MailId, TenantId},
+};
+use jiff::SignedDuration;
+use store::{Store, StoreError};
+use tokio::sync::Notify;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use self::{
+    attention::{NO_SENDER, Opening},
+    flight::Flight,
+};
+use crate::smtp::Smtp;
+
+/// Why a turn failed. Nothing of it was written.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The database said no.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl Error {
+    const fn is_conflict(&self) -> bool {
+        matches!(self, Self::Store(error) if error.is_conflict())
+    }
+}
+
+/// What the worker needs.
+pub struct MailParts {
+    /// The database.
+    pub store: Store,
+    /// The master keys.
+    pub ring: SharedRing,
+    /// Tells the time.
+    pub clock: Arc<dyn Clock>,
+    /// Makes randomness.
+    pub entropy: Arc<dyn EntropySource>,
+    /// Where mails go; none: they are caught.
+    pub sender: Option<Smtp>,
+    /// Rung when a mail may be due.
+    pub wake: Arc<Notify>,
+    /// How long this node may take for mails it has taken; then another node takes them.
+    pub lease: SignedDuration,
+}
+
+/// The worker.
+pub struct MailWorker {
+    parts: MailParts,
+    /// Tenants of which no item is open that says that the relay takes nothing. After a start nobody knows.
+    relay_works_for: Mutex<BTreeSet<TenantId>>,
+}
+
+impl MailWorker {
+    /// Puts it together. [`MailWorker::start`] makes it work.
+    #[must_use]
+    pub fn new(parts: MailParts) -> Self {
+        Self { parts, relay_works_for: Mutex::default() }
+    }
+
+    /// Works until `stop` is cancelled. What is in flight then is finished and written down.
+    pub fn start(self: &Arc<Self>, tasks: &TaskTracker, stop: &CancellationToken) {
+        let (worker, stop) = (Arc::clone(self), stop.clone());
+        tasks.spawn(async move { worker.run(&stop).await });
+    }
+
+    /// Takes the mails that are due, as many as are sent at once, sends them and writes down what became of them.
+    /// Without a sender, it catches them. Returns how many there were.
+    ///
+    /// # Errors
+    /// Those of the database. Mails that were sent and could not be written down are sent again when their lease ends.
+    pub async fn turn(&self) -> Result<usize, Error> {
+        let mut flight = Flight::default();
+        let took = self.take(&mut flight).await?;
+        loop {
+            // After an error the rest is still waited for: whoever is in the middle of a message finishes it.
+            let recorded = self.record(&mut flight).await;
+            if !flight.any_landed().await {
+                return recorded.map(|()| took.mails);
+            }
+        }
+    }
+
+    /// Has all mails of a tenant sent that were caught while there was no sender. Returns how many.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn release_held(&self, tenant: TenantId) -> Result<u64, Error> {
+        let now = self.parts.clock.now();
+        let write = self.parts.store.begin().await?;
+        let released = write.release_mails(tenant, now).await?;
+        write.close_items_about(tenant, NO_SENDER, vec![tenant.to_string()], now).await?;
+        write.commit().await?;
+        self.parts.wake.notify_one();
+        Ok(released)
+    }
+
+    /// Has one mail sent again, whether it was sent, given up or held. Returns whether the tenant has it.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn send_again(&self, tenant: TenantId, mail: MailId) -> Result<bool, Error> {
+        let write = self.parts.store.begin().await?;
+        let found = write.send_mail_again(tenant, mail, self.parts.clock.now()).await?;
+        write.commit().await?;
+        self.parts.wake.notify_one();
+        Ok(found)
+    }
+
+    /// Says in the open items that what was caught can be sent now. Done at every start; without a sender, or with
+    /// nothing caught, nothing happens.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn offer_release(&self) -> Result<(), Error> {
+        if self.parts.sender.is_none() {
+            return Ok(());
+        }
+        let write = self.parts.store.begin().await?;
+        let mut entropy = self.parts.entropy.entropy();
+        let mut opening = Opening { now: self.parts.clock.now(), entropy: &mut *entropy };
+        let held = write.held_mails().await?;
+        let items = held.into_iter().map(|(tenant, count)| opening.releasable(tenant, count)).collect();
+        write.open_items(items).await?;
+        Ok(write.commit().await?)
+    }
+}

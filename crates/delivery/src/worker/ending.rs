@@ -1,0 +1,144 @@
+//! How an attempt at a mail ended, and what follows for its row.
+
+use domain::{retry::backoff, time::after};
+use jiff::{SignedDuration, Timestamp};
+use store::{outbox::status, rows::Mail};
+use uuid::Uuid;
+
+use crate::smtp::Outcome;
+
+/// For how long a mail is tried.
+const PATIENCE: SignedDuration = SignedDuration::from_hours(72);
+/// How often the relay may be away before a person is told. It takes half a minute to get there.
+const AWAY_MAX: i32 = 5;
+
+/// How an attempt ended.
+pub(super) enum Ending {
+    /// It was handed to the relay, or tried to.
+    Tried(Outcome),
+    /// It could not even be written.
+    Unwritten(String),
+    /// It can never be sent.
+    Impossible(String),
+}
+
+/// A mail that is not in flight any more.
+pub(super) struct Landed {
+    /// As it was taken.
+    pub(super) mail: Mail,
+    /// By whom.
+    pub(super) token: Uuid,
+    pub(super) ending: Ending,
+}
+
+/// What people have to hear.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum News {
+    /// It is sent.
+    Sent,
+    /// It waits for its next try, as mails do.
+    Waiting,
+    /// It waits since the relay takes nothing, for a while now.
+    RelayAway,
+    /// It waits since it cannot be written.
+    Unwritten,
+    /// It is given up.
+    Failed,
+}
+
+impl Landed {
+    /// The row after it, and what to tell.
+    pub(super) fn row(&self, now: Timestamp) -> (Mail, News) {
+        let attempts = self.mail.attempts.saturating_add(1);
+        let row = |status: &str, next: Option<Timestamp>, response: &str| Mail {
+            status: status.to_owned(),
+            attempts,
+            next_attempt_at: next.map(Timestamp::as_microsecond),
+            response: Some(response.to_owned()),
+            ..self.mail.clone()
+        };
+        let failed = |response: &str| (row(status::FAILED, None, response), News::Failed);
+        let wait = |response: &str, news| match next_try(attempts, now) {
+            Some(next) => (row(status::PENDING, Some(next), response), news),
+            None => failed(response),
+        };
+        match &self.ending {
+            Ending::Tried(Outcome::Accepted { response }) => {
+                let sent = row(status::SENT, None, response);
+                (Mail { sent_at: Some(now.as_microsecond()), ..sent }, News::Sent)
+            }
+            Ending::Tried(Outcome::Later { response }) => wait(response, News::Waiting),
+            Ending::Tried(Outcome::Away { response }) if attempts < AWAY_MAX => wait(response, News::Waiting),
+            Ending::Tried(Outcome::Away { response }) => wait(response, News::RelayAway),
+            Ending::Unwritten(problem) => wait(problem, News::Unwritten),
+            Ending::Tried(Outcome::Refused { response }) => failed(response),
+            Ending::Impossible(problem) => failed(problem),
+        }
+    }
+}
+
+/// When a mail is tried again that failed so many times; none: never. The waits are summed rather than the time since
+/// it was written, so that one that was held for a week has its tries as well.
+fn next_try(failed: i32, now: Timestamp) -> Option<Timestamp> {
+    let failed = failed.unsigned_abs();
+    let waited: SignedDuration = (1..failed).map(backoff).sum();
+    (waited < PATIENCE).then(|| after(now, backoff(failed)))
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    pub(in crate::worker) fn mail(attempts: i32) -> Mail {
+        let id = Uuid::nil();
+        Mail {
+            id,
+            tenant_id: id,
+            kind: "license-delivery".to_owned(),
+            license_id: id,
+            order_id: id,
+            recipient: "ada@example.com".to_owned(),
+            recipient_name: None,
+            status: status::PENDING.to_owned(),
+            attempts,
+            next_attempt_at: Some(0),
+            lease_token: None,
+            lease_until: None,
+            response: None,
+            created_at: 0,
+            sent_at: None,
+        }
+    }
+
+    fn landed(attempts: i32, ending: Ending) -> Landed {
+        Landed { mail: mail(attempts), token: Uuid::nil(), ending }
+    }
+
+    fn after(attempts: i32, outcome: fn(String) -> Outcome) -> (String, Option<i64>, News) {
+        let landed = landed(attempts, Ending::Tried(outcome("x".to_owned())));
+        let (row, news) = landed.row(Timestamp::UNIX_EPOCH);
+        assert_eq!((row.attempts, row.response.as_deref()), (attempts + 1, Some("x")));
+        (row.status, row.next_attempt_at.map(|micros| micros / 1_000_000), news)
+    }
+
+    #[test]
+    fn waits_grow_for_three_days_and_then_it_is_over() {
+        let later = |response| Outcome::Later { response };
+        assert_eq!(after(0, later), ("pending".to_owned(), Some(1), News::Waiting));
+        assert_eq!(after(1, later), ("pending".to_owned(), Some(2), News::Waiting));
+        assert_eq!(after(40, later), ("pending".to_owned(), Some(3_600), News::Waiting));
+        // 4095 seconds for the first twelve waits, then an hour each.
+        assert_eq!(after(82, later), ("pending".to_owned(), Some(3_600), News::Waiting));
+        assert_eq!(after(83, later), ("failed".to_owned(), None, News::Failed));
+    }
+
+    #[test]
+    fn what_the_relay_says_decides() {
+        let sent = landed(7, Ending::Tried(Outcome::Accepted { response: "250 ok".to_owned() })).row(Timestamp::MAX);
+        assert_eq!((sent.0.status.as_str(), sent.0.sent_at), ("sent", Some(Timestamp::MAX.as_microsecond())));
+        assert_eq!(after(0, |response| Outcome::Refused { response }), ("failed".to_owned(), None, News::Failed));
+        let away = |response| Outcome::Away { response };
+        assert_eq!(after(3, away), ("pending".to_owned(), Some(8), News::Waiting));
+        assert_eq!(after(4, away), ("pending".to_owned(), Some(16), News::RelayAway));
+    }
+}

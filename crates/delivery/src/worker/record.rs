@@ -1,0 +1,129 @@
+//! Writing down what became of mails.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::PoisonError,
+};
+
+use domain::id::{MailId, TenantId};
+use jiff::Timestamp;
+use store::{
+    Write,
+    rows::{AttentionItem, Mail},
+};
+
+use super::{
+    Error, MailWorker,
+    attention::{MAIL_FAILED, Opening, SENDER_FAILING},
+    ending::{Landed, News},
+    errand::masked,
+    flight::Flight,
+};
+use crate::smtp::Smtp;
+
+/// Items that follow from a batch.
+#[derive(Default)]
+struct Items {
+    opened: Vec<AttentionItem>,
+    /// Tenants whose mails the relay does not take.
+    away: BTreeSet<TenantId>,
+    /// Tenants of whom it took one.
+    works: BTreeSet<TenantId>,
+    /// Mails that are sent after all.
+    mended: BTreeMap<TenantId, Vec<String>>,
+}
+
+impl MailWorker {
+    /// Writes down how mails ended that came back, all of them or none.
+    pub(super) async fn record(&self, flight: &mut Flight) -> Result<(), Error> {
+        if flight.landed.is_empty() {
+            return Ok(());
+        }
+        store::repeat(|| self.record_once(&flight.landed), Error::is_conflict).await?;
+        fail::fail_point!("mail-after-commit");
+        flight.landed.clear();
+        Ok(())
+    }
+
+    async fn record_once(&self, landed: &[Landed]) -> Result<(), Error> {
+        let now = self.parts.clock.now();
+        let mut items = Items::default();
+        let mut entropy = self.parts.entropy.entropy();
+        let mut opening = Opening { now, entropy: &mut *entropy };
+        let write = self.parts.store.begin().await?;
+        for landed in landed {
+            let (row, news) = landed.row(now);
+            if write.save_mail(landed.token, &row).await? {
+                tell(&row, &news);
+                self.note(&landed.mail, &row, &news, &mut items, &mut opening);
+            } else {
+                tracing::warn!(mail = %MailId(row.id), "another worker has taken this mail since; its word counts");
+            }
+        }
+        let cleared = self.cleared(&items);
+        items.write(&write, &cleared, now).await?;
+        write.commit().await?;
+        let mut works = self.relay_works_for.lock().unwrap_or_else(PoisonError::into_inner);
+        works.extend(cleared);
+        works.retain(|tenant| !items.away.contains(tenant));
+        Ok(())
+    }
+
+    /// What a person has to hear of one mail, or need not hear any more.
+    fn note(&self, before: &Mail, row: &Mail, news: &News, items: &mut Items, opening: &mut Opening<'_>) {
+        let tenant = TenantId(row.tenant_id);
+        let recipient = masked(&row.recipient);
+        let answer = row.response.as_deref().unwrap_or_default();
+        match news {
+            News::Sent => {
+                items.works.insert(tenant);
+                // Only a mail that was answered before can have an item.
+                if before.response.is_some() {
+                    items.mended.entry(tenant).or_default().push(MailId(row.id).to_string());
+                }
+            }
+            News::Waiting => {}
+            News::RelayAway => {
+                // One item for all of them: a statement cannot write the same row twice.
+                if items.away.insert(tenant) {
+                    let relay = self.parts.sender.as_ref().map(Smtp::name).unwrap_or_default();
+                    items.opened.push(opening.sender_failing(row, &relay, answer));
+                }
+            }
+            News::Unwritten => items.opened.push(opening.mail_unwritten(row, &recipient, answer)),
+            News::Failed => items.opened.push(opening.mail_failed(row, &recipient, answer)),
+        }
+    }
+
+    /// Tenants for whom the relay works, and who may have an open item that says it does not.
+    fn cleared(&self, items: &Items) -> BTreeSet<TenantId> {
+        let known = self.relay_works_for.lock().unwrap_or_else(PoisonError::into_inner);
+        items.works.iter().filter(|tenant| !items.away.contains(tenant) && !known.contains(tenant)).copied().collect()
+    }
+}
+
+impl Items {
+    async fn write(&mut self, write: &Write, cleared: &BTreeSet<TenantId>, now: Timestamp) -> Result<(), Error> {
+        write.open_items(std::mem::take(&mut self.opened)).await?;
+        for (tenant, mails) in std::mem::take(&mut self.mended) {
+            write.close_items_about(tenant, MAIL_FAILED, mails, now).await?;
+        }
+        for tenant in cleared {
+            write.close_items_about(*tenant, SENDER_FAILING, vec![tenant.to_string()], now).await?;
+        }
+        Ok(())
+    }
+}
+
+/// Logs, without a key or an address: ids lead to both.
+fn tell(row: &Mail, news: &News) {
+    let mail = MailId(row.id);
+    let answer = row.response.as_deref().unwrap_or_default();
+    match news {
+        News::Sent => tracing::info!(%mail, "mail sent"),
+        News::Waiting => tracing::info!(%mail, attempts = row.attempts, answer, "mail not taken; it is tried again"),
+        News::RelayAway => tracing::warn!(%mail, attempts = row.attempts, answer, "the mail relay takes no mails"),
+        News::Unwritten => tracing::error!(%mail, problem = answer, "mail cannot be written; it is tried again"),
+        News::Failed => tracing::error!(%mail, attempts = row.attempts, answer, "mail failed"),
+    }
+}

@@ -1,0 +1,325 @@
+//! The worker, on both databases: whatever the relay does, each buyer gets the key once, or a person hears of it.
+
+use std::time::Duration;
+
+use delivery::{Smtp, attention, render_mail};
+use jiff::SignedDuration;
+use store::testing::TestDatabase;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::{
+    relay::Relay,
+    shop::{Shop, Sold},
+};
+
+/// Runs each case on SQLite and on PostgreSQL.
+macro_rules! on_both {
+    ($($case:ident)*) => {
+        mod sqlite {
+            $(#[tokio::test]
+            async fn $case() {
+                super::$case(super::TestDatabase::sqlite().await).await;
+            })*
+        }
+        mod postgres {
+            $(#[tokio::test]
+            async fn $case() {
+                super::$case(super::TestDatabase::postgres().await).await;
+            })*
+        }
+    };
+}
+
+on_both! {
+    a_mail_is_sent_once_with_its_key
+    the_loop_sends_as_soon_as_it_is_woken_and_stops_gracefully
+    sending_again_keeps_the_message_id
+    a_crash_after_the_relay_accepted_repeats_the_same_message
+    greylisting_ends_in_one_message
+    a_refusal_needs_a_person_until_a_later_success
+    a_relay_that_hangs_is_tried_again
+    a_relay_that_is_away_is_told_once_and_heals
+    without_a_sender_mails_are_held_until_released
+    two_workers_share_the_work_and_send_nothing_twice
+    one_bad_mail_does_not_hold_up_the_others
+    a_license_that_another_stands_for_is_delivered_with_its_key
+}
+
+const SECOND: SignedDuration = SignedDuration::from_secs(1);
+const HOUR: SignedDuration = SignedDuration::from_hours(1);
+
+async fn status(shop: &Shop, sold: &Sold) -> (String, i32) {
+    let mail = shop.mail(sold.mail).await;
+    (mail.status, mail.attempts)
+}
+
+fn is(status: &str, attempts: i32) -> (String, i32) {
+    (status.to_owned(), attempts)
+}
+
+async fn a_mail_is_sent_once_with_its_key(database: TestDatabase) {
+    let shop = Shop::open(database).await;
+    let relay = Relay::start(&["accept"]);
+    let worker = shop.worker(Some(relay.client()));
+    let sold = shop.sell("ada@example.com").await;
+    assert_eq!(worker.turn().await.unwrap(), 1);
+    assert_eq!(worker.turn().await.unwrap(), 0, "nothing is left to do");
+
+    let messages = relay.wait("accepted", 1).await;
+    assert_eq!(messages.len(), 1);
+    let message = &messages[0];
+    for part in ["text", "html"] {
+        assert!(message[part].as_str().unwrap().contains(&sold.key), "{part}");
+    }
+    assert_eq!(message["mail_from"], "keys@relay.test");
+    assert_eq!(message["headers"]["message-id"], format!("<{}@relay.test>", sold.mail));
+    assert_eq!(message["headers"]["from"], "Acme Studio <keys@relay.test>");
+    assert_eq!(message["headers"]["to"], "Ada Lovelace <ada@example.com>");
+    assert_eq!(message["headers"]["subject"], "Your Acme Studio license key");
+    assert_eq!(message["headers"]["date"], "Sat, 21 Nov 2026 12:00:00 +0000");
+    assert!(message["text"].as_str().unwrap().contains(&format!("Your order: pi_{}", sold.order)));
+
+    let mail = shop.mail(sold.mail).await;
+    assert_eq!((mail.status.as_str(), mail.attempts, mail.next_attempt_at), ("sent", 1, None));
+    assert_eq!((mail.lease_token, mail.lease_until), (None, None));
+    assert_eq!(mail.response.as_deref(), Some("250 2.0.0 Ok: queued as 4242"));
+    assert_eq!(mail.sent_at, Some(mail.created_at));
+    assert!(shop.attention().await.is_empty());
+
+    let shown = render_mail(shop.store(), &shop.ring.get(), &mail, None).await.unwrap();
+    assert!(shown.text.contains(&sold.key) && shown.from.is_none());
+}
+
+async fn the_loop_sends_as_soon_as_it_is_woken_and_stops_gracefully(database: TestDatabase) {
+    let shop = Shop::open(database).await;
+    let relay = Relay::start(&["accept"]);
+    let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
+    let worker = shop.worker(Some(relay.client()));
+    worker.start(&tasks, &stop);
+    for count in 1..=20 {
+        shop.sell(&format!("buyer{count}@example.com")).await;
+        shop.wake.notify_one();
+    }
+    let accepted = relay.wait("accepted", 20).await;
+    let last = shop.sell("last@example.com").await;
+    shop.wake.notify_one();
+    relay.wait("accepted", 21).await;
+    stop.cancel();
+    tasks.close();
+    tokio::time::timeout(Duration::from_secs(10), tasks.wait()).await.expect("it stops");
+    assert_eq!(status(&shop, &last).await, is("sent", 1), "what was accepted is written down before it stops");
+    assert_eq!(accepted.len(), 20);
+}
+
+async fn sending_again_keeps_the_message_id(database: TestDatabase) {
+    let shop = Shop::open(database).await;
+    let relay = Relay::start(&["accept"]);
+    let worker = shop.worker(Some(relay.client()));
+    let sold = shop.sell("ada@example.com").await;
+    worker.turn().await.unwrap();
+    shop.clock.advance(HOUR);
+    assert!(worker.send_again(shop.tenant, sold.mail).await.unwrap());
+    assert!(!worker.send_again(domain::id::TenantId(sold.mail.0), sold.mail).await.unwrap(), "someone else's");
+    assert_eq!(worker.turn().await.unwrap(), 1);
+    let messages = relay.wait("accepted", 2).await;
+    for part in ["headers", "text", "html"] {
+        assert_eq!(messages[0][part], messages[1][part]);
+    }
+}
+
+async fn a_crash_after_the_relay_accepted_repeats_the_same_message(database: TestDatabase) {
+    let shop = Shop::open(database).await;
+    let relay = Relay::start(&["accept"]);
+    let sold = shop.sell("ada@example.com").await;
+    // Another process took it, handed it over and died: only its lease is left.
+    let now = domain::ambient::Clock::now(&*shop.clock);
+    let write = shop.store().begin().await.unwrap();
+    let lease = domain::time::after(now, SignedDuration::from_secs(120));
+    assert_eq!(write.lease_mails(sold.mail.0, now, lease, 8).await.unwrap().len(), 1);
+    write.commit().await.unwrap();
+    let worker = shop.worker(Some(relay.client()));
+    shop.clock.advance(SECOND * 119);
+    assert_eq!(worker.turn().await.unwrap(), 0, "it may still be at it");
+    shop.clock.advance(SECOND);
+    assert_eq!(worker.turn().await.unwrap(), 1);
+    assert_eq!(relay.wait("accepted", 1).await[0]["headers"]["message-id"], format!("<{}@relay.test>", sold.mail));
+    assert_eq!(status(&shop, &sold).await, is("sent", 1));
+}
+
+async fn greylisting_ends_in_one_message(database: TestDatabase) {
+    let shop = Shop::open(database).await;
+    let relay = Relay::start(&["greylist"]);
+    let worker = shop.worker(Some(relay.client()));
+    let sold = shop.sell("ada@example.com").await;
+    worker.turn().await.unwrap();
+    assert_eq!(status(&shop, &sold).await, is("pending", 1));
+    assert_eq!(worker.turn().await.unwrap(), 0, "not before its time");
+    shop.clock.advance(SECOND);
+    worker.turn().await.unwrap();
+    assert_eq!(status(&shop, &sold).await, is("sent", 2));
+    assert_eq!((relay.wait("accepted", 1).await.len(), relay.events("greylisted").len()), (1, 1));
+    assert!(shop.attention().await.is_empty(), "that is how mail works");
+}
+
+async fn a_refusal_needs_a_person_until_a_later_success(database: TestDatabase) {
+    let shop = Shop::open(database).await;
+    let relay = Relay::start(&["refuse", "quote", "accept"]);
+    let worker = shop.worker(Some(relay.client()));
+    let sold = shop.sell("ada@example.com").await;
+    worker.turn().await.unwrap();
+    let mail = shop.mail(sold.mail).await;
+    assert_eq!((mail.status.as_str(), mail.next_attempt_at), ("failed", None));
+    assert_eq!(mail.response.as_deref(), Some("550 5.1.1 <a…@example.com>: no such user here"));
+    let [item] = &shop.attention().await[..] else { panic!("one item") };
+    assert_eq!((item.kind.as_str(), &item.subject), (attention::MAIL_FAILED, &sold.mail.to_string()));
+    assert_eq!(item.order_id, Some(sold.order.0));
+    let expected = format!(
+        "the license-delivery mail to a…@example.com about {} was not delivered: 550 5.1.1 <a…@example.com>: no such user \
+         here; correct the address or the relay, then send it again",
+        sold.license
+    );
+    assert_eq!(item.detail, expected);
+
+    worker.send_again(shop.tenant, sold.mail).await.unwrap();
+    worker.turn().await.unwrap();
+    let quoted = shop.mail(sold.mail).await.response.unwrap();
+    assert!(quoted.starts_with("554 5.7.0 not for a…@example.com: looks bad: ACME-…-"), "the key is masked: {quoted}");
+
+    worker.send_again(shop.tenant, sold.mail).await.unwrap();
+    worker.turn().await.unwrap();
+    assert_eq!(status(&shop, &sold).await.0, "sent");
+    assert!(shop.attention().await.is_empty(), "it closed by itself");
+}
+
+async fn a_relay_that_hangs_is_tried_again(database: TestDatabase) {
+    let shop = Shop::open(database).await;
+    let relay = Relay::start(&["hang", "accept"]);
+    let mut settings = relay.settings();
+    settings.send_timeout = Duration::from_millis(400);
+    let worker = shop.worker(Some(Smtp::new(settings).unwrap()));
+    let sold = shop.sell("ada@example.com").await;
+    worker.turn().await.unwrap();
+    assert_eq!(status(&shop, &sold).await, is("pending", 1));
+    shop.clock.advance(SECOND);
+    worker.turn().await.unwrap();
+    assert_eq!(status(&shop, &sold).await, is("sent", 2));
+    assert_eq!(relay.wait("accepted", 1).await.len(), 1);
+}
+
+async fn a_relay_that_is_away_is_told_once_and_heals(database: TestDatabase) {
+    let shop = Shop::open(database).await;
+    let away = Smtp::new(crate::relay::settings("smtp://127.0.0.1:1")).unwrap();
+    let worker = shop.worker(Some(away));
+    let (first, second) = (shop.sell("ada@example.com").await, shop.sell("bob@example.com").await);
+    for _ in 0..5 {
+        assert!(shop.attention().await.is_empty(), "a short outage is nobody's business");
+        worker.turn().await.unwrap();
+        shop.clock.advance(HOUR);
+    }
+    let [item] = &shop.attention().await[..] else { panic!("one item for both") };
+    assert_eq!((item.kind.as_str(), &item.subject), (attention::SENDER_FAILING, &shop.tenant.to_string()));
+    assert!(item.detail.starts_with("the mail relay 127.0.0.1:1 takes no mails: "), "{}", item.detail);
+    assert_eq!((status(&shop, &first).await, status(&shop, &second).await), (is("pending", 5), is("pending", 5)));
+
+    // Another process, with another configuration.
+    let relay = Relay::start(&["accept"]);
+    assert_eq!(shop.worker(Some(relay.client())).turn().await.unwrap(), 2);
+    assert!(shop.attention().await.is_empty());
+}
+
+async fn without_a_sender_mails_are_held_until_released(database: TestDatabase) {
+    let shop = Shop::open(database).await;
+    let worker = shop.worker(None);
+    let sold = shop.sell("ada@example.com").await;
+    assert_eq!(worker.turn().await.unwrap(), 1);
+    let other = shop.sell("bob@example.com").await;
+    assert_eq!(worker.turn().await.unwrap(), 1);
+    assert_eq!(worker.turn().await.unwrap(), 0);
+    assert_eq!((status(&shop, &sold).await, status(&shop, &other).await), (is("held", 0), is("held", 0)));
+    let [item] = &shop.attention().await[..] else { panic!("one item") };
+    assert_eq!((item.kind.as_str(), &item.subject), (attention::NO_SENDER, &shop.tenant.to_string()));
+    let told = "no mail sender is configured: 2 mails are caught and have not been sent; start Keywright with --smtp-url, \
+                then release what was caught with `keywright mail release`";
+    assert_eq!(item.detail, told);
+
+    let relay = Relay::start(&["accept"]);
+    let worker = shop.worker(Some(relay.client()));
+    worker.offer_release().await.unwrap();
+    assert_eq!(worker.turn().await.unwrap(), 0, "nothing leaves without a word");
+    let offered = "a mail sender is configured now, and 2 mails are still held from before; release them with `keywright \
+                   mail release`";
+    assert_eq!(shop.attention().await[0].detail, offered);
+    assert_eq!(worker.release_held(domain::id::TenantId(sold.mail.0)).await.unwrap(), 0, "someone else's");
+    assert_eq!(worker.release_held(shop.tenant).await.unwrap(), 2);
+    assert!(shop.attention().await.is_empty());
+    assert_eq!(worker.turn().await.unwrap(), 2);
+    assert_eq!((status(&shop, &sold).await, status(&shop, &other).await), (is("sent", 1), is("sent", 1)));
+    assert_eq!(relay.wait("accepted", 2).await.len(), 2);
+}
+
+async fn two_workers_share_the_work_and_send_nothing_twice(database: TestDatabase) {
+    let shop = Shop::open(database).await;
+    let relay = Relay::start(&["accept"]);
+    for count in 0..40 {
+        shop.sell(&format!("buyer{count}@example.com")).await;
+    }
+    let (one, two) = (shop.worker(Some(relay.client())), shop.worker(Some(relay.client())));
+    let work = |worker: std::sync::Arc<delivery::MailWorker>| async move {
+        let mut sent = 0;
+        loop {
+            match worker.turn().await.unwrap() {
+                0 => return sent,
+                mails => sent += mails,
+            }
+        }
+    };
+    let (left, right) = tokio::join!(tokio::spawn(work(one)), tokio::spawn(work(two)));
+    assert_eq!(left.unwrap() + right.unwrap(), 40);
+    let mut ids: Vec<String> =
+        relay.wait("accepted", 40).await.iter().map(|message| message["headers"]["message-id"].to_string()).collect();
+    ids.sort();
+    ids.dedup();
+    assert_eq!((ids.len(), relay.events("accepted").len()), (40, 40));
+}
+
+async fn one_bad_mail_does_not_hold_up_the_others(database: TestDatabase) {
+    let shop = Shop::open(database).await;
+    let relay = Relay::start(&["accept"]);
+    let worker = shop.worker(Some(relay.client()));
+    let unaddressed = shop.sell("ada@").await;
+    let good = shop.sell("ada@example.com").await;
+    let keyless = shop.sell("bob@example.com").await;
+    let write = shop.store().begin().await.unwrap();
+    write.move_license_keys(keyless.license, domain::id::LicenseId(keyless.mail.0)).await.unwrap();
+    write.commit().await.unwrap();
+    assert_eq!(worker.turn().await.unwrap(), 3);
+    assert_eq!(status(&shop, &unaddressed).await, is("failed", 1));
+    assert_eq!(status(&shop, &good).await, is("sent", 1));
+    assert_eq!(status(&shop, &keyless).await, is("pending", 1));
+    let details: Vec<String> = shop.attention().await.into_iter().map(|item| item.detail).collect();
+    assert_eq!(details.len(), 2, "{details:?}");
+    assert!(details.iter().any(|text| text.contains("its address is not one that mail can be sent to")), "{details:?}");
+    let unwritten =
+        format!("cannot be written: {} has no key; restore it from a backup; it is tried again", keyless.license);
+    assert!(details.iter().any(|text| text.contains(&unwritten)), "{details:?}");
+
+    let write = shop.store().begin().await.unwrap();
+    write.move_license_keys(domain::id::LicenseId(keyless.mail.0), keyless.license).await.unwrap();
+    write.commit().await.unwrap();
+    shop.clock.advance(SECOND);
+    worker.turn().await.unwrap();
+    assert_eq!(status(&shop, &keyless).await, is("sent", 2));
+    assert_eq!(shop.attention().await.len(), 1, "what was mended is closed");
+}
+
+async fn a_license_that_another_stands_for_is_delivered_with_its_key(database: TestDatabase) {
+    let shop = Shop::open(database).await;
+    let relay = Relay::start(&["accept"]);
+    let (first, second) = (shop.sell("ada@example.com").await, shop.sell("ada@example.com").await);
+    // Before either mail left, the two sales turned out to be one.
+    shop.supersede(&second, &first).await;
+    assert_eq!(shop.worker(Some(relay.client())).turn().await.unwrap(), 2);
+    for message in relay.wait("accepted", 2).await {
+        assert!(message["text"].as_str().unwrap().contains(&first.key));
+    }
+}

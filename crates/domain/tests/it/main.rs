@@ -1,0 +1,13 @@
+//! The rules of fulfilment, shown: what comes of an order, whatever order its facts arrive in.
+
+mod decisions;
+mod expected;
+mod facts;
+mod laws;
+mod lives;
+mod permutations;
+mod rules;
+mod telling;
+mod terms;
+mod verdicts;
+mod world;

@@ -1,0 +1,602 @@
+//! The rules of fulfilment that a naive reading gets wrong, one test each.
+
+use std::collections::BTreeSet;
+
+use domain::{
+    decision::{Matcher, QuantityRule},
+    fulfil::{Change, Waiting},
+    join::Stamp,
+    license::{Holding, License, LicenseState},
+    order::{
+        DisputeState::{Inquiry, Lost, Open, Won},
+        Missing, Order,
+        RefundState::{Failed, Pending},
+        SubscriptionStatus::{Active, Paused, Trialing},
+    },
+    plan::{OnLoss, PlanTerms, Policy},
+    reason::{Cause, Reason},
+    ruling::Ruling,
+    text::CustomerReference,
+};
+
+use crate::{
+    telling::{
+        Invoice, Sale, Snapshot, day, dispute, facts, invoice, mails_to, refund, refund_that, refunded_in_all, sale,
+        same_payment, same_sale, snapshot,
+    },
+    world::World,
+};
+
+/// A checkout of one `A` that starts `sub_1`.
+fn checkout() -> Sale {
+    sale("cs_1").starting("sub_1").paying("in_1").renewing("li_1", "A").buyer("a@example.com")
+}
+
+fn month(number: u32) -> Invoice {
+    invoice(&format!("in_{number}"), "sub_1", number * 30).paying(&format!("pi_{number}"))
+}
+
+/// `sub_1` with one item of that price.
+fn seen(day: u32, price: &str) -> Snapshot {
+    snapshot("sub_1", day).item("si_1", price)
+}
+
+const FIRST_MONTH: &str = "A ×1 active paid until 30, look again 30";
+
+#[test]
+fn rule_01_a_decision_belongs_to_a_price_of_an_order() {
+    let mut world = World::after(&["A", "B"], &facts![checkout(), month(1), seen(0, "A")]);
+    world.put(&facts![seen(1, "B")], day(1));
+    assert_eq!(
+        world.words_of_only(),
+        "B ×1 active paid until 30, look again 30",
+        "an upgrade on the same line applies"
+    );
+    world.add_plan("B", PlanTerms::default());
+    world.put(&facts![seen(2, "B").times(2)], day(2));
+    let versions: Vec<u32> = world.live().map(|license| license.plan.version).collect();
+    assert_eq!(versions, [1, 1], "what was decided stays decided, even for what is added later");
+    world.put(&facts![sale("cs_2").renewing("li_2", "B")], day(3));
+    assert_eq!(world.order("cs_2").licenses[0].plan.version, 2, "a later sale gets the plan as it is then");
+}
+
+#[test]
+fn rule_02_a_refund_finds_its_month() {
+    let mut world = World::after(&["A"], &facts![checkout(), month(1), month(2), seen(0, "A")]);
+    world.put(&facts![refund("re_1", "ch_2", 1_000)], day(1));
+    assert_eq!(world.orders.len(), 2, "nobody said yet what was refunded");
+    world.put(&facts![same_payment(&["pi_2", "ch_2"])], day(2));
+    assert_eq!(world.orders.len(), 1);
+    assert_eq!(world.words_of_only(), "A ×1 active paid until 30, revoked on 30, look again 30");
+}
+
+#[test]
+fn rule_02_a_refund_that_nobody_can_trace_asks_for_attention_until_it_is_linked() {
+    let untraced = Order { missing: [Missing::PaymentLink].into(), ..refund("re_1", "ch_1", 1_000) };
+    let mut world = World::after(&["A"], &facts![checkout(), month(1), untraced]);
+    assert_eq!(world.outcome(), ["2 orders", FIRST_MONTH, "waits: payment unlinked"]);
+    world.put(&facts![same_payment(&["pi_1", "ch_1"])], day(1));
+    assert_eq!(world.outcome(), ["A ×1 revoked refunded_in_full"]);
+}
+
+#[test]
+fn rule_02_customers_do_not_join_orders() {
+    let by = |id: &str| {
+        let customers = BTreeSet::from([CustomerReference::from("cus_1")]);
+        Order { customers, ..sale(id).once("li", "A").buyer("same@example.com").into() }
+    };
+    let world = World::after(&["A"], &[by("cs_1"), by("cs_2")]);
+    assert_eq!(world.orders.len(), 2);
+    assert_eq!(world.live().count(), 2);
+}
+
+/// Two orders that both issued, the checkout's first: what was bought, and what the subscription has since.
+fn both_issued(bought: u32, subscribed: u32) -> World {
+    let sale = sale("txn_1").renewing("pri", "A").times(bought).buyer("a@example.com");
+    let mut world = World::after(&["A"], &facts![sale]);
+    let told = mails_to("sub_1", 1, "a@example.com");
+    let snapshot = snapshot("sub_1", 1).item("pri", "A").times(subscribed);
+    world.put(&facts![snapshot, invoice("txn_2", "sub_1", 60), told], day(1));
+    assert_eq!(world.orders.len(), 2);
+    world
+}
+
+#[test]
+fn rule_03_of_two_orders_that_both_issued_the_license_issued_first_stays() {
+    let mut world = both_issued(2, 2);
+    let ids: Vec<_> = world.live().map(|license| license.id).collect();
+    world.rule(ids[3], Ruling::Revoke, day(2));
+    world.put(&facts![same_sale(&["txn_1", "sub_1"])], day(3));
+    let held: Vec<&License> = world.live().collect();
+    assert_eq!([held[0].id, held[1].id], ids[..2], "issued first stays");
+    assert_eq!([held[0].keys, held[1].keys], [2, 2]);
+    assert_eq!(world.words(held[0]), "A ×1 active paid until 60, look again 60");
+    assert_eq!(world.words(held[1]), "A ×1 revoked revoked_by_hand until 60", "rulings of both count");
+    let waiting = &world.order("sub_1").waiting;
+    assert_eq!(*waiting, ids[2..].iter().map(|id| Waiting::Merged { license: *id }).collect());
+    assert_eq!(world.count(&Change::SupersededBy(ids[0])), 1);
+    assert_eq!(world.count(&Change::Announced), 4, "both had been announced before they met, and nothing was after");
+}
+
+#[test]
+fn rule_03_surplus_licenses_pair_with_different_survivors() {
+    let mut world = World::after(&["A"], &facts![seen(0, "A").times(2), month(1)]);
+    world.put(&facts![sale("cs_9").renewing("li_9", "A").times(2)], day(1));
+    world.put(&facts![same_sale(&["cs_9", "sub_1"])], day(2));
+    assert_eq!(world.live().map(|license| license.keys).collect::<Vec<_>>(), [2, 2]);
+}
+
+#[test]
+fn rule_03_who_got_one_key_of_a_license_gets_no_other() {
+    let mut world = World::after(&["A"], &facts![sale("txn_1").renewing("pri", "A")]);
+    let told = facts![snapshot("sub_1", 1).item("pri", "A"), month(1), mails_to("sub_1", 1, "a@example.com")];
+    world.put(&told, day(1));
+    assert_eq!(world.count(&Change::Announced), 1);
+    world.put(&facts![same_sale(&["txn_1", "sub_1"])], day(2));
+    assert_eq!((world.active().len(), world.count(&Change::Announced)), (1, 1));
+}
+
+#[test]
+fn rule_03_of_three_the_first_stands_for_both_others() {
+    let bought = |id: &str, on| sale(id).renewing("pri", "A").on(on).buyer("a@example.com");
+    let mut world = World::after(&["A"], &facts![bought("txn_1", 0)]);
+    world.put(&facts![bought("txn_2", 1)], day(1));
+    world.put(&facts![snapshot("sub_1", 2).item("pri", "A"), invoice("in_1", "sub_1", 60)], day(2));
+    world.put(&facts![same_sale(&["txn_2", "sub_1"])], day(3));
+    world.put(&facts![same_sale(&["txn_1", "sub_1"])], day(4));
+    let first = world.only();
+    assert_eq!((first.keys, first.issued_at), (3, day(0)));
+    let others = world.licenses().filter(|license| license.holding == Holding::SupersededBy(first.id));
+    assert_eq!(others.count(), 2);
+}
+
+#[test]
+fn rule_03_what_is_removed_after_a_merge_retires_and_comes_back() {
+    let mut world = both_issued(1, 2);
+    world.put(&facts![same_sale(&["txn_1", "sub_1"])], day(2));
+    let both = world.active();
+    world.put(&facts![snapshot("sub_1", 3).item("pri", "A")], day(3));
+    assert_eq!((world.active(), world.count(&Change::Retired)), (both[..1].to_vec(), 1), "nobody stands for it");
+    world.put(&facts![snapshot("sub_1", 4).item("pri", "A").times(2)], day(4));
+    assert_eq!((world.active(), world.count(&Change::Issued)), (both, 3));
+}
+
+#[test]
+fn rule_03_a_license_for_something_else_does_not_stand_for_one_that_is_removed() {
+    let other = snapshot("sub_2", 0).item("si_2", "A");
+    let mut world = World::after(&["A"], &facts![seen(0, "A").times(2), month(1), other, invoice("in_9", "sub_2", 60)]);
+    world.put(&facts![same_sale(&["sub_1", "sub_2"]), seen(1, "A")], day(1));
+    let holdings: Vec<Holding> = world.licenses().map(|license| license.holding).collect();
+    assert_eq!(holdings.iter().filter(|holding| **holding == Holding::Unit).count(), 2);
+    assert_eq!(holdings.iter().filter(|holding| **holding == Holding::Retired).count(), 1);
+}
+
+#[test]
+fn rule_04_an_excuse_covers_the_causes_it_saw() {
+    let lenient =
+        PlanTerms { policy: Policy { partial_refund: OnLoss::Freeze, ..Policy::default() }, ..PlanTerms::default() };
+    let mut world = World::selling_on(&lenient, &["L"]);
+    world.put(&facts![sale("cs_1").once("li_1", "L").buyer("a@example.com")], day(0));
+    world.put(&facts![dispute("dp_1", "cs_1", Open), refund("re_1", "cs_1", 300)], day(1));
+    assert_eq!(world.words_of_only(), "L ×1 frozen dispute_open");
+    assert_eq!(world.only().standing.open.len(), 2);
+    world.unfreeze_all(day(2));
+    assert_eq!(world.words_of_only(), "L ×1 active paid");
+    world.put(&facts![mails_to("cs_1", 3, "b@example.com")], day(3));
+    assert_eq!(world.words_of_only(), "L ×1 active paid", "an e-mail is no new cause");
+    world.put(&facts![refund("re_2", "cs_1", 300)], day(4));
+    assert_eq!(world.words_of_only(), "L ×1 frozen refunded_in_part", "a new amount is");
+    world.unfreeze_all(day(5));
+    world.put(&facts![dispute("dp_1", "cs_1", Lost)], day(6));
+    assert_eq!(world.words_of_only(), "L ×1 revoked dispute_lost", "and so is a new state");
+}
+
+#[test]
+fn rule_04_an_excuse_belongs_to_the_order_and_its_later_licenses() {
+    let mut world = World::after(&["A"], &facts![checkout(), month(1), seen(0, "A"), dispute("dp_1", "in_1", Open)]);
+    assert!(world.active().is_empty());
+    world.unfreeze_all(day(1));
+    world.put(&facts![seen(2, "A").times(2)], day(2));
+    assert_eq!(world.active().len(), 2);
+}
+
+#[test]
+fn rule_04_the_next_episode_is_a_new_cause() {
+    let mut world = World::after(&["A"], &facts![checkout(), month(1), seen(5, "A").status(Paused)]);
+    assert_eq!(world.words_of_only(), "A ×1 frozen subscription_paused until 30, look again 30");
+    world.unfreeze_all(day(6));
+    assert_eq!(world.words_of_only(), FIRST_MONTH);
+    world.put(&facts![seen(30, "A"), month(2)], day(30));
+    world.put(&facts![seen(35, "A").status(Paused)], day(35));
+    assert_eq!(world.words_of_only(), "A ×1 frozen subscription_paused until 60, look again 60");
+}
+
+#[test]
+fn rule_04_being_overdue_excused_excuses_no_refund() {
+    let mut world = World::after(&["A"], &facts![checkout(), month(1), seen(30, "A").past_due()]);
+    world.unfreeze_all(day(31));
+    world.put(&facts![month(2), refund("re_1", "pi_2", 1_000)], day(32));
+    assert_eq!(world.words_of_only(), "A ×1 revoked refunded_in_full until 30");
+}
+
+#[test]
+fn rule_05_an_upgrade_to_an_unmapped_price_holds_the_license_until_it_is_mapped() {
+    let mut world = World::after(&["A"], &facts![checkout(), month(1), seen(0, "A")]);
+    let key = world.only().id;
+    world.put(&facts![seen(1, "B").times(2)], day(1));
+    assert_eq!(world.words_of_only(), FIRST_MONTH);
+    assert_eq!(world.licenses().count(), 1, "and mints none");
+    let waiting: Vec<&Waiting> = world.order("sub_1").waiting.iter().collect();
+    assert!(matches!(waiting[..], [Waiting::Unmapped { price, product: Some(product), .. }]
+        if price.as_str() == "B" && product.as_str() == "prod_B"));
+    world.map("B", day(2));
+    assert_eq!(world.outcome(), ["B ×1 active paid until 30, look again 30"; 2]);
+    assert_eq!(world.licenses().next().map(|license| license.id), Some(key));
+    assert!(world.order("sub_1").waiting.is_empty(), "the attention item closes by itself");
+}
+
+#[test]
+fn rule_05_what_waits_for_a_rule_brings_nothing_back_and_keeps_no_more_than_was_sold() {
+    let mut world = World::after(&["A"], &facts![checkout(), month(1), seen(0, "A").times(3)]);
+    world.put(&facts![seen(1, "B").times(2)], day(1));
+    assert_eq!(world.live().count(), 2);
+    let mut world = World::after(&["A"], &facts![checkout(), month(1), seen(0, "A").times(2)]);
+    world.put(&facts![seen(1, "A")], day(1));
+    world.put(&facts![seen(2, "B").times(2)], day(2));
+    assert_eq!((world.live().count(), world.count(&Change::Revived)), (1, 0));
+    world.map("B", day(3));
+    assert_eq!((world.live().count(), world.count(&Change::Revived)), (2, 1));
+}
+
+#[test]
+fn rule_05_seats_and_bundles_are_held_as_they_are() {
+    let mut world = World::selling(&["A", "B"]);
+    world.add_rule(Matcher::Price("team".into()), &["A"], QuantityRule::Seats);
+    world.add_rule(Matcher::Price("both".into()), &["A", "B"], QuantityRule::Keys);
+    let items = |day, team, both| snapshot("sub_1", day).item("si_1", team).times(5).item("si_2", both);
+    world.put(&facts![items(0, "team", "both"), month(1)], day(0));
+    let paid = "active paid until 30, look again 30";
+    let sold = [format!("A ×1 {paid}"), format!("A ×5 {paid}"), format!("B ×1 {paid}")];
+    assert_eq!(world.live().map(|license| world.words(license)).collect::<BTreeSet<_>>(), sold.clone().into());
+    world.put(&facts![items(1, "team?", "both?")], day(1));
+    assert_eq!(world.outcome()[..3], sold, "in all its seats, and all of the bundle");
+    world.put(&facts![refund("re_1", "pi_1", 1_000)], day(2));
+    assert!(world.active().is_empty(), "what is held is judged like the rest");
+    assert_eq!(world.count(&Change::Issued), 3);
+    assert_eq!(world.count(&Change::Retired), 0);
+}
+
+#[test]
+fn rule_06_a_cycle_pays_its_period_whatever_it_costs() {
+    let world = World::after(&["A"], &facts![checkout().total(0), month(1).total(0), seen(0, "A")]);
+    assert_eq!(world.words_of_only(), FIRST_MONTH);
+}
+
+#[test]
+fn rule_07_the_providers_own_period_end_counts_but_gives_back_nothing() {
+    let mut world = World::after(&["A"], &facts![checkout(), month(1), seen(0, "A").granted(30)]);
+    world.put(&facts![seen(5, "A").granted(60)], day(5));
+    assert_eq!(world.words_of_only(), "A ×1 active paid until 60, look again 60", "a free month");
+    world.put(&facts![month(2), refund("re_1", "pi_2", 1_000)], day(6));
+    assert_eq!(world.words_of_only(), "A ×1 active paid until 30, revoked on 30, look again 30", "but no refunded one");
+    let known_by_checkout_only = facts![checkout(), seen(0, "A").granted(30), refund("re_1", "in_1", 1_000)];
+    assert_eq!(World::after(&["A"], &known_by_checkout_only).words_of_only(), "A ×1 revoked refunded_in_full");
+}
+
+#[test]
+fn rule_08_status_is_not_money() {
+    let mut world = World::after(&["A"], &facts![seen(0, "A"), mails_to("sub_1", 0, "a@example.com")]);
+    assert_eq!(world.licenses().count(), 0, "an invoice was sent and nobody paid it");
+    world.put(&facts![month(1)], day(5));
+    assert_eq!(world.words_of_only(), FIRST_MONTH);
+    let trial = facts![seen(0, "A").status(Trialing).granted(14)];
+    assert_eq!(
+        World::after(&["A"], &trial).outcome(),
+        ["A ×1 active paid until 14, look again 14", "waits: no address"]
+    );
+    let pending = facts![checkout().pending(), seen(0, "A").status(Active)];
+    assert_eq!(World::after(&["A"], &pending).licenses().count(), 0, "a payment on its way is none yet");
+}
+
+#[test]
+fn rule_08_a_checkout_without_a_period_is_good_for_three_days() {
+    let mut world = World::after(&["A"], &facts![checkout()]);
+    assert_eq!(world.outcome(), ["A ×1 active paid until 3, look again 3", "waits: period of cs_1 unknown"]);
+    let mut refunded = world.clone();
+    refunded.put(&facts![refund("re_1", "cs_1", 1_000)], day(1));
+    assert_eq!(refunded.outcome(), ["A ×1 revoked refunded_in_full"], "nothing is awaited any more");
+    world.put(&facts![month(1)], day(2));
+    assert_eq!(world.outcome(), [FIRST_MONTH]);
+}
+
+#[test]
+fn rule_08_a_checkout_lends_its_days_to_its_own_license_only() {
+    let again = || sale("cs_2").starting("sub_2").naming("cs_1").renewing("li_2", "B").on(20);
+    let outcome = |more: &[Order]| {
+        let told = facts![checkout(), again()];
+        World::after(&["A", "B"], &[&told, more].concat()).outcome()[..2].to_vec()
+    };
+    let refunded = outcome(&facts![refund("re_1", "cs_1", 1_000)]);
+    assert_eq!(refunded, ["A ×1 revoked refunded_in_full", "B ×1 active paid until 23, look again 23"]);
+    let paid = outcome(&facts![invoice("in_2", "sub_2", 50)]);
+    assert_eq!(paid, ["A ×1 active paid until 3, look again 3", "B ×1 active paid until 50, look again 50"]);
+}
+
+#[test]
+fn rule_09_a_snapshot_without_items_says_nothing_about_items() {
+    let mut world = World::after(&["A", "B"], &facts![checkout(), month(1), seen(0, "A"), seen(1, "B")]);
+    world.put(&facts![snapshot("sub_1", 30).ended(30)], day(30));
+    assert_eq!(world.words_of_only(), "B ×1 expired subscription_ended until 30");
+    // Where nobody ever tells the items, the subscription is for what the checkout was for.
+    let mut world = World::after(&["A"], &facts![checkout(), month(1), snapshot("sub_1", 0)]);
+    assert_eq!(world.words_of_only(), FIRST_MONTH);
+    let key = world.only().id;
+    world.put(&facts![seen(1, "A")], day(1));
+    assert_eq!((world.words_of_only().as_str(), world.only().id), (FIRST_MONTH, key));
+}
+
+#[test]
+fn rule_10_a_subscription_replaces_the_lines_it_stands_for() {
+    let cart = || sale("or_1").renewing("oi_1", "A").renewing("oi_2", "B").once("oi_3", "L");
+    let prices = ["A", "B", "C", "L"];
+    let sold = |snapshot: Snapshot, cart: Sale| {
+        let world = World::after(&prices, &facts![cart, snapshot.naming("or_1").item("si_1", "C"), month(1)]);
+        let codes = world.outcome().into_iter().map(|words| words[..1].to_owned()).filter(|code| code != "w");
+        codes.collect::<Vec<_>>().concat()
+    };
+    assert_eq!(sold(snapshot("sub_1", 0).covering(&["oi_1"]), cart()), "BCL", "the lines it names");
+    assert_eq!(sold(snapshot("sub_1", 0), cart().starting("sub_1")), "CL", "those of the checkout that names it");
+    assert_eq!(sold(snapshot("sub_1", 0), cart().starting("sub_2")), "ABCL", "none of a checkout that names another");
+    assert_eq!(sold(snapshot("sub_1", 0), cart()), "CL", "all that renew, if nobody names anybody");
+}
+
+#[test]
+fn rule_11_no_grace_for_the_departed() {
+    let renewing = facts![checkout(), month(1), seen(0, "A")];
+    let check = |then: &[Order], expected: &str| {
+        let mut world = World::after(&["A"], &renewing);
+        world.put(then, day(21));
+        world.pass_time(day(30));
+        assert_eq!(world.words_of_only(), expected);
+    };
+    check(&[], "A ×1 active renewal_awaited until 30, at risk, expired on 44, look again 44");
+    check(&facts![seen(20, "A").ended(20)], "A ×1 expired subscription_ended until 30");
+    check(&facts![seen(20, "A").cancelling(30)], "A ×1 expired not_renewed until 30");
+    check(&facts![month(2), refund("re_1", "pi_2", 1_000)], "A ×1 revoked refunded_in_full until 30");
+    check(&facts![month(2), dispute("dp_1", "pi_2", Lost)], "A ×1 revoked dispute_lost until 30");
+    // What was taken back outweighs what the subscription says of itself.
+    for told in [seen(20, "A").ended(20), seen(20, "A").past_due()] {
+        let taken_back = facts![month(2), refund("re_1", "pi_2", 1_000), told];
+        check(&taken_back, "A ×1 revoked refunded_in_full until 30");
+    }
+}
+
+#[test]
+fn rule_12_born_dead() {
+    let mut world = World::after(&["L"], &facts![refund("re_1", "pi_1", 1_000)]);
+    assert_eq!(world.licenses().count(), 0);
+    world.put(&facts![sale("cs_1").paying("pi_1").once("li_1", "L").buyer("a@example.com")], day(1));
+    assert_eq!(world.words_of_only(), "L ×1 revoked refunded_in_full");
+    assert_eq!((world.count(&Change::Issued), world.count(&Change::Announced)), (1, 0));
+    world.unfreeze_all(day(2));
+    assert_eq!(world.count(&Change::Announced), 1, "it is announced once it is active");
+}
+
+#[test]
+fn rule_12_an_announcement_waits_for_an_address_and_for_money() {
+    let mut world = World::after(&["L"], &facts![sale("cs_1").paying("pi_1").once("li_1", "L")]);
+    assert_eq!(world.outcome(), ["L ×1 active paid", "waits: no address"]);
+    world.put(&facts![dispute("dp_1", "pi_1", Open), mails_to("pi_1", 1, "a@example.com")], day(1));
+    assert_eq!(world.outcome(), ["L ×1 frozen dispute_open"]);
+    assert_eq!(world.count(&Change::Announced), 0);
+    world.put(&facts![dispute("dp_1", "pi_1", Won)], day(2));
+    assert_eq!(world.count(&Change::Announced), 1);
+    world.order_mut("cs_1").order.contact = None;
+    world.settle_all(day(3));
+    assert_eq!(world.outcome(), ["L ×1 active paid"], "who has the key needs no address");
+}
+
+#[test]
+fn rule_13_refunds_by_name_are_summed_as_far_as_they_succeeded() {
+    let state = |tellings: &[Order]| {
+        let mut world = World::after(&["L"], &facts![sale("cs_1").paying("pi_1").once("li_1", "L")]);
+        world.put(tellings, day(1));
+        world.only().standing.state
+    };
+    let half = |id: &str| refund(id, "pi_1", 500);
+    assert_eq!(state(&[half("re_1"), refund_that(Pending, "re_2", "pi_1", 500)]), LicenseState::Active);
+    assert_eq!(state(&[half("re_1"), half("re_2")]), LicenseState::Revoked);
+    assert_eq!(state(&[half("re_1"), half("re_2"), refund_that(Failed, "re_2", "pi_1", 500)]), LicenseState::Active);
+    assert_eq!(state(&[half("re_1"), half("re_1")]), LicenseState::Active, "the same one twice is one");
+}
+
+#[test]
+fn rule_13_where_only_totals_are_told_the_latest_replaces() {
+    let mut world = World::after(&["L"], &facts![sale("cs_1").paying("pi_1").once("li_1", "L")]);
+    world.put(&facts![refunded_in_all("pi_1", 1_000, 2)], day(2));
+    world.put(&facts![refunded_in_all("pi_1", 400, 1)], day(3));
+    assert_eq!(world.words_of_only(), "L ×1 revoked refunded_in_full", "an older total says nothing new");
+    world.put(&facts![refunded_in_all("pi_1", 0, 4)], day(4));
+    assert_eq!(world.words_of_only(), "L ×1 active paid");
+}
+
+#[test]
+fn rule_14_a_replaced_source_wants_nothing_once_its_successor_is_paid() {
+    let first = sale("k1").once("k1", "A").buyer("a@example.com");
+    let mut world = World::after(&["A", "B", "C"], &facts![first]);
+    let key = world.only().id;
+    world.put(&facts![sale("k2").once("k2", "B").replacing("k1", "k2").pending()], day(1));
+    assert_eq!(world.words_of_only(), "A ×1 active paid", "not while it is unpaid");
+    let third = sale("k3").once("k3", "C").replacing("k2", "k3");
+    world.put(&facts![sale("k2").once("k2", "B").replacing("k1", "k2"), refund("d1", "k1", 1_000), third], day(2));
+    assert_eq!((world.words_of_only().as_str(), world.only().id), ("C ×1 active paid", key), "one license all the way");
+    assert_eq!(world.licenses().count(), 1);
+}
+
+#[test]
+fn rule_14_a_subscription_that_replaces_another_takes_over_its_license() {
+    let mut world = World::after(&["A", "B"], &facts![checkout(), month(1), seen(30, "A").ended(30)]);
+    let key = world.only().id;
+    let again = sale("cs_9").starting("sub_9").renewing("li_9", "B").on(150).replacing("sub_1", "sub_9");
+    world.put(&facts![again], day(150));
+    assert_eq!((world.words_of_only().as_str(), world.only().id), ("B ×1 active paid until 153, look again 153", key));
+    world.put(&facts![snapshot("sub_9", 150).item("si_9", "B"), invoice("in_9", "sub_9", 180)], day(150));
+    assert_eq!((world.words_of_only().as_str(), world.only().id), ("B ×1 active paid until 180, look again 180", key));
+    assert_eq!(world.licenses().count(), 1);
+    let mut world = World::after(&["A"], &facts![checkout(), month(1), seen(30, "A").ended(30)]);
+    world.put(&facts![sale("cs_9").starting("sub_9").renewing("li_9", "A")], day(150));
+    assert_eq!(world.licenses().count(), 2, "buying again, as such, is a new sale and a new key");
+}
+
+#[test]
+fn rule_15_snapshots_are_ordered_by_end_time_rank_and_content() {
+    let at = |ended, at, rank, price| {
+        let stamp = Stamp { ended, at: day(at), rank };
+        let mut told = Order::from(seen(at, price));
+        told.items.values_mut().for_each(|register| register.stamp = stamp);
+        told.subscriptions.values_mut().for_each(|register| register.stamp = stamp);
+        told
+    };
+    let rising = [at(false, 1, 1, "B"), at(false, 1, 2, "A"), at(false, 2, 0, "B"), at(true, 0, 0, "A")];
+    for (place, later) in rising.iter().enumerate() {
+        for earlier in &rising[..place] {
+            let told = [checkout().into(), month(1).into(), later.clone(), earlier.clone()];
+            let world = World::after(&["A", "B"], &told);
+            assert_eq!(world.only().unit.price, later.items["sub_1"].value[0].price);
+            assert!(!world.order("sub_1").waiting.contains(&Waiting::Tied { subscription: "sub_1".into() }));
+        }
+    }
+}
+
+#[test]
+fn rule_15_a_tie_asks_for_attention_until_a_later_snapshot() {
+    let mut world = World::after(&["A", "B"], &facts![checkout(), month(1), seen(1, "B"), seen(1, "A"), seen(1, "A")]);
+    let larger = "B ×1 active paid until 30, look again 30";
+    assert_eq!(world.outcome(), [larger, "waits: snapshots of sub_1 tied"], "the content decides, not the arrival");
+    world.put(&facts![seen(2, "A")], day(2));
+    assert_eq!(world.outcome(), [FIRST_MONTH]);
+}
+
+#[test]
+fn rule_16_disputes_go_from_inquiry_over_open_and_lost_to_won() {
+    let states =
+        [(Inquiry, "active paid"), (Open, "frozen dispute_open"), (Lost, "revoked dispute_lost"), (Won, "active paid")];
+    for (place, (later, expected)) in states.into_iter().enumerate() {
+        for (earlier, _) in &states[..=place] {
+            let told =
+                facts![sale("cs_1").once("li_1", "L"), dispute("dp", "cs_1", later), dispute("dp", "cs_1", *earlier)];
+            assert_eq!(World::after(&["L"], &told).words_of_only(), format!("L ×1 {expected}"));
+        }
+    }
+}
+
+#[test]
+fn rule_17_quantity_3_1_2_3_gives_the_same_keys_back() {
+    let mut world = World::after(&["A", "B"], &facts![checkout(), month(1), seen(0, "A").times(3)]);
+    let three = world.active();
+    for (at, quantity) in [(1, 1), (2, 2), (3, 0), (4, 3)] {
+        let items = facts![seen(at, "A").times(quantity)];
+        world.put(&items, day(at));
+        assert_eq!(world.active(), three[..quantity as usize]);
+    }
+    world.put(&facts![seen(5, "A")], day(5));
+    world.put(&facts![seen(6, "B").times(3)], day(6));
+    assert_eq!(world.active(), three, "an upgrade to more revives before it mints");
+    assert_eq!((world.count(&Change::Issued), world.count(&Change::Announced)), (3, 3));
+}
+
+#[test]
+fn rule_17_none_of_a_line_is_nothing_to_wait_for_and_no_seat() {
+    let mut world = World::after(&["A"], &facts![checkout(), month(1), seen(0, "A").item("si_2", "B").times(0)]);
+    assert_eq!(world.outcome(), [FIRST_MONTH]);
+    world.add_rule(Matcher::Price("team".into()), &["A"], QuantityRule::Seats);
+    world.put(&facts![seen(1, "A").item("si_2", "team").times(0)], day(1));
+    assert_eq!(world.outcome(), [FIRST_MONTH]);
+}
+
+#[test]
+fn rule_17_a_license_comes_back_for_what_it_stood_for_only() {
+    let mut world = World::after(&["A", "B"], &facts![checkout(), month(1), seen(0, "A").times(2)]);
+    world.put(&facts![seen(1, "A")], day(1));
+    world.put(&facts![seen(2, "A").item("si_2", "B")], day(2));
+    assert_eq!((world.count(&Change::Issued), world.count(&Change::Revived)), (3, 0));
+}
+
+#[test]
+fn rule_17_a_license_revoked_by_hand_keeps_its_unit() {
+    let mut world = World::after(&["A"], &facts![checkout(), month(1), seen(0, "A").times(3)]);
+    let three = world.active();
+    world.rule(three[0], Ruling::Revoke, day(1));
+    world.put(&facts![seen(2, "A").times(2)], day(2));
+    assert_eq!(world.active(), three[1..2]);
+    world.put(&facts![seen(3, "A").times(3)], day(3));
+    assert_eq!(world.active(), three[1..]);
+    world.rule(three[0], Ruling::Reinstate, day(4));
+    assert_eq!(world.active(), three);
+    assert_eq!(world.licenses().count(), 3);
+}
+
+#[test]
+fn rule_17_each_subscription_keeps_its_own_license() {
+    let of = |id, item| facts![snapshot(id, 0).item(item, "A"), invoice(&format!("{id}_paid"), id, 30)];
+    let mut world = World::after(&["A"], &of("sub_2", "pri"));
+    let second = world.only().id;
+    world.put(&of("sub_1", "pri"), day(1));
+    world.put(&facts![same_sale(&["sub_1", "sub_2"])], day(1));
+    world.put(&facts![refund("re_1", "sub_2_paid", 1_000)], day(2));
+    let revoked = world.live().find(|license| license.standing.state == LicenseState::Revoked);
+    assert_eq!(revoked.map(|license| license.id), Some(second));
+}
+
+#[test]
+fn rule_18_the_reason_is_the_worst_cause_and_its_times_come_from_facts() {
+    let mut told = Vec::from(facts![checkout(), month(1), seen(20, "A").status(Paused)]);
+    let cause = |told: &[Order]| World::after(&["A"], told).only().standing.reason.clone();
+    let paused = Cause::Paused { subscription: "sub_1".into(), paid_until: day(30) };
+    assert_eq!(cause(&told), Reason::Cause(paused.clone()));
+    told.extend(facts![dispute("dp_1", "pi_1", Open), dispute("dp_2", "pi_1", Open)]);
+    let worst = Cause::Disputed { dispute: "dp_2".into(), lost: false };
+    assert_eq!(cause(&told), Reason::Cause(worst.clone()));
+    let first = Cause::Disputed { dispute: "dp_1".into(), lost: false };
+    assert_eq!(World::after(&["A"], &told).only().standing.open, [paused, first, worst]);
+    told.extend(facts![refund("re_1", "pi_1", 1_000)]);
+    assert_eq!(cause(&told).code(), "refunded_in_full", "what is final outweighs what may pass");
+    for processed in [0, 10, 29] {
+        let mut world = World::selling(&["A"]);
+        world.put(&facts![checkout(), month(1), seen(9, "A").ended(9)], day(processed));
+        world.pass_time(day(30));
+        assert_eq!(world.only().standing.reason.sentence(), "subscription sub_1 ended on 2026-01-10");
+    }
+}
+
+#[test]
+fn rule_19_a_part_of_one_payment_for_several_licenses_asks_for_attention() {
+    let asks = |sale: Sale, more: &[Order], amount| {
+        let told = [&facts![sale, refund("re_1", "cs_1", amount)], more].concat();
+        World::after(&["A", "L"], &told)
+            .outcome()
+            .contains(&format!("waits: {}.00 EUR of cs_1 went back", amount / 100))
+    };
+    assert!(asks(sale("cs_1").once("li_1", "L").times(2), &[], 500));
+    assert!(!asks(sale("cs_1").once("li_1", "L"), &[], 500), "it is clear which");
+    assert!(!asks(sale("cs_1").once("li_1", "L").times(2), &[], 1_000), "it is clear that all");
+    let mixed = checkout().once("li_2", "L");
+    assert!(asks(mixed, &facts![month(1), seen(0, "A")], 500), "the one-time line or the subscription");
+}
+
+#[test]
+fn rule_19_licenses_change_hands_by_position_only_within_one_source_and_its_successors() {
+    let two = |first: u32, more: &[(&str, &str)]| {
+        let second = snapshot("sub_2", first).naming("sub_1").item("si_2", "B");
+        let second = more.iter().fold(second, |second, (item, price)| second.item(item, price));
+        facts![seen(first, "A").times(1 - first), second, month(1), invoice("in_9", "sub_2", 30)]
+    };
+    let mut world = World::after(&["A", "B", "C"], &two(0, &[]));
+    assert_eq!(world.live().count(), 2);
+    world.put(&two(1, &[("si_3", "C")]), day(1));
+    let changes = [world.count(&Change::Issued), world.count(&Change::Retired)];
+    assert_eq!(changes, [3, 1], "what left the one is not what came to the other");
+    let moved = facts![snapshot("sub_2", 2).item("si_8", "C").item("si_9", "A")];
+    world.put(&moved, day(2));
+    assert_eq!([world.count(&Change::Issued), world.count(&Change::Retired)], changes, "new items of one source are");
+}

@@ -1,0 +1,306 @@
+//! The thin shell: what the difference says is written, in one transaction.
+
+use std::collections::BTreeSet;
+
+use domain::{
+    decision::Matcher,
+    id::{AuditId, ConnectionId, OrderId, PriceRuleId, TenantId},
+};
+use jiff::Timestamp;
+use serde_json::json;
+use store::{Write, rows};
+
+use super::{
+    ConfigurationError, ConfigurationFile,
+    difference::{Making, difference},
+    file::Secrets,
+    input::{ConnectionInput, Existing, PlanInput, PriceRuleInput, ProductInput, Unnamed, Wanted},
+    report::{Action, ApplyReport, ConfigurationChange, Step, What},
+    state::Current,
+};
+use crate::{
+    Engine, Error,
+    attention::{LINES_UNKNOWN, UNMAPPED_PRICE},
+    connections::seal_secrets,
+};
+
+/// Who asks, and what for.
+struct Asked<'a> {
+    wanted: &'a Wanted,
+    actor: &'a str,
+    existing: Existing,
+    /// A file as a whole has an audit entry of its own.
+    is_file: bool,
+}
+
+impl Engine {
+    /// Brings a tenant's configuration in line with a file. Twice changes nothing. Without `prune` nothing is taken away.
+    /// `secrets` finds what `env:NAME` and `file:PATH` name.
+    ///
+    /// # Errors
+    /// [`ConfigurationError::Problems`] with everything that cannot be, or those of the database. Nothing was changed then.
+    pub async fn apply(
+        &self,
+        file: &ConfigurationFile,
+        secrets: &(dyn Fn(&str) -> Result<String, String> + Sync),
+        prune: bool,
+        actor: &str,
+    ) -> Result<ApplyReport, ConfigurationError> {
+        let wanted = file.wanted(secrets as Secrets<'_>, prune)?;
+        let (tenant, is_new) = self.tenant_of(file, &wanted).await?;
+        let asked = Asked { wanted: &wanted, actor, existing: Existing::Either, is_file: true };
+        let mut report = self.change(tenant, &asked).await?;
+        if is_new {
+            let name = format!("`{}`", file.tenant_slug());
+            let created = ConfigurationChange {
+                what: What::Tenant,
+                name,
+                id: Some(tenant.to_string()),
+                action: Action::Created,
+                details: Vec::new(),
+                step: None,
+            };
+            report.changes.insert(0, created);
+        }
+        Ok(report)
+    }
+
+    /// The tenant of a file. It is made only if everything in the file can be.
+    async fn tenant_of(
+        &self,
+        file: &ConfigurationFile,
+        wanted: &Wanted,
+    ) -> Result<(TenantId, bool), ConfigurationError> {
+        let slug = file.tenant_slug();
+        if let Some(tenant) = self.tenant(slug).await? {
+            return Ok((tenant, false));
+        }
+        file.check_slug()?;
+        let name = file.tenant_name().unwrap_or(slug);
+        let making = Making { now: self.now(), entropy: &mut *self.entropy() };
+        difference(&Current::of_new_tenant(slug, name), wanted, making).map_err(ConfigurationError::Problems)?;
+        Ok((self.ensure_tenant(slug, name).await?, true))
+    }
+
+    /// Makes or changes a product.
+    ///
+    /// # Errors
+    /// It cannot be so, or those of the database.
+    pub async fn save_product(
+        &self,
+        tenant: TenantId,
+        input: ProductInput,
+        existing: Existing,
+        actor: &str,
+    ) -> Result<ConfigurationChange, ConfigurationError> {
+        self.change_one(tenant, Wanted { products: vec![input.into()], ..Wanted::default() }, existing, actor).await
+    }
+
+    /// Makes a plan, or a new version of one.
+    ///
+    /// # Errors
+    /// It cannot be so, or those of the database.
+    pub async fn save_plan(
+        &self,
+        tenant: TenantId,
+        input: PlanInput,
+        existing: Existing,
+        actor: &str,
+    ) -> Result<ConfigurationChange, ConfigurationError> {
+        self.change_one(tenant, Wanted { plans: vec![input.into()], ..Wanted::default() }, existing, actor).await
+    }
+
+    /// Makes or changes a connection.
+    ///
+    /// # Errors
+    /// It cannot be so, or those of the database.
+    pub async fn save_connection(
+        &self,
+        tenant: TenantId,
+        input: ConnectionInput,
+        existing: Existing,
+        actor: &str,
+    ) -> Result<ConfigurationChange, ConfigurationError> {
+        self.change_one(tenant, Wanted { connections: vec![input.into()], ..Wanted::default() }, existing, actor).await
+    }
+
+    /// Makes or changes a price rule. Orders that waited for it are looked at again.
+    ///
+    /// # Errors
+    /// It cannot be so, or those of the database.
+    pub async fn save_price_rule(
+        &self,
+        tenant: TenantId,
+        input: PriceRuleInput,
+        existing: Existing,
+        actor: &str,
+    ) -> Result<ConfigurationChange, ConfigurationError> {
+        self.change_one(tenant, Wanted { price_rules: vec![input.into()], ..Wanted::default() }, existing, actor).await
+    }
+
+    /// Takes a price rule away. What it decided stays decided.
+    ///
+    /// # Errors
+    /// There is none, or those of the database.
+    pub async fn delete_price_rule(
+        &self,
+        tenant: TenantId,
+        rule: PriceRuleId,
+        actor: &str,
+    ) -> Result<ConfigurationChange, ConfigurationError> {
+        let wanted = Wanted { removed_rules: vec![rule], ..Wanted::default() };
+        match self.change_one(tenant, wanted, Existing::Either, actor).await {
+            Err(ConfigurationError::Missing(what, _)) => Err(ConfigurationError::Missing(what, rule.to_string())),
+            other => other,
+        }
+    }
+
+    async fn change_one(
+        &self,
+        tenant: TenantId,
+        wanted: Wanted,
+        existing: Existing,
+        actor: &str,
+    ) -> Result<ConfigurationChange, ConfigurationError> {
+        let report = self.change(tenant, &Asked { wanted: &wanted, actor, existing, is_file: false }).await?;
+        let one = report.changes.into_iter().next();
+        one.ok_or_else(|| ConfigurationError::Missing(What::PriceRule, String::new()))
+    }
+
+    async fn change(&self, tenant: TenantId, asked: &Asked<'_>) -> Result<ApplyReport, ConfigurationError> {
+        let once = || self.change_once(tenant, asked);
+        let report = store::repeat(once, ConfigurationError::is_conflict).await?;
+        if report.is_change() {
+            self.configuration_changed();
+        }
+        Ok(report)
+    }
+
+    async fn change_once(&self, tenant: TenantId, asked: &Asked<'_>) -> Result<ApplyReport, ConfigurationError> {
+        let now = self.now();
+        let write = self.store.begin().await?;
+        let row = write.lock_catalogue(tenant).await?;
+        let row = row.ok_or_else(|| ConfigurationError::Missing(What::Tenant, tenant.to_string()))?;
+        let current = Current::read(&write, row, asked.wanted, &self.ring()).await?;
+        let making = Making { now, entropy: &mut *self.entropy() };
+        let changes = difference(&current, asked.wanted, making).map_err(ConfigurationError::Problems)?;
+        check_existing(asked.existing, &changes)?;
+        let mut report = ApplyReport { changes, woken: 0 };
+        if !report.is_change() {
+            return Ok(report);
+        }
+        for step in report.changes.iter().filter_map(|change| change.step.clone()) {
+            self.make(&write, step).await?;
+        }
+        if report.changes.iter().any(|change| change.step.as_ref().is_some_and(Step::is_of_catalogue)) {
+            write.catalogue_changed(tenant).await?;
+        }
+        let waiting = waiting(&write, &current, &report.changes).await?;
+        write.wake_orders(&waiting, now).await?;
+        report.woken = waiting.len();
+        write.add_audit(self.audit(tenant, asked, &report.changes, now)).await?;
+        fail::fail_point!("configure-before-commit");
+        write.commit().await?;
+        Ok(report)
+    }
+
+    async fn make(&self, write: &Write, step: Step) -> Result<(), Error> {
+        match step {
+            Step::RenameTenant(tenant, name) => write.rename_tenant(tenant, &name).await?,
+            Step::Product(row) => write.save_product(row).await?,
+            Step::Plan(row) => write.save_plan(row).await?,
+            Step::Connection(mut row, secrets) => {
+                if let Some(secrets) = secrets {
+                    seal_secrets(&mut row, &secrets, &self.ring(), &mut *self.entropy())?;
+                }
+                write.save_connection(row).await?;
+            }
+            Step::PriceRule(row) => write.save_price_rule(row).await?,
+            Step::DeletePriceRule(row) => write.delete_price_rule(&row).await?,
+            Step::ApiKey(row) | Step::RevokeApiKey(row) => write.save_api_key(row).await?,
+            Step::ReplaceApiKey(old, new) => {
+                write.save_api_key(old).await?;
+                write.save_api_key(new).await?;
+            }
+        }
+        Ok(())
+    }
+
+    fn audit(
+        &self,
+        tenant: TenantId,
+        asked: &Asked<'_>,
+        changes: &[ConfigurationChange],
+        now: Timestamp,
+    ) -> Vec<rows::AuditEntry> {
+        let mut entropy = self.entropy();
+        let mut entry = |action: String, subject: String, detail: serde_json::Value| rows::AuditEntry {
+            id: AuditId::new(now, &mut *entropy).0,
+            tenant_id: tenant.0,
+            occurred_at: now.as_microsecond(),
+            actor: asked.actor.to_owned(),
+            action,
+            subject,
+            order_id: None,
+            license_id: None,
+            detail: detail.to_string(),
+            sequence: None,
+            chain: None,
+        };
+        let mut entries = Vec::new();
+        for (change, step) in changes.iter().filter_map(|change| Some((change, change.step.as_ref()?))) {
+            let action = format!("{}.{}", change.what.as_str(), change.action.as_str());
+            entries.push(entry(action, step.subject(), json!({ "name": change.name, "details": change.details })));
+        }
+        if asked.is_file {
+            let lines = changes.iter().filter(|change| change.action.is_change()).map(ToString::to_string);
+            let detail =
+                json!({ "changes": lines.collect::<Vec<_>>(), "pruned": asked.wanted.unnamed == Unnamed::Pruned });
+            entries.push(entry("configuration.applied".to_owned(), tenant.to_string(), detail));
+        }
+        entries
+    }
+}
+
+fn check_existing(existing: Existing, changes: &[ConfigurationChange]) -> Result<(), ConfigurationError> {
+    for ConfigurationChange { what, name, action, .. } in changes {
+        match (existing, action) {
+            (Existing::New, Action::Changed | Action::Unchanged) => {
+                return Err(ConfigurationError::Exists(*what, name.clone()));
+            }
+            (Existing::There, Action::Created) => return Err(ConfigurationError::Missing(*what, name.clone())),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// The orders whose wait may be over: a rule may speak of their price now, or metadata name a plan that is there now.
+async fn waiting(
+    write: &Write,
+    current: &Current,
+    changes: &[ConfigurationChange],
+) -> Result<BTreeSet<OrderId>, Error> {
+    let mut at: BTreeSet<(ConnectionId, Option<String>)> = BTreeSet::new();
+    for change in changes {
+        match &change.step {
+            Some(Step::PriceRule(rule) | Step::DeletePriceRule(rule)) => {
+                let price = match store::catalogue::matcher(&rule.matcher_kind, &rule.matcher_value) {
+                    Matcher::Price(price) => Some(price.to_string()),
+                    Matcher::Product(_) | Matcher::Default => None,
+                };
+                at.insert((ConnectionId(rule.connection_id), price));
+            }
+            Some(Step::Plan(_)) if change.action == Action::Created => {
+                at.extend(current.connections.values().map(|connection| (ConnectionId(connection.row.id), None)));
+            }
+            _ => {}
+        }
+    }
+    let mut orders = BTreeSet::new();
+    for (connection, price) in at {
+        orders.extend(write.orders_waiting_for(connection, UNMAPPED_PRICE, price.map(|price| vec![price])).await?);
+        orders.extend(write.orders_waiting_for(connection, LINES_UNKNOWN, None).await?);
+    }
+    Ok(orders)
+}

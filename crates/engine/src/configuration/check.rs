@@ -1,0 +1,172 @@
+//! What is wrong with a thing by itself, whatever else there is.
+
+use std::net::SocketAddr;
+
+use crypto::key::Prefix;
+use providers::{Level, manual};
+
+use super::input::{ApiKeyInput, ConnectionInput, PlanInput, PriceRuleInput, ProductInput};
+use crate::{api_keys::check_scopes, connections::Mode};
+
+/// A field, and what is wrong with it.
+pub(super) type Wrong = (&'static str, String);
+
+/// The longest code: it stands in addresses, metadata and lists.
+const CODE_MAX: usize = 64;
+/// The longest name.
+const NAME_MAX: usize = 120;
+
+/// Whether a text can be a code: plain characters only, since vendors put it into addresses and providers' metadata.
+pub(super) fn is_code(text: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+    (1..=CODE_MAX).contains(&text.len()) && text.bytes().all(plain)
+}
+
+fn code(text: &str, wrong: &mut Vec<Wrong>) {
+    if !is_code(text) {
+        let message =
+            format!("a code has 1 to {CODE_MAX} characters, each a letter A-Z or a-z, a digit, `.`, `_` or `-`");
+        wrong.push(("code", message));
+    }
+}
+
+fn name(text: &str, wrong: &mut Vec<Wrong>) {
+    if text.trim().is_empty() || text.chars().count() > NAME_MAX || text.chars().any(char::is_control) {
+        wrong.push(("name", format!("a name has 1 to {NAME_MAX} characters in one line")));
+    }
+}
+
+pub(super) fn product(input: &ProductInput) -> Vec<Wrong> {
+    let mut wrong = Vec::new();
+    code(&input.code, &mut wrong);
+    name(&input.name, &mut wrong);
+    if let Err(error) = Prefix::new(&input.key_prefix) {
+        wrong.push(("key_prefix", error.to_string()));
+    }
+    wrong
+}
+
+pub(super) fn plan(input: &PlanInput) -> Vec<Wrong> {
+    let mut wrong = Vec::new();
+    code(&input.code, &mut wrong);
+    name(&input.name, &mut wrong);
+    let terms = &input.terms;
+    if terms.duration_days == Some(0) {
+        wrong.push((
+            "duration_days",
+            "a plan lasts at least one day; leave it out for one that lasts for good".to_owned(),
+        ));
+    }
+    if terms.limits.activations == Some(0) {
+        wrong.push(("activations", "a number from 1 on, or \"unlimited\"".to_owned()));
+    }
+    if terms.limits.features.iter().any(|feature| feature.trim() != feature || feature.is_empty()) {
+        wrong.push(("features", "a feature is a word without blanks around it".to_owned()));
+    }
+    if terms.lease.offline_days == 0 || terms.lease.recheck_hours == 0 {
+        let message = "a lease of no time is of no use; offline_days and recheck_hours are at least 1".to_owned();
+        wrong.push(("lease", message));
+    }
+    wrong
+}
+
+pub(super) fn connection(input: &ConnectionInput) -> Vec<Wrong> {
+    let mut wrong = Vec::new();
+    code(&input.code, &mut wrong);
+    match providers::by_slug(&input.provider) {
+        Some(_) if input.provider == manual::SLUG => {
+            wrong.push(("provider", "connections for orders made by hand are there by themselves".to_owned()));
+        }
+        Some(_) => {}
+        None => {
+            let known = providers::PROVIDERS.iter().map(|provider| provider.info().slug);
+            let known: Vec<&str> = known.filter(|slug| *slug != manual::SLUG).collect();
+            let message = format!("there is no provider `{}`; there are {}", input.provider, known.join(", "));
+            wrong.push(("provider", message));
+        }
+    }
+    match (&input.api_base, input.mode) {
+        (Some(base), Mode::Simulated) if is_loopback(base) => {}
+        (Some(_), Mode::Simulated) => {
+            let message = "a simulated provider runs on this machine: http://127.0.0.1:PORT".to_owned();
+            wrong.push(("api_base", message));
+        }
+        (Some(_), Mode::Live | Mode::Test) => {
+            let message = "leave it out: the provider's own address is known, and only a connection of mode simulated \
+                 may be sent elsewhere";
+            wrong.push(("api_base", message.to_owned()));
+        }
+        (None, Mode::Simulated) if input.level != Level::None => {
+            wrong.push(("api_base", "a simulated connection that looks things up needs one".to_owned()));
+        }
+        (None, _) => {}
+    }
+    wrong
+}
+
+/// Whether an address leads to this machine: `http`, a loopback address in numbers (a name could lead elsewhere), a port,
+/// and perhaps a path.
+fn is_loopback(base: &str) -> bool {
+    let Some(rest) = base.strip_prefix("http://") else { return false };
+    let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
+    let host = host.replacen("localhost:", "127.0.0.1:", 1);
+    let address: Option<SocketAddr> = host.parse().ok();
+    address.is_some_and(|address| address.ip().is_loopback() && address.port() != 0)
+        && path.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/._-".contains(&byte))
+}
+
+pub(super) fn price_rule(input: &PriceRuleInput) -> Vec<Wrong> {
+    let mut wrong = Vec::new();
+    let (field, text) = store::catalogue::matcher_columns(&input.matcher);
+    if field != "default" && (text.trim().is_empty() || text.trim() != text) {
+        wrong.push((field, "the provider's own id, without blanks around it".to_owned()));
+    }
+    wrong
+}
+
+pub(super) fn api_key(input: &ApiKeyInput) -> Vec<Wrong> {
+    let mut wrong = Vec::new();
+    name(&input.name, &mut wrong);
+    if let Err(error) = check_scopes(input.key.kind(), &input.scopes) {
+        wrong.push(("scopes", error.to_string()));
+    }
+    wrong
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes() {
+        for good in ["a", "Pro-2026", "pri_pro.yr", &"x".repeat(64)] {
+            assert!(is_code(good), "{good}");
+        }
+        for bad in ["", "a b", "ä", "a/b", &"x".repeat(65)] {
+            assert!(!is_code(bad), "{bad}");
+        }
+    }
+
+    #[test]
+    fn only_this_machine_may_simulate_a_provider() {
+        for good in ["http://127.0.0.1:9000", "http://127.9.9.9:1/stripe", "http://[::1]:80/", "http://localhost:8080"]
+        {
+            assert!(is_loopback(good), "{good}");
+        }
+        for bad in [
+            "https://127.0.0.1:9000",
+            "http://127.0.0.1",
+            "http://10.0.0.1:80",
+            "http://127.0.0.1:80@evil.example",
+            "http://user@127.0.0.1:80",
+            "http://evil.example:80/127.0.0.1",
+            "http://localhost.evil.example:80",
+            "http://127.0.0.1:80/a?b",
+            "http://127.0.0.1:0",
+            "http://0.0.0.0:80",
+            "127.0.0.1:80",
+        ] {
+            assert!(!is_loopback(bad), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,205 @@
+//! Connections and API keys: who may tell us something, and who may ask us.
+
+use std::collections::BTreeMap;
+
+use crypto::token::ApiKeyText;
+use domain::id::ApiKeyId;
+use providers::{Level, Settings};
+use secrecy::{ExposeSecret, SecretString};
+use store::rows;
+
+use super::{
+    super::{
+        check,
+        input::{ApiKeyInput, ConnectionInput, Entry, Wanted},
+        report::{Action, Step, What},
+        state::{Current, CurrentConnection},
+    },
+    Draft,
+    catalogue::changed,
+};
+use crate::{api_keys, connections::ConnectionSecrets};
+
+impl Draft<'_> {
+    pub(super) fn connection(&mut self, entry: &Entry<ConnectionInput>) {
+        let input = &entry.item;
+        let code = &input.code;
+        if !self.is_sound(entry, What::Connection, code, check::connection(input)) {
+            return;
+        }
+        let before = self.current.connections.get(code);
+        if let Some(message) = before.and_then(|before| fixed(before, input)) {
+            return self.wrong(entry, What::Connection, code, None, message);
+        }
+        let Some(secrets) = secrets(before, input) else {
+            let message =
+                "its secrets in the database do not open, so all of them must be given: webhook_secrets and api_key";
+            return self.wrong(entry, What::Connection, code, None, message);
+        };
+        if input.level != Level::None && secrets.api_key.is_none() {
+            let message = "to look things up it needs the provider's API key; give one, or level = \"none\"";
+            return self.wrong(entry, What::Connection, code, Some("api_key"), message);
+        }
+        if let Some(other) = self.shares_secret(input, &secrets) {
+            let message = format!("connection `{other}` has the same secret: events could not be told apart");
+            return self.wrong(entry, What::Connection, code, Some("webhook_secrets"), message);
+        }
+        let kept = before.and_then(|before| before.secrets.as_ref());
+        let settings = settings(before, input.level);
+        let row = rows::Connection {
+            id: before.map_or_else(|| self.making.id(), |before| before.row.id),
+            tenant_id: self.current.tenant.id,
+            provider: input.provider.clone(),
+            code: code.clone(),
+            mode: input.mode.as_str().to_owned(),
+            settings: settings.to_string(),
+            api_base: input.api_base.clone(),
+            secrets: before.and_then(|before| before.row.secrets.clone()),
+            created_at: before.map_or_else(|| self.making.at(), |before| before.row.created_at),
+        };
+        let mut details = Vec::new();
+        if let Some(CurrentConnection { row: before, .. }) = before {
+            details = changed(&[
+                ("mode", before.mode != row.mode),
+                ("level", serde_json::from_str(&before.settings).ok().as_ref() != Some(&settings)),
+                ("api_base", before.api_base != row.api_base),
+                ("webhook_secrets", kept.is_none_or(|kept| kept.webhook != secrets.webhook)),
+                ("api_key", kept.is_none_or(|kept| kept.api_key != secrets.api_key)),
+            ]);
+        }
+        let is_same = kept.is_some_and(|kept| (&kept.webhook, &kept.api_key) == (&secrets.webhook, &secrets.api_key));
+        self.connections.insert(code.clone(), row.id);
+        let step = Step::Connection(row, Some(secrets).filter(|_| before.is_none() || !is_same));
+        self.compared(What::Connection, code, before.is_none(), details, step);
+    }
+
+    /// Another connection of the provider whose webhooks are signed with the same secret.
+    fn shares_secret(&mut self, input: &ConnectionInput, secrets: &ConnectionSecrets) -> Option<String> {
+        let keys = || secrets.webhook.iter().map(|secret| (input.provider.clone(), secret.clone()));
+        let taken = keys().find_map(|key| self.webhook_secrets.get(&key).cloned());
+        self.webhook_secrets.extend(keys().map(|key| (key, input.code.clone())));
+        taken
+    }
+
+    pub(super) fn api_key(&mut self, entry: &Entry<ApiKeyInput>) {
+        let ApiKeyInput { name, scopes, key } = &entry.item;
+        if !self.is_sound(entry, What::ApiKey, name, check::api_key(&entry.item)) {
+            return;
+        }
+        let current = self.current;
+        let by_id = current.api_keys.iter().find(|row| row.id == key.id().0);
+        if let Some(message) = self.refused(key, by_id) {
+            return self.wrong(entry, What::ApiKey, name, Some("key"), message);
+        }
+        let tenant = domain::id::TenantId(current.tenant.id);
+        let mut row = api_keys::row(tenant, name, scopes, key, self.making.now);
+        let of_name = current.api_keys.iter().find(|row| row.name == *name && row.id != key.id().0);
+        if of_name.is_some_and(|row| self.wanted.api_keys.iter().any(|entry| entry.item.key.id().0 == row.id)) {
+            let message = "the name is still that of another key in this file; apply the other one's new name first";
+            return self.wrong(entry, What::ApiKey, name, Some("name"), message);
+        }
+        let mut details = Vec::new();
+        if let Some(before) = by_id {
+            let parts =
+                [("name", before.name != row.name), ("scopes", api_keys::decode_scopes(&before.scopes) != *scopes)];
+            details = changed(&parts);
+            row = rows::ApiKey { name: row.name, scopes: row.scopes, ..before.clone() };
+        }
+        let step = match of_name {
+            // The name goes to the new key; an old one that still opens is revoked.
+            Some(old) => {
+                if old.revoked_at.is_none() {
+                    details.push(format!("takes the place of {}, which is revoked", ApiKeyId(old.id)));
+                }
+                let revoked_at = old.revoked_at.or_else(|| Some(self.making.at()));
+                Step::ReplaceApiKey(rows::ApiKey { revoked_at, ..api_keys::without_its_name(old) }, row)
+            }
+            None => Step::ApiKey(row),
+        };
+        self.compared(What::ApiKey, name, by_id.is_none(), details, step);
+    }
+
+    /// Why a key's text cannot be taken.
+    fn refused(&self, key: &ApiKeyText, before: Option<&rows::ApiKey>) -> Option<&'static str> {
+        if self.current.keys_of_others.contains(&key.id()) {
+            return Some("this key belongs to another tenant; make one of this tenant's own");
+        }
+        let before = before?;
+        if before.revoked_at.is_some() {
+            return Some("this key was revoked, and that is for good; make a new one with `keywright api-key create`");
+        }
+        let stored: Option<[u8; 32]> = before.hash.as_slice().try_into().ok();
+        let matches = stored.is_some_and(|stored| key.matches(&stored));
+        (!matches).then_some("its id is known with another secret: the key was mistyped, or made up")
+    }
+
+    pub(super) fn unnamed_api_keys(&mut self, is_pruned: bool) {
+        let (current, wanted) = (self.current, self.wanted);
+        let replaced = |row: &rows::ApiKey| {
+            wanted.api_keys.iter().any(|entry| entry.item.key.id().0 == row.id || entry.item.name == row.name)
+        };
+        for row in current.api_keys.iter().filter(|row| row.revoked_at.is_none() && !replaced(row)) {
+            match is_pruned {
+                true => {
+                    let step = Step::RevokeApiKey(rows::ApiKey { revoked_at: Some(self.making.at()), ..row.clone() });
+                    self.change(
+                        What::ApiKey,
+                        &row.name,
+                        Action::Revoked,
+                        vec!["not in the file".to_owned()],
+                        Some(step),
+                    );
+                }
+                false => {
+                    let why = vec!["stays as it is; --prune revokes it".to_owned()];
+                    self.change(What::ApiKey, &row.name, Action::WouldDelete, why, None);
+                }
+            }
+        }
+    }
+}
+
+/// The webhook secrets of connections that are not asked for, by provider, with the connection's code.
+pub(super) fn webhook_secrets(current: &Current, wanted: &Wanted) -> BTreeMap<(String, String), String> {
+    let is_wanted = |code: &String| wanted.connections.iter().any(|entry| entry.item.code == *code);
+    let others = current.connections.iter().filter(|(code, _)| !is_wanted(code));
+    others
+        .flat_map(|(code, CurrentConnection { row, secrets, .. })| {
+            let secrets = secrets.iter().flat_map(|secrets| &secrets.webhook);
+            secrets.map(move |secret| ((row.provider.clone(), secret.clone()), code.clone()))
+        })
+        .collect()
+}
+
+/// What of a connection never changes.
+fn fixed(before: &CurrentConnection, input: &ConnectionInput) -> Option<String> {
+    let CurrentConnection { row, is_used, .. } = before;
+    if row.provider != input.provider {
+        return Some(format!("it is a connection of the provider {}, for good; choose another code", row.provider));
+    }
+    (*is_used && row.mode != input.mode.as_str())
+        .then(|| format!("events came in by it in {} mode, which it keeps; choose another code", row.mode))
+}
+
+/// The secrets as they are to be: what is not given stays. None: what would stay does not open.
+fn secrets(before: Option<&CurrentConnection>, input: &ConnectionInput) -> Option<ConnectionSecrets> {
+    let given = |secret: &SecretString| secret.expose_secret().to_owned();
+    let webhook = input.webhook_secrets.as_ref().map(|secrets| secrets.iter().map(given).collect());
+    let api_key = input.api_key.as_ref().map(given);
+    if let (Some(webhook), Some(_)) = (&webhook, &api_key) {
+        return Some(ConnectionSecrets { webhook: Vec::clone(webhook), api_key });
+    }
+    let kept = match before {
+        Some(before) => before.secrets.clone()?,
+        None => ConnectionSecrets::default(),
+    };
+    Some(ConnectionSecrets { webhook: webhook.unwrap_or(kept.webhook), api_key: api_key.or(kept.api_key) })
+}
+
+/// The settings with another level. What else stands there stays.
+fn settings(before: Option<&CurrentConnection>, level: Level) -> serde_json::Value {
+    let kept = before.and_then(|before| serde_json::from_str::<Settings>(&before.row.settings).ok());
+    let mut settings = kept.unwrap_or_default();
+    settings.level = level;
+    serde_json::json!(settings)
+}

@@ -1,0 +1,393 @@
+//! The file that `keywright apply` reads: TOML, in which everything that is not known is a mistake.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
+
+use crypto::token::{ApiKeyKind, ApiKeyText};
+use domain::{
+    decision::{Matcher, QuantityRule},
+    plan::{LeaseTerms, Limits, PlanTerms, Policy},
+    text::{PriceReference, ProductReference},
+};
+use providers::Level;
+use secrecy::SecretString;
+use serde::{
+    Deserialize, Deserializer,
+    de::{Error, Visitor},
+};
+use toml::Spanned;
+
+use super::{
+    ConfigurationError, Problem,
+    input::{
+        ApiKeyInput, ConnectionInput, Entry, GrantInput, PlanInput, PriceRuleInput, ProductInput, Unnamed, Wanted,
+    },
+    secret::{SecretSource, SecretSources},
+};
+use crate::{
+    api_keys::{UnknownScope, kind_name},
+    connections::Mode,
+    tenants::DEFAULT_TENANT,
+};
+
+/// What a file asks for. Its secrets are still where it says.
+#[derive(Debug)]
+pub struct ConfigurationFile {
+    text: String,
+    document: Document,
+}
+
+/// Finds what a secret's source names: `env:NAME` or `file:PATH`.
+pub(super) type Secrets<'a> = &'a (dyn Fn(&str) -> Result<String, String> + Sync);
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Document {
+    #[serde(default)]
+    tenant: TenantSection,
+    #[serde(default)]
+    product: Vec<Spanned<ProductSection>>,
+    #[serde(default)]
+    plan: Vec<Spanned<PlanSection>>,
+    #[serde(default)]
+    connection: Vec<Spanned<ConnectionSection>>,
+    #[serde(default)]
+    price_rule: Vec<Spanned<PriceRuleSection>>,
+    #[serde(default)]
+    api_key: Vec<Spanned<ApiKeySection>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TenantSection {
+    slug: Option<String>,
+    name: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ProductSection {
+    code: String,
+    name: String,
+    key_prefix: Option<String>,
+    #[serde(default)]
+    brand: BTreeMap<String, String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PlanSection {
+    code: String,
+    product: String,
+    name: String,
+    duration_days: Option<u32>,
+    #[serde(default)]
+    activations: Activations,
+    #[serde(default)]
+    features: BTreeSet<String>,
+    #[serde(default)]
+    policy: Policy,
+    #[serde(default)]
+    lease: LeaseTerms,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ConnectionSection {
+    code: String,
+    provider: String,
+    mode: Mode,
+    #[serde(default)]
+    level: Level,
+    webhook_secrets: Option<SecretSources>,
+    api_key: Option<SecretSource>,
+    api_base: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PriceRuleSection {
+    connection: String,
+    price: Option<String>,
+    product: Option<String>,
+    default: Option<bool>,
+    plan: Option<String>,
+    quantity: Option<QuantityRule>,
+    grants: Option<Vec<GrantSection>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct GrantSection {
+    plan: String,
+    #[serde(default)]
+    quantity: QuantityRule,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ApiKeySection {
+    name: String,
+    kind: Kind,
+    #[serde(default)]
+    scopes: Vec<String>,
+    key: SecretSource,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Kind {
+    Live,
+    Test,
+    Checkout,
+}
+
+impl From<Kind> for ApiKeyKind {
+    fn from(kind: Kind) -> Self {
+        match kind {
+            Kind::Live => Self::Live,
+            Kind::Test => Self::Test,
+            Kind::Checkout => Self::Checkout,
+        }
+    }
+}
+
+/// A number, or `"unlimited"`.
+#[derive(Clone, Copy, Debug)]
+struct Activations(Option<u32>);
+
+impl Default for Activations {
+    fn default() -> Self {
+        Self(Limits::default().activations)
+    }
+}
+
+struct NumberOrUnlimited;
+
+impl Visitor<'_> for NumberOrUnlimited {
+    type Value = Activations;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a number from 1 on, or \"unlimited\"")
+    }
+
+    fn visit_i64<E: Error>(self, number: i64) -> Result<Activations, E> {
+        let count = u32::try_from(number).ok().filter(|count| *count > 0);
+        count
+            .map(|count| Activations(Some(count)))
+            .ok_or_else(|| E::invalid_value(serde::de::Unexpected::Signed(number), &self))
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<Activations, E> {
+        match text {
+            "unlimited" => Ok(Activations(None)),
+            other => Err(E::invalid_value(serde::de::Unexpected::Str(other), &self)),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Activations {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(NumberOrUnlimited)
+    }
+}
+
+impl ConfigurationFile {
+    /// Reads a file. What is not TOML, not known or of another type is told with its line; values are not repeated, since
+    /// one of them may be a secret in the wrong place.
+    ///
+    /// # Errors
+    /// [`ConfigurationError::Problems`] with the first mistake.
+    pub fn parse(text: &str) -> Result<Self, ConfigurationError> {
+        let document = toml::from_str(text).map_err(|error: toml::de::Error| {
+            let line = error.span().map(|span| line_of(text, span.start));
+            let message = error.message().to_owned();
+            ConfigurationError::Problems(vec![Problem { line, subject: String::new(), field: None, message }])
+        })?;
+        Ok(Self { text: text.to_owned(), document })
+    }
+
+    /// The slug of the tenant it is about.
+    #[must_use]
+    pub fn tenant_slug(&self) -> &str {
+        self.document.tenant.slug.as_deref().unwrap_or(DEFAULT_TENANT)
+    }
+
+    /// The name it gives to the tenant.
+    pub(super) fn tenant_name(&self) -> Option<&str> {
+        self.document.tenant.name.as_deref()
+    }
+
+    /// A slug stands in addresses.
+    pub(super) fn check_slug(&self) -> Result<(), ConfigurationError> {
+        let slug = self.tenant_slug();
+        let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+        if (1..=40).contains(&slug.len()) && slug.bytes().all(plain) {
+            return Ok(());
+        }
+        let message = "a slug has 1 to 40 characters, each a letter a-z, a digit or `-`".to_owned();
+        let subject = "tenant".to_owned();
+        Err(ConfigurationError::Problems(vec![Problem { line: None, subject, field: Some("slug"), message }]))
+    }
+
+    /// What it asks for, with its secrets.
+    pub(super) fn wanted(&self, secrets: Secrets<'_>, prune: bool) -> Result<Wanted, ConfigurationError> {
+        let mut reader = Reader { text: &self.text, secrets, problems: Vec::new() };
+        let wanted = Wanted {
+            tenant_name: self.document.tenant.name.clone(),
+            products: reader.each(&self.document.product, |_, _, section| Some(product(section))),
+            plans: reader.each(&self.document.plan, |_, _, section| Some(plan(section))),
+            connections: reader.each(&self.document.connection, Reader::connection),
+            price_rules: reader.each(&self.document.price_rule, Reader::price_rule),
+            removed_rules: Vec::new(),
+            api_keys: reader.each(&self.document.api_key, Reader::api_key),
+            unnamed: if prune { Unnamed::Pruned } else { Unnamed::Told },
+        };
+        if reader.problems.is_empty() { Ok(wanted) } else { Err(ConfigurationError::Problems(reader.problems)) }
+    }
+}
+
+/// The number of the line that holds a byte.
+fn line_of(text: &str, byte: usize) -> usize {
+    text.bytes().take(byte).filter(|byte| *byte == b'\n').count() + 1
+}
+
+fn product(section: &ProductSection) -> ProductInput {
+    let ProductSection { code, name, key_prefix, brand } = section;
+    let key_prefix = key_prefix.clone().unwrap_or_else(|| crypto::key::Prefix::default().as_str().to_owned());
+    ProductInput { code: code.clone(), name: name.clone(), key_prefix, brand: brand.clone() }
+}
+
+fn plan(section: &PlanSection) -> PlanInput {
+    let limits = Limits { activations: section.activations.0, features: section.features.clone() };
+    let PlanSection { duration_days, policy, lease, .. } = *section;
+    PlanInput {
+        code: section.code.clone(),
+        product: section.product.clone(),
+        name: section.name.clone(),
+        terms: PlanTerms { limits, duration_days, policy, lease },
+    }
+}
+
+/// Reads sections, and gathers what is wrong with them, so that all of it is told at once.
+struct Reader<'a> {
+    text: &'a str,
+    secrets: Secrets<'a>,
+    problems: Vec<Problem>,
+}
+
+impl Reader<'_> {
+    fn each<Section, Input>(
+        &mut self,
+        sections: &[Spanned<Section>],
+        read: impl Fn(&mut Self, usize, &Section) -> Option<Input>,
+    ) -> Vec<Entry<Input>> {
+        let mut entries = Vec::with_capacity(sections.len());
+        for section in sections {
+            let line = line_of(self.text, section.span().start);
+            let item = read(self, line, section.get_ref());
+            entries.extend(item.map(|item| Entry { line: Some(line), item }));
+        }
+        entries
+    }
+
+    fn wrong(&mut self, line: usize, subject: &str, field: Option<&'static str>, message: impl Into<String>) {
+        let message = message.into();
+        self.problems.push(Problem { line: Some(line), subject: subject.to_owned(), field, message });
+    }
+
+    /// What a source names, without blanks around it: files end with a newline.
+    fn secret(&mut self, line: usize, subject: &str, field: &'static str, source: &SecretSource) -> Option<String> {
+        let found = (self.secrets)(&source.0).map(|text| text.trim().to_owned());
+        match found {
+            Ok(text) if !text.is_empty() => return Some(text),
+            Ok(_) => self.wrong(line, subject, Some(field), format!("{} is empty", source.0)),
+            Err(problem) => self.wrong(line, subject, Some(field), problem),
+        }
+        None
+    }
+
+    fn connection(&mut self, line: usize, section: &ConnectionSection) -> Option<ConnectionInput> {
+        let subject = format!("connection `{}`", section.code);
+        let mut secret =
+            |field, source: &SecretSource| self.secret(line, &subject, field, source).map(SecretString::from);
+        let webhook_secrets = match &section.webhook_secrets {
+            Some(SecretSources(sources)) => {
+                let found: Vec<_> = sources.iter().map(|source| secret("webhook_secrets", source)).collect();
+                Some(found.into_iter().collect::<Option<Vec<_>>>()?)
+            }
+            None => None,
+        };
+        let api_key = match &section.api_key {
+            Some(source) => Some(secret("api_key", source)?),
+            None => None,
+        };
+        Some(ConnectionInput {
+            code: section.code.clone(),
+            provider: section.provider.clone(),
+            mode: section.mode,
+            level: section.level,
+            api_base: section.api_base.clone(),
+            webhook_secrets,
+            api_key,
+        })
+    }
+
+    fn price_rule(&mut self, line: usize, section: &PriceRuleSection) -> Option<PriceRuleInput> {
+        let subject = format!("price rule of `{}`", section.connection);
+        let matcher = match (&section.price, &section.product, section.default) {
+            (Some(price), None, None) => Matcher::Price(PriceReference::new(price.as_str())),
+            (None, Some(product), None) => Matcher::Product(ProductReference::new(product.as_str())),
+            (None, None, Some(true)) => Matcher::Default,
+            _ => {
+                let message = "say what it is about: exactly one of price = \"…\", product = \"…\" or default = true";
+                self.wrong(line, &subject, None, message);
+                return None;
+            }
+        };
+        let grants = match (&section.plan, &section.grants, section.quantity) {
+            (Some(plan), None, quantity) => {
+                vec![GrantInput { plan: plan.clone(), quantity: quantity.unwrap_or_default() }]
+            }
+            (None, Some(grants), None) => grants.iter().map(GrantSection::input).collect(),
+            _ => {
+                let message = "say what it gives: plan = \"…\" (with or without quantity = \"keys\" or \"seats\"), or \
+                     grants = [{ plan = \"…\", quantity = \"keys\" }, …]; grants = [] gives nothing";
+                self.wrong(line, &subject, None, message);
+                return None;
+            }
+        };
+        Some(PriceRuleInput { connection: section.connection.clone(), matcher, grants })
+    }
+
+    fn api_key(&mut self, line: usize, section: &ApiKeySection) -> Option<ApiKeyInput> {
+        let subject = format!("API key `{}`", section.name);
+        let mut scopes = BTreeSet::new();
+        for scope in &section.scopes {
+            match scope.parse() {
+                Ok(scope) => _ = scopes.insert(scope),
+                Err(unknown) => {
+                    self.wrong(line, &subject, Some("scopes"), UnknownScope::to_string(&unknown));
+                }
+            }
+        }
+        let text = zeroize::Zeroizing::new(self.secret(line, &subject, "key", &section.key)?);
+        match text.parse::<ApiKeyText>() {
+            Err(error) => self.wrong(line, &subject, Some("key"), error.to_string()),
+            Ok(key) if key.kind() != ApiKeyKind::from(section.kind) => {
+                let (is, said) = (kind_name(key.kind()), kind_name(section.kind.into()));
+                self.wrong(line, &subject, Some("kind"), format!("it says {said} and the key is a {is} key"));
+            }
+            Ok(key) => return Some(ApiKeyInput { name: section.name.clone(), scopes, key }),
+        }
+        None
+    }
+}
+
+impl GrantSection {
+    fn input(&self) -> GrantInput {
+        GrantInput { plan: self.plan.clone(), quantity: self.quantity }
+    }
+}

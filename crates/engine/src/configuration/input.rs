@@ -1,0 +1,140 @@
+//! What is asked for: the same for a file and for a single call.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crypto::token::ApiKeyText;
+use domain::{
+    decision::{Matcher, QuantityRule},
+    id::PriceRuleId,
+    plan::PlanTerms,
+};
+use providers::Level;
+use secrecy::SecretString;
+
+use crate::{api_keys::Scope, connections::Mode};
+
+/// A product as it is to be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProductInput {
+    /// The vendor's name for it.
+    pub code: String,
+    /// What buyers read.
+    pub name: String,
+    /// What its keys start with.
+    pub key_prefix: String,
+    /// What its mails and pages look like, as it is.
+    pub brand: BTreeMap<String, String>,
+}
+
+/// A plan as it is to be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PlanInput {
+    /// The vendor's name for it.
+    pub code: String,
+    /// The code of its product.
+    pub product: String,
+    /// What buyers read.
+    pub name: String,
+    /// What it says.
+    pub terms: PlanTerms,
+}
+
+/// A connection as it is to be.
+#[derive(Clone, Debug)]
+pub struct ConnectionInput {
+    /// The vendor's name for it.
+    pub code: String,
+    /// The slug of its provider.
+    pub provider: String,
+    /// Which money.
+    pub mode: Mode,
+    /// What its key may look up.
+    pub level: Level,
+    /// Where the provider's API is, for one that is simulated.
+    pub api_base: Option<String>,
+    /// Signing secrets of its webhooks. None: they stay as they are.
+    pub webhook_secrets: Option<Vec<SecretString>>,
+    /// The key to the provider's API. None: it stays as it is.
+    pub api_key: Option<SecretString>,
+}
+
+/// A price rule as it is to be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PriceRuleInput {
+    /// The code of its connection.
+    pub connection: String,
+    /// What it looks for.
+    pub matcher: Matcher,
+    /// What that gives. Empty: nothing of ours.
+    pub grants: Vec<GrantInput>,
+}
+
+/// A plan that a price gives.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GrantInput {
+    /// The code of the plan.
+    pub plan: String,
+    /// How the quantity counts.
+    pub quantity: QuantityRule,
+}
+
+/// An API key as it is to be.
+#[derive(Debug)]
+pub struct ApiKeyInput {
+    /// Its name.
+    pub name: String,
+    /// What it may do.
+    pub scopes: BTreeSet<Scope>,
+    /// Its text, of which only the hash is kept.
+    pub key: ApiKeyText,
+}
+
+/// What is known about whether something is there already.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Existing {
+    /// Either will do.
+    #[default]
+    Either,
+    /// It is to be made: one that is there is a mistake.
+    New,
+    /// It is to be changed: one that is not there is a mistake.
+    There,
+}
+
+/// Something that is asked for, and the line of the file where it is.
+#[derive(Debug)]
+pub(super) struct Entry<T> {
+    pub(super) line: Option<usize>,
+    pub(super) item: T,
+}
+
+impl<T> From<T> for Entry<T> {
+    fn from(item: T) -> Self {
+        Self { line: None, item }
+    }
+}
+
+/// Everything that is asked for at once.
+#[derive(Debug, Default)]
+pub(super) struct Wanted {
+    pub(super) tenant_name: Option<String>,
+    pub(super) products: Vec<Entry<ProductInput>>,
+    pub(super) plans: Vec<Entry<PlanInput>>,
+    pub(super) connections: Vec<Entry<ConnectionInput>>,
+    pub(super) price_rules: Vec<Entry<PriceRuleInput>>,
+    pub(super) removed_rules: Vec<PriceRuleId>,
+    pub(super) api_keys: Vec<Entry<ApiKeyInput>>,
+    pub(super) unnamed: Unnamed,
+}
+
+/// What becomes of what is there and not asked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Unnamed {
+    /// Nothing: a single operation is about one thing.
+    #[default]
+    Ignored,
+    /// It stays, and is told.
+    Told,
+    /// It goes, as far as nothing stands on it.
+    Pruned,
+}

@@ -1,0 +1,87 @@
+//! What is there, as far as a change of the configuration rests on it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crypto::ring::KeyRing;
+use domain::id::{ApiKeyId, TenantId};
+use store::{Write, rows};
+
+use super::{ConfigurationError, input::Wanted};
+use crate::connections::{ConnectionSecrets, open_secrets};
+
+/// A connection with its secrets.
+#[derive(Debug)]
+pub(super) struct CurrentConnection {
+    pub(super) row: rows::Connection,
+    /// None: they do not open.
+    pub(super) secrets: Option<ConnectionSecrets>,
+    /// Whether an event ever came in by it.
+    pub(super) is_used: bool,
+}
+
+/// The configuration of a tenant, by the vendor's codes.
+#[derive(Debug)]
+pub(super) struct Current {
+    pub(super) tenant: rows::Tenant,
+    pub(super) products: BTreeMap<String, rows::Product>,
+    /// Each in its latest version.
+    pub(super) plans: BTreeMap<String, rows::Plan>,
+    pub(super) connections: BTreeMap<String, CurrentConnection>,
+    pub(super) rules: Vec<rows::PriceRule>,
+    pub(super) api_keys: Vec<rows::ApiKey>,
+    /// Wanted API keys that are another tenant's.
+    pub(super) keys_of_others: BTreeSet<ApiKeyId>,
+}
+
+impl Current {
+    /// That of a tenant that is about to be made.
+    pub(super) fn of_new_tenant(slug: &str, name: &str) -> Self {
+        Self {
+            tenant: rows::Tenant {
+                id: uuid::Uuid::nil(),
+                slug: slug.to_owned(),
+                name: name.to_owned(),
+                catalogue_revision: 0,
+                created_at: 0,
+            },
+            products: BTreeMap::new(),
+            plans: BTreeMap::new(),
+            connections: BTreeMap::new(),
+            rules: Vec::new(),
+            api_keys: Vec::new(),
+            keys_of_others: BTreeSet::new(),
+        }
+    }
+
+    /// Reads it, and keeps others from changing it until the transaction ends.
+    pub(super) async fn read(
+        write: &Write,
+        tenant: rows::Tenant,
+        wanted: &Wanted,
+        ring: &KeyRing,
+    ) -> Result<Self, ConfigurationError> {
+        let id = TenantId(tenant.id);
+        let connections = write.lock_connections(id).await?;
+        let used = write.connections_with_events(connections.iter().map(|row| row.id).collect()).await?;
+        let connections = connections.into_iter().map(|row| {
+            let secrets = open_secrets(&row, ring).ok();
+            (row.code.clone(), CurrentConnection { secrets, is_used: used.contains(&row.id), row })
+        });
+        let mut keys_of_others = BTreeSet::new();
+        for entry in &wanted.api_keys {
+            let key = entry.item.key.id();
+            if write.tenant_of_api_key(key).await?.is_some_and(|owner| owner != id) {
+                keys_of_others.insert(key);
+            }
+        }
+        Ok(Self {
+            tenant,
+            products: write.products(id).await?.into_iter().map(|row| (row.code.clone(), row)).collect(),
+            plans: write.current_plans(id).await?.into_iter().map(|row| (row.code.clone(), row)).collect(),
+            connections: connections.collect(),
+            rules: write.price_rules(id).await?,
+            api_keys: write.api_keys(id).await?,
+            keys_of_others,
+        })
+    }
+}

@@ -1,0 +1,87 @@
+//! Whether what ought to go out does, and what is in use may be.
+
+use std::collections::BTreeSet;
+
+use domain::{
+    decision::Catalogue,
+    id::{ActivationId, LicenseId},
+    license::{Holding, License},
+};
+use store::snapshot::Pending;
+
+use super::{Finding, examine::Case, of};
+use crate::outcome::LICENSE_DELIVERY;
+
+/// Each license that was announced has one mail with its key, unless whoever asked for it delivers it themselves.
+pub(super) fn mails(case: &Case<'_>) -> Vec<Finding> {
+    let order = case.order;
+    if order.order.purchases.values().any(|purchase| purchase.silent) {
+        return Vec::new();
+    }
+    let announced = order.licenses.iter().filter(|license| license.announced);
+    let wrong = announced.filter_map(|license| {
+        let written =
+            |id: &LicenseId| of(&case.gathered.mails, id).iter().filter(|mail| mail.kind == LICENSE_DELIVERY).count();
+        let own = written(&license.id);
+        // It may have been announced as the license that it stands for now.
+        let stands_for = superseded_by(license.id, &order.licenses);
+        match (own, stands_for.iter().map(written).sum::<usize>()) {
+            (1, _) | (0, 1..) => None,
+            (count, _) => Some(Finding::new(5, license.id, format!("{count} mails with its key were written"))),
+        }
+    });
+    wrong.collect()
+}
+
+/// The licenses that this one stands for, and those that these stood for.
+fn superseded_by(survivor: LicenseId, licenses: &[License]) -> BTreeSet<LicenseId> {
+    let mut all = BTreeSet::from([survivor]);
+    loop {
+        let next = licenses.iter().filter(|license| match license.holding {
+            Holding::SupersededBy(other) => all.contains(&other) && !all.contains(&license.id),
+            _ => false,
+        });
+        let next: Vec<LicenseId> = next.map(|license| license.id).collect();
+        if next.is_empty() {
+            break;
+        }
+        all.extend(next);
+    }
+    all.remove(&survivor);
+    all
+}
+
+/// No slot was given beyond the limit. Slots that were in use when a plan became smaller stay.
+pub(super) fn activations(case: &Case<'_>, catalogue: &Catalogue) -> Vec<Finding> {
+    let held = case.order.licenses.iter().filter(|license| license.holding == Holding::Unit);
+    let wrong = held.filter_map(|license| {
+        let limit = catalogue.plan(license.plan)?.terms.limits.times(license.unit.seats).activations?;
+        let mut taken: Vec<_> = of(&case.gathered.activations, &license.id).iter().collect();
+        taken.sort_by_key(|row| (row.created_at, row.id));
+        let smaller_since = case.gathered.plan_changed.get(&license.id).map_or(i64::MIN, |at| at.as_microsecond());
+        let beyond = taken.iter().skip(limit as usize).find(|row| row.created_at > smaller_since)?;
+        let problem =
+            format!("{} of {limit} activations are in use; {} came too many", taken.len(), ActivationId(beyond.id));
+        Some(Finding::new(6, license.id, problem))
+    });
+    wrong.collect()
+}
+
+/// What waits for nobody, and what stands on nothing, in words.
+pub(super) fn of_pending(pending: &Pending) -> Finding {
+    match pending {
+        Pending::Unhandled(id) => Finding::new(8, id, "it has been in the inbox for a minute and nobody works on it"),
+        Pending::NotLookedUp(id) => Finding::new(8, id, "its look-up was due a minute ago and nobody makes it"),
+        Pending::NoLookupTime(id) => Finding::new(8, id, "it waits for a look-up and no time is set for it"),
+        Pending::HeldUnseen(id) => Finding::new(8, id, "it is held and no attention item says so"),
+        Pending::Overdue(id) => Finding::new(8, id, "its time came a minute ago and nobody looks at it"),
+        Pending::NotSent(id) => Finding::new(8, id, "it was to be sent a minute ago and nobody sends it"),
+        Pending::NoSendingTime(id) => Finding::new(5, id, "it waits to be sent and no time is set for it"),
+        Pending::UnknownMailStatus(id) => Finding::new(5, id, "nobody knows its status"),
+        Pending::OrphanMail(id) => Finding::new(5, id, "its license is not there"),
+        Pending::DanglingReference(name) => Finding::new(9, name, "it leads to no order"),
+        Pending::OrphanLicense(id) => Finding::new(1, id, "its order is not there"),
+        Pending::OrphanKey(id) => Finding::new(1, format!("license key {id}"), "its license is not there"),
+        Pending::OrphanActivation(id) => Finding::new(6, ActivationId(*id), "its license is not there"),
+    }
+}

@@ -1,0 +1,113 @@
+//! A person looks at what was delivered: plays an event again, or lays an attention item aside.
+
+use domain::id::{AttentionId, ConnectionId, InboundId, OrderId};
+use serde_json::json;
+use store::{
+    inbox,
+    lists::Whose,
+    rows::{AttentionItem, InboundEvent},
+};
+
+use crate::{Engine, Error, attention, connections::find, receive, rulings::By};
+
+/// Why an event is not played again.
+#[derive(Debug, thiserror::Error)]
+pub enum ReplayError {
+    /// Played as it is, test money would give live licenses, or the other way round.
+    #[error("the event is of another mode than its connection, so its facts must not count there")]
+    WrongMode,
+    /// There is nothing in it that could be said again.
+    #[error("the event's body is not of its provider's form, so there is nothing to play again; dismiss its item")]
+    NotUnderstood,
+    /// Something else.
+    #[error(transparent)]
+    Engine(#[from] Error),
+}
+
+impl From<store::StoreError> for ReplayError {
+    fn from(error: store::StoreError) -> Self {
+        Self::Engine(error.into())
+    }
+}
+
+impl ReplayError {
+    fn is_conflict(&self) -> bool {
+        matches!(self, Self::Engine(error) if error.is_conflict())
+    }
+}
+
+impl Engine {
+    /// Has an event worked on again, whatever has become of it. It says what it said before: the answers that were
+    /// looked up are kept, unless `fresh` asks for new ones. False: there is no such event.
+    ///
+    /// # Errors
+    /// The event must not be played, or those of the database.
+    pub async fn replay(&self, whose: Whose, id: InboundId, fresh: bool, by: &By) -> Result<bool, ReplayError> {
+        let replayed = store::repeat(|| self.replay_once(whose, id, fresh, by), ReplayError::is_conflict).await?;
+        self.work.notify_one();
+        Ok(replayed)
+    }
+
+    async fn replay_once(&self, whose: Whose, id: InboundId, fresh: bool, by: &By) -> Result<bool, ReplayError> {
+        let connections = self.connections().await?;
+        let items = self.store.attention_of_event(id).await?;
+        let write = self.store.begin().await?;
+        let Some(event) = write.lock_inbound_event(whose, id).await? else { return Ok(false) };
+        if receive::is_nonsense(&event) {
+            return Err(ReplayError::NotUnderstood);
+        }
+        let came_wrong = items.iter().any(|item| item.kind == attention::WRONG_MODE);
+        let connection = find(&connections, ConnectionId(event.connection_id));
+        let moved = connection.is_some_and(|connection| connection.mode.is_live() != event.livemode);
+        // An event that came in the wrong mode fits only a connection whose mode was changed since, and no other does.
+        if came_wrong != moved {
+            return Err(ReplayError::WrongMode);
+        }
+        let order = write.order_of_event(id).await?;
+        let detail = json!({ "event": event.kind, "before": event.status, "fresh": fresh, "note": by.note });
+        write.update_events(vec![again(event, fresh)]).await?;
+        write.add_audit(vec![self.told(whose.tenant, "event.replayed", id.to_string(), order, &detail, by)]).await?;
+        write.commit().await?;
+        Ok(true)
+    }
+
+    /// A person has seen an item and does not want to see it again. None: there is no such item.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn dismiss(&self, whose: Whose, id: AttentionId, by: &By) -> Result<Option<AttentionItem>, Error> {
+        store::repeat(|| self.dismiss_once(whose, id, by), Error::is_conflict).await
+    }
+
+    async fn dismiss_once(&self, whose: Whose, id: AttentionId, by: &By) -> Result<Option<AttentionItem>, Error> {
+        let now = self.now();
+        let write = self.store.begin().await?;
+        let Some(mut item) = write.attention_item(whose, id).await? else { return Ok(None) };
+        if item.dismissed_at.is_none() {
+            item.dismissed_at = Some(now.as_microsecond());
+            write.dismiss_item(id, now).await?;
+            let order = item.order_id.map(OrderId);
+            let detail = json!({ "kind": item.kind, "subject": item.subject, "note": by.note });
+            write
+                .add_audit(vec![self.told(whose.tenant, "attention.dismissed", id.to_string(), order, &detail, by)])
+                .await?;
+            write.commit().await?;
+        }
+        Ok(Some(item))
+    }
+}
+
+/// The event as if it had just come in. What was wrong with it stays until it is done, so that its item closes then.
+fn again(event: InboundEvent, fresh: bool) -> InboundEvent {
+    InboundEvent {
+        status: inbox::status::RECEIVED.to_owned(),
+        requests: None,
+        answers: event.answers.filter(|_| !fresh),
+        attempts: 0,
+        next_attempt_at: None,
+        lease_token: None,
+        lease_until: None,
+        done_at: None,
+        ..event
+    }
+}

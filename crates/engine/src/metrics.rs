@@ -1,0 +1,113 @@
+//! What is counted, for Prometheus. Words are those of the API: providers' slugs, verdict codes, actions.
+
+use std::sync::atomic::AtomicU64;
+
+use jiff::Timestamp;
+use prometheus_client::{
+    encoding::{EncodeLabelSet, text::encode},
+    metrics::{
+        counter::Counter,
+        family::Family,
+        gauge::Gauge,
+        histogram::{Histogram, exponential_buckets},
+    },
+    registry::{Registry, Unit},
+};
+
+use crate::{Engine, Error};
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct Webhook {
+    provider: &'static str,
+    outcome: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct Word {
+    code: &'static str,
+}
+
+/// The counters of a process.
+pub struct Metrics {
+    registry: Registry,
+    webhooks: Family<Webhook, Counter>,
+    changes: Family<Word, Counter>,
+    verdicts: Family<Word, Counter>,
+    fulfilment: Histogram,
+    pending: Gauge<i64, std::sync::atomic::AtomicI64>,
+    attention: Gauge<i64, std::sync::atomic::AtomicI64>,
+    batches: Counter<u64, AtomicU64>,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let metrics = Self {
+            registry: Registry::with_prefix("keywright"),
+            webhooks: Family::default(),
+            changes: Family::default(),
+            verdicts: Family::default(),
+            // From a millisecond to about half an hour: a look-up may have to wait for its provider.
+            fulfilment: Histogram::new(exponential_buckets(0.001, 2.0, 22)),
+            pending: Gauge::default(),
+            attention: Gauge::default(),
+            batches: Counter::default(),
+        };
+        metrics.registered()
+    }
+}
+
+impl Metrics {
+    fn registered(mut self) -> Self {
+        let registry = &mut self.registry;
+        registry.register("webhooks", "Webhook calls by provider and outcome", self.webhooks.clone());
+        registry.register("changes", "What happened to licenses", self.changes.clone());
+        registry.register("verdicts", "Answers to apps by verdict code", self.verdicts.clone());
+        registry.register_with_unit(
+            "fulfilment",
+            "From a webhook's receipt to the commit of what follows from it",
+            Unit::Seconds,
+            self.fulfilment.clone(),
+        );
+        registry.register("inbox_pending", "Events that are not done and not held", self.pending.clone());
+        registry.register("attention_open", "Open attention items", self.attention.clone());
+        registry.register("batches", "Batches that were committed", self.batches.clone());
+        self
+    }
+
+    pub(crate) fn webhook(&self, provider: &'static str, outcome: &'static str) {
+        self.webhooks.get_or_create(&Webhook { provider, outcome }).inc();
+    }
+
+    pub(crate) fn change(&self, code: &'static str) {
+        self.changes.get_or_create(&Word { code }).inc();
+    }
+
+    /// An app was answered.
+    pub fn verdict(&self, code: &'static str) {
+        self.verdicts.get_or_create(&Word { code }).inc();
+    }
+
+    /// A batch was committed; its events had been received at these times.
+    pub(crate) fn batch(&self, received_at: impl Iterator<Item = i64>, now: Timestamp) {
+        self.batches.inc();
+        for at in received_at {
+            self.fulfilment.observe(now.as_microsecond().saturating_sub(at).max(0) as f64 / 1e6);
+        }
+    }
+}
+
+impl Engine {
+    /// All metrics in Prometheus' text form.
+    ///
+    /// # Errors
+    /// Those of the database, which is asked for what waits.
+    pub async fn metrics_text(&self) -> Result<String, Error> {
+        let status = self.store.status(None).await?;
+        self.metrics.pending.set(status.inbox_pending.cast_signed());
+        self.metrics.attention.set(status.attention_open.cast_signed());
+        let mut text = String::new();
+        // Writing to a string does not fail.
+        let _ = encode(&mut text, &self.metrics.registry);
+        Ok(text)
+    }
+}

@@ -1,0 +1,11 @@
+//! The engine on real databases.
+
+#![expect(clippy::unwrap_used, reason = "what does not work has failed its test")]
+
+mod api_keys;
+mod arrivals;
+mod configuration;
+mod doctor;
+mod harness;
+mod life;
+mod rotation;

@@ -1,0 +1,12 @@
+//! The commands, one file each.
+
+pub(crate) mod api_key;
+pub(crate) mod apply;
+pub(crate) mod check;
+pub(crate) mod demo;
+pub(crate) mod doctor;
+pub(crate) mod issue;
+pub(crate) mod keys;
+pub(crate) mod mail;
+pub(crate) mod serve;
+pub(crate) mod simulate;

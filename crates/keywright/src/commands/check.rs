@@ -1,0 +1,41 @@
+//! `keywright check KEY`.
+
+use clap::Args;
+use engine::runtime::AppCall;
+
+use crate::{options::DataOptions, server};
+
+/// Shows what an app would be told.
+#[derive(Debug, Args)]
+pub(crate) struct Check {
+    /// The license key.
+    key: String,
+
+    /// The code of the product that the app is.
+    #[arg(long)]
+    product: Option<String>,
+
+    /// The fingerprint of a device.
+    #[arg(long)]
+    device: Option<String>,
+
+    #[command(flatten)]
+    data: DataOptions,
+}
+
+impl Check {
+    pub(crate) async fn run(self) -> anyhow::Result<()> {
+        let engine = server::open(&self.data).await?.engine;
+        let call = AppCall { key: self.key, product: self.product, device: self.device, device_name: None };
+        let answer = engine.check(&call).await?;
+        let verdict = &answer.verdict;
+        println!("{} ({}): {}", if verdict.code.is_valid() { "valid" } else { "not valid" }, verdict.code.as_str(), verdict.message);
+        if let Some(license) = &answer.license {
+            println!("{}, plan {} of {}", license.found.license.id, license.plan.code, license.product);
+        }
+        if let Some(until) = verdict.until {
+            println!("until {until}");
+        }
+        std::process::exit(if verdict.code.is_valid() { 0 } else { 1 });
+    }
+}

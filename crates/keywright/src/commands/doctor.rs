@@ -1,0 +1,33 @@
+//! `keywright doctor`.
+
+use clap::Args;
+
+use crate::{options::DataOptions, server};
+
+/// Looks for anything that is not as it should be.
+#[derive(Debug, Args)]
+pub(crate) struct Doctor {
+    /// Also computes every license again from its facts and compares.
+    #[arg(long)]
+    verify: bool,
+
+    #[command(flatten)]
+    data: DataOptions,
+}
+
+impl Doctor {
+    pub(crate) async fn run(self) -> anyhow::Result<()> {
+        let engine = server::open(&self.data).await?.engine;
+        println!("database and master keys: fine");
+        if !self.verify {
+            return Ok(());
+        }
+        let findings = engine.verify().await?;
+        for finding in &findings {
+            println!("{finding}");
+        }
+        anyhow::ensure!(findings.is_empty(), "{} findings", findings.len());
+        println!("all invariants hold");
+        Ok(())
+    }
+}

@@ -1,0 +1,155 @@
+//! `keywright serve`.
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use anyhow::Context;
+use api::{Api, Limits};
+use clap::Args;
+use delivery::{MailParts, MailWorker, Smtp, SmtpSettings};
+use engine::Engine;
+use jiff::SignedDuration;
+use secrecy::SecretString;
+use tokio::{net::TcpListener, signal::unix::SignalKind};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::{
+    clock::SystemClock,
+    entropy::SystemEntropy,
+    options::{DataOptions, value_or_file},
+    server::{self, Installation},
+};
+
+/// How long a stopping server waits for what is in flight: containers are killed after ten seconds.
+const DRAIN_MAX: Duration = Duration::from_secs(8);
+
+/// Options of the server.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Serve {
+    #[command(flatten)]
+    pub(crate) data: DataOptions,
+
+    /// Where to listen.
+    #[arg(long, env = "KEYWRIGHT_LISTEN", default_value = "127.0.0.1:8400")]
+    pub(crate) listen: SocketAddr,
+
+    /// Where Prometheus finds its metrics; none: nowhere.
+    #[arg(long, env = "KEYWRIGHT_METRICS_LISTEN")]
+    pub(crate) metrics_listen: Option<SocketAddr>,
+
+    /// The address under which this server is reached from outside. [default: http://LISTEN]
+    #[arg(long, env = "KEYWRIGHT_PUBLIC_URL")]
+    pub(crate) public_url: Option<String>,
+
+    /// The mail relay: smtp://USER:PASSWORD@HOST:587 or smtps://…. Without one, mails are caught and held.
+    /// Also from the file that KEYWRIGHT_SMTP_URL_FILE names.
+    #[arg(long, env = "KEYWRIGHT_SMTP_URL", hide_env_values = true)]
+    pub(crate) smtp_url: Option<String>,
+
+    /// How long a node may take for mails and look-ups it has taken; then another node, or this one after a crash, takes
+    /// them again.
+    #[arg(long, env = "KEYWRIGHT_LEASE_SECONDS", default_value_t = 120, value_parser = clap::value_parser!(u32).range(1..=3_600))]
+    pub(crate) lease_seconds: u32,
+
+    /// The sender of mails whose product names none.
+    #[arg(long, env = "KEYWRIGHT_MAIL_FROM")]
+    pub(crate) mail_from: Option<String>,
+}
+
+/// A server that runs.
+pub(crate) struct Running {
+    pub(crate) engine: Arc<Engine>,
+    pub(crate) address: SocketAddr,
+    tasks: TaskTracker,
+    stop: CancellationToken,
+}
+
+impl Serve {
+    pub(crate) async fn run(self) -> anyhow::Result<()> {
+        let running = self.start(false).await?;
+        println!("keywright {} on http://{}", env!("CARGO_PKG_VERSION"), running.address);
+        if running.engine.has_no_api_key().await? {
+            println!("  first API key   keywright api-key create --name admin --scope admin");
+        }
+        println!("  Stripe webhook  http://{}/v1/webhooks/stripe/default", running.address);
+        stopped_by_signal().await?;
+        running.stop().await;
+        Ok(())
+    }
+
+    /// Starts everything. `open_mail`: the caught mails may be read without an API key (`demo`).
+    pub(crate) async fn start(&self, open_mail: bool) -> anyhow::Result<Running> {
+        let lease = SignedDuration::from_secs(self.lease_seconds.into());
+        let Installation { engine, ring } = server::open_with(&self.data, lease).await?;
+        let listener =
+            TcpListener::bind(self.listen).await.with_context(|| format!("{} cannot be listened on", self.listen))?;
+        let address = listener.local_addr()?;
+        let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
+        engine.start(&tasks, &stop);
+        let sender = self.sender()?;
+        let mails = Arc::new(MailWorker::new(MailParts {
+            store: engine.store.clone(),
+            ring: ring.clone(),
+            clock: Arc::new(SystemClock),
+            entropy: Arc::new(SystemEntropy),
+            sender: sender.clone(),
+            wake: Arc::clone(&engine.mails),
+            lease,
+        }));
+        mails.offer_release().await?;
+        mails.start(&tasks, &stop);
+        let api = Api {
+            engine: Arc::clone(&engine),
+            limits: Arc::new(Limits::default()),
+            public_url: self.public_url.clone().unwrap_or_else(|| format!("http://{address}")).into(),
+            draining: stop.clone(),
+        };
+        if let Some(metrics_listen) = self.metrics_listen {
+            let listener = TcpListener::bind(metrics_listen)
+                .await
+                .with_context(|| format!("{metrics_listen} cannot be listened on"))?;
+            tasks.spawn(listen(listener, api::metrics_router(api.clone()), stop.clone()));
+        }
+        let routes = web::router(web::Web {
+            engine: Arc::clone(&engine),
+            ring,
+            sender: sender.map(|relay| relay.sender().clone()),
+            open: open_mail,
+        }).merge(api::router(api));
+        tasks.spawn(listen(listener, routes, stop.clone()));
+        Ok(Running { engine, address, tasks, stop })
+    }
+
+    fn sender(&self) -> anyhow::Result<Option<Smtp>> {
+        let Some(url) = value_or_file(self.smtp_url.as_deref(), "KEYWRIGHT_SMTP_URL")? else { return Ok(None) };
+        let settings = SmtpSettings::parse(&SecretString::from(url), self.mail_from.as_deref());
+        Ok(Some(Smtp::new(settings.context("the mail relay")?).context("the mail relay")?))
+    }
+}
+
+/// Serves routes until the server stops.
+async fn listen(listener: TcpListener, routes: api::Router, stop: CancellationToken) {
+    if let Err(error) = api::serve(listener, routes, stop).await {
+        tracing::error!(%error, "a listener failed");
+    }
+}
+
+impl Running {
+    /// No new calls; what is in flight is finished.
+    pub(crate) async fn stop(self) {
+        self.stop.cancel();
+        self.tasks.close();
+        if tokio::time::timeout(DRAIN_MAX, self.tasks.wait()).await.is_err() {
+            tracing::warn!("stopped before everything in flight was finished; it goes on with the next start");
+        }
+    }
+}
+
+/// Waits for SIGTERM or ctrl-c.
+pub(crate) async fn stopped_by_signal() -> anyhow::Result<()> {
+    let mut terminated = tokio::signal::unix::signal(SignalKind::terminate())?;
+    tokio::select! {
+        _ = terminated.recv() => {}
+        interrupted = tokio::signal::ctrl_c() => interrupted?,
+    }
+    Ok(())
+}

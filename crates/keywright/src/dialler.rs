@@ -1,0 +1,69 @@
+//! How the engine reaches providers: through the guarded client, with the connection's key.
+
+use std::time::Duration;
+
+use engine::{
+    Dial, DialError, Dialled,
+    connections::{Connection, Mode},
+};
+use futures::future::BoxFuture;
+use net::{Client, Limits, Overflow, Reach, SendError};
+use providers::http::Request;
+use secrecy::ExposeSecret;
+
+const LIMITS: Limits = Limits {
+    connect: Duration::from_secs(5),
+    total: Duration::from_secs(20),
+    body_bytes_max: 4 * 1024 * 1024,
+    overflow: Overflow::Refuse,
+};
+
+/// Sends look-ups. Only a connection of kind `simulated` may dial loopback, and it may dial nothing else.
+pub(crate) struct Dialler {
+    public: Client,
+    loopback: Client,
+}
+
+impl Dialler {
+    pub(crate) fn new() -> anyhow::Result<Self> {
+        Ok(Self { public: Client::new(Reach::Public, LIMITS)?, loopback: Client::new(Reach::Loopback, LIMITS)? })
+    }
+}
+
+impl Dial for Dialler {
+    fn dial<'a>(&'a self, connection: &'a Connection, request: &'a Request) -> BoxFuture<'a, Result<Dialled, DialError>> {
+        Box::pin(async move {
+            let client = if connection.mode == Mode::Simulated { &self.loopback } else { &self.public };
+            let outgoing = outgoing(connection, request)?;
+            let response = client.send(outgoing).await.map_err(|error| problem(&error))?;
+            let retry_after = response.headers.get(http::header::RETRY_AFTER);
+            Ok(Dialled {
+                status: response.status,
+                body: String::from_utf8_lossy(&response.body).into_owned(),
+                retry_after_seconds: retry_after.and_then(|value| value.to_str().ok()?.parse().ok()),
+            })
+        })
+    }
+}
+
+fn outgoing(connection: &Connection, request: &Request) -> Result<net::Request, DialError> {
+    let address = format!("{}{}", connection.api_base.trim_end_matches('/'), request.path);
+    let url = address.parse().map_err(|error| DialError(format!("{address} is no address: {error}")))?;
+    let mut headers: Vec<_> = connection
+        .provider
+        .info()
+        .api_headers
+        .iter()
+        .map(|(name, value)| (http::HeaderName::from_static(name), http::HeaderValue::from_static(value)))
+        .collect();
+    if let Some(key) = &connection.api_key {
+        let value = http::HeaderValue::from_str(&format!("Bearer {}", key.expose_secret()))
+            .map_err(|_| DialError("the connection's API key has characters that no key has".to_owned()))?;
+        headers.push((http::header::AUTHORIZATION, value));
+    }
+    Ok(net::Request { method: http::Method::GET, url, headers, body: bytes::Bytes::new() })
+}
+
+fn problem(error: &SendError) -> DialError {
+    DialError(error.to_string())
+}

@@ -1,0 +1,263 @@
+//! What an account at the simulated provider holds: plain data, kept between commands.
+
+use std::collections::BTreeMap;
+
+use jiff::{Timestamp, ToSpan, tz::TimeZone};
+use rand_chacha::ChaCha20Rng;
+use rand_core::{Rng, SeedableRng};
+use serde::{Deserialize, Serialize};
+
+/// The one currency of this little world.
+pub(crate) const CURRENCY: &str = "eur";
+
+/// Everything that the provider knows. Ids are drawn from `seed`, so the same account does the same things.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Account {
+    seed: [u8; 32],
+    ids_made: u64,
+    pub(crate) prices: BTreeMap<String, Price>,
+    pub(crate) customers: BTreeMap<String, Customer>,
+    pub(crate) sessions: BTreeMap<String, Session>,
+    pub(crate) subscriptions: BTreeMap<String, Subscription>,
+    pub(crate) invoices: BTreeMap<String, Invoice>,
+    /// By payment intent; each has one charge.
+    pub(crate) payments: BTreeMap<String, Payment>,
+    pub(crate) refunds: BTreeMap<String, Refund>,
+    /// The sales, the latest last.
+    pub(crate) sales: Vec<Sale>,
+}
+
+/// What something costs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Price {
+    pub(crate) id: String,
+    pub(crate) product: String,
+    pub(crate) name: String,
+    pub(crate) unit_amount: i64,
+    /// Paid every month, or once.
+    pub(crate) monthly: bool,
+}
+
+/// Who buys.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Buyer {
+    pub(crate) email: String,
+    pub(crate) name: String,
+}
+
+/// A buyer whom the provider keeps. One-time purchases are made as guests, as is the default there.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Customer {
+    pub(crate) id: String,
+    pub(crate) buyer: Buyer,
+    pub(crate) created: i64,
+}
+
+/// A line of a checkout, or an item of a subscription.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Item {
+    pub(crate) id: String,
+    pub(crate) price: String,
+    pub(crate) quantity: u32,
+}
+
+/// A completed checkout.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Session {
+    pub(crate) id: String,
+    pub(crate) created: i64,
+    pub(crate) buyer: Buyer,
+    pub(crate) customer: Option<String>,
+    pub(crate) lines: Vec<Item>,
+    pub(crate) total: i64,
+    pub(crate) payment: Option<String>,
+    pub(crate) subscription: Option<String>,
+    pub(crate) invoice: Option<String>,
+    /// The plan that the vendor's code wrote into the metadata.
+    pub(crate) plan: Option<String>,
+}
+
+/// Where a subscription stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Status {
+    Active,
+    PastDue,
+    Canceled,
+}
+
+impl Status {
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::PastDue => "past_due",
+            Self::Canceled => "canceled",
+        }
+    }
+}
+
+/// A subscription, paid monthly and by itself.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Subscription {
+    pub(crate) id: String,
+    pub(crate) customer: String,
+    pub(crate) created: i64,
+    pub(crate) items: Vec<Item>,
+    pub(crate) period_start: i64,
+    pub(crate) period_end: i64,
+    pub(crate) status: Status,
+    pub(crate) cancel_at_period_end: bool,
+    pub(crate) canceled_at: Option<i64>,
+    pub(crate) ended_at: Option<i64>,
+    pub(crate) latest_invoice: String,
+    /// When its last event was made. Two of one second have no order, and a person's clicks do.
+    pub(crate) told_at: i64,
+}
+
+/// What an invoice is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Billing {
+    /// The first month.
+    Create,
+    /// Another month.
+    Cycle,
+    /// A change in the middle of a month.
+    Update,
+}
+
+impl Billing {
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Create => "subscription_create",
+            Self::Cycle => "subscription_cycle",
+            Self::Update => "subscription_update",
+        }
+    }
+}
+
+/// A line of an invoice.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct InvoiceLine {
+    pub(crate) id: String,
+    pub(crate) item: Item,
+    pub(crate) amount: i64,
+    pub(crate) start: i64,
+    pub(crate) end: i64,
+    /// It corrects a period that was paid before, and pays none.
+    pub(crate) proration: bool,
+}
+
+/// A subscription's bill.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Invoice {
+    pub(crate) id: String,
+    pub(crate) created: i64,
+    pub(crate) subscription: String,
+    pub(crate) customer: String,
+    pub(crate) billing: Billing,
+    pub(crate) lines: Vec<InvoiceLine>,
+    pub(crate) total: i64,
+    /// What paid it, if anything did.
+    pub(crate) payment: Option<String>,
+    /// The id of the object that links it with its payment.
+    pub(crate) link: String,
+}
+
+/// A payment intent with its charge.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Payment {
+    pub(crate) intent: String,
+    pub(crate) charge: String,
+    pub(crate) created: i64,
+    pub(crate) amount: i64,
+    pub(crate) refunded: i64,
+    pub(crate) buyer: Buyer,
+    pub(crate) customer: Option<String>,
+}
+
+/// Money that went back.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Refund {
+    pub(crate) id: String,
+    pub(crate) payment: String,
+    pub(crate) amount: i64,
+    pub(crate) created: i64,
+    pub(crate) succeeded: bool,
+}
+
+/// A sale, as `--last` finds it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Sale {
+    pub(crate) session: String,
+    pub(crate) subscription: Option<String>,
+    /// The events of its purchase, for sending them once more.
+    pub(crate) events: Vec<Event>,
+}
+
+/// An event as it is posted, again and again the same bytes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Event {
+    pub(crate) id: String,
+    pub(crate) kind: String,
+    pub(crate) body: String,
+}
+
+impl Account {
+    /// An empty account.
+    pub(crate) fn new(seed: [u8; 32]) -> Self {
+        Self {
+            seed,
+            ids_made: 0,
+            prices: BTreeMap::new(),
+            customers: BTreeMap::new(),
+            sessions: BTreeMap::new(),
+            subscriptions: BTreeMap::new(),
+            invoices: BTreeMap::new(),
+            payments: BTreeMap::new(),
+            refunds: BTreeMap::new(),
+            sales: Vec::new(),
+        }
+    }
+
+    /// A new id: the prefix, and 24 characters as the provider uses them.
+    pub(crate) fn id(&mut self, prefix: &str) -> String {
+        const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+        let mut generator = ChaCha20Rng::from_seed(self.seed);
+        generator.set_stream(self.ids_made);
+        self.ids_made += 1;
+        let mut random = [0; 24];
+        generator.fill_bytes(&mut random);
+        let symbols = random.map(|byte| char::from(ALPHABET[usize::from(byte) % ALPHABET.len()]));
+        std::iter::once(prefix).map(str::to_owned).chain(symbols.map(String::from)).collect()
+    }
+
+    /// What that many of a price cost.
+    pub(crate) fn cost(&self, item: &Item) -> i64 {
+        self.prices.get(&item.price).map_or(0, |price| price.unit_amount * i64::from(item.quantity))
+    }
+
+    /// The invoice that a payment paid.
+    pub(crate) fn invoice_of(&self, payment: &str) -> Option<&Invoice> {
+        self.invoices.values().find(|invoice| invoice.payment.as_deref() == Some(payment))
+    }
+
+    /// What paid the last part of a sale: its subscription's latest paid invoice, or the checkout.
+    pub(crate) fn last_payment(&self, sale: &Sale) -> Option<&Payment> {
+        let subscription = sale.subscription.as_deref();
+        let invoices = self.invoices.values().filter(|invoice| Some(invoice.subscription.as_str()) == subscription);
+        // An invoice that corrects a running period is not what pays for it.
+        let cycles = invoices.filter(|invoice| invoice.billing != Billing::Update && invoice.payment.is_some());
+        let latest = cycles.max_by_key(|invoice| invoice.lines.iter().map(|line| line.end).max());
+        let of_invoice = latest.and_then(|invoice| invoice.payment.as_deref());
+        let of_session = self.sessions.get(&sale.session).and_then(|session| session.payment.as_deref());
+        self.payments.get(of_invoice.or(of_session)?)
+    }
+}
+
+/// The same moment a month later, as the calendar has it.
+pub(crate) fn month_after(second: i64) -> i64 {
+    let at = Timestamp::from_second(second).unwrap_or_default();
+    let later = at.to_zoned(TimeZone::UTC).checked_add(1.month());
+    later.map_or(second, |later| later.timestamp().as_second())
+}

@@ -1,0 +1,213 @@
+//! The provider's API on loopback: it answers the server's look-ups, and misbehaves when it is told to.
+
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Duration,
+};
+
+use clap::ValueEnum;
+use hyper::{Method, Request, Response, body::Incoming, header, server::conn::http1, service::service_fn};
+use hyper_util::rt::TokioIo;
+use providers::Level;
+use secrecy::{ExposeSecret, SecretString};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_util::{
+    sync::{CancellationToken, DropGuard},
+    task::TaskTracker,
+};
+
+use super::{
+    account::Account,
+    lookups::{self, Question, Reply},
+};
+
+/// The account, shared by the API and by what happens to it.
+pub(crate) type SharedAccount = Arc<Mutex<Account>>;
+
+/// Calls that go wrong before the API behaves again.
+const TROUBLED_CALLS: u32 = 2;
+/// How long a slow API takes.
+const SLOW: Duration = Duration::from_millis(1_500);
+/// How long a busy API asks to wait, in seconds.
+const BUSY_SECONDS: &str = "1";
+
+/// How the API misbehaves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Trouble {
+    /// The key lacks the permission for everything (403).
+    Forbidden,
+    /// Too many requests (429) to the first two calls, to be repeated after a second.
+    Busy,
+    /// A fault of its own (500) to the first two calls.
+    Failing,
+    /// Every answer takes one and a half seconds.
+    Slow,
+    /// The first two connections are closed without an answer.
+    Dropping,
+}
+
+/// The API, as it listens.
+pub(crate) struct Api {
+    account: SharedAccount,
+    key: SecretString,
+    level: Level,
+    trouble: Option<Trouble>,
+    calls: AtomicU32,
+}
+
+/// The API, running. Dropping it closes the port.
+pub(crate) struct RunningApi {
+    stop: DropGuard,
+    tasks: TaskTracker,
+}
+
+/// Listens on a loopback port; 0 is any.
+pub(crate) async fn listen(port: u16) -> std::io::Result<TcpListener> {
+    TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, port))).await
+}
+
+impl Api {
+    /// An API for whoever has this key, with the permissions of this level.
+    pub(crate) fn new(account: SharedAccount, key: SecretString, level: Level, trouble: Option<Trouble>) -> Self {
+        Self { account, key, level, trouble, calls: AtomicU32::new(0) }
+    }
+
+    /// Answers until it is stopped.
+    pub(crate) fn start(self, listener: TcpListener) -> RunningApi {
+        let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
+        let (api, token, connections) = (Arc::new(self), stop.clone(), tasks.clone());
+        tasks.spawn(async move {
+            loop {
+                let accepted = tokio::select! {
+                    accepted = listener.accept() => accepted,
+                    () = token.cancelled() => return,
+                };
+                // A connection that broke before it was accepted is the caller's affair.
+                let Ok((stream, _)) = accepted else { continue };
+                let (api, token) = (Arc::clone(&api), token.clone());
+                connections.spawn(async move { api.converse(stream, &token).await });
+            }
+        });
+        RunningApi { stop: stop.drop_guard(), tasks }
+    }
+
+    async fn converse(self: Arc<Self>, stream: TcpStream, stop: &CancellationToken) {
+        let service = service_fn(move |request| {
+            let api = Arc::clone(&self);
+            async move { api.call(request).await }
+        });
+        let mut connection = std::pin::pin!(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
+        let stopped = tokio::select! {
+            // An error is a connection that was closed, by either side.
+            _ = connection.as_mut() => false,
+            () = stop.cancelled() => true,
+        };
+        if stopped {
+            connection.as_mut().graceful_shutdown();
+            let _ = connection.await;
+        }
+    }
+
+    /// One call. An error closes the connection without an answer.
+    async fn call(&self, request: Request<Incoming>) -> Result<Response<String>, Dropped> {
+        let call = self.calls.fetch_add(1, Ordering::Relaxed);
+        let early = call < TROUBLED_CALLS;
+        let mut retry_after = None;
+        let reply = match self.trouble {
+            Some(Trouble::Dropping) if early => return Err(Dropped),
+            Some(Trouble::Failing) if early => Reply::error(500, "An error occurred with our connection to ourselves."),
+            Some(Trouble::Busy) if early => {
+                retry_after = Some(BUSY_SECONDS);
+                Reply::error(429, "Request rate limit exceeded.")
+            }
+            Some(Trouble::Forbidden) => lookups::forbidden(request.uri().path()),
+            trouble => {
+                if trouble == Some(Trouble::Slow) {
+                    tokio::time::sleep(SLOW).await;
+                }
+                self.reply(&request)
+            }
+        };
+        let mut response = Response::builder().status(reply.status).header(header::CONTENT_TYPE, "application/json");
+        if let Some(seconds) = retry_after {
+            response = response.header(header::RETRY_AFTER, seconds);
+        }
+        Ok(response.body(reply.body.to_string()).unwrap_or_else(|_| unreachable!("status and headers are ours")))
+    }
+
+    fn reply(&self, request: &Request<Incoming>) -> Reply {
+        let header = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+        if header.and_then(|value| value.strip_prefix("Bearer ")) != Some(self.key.expose_secret()) {
+            return Reply::error(401, "Invalid API Key provided.");
+        }
+        if request.method() != Method::GET {
+            return Reply::error(405, "Only look-ups are simulated.");
+        }
+        let path = request.uri().path();
+        if self.level != Level::Full && lookups::permission(path) == "rak_subscription_read" {
+            return lookups::forbidden(path);
+        }
+        let query =
+            url::form_urlencoded::parse(request.uri().query().unwrap_or_default().as_bytes()).into_owned().collect();
+        let account = self.account.lock().unwrap_or_else(PoisonError::into_inner);
+        account.answer(&Question { path, query })
+    }
+}
+
+impl RunningApi {
+    /// Answers what is being asked and closes the port.
+    pub(crate) async fn stop(self) {
+        let Self { stop, tasks } = self;
+        drop(stop);
+        tasks.close();
+        tasks.wait().await;
+    }
+}
+
+/// The connection is to be closed without an answer.
+#[derive(Debug, thiserror::Error)]
+#[error("hung up on purpose")]
+struct Dropped;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::simulator::send;
+
+    async fn ask(trouble: Option<Trouble>, key: &str, path: &str) -> Result<net::Response, net::SendError> {
+        let account = Arc::new(Mutex::new(Account::new([0; 32])));
+        let listener = listen(0).await.unwrap();
+        let url = format!("http://{}{path}", listener.local_addr().unwrap()).parse().unwrap();
+        let api = Api::new(account, SecretString::from("rk_test_right"), Level::Read, trouble).start(listener);
+        let bearer = hyper::header::HeaderValue::from_str(&format!("Bearer {key}")).unwrap();
+        let headers = vec![(header::AUTHORIZATION, bearer)];
+        let request = net::Request { method: Method::GET, url, headers, body: bytes::Bytes::new() };
+        let answer = send::loopback().unwrap().send(request).await;
+        api.stop().await;
+        answer
+    }
+
+    #[tokio::test]
+    async fn keys_and_troubles_have_their_status() {
+        let (right, path) = ("rk_test_right", "/v1/invoice_payments?payment%5Bpayment_intent%5D=pi_1");
+        for (trouble, key, path, status) in [
+            (None, right, path, 200),
+            (None, "rk_test_wrong", path, 401),
+            (None, right, "/v1/subscriptions/sub_1", 403),
+            (None, right, "/v1/invoices/in_1", 404),
+            (Some(Trouble::Forbidden), right, path, 403),
+            (Some(Trouble::Busy), right, path, 429),
+            (Some(Trouble::Failing), right, path, 500),
+        ] {
+            let answer = ask(trouble, key, path).await.unwrap();
+            assert_eq!(answer.status, status, "{trouble:?} {key} {path}");
+            let asks_to_wait = answer.headers.contains_key(header::RETRY_AFTER);
+            assert_eq!(asks_to_wait, status == 429, "{trouble:?}");
+        }
+        assert!(ask(Some(Trouble::Dropping), right, path).await.is_err());
+    }
+}

@@ -1,0 +1,279 @@
+//! The provider's objects as JSON: the same in an event and in the answer to a look-up.
+//!
+//! The shape is that of [`API_VERSION`]. What the server has no use for is mostly left out.
+
+use serde_json::{Map, Value, json};
+
+use super::account::{
+    Account, CURRENCY, Customer, Event, Invoice, InvoiceLine, Item, Payment, Price, Refund, Session, Subscription,
+};
+
+/// The version of the provider's API that events are written in.
+pub(crate) const API_VERSION: &str = "2026-08-26.dahlia";
+
+/// An event about an object. `previous`: what changed fields were before.
+pub(crate) fn event(id: String, kind: &str, created: i64, object: &Value, previous: Option<Value>) -> Event {
+    let mut data = Map::new();
+    data.insert("object".to_owned(), object.clone());
+    data.extend(previous.map(|previous| ("previous_attributes".to_owned(), previous)));
+    let body = json!({
+        "id": id,
+        "object": "event",
+        "api_version": API_VERSION,
+        "created": created,
+        "data": data,
+        "livemode": false,
+        "pending_webhooks": 1,
+        "request": { "id": null, "idempotency_key": null },
+        "type": kind,
+    });
+    Event { id, kind: kind.to_owned(), body: body.to_string() }
+}
+
+/// A page of a list.
+pub(crate) fn list(path: &str, data: &[Value], has_more: bool) -> Value {
+    json!({ "object": "list", "data": data, "has_more": has_more, "url": path })
+}
+
+pub(crate) fn price(price: &Price) -> Value {
+    let (kind, recurring) = match price.monthly {
+        true => ("recurring", json!({ "interval": "month", "interval_count": 1, "usage_type": "licensed" })),
+        false => ("one_time", Value::Null),
+    };
+    json!({
+        "id": price.id,
+        "object": "price",
+        "active": true,
+        "currency": CURRENCY,
+        "livemode": false,
+        "metadata": {},
+        "nickname": price.name,
+        "product": price.product,
+        "recurring": recurring,
+        "type": kind,
+        "unit_amount": price.unit_amount,
+    })
+}
+
+fn price_of(account: &Account, item: &Item) -> Value {
+    account.prices.get(&item.price).map_or(Value::Null, price)
+}
+
+pub(crate) fn customer(customer: &Customer) -> Value {
+    json!({
+        "id": customer.id,
+        "object": "customer",
+        "created": customer.created,
+        "currency": CURRENCY,
+        "email": customer.buyer.email,
+        "livemode": false,
+        "metadata": {},
+        "name": customer.buyer.name,
+    })
+}
+
+/// A checkout. It never carries its lines: whoever wants to know them asks.
+pub(crate) fn session(session: &Session) -> Value {
+    let plan = session.plan.iter().map(|plan| ("plan_code".to_owned(), json!(plan)));
+    let metadata: Map<String, Value> = plan.collect();
+    json!({
+        "id": session.id,
+        "object": "checkout.session",
+        "amount_subtotal": session.total,
+        "amount_total": session.total,
+        "client_reference_id": null,
+        "created": session.created,
+        "currency": CURRENCY,
+        "customer": session.customer,
+        "customer_creation": if session.customer.is_some() { "always" } else { "if_required" },
+        "customer_details": { "email": session.buyer.email, "name": session.buyer.name, "tax_exempt": "none" },
+        "customer_email": null,
+        "expires_at": session.created + 86_400,
+        "invoice": session.invoice,
+        "livemode": false,
+        "metadata": metadata,
+        "mode": if session.subscription.is_some() { "subscription" } else { "payment" },
+        "payment_intent": session.payment.as_ref().filter(|_| session.subscription.is_none()),
+        "payment_status": "paid",
+        "status": "complete",
+        "subscription": session.subscription,
+        "ui_mode": "hosted_page",
+    })
+}
+
+pub(crate) fn line_item(account: &Account, line: &Item) -> Value {
+    let name = account.prices.get(&line.price).map(|price| price.name.as_str());
+    json!({
+        "id": line.id,
+        "object": "item",
+        "amount_total": account.cost(line),
+        "currency": CURRENCY,
+        "description": name,
+        "price": price_of(account, line),
+        "quantity": line.quantity,
+    })
+}
+
+/// A subscription's items. Its period stands on each of them, not on the subscription (2025-03-31 and later).
+pub(crate) fn items(account: &Account, subscription: &Subscription) -> Value {
+    let item = |item: &Item| {
+        json!({
+            "id": item.id,
+            "object": "subscription_item",
+            "created": subscription.created,
+            "current_period_end": subscription.period_end,
+            "current_period_start": subscription.period_start,
+            "metadata": {},
+            "price": price_of(account, item),
+            "quantity": item.quantity,
+            "subscription": subscription.id,
+        })
+    };
+    let path = format!("/v1/subscription_items?subscription={}", subscription.id);
+    list(&path, &subscription.items.iter().map(item).collect::<Vec<_>>(), false)
+}
+
+pub(crate) fn subscription(account: &Account, subscription: &Subscription) -> Value {
+    json!({
+        "id": subscription.id,
+        "object": "subscription",
+        "billing_mode": { "type": "flexible" },
+        "cancel_at": Some(subscription.period_end).filter(|_| subscription.cancel_at_period_end),
+        "cancel_at_period_end": subscription.cancel_at_period_end,
+        "canceled_at": subscription.canceled_at,
+        "collection_method": "charge_automatically",
+        "created": subscription.created,
+        "currency": CURRENCY,
+        "customer": subscription.customer,
+        "ended_at": subscription.ended_at,
+        "items": items(account, subscription),
+        "latest_invoice": subscription.latest_invoice,
+        "livemode": false,
+        "metadata": {},
+        "start_date": subscription.created,
+        "status": subscription.status.as_str(),
+        "trial_end": null,
+    })
+}
+
+pub(crate) fn invoice_line(account: &Account, invoice: &Invoice, line: &InvoiceLine) -> Value {
+    let product = account.prices.get(&line.item.price).map(|price| price.product.as_str());
+    json!({
+        "id": line.id,
+        "object": "line_item",
+        "amount": line.amount,
+        "currency": CURRENCY,
+        "parent": {
+            "type": "subscription_item_details",
+            "invoice_item_details": null,
+            "subscription_item_details": {
+                "proration": line.proration,
+                "subscription": invoice.subscription,
+                "subscription_item": line.item.id,
+            },
+        },
+        "period": { "start": line.start, "end": line.end },
+        "pricing": { "type": "price_details", "price_details": { "price": line.item.price, "product": product } },
+        "quantity": line.item.quantity,
+    })
+}
+
+pub(crate) fn invoice(account: &Account, invoice: &Invoice) -> Value {
+    let buyer = account.customers.get(&invoice.customer).map(|customer| &customer.buyer);
+    let lines: Vec<Value> = invoice.lines.iter().map(|line| invoice_line(account, invoice, line)).collect();
+    let paid = if invoice.payment.is_some() { invoice.total } else { 0 };
+    json!({
+        "id": invoice.id,
+        "object": "invoice",
+        "amount_due": invoice.total,
+        "amount_paid": paid,
+        "amount_remaining": invoice.total - paid,
+        "attempted": true,
+        "billing_reason": invoice.billing.as_str(),
+        "collection_method": "charge_automatically",
+        "created": invoice.created,
+        "currency": CURRENCY,
+        "customer": invoice.customer,
+        "customer_email": buyer.map(|buyer| &buyer.email),
+        "customer_name": buyer.map(|buyer| &buyer.name),
+        "lines": list(&format!("/v1/invoices/{}/lines", invoice.id), &lines, false),
+        "livemode": false,
+        "metadata": {},
+        "parent": {
+            "type": "subscription_details",
+            "quote_details": null,
+            "subscription_details": { "metadata": {}, "subscription": invoice.subscription },
+        },
+        "status": if invoice.payment.is_some() { "paid" } else { "open" },
+        "total": invoice.total,
+    })
+}
+
+/// What links an invoice with the payment that paid it.
+pub(crate) fn invoice_payment(invoice: &Invoice) -> Value {
+    json!({
+        "id": invoice.link,
+        "object": "invoice_payment",
+        "amount_paid": invoice.total,
+        "amount_requested": invoice.total,
+        "created": invoice.created,
+        "currency": CURRENCY,
+        "invoice": invoice.id,
+        "is_default": true,
+        "livemode": false,
+        "payment": { "type": "payment_intent", "payment_intent": invoice.payment },
+        "status": "paid",
+    })
+}
+
+pub(crate) fn payment_intent(payment: &Payment) -> Value {
+    json!({
+        "id": payment.intent,
+        "object": "payment_intent",
+        "amount": payment.amount,
+        "amount_received": payment.amount,
+        "created": payment.created,
+        "currency": CURRENCY,
+        "customer": payment.customer,
+        "latest_charge": payment.charge,
+        "livemode": false,
+        "metadata": {},
+        "status": "succeeded",
+    })
+}
+
+/// A charge. It does not say which invoice it paid (2025-03-31 and later).
+pub(crate) fn charge(payment: &Payment) -> Value {
+    json!({
+        "id": payment.charge,
+        "object": "charge",
+        "amount": payment.amount,
+        "amount_captured": payment.amount,
+        "amount_refunded": payment.refunded,
+        "billing_details": { "email": payment.buyer.email, "name": payment.buyer.name },
+        "created": payment.created,
+        "currency": CURRENCY,
+        "customer": payment.customer,
+        "livemode": false,
+        "metadata": {},
+        "paid": true,
+        "payment_intent": payment.intent,
+        "refunded": payment.refunded >= payment.amount,
+        "status": "succeeded",
+    })
+}
+
+pub(crate) fn refund(account: &Account, refund: &Refund) -> Value {
+    json!({
+        "id": refund.id,
+        "object": "refund",
+        "amount": refund.amount,
+        "charge": account.payments.get(&refund.payment).map(|payment| &payment.charge),
+        "created": refund.created,
+        "currency": CURRENCY,
+        "metadata": {},
+        "payment_intent": refund.payment,
+        "reason": "requested_by_customer",
+        "status": if refund.succeeded { "succeeded" } else { "pending" },
+    })
+}

@@ -1,0 +1,156 @@
+//! Setting up: the connection of the simulated provider, and the rules for its prices, applied like any other file.
+
+use std::sync::Arc;
+
+use anyhow::{Context, anyhow};
+use domain::{Entropy, id::TenantId};
+use engine::{
+    Engine,
+    configuration::ConfigurationFile,
+    connections::{Connection, Mode},
+};
+use providers::Level;
+use secrecy::{ExposeSecret, SecretString};
+use serde::Serialize;
+use url::Url;
+
+use crate::entropy::ThreadEntropy;
+
+/// The connection's code.
+pub(crate) const CONNECTION: &str = "simulated-stripe";
+/// The provider that is played.
+pub(crate) const PROVIDER: &str = "stripe";
+/// Who is behind what is set up, as the audit log names them.
+pub(crate) const ACTOR: &str = "simulate";
+
+/// Stand-ins in the file for secrets that are handed over beside it.
+const WEBHOOK_SECRET: &str = "env:SIMULATED_WEBHOOK_SECRET";
+const API_KEY: &str = "env:SIMULATED_API_KEY";
+
+#[derive(Default, Serialize)]
+struct File<'a> {
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    connection: Vec<ConnectionEntry<'a>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    price_rule: Vec<RuleEntry<'a>>,
+}
+
+#[derive(Serialize)]
+struct ConnectionEntry<'a> {
+    code: &'a str,
+    provider: &'a str,
+    mode: &'a str,
+    level: Level,
+    webhook_secrets: [&'a str; 1],
+    api_key: &'a str,
+    api_base: String,
+}
+
+#[derive(Serialize)]
+struct RuleEntry<'a> {
+    connection: &'a str,
+    price: &'a str,
+    plan: &'a str,
+    quantity: &'a str,
+}
+
+/// What changed about the connection, and so what a running server may not have read yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum News {
+    /// Nothing.
+    None,
+    /// It is new.
+    Created,
+    /// Its level or its API's address is another.
+    Changed,
+}
+
+/// The simulated connection of a tenant, if it has been set up.
+pub(crate) async fn connection(engine: &Engine, tenant: TenantId) -> anyhow::Result<Option<Arc<Connection>>> {
+    let connections = engine.connections().await?;
+    let found = connections.iter().find(|connection| connection.tenant == tenant && connection.code == CONNECTION);
+    Ok(found.cloned())
+}
+
+/// The port on which the connection expects its API.
+pub(crate) fn port(connection: &Connection) -> Option<u16> {
+    Url::parse(&connection.api_base).ok()?.port()
+}
+
+/// Makes the connection, or gives it this level and this port. Its secrets are made once and stay.
+pub(crate) async fn connect(
+    engine: &Engine,
+    tenant: TenantId,
+    level: Option<Level>,
+    port: u16,
+) -> anyhow::Result<(Arc<Connection>, News)> {
+    let before = connection(engine, tenant).await?;
+    if let Some(other) = before.as_ref().filter(|connection| connection.mode != Mode::Simulated) {
+        anyhow::bail!("the connection `{}` is not a simulated one; rename it", other.code);
+    }
+    let level = level.or(before.as_ref().map(|connection| connection.settings.level)).unwrap_or(Level::Read);
+    let api_base = format!("http://127.0.0.1:{port}");
+    let kept = before.as_ref().and_then(|connection| {
+        let webhook = connection.webhook_secrets.first()?.clone();
+        Some((webhook, connection.api_key.clone()?))
+    });
+    let news = match (&before, &kept) {
+        (Some(connection), Some(_)) if connection.settings.level == level && connection.api_base == api_base => {
+            return Ok((Arc::clone(connection), News::None));
+        }
+        (Some(_), Some(_)) => News::Changed,
+        _ => News::Created,
+    };
+    let (webhook, api_key) = kept.unwrap_or_else(|| (made("whsec_"), made("rk_test_")));
+    let entry = ConnectionEntry {
+        code: CONNECTION,
+        provider: PROVIDER,
+        mode: Mode::Simulated.as_str(),
+        level,
+        webhook_secrets: [WEBHOOK_SECRET],
+        api_key: API_KEY,
+        api_base,
+    };
+    let secret = |source: &str| match source {
+        WEBHOOK_SECRET => Ok(webhook.expose_secret().to_owned()),
+        API_KEY => Ok(api_key.expose_secret().to_owned()),
+        other => Err(format!("{other} is no secret of the simulator")),
+    };
+    apply(engine, &File { connection: vec![entry], ..File::default() }, &secret).await?;
+    let made =
+        connection(engine, tenant).await?.ok_or_else(|| anyhow!("the connection `{CONNECTION}` is not there"))?;
+    Ok((made, news))
+}
+
+/// Adds a rule for a price, unless there is one: what a person mapped otherwise stays.
+pub(crate) async fn map_price(engine: &Engine, connection: &Connection, price: &str, plan: &str) -> anyhow::Result<()> {
+    let rules = engine.store.price_rules(connection.tenant).await?;
+    let speaks_of_it = |rule: &&store::rows::PriceRule| {
+        rule.connection_id == connection.id.0 && rule.matcher_kind == "price" && rule.matcher_value == price
+    };
+    if rules.iter().any(|rule| speaks_of_it(&rule)) {
+        return Ok(());
+    }
+    let rule = RuleEntry { connection: CONNECTION, price, plan, quantity: "keys" };
+    let no_secret = |source: &str| Err(format!("{source} is no secret of the simulator"));
+    apply(engine, &File { price_rule: vec![rule], ..File::default() }, &no_secret).await
+}
+
+async fn apply(
+    engine: &Engine,
+    file: &File<'_>,
+    secret: &(dyn Fn(&str) -> Result<String, String> + Sync),
+) -> anyhow::Result<()> {
+    let text = toml::to_string(file)?;
+    let file = ConfigurationFile::parse(&text).context("the simulator's own configuration")?;
+    engine.apply(&file, secret, false, ACTOR).await.context("the simulator's own configuration")?;
+    Ok(())
+}
+
+/// A new secret of 192 bits.
+fn made(prefix: &str) -> SecretString {
+    let mut random = [0; 24];
+    ThreadEntropy.fill(&mut random);
+    let digits = random.map(|byte| format!("{byte:02x}")).concat();
+    SecretString::from(format!("{prefix}{digits}"))
+}

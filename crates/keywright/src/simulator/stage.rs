@@ -1,0 +1,211 @@
+//! The stage: account, API and sender of the simulated provider, put together around a running server.
+
+use std::{
+    path::Path,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, bail};
+use domain::{id::TenantId, plan::PlanTerms};
+use engine::{Engine, connections::Connection, tenants::DEFAULT_TENANT};
+use jiff::Timestamp;
+use providers::Level;
+use tokio::net::TcpListener;
+use url::Url;
+
+use super::{
+    account::{Account, Event, Price, Sale},
+    api::{self, Api, RunningApi, SharedAccount, Trouble},
+    books::Books,
+    provider::Action,
+    send::Sender,
+    setup::{self, News},
+};
+
+/// What a plan without a limit is priced as.
+const UNLIMITED: u32 = 50;
+/// A running server reads changed connections again after five seconds at the latest; and a little more.
+const CONNECTIONS_READ: Duration = Duration::from_millis(5_500);
+/// How often it is tried whether it has.
+const TRY_AGAIN: Duration = Duration::from_millis(100);
+
+/// A plan as something to be sold.
+#[derive(Clone, Debug)]
+pub(crate) struct Offer {
+    /// The plan's code.
+    pub(crate) plan: String,
+    /// Its name.
+    pub(crate) name: String,
+    /// Whose plan it is.
+    pub(crate) product: uuid::Uuid,
+    /// How much it allows, which its price follows.
+    activations: i64,
+}
+
+/// How the stage is to be set.
+pub(crate) struct Setting<'a> {
+    pub(crate) engine: Arc<Engine>,
+    /// Where the account is kept.
+    pub(crate) folder: &'a Path,
+    /// The running server.
+    pub(crate) server: &'a Url,
+    /// What may be looked up; none: as before.
+    pub(crate) level: Option<Level>,
+    pub(crate) trouble: Option<Trouble>,
+}
+
+/// Everything that a scenario needs.
+pub(crate) struct Stage {
+    pub(crate) engine: Arc<Engine>,
+    pub(crate) tenant: TenantId,
+    pub(crate) connection: Arc<Connection>,
+    pub(crate) sender: Sender,
+    /// What a server in another process may not know yet.
+    news: News,
+    /// Events about prices, which the provider sends like all others.
+    untold: Vec<Event>,
+    account: SharedAccount,
+    books: Books,
+    api: RunningApi,
+}
+
+impl Stage {
+    /// Sets it: opens the account, listens, and makes sure of the connection.
+    pub(crate) async fn set(setting: Setting<'_>) -> anyhow::Result<Self> {
+        let Setting { engine, folder, server, level, trouble } = setting;
+        let tenant = tenant(&engine).await?;
+        let (books, account) = Books::open(folder)?;
+        let known = setup::connection(&engine, tenant).await?;
+        let listener = listen(known.as_deref().and_then(setup::port)).await?;
+        let (connection, news) = setup::connect(&engine, tenant, level, listener.local_addr()?.port()).await?;
+        let (Some(secret), Some(key)) = (connection.webhook_secrets.first(), &connection.api_key) else {
+            bail!("the connection `{}` has no secrets", connection.code)
+        };
+        let route = server.join(&format!("/v1/webhooks/{}/{DEFAULT_TENANT}", setup::PROVIDER))?;
+        let account = Arc::new(Mutex::new(account));
+        let api = Api::new(Arc::clone(&account), key.clone(), connection.settings.level, trouble);
+        Ok(Self {
+            sender: Sender::new(route, secret.clone())?,
+            engine,
+            tenant,
+            news,
+            untold: Vec::new(),
+            account,
+            books,
+            api: api.start(listener),
+            connection,
+        })
+    }
+
+    /// Something happens at the provider. What follows is kept before anybody is told.
+    pub(crate) fn step(&self, action: &Action, now: Timestamp) -> anyhow::Result<Vec<Event>> {
+        let mut account = self.account.lock().unwrap_or_else(PoisonError::into_inner);
+        let events = account.step(action, now)?;
+        self.books.save(&account)?;
+        Ok(events)
+    }
+
+    /// Reads the account.
+    pub(crate) fn with_account<T>(&self, read: impl FnOnce(&Account) -> T) -> T {
+        read(&self.account.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The latest sale.
+    pub(crate) fn last_sale(&self) -> Option<Sale> {
+        self.with_account(|account| account.sales.last().cloned())
+    }
+
+    /// Puts a price on a plan and maps it. Returns the price's id.
+    pub(crate) async fn price(&mut self, offer: &Offer, monthly: bool, now: Timestamp) -> anyhow::Result<String> {
+        let id = format!("price_sim_{}{}", offer.plan, if monthly { "_monthly" } else { "" });
+        self.put_price(&id, offer, monthly, now);
+        setup::map_price(&self.engine, &self.connection, &id, &offer.plan).await?;
+        Ok(id)
+    }
+
+    /// Puts a price on something that no plan may stand behind.
+    pub(crate) fn put_price(&mut self, id: &str, offer: &Offer, monthly: bool, now: Timestamp) {
+        let price = Price {
+            id: id.to_owned(),
+            product: format!("prod_sim_{}", offer.plan),
+            name: offer.name.clone(),
+            unit_amount: if monthly { 400 + 500 * offer.activations } else { 2_900 + 1_000 * offer.activations },
+            monthly,
+        };
+        let mut account = self.account.lock().unwrap_or_else(PoisonError::into_inner);
+        if account.prices.get(id) != Some(&price) || self.news == News::Created {
+            self.untold.push(account.price_event(price, now));
+        }
+    }
+
+    /// Tells of new prices, and waits until a server in another process knows the connection as it is now. Returns how
+    /// long it took, where there was something to wait for. `event` is told where there is no news of a price; it may
+    /// well be told again.
+    pub(crate) async fn made_known(&mut self, event: &Event) -> anyhow::Result<Option<Duration>> {
+        let since = Instant::now();
+        let news = std::mem::replace(&mut self.news, News::None);
+        if news == News::Changed {
+            tokio::time::sleep(CONNECTIONS_READ).await;
+        }
+        let mut untold = std::mem::take(&mut self.untold);
+        if untold.is_empty() && news != News::None {
+            untold.push(event.clone());
+        }
+        let mut has_waited = news == News::Changed;
+        for event in &untold {
+            while !matches!(self.sender.post(event).await, Ok(200..=299)) {
+                if since.elapsed() > 2 * CONNECTIONS_READ {
+                    let (route, code) = (self.sender.route(), &self.connection.code);
+                    bail!("{route} does not know the connection `{code}`: is it a server on another data folder?");
+                }
+                has_waited = true;
+                tokio::time::sleep(TRY_AGAIN).await;
+            }
+        }
+        Ok(has_waited.then(|| since.elapsed()))
+    }
+
+    /// Ends the play: the port is free and the account may be used by others.
+    pub(crate) async fn close(self) {
+        self.api.stop().await;
+    }
+}
+
+/// Listens where the connection expects its API; if something else sits there, anywhere.
+async fn listen(port: Option<u16>) -> anyhow::Result<TcpListener> {
+    match api::listen(port.unwrap_or(0)).await {
+        Err(_) if port.is_some() => api::listen(0).await,
+        other => other,
+    }
+    .context("no port on loopback can be listened on")
+}
+
+/// What can be bought: every plan as it is now, the oldest first.
+pub(crate) async fn offers(engine: &Engine) -> anyhow::Result<Vec<Offer>> {
+    let tenant = tenant(engine).await?;
+    let mut plans = engine.store.plans(tenant).await?;
+    // Of plans that were made together nobody knows which was first; their codes keep them in one order.
+    plans.sort_by(|one, other| {
+        (one.created_at, &one.code, one.version).cmp(&(other.created_at, &other.code, other.version))
+    });
+    let mut offers: Vec<Offer> = Vec::new();
+    for plan in plans {
+        let terms: PlanTerms = serde_json::from_str(&plan.terms)?;
+        let offer = Offer {
+            activations: terms.limits.activations.unwrap_or(UNLIMITED).into(),
+            plan: plan.code,
+            name: plan.name,
+            product: plan.product_id,
+        };
+        match offers.iter_mut().find(|known| known.plan == offer.plan) {
+            Some(known) => *known = offer,
+            None => offers.push(offer),
+        }
+    }
+    Ok(offers)
+}
+
+async fn tenant(engine: &Engine) -> anyhow::Result<TenantId> {
+    engine.tenant(DEFAULT_TENANT).await?.context("there is no tenant `default`")
+}

@@ -1,0 +1,172 @@
+//! What is said of what happened: one line each, with the milliseconds since the post.
+
+use std::time::Duration;
+
+use domain::{
+    decision::Evidence,
+    license::{License, LicenseState, Scheduled},
+    reason::{Reason, day},
+};
+
+use store::{inbox, lists::InboundSummary, outbox, rows::Mail};
+
+use super::send::Posted;
+
+/// Where a line ends at the latest, in characters.
+const WIDTH: usize = 110;
+/// Where the text of a milestone begins.
+const INDENT: usize = 24;
+
+/// Something that happened: a word, and what.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Line {
+    pub(crate) word: &'static str,
+    pub(crate) text: String,
+}
+
+impl Line {
+    pub(crate) fn new(word: &'static str, text: impl Into<String>) -> Self {
+        Self { word, text: text.into() }
+    }
+}
+
+/// Prints a line. One without a word goes on with what the line before it said.
+pub(crate) fn print(at: Duration, line: &Line) {
+    let text = wrapped(&line.text, INDENT);
+    match line.word {
+        "" => println!("{:INDENT$}{text}", ""),
+        word => println!("{:>7} ms  {word:<10}  {text}", at.as_millis()),
+    }
+}
+
+/// A text that begins at this column, with as many lines as it takes.
+pub(crate) fn wrapped(text: &str, indent: usize) -> String {
+    let mut wrapped = String::with_capacity(text.len());
+    let mut column = indent;
+    for word in text.split(' ') {
+        let length = word.chars().count();
+        if column > indent {
+            if column + 1 + length > WIDTH {
+                wrapped.push('\n');
+                wrapped.extend(std::iter::repeat_n(' ', indent));
+                column = indent;
+            } else {
+                wrapped.push(' ');
+                column += 1;
+            }
+        }
+        wrapped.push_str(word);
+        column += length;
+    }
+    wrapped
+}
+
+/// An event that was posted.
+pub(crate) fn posted(posted: &Posted) -> Line {
+    let times = if posted.tries > 1 { format!(", at try {}", posted.tries) } else { String::new() };
+    match &posted.answer {
+        Ok(status) => {
+            let word = if posted.is_taken() { "received" } else { "refused" };
+            Line::new(word, format!("{status}  {}  {}{times}", posted.kind, posted.id))
+        }
+        Err(problem) => Line::new("not sent", format!("{}: {problem}", posted.kind)),
+    }
+}
+
+/// Why a price gave a plan.
+pub(crate) const fn evidence(evidence: Evidence) -> &'static str {
+    match evidence {
+        Evidence::Metadata | Evidence::Sale => " (the metadata names it)",
+        Evidence::Price => " (by a rule for the price)",
+        Evidence::Product => " (by a rule for the product)",
+        Evidence::Default => " (by the connection's default)",
+    }
+}
+
+/// A look-up that did not succeed, or an event that a person must look at.
+pub(crate) fn look_up(before: Option<&str>, event: &InboundSummary) -> Option<Line> {
+    let problem = event.error.as_deref().filter(|problem| before != Some(problem))?;
+    let word = if event.status == inbox::status::HELD { "held" } else { "looks up" };
+    Some(Line::new(word, format!("{}: {problem}", event.kind)))
+}
+
+/// How far a mail has come.
+pub(crate) fn mail(mail: &Mail, address: &str) -> Option<Line> {
+    let text = match mail.status.as_str() {
+        outbox::status::HELD => {
+            format!("caught for {} and held, since no mail relay is configured: {address}", mail.recipient)
+        }
+        outbox::status::SENT => format!("accepted by the relay for {}", mail.recipient),
+        outbox::status::FAILED => {
+            format!("refused for {}: {}", mail.recipient, mail.response.as_deref().unwrap_or("no reason given"))
+        }
+        _ => return None,
+    };
+    Some(Line::new("mailed", text))
+}
+
+/// What is different about a license, with the codes of its plans.
+pub(crate) fn changes((before, plan_before): (&License, &str), (after, plan): (&License, &str)) -> Vec<Line> {
+    let id = after.id;
+    let (old, new) = (&before.standing, &after.standing);
+    let mut lines = Vec::new();
+    if plan_before != plan {
+        lines.push(Line::new("changed", format!("{id}  plan {plan_before} → {plan}, the key stays")));
+    }
+    if before.unit.seats != after.unit.seats {
+        lines.push(Line::new("changed", format!("{id}  {} → {} seats", before.unit.seats, after.unit.seats)));
+    }
+    if old.state != new.state {
+        let (from, to) = (old.state.as_str(), new.state.as_str());
+        lines.push(Line::new(to, format!("{id}  {from} → {to}: {}", new.reason.sentence())));
+    } else if old.reason != new.reason {
+        lines.push(Line::new(
+            if new.at_risk { "at risk" } else { to_word(new.state) },
+            format!("{id}  {}", new.reason.sentence()),
+        ));
+    }
+    if old.until != new.until
+        && let Some(until) = new.until
+    {
+        let was = old.until.map(|was| format!(", was {}", day(was))).unwrap_or_default();
+        lines.push(Line::new("valid", format!("{id}  until {}{was}", day(until))));
+    }
+    if old.scheduled != new.scheduled {
+        lines.push(scheduled(after, new.scheduled));
+    }
+    let reason = |cause: &domain::reason::Cause| Reason::Cause(cause.clone());
+    let added = new.open.iter().filter(|cause| !old.open.contains(cause) && reason(cause) != new.reason);
+    lines.extend(added.map(|cause| Line::new("noted", format!("{id}  {}; its state stays", reason(cause).sentence()))));
+    lines
+}
+
+const fn to_word(state: LicenseState) -> &'static str {
+    state.as_str()
+}
+
+fn scheduled(license: &License, scheduled: Option<Scheduled>) -> Line {
+    match scheduled {
+        Some(Scheduled { state, at }) => Line::new(
+            "scheduled",
+            format!("{}  becomes {} on {}, unless something happens", license.id, state.as_str(), day(at)),
+        ),
+        None => Line::new("scheduled", format!("{}  goes on", license.id)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_texts_go_on_under_their_beginning() {
+        let long = "word ".repeat(40);
+        let lines: Vec<String> = wrapped(long.trim(), 24).lines().map(str::to_owned).collect();
+        assert_eq!(lines.len(), 3);
+        assert!(lines[0].len() + 24 <= WIDTH && lines[1].len() <= WIDTH);
+        assert!(lines[1].starts_with(&format!("{:24}word", "")));
+        // What cannot be broken is not: an address stays one that can be clicked.
+        let address = format!("http://127.0.0.1/{}", "x".repeat(200));
+        assert_eq!(wrapped(&address, 24), address);
+    }
+}

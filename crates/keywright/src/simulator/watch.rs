@@ -1,0 +1,339 @@
+//! Watching: what the server makes of events, read from its database every few milliseconds and told as it happens.
+
+use std::{
+    cell::{Cell, RefCell},
+    collections::{BTreeMap, BTreeSet, HashMap},
+    time::{Duration, Instant},
+};
+
+use anyhow::bail;
+use domain::{
+    id::{AuditId, LicenseId, MailId, OrderId},
+    license::License,
+    plan::PlanVersion,
+    reason::day,
+    text::Reference,
+};
+use engine::{Engine, connections::Connection};
+use store::{
+    inbox,
+    lists::{Cursor, InboundFilter, InboundSummary, Page, Whose},
+    outbox,
+    rows::{AttentionItem, AuditEntry, Mail},
+};
+use url::Url;
+use uuid::Uuid;
+
+use super::{
+    send::Posted,
+    setup::ACTOR,
+    tell::{self, Line},
+};
+use crate::entropy::ThreadEntropy;
+
+/// How often the database is read.
+const LOOK: Duration = Duration::from_millis(3);
+/// How long is waited for everything to be done. Whatever is not done then goes on without us.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// Mails that are read at most: far more than a play makes.
+const MAILS_MAX: u64 = 200;
+/// Events that are read at once.
+const EVENTS_PAGE: u64 = 50;
+
+/// What stands in the database about one sale.
+#[derive(Default)]
+pub(crate) struct Sight {
+    pub(crate) order: Option<OrderId>,
+    pub(crate) licenses: BTreeMap<LicenseId, License>,
+    pub(crate) mails: BTreeMap<Uuid, Mail>,
+    pub(crate) attention: BTreeMap<Uuid, AttentionItem>,
+    /// The events that are followed, by their key.
+    pub(crate) events: BTreeMap<String, InboundSummary>,
+}
+
+/// Follows one sale.
+pub(crate) struct Watcher<'a> {
+    engine: &'a Engine,
+    connection: &'a Connection,
+    sale: Reference,
+    /// Where the server shows caught mails.
+    mail_page: String,
+    seen: Sight,
+    plans: HashMap<(Uuid, u32), String>,
+    /// The keys of licenses that were issued while we looked.
+    pub(crate) keys: Vec<String>,
+    /// Licenses whose keys were shown, and nobody has written it down yet.
+    shown: Vec<LicenseId>,
+}
+
+/// How far sending has come.
+pub(crate) struct Progress {
+    /// When it began.
+    pub(crate) since: Instant,
+    /// The events that the server took.
+    taken: RefCell<BTreeSet<String>>,
+    /// What is still to be told of it.
+    lines: RefCell<Vec<(Duration, Line)>>,
+    /// No more are to come.
+    pub(crate) is_over: Cell<bool>,
+}
+
+impl Progress {
+    /// Sending begins.
+    pub(crate) fn new(since: Instant) -> Self {
+        Self { since, taken: RefCell::default(), lines: RefCell::default(), is_over: Cell::new(false) }
+    }
+
+    /// An event was posted.
+    pub(crate) fn posted(&self, posted: Posted) {
+        self.lines.borrow_mut().push((posted.at.duration_since(self.since), tell::posted(&posted)));
+        if posted.is_taken() {
+            self.taken.borrow_mut().insert(posted.id);
+        }
+    }
+
+    /// Whether the server took nothing.
+    pub(crate) fn is_in_vain(&self) -> bool {
+        self.taken.borrow().is_empty()
+    }
+
+    /// What was posted up to then and is not told yet.
+    fn until(&self, at: Duration) -> Vec<(Duration, Line)> {
+        let (told, later) = self.lines.take().into_iter().partition(|(posted, _)| *posted <= at);
+        *self.lines.borrow_mut() = later;
+        told
+    }
+}
+
+impl<'a> Watcher<'a> {
+    /// Takes in how the sale of that checkout stands.
+    pub(crate) async fn new(
+        engine: &'a Engine,
+        connection: &'a Connection,
+        session: &str,
+        route: &Url,
+    ) -> anyhow::Result<Self> {
+        let mut watcher = Self {
+            engine,
+            connection,
+            sale: Reference::new(session),
+            mail_page: route.join("/dev/mail")?.into(),
+            seen: Sight::default(),
+            plans: HashMap::new(),
+            keys: Vec::new(),
+            shown: Vec::new(),
+        };
+        watcher.seen = watcher.look(&BTreeSet::new()).await?;
+        Ok(watcher)
+    }
+
+    /// How the sale stands now. Events come first: what follows from them is at least as new.
+    async fn look(&self, keys: &BTreeSet<String>) -> anyhow::Result<Sight> {
+        let store = &self.engine.store;
+        let events = self.events(keys).await?;
+        let Some((order, licenses)) = store.order_licenses(self.connection.id, &self.sale).await? else {
+            return Ok(Sight { events, ..Sight::default() });
+        };
+        let licenses: BTreeMap<LicenseId, License> =
+            licenses.into_iter().map(|license| (license.id, license)).collect();
+        let mails = store.mails(self.connection.tenant.0, MAILS_MAX).await?;
+        let mails = mails.into_iter().filter(|mail| licenses.contains_key(&LicenseId(mail.license_id)));
+        let attention = store.attention_of_order(order).await?;
+        Ok(Sight {
+            order: Some(order),
+            mails: mails.map(|mail| (mail.id, mail)).collect(),
+            attention: attention.into_iter().map(|item| (item.id, item)).collect(),
+            licenses,
+            events,
+        })
+    }
+
+    /// The events of these keys, as far as they are there. They are among the newest, unless they are sent once more.
+    async fn events(&self, keys: &BTreeSet<String>) -> anyhow::Result<BTreeMap<String, InboundSummary>> {
+        let filter = InboundFilter { connection: Some(self.connection.id), ..InboundFilter::default() };
+        let mut found: BTreeMap<String, InboundSummary> = BTreeMap::new();
+        let mut from = None;
+        while found.len() < keys.len() {
+            let listed =
+                self.engine.store.list_inbound(self.whose(), &filter, Page { limit: EVENTS_PAGE, from }).await?;
+            from = listed.rows.last().map(|event| Cursor::After(event.id));
+            let wanted = listed.rows.into_iter().filter(|event| keys.contains(&event.event_key));
+            found.extend(wanted.map(|event| (event.event_key.clone(), event)));
+            if !listed.has_more {
+                break;
+            }
+        }
+        Ok(found)
+    }
+
+    fn whose(&self) -> Whose {
+        Whose { tenant: self.connection.tenant, livemode: self.connection.mode.is_live() }
+    }
+
+    /// Tells of everything that changes, until all events that the server took are done, their mails are on their way,
+    /// and no more are to come. Returns how many lines there were to tell.
+    pub(crate) async fn follow(&mut self, progress: &Progress) -> anyhow::Result<usize> {
+        let mut told = 0;
+        loop {
+            let is_posted = progress.is_over.get();
+            let keys = progress.taken.borrow().clone();
+            let now = self.look(&keys).await?;
+            told += self.tell(&now, progress).await?;
+            // What was answered with a 2xx was committed before: only in another database it is not there.
+            if let Some(missing) = keys.iter().find(|key| !now.events.contains_key(*key)) {
+                bail!("the server took {missing} and it is not in this database: the server uses another data folder");
+            }
+            let is_over = is_posted && now.is_settled();
+            let is_late = progress.since.elapsed() > PATIENCE;
+            if is_late && !is_over {
+                now.tell_unfinished();
+            }
+            self.seen = now;
+            if is_over || is_late {
+                self.note_keys_shown().await?;
+                return Ok(told);
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+
+    /// Prints what was posted, and what is different from what was seen last.
+    async fn tell(&mut self, now: &Sight, progress: &Progress) -> anyhow::Result<usize> {
+        let at = progress.since.elapsed();
+        progress.until(at).iter().for_each(|(at, line)| tell::print(*at, line));
+        self.learn_plans(now).await?;
+        let mut lines = Vec::new();
+        for (key, event) in &now.events {
+            let before = self.seen.events.get(key).and_then(|event| event.error.as_deref());
+            lines.extend(tell::look_up(before, event));
+        }
+        for (id, license) in &now.licenses {
+            match self.seen.licenses.get(id) {
+                None => {
+                    let issued = self.issued(now, license).await?;
+                    // One line tells for all licenses of a price what they rest on.
+                    let is_told = lines.contains(&issued[0]);
+                    lines.extend(issued.into_iter().skip(usize::from(is_told)));
+                }
+                Some(before) => {
+                    let plans = (self.plan_code(before.plan), self.plan_code(license.plan));
+                    lines.extend(tell::changes((before, plans.0), (license, plans.1)));
+                }
+            }
+        }
+        for (id, item) in &now.attention {
+            if !self.seen.attention.contains_key(id) {
+                lines.push(Line::new("waits", item.detail.clone()));
+            }
+        }
+        for (_, item) in self.seen.attention.iter().filter(|(id, _)| !now.attention.contains_key(id)) {
+            lines.push(Line::new("solved", item.detail.clone()));
+        }
+        for (id, mail) in &now.mails {
+            let before = self.seen.mails.get(id).map(|mail| mail.status.as_str());
+            if before != Some(&mail.status) {
+                let address = format!("{}/{}", self.mail_page, MailId(mail.id));
+                lines.extend(tell::mail(mail, &address));
+            }
+        }
+        lines.iter().for_each(|line| tell::print(at, line));
+        Ok(lines.len())
+    }
+
+    /// A new license: what it rests on, and its key.
+    async fn issued(&mut self, now: &Sight, license: &License) -> anyhow::Result<[Line; 3]> {
+        let evidence = match now.order {
+            Some(order) => self.evidence(order, license).await?,
+            None => "",
+        };
+        self.shown.push(license.id);
+        let key = self.engine.reveal(self.connection.tenant, license.id).await?;
+        let key = key.map_or_else(|| "(its key cannot be read)".to_owned(), |key| key.reveal().to_owned());
+        self.keys.push(key.clone());
+        let (plan, standing) = (self.plan_code(license.plan), &license.standing);
+        let until = standing.until.map(|until| format!(" until {}", day(until))).unwrap_or_default();
+        let (state, because) = (standing.state.as_str(), standing.reason.sentence());
+        Ok([
+            // A price that nobody told is called after its checkout.
+            Line::new(
+                "matched",
+                format!("{} → plan {plan}{evidence}", license.unit.price.as_str().trim_start_matches("unknown:")),
+            ),
+            Line::new("issued", format!("{}  {state}{until}: {because}", license.id)),
+            Line::new("", key),
+        ])
+    }
+
+    /// What the decision for a license's price rests on.
+    async fn evidence(&self, order: OrderId, license: &License) -> anyhow::Result<&'static str> {
+        let Some((order, _)) = self.engine.store.order(self.whose(), order).await? else { return Ok("") };
+        let decision = order.order.decided.get(&license.unit.price);
+        Ok(decision.map_or("", |decision| tell::evidence(decision.evidence)))
+    }
+
+    /// Reads the codes of plans that were not seen before.
+    async fn learn_plans(&mut self, now: &Sight) -> anyhow::Result<()> {
+        let key = |license: &License| (license.plan.plan.0, license.plan.version);
+        if now.licenses.values().any(|license| !self.plans.contains_key(&key(license))) {
+            let plans = self.engine.store.plans(self.connection.tenant).await?;
+            self.plans = plans.into_iter().map(|plan| ((plan.id, plan.version.unsigned_abs()), plan.code)).collect();
+        }
+        Ok(())
+    }
+
+    fn plan_code(&self, version: PlanVersion) -> &str {
+        self.plans.get(&(version.plan.0, version.version)).map_or("?", String::as_str)
+    }
+
+    /// Writes down that keys were shown, as wherever a key is shown to a person.
+    async fn note_keys_shown(&mut self) -> anyhow::Result<()> {
+        let now = self.engine.now();
+        let entries: Vec<AuditEntry> = std::mem::take(&mut self.shown)
+            .into_iter()
+            .map(|license| AuditEntry {
+                id: AuditId::new(now, &mut ThreadEntropy).0,
+                tenant_id: self.connection.tenant.0,
+                occurred_at: now.as_microsecond(),
+                actor: ACTOR.to_owned(),
+                action: "license.key_shown".to_owned(),
+                subject: license.to_string(),
+                order_id: self.seen.order.map(|order| order.0),
+                license_id: Some(license.0),
+                detail: "{}".to_owned(),
+                sequence: None,
+                chain: None,
+            })
+            .collect();
+        if entries.is_empty() {
+            return Ok(());
+        }
+        let write = self.engine.store.begin().await?;
+        write.add_audit(entries).await?;
+        Ok(write.commit().await?)
+    }
+
+    /// How many licenses and mails the sale has come to.
+    pub(crate) fn totals(&self) -> (usize, usize) {
+        (self.seen.licenses.len(), self.seen.mails.len())
+    }
+}
+
+impl Sight {
+    /// Whether every event is done or waits for a person, and every mail is on its way.
+    fn is_settled(&self) -> bool {
+        let over = [inbox::status::DONE, inbox::status::HELD];
+        self.events.values().all(|event| over.contains(&event.status.as_str()))
+            && self.mails.values().all(|mail| mail.status != outbox::status::PENDING)
+    }
+
+    fn tell_unfinished(&self) {
+        let seconds = PATIENCE.as_secs();
+        for event in self.events.values().filter(|event| event.status != inbox::status::DONE) {
+            let problem = event.error.as_deref().unwrap_or("no reason is known");
+            println!("  after {seconds} s {} is still {}: {problem}", event.kind, event.status);
+        }
+        for mail in self.mails.values().filter(|mail| mail.status == outbox::status::PENDING) {
+            println!("  after {seconds} s the mail to {} is still under way", mail.recipient);
+        }
+    }
+}

@@ -1,0 +1,255 @@
+//! The process is killed between any two steps from a webhook's receipt to its mail, under duplicated and shuffled
+//! events that come eight at a time, and started again. Nothing is lost and nothing happens twice.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::{SocketAddr, TcpListener},
+    process::{Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::{
+    process::{Process, ask, keywright, now, run},
+    relay::{Relay, stripe},
+};
+
+const SECRET: &str = "whsec_faults_0123456789abcdef";
+/// Paid checkouts; every third one is refunded.
+const SALES: usize = 12;
+const PATIENCE: Duration = Duration::from_secs(60);
+const LOOK: Duration = Duration::from_millis(10);
+
+/// Every step from receipt to mail, each killed at its first and at its second hit.
+const STEPS: [&str; 12] = [
+    "receive-before-commit",
+    "receive-after-commit",
+    "fulfil-after-claim",
+    "fulfil-half-written",
+    "fulfil-before-commit",
+    "fulfil-after-commit",
+    "lookup-after-lease",
+    "lookup-before-commit",
+    "lookup-after-commit",
+    "mail-after-lease",
+    "mail-after-send",
+    "mail-after-commit",
+];
+
+#[test]
+fn sqlite_survives_a_kill_at_every_step() {
+    for step in STEPS {
+        for hit in [1, 2] {
+            survives(step, hit, None);
+        }
+    }
+}
+
+#[test]
+fn postgres_survives_a_kill_at_every_step() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    for step in STEPS {
+        for hit in [1, 2] {
+            let address = runtime.block_on(store::testing::fresh_postgres());
+            survives(step, hit, Some(address));
+        }
+    }
+}
+
+fn survives(step: &str, hit: usize, postgres: Option<String>) {
+    let shop = Shop::new(postgres);
+    let mut doomed = shop.serve(Some(&format!("{step}:{hit}")));
+    let senders: Vec<_> = deliveries(hit).into_iter().map(|share| shop.send(share)).collect();
+    shop.wait_until_dead_or_idle(&mut doomed, &format!("{step}:{hit}"));
+    // Some steps handle so much at once that there is no second hit; then it is killed while it is idle.
+    assert!(hit > 1 || doomed.0.try_wait().unwrap().is_some(), "{step}: it was to be killed");
+    drop(doomed);
+    let revived = shop.serve(None);
+    for sender in senders {
+        sender.join().unwrap();
+    }
+    shop.wait_until_nothing_is_pending(step);
+    drop(revived);
+    let verified = run(shop.command().args(["doctor", "--verify"]));
+    assert!(verified.status.success(), "{step}:{hit}: {verified:?}");
+    shop.check_licenses_and_mails(step);
+}
+
+/// All events, some of them twice, shuffled, and dealt to eight senders.
+fn deliveries(seed: usize) -> Vec<Vec<Value>> {
+    let mut events: Vec<Value> = (0..SALES).flat_map(sale).collect();
+    let again: Vec<Value> = events.iter().step_by(2).cloned().collect();
+    events.extend(again);
+    // A fixed shuffle: a stride that is coprime to any count below it.
+    let count = events.len();
+    let shuffled: Vec<Value> = (0..count).map(|place| events[(place * 1_009 + seed * 31) % count].clone()).collect();
+    (0..8).map(|sender| shuffled.iter().skip(sender).step_by(8).cloned().collect()).collect()
+}
+
+fn sale(number: usize) -> Vec<Value> {
+    let event = |kind: &str, object: Value| {
+        json!({ "id": format!("evt_{kind}_{number}"), "object": "event", "api_version": "2026-08-26.dahlia",
+            "type": kind, "created": 1_793_500_000, "livemode": false, "data": { "object": object } })
+    };
+    let checkout = json!({
+        "id": format!("cs_{number}"), "object": "checkout.session", "mode": "payment", "payment_status": "paid",
+        "amount_total": 4_900, "currency": "eur", "created": 1_793_500_000, "payment_intent": format!("pi_{number}"),
+        "customer_details": { "email": buyer(number), "name": "Ada" }, "metadata": {}
+    });
+    let charge = json!({
+        "id": format!("ch_{number}"), "object": "charge", "amount": 4_900, "amount_refunded": 4_900, "currency": "eur",
+        "refunded": true, "payment_intent": format!("pi_{number}"), "invoice": null
+    });
+    let mut events = vec![event("checkout.session.completed", checkout)];
+    if number.is_multiple_of(3) {
+        events.push(event("charge.refunded", charge));
+    }
+    events
+}
+
+fn buyer(number: usize) -> String {
+    format!("buyer{number}@example.com")
+}
+
+/// An installation, its mail relay, and its Stripe.
+struct Shop {
+    folder: TempDir,
+    postgres: Option<String>,
+    address: SocketAddr,
+    relay: Relay,
+    api_key: String,
+}
+
+impl Shop {
+    fn new(postgres: Option<String>) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let api_key = String::new();
+        let mut shop = Self { folder, postgres, address, relay: Relay::start(), api_key };
+        let file = shop.folder.path().join("shop.toml");
+        std::fs::write(&file, configuration(stripe(&lines()))).unwrap();
+        let applied = run(shop.command().arg("apply").arg(&file));
+        assert!(applied.status.success(), "{applied:?}");
+        let made = run(shop.command().args(["api-key", "create", "--name", "test", "--scope", "admin"]));
+        assert!(made.status.success(), "{made:?}");
+        shop.api_key = made.stdout.trim().to_owned();
+        shop
+    }
+
+    /// The binary on this installation.
+    fn command(&self) -> Command {
+        let mut command = keywright();
+        command
+            .env("KEYWRIGHT_DATA_DIR", self.folder.path().join("data"))
+            .env("SECRET", SECRET)
+            .env("API_KEY", "rk_test_1");
+        if let Some(address) = &self.postgres {
+            command.env("KEYWRIGHT_DATABASE_URL", address);
+        }
+        command
+    }
+
+    fn serve(&self, die_at: Option<&str>) -> Process {
+        let mut command = self.command();
+        command.args(["serve", "--lease-seconds", "1", "--mail-from", "keys@acme.test", "--listen"]);
+        command.arg(self.address.to_string());
+        command.env("KEYWRIGHT_SMTP_URL", self.relay.url());
+        command.envs(die_at.map(|die_at| ("KEYWRIGHT_TEST_DIE_AT", die_at)));
+        command.stdout(Stdio::null()).stderr(Stdio::null());
+        Process(command.spawn().unwrap())
+    }
+
+    /// Delivers events as a provider does: again and again until each is answered with 200.
+    fn send(&self, events: Vec<Value>) -> std::thread::JoinHandle<()> {
+        let address = self.address;
+        std::thread::spawn(move || {
+            for event in events {
+                let since = Instant::now();
+                while !delivered(address, &event.to_string()) {
+                    assert!(since.elapsed() < PATIENCE, "{event} is not taken");
+                    std::thread::sleep(LOOK);
+                }
+            }
+        })
+    }
+
+    fn wait_until_dead_or_idle(&self, process: &mut Process, step: &str) {
+        let since = Instant::now();
+        let idle = || self.status().is_some_and(|status| status["licenses_total"] == SALES && !is_pending(&status));
+        while process.0.try_wait().unwrap().is_none() && !idle() {
+            assert!(since.elapsed() < PATIENCE, "{step}: it neither dies nor finishes: {:?}", self.status());
+            std::thread::sleep(LOOK);
+        }
+    }
+
+    fn wait_until_nothing_is_pending(&self, step: &str) {
+        let since = Instant::now();
+        while self.status().is_none_or(|status| is_pending(&status)) {
+            assert!(since.elapsed() < PATIENCE, "{step}: something stays pending: {:?}", self.status());
+            std::thread::sleep(LOOK);
+        }
+    }
+
+    /// What `GET /v1/status` says, once the server answers.
+    fn status(&self) -> Option<Value> {
+        let request = format!(
+            "GET /v1/status HTTP/1.1\r\nhost: shop\r\nconnection: close\r\nauthorization: Bearer {}\r\n\r\n",
+            self.api_key
+        );
+        let answer = ask(self.address, &request)?;
+        serde_json::from_str(answer.split_once("\r\n\r\n")?.1).ok()
+    }
+
+    /// One mail for each sale that was not refunded, however often it was handed to the relay.
+    fn check_licenses_and_mails(&self, step: &str) {
+        let mails = self.relay.mails();
+        let mut ids: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        for mail in mails.iter() {
+            let to = mail["recipients"][0].as_str().unwrap_or_default().to_owned();
+            let id = mail["headers"]["message-id"].as_str().unwrap_or_default().to_owned();
+            ids.entry(to).or_default().insert(id);
+        }
+        for number in (0..SALES).filter(|number| !number.is_multiple_of(3)) {
+            let distinct = ids.get(&buyer(number)).map(BTreeSet::len);
+            assert_eq!(distinct, Some(1), "{step}: mails to {}: {ids:?}", buyer(number));
+        }
+        // A kill between sending and writing it down may repeat one mail, with the same Message-ID.
+        let distinct: usize = ids.values().map(BTreeSet::len).sum();
+        assert!(mails.len() <= distinct + 8, "{step}: {} mails were sent for {distinct}", mails.len());
+    }
+}
+
+fn is_pending(status: &Value) -> bool {
+    ["inbox_pending", "mails_pending"].map(|name| status[name].as_u64()) != [Some(0); 2]
+}
+
+fn configuration(stripe: SocketAddr) -> String {
+    format!(
+        r#"
+        product = [{{ code = "studio", name = "Studio", key_prefix = "ACME" }}]
+        plan = [{{ code = "pro", product = "studio", name = "Pro" }}]
+        connection = [{{ code = "stripe", provider = "stripe", mode = "simulated", level = "read",
+            webhook_secrets = ["env:SECRET"], api_key = "env:API_KEY", api_base = "http://{stripe}" }}]
+        price_rule = [{{ connection = "stripe", price = "price_pro", plan = "pro" }}]
+        "#
+    )
+}
+
+/// Posts one event. True: it was answered with 200.
+fn delivered(address: SocketAddr, body: &str) -> bool {
+    let signed = providers::signature::sign(&SECRET.into(), body.as_bytes(), now());
+    let request = format!(
+        "POST /webhooks/stripe HTTP/1.1\r\nhost: shop\r\nconnection: close\r\nstripe-signature: {signed}\r\n\
+         content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    ask(address, &request).is_some_and(|answer| answer.starts_with("HTTP/1.1 200"))
+}
+
+/// What every checkout bought.
+fn lines() -> Value {
+    json!({ "object": "list", "has_more": false, "data": [{ "id": "li_1", "object": "item", "quantity": 1,
+        "price": { "id": "price_pro", "product": "prod_studio", "recurring": null } }] })
+}

@@ -1,0 +1,10 @@
+//! The real binary, started as people start it.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod demo;
+mod faults;
+mod oracles;
+mod process;
+mod relay;
+mod simulate;

@@ -1,0 +1,73 @@
+"""Other people's implementations, asked by the tests: the official stripe package and PyJWT.
+
+    oracles.py deliver URL SECRET TIMES   signs the event on stdin as Stripe does and posts it, all at once;
+                                          a line of JSON for each answer
+    oracles.py construct SECRET HEADER    reads the body on stdin as a vendor's own webhook would; prints the event
+    oracles.py lease URL AUDIENCE         verifies the lease on stdin with the keys at URL; prints header and claims
+"""
+
+import http.client
+import json
+import sys
+import threading
+import time
+import urllib.parse
+
+import jwt
+import stripe
+
+PATIENCE_SECONDS = 60
+
+
+def tell(what):
+    print(json.dumps(what), flush=True)
+
+
+def call(method, url, body=None, headers=None):
+    """One call, never through a proxy."""
+    parts = urllib.parse.urlsplit(url)
+    connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=PATIENCE_SECONDS)
+    try:
+        connection.request(method, parts.path, body, headers or {})
+        answer = connection.getresponse()
+        return answer.status, answer.read().decode()
+    finally:
+        connection.close()
+
+
+def deliver(body, url, secret, times):
+    header = stripe.WebhookSignature.generate_signature_header(body, secret)
+    headers = {"Stripe-Signature": header, "Content-Type": "application/json"}
+    together = threading.Barrier(int(times))
+    answers = []
+
+    def one():
+        together.wait(PATIENCE_SECONDS)
+        status, text = call("POST", url, body.encode(), headers)
+        answers.append({"status": status, "body": text, "answered_at": time.time()})
+
+    threads = [threading.Thread(target=one) for _ in range(int(times))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for answer in answers:
+        tell(answer)
+
+
+def construct(body, secret, header):
+    event = stripe.Webhook.construct_event(body, header, secret)
+    tell({"id": event.id, "type": event.type, "session": event.data.object.id})
+
+
+def lease(token, url, audience):
+    status, text = call("GET", url)
+    assert status == 200, (status, text)
+    header = jwt.get_unverified_header(token)
+    key = jwt.PyJWKSet.from_dict(json.loads(text))[header["kid"]]
+    claims = jwt.decode(token, key, algorithms=["EdDSA"], audience=audience)
+    tell({"header": header, "claims": claims, "keys": text})
+
+
+ask = {"deliver": deliver, "construct": construct, "lease": lease}[sys.argv[1]]
+ask(sys.stdin.buffer.read().decode(), *sys.argv[2:])

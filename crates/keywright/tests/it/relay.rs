@@ -1,0 +1,75 @@
+//! What stands around a server: the relay that takes its mails, and the Stripe that answers its look-ups.
+
+use std::{
+    io::{BufRead, BufReader, Write},
+    net::{SocketAddr, TcpListener, TcpStream},
+    path::Path,
+    process::{Command, Stdio},
+    sync::{Arc, Mutex, MutexGuard},
+};
+
+use serde_json::Value;
+
+use crate::process::Process;
+
+/// The interpreter that has other people's implementations.
+pub(crate) fn python() -> Command {
+    Command::new(std::env::var("KEYWRIGHT_TEST_PYTHON").expect("run the tests with `cargo xtask test`"))
+}
+
+/// A real SMTP server that accepts everything and tells what it got.
+pub(crate) struct Relay {
+    port: u16,
+    mails: Arc<Mutex<Vec<Value>>>,
+    _process: Process,
+}
+
+impl Relay {
+    pub(crate) fn start() -> Self {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../delivery/tests/it/smtp_server.py");
+        let mut child = python().arg(script).arg("accept").stdout(Stdio::piped()).spawn().unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let first: Value = serde_json::from_str(&lines.next().unwrap().unwrap()).unwrap();
+        let port = u16::try_from(first["port"].as_u64().unwrap()).unwrap();
+        let mails = Arc::new(Mutex::new(Vec::new()));
+        let kept = Arc::clone(&mails);
+        std::thread::spawn(move || {
+            for line in lines.map_while(Result::ok) {
+                kept.lock().unwrap().extend(serde_json::from_str::<Value>(&line).ok());
+            }
+        });
+        Self { port, mails, _process: Process(child) }
+    }
+
+    /// Its address, as the server wants it.
+    pub(crate) fn url(&self) -> String {
+        format!("smtp://127.0.0.1:{}?tls=none", self.port)
+    }
+
+    /// What it got so far.
+    pub(crate) fn mails(&self) -> MutexGuard<'_, Vec<Value>> {
+        self.mails.lock().unwrap()
+    }
+}
+
+/// A Stripe that says of every checkout that it has these lines, for as long as the test process lives.
+pub(crate) fn stripe(lines: &Value) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let lines = lines.to_string();
+    std::thread::spawn(move || {
+        for stream in listener.incoming().map_while(Result::ok) {
+            answer(stream, &lines);
+        }
+    });
+    address
+}
+
+fn answer(mut stream: TcpStream, lines: &str) {
+    let mut request = String::new();
+    let mut reader = BufReader::new(stream.try_clone().unwrap());
+    while reader.read_line(&mut request).is_ok_and(|read| read > 2) {}
+    let (status, body) = if request.contains("/line_items") { ("200 OK", lines) } else { ("404 Not Found", "{}") };
+    let head = format!("HTTP/1.1 {status}\r\nconnection: close\r\ncontent-length: {}\r\n\r\n", body.len());
+    let _ = stream.write_all([head.as_bytes(), body.as_bytes()].concat().as_slice());
+}

@@ -1,0 +1,200 @@
+//! `keywright simulate`: every scenario, on a real server.
+
+use crate::process::{Installation, keywright, run};
+
+/// The one key that was issued.
+fn one_key(ran: &crate::process::Ran) -> String {
+    let keys = ran.keys();
+    assert_eq!(keys.len(), 1, "{}", ran.stdout);
+    keys[0].clone()
+}
+
+#[test]
+fn a_first_minute() {
+    let mut shop = Installation::empty();
+    let nowhere = run(keywright().args(["simulate", "stripe", "checkout", "--data-dir"]).arg(shop.data_dir()));
+    assert!(!nowhere.status.success());
+    assert!(nowhere.stderr.contains("serve --data-dir"), "{}", nowhere.stderr);
+    shop.serve();
+    let nothing_to_buy = shop.try_to_simulate(&["checkout"]);
+    assert!(nothing_to_buy.stderr.contains("there is no plan to buy yet"), "{}", nothing_to_buy.stderr);
+    let sample = run(keywright().args(["demo", "--print-sample"])).stdout;
+    let file = shop.folder.path().join("keywright.toml");
+    std::fs::write(&file, sample).unwrap();
+    for expected in ["6 created", "6 unchanged"] {
+        let applied = shop.run(&["apply", file.to_str().unwrap()]);
+        assert!(applied.stdout.contains(expected), "{applied:?}");
+    }
+    let wrong = shop.try_to_simulate(&["checkout", "--plan", "studio-gold"]);
+    assert!(wrong.stderr.contains("there are relay-starter, relay-team, studio-pro, studio-solo"), "{}", wrong.stderr);
+
+    let bought = shop.simulate(&["checkout", "--plan", "studio-pro", "--email", "ada@example.com"]);
+    let key = one_key(&bought);
+    assert!(key.starts_with("STUDIO-"), "{key}");
+    assert_eq!(bought.told("received").len(), 3, "{}", bought.stdout);
+    let matched = "price_sim_studio-pro → plan studio-pro (by a rule for the price)";
+    assert!(bought.told("matched")[0].ends_with(matched), "{}", bought.stdout);
+    assert!(bought.told("mailed")[0].contains("caught for ada@example.com and held"), "{}", bought.stdout);
+    let checked = shop.run(&["check", &key]);
+    assert!(checked.status.success() && checked.stdout.contains("valid"), "{checked:?}");
+
+    let again = shop.simulate(&["duplicate", "--last"]);
+    assert_eq!(again.told("received").len(), 9, "{}", again.stdout);
+    assert!(again.text().contains("Nothing changed: still 1 license and 1 mail."), "{}", again.stdout);
+    let refunded = shop.simulate(&["refund", "--last"]);
+    assert!(refunded.told("revoked")[0].contains("was refunded in full (79.00 EUR)"), "{}", refunded.stdout);
+    let checked = shop.run(&["check", &key]);
+    assert_eq!(checked.status.code(), Some(1), "{checked:?}");
+    assert!(checked.stdout.contains("was refunded in full"), "{checked:?}");
+    let nothing_left = shop.try_to_simulate(&["refund", "--last"]);
+    assert!(nothing_left.stderr.contains("nothing is left"), "{}", nothing_left.stderr);
+}
+
+#[test]
+fn a_subscription_lives() {
+    let shop = Installation::of_sample();
+    let none = shop.try_to_simulate(&["renew", "--last"]);
+    assert!(none.stderr.contains("there is no subscription yet"), "{}", none.stderr);
+    let bought = shop.simulate(&["subscription", "--plan", "relay-starter"]);
+    let key = one_key(&bought);
+    assert_eq!(bought.told("issued").len(), 1, "{}", bought.stdout);
+    let renewed = shop.simulate(&["renew", "--last"]);
+    assert_eq!(renewed.told("valid").len(), 1, "{}", renewed.stdout);
+    let upgraded = shop.simulate(&["upgrade", "--last"]);
+    assert!(upgraded.told("changed")[0].contains("plan relay-starter → relay-team"), "{}", upgraded.stdout);
+    assert_eq!(upgraded.keys(), Vec::<String>::new(), "the key stays");
+    let overdue = shop.simulate(&["past-due", "--last"]);
+    assert!(overdue.text().contains("its renewal is overdue"), "{}", overdue.stdout);
+    assert!(overdue.told("scheduled")[0].contains("becomes frozen on"), "{}", overdue.stdout);
+    assert!(shop.run(&["check", &key]).stdout.contains("past_due"));
+    let paid = shop.simulate(&["renew", "--last"]);
+    assert!(paid.told("scheduled")[0].contains("goes on"), "{}", paid.stdout);
+    let cancelled = shop.simulate(&["cancel", "--last"]);
+    assert!(cancelled.told("scheduled")[0].contains("becomes expired on"), "{}", cancelled.stdout);
+    // Its plan says that a cancelled team loses it at once.
+    let ended = shop.simulate(&["cancel", "--last", "--now"]);
+    assert!(ended.told("expired")[0].contains("active → expired"), "{}", ended.stdout);
+    assert_eq!(shop.run(&["check", &key]).status.code(), Some(1));
+}
+
+#[test]
+fn every_follow_up_can_begin_by_itself() {
+    let shop = Installation::of_sample();
+    for (scenario, word) in [
+        ("renew", "valid"),
+        ("upgrade", "changed"),
+        ("past-due", "scheduled"),
+        ("cancel", "scheduled"),
+        ("refund", "revoked"),
+    ] {
+        let plan = if scenario == "refund" { "studio-pro" } else { "relay-starter" };
+        let played = shop.simulate(&[scenario, "--plan", plan]);
+        assert_eq!(played.keys().len(), 1, "{}", played.stdout);
+        assert!(!played.told(word).is_empty(), "{}", played.stdout);
+    }
+}
+
+#[test]
+fn a_partial_refund_does_what_the_plan_says() {
+    let shop = Installation::of_sample();
+    let kept = shop.simulate(&["partial-refund", "--plan", "studio-solo"]);
+    assert!(kept.told("noted")[0].contains("was refunded in part (24.50 EUR); its state stays"), "{}", kept.stdout);
+    let frozen = shop.simulate(&["partial-refund", "--plan", "studio-pro"]);
+    assert!(frozen.told("frozen")[0].contains("was refunded in part (39.50 EUR)"), "{}", frozen.stdout);
+    let rest = shop.simulate(&["refund", "--last"]);
+    assert!(rest.told("revoked")[0].contains("was refunded in full (79.00 EUR)"), "{}", rest.stdout);
+}
+
+#[test]
+fn duplicates_and_quantities() {
+    let shop = Installation::of_sample();
+    let once = shop.simulate(&["duplicate", "--plan", "studio-pro"]);
+    assert_eq!((once.told("received").len(), once.keys().len()), (9, 1), "{}", once.stdout);
+    assert_eq!(once.told("mailed").len(), 1, "{}", once.stdout);
+    let three = shop.simulate(&["checkout", "--plan", "studio-pro", "--quantity", "3"]);
+    assert_eq!((three.told("issued").len(), three.told("mailed").len()), (3, 3), "{}", three.stdout);
+    assert_eq!(std::collections::BTreeSet::from_iter(three.keys()).len(), 3, "{}", three.stdout);
+}
+
+fn out_of_order(level: &str) {
+    let shop = Installation::of_sample();
+    let shuffled = shop.simulate(&["out-of-order", "--plan", "relay-starter", "--level", level]);
+    assert_eq!(shuffled.told("received").len(), 20, "{}", shuffled.stdout);
+    let key = one_key(&shuffled);
+    let checked = shop.run(&["check", &key]);
+    let until = |text: &str| text.lines().find_map(|line| line.strip_prefix("until ")).map(|line| line[..10].to_owned());
+    let two_months = until(&checked.stdout).unwrap();
+    // In order, with the same two months, it is the same.
+    let ordered = shop.simulate(&["renew", "--plan", "relay-starter"]);
+    let checked = shop.run(&["check", &one_key(&ordered)]);
+    assert_eq!(until(&checked.stdout), Some(two_months), "{}", shuffled.stdout);
+    let again = shop.simulate(&["out-of-order", "--last"]);
+    assert_eq!(again.told("valid").len(), 1, "{}", again.stdout);
+}
+
+#[test]
+fn out_of_order_without_look_ups() {
+    out_of_order("none");
+}
+
+#[test]
+fn out_of_order_with_a_restricted_key() {
+    out_of_order("read");
+}
+
+#[test]
+fn out_of_order_with_all_look_ups() {
+    out_of_order("full");
+}
+
+#[test]
+fn a_price_that_nobody_mapped_waits_for_its_rule() {
+    let shop = Installation::of_sample();
+    let bought = shop.simulate(&["checkout", "--price", "price_1QforeignPrice", "--quantity", "2"]);
+    assert!(bought.told("waits")[0].contains("price price_1QforeignPrice"), "{}", bought.stdout);
+    assert!(bought.told("waits")[0].contains("not mapped to a plan"), "{}", bought.stdout);
+    assert_eq!(bought.keys(), Vec::<String>::new());
+    let rule = shop.folder.path().join("rule.toml");
+    let text = "[[price_rule]]\nconnection = \"simulated-stripe\"\nprice = \"price_1QforeignPrice\"\nplan = \"studio-solo\"\n";
+    std::fs::write(&rule, text).unwrap();
+    let applied = shop.run(&["apply", rule.to_str().unwrap()]);
+    assert!(applied.stdout.contains("1 waiting orders"), "{applied:?}");
+    let settled = shop.simulate(&["duplicate", "--last"]);
+    assert!(settled.text().contains("2 licenses and 2 mails"), "{}", settled.stdout);
+}
+
+#[test]
+fn look_ups_survive_a_provider_in_trouble() {
+    let shop = Installation::of_sample();
+    for trouble in ["busy", "failing", "dropping", "slow"] {
+        let bought = shop.simulate(&["checkout", "--plan", "studio-pro", "--trouble", trouble]);
+        assert_eq!(bought.keys().len(), 1, "{}", bought.stdout);
+        assert_eq!(bought.told("looks").is_empty(), trouble == "slow", "{}", bought.stdout);
+    }
+    let forbidden = shop.simulate(&["checkout", "--plan", "studio-pro", "--trouble", "forbidden"]);
+    assert!(forbidden.told("waits")[0].contains("Checkout Sessions: read"), "{}", forbidden.stdout);
+}
+
+#[test]
+fn without_a_key_the_metadata_names_the_plan() {
+    let shop = Installation::of_sample();
+    let named = shop.simulate(&["checkout", "--plan", "studio-pro", "--level", "none"]);
+    assert!(named.told("matched")[0].contains("(the metadata names it)"), "{}", named.stdout);
+    let unknown = shop.simulate(&["checkout", "--price", "price_1Qunknown"]);
+    assert!(unknown.told("waits")[0].contains("Checkout Sessions: read"), "{}", unknown.stdout);
+}
+
+#[test]
+fn a_server_on_another_folder_is_found_out() {
+    let (shop, other) = (Installation::of_sample(), Installation::of_sample());
+    let astray = shop.run(&["simulate", "stripe", "checkout", "--server", other.address()]);
+    assert!(!astray.status.success());
+    assert!(astray.stderr.contains("is it a server on another data folder?"), "{}", astray.stderr);
+}
+
+#[test]
+fn nothing_but_loopback_is_called() {
+    let shop = Installation::of_sample();
+    let outside = shop.run(&["simulate", "stripe", "checkout", "--server", "http://192.0.2.1:8400"]);
+    assert!(outside.stderr.contains("not a loopback address"), "{}", outside.stderr);
+}

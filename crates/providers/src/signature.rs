@@ -1,0 +1,254 @@
+//! The timestamped signature that Stripe began and others took over: `t=<unix seconds>,v1=<hex>[,v1=<hex>…][,v0=…]`.
+//!
+//! `v1` is the lower-case hexadecimal HMAC-SHA256 over `{t}.{body}`, keyed with the whole text of the secret. While a
+//! secret is being replaced there is one `v1` per secret. Every other scheme is ignored: test events carry a `v0` that
+//! proves nothing.
+
+use hmac::{Hmac, KeyInit, Mac};
+use jiff::Timestamp;
+use secrecy::{ExposeSecret, SecretString};
+use sha2::Sha256;
+use subtle::ConstantTimeEq;
+
+use crate::{Reject, Verified};
+
+/// Seconds that a signature may be old. Every retry is signed afresh, so the window can be narrow. A time in the
+/// future is accepted, as the official SDKs do: the clock that is wrong may be ours.
+pub const TOLERANCE_SECONDS: i64 = 300;
+
+/// Believes a body if any `v1` of the header is the signature of any of the secrets.
+///
+/// The age is judged last, so that only a signature that was right once is ever called stale.
+pub(crate) fn verify<'a>(
+    header: Option<&str>,
+    body: &'a [u8],
+    secrets: &[SecretString],
+    now: Timestamp,
+) -> Result<Verified<'a>, Reject> {
+    // Anyone can sign with a blank secret, so it is none.
+    let usable = |secret: &SecretString| !secret.expose_secret().trim().is_empty();
+    if !secrets.iter().any(usable) {
+        return Err(Reject::NoSecret);
+    }
+    let claim = header.and_then(Claim::read).ok_or(Reject::NoSignature)?;
+    let secret = secrets
+        .iter()
+        .position(|secret| usable(secret) && claim.is_signed_with(secret, body))
+        .ok_or(Reject::WrongSignature)?;
+    let age_seconds = now.as_second().saturating_sub(claim.at);
+    if age_seconds > TOLERANCE_SECONDS {
+        return Err(Reject::Stale {
+            age_seconds,
+            tolerance_seconds: TOLERANCE_SECONDS,
+        });
+    }
+    Ok(Verified { body, secret })
+}
+
+/// Makes the header that [`verify`] accepts: for the loopback provider of `simulate`, and for tests.
+#[must_use]
+pub fn sign(secret: &SecretString, body: &[u8], at: Timestamp) -> String {
+    let at = at.as_second().to_string();
+    let signature = hex::encode(mac(secret, &at, body));
+    format!("t={at},v1={signature}")
+}
+
+/// What a header says.
+struct Claim<'h> {
+    /// The time as written, which is what was signed.
+    at_text: &'h str,
+    at: i64,
+    signatures: Vec<&'h str>,
+}
+
+impl<'h> Claim<'h> {
+    /// Reads a header. Without exactly one time or without any `v1` it is none.
+    ///
+    /// Of two times the official SDKs disagree which counts (Node takes the last, Python the first) and Stripe never
+    /// sends two, so such a header is malformed. A blank after a comma makes the next name an unknown one, as in the SDKs.
+    fn read(header: &'h str) -> Option<Self> {
+        let mut times = Vec::new();
+        let mut signatures = Vec::new();
+        for (name, value) in header.split(',').filter_map(|part| part.split_once('=')) {
+            match name {
+                "t" => times.push(value),
+                "v1" => signatures.push(value),
+                _ => {}
+            }
+        }
+        let [at_text] = times[..] else { return None };
+        let digits = !at_text.is_empty() && at_text.bytes().all(|byte| byte.is_ascii_digit());
+        let at = at_text.parse().ok().filter(|_| digits)?;
+        (!signatures.is_empty()).then_some(Self {
+            at_text,
+            at,
+            signatures,
+        })
+    }
+
+    /// Compares in constant time, and as text: an upper-case signature is not the one that Stripe sends.
+    fn is_signed_with(&self, secret: &SecretString, body: &[u8]) -> bool {
+        let expected = hex::encode(mac(secret, self.at_text, body));
+        let is_expected = |signature: &&str| bool::from(signature.as_bytes().ct_eq(expected.as_bytes()));
+        self.signatures.iter().any(is_expected)
+    }
+}
+
+fn mac(secret: &SecretString, at: &str, body: &[u8]) -> [u8; 32] {
+    let mut mac = Hmac::<Sha256>::new_from_slice(secret.expose_secret().as_bytes())
+        .unwrap_or_else(|_| unreachable!("HMAC takes a key of any length"));
+    mac.update(at.as_bytes());
+    mac.update(b".");
+    mac.update(body);
+    mac.finalize().into_bytes().into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BODY: &[u8] = "{\"id\":\"evt_1\",\"note\":\"ünïcødé ✓\"}".as_bytes();
+    const NOW: i64 = 1_790_000_000;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).expect("a time")
+    }
+
+    fn secrets(texts: &[&str]) -> Vec<SecretString> {
+        texts.iter().map(|text| SecretString::from(*text)).collect()
+    }
+
+    /// The signature of the body under a secret at a moment.
+    fn v1(secret: &str, second: i64) -> String {
+        hex::encode(mac(&SecretString::from(secret), &second.to_string(), BODY))
+    }
+
+    fn judged(header: &str, texts: &[&str]) -> Result<usize, Reject> {
+        verify(Some(header), BODY, &secrets(texts), at(NOW)).map(|verified| verified.secret)
+    }
+
+    #[test]
+    fn the_signature_is_the_one_that_stripe_computes() {
+        // Computed by stripe 16.1.0 (PyPI): WebhookSignature.generate_signature_header.
+        let secret = SecretString::from("whsec_vector");
+        let header = sign(&secret, br#"{"id":"evt_1"}"#, at(1_700_000_000));
+        assert_eq!(
+            header,
+            "t=1700000000,v1=c6014fd4b390b4bc9c887a309c78277b7c4c562fbe61a9e713bfc5da054789da"
+        );
+    }
+
+    /// What it is, the header, the connection's secrets, and which of them matched. NEW and OLD are the signatures of
+    /// the body under the secrets `new` and `old`, FAKE is a signature of nothing, `_` is a blank secret.
+    const CALLS: &str = "
+        one secret                        | t=NOW,v1=NEW           | new     | 0
+        the signature before the time     | v1=NEW,t=NOW           | new     | 0
+        rolled at Stripe, not yet here    | t=NOW,v1=NEW,v1=OLD    | old     | 0
+        rolled here, not yet at Stripe    | t=NOW,v1=OLD           | new old | 1
+        both know both                    | t=NOW,v1=OLD,v1=NEW    | new old | 0
+        a good one after a bad one        | t=NOW,v1=FAKE,v1=NEW   | new     | 0
+        the fake scheme beside it         | t=NOW,v1=NEW,v0=FAKE   | new     | 0
+        unknown parts beside it           | t=NOW,v2=FAKE,v1=NEW,x | new     | 0
+        a blank secret is passed over     | t=NOW,v1=NEW           | _ new   | 1
+        signed under the fake scheme only | t=NOW,v0=NEW           | new     | malformed
+        a blank after the comma           | t=NOW, v1=NEW          | new     | malformed
+        no time                           | v1=NEW                 | new     | malformed
+        two times                         | t=NOW,t=NOW,v1=NEW     | new     | malformed
+        a time that is no number          | t=now,v1=NEW           | new     | malformed
+        a time with a sign                | t=+NOW,v1=NEW          | new     | malformed
+        a time beyond all bounds          | t=NOW0000000000,v1=NEW | new     | malformed
+        an empty header                   |                        | new     | malformed
+        another secret                    | t=NOW,v1=NEW           | other   | wrong
+        another time                      | t=1,v1=NEW             | new     | wrong
+        upper case                        | t=NOW,v1=UPPER         | new     | wrong
+        more than the signature           | t=NOW,v1=NEW0          | new     | wrong
+        an empty signature                | t=NOW,v1=              | new     | wrong
+        signed with a blank secret        | t=NOW,v1=BLANK         | _       | no secret
+        no secret                         | t=NOW,v1=NEW           |         | no secret";
+
+    #[test]
+    fn a_call_is_believed_if_any_signature_is_of_any_secret() {
+        let upper = v1("new", NOW).to_uppercase();
+        for call in CALLS.lines().filter(|line| !line.is_empty()) {
+            let cells: Vec<&str> = call.split('|').map(str::trim).collect();
+            let header = cells[1]
+                .replace("NOW", &NOW.to_string())
+                .replace("NEW", &v1("new", NOW))
+                .replace("OLD", &v1("old", NOW))
+                .replace("BLANK", &v1("", NOW))
+                .replace("UPPER", &upper)
+                .replace("FAKE", &"0".repeat(64));
+            let texts: Vec<&str> = cells[2]
+                .split_whitespace()
+                .map(|text| text.trim_matches('_'))
+                .collect();
+            let expected = match cells[3] {
+                "malformed" => Err(Reject::NoSignature),
+                "wrong" => Err(Reject::WrongSignature),
+                "no secret" => Err(Reject::NoSecret),
+                place => Ok(place.parse().expect("a place")),
+            };
+            assert_eq!(judged(&header, &texts), expected, "{call}");
+        }
+        let without = verify(None, BODY, &secrets(&["new"]), at(NOW)).map(|verified| verified.secret);
+        assert_eq!(without, Err(Reject::NoSignature), "no header");
+    }
+
+    #[test]
+    fn a_signature_is_good_for_five_minutes_and_may_come_from_the_future() {
+        let stale = |age_seconds| {
+            Err(Reject::Stale {
+                age_seconds,
+                tolerance_seconds: 300,
+            })
+        };
+        for (age, expected) in [
+            (0, Ok(0)),
+            (300, Ok(0)),
+            (301, stale(301)),
+            (86_400, stale(86_400)),
+            (-3_600, Ok(0)),
+            (NOW, stale(NOW)),
+        ] {
+            let signed = NOW - age;
+            assert_eq!(
+                judged(&format!("t={signed},v1={}", v1("s", signed)), &["s"]),
+                expected,
+                "age {age}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_changed_body_is_refused() {
+        let header = sign(&SecretString::from("s"), BODY, at(NOW));
+        for changed in [
+            &BODY[1..],
+            &BODY[..BODY.len() - 1],
+            b"".as_slice(),
+            b"{\"id\": \"evt_1\"}",
+        ] {
+            let outcome = verify(Some(&header), changed, &secrets(&["s"]), at(NOW)).map(|_| ());
+            assert_eq!(outcome, Err(Reject::WrongSignature));
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_header_and_no_body_makes_it_panic(
+            header in "(t=|v1=|v0=|,|=| |[0-9]{1,40}|[a-f]{1,70}|\\PC){0,20}",
+            body: Vec<u8>,
+            second in 0i64..=4_000_000_000,
+        ) {
+            let outcome = verify(Some(&header), &body, &secrets(&["s"]), at(second));
+            proptest::prop_assert!(outcome.is_err());
+        }
+
+        #[test]
+        fn what_is_signed_is_believed(secret in "\\PC{1,40}[a-z]", body: Vec<u8>, second in 0i64..=4_000_000_000) {
+            let header = sign(&SecretString::from(secret.clone()), &body, at(second));
+            let verified = verify(Some(&header), &body, &secrets(&[&secret]), at(second)).expect("its own signature");
+            proptest::prop_assert_eq!(verified.body(), &body[..]);
+        }
+    }
+}

@@ -1,0 +1,190 @@
+//! Subscriptions: where they stand, and what they are for. Two registers, since a snapshot without items says nothing
+//! about items.
+
+use domain::{
+    fact::Fact,
+    join::{Register, Stamp},
+    order::{Line, Order, Subscription, SubscriptionStatus},
+    text::{CustomerReference, Reference},
+    time::stored,
+};
+use jiff::Timestamp;
+use serde::Deserialize;
+
+use super::{
+    event::{Event, lacks},
+    lookup::{Found, LookUps, Stop, encoded},
+    price::Price,
+    read::{self, List},
+    sale,
+};
+use crate::Level;
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Snapshot {
+    #[serde(deserialize_with = "read::id")]
+    id: Option<Reference>,
+    #[serde(deserialize_with = "read::text")]
+    status: Option<String>,
+    #[serde(deserialize_with = "read::text")]
+    collection_method: Option<String>,
+    #[serde(deserialize_with = "read::time")]
+    current_period_end: Option<Timestamp>,
+    #[serde(deserialize_with = "read::time")]
+    trial_end: Option<Timestamp>,
+    #[serde(deserialize_with = "read::flag")]
+    cancel_at_period_end: bool,
+    #[serde(deserialize_with = "read::time")]
+    cancel_at: Option<Timestamp>,
+    #[serde(deserialize_with = "read::time")]
+    canceled_at: Option<Timestamp>,
+    #[serde(deserialize_with = "read::time")]
+    ended_at: Option<Timestamp>,
+    #[serde(deserialize_with = "read::id")]
+    customer: Option<CustomerReference>,
+    #[serde(deserialize_with = "read::id")]
+    latest_invoice: Option<Reference>,
+    #[serde(deserialize_with = "read::object")]
+    items: Option<List<Item>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Item {
+    #[serde(deserialize_with = "read::id")]
+    id: Option<Reference>,
+    #[serde(deserialize_with = "read::object")]
+    price: Option<Price>,
+    #[serde(deserialize_with = "read::object")]
+    plan: Option<Price>,
+    #[serde(deserialize_with = "read::number")]
+    quantity: Option<i64>,
+    #[serde(deserialize_with = "read::time")]
+    current_period_end: Option<Timestamp>,
+}
+
+/// `customer.subscription.*`: a snapshot.
+///
+/// Stripe's events have no order, so where the key may read subscriptions every event is only a reason to look: what
+/// the API says, stamped with the moment it was asked, replaces what was looked up before. Otherwise the event's own
+/// snapshot counts, ordered by its second, then created < updated < deleted.
+pub(super) fn subscription(event: &Event<'_>, look_ups: LookUps<'_>) -> Result<Vec<Fact>, Stop> {
+    let told: Snapshot = event.object()?;
+    let id = told.id.clone().ok_or_else(|| lacks("data.object.id"))?;
+    let path = format!("/v1/subscriptions/{}", encoded(id.as_str()));
+    let fresh = if look_ups.level == Level::Full {
+        look_ups.get(path)?
+    } else {
+        Found::Nothing
+    };
+    let (snapshot, at, rank) = match fresh {
+        Found::It(fresh, asked_at) => (fresh, stored(asked_at), 0),
+        // What the event says is still true of its moment.
+        Found::Forbidden | Found::Nothing => {
+            let rank = match event.kind {
+                "customer.subscription.created" => 0,
+                "customer.subscription.deleted" => 2,
+                _ => 1,
+            };
+            (
+                told.deleted(event.kind == "customer.subscription.deleted"),
+                event.created,
+                rank,
+            )
+        }
+    };
+    let state = snapshot.state(event.created);
+    let stamp = Stamp {
+        ended: state.ended_at.is_some(),
+        at,
+        rank,
+    };
+    let items = snapshot.items.into_iter().flat_map(|list| list.data);
+    let lines: Vec<Line> = items
+        .enumerate()
+        .map(|(place, item)| item.line(&id, place))
+        .collect();
+    let items = (!lines.is_empty()).then(|| (id.clone(), Register::new(stamp, lines)));
+    Ok(sale::fact(Order {
+        subscriptions: [(id.clone(), Register::new(stamp, state))].into(),
+        items: items.into_iter().collect(),
+        customers: sale::customers(snapshot.customer),
+        ..sale::named([snapshot.latest_invoice], [Some(id)])
+    }))
+}
+
+impl Snapshot {
+    /// A deletion is an end, whatever the object still says.
+    fn deleted(mut self, deleted: bool) -> Self {
+        if deleted {
+            self.status = Some("canceled".into());
+        }
+        self
+    }
+
+    /// A status that is not known yet grants nothing and takes nothing away: the paid periods decide.
+    fn status(&self) -> SubscriptionStatus {
+        match self.status.as_deref() {
+            Some("trialing") => SubscriptionStatus::Trialing,
+            Some("active") => SubscriptionStatus::Active,
+            Some("past_due" | "unpaid") => SubscriptionStatus::PastDue,
+            Some("paused") => SubscriptionStatus::Paused,
+            Some("canceled" | "incomplete_expired") => SubscriptionStatus::Ended,
+            _ if self.ended_at.is_some() => SubscriptionStatus::Ended,
+            _ => SubscriptionStatus::Incomplete,
+        }
+    }
+
+    /// The last end of any item's period. Until 2025-03-31 (basil) all items shared one.
+    fn period_end(&self) -> Option<Timestamp> {
+        let items = self.items.iter().flat_map(|list| &list.data);
+        items
+            .filter_map(|item| item.current_period_end)
+            .max()
+            .or(self.current_period_end)
+    }
+
+    /// What Stripe itself vouches for. A trial is given, however the time after it will be paid; a running period only
+    /// counts where Stripe collects by itself, for a subscription that sends invoices is active while nobody pays.
+    /// What a paused collection means is not decided here.
+    fn granted_until(&self, status: SubscriptionStatus) -> Option<Timestamp> {
+        match status {
+            SubscriptionStatus::Trialing => self.trial_end.or_else(|| self.period_end()),
+            SubscriptionStatus::Active
+                if self.collection_method.as_deref() == Some("charge_automatically") =>
+            {
+                self.period_end()
+            }
+            _ => None,
+        }
+    }
+
+    /// `event_at` stands in for the end of a subscription that has ended without saying when.
+    fn state(&self, event_at: Timestamp) -> Subscription {
+        let status = self.status();
+        let ended = status == SubscriptionStatus::Ended;
+        Subscription {
+            status,
+            granted_until: self.granted_until(status),
+            cancel_at: self
+                .cancel_at
+                .or_else(|| self.period_end().filter(|_| self.cancel_at_period_end)),
+            ended_at: ended.then(|| self.ended_at.or(self.canceled_at).unwrap_or(event_at)),
+            covers: None,
+        }
+    }
+}
+
+impl Item {
+    fn line(self, subscription: &Reference, place: usize) -> Line {
+        let line = self
+            .id
+            .unwrap_or_else(|| Reference::new(format!("{subscription}:{place}")));
+        let price = match self.price {
+            Some(price) if price.id.is_some() => price,
+            _ => self.plan.unwrap_or_default(),
+        };
+        price.line(line, self.quantity, true)
+    }
+}

@@ -1,0 +1,384 @@
+//! What every provider must keep, tried with every one of its fixtures. A new provider gets these tests by its line in
+//! `PROVIDERS`, its fixtures, and its way of signing below.
+
+use std::{collections::BTreeSet, fs, path::Path};
+
+use domain::{
+    fact::{Fact, VERSION},
+    order::{Missing, Order},
+    text::Reference,
+};
+use jiff::Timestamp;
+use providers::{
+    Delivery, Level, Outcome, PROVIDERS, Provider, Reject, Settings, Step, Verified, by_slug, http::Answer,
+    signature,
+};
+use secrecy::SecretString;
+
+/// How each provider's calls are signed.
+fn signed(slug: &str, secret: &SecretString, body: &[u8], at: Timestamp) -> (&'static str, String) {
+    match slug {
+        "stripe" => ("stripe-signature", signature::sign(secret, body, at)),
+        other => panic!("say here how {other} signs"),
+    }
+}
+
+fn now() -> Timestamp {
+    Timestamp::from_second(1_790_000_000).expect("a time")
+}
+
+fn secrets(texts: &[&str]) -> Vec<SecretString> {
+    texts.iter().map(|text| SecretString::from(*text)).collect()
+}
+
+/// The providers that deliver by webhook.
+fn delivering() -> impl Iterator<Item = &'static dyn Provider> {
+    PROVIDERS
+        .iter()
+        .copied()
+        .filter(|provider| !provider.info().events.is_empty())
+}
+
+/// Every provider that delivers with each of its fixtures: the name and the bytes.
+fn fixtures() -> Vec<(&'static dyn Provider, String, Vec<u8>)> {
+    let mut found = Vec::new();
+    for provider in delivering() {
+        let slug = provider.info().slug;
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(slug);
+        let before = found.len();
+        for entry in fs::read_dir(&folder)
+            .expect("a folder of fixtures")
+            .map(|entry| entry.expect("an entry"))
+        {
+            if entry.path().is_file() {
+                let name = format!("{slug}/{}", entry.file_name().to_string_lossy());
+                found.push((provider, name, fs::read(entry.path()).expect("a fixture")));
+            }
+        }
+        assert!(found.len() > before, "{slug} has no fixtures");
+    }
+    found
+}
+
+/// A call that was signed with the secret `new`, some time ago, and may have changed on its way.
+struct Call {
+    secrets: &'static [&'static str],
+    age_seconds: i64,
+    with_header: bool,
+    tampered: bool,
+}
+
+const GOOD: Call = Call {
+    secrets: &["new"],
+    age_seconds: 0,
+    with_header: true,
+    tampered: false,
+};
+
+fn judged(provider: &dyn Provider, body: &[u8], call: &Call) -> Result<usize, Reject> {
+    let at = now() - jiff::SignedDuration::from_secs(call.age_seconds);
+    let (name, value) = signed(provider.info().slug, &SecretString::from("new"), body, at);
+    let header = |asked: &str| (call.with_header && asked == name).then_some(value.as_str());
+    let mut body = body.to_vec();
+    if call.tampered {
+        body.push(b' ');
+    }
+    let delivery = Delivery {
+        header: &header,
+        body: &body,
+    };
+    provider
+        .verify(&delivery, &secrets(call.secrets), now())
+        .map(|verified| verified.secret)
+}
+
+/// Hands over the body as one that was believed.
+fn with_verified<T>(provider: &dyn Provider, body: &[u8], then: impl FnOnce(&Verified<'_>) -> T) -> T {
+    let (name, value) = signed(provider.info().slug, &SecretString::from("new"), body, now());
+    let header = |asked: &str| (asked == name).then_some(value.as_str());
+    let delivery = Delivery {
+        header: &header,
+        body,
+    };
+    then(
+        &provider
+            .verify(&delivery, &secrets(&["new"]), now())
+            .expect("it is signed"),
+    )
+}
+
+#[test]
+fn right_and_rotated_secrets_are_believed_and_nothing_else_is() {
+    for (provider, name, body) in fixtures() {
+        for (what, call, place) in [
+            ("the secret", GOOD, 0),
+            (
+                "the old one beside the new one",
+                Call {
+                    secrets: &["old", "new"],
+                    ..GOOD
+                },
+                1,
+            ),
+            (
+                "the new one beside the old one",
+                Call {
+                    secrets: &["new", "old"],
+                    ..GOOD
+                },
+                0,
+            ),
+        ] {
+            assert_eq!(judged(provider, &body, &call), Ok(place), "{name}: {what}");
+        }
+        for (what, call, reject) in [
+            ("no secret", Call { secrets: &[], ..GOOD }, Reject::NoSecret),
+            (
+                "a blank secret",
+                Call {
+                    secrets: &[""],
+                    ..GOOD
+                },
+                Reject::NoSecret,
+            ),
+            (
+                "no signature",
+                Call {
+                    with_header: false,
+                    ..GOOD
+                },
+                Reject::NoSignature,
+            ),
+            (
+                "another's secret",
+                Call {
+                    secrets: &["foreign"],
+                    ..GOOD
+                },
+                Reject::WrongSignature,
+            ),
+            (
+                "another body",
+                Call {
+                    tampered: true,
+                    ..GOOD
+                },
+                Reject::WrongSignature,
+            ),
+        ] {
+            assert_eq!(judged(provider, &body, &call), Err(reject), "{name}: {what}");
+        }
+        let stale = judged(
+            provider,
+            &body,
+            &Call {
+                age_seconds: 86_400,
+                ..GOOD
+            },
+        );
+        assert!(matches!(stale, Err(Reject::Stale { .. })), "{name}: {stale:?}");
+    }
+}
+
+#[test]
+fn every_body_has_events_with_keys_of_their_own() {
+    let mut keys = BTreeSet::new();
+    for (provider, name, body) in fixtures() {
+        let twice = [(); 2].map(|()| with_verified(provider, &body, |verified| provider.incoming(verified)));
+        assert_eq!(twice[0], twice[1], "{name}: a body is always read the same");
+        let events = twice[0].clone().expect(&name);
+        assert!(!events.is_empty(), "{name}");
+        for event in events {
+            assert!(!event.key.is_empty() && !event.kind.is_empty(), "{name}");
+            assert!(
+                keys.insert((provider.info().slug, event.key)),
+                "{name}: its key is another's, too"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_kind_that_is_not_known_has_no_facts() {
+    for (provider, name, body) in fixtures() {
+        for mut event in with_verified(provider, &body, |verified| provider.incoming(verified)).expect(&name)
+        {
+            event.kind = "a.kind.of.tomorrow".into();
+            for level in [Level::None, Level::Read, Level::Full] {
+                let step = provider.translate(&event, &Settings { level }, &[]);
+                assert_eq!(step, Ok(Step::Facts(Vec::new())), "{name}");
+            }
+        }
+    }
+}
+
+/// Translates while every look-up gets the same status and an empty document.
+fn translated(provider: &dyn Provider, body: &[u8], level: Level, status: u16) -> Vec<Fact> {
+    let settings = Settings { level };
+    let mut facts = Vec::new();
+    for event in with_verified(provider, body, |verified| provider.incoming(verified)).expect("events") {
+        let mut answers: Vec<Answer> = Vec::new();
+        loop {
+            let step = provider
+                .translate(&event, &settings, &answers)
+                .expect("a fixture makes sense");
+            assert_eq!(
+                provider.translate(&event, &settings, &answers).as_ref(),
+                Ok(&step),
+                "always the same"
+            );
+            match step {
+                Step::Facts(told) => {
+                    facts.extend(told);
+                    break;
+                }
+                Step::Need(requests) => {
+                    assert_ne!(level, Level::None, "without a key nothing can be asked");
+                    for request in requests {
+                        assert!(request.path.starts_with('/'), "{}", request.path);
+                        assert!(
+                            answers.iter().all(|answer| answer.request != request),
+                            "asked before"
+                        );
+                        let body = r#"{"error":{}}"#.into();
+                        answers.push(Answer {
+                            request,
+                            asked_at: now(),
+                            status,
+                            body,
+                        });
+                    }
+                }
+            }
+        }
+    }
+    facts
+}
+
+#[test]
+fn whatever_is_refused_facts_can_be_kept_and_find_their_order() {
+    for (provider, name, body) in fixtures() {
+        for level in [Level::None, Level::Read, Level::Full] {
+            for status in [401, 403, 404] {
+                for fact in translated(provider, &body, level, status) {
+                    let stored = Fact::decode(fact.kind(), VERSION, &fact.encode()).expect(&name);
+                    assert_eq!(stored, fact, "{name}");
+                    if let Fact::Order(order) = fact {
+                        let nameless: Vec<&Reference> = speaks_of(&order)
+                            .into_iter()
+                            .filter(|name| !order.references.contains(*name))
+                            .collect();
+                        assert!(
+                            nameless.is_empty() && !order.references.is_empty(),
+                            "{name}: {nameless:?}"
+                        );
+                        let decided = order.decided.is_empty() && order.excused.is_empty();
+                        assert!(decided, "{name}: providers tell, they decide nothing");
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The names that a fact says something about. Refunds and disputes go by their payment.
+fn speaks_of(order: &Order) -> Vec<&Reference> {
+    let purchases = order
+        .purchases
+        .iter()
+        .flat_map(|(id, purchase)| std::iter::once(id).chain(&purchase.subscriptions));
+    let periods = order
+        .periods
+        .iter()
+        .flat_map(|(id, period)| [id, &period.subscription]);
+    let payments = order.refunds.values().map(|refund| &refund.value.payment);
+    purchases
+        .chain(periods)
+        .chain(payments)
+        .chain(order.disputes.values().map(|dispute| &dispute.payment))
+        .chain(order.subscriptions.keys())
+        .chain(order.items.keys())
+        .collect()
+}
+
+#[test]
+fn every_provider_introduces_itself() {
+    for provider in delivering() {
+        let info = provider.info();
+        assert!(
+            by_slug(info.slug).is_some_and(|found| std::ptr::eq(found.info(), info)),
+            "{}",
+            info.slug
+        );
+        assert!(
+            info.slug
+                .bytes()
+                .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit()),
+            "{}",
+            info.slug
+        );
+        assert!(
+            info.api_base.starts_with("https://") && !info.api_base.ends_with('/'),
+            "{}",
+            info.api_base
+        );
+        assert!(!info.name.is_empty() && !info.events.is_empty());
+        assert_eq!(
+            info.events.iter().collect::<BTreeSet<_>>().len(),
+            info.events.len(),
+            "each event once"
+        );
+        for missing in [Missing::Lines, Missing::PaymentLink] {
+            assert!(
+                info.permissions.iter().any(|(what, _)| *what == missing),
+                "{}: {missing:?}",
+                info.slug
+            );
+        }
+    }
+}
+
+#[test]
+fn a_provider_reads_success_only_for_what_is_kept() {
+    for provider in delivering() {
+        assert!((200..300).contains(&provider.answer(&Outcome::Received).status));
+        let stale = Reject::Stale {
+            age_seconds: 301,
+            tolerance_seconds: 300,
+        };
+        for reject in [
+            Reject::NoSecret,
+            Reject::NoSignature,
+            Reject::WrongSignature,
+            stale,
+        ] {
+            let answer = provider.answer(&Outcome::Rejected(reject.clone()));
+            assert!(
+                (400..500).contains(&answer.status),
+                "{}: {reject}",
+                provider.info().slug
+            );
+        }
+    }
+}
+
+#[test]
+fn a_provider_without_webhooks_believes_nobody() {
+    for provider in PROVIDERS
+        .iter()
+        .filter(|provider| provider.info().events.is_empty())
+    {
+        let header = |_: &str| Some("t=1790000000,v1=00");
+        let delivery = Delivery {
+            header: &header,
+            body: b"{}",
+        };
+        let verified = provider.verify(&delivery, &secrets(&["new"]), now()).map(|_| ());
+        assert_eq!(verified, Err(Reject::NoSecret), "{}", provider.info().slug);
+        assert!(
+            provider.answer(&Outcome::Received).status >= 400,
+            "{}",
+            provider.info().slug
+        );
+    }
+}

@@ -1,0 +1,130 @@
+//! Events and answers in few words.
+
+use domain::{fact::Fact, join::Join, order::Order, text::Reference};
+use jiff::Timestamp;
+use providers::{
+    Incoming, Level, Malformed, Provider, Settings, Step,
+    http::{Answer, Request},
+    stripe::Stripe,
+};
+use serde_json::{Value, json};
+
+/// When the events of these tests are made.
+pub(crate) const CREATED: i64 = 1_790_000_000;
+/// When the look-ups of these tests are asked.
+pub(crate) const ASKED: i64 = 1_790_000_777;
+
+pub(crate) fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(second).expect("a time")
+}
+
+/// Two names of one thing, or a thing and its part.
+pub(crate) fn names(names: &[&str]) -> Vec<Reference> {
+    names.iter().copied().map(Reference::from).collect()
+}
+
+/// An event that was made at that second.
+pub(crate) fn event_at(second: i64, kind: &str, object: &Value) -> Incoming {
+    let body = json!({ "id": "evt_1", "object": "event", "type": kind, "data": { "object": object } });
+    Incoming {
+        key: "evt_1".into(),
+        kind: kind.into(),
+        occurred_at: Some(at(second)),
+        live: Some(false),
+        account: None,
+        body: body.to_string(),
+    }
+}
+
+pub(crate) fn event(kind: &str, object: &Value) -> Incoming {
+    event_at(CREATED, kind, object)
+}
+
+pub(crate) fn answer(path: &str, status: u16, body: &Value) -> Answer {
+    let request = Request { path: path.into() };
+    Answer {
+        request,
+        asked_at: at(ASKED),
+        status,
+        body: body.to_string(),
+    }
+}
+
+pub(crate) fn step(level: Level, incoming: &Incoming, answers: &[Answer]) -> Result<Step, Malformed> {
+    Stripe.translate(incoming, &Settings { level }, answers)
+}
+
+/// What must be asked next.
+pub(crate) fn asked(level: Level, incoming: &Incoming, answers: &[Answer]) -> Vec<String> {
+    match step(level, incoming, answers) {
+        Ok(Step::Need(requests)) => requests.into_iter().map(|request| request.path).collect(),
+        other => panic!("nothing is asked: {other:?}"),
+    }
+}
+
+pub(crate) fn facts(level: Level, incoming: &Incoming, answers: &[Answer]) -> Vec<Fact> {
+    match step(level, incoming, answers) {
+        Ok(Step::Facts(facts)) => facts,
+        other => panic!("no facts: {other:?}"),
+    }
+}
+
+/// The one fact about a sale that an event comes to.
+pub(crate) fn order(level: Level, incoming: &Incoming, answers: &[Answer]) -> Order {
+    match &facts(level, incoming, answers)[..] {
+        [Fact::Order(order)] => (**order).clone(),
+        other => panic!("not one fact about a sale: {other:?}"),
+    }
+}
+
+/// The same, without a key.
+pub(crate) fn told(kind: &str, object: &Value) -> Order {
+    order(Level::None, &event(kind, object), &[])
+}
+
+/// Nothing, without a key.
+pub(crate) fn tells_nothing(kind: &str, object: &Value) {
+    assert_eq!(facts(Level::None, &event(kind, object), &[]), [], "{kind}");
+}
+
+/// Why it makes no sense.
+pub(crate) fn refusal(kind: &str, object: &Value) -> String {
+    step(Level::None, &event(kind, object), &[])
+        .expect_err("it lacks what it must have")
+        .what
+}
+
+pub(crate) fn joined(orders: &[Order]) -> Order {
+    let mut sum = Order::default();
+    for order in orders {
+        sum.join(order.clone());
+    }
+    sum
+}
+
+/// An object with some fields replaced.
+pub(crate) fn with(mut object: Value, fields: Value) -> Value {
+    let Value::Object(fields) = fields else {
+        panic!("fields are an object")
+    };
+    for (key, value) in fields {
+        object[key] = value;
+    }
+    object
+}
+
+/// All orders of a few things.
+pub(crate) fn permutations<T: Clone>(items: &[T]) -> Vec<Vec<T>> {
+    if items.is_empty() {
+        return vec![Vec::new()];
+    }
+    (0..items.len())
+        .flat_map(|first| {
+            let mut rest = items.to_vec();
+            let head = rest.remove(first);
+            permutations(&rest)
+                .into_iter()
+                .map(move |tail| [vec![head.clone()], tail].concat())
+        })
+        .collect()
+}

@@ -1,0 +1,133 @@
+//! Lists for people and for the API: one tenant's rows of one mode, a page at a time, the newest first.
+
+mod events;
+mod licenses;
+mod sales;
+
+use domain::id::TenantId;
+use sea_orm::{DatabaseConnection, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, QuerySelect, Select};
+use uuid::Uuid;
+
+pub use events::{AuditFilter, InboundFilter, InboundSummary, KeptFact};
+pub use licenses::{LicenseFilter, ListedLicense};
+pub use sales::{CustomerFilter, OrderFilter};
+
+use crate::error::StoreError;
+
+/// Whose rows, and whether they are about real money. No list shows anything else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Whose {
+    /// The vendor.
+    pub tenant: TenantId,
+    /// Live or test money.
+    pub livemode: bool,
+}
+
+/// From where a page goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cursor {
+    /// Behind this row: older ones.
+    After(Uuid),
+    /// Before this row: newer ones.
+    Before(Uuid),
+}
+
+/// Which piece of a list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Page {
+    /// Rows at most.
+    pub limit: u64,
+    /// From where; none: from the newest.
+    pub from: Option<Cursor>,
+}
+
+/// A page, the newest first.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listed<T> {
+    /// The rows.
+    pub rows: Vec<T>,
+    /// Whether there are more in the direction of the page.
+    pub has_more: bool,
+}
+
+impl<T> Listed<T> {
+    /// The same page of something else.
+    pub fn map<U>(self, change: impl FnMut(T) -> U) -> Listed<U> {
+        Listed { rows: self.rows.into_iter().map(change).collect(), has_more: self.has_more }
+    }
+
+    fn try_map<U>(self, change: impl FnMut(T) -> Result<U, StoreError>) -> Result<Listed<U>, StoreError> {
+        Ok(Listed { rows: self.rows.into_iter().map(change).collect::<Result<_, _>>()?, has_more: self.has_more })
+    }
+}
+
+impl Page {
+    /// A page of rows that are all in memory: `rows` in any order, `id` as the list's cursor.
+    #[must_use]
+    pub fn of<T>(self, mut rows: Vec<T>, id: impl Fn(&T) -> Uuid) -> Listed<T> {
+        rows.sort_by_key(|row| std::cmp::Reverse(id(row)));
+        let limit = usize::try_from(self.limit).unwrap_or(usize::MAX);
+        match self.from {
+            None => {}
+            Some(Cursor::After(cursor)) => rows.retain(|row| id(row) < cursor),
+            Some(Cursor::Before(cursor)) => rows.retain(|row| id(row) > cursor),
+        }
+        let has_more = rows.len() > limit;
+        if has_more {
+            match self.from {
+                Some(Cursor::Before(_)) => drop(rows.drain(..rows.len() - limit)),
+                _ => rows.truncate(limit),
+            }
+        }
+        Listed { rows, has_more }
+    }
+}
+
+/// Reads a page of `query` by `id`, into rows of any shape.
+async fn read<E, M>(
+    reader: &DatabaseConnection,
+    query: Select<E>,
+    id: E::Column,
+    page: Page,
+) -> Result<Listed<M>, StoreError>
+where
+    E: EntityTrait,
+    M: FromQueryResult + Send + Sync,
+{
+    use sea_orm::ColumnTrait;
+    let query = match page.from {
+        None => query.order_by_desc(id),
+        Some(Cursor::After(cursor)) => query.filter(id.lt(cursor)).order_by_desc(id),
+        Some(Cursor::Before(cursor)) => query.filter(id.gt(cursor)).order_by_asc(id),
+    };
+    // One row more than asked for tells whether there are more.
+    let mut rows = query.limit(page.limit + 1).into_model::<M>().all(reader).await?;
+    let limit = usize::try_from(page.limit).unwrap_or(usize::MAX);
+    let has_more = rows.len() > limit;
+    rows.truncate(limit);
+    if matches!(page.from, Some(Cursor::Before(_))) {
+        rows.reverse();
+    }
+    Ok(Listed { rows, has_more })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pages_of_memory_go_both_ways() {
+        let page = |limit, from| {
+            let listed = Page { limit, from }.of((1..=5).collect(), |row| Uuid::from_u128(*row));
+            (listed.rows, listed.has_more)
+        };
+        let (after, before) =
+            (|id| Some(Cursor::After(Uuid::from_u128(id))), |id| Some(Cursor::Before(Uuid::from_u128(id))));
+        assert_eq!(page(2, None), (vec![5, 4], true));
+        assert_eq!(page(2, after(4)), (vec![3, 2], true));
+        assert_eq!(page(2, after(2)), (vec![1], false));
+        assert_eq!(page(2, before(1)), (vec![3, 2], true));
+        assert_eq!(page(2, before(3)), (vec![5, 4], false));
+        assert_eq!(page(9, None), (vec![5, 4, 3, 2, 1], false));
+    }
+}

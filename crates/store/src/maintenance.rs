@@ -1,0 +1,176 @@
+//! Rotation of master keys: what another key has sealed, a page at a time, and its seal replaced.
+//!
+//! Pages go by id, so that each row is looked at once however many there are. On PostgreSQL a page is locked; of two
+//! nodes that seal anew, the second finds nothing left in it.
+
+use std::collections::BTreeMap;
+
+use sea_orm::{
+    ActiveModelTrait, ColumnTrait, DatabaseTransaction, EntityTrait, FromQueryResult, Iterable, PrimaryKeyToColumn,
+    QueryFilter, QueryOrder, QuerySelect, Select, sea_query::OnConflict,
+};
+use uuid::Uuid;
+
+use crate::{
+    Store, Write,
+    bulk::{all_set, pieces},
+    entities::{connections, idempotency_keys, license_keys, signing_keys},
+    error::StoreError,
+    rows::{Connection, IdempotencyKey, LicenseKey, SigningKey},
+};
+
+impl Write {
+    /// License keys that another master key has sealed.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn foreign_license_keys(
+        &self,
+        master: &str,
+        after: Uuid,
+        limit: u64,
+    ) -> Result<Vec<LicenseKey>, StoreError> {
+        let query = license_keys::Entity::find().filter(license_keys::Column::SealedBy.ne(master));
+        self.page(query, license_keys::Column::Id, after, limit).await
+    }
+
+    /// Signing keys that another master key has sealed.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn foreign_signing_keys(
+        &self,
+        master: &str,
+        after: Uuid,
+        limit: u64,
+    ) -> Result<Vec<SigningKey>, StoreError> {
+        let query = signing_keys::Entity::find().filter(signing_keys::Column::SealedBy.ne(master));
+        self.page(query, signing_keys::Column::Id, after, limit).await
+    }
+
+    /// Answers to calls with an idempotency key that another master key has sealed.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn foreign_answers(
+        &self,
+        master: &str,
+        after: Uuid,
+        limit: u64,
+    ) -> Result<Vec<IdempotencyKey>, StoreError> {
+        let query = idempotency_keys::Entity::find()
+            .filter(idempotency_keys::Column::Sealed.is_not_null())
+            .filter(idempotency_keys::Column::SealedBy.ne(master));
+        self.page(query, idempotency_keys::Column::Id, after, limit).await
+    }
+
+    /// Connections that have secrets. Which master key sealed them stands in the seal alone.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn sealed_connections(&self, after: Uuid, limit: u64) -> Result<Vec<Connection>, StoreError> {
+        let query = connections::Entity::find().filter(connections::Column::Secrets.is_not_null());
+        self.page(query, connections::Column::Id, after, limit).await
+    }
+
+    /// Writes the new seals and hashes of license keys, and nothing else of them.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn reseal_license_keys(&self, rows: Vec<LicenseKey>) -> Result<(), StoreError> {
+        use license_keys::Column::{Hash, Sealed, SealedBy};
+        rewrite::<license_keys::Entity>(&self.transaction, rows, [Hash, Sealed, SealedBy]).await
+    }
+
+    /// Writes the new seals of signing keys.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn reseal_signing_keys(&self, rows: Vec<SigningKey>) -> Result<(), StoreError> {
+        use signing_keys::Column::{Sealed, SealedBy};
+        rewrite::<signing_keys::Entity>(&self.transaction, rows, [Sealed, SealedBy]).await
+    }
+
+    /// Writes the new seals of answers.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn reseal_answers(&self, rows: Vec<IdempotencyKey>) -> Result<(), StoreError> {
+        use idempotency_keys::Column::{Sealed, SealedBy};
+        rewrite::<idempotency_keys::Entity>(&self.transaction, rows, [Sealed, SealedBy]).await
+    }
+
+    /// Writes the new seals of connections' secrets.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn reseal_connections(&self, rows: Vec<Connection>) -> Result<(), StoreError> {
+        rewrite::<connections::Entity>(&self.transaction, rows, [connections::Column::Secrets]).await
+    }
+
+    async fn page<E: EntityTrait>(
+        &self,
+        query: Select<E>,
+        id: E::Column,
+        after: Uuid,
+        limit: u64,
+    ) -> Result<Vec<E::Model>, StoreError> {
+        let mut query = query.filter(id.gt(after)).order_by_asc(id).limit(limit);
+        if self.locks_rows() {
+            query = query.lock_exclusive();
+        }
+        Ok(query.all(&self.transaction).await?)
+    }
+}
+
+/// Writes some columns of rows that are there, many in one statement.
+async fn rewrite<E>(
+    transaction: &DatabaseTransaction,
+    rows: Vec<E::Model>,
+    columns: impl IntoIterator<Item = E::Column> + Clone,
+) -> Result<(), StoreError>
+where
+    E: EntityTrait,
+    E::ActiveModel: ActiveModelTrait<Entity = E> + From<E::Model> + Send,
+{
+    for piece in pieces(rows) {
+        let keys = E::PrimaryKey::iter().map(PrimaryKeyToColumn::into_column);
+        let update = OnConflict::columns(keys).update_columns(columns.clone()).to_owned();
+        let models = piece.into_iter().map(all_set::<E>);
+        E::insert_many(models).on_conflict(update).exec_without_returning(transaction).await?;
+    }
+    Ok(())
+}
+
+#[derive(FromQueryResult)]
+struct Sealed {
+    sealed_by: Option<String>,
+    count: i64,
+}
+
+impl Store {
+    /// How many values each master key has sealed, by its id. Connections are not counted: theirs stands in the seal.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn seals(&self) -> Result<BTreeMap<String, u64>, StoreError> {
+        let mut seals = BTreeMap::new();
+        for counted in [
+            self.seals_of::<license_keys::Entity>(license_keys::Column::SealedBy, license_keys::Column::Id).await?,
+            self.seals_of::<signing_keys::Entity>(signing_keys::Column::SealedBy, signing_keys::Column::Id).await?,
+            self.seals_of::<idempotency_keys::Entity>(idempotency_keys::Column::SealedBy, idempotency_keys::Column::Id)
+                .await?,
+        ] {
+            for Sealed { sealed_by, count } in counted {
+                *seals.entry(sealed_by.unwrap_or_default()).or_default() += count.unsigned_abs();
+            }
+        }
+        seals.remove("");
+        Ok(seals)
+    }
+
+    async fn seals_of<E: EntityTrait>(&self, sealed_by: E::Column, id: E::Column) -> Result<Vec<Sealed>, StoreError> {
+        let query = E::find().select_only().column_as(sealed_by, "sealed_by").column_as(id.count(), "count");
+        Ok(query.group_by(sealed_by).into_model::<Sealed>().all(&self.reader).await?)
+    }
+}

@@ -1,0 +1,176 @@
+//! What mails about licenses speak of, loaded for many at once.
+
+use std::collections::{BTreeSet, HashMap};
+
+use domain::{
+    id::{OrderId, TenantId},
+    license::{Holding, License},
+    plan::Plan,
+    text::Reference,
+};
+use sea_orm::{ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, sea_query::SimpleExpr};
+use uuid::Uuid;
+
+use crate::{
+    Store, Write,
+    bulk::any_of,
+    convert,
+    entities::{license_keys, licenses, order_references, plans, products},
+    error::StoreError,
+    rows::{LicenseKey, Mail, Product},
+};
+
+/// How often a license can stand for another one that stands for another one. Nobody merges that many sales.
+const HOPS_MAX: usize = 8;
+
+/// Everything that a mail about a license is written from.
+#[derive(Clone, Debug)]
+pub struct Contents {
+    /// The license, or the one that stands for it since two sales turned out to be one.
+    pub license: License,
+    /// Whose it is.
+    pub tenant: TenantId,
+    /// Live or test money.
+    pub livemode: bool,
+    /// The order it belongs to.
+    pub order: OrderId,
+    /// All names of that order.
+    pub references: Vec<Reference>,
+    /// The keys that open it, sealed, the first one first.
+    pub keys: Vec<LicenseKey>,
+    /// What was sold.
+    pub product: Product,
+    /// The version of the plan that counts.
+    pub plan: Plan,
+}
+
+impl Store {
+    /// What these mails speak of, by the id of the mail. One whose rows are incomplete or do not read has its error,
+    /// so that it holds up no other.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn mail_contents(
+        &self,
+        mails: &[Mail],
+    ) -> Result<HashMap<Uuid, Result<Contents, StoreError>>, StoreError> {
+        load(&self.reader, mails).await
+    }
+}
+
+impl Write {
+    /// [`Store::mail_contents`], as of this transaction.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn mail_contents(
+        &self,
+        mails: &[Mail],
+    ) -> Result<HashMap<Uuid, Result<Contents, StoreError>>, StoreError> {
+        load(&self.transaction, mails).await
+    }
+}
+
+async fn load<C: ConnectionTrait>(
+    connection: &C,
+    mails: &[Mail],
+) -> Result<HashMap<Uuid, Result<Contents, StoreError>>, StoreError> {
+    let rows = Rows::load(connection, mails).await?;
+    Ok(mails.iter().map(|mail| (mail.id, rows.contents(mail.license_id))).collect())
+}
+
+struct Rows {
+    licenses: HashMap<Uuid, licenses::Model>,
+    keys: Vec<license_keys::Model>,
+    products: HashMap<Uuid, products::Model>,
+    plans: HashMap<(Uuid, i32), plans::Model>,
+    references: Vec<order_references::Model>,
+}
+
+impl Rows {
+    async fn load<C: ConnectionTrait>(connection: &C, mails: &[Mail]) -> Result<Self, StoreError> {
+        let licenses = with_survivors(connection, mails.iter().map(|mail| mail.license_id).collect()).await?;
+        let ids_of = |id: fn(&licenses::Model) -> Uuid| -> Vec<Uuid> {
+            licenses.values().map(id).collect::<BTreeSet<_>>().into_iter().collect()
+        };
+        let mut keys = Vec::new();
+        for condition in any_of(license_keys::Column::LicenseId, ids_of(|row| row.id)) {
+            let query = license_keys::Entity::find().filter(condition);
+            keys.extend(query.order_by_asc(license_keys::Column::Id).all(connection).await?);
+        }
+        keys.sort_by_key(|key| key.created_at);
+        let mut products = HashMap::new();
+        for condition in any_of(products::Column::Id, ids_of(|row| row.product_id)) {
+            let rows = products::Entity::find().filter(condition).all(connection).await?;
+            products.extend(rows.into_iter().map(|row| (row.id, row)));
+        }
+        let mut plans = HashMap::new();
+        for condition in any_of(plans::Column::Id, ids_of(|row| row.plan_id)) {
+            let rows = plans::Entity::find().filter(condition).all(connection).await?;
+            plans.extend(rows.into_iter().map(|row| ((row.id, row.version), row)));
+        }
+        let mut references = Vec::new();
+        for condition in any_of(order_references::Column::OrderId, ids_of(|row| row.order_id)) {
+            references.extend(order_references::Entity::find().filter(condition).all(connection).await?);
+        }
+        Ok(Self { licenses, keys, products, plans, references })
+    }
+
+    fn contents(&self, license: Uuid) -> Result<Contents, StoreError> {
+        let row = self.survivor(license)?;
+        let product = self.products.get(&row.product_id).ok_or_else(|| missing("product", row.product_id))?;
+        let plan = self.plans.get(&(row.plan_id, row.plan_version)).ok_or_else(|| missing("plan", row.plan_id))?;
+        let references = self.references.iter().filter(|reference| reference.order_id == row.order_id);
+        Ok(Contents {
+            license: convert::license(row)?,
+            tenant: TenantId(row.tenant_id),
+            livemode: row.livemode,
+            order: OrderId(row.order_id),
+            references: references.map(|row| Reference::new(row.reference.as_str())).collect(),
+            keys: self.keys.iter().filter(|key| key.license_id == row.id).cloned().collect(),
+            product: product.clone(),
+            plan: convert::plan(plan.clone())?,
+        })
+    }
+
+    /// The license that stands for this one, itself as a rule. Keys move to the survivor, so it is the one to speak of.
+    fn survivor(&self, license: Uuid) -> Result<&licenses::Model, StoreError> {
+        let mut id = license;
+        for _ in 0..HOPS_MAX {
+            let row = self.licenses.get(&id).ok_or_else(|| missing("license", id))?;
+            match convert::license(row)?.holding {
+                Holding::SupersededBy(survivor) => id = survivor.0,
+                Holding::Unit | Holding::Retired => return Ok(row),
+            }
+        }
+        Err(missing("survivor of license", license))
+    }
+}
+
+/// Licenses, and those that stand for them.
+async fn with_survivors<C: ConnectionTrait>(
+    connection: &C,
+    wanted: BTreeSet<Uuid>,
+) -> Result<HashMap<Uuid, licenses::Model>, StoreError> {
+    let mut found: HashMap<Uuid, licenses::Model> = HashMap::new();
+    let mut wanted = wanted;
+    for _ in 0..HOPS_MAX {
+        let conditions: Vec<SimpleExpr> = any_of(licenses::Column::Id, wanted.into_iter().collect());
+        let mut next = BTreeSet::new();
+        for condition in conditions {
+            for row in licenses::Entity::find().filter(condition).all(connection).await? {
+                next.extend(row.superseded_by);
+                found.insert(row.id, row);
+            }
+        }
+        wanted = next.into_iter().filter(|id| !found.contains_key(id)).collect();
+        if wanted.is_empty() {
+            break;
+        }
+    }
+    Ok(found)
+}
+
+fn missing(what: &'static str, id: impl ToString) -> StoreError {
+    StoreError::Unreadable { what, id: id.to_string(), reason: "it is not there".to_owned() }
+}

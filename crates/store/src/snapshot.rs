@@ -1,0 +1,291 @@
+//! The database as of one moment, for the doctor: what was committed together is seen together, while others write.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use domain::{
+    decision::Catalogue,
+    fact::{Fact, FactError},
+    id::{ConnectionId, LicenseId, OrderId, TenantId},
+    text::{CustomerReference, Reference},
+};
+use jiff::Timestamp;
+use sea_orm::{
+    AccessMode, ColumnTrait, DatabaseTransaction, EntityTrait, IsolationLevel, QueryFilter, QueryOrder, QuerySelect,
+    TransactionOptions, TransactionTrait,
+    sea_query::{ExprTrait, SimpleExpr},
+};
+use uuid::Uuid;
+
+use crate::{
+    Store, StoredIdentity, StoredOrder,
+    bulk::any_of,
+    convert::{self, instant},
+    customers,
+    entities::{
+        activations, attention_items, audit_entries, connections, facts, identities, license_keys, licenses, mails,
+        order_references, orders, signing_keys,
+    },
+    error::StoreError,
+    rows::{Activation, AttentionItem, Connection, LicenseKey, Mail, SigningKey},
+};
+
+mod pending;
+
+pub use pending::Pending;
+
+/// The database as of one moment.
+#[derive(Debug)]
+pub struct Snapshot {
+    transaction: DatabaseTransaction,
+}
+
+/// An order as the doctor sees it, even if something of it does not read.
+#[derive(Debug)]
+pub struct SeenOrder {
+    /// Its id.
+    pub id: OrderId,
+    /// The order with its licenses.
+    pub order: Result<StoredOrder, StoreError>,
+    /// Licenses whose columns, by which lists are filtered, say something else than their documents.
+    pub torn: Vec<LicenseId>,
+}
+
+impl Store {
+    /// Begins to read. It is over when the value is dropped; keep it short, since old rows are kept for it.
+    ///
+    /// # Errors
+    /// The database cannot be reached.
+    pub async fn snapshot(&self) -> Result<Snapshot, StoreError> {
+        // A transaction of SQLite always sees one moment; PostgreSQL has to be asked for that.
+        let (isolation_level, access_mode) = match self.is_shared() {
+            true => (Some(IsolationLevel::RepeatableRead), Some(AccessMode::ReadOnly)),
+            false => (None, None),
+        };
+        let options = TransactionOptions { isolation_level, access_mode, ..TransactionOptions::default() };
+        Ok(Snapshot { transaction: self.reader.begin_with_options(options).await? })
+    }
+}
+
+impl Snapshot {
+    /// The ids of orders that come after one, redirects included.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn orders_after(&self, after: OrderId, limit: u64) -> Result<Vec<OrderId>, StoreError> {
+        let query = orders::Entity::find().select_only().column(orders::Column::Id);
+        let query = query.filter(orders::Column::Id.gt(after.0)).order_by_asc(orders::Column::Id).limit(limit);
+        let ids: Vec<Uuid> = query.into_tuple().all(&self.transaction).await?;
+        Ok(ids.into_iter().map(OrderId).collect())
+    }
+
+    /// These orders with their licenses.
+    ///
+    /// # Errors
+    /// Those of the database. What does not read is told with its order.
+    pub async fn orders(&self, ids: &[OrderId]) -> Result<Vec<SeenOrder>, StoreError> {
+        let ids: Vec<Uuid> = ids.iter().map(|id| id.0).collect();
+        let found = self.all::<orders::Entity>(any_of(orders::Column::Id, ids.clone())).await?;
+        let mut of_order: HashMap<Uuid, Vec<licenses::Model>> = HashMap::new();
+        for row in self.all::<licenses::Entity>(any_of(licenses::Column::OrderId, ids)).await? {
+            of_order.entry(row.order_id).or_default().push(row);
+        }
+        let seen = found.into_iter().map(|row| {
+            let id = OrderId(row.id);
+            let licenses = of_order.remove(&row.id).unwrap_or_default();
+            let order = with_licenses(row, &licenses);
+            let torn = order.as_ref().map(|order| torn(order, &licenses)).unwrap_or_default();
+            SeenOrder { id, order, torn }
+        });
+        Ok(seen.collect())
+    }
+
+    /// Which of these orders are there.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn existing_orders(&self, ids: &BTreeSet<OrderId>) -> Result<BTreeSet<OrderId>, StoreError> {
+        let mut existing = BTreeSet::new();
+        for condition in any_of(orders::Column::Id, ids.iter().map(|id| id.0).collect()) {
+            let query = orders::Entity::find().select_only().column(orders::Column::Id).filter(condition);
+            let found: Vec<Uuid> = query.into_tuple().all(&self.transaction).await?;
+            existing.extend(found.into_iter().map(OrderId));
+        }
+        Ok(existing)
+    }
+
+    /// The names of these orders.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn references(
+        &self,
+        orders: &[OrderId],
+    ) -> Result<HashMap<OrderId, BTreeSet<(ConnectionId, Reference)>>, StoreError> {
+        let conditions = any_of(order_references::Column::OrderId, orders.iter().map(|id| id.0).collect());
+        let mut names: HashMap<OrderId, BTreeSet<_>> = HashMap::new();
+        for row in self.all::<order_references::Entity>(conditions).await? {
+            let name = (ConnectionId(row.connection_id), Reference::new(row.reference));
+            names.entry(OrderId(row.order_id)).or_default().insert(name);
+        }
+        Ok(names)
+    }
+
+    /// What events said about these orders.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn facts(
+        &self,
+        orders: &[OrderId],
+    ) -> Result<HashMap<OrderId, Vec<Result<Fact, FactError>>>, StoreError> {
+        let conditions = any_of(facts::Column::OrderId, orders.iter().map(|id| Some(id.0)).collect());
+        let mut said: HashMap<OrderId, Vec<_>> = HashMap::new();
+        for row in self.all::<facts::Entity>(conditions).await? {
+            let fact = Fact::decode(&row.kind, row.version.unsigned_abs(), &row.body);
+            said.entry(OrderId(row.order_id.unwrap_or_default())).or_default().push(fact);
+        }
+        Ok(said)
+    }
+
+    /// What is open about these orders.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn open_attention(&self, orders: &[OrderId]) -> Result<Vec<AttentionItem>, StoreError> {
+        let of_orders = any_of(attention_items::Column::OrderId, orders.iter().map(|id| Some(id.0)).collect());
+        let open = of_orders.into_iter().map(|of_orders| of_orders.and(attention_items::Column::ClosedAt.is_null()));
+        self.all::<attention_items::Entity>(open.collect()).await
+    }
+
+    /// The keys that open these licenses.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn license_keys(&self, licenses: &[LicenseId]) -> Result<Vec<LicenseKey>, StoreError> {
+        self.all::<license_keys::Entity>(any_of(license_keys::Column::LicenseId, plain(licenses))).await
+    }
+
+    /// The mails about these licenses.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn mails(&self, licenses: &[LicenseId]) -> Result<Vec<Mail>, StoreError> {
+        self.all::<mails::Entity>(any_of(mails::Column::LicenseId, plain(licenses))).await
+    }
+
+    /// Where these licenses are in use.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn activations(&self, licenses: &[LicenseId]) -> Result<Vec<Activation>, StoreError> {
+        self.all::<activations::Entity>(any_of(activations::Column::LicenseId, plain(licenses))).await
+    }
+
+    /// When something of this kind was last written about these licenses in the audit log.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn last_audited(
+        &self,
+        action: &str,
+        licenses: &[LicenseId],
+    ) -> Result<HashMap<LicenseId, Timestamp>, StoreError> {
+        let mut last: HashMap<LicenseId, Timestamp> = HashMap::new();
+        let ids = licenses.iter().map(|id| Some(id.0)).collect();
+        for condition in any_of(audit_entries::Column::LicenseId, ids) {
+            let query = audit_entries::Entity::find()
+                .select_only()
+                .columns([audit_entries::Column::LicenseId, audit_entries::Column::OccurredAt])
+                .filter(condition)
+                .filter(audit_entries::Column::Action.eq(action));
+            let found: Vec<(Option<Uuid>, i64)> = query.into_tuple().all(&self.transaction).await?;
+            for (license, at) in found {
+                let at = instant(at);
+                let known = last.entry(LicenseId(license.unwrap_or_default())).or_insert(at);
+                *known = at.max(*known);
+            }
+        }
+        Ok(last)
+    }
+
+    /// What is known of these customers of providers.
+    ///
+    /// # Errors
+    /// Those of the database, or a stored document does not read.
+    pub async fn identities(
+        &self,
+        wanted: &BTreeSet<(ConnectionId, CustomerReference)>,
+    ) -> Result<Vec<StoredIdentity>, StoreError> {
+        let references: BTreeSet<&str> = wanted.iter().map(|(_, reference)| reference.as_str()).collect();
+        let references = references.into_iter().map(str::to_owned).collect();
+        let rows = self.all::<identities::Entity>(any_of(identities::Column::Reference, references)).await?;
+        let found = rows.into_iter().map(customers::identity).collect::<Result<Vec<_>, _>>()?;
+        let is_wanted =
+            |identity: &StoredIdentity| wanted.contains(&(identity.connection, identity.fact.reference.clone()));
+        Ok(found.into_iter().filter(is_wanted).collect())
+    }
+
+    /// All plans and rules of a tenant.
+    ///
+    /// # Errors
+    /// Those of the database, or a stored document does not read.
+    pub async fn catalogue(&self, tenant: TenantId) -> Result<Catalogue, StoreError> {
+        crate::catalogue::read(&self.transaction, tenant).await
+    }
+
+    /// The revision of each tenant's catalogue.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn catalogue_revisions(&self) -> Result<BTreeMap<TenantId, i64>, StoreError> {
+        let tenants = crate::entities::tenants::Entity::find().all(&self.transaction).await?;
+        Ok(tenants.into_iter().map(|tenant| (TenantId(tenant.id), tenant.catalogue_revision)).collect())
+    }
+
+    /// Every connection of every tenant.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn connections(&self) -> Result<Vec<Connection>, StoreError> {
+        self.all::<connections::Entity>(vec![connections::Column::Id.is_not_null()]).await
+    }
+
+    /// Every key that signs leases. There are few.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn signing_keys(&self) -> Result<Vec<SigningKey>, StoreError> {
+        self.all::<signing_keys::Entity>(vec![signing_keys::Column::Kid.is_not_null()]).await
+    }
+
+    async fn all<E: EntityTrait>(&self, conditions: Vec<SimpleExpr>) -> Result<Vec<E::Model>, StoreError> {
+        let mut found = Vec::new();
+        for condition in conditions {
+            found.extend(E::find().filter(condition).all(&self.transaction).await?);
+        }
+        Ok(found)
+    }
+}
+
+fn plain(licenses: &[LicenseId]) -> Vec<Uuid> {
+    licenses.iter().map(|id| id.0).collect()
+}
+
+fn with_licenses(row: orders::Model, licenses: &[licenses::Model]) -> Result<StoredOrder, StoreError> {
+    let mut order = convert::order(row)?;
+    order.licenses = licenses.iter().map(convert::license).collect::<Result<_, _>>()?;
+    Ok(order)
+}
+
+/// What stands in columns beside a document is written from it; one that differs was changed by somebody else. The
+/// documents themselves may be of an older release, which wrote them in other words.
+fn torn(order: &StoredOrder, rows: &[licenses::Model]) -> Vec<LicenseId> {
+    let differs = |(license, row): &(&domain::license::License, &licenses::Model)| {
+        let mut written = convert::license_row(license, order, instant(row.updated_at));
+        written.unit.clone_from(&row.unit);
+        written.standing.clone_from(&row.standing);
+        written.rulings.clone_from(&row.rulings);
+        written != **row
+    };
+    order.licenses.iter().zip(rows).filter(differs).map(|(license, _)| license.id).collect()
+}

@@ -1,0 +1,161 @@
+//! What ought not to be there for long, and what ought not to be there at all. Each answer is a list of a few ids.
+
+use domain::id::{InboundId, LicenseId, MailId, OrderId};
+use jiff::Timestamp;
+use sea_orm::{
+    ColumnTrait, Condition, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Select,
+    sea_query::{Expr, ExprTrait, Query, SelectStatement, SimpleExpr},
+};
+use uuid::Uuid;
+
+use crate::{
+    convert::micros,
+    entities::{activations, attention_items, inbound_events, license_keys, licenses, mails, order_references, orders},
+    error::StoreError,
+    inbox, outbox,
+    snapshot::Snapshot,
+};
+
+/// Rows named at most, of each kind: whoever has more of them has to look at the first ones anyway.
+const NAMED_MAX: u64 = 100;
+
+/// Something that ought not to be there, with its subject.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Pending {
+    /// An event is in the inbox and nobody works on it.
+    Unhandled(InboundId),
+    /// An event waits for a look-up that nobody makes.
+    NotLookedUp(InboundId),
+    /// An event waits for a look-up, and no time is set for it.
+    NoLookupTime(InboundId),
+    /// An event is held and nobody is told.
+    HeldUnseen(InboundId),
+    /// An order's time has come and nobody looks at it.
+    Overdue(OrderId),
+    /// A mail ought to have been sent and nobody sends it.
+    NotSent(MailId),
+    /// A mail waits, and no time is set for it.
+    NoSendingTime(MailId),
+    /// A mail has a status that nobody knows.
+    UnknownMailStatus(MailId),
+    /// A mail is about a license that is not there.
+    OrphanMail(MailId),
+    /// A name leads to an order that is not there, or that became a part of another.
+    DanglingReference(String),
+    /// A license is of an order that is not there.
+    OrphanLicense(LicenseId),
+    /// A key opens a license that is not there.
+    OrphanKey(Uuid),
+    /// An activation uses a license that is not there.
+    OrphanActivation(Uuid),
+}
+
+impl Snapshot {
+    /// What has been waiting since before `since`, and what stands on nothing.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn pending(&self, since: Timestamp) -> Result<Vec<Pending>, StoreError> {
+        let mut found = self.waiting_events(since).await?;
+        found.extend(self.waiting_orders_and_mails(since).await?);
+        found.extend(self.orphans().await?);
+        Ok(found)
+    }
+
+    async fn waiting_events(&self, since: Timestamp) -> Result<Vec<Pending>, StoreError> {
+        use inbound_events::Column::{Id, LeaseUntil, NextAttemptAt, ReceivedAt, Status};
+        let events = || inbound_events::Entity::find().filter(unfinished());
+        let waiting = || events().filter(Status.eq(inbox::status::WAITING));
+        let unhandled = Status.is_in([inbox::status::RECEIVED, inbox::status::READY]).and(ReceivedAt.lt(micros(since)));
+        let free = Condition::any().add(LeaseUntil.is_null()).add(LeaseUntil.lt(micros(since)));
+        let told = matching(
+            attention_items::Entity,
+            attention_items::Column::InboundId,
+            (inbound_events::Entity, Id),
+            Some(attention_items::Column::ClosedAt.is_null()),
+        );
+        let held = events().filter(Status.eq(inbox::status::HELD)).filter(Expr::exists(told).not());
+        let overdue = waiting().filter(NextAttemptAt.lt(micros(since))).filter(free);
+        let mut found = self.named(events().filter(unhandled), Id, |id| Pending::Unhandled(InboundId(id))).await?;
+        found.extend(self.named(overdue, Id, |id| Pending::NotLookedUp(InboundId(id))).await?);
+        let timeless = waiting().filter(NextAttemptAt.is_null());
+        found.extend(self.named(timeless, Id, |id| Pending::NoLookupTime(InboundId(id))).await?);
+        found.extend(self.named(held, Id, |id| Pending::HeldUnseen(InboundId(id))).await?);
+        Ok(found)
+    }
+
+    async fn waiting_orders_and_mails(&self, since: Timestamp) -> Result<Vec<Pending>, StoreError> {
+        use mails::Column::{Id, LeaseUntil, NextAttemptAt, Status};
+        use outbox::status::{FAILED, HELD, PENDING, SENT};
+        let due = orders::Entity::find().filter(orders::Column::DueAt.lt(micros(since)));
+        let pending = || mails::Entity::find().filter(Status.eq(PENDING)).filter(Expr::cust("status <> 'sent'"));
+        let free = Condition::any().add(LeaseUntil.is_null()).add(LeaseUntil.lt(micros(since)));
+        let late = pending().filter(NextAttemptAt.lt(micros(since))).filter(free);
+        let timeless = pending().filter(NextAttemptAt.is_null());
+        let unknown = mails::Entity::find().filter(Status.is_not_in([PENDING, HELD, SENT, FAILED]));
+        let mut found = self.named(due, orders::Column::Id, |id| Pending::Overdue(OrderId(id))).await?;
+        found.extend(self.named(late, Id, |id| Pending::NotSent(MailId(id))).await?);
+        found.extend(self.named(timeless, Id, |id| Pending::NoSendingTime(MailId(id))).await?);
+        found.extend(self.named(unknown, Id, |id| Pending::UnknownMailStatus(MailId(id))).await?);
+        Ok(found)
+    }
+
+    async fn orphans(&self) -> Result<Vec<Pending>, StoreError> {
+        let of_order = (licenses::Entity, licenses::Column::OrderId);
+        let order = matching(orders::Entity, orders::Column::Id, of_order, None);
+        let licenses = licenses::Entity::find().filter(Expr::exists(order).not());
+        let license_of = license_parent(license_keys::Entity, license_keys::Column::LicenseId);
+        let keys = license_keys::Entity::find().filter(Expr::exists(license_of).not());
+        let license_of = license_parent(activations::Entity, activations::Column::LicenseId);
+        let activations = activations::Entity::find().filter(Expr::exists(license_of).not());
+        let license_of = license_parent(mails::Entity, mails::Column::LicenseId);
+        let mails = mails::Entity::find().filter(Expr::exists(license_of).not());
+        let mut found = self.named(licenses, licenses::Column::Id, |id| Pending::OrphanLicense(LicenseId(id))).await?;
+        found.extend(self.named(keys, license_keys::Column::Id, Pending::OrphanKey).await?);
+        found.extend(self.named(activations, activations::Column::Id, Pending::OrphanActivation).await?);
+        found.extend(self.named(mails, mails::Column::Id, |id| Pending::OrphanMail(MailId(id))).await?);
+        found.extend(self.dangling_references().await?);
+        Ok(found)
+    }
+
+    async fn dangling_references(&self) -> Result<Vec<Pending>, StoreError> {
+        let child = (order_references::Entity, order_references::Column::OrderId);
+        let alive = matching(orders::Entity, orders::Column::Id, child, Some(orders::Column::MergedInto.is_null()));
+        let query = order_references::Entity::find().select_only().column(order_references::Column::Reference);
+        let query = query.filter(Expr::exists(alive).not()).limit(NAMED_MAX);
+        let names: Vec<String> = query.into_tuple().all(&self.transaction).await?;
+        Ok(names.into_iter().map(Pending::DanglingReference).collect())
+    }
+
+    async fn named<E: EntityTrait>(
+        &self,
+        query: Select<E>,
+        id: E::Column,
+        name: impl Fn(Uuid) -> Pending,
+    ) -> Result<Vec<Pending>, StoreError> {
+        let query = query.select_only().column(id).order_by_asc(id).limit(NAMED_MAX);
+        let ids: Vec<Uuid> = query.into_tuple().all(&self.transaction).await?;
+        Ok(ids.into_iter().map(name).collect())
+    }
+}
+
+/// The condition of the partial index, word for word: without it SQLite would read every event there ever was.
+fn unfinished() -> SimpleExpr {
+    Expr::cust("status <> 'done'")
+}
+
+fn license_parent<C: EntityTrait>(child: C, column: C::Column) -> SelectStatement {
+    matching(licenses::Entity, licenses::Column::Id, (child, column), None)
+}
+
+/// The rows of a table that belong to a row of the outer query.
+fn matching<P: EntityTrait, C: EntityTrait>(
+    parent: P,
+    id: P::Column,
+    (child, column): (C, C::Column),
+    condition: Option<SimpleExpr>,
+) -> SelectStatement {
+    let mut query = Query::select();
+    query.expr(Expr::val(1)).from(parent).and_where(Expr::col((parent, id)).equals((child, column)));
+    query.and_where_option(condition).take()
+}

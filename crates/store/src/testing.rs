@@ -1,0 +1,70 @@
+//! Real databases for tests: a file in a temporary folder, or a fresh database on the test server.
+
+use std::{
+    hash::{BuildHasher, Hasher, RandomState},
+    sync::atomic::{AtomicU32, Ordering},
+};
+
+use sqlx::{Connection, Executor};
+
+use crate::Store;
+
+/// The variable with the address of a PostgreSQL server on which tests may make databases.
+pub const POSTGRES_VARIABLE: &str = "KEYWRIGHT_TEST_POSTGRES_URL";
+
+/// A database of a test's own.
+pub struct TestDatabase {
+    /// The database, with its schema.
+    pub store: Store,
+    /// Its address, for a process that opens it again.
+    pub address: String,
+    /// The folder of an SQLite file; gone with this value.
+    pub folder: tempfile::TempDir,
+}
+
+impl TestDatabase {
+    /// An SQLite file.
+    pub async fn sqlite() -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let address = format!("sqlite:{}", folder.path().join("keywright.db").display());
+        Self { store: Store::open(&address).await.expect("an SQLite database"), address, folder }
+    }
+
+    /// A database on the test server.
+    ///
+    /// # Panics
+    /// There is no test server: the test command makes one.
+    pub async fn postgres() -> Self {
+        let address = fresh_postgres().await;
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        Self { store: Store::open(&address).await.expect("a PostgreSQL database"), address, folder }
+    }
+
+    /// Changes rows as no release would: what an older one left behind, or a crash. Returns how many.
+    ///
+    /// # Panics
+    /// The statement fails.
+    pub async fn sql(&self, statement: &str) -> u64 {
+        use sea_orm::ConnectionTrait;
+        let done = self.store.writer.execute_unprepared(statement).await;
+        done.expect("a statement that both databases know").rows_affected()
+    }
+}
+
+/// Makes an empty database on the test server and returns its address.
+///
+/// # Panics
+/// There is no test server: the test command makes one.
+pub async fn fresh_postgres() -> String {
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    let server = std::env::var(POSTGRES_VARIABLE)
+        .unwrap_or_else(|_| panic!("{POSTGRES_VARIABLE} is not set; run the tests with `cargo xtask test`"));
+    // Ids of processes come back, and the server may live longer.
+    let random = RandomState::new().build_hasher().finish();
+    let name = format!("test_{random:016x}_{}", COUNT.fetch_add(1, Ordering::Relaxed));
+    let mut connection = sqlx::PgConnection::connect(&server).await.expect("the test server answers");
+    let statement = sqlx::AssertSqlSafe(format!("CREATE DATABASE {name}"));
+    connection.execute(statement).await.expect("tests may make databases");
+    let (base, _) = server.rsplit_once('/').expect("the server's address ends with a database");
+    format!("{base}/{name}")
+}

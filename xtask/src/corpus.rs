@@ -1,0 +1,276 @@
+//! Runs every event file of a folder through a provider's module and says what came of it.
+//!
+//! The files stay where they are: recordings of other people's events show how tolerant the reading is, but no test
+//! depends on them.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    panic::{AssertUnwindSafe, catch_unwind},
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context as _, bail};
+use domain::{
+    fact::Fact,
+    order::{Lines, Order},
+};
+use jiff::Timestamp;
+use providers::{Delivery, Incoming, Level, Provider, Settings, Step, signature, stripe::Stripe};
+use secrecy::SecretString;
+use serde_json::Value;
+
+/// What came of one file.
+enum Outcome {
+    /// It is no event: a bare object, a recipe, a thin event.
+    NotAnEvent(String),
+    /// It says something about licenses.
+    Facts(Report),
+    /// It says nothing about licenses.
+    Ignored(Report),
+    /// It is an event, and cannot be understood.
+    NotUnderstood(Report, String),
+    /// The code broke.
+    Panicked,
+}
+
+/// The event of a file.
+struct Report {
+    kind: String,
+    version: String,
+    /// What it says, and what would be asked first.
+    lines: Vec<String>,
+}
+
+/// Reads all `*.json` below a folder as Stripe's events, prints what each yields, and a summary.
+pub(crate) fn run(folder: &Path) -> anyhow::Result<()> {
+    let mut files = Vec::new();
+    gather(folder, &mut files)?;
+    if files.is_empty() {
+        bail!("there is no JSON file below {}", folder.display());
+    }
+    files.sort();
+    let mut summary = Summary::default();
+    for file in files {
+        let bytes = fs::read(&file).with_context(|| format!("reading {}", file.display()))?;
+        let outcome = catch_unwind(AssertUnwindSafe(|| examine(&bytes))).unwrap_or(Outcome::Panicked);
+        let name = file.strip_prefix(folder).unwrap_or(&file).display().to_string();
+        print(&name, &outcome);
+        summary.add(name, outcome);
+    }
+    summary.print();
+    if !summary.panicked.is_empty() {
+        bail!("{} files made the code panic", summary.panicked.len());
+    }
+    Ok(())
+}
+
+fn gather(folder: &Path, files: &mut Vec<PathBuf>) -> anyhow::Result<()> {
+    let entries = fs::read_dir(folder).with_context(|| format!("listing {}", folder.display()))?;
+    for entry in entries {
+        let path = entry?.path();
+        if path.is_dir() {
+            gather(&path, files)?;
+        } else if path.extension().is_some_and(|extension| extension == "json") {
+            files.push(path);
+        }
+    }
+    Ok(())
+}
+
+/// Takes the bytes in as a signed call, since nothing else can be read, and translates without and with a key.
+fn examine(bytes: &[u8]) -> Outcome {
+    let provider = Stripe;
+    let secrets = [SecretString::from("whsec_corpus")];
+    let signed_at = Timestamp::UNIX_EPOCH;
+    let header = signature::sign(&secrets[0], bytes, signed_at);
+    let delivery = Delivery { header: &|name| (name == "stripe-signature").then_some(header.as_str()), body: bytes };
+    let incoming = match provider.verify(&delivery, &secrets, signed_at) {
+        Ok(verified) => provider.incoming(&verified),
+        Err(reject) => return Outcome::NotAnEvent(reject.to_string()),
+    };
+    match incoming {
+        Ok(events) => events
+            .into_iter()
+            .next()
+            .map_or_else(|| Outcome::NotAnEvent("it holds no events".to_owned()), |event| translated(&provider, event)),
+        Err(malformed) => Outcome::NotAnEvent(malformed.what),
+    }
+}
+
+fn translated(provider: &Stripe, event: Incoming) -> Outcome {
+    let document: Value = serde_json::from_str(&event.body).unwrap_or_default();
+    let version = document["api_version"].as_str().unwrap_or("no version").to_owned();
+    let mut lines = Vec::new();
+    let mut says_something = false;
+    let mut refused = None;
+    for (word, level) in [("none", Level::None), ("full", Level::Full)] {
+        match provider.translate(&event, &Settings { level }, &[]) {
+            Ok(Step::Need(requests)) => {
+                lines.extend(requests.iter().map(|request| format!("{word}: asks GET {}", request.path)));
+            }
+            Ok(Step::Facts(facts)) => {
+                says_something |= !facts.is_empty();
+                lines.extend(facts.iter().map(|fact| format!("{word}: {}", describe(fact))));
+            }
+            Err(malformed) => refused = Some(malformed.what),
+        }
+    }
+    let report = Report { kind: event.kind, version, lines };
+    match refused {
+        Some(why) => Outcome::NotUnderstood(report, why),
+        None if says_something => Outcome::Facts(report),
+        None => Outcome::Ignored(report),
+    }
+}
+
+fn describe(fact: &Fact) -> String {
+    match fact {
+        Fact::Order(order) => describe_order(order),
+        Fact::Customer(customer) => {
+            let snapshot = &customer.snapshot.value;
+            let gone = if snapshot.deleted { "deleted" } else { "known" };
+            let email = if snapshot.email.is_some() { "an address" } else { "no address" };
+            format!("customer {gone}, {email}")
+        }
+    }
+}
+
+fn describe_order(order: &Order) -> String {
+    let mut parts = Vec::new();
+    for purchase in order.purchases.values() {
+        let lines = match &purchase.lines {
+            Lines::Known(lines) => format!("{} lines", lines.len()),
+            Lines::Unknown { named: Some(plan), .. } => format!("plan {plan}"),
+            Lines::Unknown { named: None, .. } => "lines unknown".to_owned(),
+        };
+        parts.push(format!("purchase {:?}, {}, {lines}", purchase.state, purchase.total));
+    }
+    for register in order.subscriptions.values() {
+        let subscription = &register.value;
+        parts.push(format!("subscription {:?}", subscription.status));
+        let moments = [
+            ("granted until", subscription.granted_until),
+            ("cancels at", subscription.cancel_at),
+            ("ended at", subscription.ended_at),
+        ];
+        parts.extend(moments.iter().filter_map(|(word, at)| at.map(|at| format!("{word} {at}"))));
+    }
+    parts.extend(order.items.values().map(|items| format!("{} items", items.value.len())));
+    parts.extend(order.periods.values().map(|period| format!("paid until {}, {}", period.until, period.total)));
+    for refund in order.refunds.values().map(|register| &register.value) {
+        let what = if refund.cumulative { "refunded in all".to_owned() } else { format!("refund {:?}", refund.state) };
+        parts.push(format!("{what} {}", refund.amount));
+    }
+    parts.extend(order.disputes.values().map(|dispute| format!("dispute {:?}", dispute.state)));
+    if order.contact.is_some() {
+        parts.push("an address".to_owned());
+    }
+    parts.extend(order.missing.iter().map(|missing| format!("not allowed to know: {missing:?}")));
+    parts.push(format!("{} names", order.references.len()));
+    parts.join("; ")
+}
+
+fn print(name: &str, outcome: &Outcome) {
+    let show = |report: &Report, what: &str| {
+        println!("{name}\n    {} · {}{what}", report.kind, report.version);
+        for line in &report.lines {
+            println!("    {line}");
+        }
+    };
+    match outcome {
+        Outcome::NotAnEvent(why) => println!("{name}\n    not an event: {why}"),
+        Outcome::Facts(report) => show(report, ""),
+        Outcome::Ignored(report) => show(report, " · says nothing about licenses"),
+        Outcome::NotUnderstood(report, why) => show(report, &format!(" · NOT UNDERSTOOD: {why}")),
+        Outcome::Panicked => println!("{name}\n    PANICKED"),
+    }
+}
+
+/// What came of all files.
+#[derive(Default)]
+struct Summary {
+    telling: BTreeMap<String, usize>,
+    ignored: BTreeMap<String, usize>,
+    versions: BTreeSet<String>,
+    asking: usize,
+    not_events: usize,
+    not_understood: Vec<String>,
+    panicked: Vec<String>,
+}
+
+impl Summary {
+    fn add(&mut self, name: String, outcome: Outcome) {
+        match outcome {
+            Outcome::NotAnEvent(_) => self.not_events += 1,
+            Outcome::Facts(report) => {
+                self.asking += usize::from(report.lines.iter().any(|line| line.contains(": asks GET")));
+                self.versions.insert(report.version);
+                *self.telling.entry(report.kind).or_default() += 1;
+            }
+            Outcome::Ignored(report) => {
+                self.versions.insert(report.version);
+                *self.ignored.entry(report.kind).or_default() += 1;
+            }
+            Outcome::NotUnderstood(_, why) => self.not_understood.push(format!("{name}: {why}")),
+            Outcome::Panicked => self.panicked.push(name),
+        }
+    }
+
+    fn print(&self) {
+        let count = |kinds: &BTreeMap<String, usize>| kinds.values().sum::<usize>();
+        let (telling, ignored) = (count(&self.telling), count(&self.ignored));
+        let events = telling + ignored + self.not_understood.len();
+        let all = events + self.not_events + self.panicked.len();
+        println!("\n{all} files: {events} events, {} not events", self.not_events);
+        let versions: Vec<&str> = self.versions.iter().map(String::as_str).collect();
+        println!("versions: {}", versions.join(", "));
+        println!("{telling} say something about licenses ({} would ask first with a key):", self.asking);
+        for (kind, count) in &self.telling {
+            println!("    {count:3} {kind}");
+        }
+        println!("{ignored} say nothing about licenses:");
+        for (kind, count) in &self.ignored {
+            println!("    {count:3} {kind}");
+        }
+        println!("{} not understood", self.not_understood.len());
+        println!("{} panicked", self.panicked.len());
+        for each in self.not_understood.iter().chain(&self.panicked) {
+            println!("    {each}");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::workspace;
+
+    #[test]
+    fn our_own_fixtures_are_a_corpus() {
+        let fixtures = workspace::root().join("crates/providers/fixtures");
+        run(&fixtures).expect("nothing panics");
+        run(&fixtures.join("nowhere")).expect_err("there is no such folder");
+    }
+
+    #[test]
+    fn files_are_sorted_by_what_comes_of_them() {
+        let refund = br#"{"id":"evt_1","type":"charge.refunded","created":1,"data":{"object":{}}}"#;
+        for (bytes, what) in [
+            (&b"no JSON"[..], "not an event"),
+            (br#"{"object":"charge","id":"ch_1"}"#, "not an event"),
+            (br#"{"id":"evt_1","type":"price.updated"}"#, "ignored"),
+            (refund, "not understood"),
+            (br#"{"id":"evt_1","type":"customer.created","created":1,"data":{"object":{"id":"cus_1"}}}"#, "facts"),
+        ] {
+            let word = match examine(bytes) {
+                Outcome::NotAnEvent(_) => "not an event",
+                Outcome::Facts(_) => "facts",
+                Outcome::Ignored(_) => "ignored",
+                Outcome::NotUnderstood(..) => "not understood",
+                Outcome::Panicked => "panicked",
+            };
+            assert_eq!(word, what, "{}", String::from_utf8_lossy(bytes));
+        }
+    }
+}
