@@ -26,7 +26,9 @@ pub(crate) async fn authenticate(
     next: Next,
 ) -> Result<Response, Problem> {
     let header = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-    let Some(text) = header.and_then(|value| value.strip_prefix("Bearer ")) else {
+    let bearer =
+        header.and_then(|value| value.split_once(' ')).filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
+    let Some((_, text)) = bearer else {
         let detail = "Send `Authorization: Bearer kw_live_…`. `keywright api-key create` makes a key.";
         return Err(Problem::new(Code::Unauthenticated, detail));
     };

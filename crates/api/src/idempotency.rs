@@ -141,7 +141,9 @@ mod tests {
 
     #[test]
     fn only_final_answers_are_kept() {
-        for (status, expected) in [(200, true), (201, true), (202, false), (400, true), (404, true), (429, false), (503, false)] {
+        for (status, expected) in
+            [(200, true), (201, true), (202, false), (400, true), (404, true), (429, false), (503, false)]
+        {
             assert_eq!(is_final(StatusCode::from_u16(status).unwrap()), expected, "{status}");
         }
     }

@@ -20,10 +20,7 @@ mod webhooks;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use axum::{
-    extract::DefaultBodyLimit,
-    middleware::from_fn_with_state,
-};
+use axum::{extract::DefaultBodyLimit, middleware::from_fn_with_state};
 use engine::Engine;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;

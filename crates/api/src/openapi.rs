@@ -19,7 +19,7 @@ use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter};
 
 use crate::{
     Api, idempotency,
-    problem::{self, Problem},
+    problem::{self, ProblemDocument},
 };
 
 /// The name of the answer that stands for every refusal.
@@ -44,7 +44,7 @@ does nothing. Each API key has idempotency keys of its own.
 #[derive(OpenApi)]
 #[openapi(
     info(title = "Keywright", version = "1", description = ABOUT, license(name = "Apache-2.0", identifier = "Apache-2.0")),
-    components(schemas(Problem)),
+    components(schemas(ProblemDocument)),
     tags(
         (name = "apps", description = "What apps call. The license key is all they need."),
         (name = "licenses", description = "Issue, look up, and rule about licenses."),
@@ -106,7 +106,8 @@ static DOCUMENT: LazyLock<String> = LazyLock::new(|| {
             post.parameters.get_or_insert_default().push(RefOr::T(idempotency_key()));
         }
     }
-    let mut text = document.to_pretty_json().unwrap_or_else(|error| unreachable!("the document has a JSON form: {error}"));
+    let mut text =
+        document.to_pretty_json().unwrap_or_else(|error| unreachable!("the document has a JSON form: {error}"));
     text.push('\n');
     text
 });
@@ -139,7 +140,8 @@ fn complete(operation: &mut Operation) {
 }
 
 fn idempotency_key() -> utoipa::openapi::path::Parameter {
-    let text = ObjectBuilder::new().schema_type(Type::String).min_length(Some(1)).max_length(Some(idempotency::KEY_MAX));
+    let text =
+        ObjectBuilder::new().schema_type(Type::String).min_length(Some(1)).max_length(Some(idempotency::KEY_MAX));
     ParameterBuilder::new()
         .name("Idempotency-Key")
         .parameter_in(ParameterIn::Header)

@@ -94,16 +94,25 @@ impl Code {
     }
 }
 
-/// A refusal: what was wrong, where, and what to do (RFC 9457).
-#[derive(Debug, Clone, Serialize, ToSchema)]
+/// A refusal: what was wrong, where, and what to do.
+#[derive(Debug, Clone)]
 pub struct Problem {
+    code: Code,
+    detail: String,
+    errors: Vec<FieldProblem>,
+    retry_after_seconds: Option<u64>,
+}
+
+/// A refusal as it is answered (RFC 9457).
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Problem)]
+pub(crate) struct ProblemDocument {
     /// Names the kind of problem; a page of this server explains it.
     #[serde(rename = "type")]
     #[schema(example = "/docs/errors/not_found")]
     kind: String,
     /// The kind in words.
-    #[schema(value_type = String)]
-    title: &'static str,
+    title: String,
     /// The status of the answer.
     status: u16,
     /// What was wrong this time, and what to do.
@@ -112,15 +121,31 @@ pub struct Problem {
     code: Code,
     /// What is wrong with single fields, where it is about these.
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false)]
     errors: Vec<FieldProblem>,
-    /// The address that was called.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    instance: Option<String>,
+    /// The address that was called. It is known, as the id is, when the answer goes out.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    instance: String,
     /// The id under which the request is found in the logs, as in the header `request-id`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    request_id: Option<String>,
-    #[serde(skip)]
-    retry_after_seconds: Option<u64>,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    request_id: String,
+}
+
+impl From<Problem> for ProblemDocument {
+    fn from(problem: Problem) -> Self {
+        let Problem { code, detail, errors, .. } = problem;
+        let word = serde_json::to_value(code).ok().and_then(|value| value.as_str().map(str::to_owned));
+        Self {
+            kind: format!("/docs/errors/{}", word.unwrap_or_default()),
+            title: code.title().to_owned(),
+            status: code.status().as_u16(),
+            detail,
+            code,
+            errors,
+            instance: String::new(),
+            request_id: String::new(),
+        }
+    }
 }
 
 /// What is wrong with a field.
@@ -135,18 +160,7 @@ pub(crate) struct FieldProblem {
 impl Problem {
     /// A refusal with what was wrong and what to do.
     pub fn new(code: Code, detail: impl Into<String>) -> Self {
-        let word = serde_json::to_value(code).ok().and_then(|value| value.as_str().map(str::to_owned));
-        Self {
-            kind: format!("/docs/errors/{}", word.unwrap_or_default()),
-            title: code.title(),
-            status: code.status().as_u16(),
-            detail: detail.into(),
-            code,
-            errors: Vec::new(),
-            instance: None,
-            request_id: None,
-            retry_after_seconds: None,
-        }
+        Self { code, detail: detail.into(), errors: Vec::new(), retry_after_seconds: None }
     }
 
     /// The call is not of the expected form.
@@ -186,7 +200,7 @@ impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let status = self.code.status();
         let retry_after = self.retry_after_seconds;
-        let mut response = (status, Json(self)).into_response();
+        let mut response = (status, Json(ProblemDocument::from(self))).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
         if let Some(seconds) = retry_after {

@@ -8,7 +8,10 @@ use axum::{
     extract::{FromRequest, FromRequestParts, Path, Query, Request, rejection::JsonRejection},
     http::{StatusCode, request::Parts},
 };
-use domain::id::{AttentionId, AuditId, ConnectionId, CustomerId, IdError, InboundId, LicenseId, OrderId, PlanId, PriceRuleId, ProductId};
+use domain::id::{
+    AttentionId, AuditId, ConnectionId, CustomerId, IdError, InboundId, LicenseId, OrderId, PlanId, PriceRuleId,
+    ProductId,
+};
 use serde::de::DeserializeOwned;
 use utoipa::IntoParams;
 use uuid::Uuid;
@@ -51,6 +54,31 @@ where
         }
         let Json(value) = Json::from_bytes(&bytes)?;
         Ok(Self(value))
+    }
+}
+
+/// A JSON body with secrets in it: whatever is wrong with it, nothing of it is repeated but names of fields.
+pub(crate) struct SecretBody<T>(pub(crate) T);
+
+impl<S, T> FromRequest<S> for SecretBody<T>
+where
+    T: DeserializeOwned,
+    S: Send + Sync,
+{
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        // The media type and the length are checked as for every body.
+        let Body(body) = Body::<Box<serde_json::value::RawValue>>::from_request(request, state).await?;
+        serde_json::from_str(body.get()).map(Self).map_err(|error| Problem::invalid(discreet(&error.to_string())))
+    }
+}
+
+/// serde's words without the value that they are about, which stands before "expected".
+fn discreet(text: &str) -> String {
+    match text.rsplit_once(", expected ") {
+        Some((_, expected)) => format!("Expected {expected}."),
+        None => format!("The body is not of the expected form: {text}."),
     }
 }
 
@@ -125,6 +153,28 @@ pub(crate) fn refuse_unknown(parts: &Parts, known: &[String]) -> Result<(), Prob
         Some((name, _)) => {
             let detail = format!("There is no parameter `{name}`; there are `{}`.", known.join("`, `"));
             Err(Problem::invalid(detail).of(&name))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn secrets_are_not_repeated() {
+        for (text, told) in [
+            (
+                "invalid type: string \"whsec_1, expected \", expected a sequence at line 1 column 9",
+                "Expected a sequence at line 1 column 9.",
+            ),
+            ("unknown field `secrt`, expected `secret` at line 1 column 8", "Expected `secret` at line 1 column 8."),
+            (
+                "missing field `secret` at line 1 column 2",
+                "The body is not of the expected form: missing field `secret` at line 1 column 2.",
+            ),
+        ] {
+            assert_eq!(discreet(text), told);
         }
     }
 }

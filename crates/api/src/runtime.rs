@@ -20,11 +20,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::{
-    Api,
-    problem::Problem,
-    read::Body,
-};
+use crate::{Api, problem::Problem, read::Body};
 
 /// The longest fingerprint or name of a device, in characters.
 const DEVICE_CHARACTERS_MAX: usize = 255;

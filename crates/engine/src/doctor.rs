@@ -86,6 +86,8 @@ struct Doctor<'a> {
     connections: Option<Arc<Vec<Arc<Connection>>>>,
     /// By tenant, each with its revision. None: it does not read, and that is told.
     catalogues: HashMap<TenantId, (i64, Option<Arc<Catalogue>>)>,
+    /// Orders whose facts need not say all that they know.
+    replayed: BTreeSet<OrderId>,
     findings: BTreeSet<Finding>,
 }
 
@@ -100,6 +102,7 @@ impl Engine {
             // Where secrets do not open the seals tell; orders are examined all the same.
             connections: self.connections().await.ok(),
             catalogues: HashMap::new(),
+            replayed: self.store.snapshot().await?.replayed_orders().await?,
             findings: BTreeSet::new(),
         };
         doctor.seals().await?;
@@ -175,6 +178,7 @@ impl Doctor<'_> {
             gathered,
             catalogue,
             connection: connection.map(Arc::as_ref),
+            is_replayed: self.replayed.contains(&order.id),
             ring: &self.engine.ring(),
             now: self.engine.now(),
         })

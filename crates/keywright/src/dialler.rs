@@ -31,7 +31,11 @@ impl Dialler {
 }
 
 impl Dial for Dialler {
-    fn dial<'a>(&'a self, connection: &'a Connection, request: &'a Request) -> BoxFuture<'a, Result<Dialled, DialError>> {
+    fn dial<'a>(
+        &'a self,
+        connection: &'a Connection,
+        request: &'a Request,
+    ) -> BoxFuture<'a, Result<Dialled, DialError>> {
         Box::pin(async move {
             let client = if connection.mode == Mode::Simulated { &self.loopback } else { &self.public };
             let outgoing = outgoing(connection, request)?;

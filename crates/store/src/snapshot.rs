@@ -208,6 +208,33 @@ impl Snapshot {
         Ok(last)
     }
 
+    /// The orders of which some event was played again. Its facts then replaced those it had said before, and the order
+    /// still knows both. This reads the whole audit log; people play events again, so the answer is short.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn replayed_orders(&self) -> Result<BTreeSet<OrderId>, StoreError> {
+        let query = audit_entries::Entity::find()
+            .select_only()
+            .column(audit_entries::Column::OrderId)
+            .filter(audit_entries::Column::Action.eq("event.replayed"))
+            .filter(audit_entries::Column::OrderId.is_not_null());
+        let found: Vec<Uuid> = query.distinct().into_tuple().all(&self.transaction).await?;
+        let mut replayed: BTreeSet<Uuid> = found.iter().copied().collect();
+        let mut next = found;
+        // An order may have become a part of another since, and that one of a third.
+        while !next.is_empty() {
+            let mut targets = Vec::new();
+            for condition in any_of(orders::Column::Id, std::mem::take(&mut next)) {
+                let query = orders::Entity::find().select_only().column(orders::Column::MergedInto).filter(condition);
+                let query = query.filter(orders::Column::MergedInto.is_not_null());
+                targets.extend(query.into_tuple::<Uuid>().all(&self.transaction).await?);
+            }
+            next.extend(targets.into_iter().filter(|target| replayed.insert(*target)));
+        }
+        Ok(replayed.into_iter().map(OrderId).collect())
+    }
+
     /// What is known of these customers of providers.
     ///
     /// # Errors

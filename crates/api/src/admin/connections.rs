@@ -25,7 +25,7 @@ use crate::{
     caller::{Allowed, scope},
     page::{List, Listable, Listing, PageParams},
     problem::{Code, Problem},
-    read::{Body, Id},
+    read::{Id, SecretBody},
 };
 
 words! {
@@ -260,7 +260,7 @@ impl<'de> Deserialize<'de> for SecretText {
 pub(crate) async fn create(
     State(api): State<Api>,
     caller: Allowed<scope::CatalogueWrite>,
-    Body(body): Body<ConnectionBody>,
+    SecretBody(body): SecretBody<ConnectionBody>,
 ) -> Result<(StatusCode, Json<ConnectionDocument>), Problem> {
     may_change_mode(&caller, body.mode.into())?;
     let (tenant, code) = (caller.identity.tenant, body.code.clone());
@@ -304,7 +304,7 @@ pub(crate) async fn change(
     State(api): State<Api>,
     caller: Allowed<scope::CatalogueWrite>,
     Id(id): Id<ConnectionId>,
-    Body(body): Body<ConnectionChange>,
+    SecretBody(body): SecretBody<ConnectionChange>,
 ) -> Result<Json<ConnectionDocument>, Problem> {
     let tenant = caller.identity.tenant;
     let row = row(&api, tenant, id).await?;
@@ -342,7 +342,7 @@ pub(crate) async fn add_secret(
     State(api): State<Api>,
     caller: Allowed<scope::CatalogueWrite>,
     Id(id): Id<ConnectionId>,
-    Body(body): Body<WebhookSecretBody>,
+    SecretBody(body): SecretBody<WebhookSecretBody>,
 ) -> Result<Json<ConnectionDocument>, Problem> {
     change_secrets(&api, &caller, id, SecretChange::Add(body.secret.0)).await
 }

@@ -222,7 +222,7 @@ async fn trace(api: &Api, whose: Whose, event: &InboundEvent) -> Result<Trace, P
     let facts = store.facts_of(id).await?;
     let orders: BTreeSet<OrderId> = facts.iter().filter_map(|kept| kept.order).collect();
     let changes = match event.done_at {
-        Some(at) => store.changes_at(orders.iter().copied().collect(), instant(at)).await?,
+        Some(at) => store.changes_at(orders.clone(), instant(at)).await?,
         None => Vec::new(),
     };
     let attention = store.attention_of_event(id).await?;

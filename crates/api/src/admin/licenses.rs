@@ -20,7 +20,7 @@ use crate::{
     caller::{Allowed, scope},
     page::{List, Listable, Listing, PageParams},
     problem::Problem,
-    read::{Body, Id},
+    read::{Id, SecretBody},
 };
 
 words! {
@@ -311,11 +311,13 @@ pub(crate) struct LookupDocument {
 pub(crate) async fn lookup(
     State(api): State<Api>,
     caller: Allowed<scope::LicenseRead>,
-    Body(body): Body<LookupBody>,
+    SecretBody(body): SecretBody<LookupBody>,
 ) -> Result<Json<LookupDocument>, Problem> {
     let (whose, store) = (caller.whose(), &api.engine.store);
     let ids = match (body.key, body.reference) {
-        (Some(key), None) => api.engine.license_with_key(&key).await?.into_iter().map(|found| found.license.id).collect(),
+        (Some(key), None) => {
+            api.engine.license_with_key(&key).await?.into_iter().map(|found| found.license.id).collect()
+        }
         (None, Some(reference)) => {
             let mut ids = Vec::new();
             for order in store.orders_named(whose, &Reference::new(reference)).await? {

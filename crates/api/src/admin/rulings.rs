@@ -130,7 +130,8 @@ async fn rule(api: &Api, caller: &Ruler, id: LicenseId, ruling: Ruling, text: Op
     let (whose, by) = (caller.whose(), caller.by(note(text)?));
     let listed = api.engine.store.listed_license(whose, id).await?.ok_or_else(|| Problem::not_found(id))?;
     if let Holding::SupersededBy(other) = listed.license.holding {
-        let detail = format!("The license {other} stands for this one, and its keys open that one. Decide about that one.");
+        let detail =
+            format!("The license {other} stands for this one, and its keys open that one. Decide about that one.");
         return Err(Problem::new(Code::Conflict, detail));
     }
     let ruled = api.engine.rule(whose.tenant, id, ruling, &by).await?;

@@ -77,8 +77,11 @@ async fn every_route_is_in_the_document_and_the_other_way_round() {
     let paths: BTreeSet<&str> = documented.iter().map(|operation| operation.path.as_str()).collect();
     assert_eq!(routes, paths);
     for path in paths {
-        let methods: BTreeSet<&str> =
-            documented.iter().filter(|operation| operation.path == path).map(|operation| operation.method.as_str()).collect();
+        let methods: BTreeSet<&str> = documented
+            .iter()
+            .filter(|operation| operation.path == path)
+            .map(|operation| operation.method.as_str())
+            .collect();
         for method in METHODS.map(str::to_uppercase) {
             let answer = shop.call(&method, path).send().await;
             let is_there = answer.status != 405 && !answer.text.contains(r#""code":"no_route""#);

@@ -62,11 +62,9 @@ async fn a_key_belongs_to_one_call_of_one_caller() {
     shop.start();
     let first = shop.issue(&shop.live, "key", &basic()).await;
     assert_eq!(first.status, 200, "{}", first.text);
-    for (path, body) in [
-        ("/v1/issue", json!({ "plan": "pro" })),
-        ("/v1/issue?", basic()),
-        ("/v1/licenses/lookup", basic()),
-    ] {
+    for (path, body) in
+        [("/v1/issue", json!({ "plan": "pro" })), ("/v1/issue?", basic()), ("/v1/licenses/lookup", basic())]
+    {
         let call = shop.call("POST", path).key(&shop.live).header("idempotency-key", "key").json(body);
         assert_eq!(call.refused().await, (422, "idempotency_mismatch".to_owned()), "{path}");
     }
@@ -74,7 +72,10 @@ async fn a_key_belongs_to_one_call_of_one_caller() {
     let other = shop.key("other", ApiKeyKind::Live, &[Scope::LicenseRead]).await;
     assert_eq!(shop.issue(&other, "key", &basic()).await.status, 403);
     let test = shop.issue(&shop.test, "key", &basic()).await;
-    assert_eq!((test.status.as_u16(), test.header("idempotency-replayed"), test.json()["livemode"].as_bool()), (200, "", Some(false)));
+    assert_eq!(
+        (test.status.as_u16(), test.header("idempotency-replayed"), test.json()["livemode"].as_bool()),
+        (200, "", Some(false))
+    );
     assert_ne!(test.json()["key"], first.json()["key"]);
 }
 
@@ -86,7 +87,10 @@ async fn refusals_are_kept_and_faults_are_not() {
     assert_eq!((first.status.as_u16(), first.header("idempotency-replayed")), (404, ""));
     let again = shop.issue(&shop.live, "key", &unknown).await;
     assert_eq!((again.status.as_u16(), again.header("idempotency-replayed")), (404, "true"));
-    assert_eq!((again.header("content-type"), &again.json()["detail"]), ("application/problem+json", &first.json()["detail"]));
+    assert_eq!(
+        (again.header("content-type"), &again.json()["detail"]),
+        ("application/problem+json", &first.json()["detail"])
+    );
     assert_ne!(again.json()["request_id"], first.json()["request_id"], "it says which request was refused now");
     for wrong in ["", "a\tb", &"x".repeat(256), "ünïcødé"] {
         let call = shop.call("POST", "/v1/issue").key(&shop.live).json(unknown.clone());
@@ -113,7 +117,8 @@ async fn a_sale_that_has_to_be_made_again_is_the_same_sale() {
 async fn a_call_whose_process_died_is_made_again() {
     let shop = Shop::sqlite().await;
     let body = json!({ "key": "ACME-1234" });
-    let lookup = || shop.call("POST", "/v1/licenses/lookup").key(&shop.live).header("idempotency-key", "key").json(body.clone());
+    let lookup =
+        || shop.call("POST", "/v1/licenses/lookup").key(&shop.live).header("idempotency-key", "key").json(body.clone());
     assert_eq!(lookup().send().await.status, 200);
     shop.database.sql("UPDATE idempotency_keys SET status = NULL, sealed = NULL, sealed_by = NULL").await;
     assert_eq!(lookup().refused().await, (409, "idempotency_running".to_owned()));

@@ -42,14 +42,20 @@ async fn trace(shop: Shop) {
     let order = ids(&shop.get("/v1/orders").await)[0].clone();
 
     let checkout = shop.event_with("evt_basic").await;
-    assert_eq!((&checkout["status"], &checkout["livemode"], &checkout["error"]), (&json!("done"), &json!(true), &Value::Null));
+    assert_eq!(
+        (&checkout["status"], &checkout["livemode"], &checkout["error"]),
+        (&json!("done"), &json!(true), &Value::Null)
+    );
     assert_eq!(checkout["body"]["data"]["object"]["id"], "cs_basic");
     let trace = &checkout["trace"];
     assert_eq!(words(&trace["answers"], "path"), ["/v1/checkout/sessions/cs_basic/line_items?limit=100"]);
     assert_eq!(trace["answers"][0]["status"], 200);
     assert_eq!(trace["orders"], json!([order]));
     let sale = &trace["facts"][0]["sale"];
-    assert_eq!((&sale["purchases"][0]["state"], &sale["purchases"][0]["total"]), (&json!("paid"), &json!({ "amount": 9800, "currency": "EUR" })));
+    assert_eq!(
+        (&sale["purchases"][0]["state"], &sale["purchases"][0]["total"]),
+        (&json!("paid"), &json!({ "amount": 9800, "currency": "EUR" }))
+    );
     assert_eq!(sale["purchases"][0]["lines"][0]["price"], "price_basic");
     let mut changes = words(&trace["changes"], "action");
     changes.sort_unstable();
@@ -72,7 +78,10 @@ async fn played_again_an_event_says_the_same_and_changes_nothing() {
     let event = shop.event_with("evt_basic").await;
     assert_eq!(shop.replay(&event, json!({})).await["status"], "received");
     assert_eq!(shop.asked().len(), 1, "the answer was kept");
-    assert_eq!(shop.replay(&event, json!({ "fresh": true, "note": "the price was renamed" })).await["status"], "received");
+    assert_eq!(
+        shop.replay(&event, json!({ "fresh": true, "note": "the price was renamed" })).await["status"],
+        "received"
+    );
     assert_eq!(shop.asked().len(), 2, "it was asked anew");
     assert_eq!((shop.get("/v1/licenses").await, shop.get("/v1/orders").await), before);
     let after = shop.event_with("evt_basic").await;
@@ -96,10 +105,15 @@ async fn an_event_that_was_held_is_done_when_its_cause_is_gone() {
     let shop = Shop::sqlite().await;
     shop.deliver(&paid("basic", true)).await;
     // As if an older release had not understood it.
-    shop.database.sql("UPDATE inbound_events SET status = 'held', error = 'not understood: old', done_at = NULL, answers = NULL").await;
+    shop.database
+        .sql("UPDATE inbound_events SET status = 'held', error = 'not understood: old', done_at = NULL, answers = NULL")
+        .await;
     shop.database.sql("DELETE FROM facts").await;
     let event = shop.event_with("evt_basic").await;
-    assert_eq!((&event["status"], &event["trace"]["facts"], &event["trace"]["changes"]), (&json!("held"), &json!([]), &json!([])));
+    assert_eq!(
+        (&event["status"], &event["trace"]["facts"], &event["trace"]["changes"]),
+        (&json!("held"), &json!([]), &json!([]))
+    );
     shop.replay(&event, json!({})).await;
     let event = shop.event_with("evt_basic").await;
     assert_eq!((&event["status"], &event["error"]), (&json!("done"), &Value::Null));

@@ -63,9 +63,7 @@ impl World {
 
     /// A body with which the operation succeeds.
     fn body(&self, operation: &Operation) -> Option<Value> {
-        if operation.document.get("requestBody").is_none() {
-            return None;
-        }
+        operation.document.get("requestBody")?;
         Some(match (operation.method.as_str(), operation.path.as_str()) {
             ("POST", "/v1/products") => json!({ "code": "new", "name": "New" }),
             ("POST", "/v1/plans") => json!({ "code": "new", "name": "New", "product": "studio" }),
@@ -101,10 +99,12 @@ impl World {
     /// Everything that the API shows of the shop, in both modes.
     async fn everything(&self) -> String {
         let mut text = String::new();
-        for operation in operations().iter().filter(|operation| operation.method == "GET" && operation.scope.is_some()) {
+        for operation in operations().iter().filter(|operation| operation.method == "GET" && operation.scope.is_some())
+        {
             for key in [&self.shop.live, &self.shop.test] {
                 let address = self.address(operation);
-                let limit = if operation.path.contains('{') || operation.path == "/v1/status" { "" } else { "?limit=100" };
+                let limit =
+                    if operation.path.contains('{') || operation.path == "/v1/status" { "" } else { "?limit=100" };
                 let answer = self.shop.call("GET", &format!("{address}{limit}")).key(key).send().await;
                 let mut document = answer.json();
                 document.as_object_mut().unwrap().remove("request_id");
@@ -123,7 +123,8 @@ fn keyed() -> Vec<Operation> {
 async fn who_is_not_known_or_may_not_is_refused_and_nothing_happens() {
     let world = World::new().await;
     let shop = &world.shop;
-    let revoked = shop.engine.create_api_key(shop.tenant, "revoked", ApiKeyKind::Live, &[Scope::Admin], "test").await.unwrap();
+    let revoked =
+        shop.engine.create_api_key(shop.tenant, "revoked", ApiKeyKind::Live, &[Scope::Admin], "test").await.unwrap();
     shop.engine.revoke_api_key(shop.tenant, revoked.1.id(), "test").await.unwrap();
     let revoked = revoked.1.reveal().as_str().to_owned();
     let unknown = shop.engine.generate_api_key(ApiKeyKind::Live).reveal().as_str().to_owned();
@@ -131,7 +132,8 @@ async fn who_is_not_known_or_may_not_is_refused_and_nothing_happens() {
     let mistyped = format!("{}0", &shop.live[..shop.live.len() - 1]);
     let mut others = BTreeMap::new();
     for scope in Scope::ALL.iter().filter(|scope| **scope != Scope::Admin) {
-        let rest: Vec<Scope> = Scope::ALL.iter().copied().filter(|other| ![Scope::Admin, *scope].contains(other)).collect();
+        let rest: Vec<Scope> =
+            Scope::ALL.iter().copied().filter(|other| ![Scope::Admin, *scope].contains(other)).collect();
         others.insert(*scope, shop.key(&format!("all but {scope}"), ApiKeyKind::Live, &rest).await);
     }
     let before = world.everything().await;
@@ -237,7 +239,8 @@ async fn another_tenant_sees_nothing_and_changes_nothing() {
             "/v1/issue" | "/v1/products" | "/v1/plans" | "/v1/connections" if operation.method == "POST" => continue,
             _ => world.call(&operation, Some(&key)).await,
         };
-        let names_something = operation.path.contains("{id}") || (operation.method, operation.path.as_str()) == ("POST".to_owned(), "/v1/price-rules");
+        let names_something = operation.path.contains("{id}")
+            || (operation.method, operation.path.as_str()) == ("POST".to_owned(), "/v1/price-rules");
         assert_eq!(status, if names_something { 404 } else { 200 }, "{what}: {text}");
         // A refusal may repeat what it was called with, and nothing else.
         let leaked = world.ids.values().find(|id| status == 200 && text.contains(id.as_str()));
@@ -255,5 +258,9 @@ async fn events_of_one_tenant_say_nothing_to_another() {
     // The alias is that of the default tenant.
     assert_eq!(world.shop.deliver_bytes("/webhooks/stripe", &secret, body.as_bytes()).await.status, 400);
     assert_eq!(world.shop.deliver_bytes("/v1/webhooks/stripe/neighbour", &secret, body.as_bytes()).await.status, 200);
-    assert_eq!(ids(&world.shop.call("GET", "/v1/inbound-events").key(&key).succeed().await), [] as [String; 0], "it is of the test mode");
+    assert_eq!(
+        ids(&world.shop.call("GET", "/v1/inbound-events").key(&key).succeed().await),
+        [] as [String; 0],
+        "it is of the test mode"
+    );
 }

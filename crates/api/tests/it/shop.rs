@@ -233,7 +233,7 @@ impl Answer {
 
 impl Call<'_> {
     pub(crate) fn key(self, key: &str) -> Self {
-        self.header(header::AUTHORIZATION.as_str(), &format!("Bearer {key}"))
+        self.header(header::AUTHORIZATION.as_str(), format!("Bearer {key}"))
     }
 
     pub(crate) fn header(self, name: &str, value: impl AsRef<[u8]>) -> Self {

@@ -44,7 +44,10 @@ async fn unmapped_price(shop: Shop) {
     let licenses = shop.get("/v1/licenses").await;
     assert_eq!(list(&licenses).len(), 2, "without another webhook");
     for license in list(&licenses) {
-        assert_eq!((&license["state"], &license["plan"]["code"], &license["reason"]), (&json!("active"), &json!("pro"), &json!("paid")));
+        assert_eq!(
+            (&license["state"], &license["plan"]["code"], &license["reason"]),
+            (&json!("active"), &json!("pro"), &json!("paid"))
+        );
         assert_eq!(shop.verdict(license["id"].as_str().unwrap()).await, "valid");
     }
     assert_eq!(list(&shop.get("/v1/attention-items").await).len(), 0);
@@ -55,7 +58,8 @@ async fn unmapped_price(shop: Shop) {
     assert_eq!(list(&customer["licenses"]), list(&licenses));
 
     let rules = shop.get("/v1/price-rules").await;
-    let rule = list(&rules).iter().find(|rule| rule["price"] == "price_random").unwrap()["id"].as_str().unwrap().to_owned();
+    let rule =
+        list(&rules).iter().find(|rule| rule["price"] == "price_random").unwrap()["id"].as_str().unwrap().to_owned();
     let delete = || shop.call("DELETE", &format!("/v1/price-rules/{rule}")).key(&shop.live);
     assert_eq!(delete().send().await.status, 204);
     assert_eq!(delete().refused().await, (404, "not_found".to_owned()));
@@ -75,7 +79,10 @@ async fn a_license_is_frozen_and_thawed() {
         async move { shop.post(&path, body).await }
     };
     let frozen = rule("freeze", json!({ "note": "shared on a forum" })).await;
-    assert_eq!((&frozen["state"], &frozen["reason"], &frozen["rulings"]["frozen"]), (&json!("frozen"), &json!("frozen_by_hand"), &json!(true)));
+    assert_eq!(
+        (&frozen["state"], &frozen["reason"], &frozen["rulings"]["frozen"]),
+        (&json!("frozen"), &json!("frozen_by_hand"), &json!(true))
+    );
     assert_eq!((shop.verdict(license).await, shop.verdict(other).await), ("frozen".to_owned(), "valid".to_owned()));
     assert_eq!(rule("unfreeze", json!({})).await["state"], "active");
     assert_eq!(shop.verdict(license).await, "valid");
@@ -111,7 +118,10 @@ async fn a_device_is_seen_and_a_refund_explained() {
     let call = json!({ "key": shop.key_of(&license).await, "device": device });
     assert_eq!(shop.call("POST", "/v1/activate").json(call).succeed().await["valid"], true);
     let shown = shop.get(&format!("/v1/licenses/{license}")).await;
-    assert_eq!((&shown["activations"][0]["fingerprint"], &shown["activations"][0]["name"]), (&json!("mac-1"), &json!("Ada's Mac")));
+    assert_eq!(
+        (&shown["activations"][0]["fingerprint"], &shown["activations"][0]["name"]),
+        (&json!("mac-1"), &json!("Ada's Mac"))
+    );
     assert!(shown["key_hint"].as_str().unwrap().starts_with("ACME-"));
     shop.deliver(&refunded("basic")).await;
     let shown = shop.get(&format!("/v1/licenses/{license}")).await;
@@ -155,9 +165,16 @@ async fn a_plan_that_changes_gets_a_version() {
     };
     let first = save(&plan).await;
     let document = first.json();
-    assert_eq!((first.status.as_u16(), &document["version"], &document["limits"]["activations"]), (201, &json!(1), &Value::Null));
+    assert_eq!(
+        (first.status.as_u16(), &document["version"], &document["limits"]["activations"]),
+        (201, &json!(1), &Value::Null)
+    );
     assert_eq!((document["livemode"].is_null(), &document["policy"]["grace_days"]), (true, &json!(14)));
-    assert_eq!((save(&plan).await.status.as_u16(), save(&plan).await.json()["version"].as_u64()), (200, Some(1)), "nothing changed");
+    assert_eq!(
+        (save(&plan).await.status.as_u16(), save(&plan).await.json()["version"].as_u64()),
+        (200, Some(1)),
+        "nothing changed"
+    );
     plan["limits"] = json!({ "activations": 10 });
     plan["policy"] = json!({ "dispute": "keep" });
     let second = save(&plan).await.json();
@@ -166,14 +183,16 @@ async fn a_plan_that_changes_gets_a_version() {
     let shown = shop.get(&path).await;
     assert_eq!((&shown["version"], shown.get("versions")), (&json!(2), None));
     let shown = shop.get(&format!("{path}?versions=all")).await;
-    let versions: Vec<_> = shown["versions"].as_array().unwrap().iter().map(|plan| plan["version"].as_u64().unwrap()).collect();
+    let versions: Vec<_> =
+        shown["versions"].as_array().unwrap().iter().map(|plan| plan["version"].as_u64().unwrap()).collect();
     assert_eq!(versions, [2, 1]);
     assert_eq!(ids(&shop.get("/v1/plans?limit=1").await), [document["id"].as_str().unwrap()]);
     // Everything that is wrong is told at once, with the fields.
     let wrong = json!({ "code": "a b", "product": "moon", "name": "", "limits": { "activations": 0 } });
     let answer = shop.call("POST", "/v1/plans").key(&shop.live).json(wrong).send().await;
     let problem = answer.json();
-    let fields: Vec<_> = problem["errors"].as_array().unwrap().iter().map(|error| error["param"].as_str().unwrap()).collect();
+    let fields: Vec<_> =
+        problem["errors"].as_array().unwrap().iter().map(|error| error["param"].as_str().unwrap()).collect();
     assert_eq!((answer.status.as_u16(), fields), (400, vec!["code", "name", "activations"]));
 }
 
@@ -181,11 +200,15 @@ async fn a_plan_that_changes_gets_a_version() {
 async fn a_product_keeps_what_is_left_out() {
     let shop = Shop::sqlite().await;
     let save = |body: Value| shop.call("POST", "/v1/products").key(&shop.test).json(body).send();
-    let made = save(json!({ "code": "tool", "name": "Tool", "key_prefix": "tool", "brand": { "color": "#123456" } })).await;
+    let made =
+        save(json!({ "code": "tool", "name": "Tool", "key_prefix": "tool", "brand": { "color": "#123456" } })).await;
     assert_eq!((made.status.as_u16(), &made.json()["key_prefix"]), (201, &json!("TOOL")));
     let changed = save(json!({ "code": "tool", "name": "The Tool" })).await;
     let document = changed.json();
-    assert_eq!((changed.status.as_u16(), &document["name"], &document["key_prefix"]), (200, &json!("The Tool"), &json!("TOOL")));
+    assert_eq!(
+        (changed.status.as_u16(), &document["name"], &document["key_prefix"]),
+        (200, &json!("The Tool"), &json!("TOOL"))
+    );
     assert_eq!(document["brand"], json!({ "color": "#123456" }));
     let path = format!("/v1/products/{}", document["id"].as_str().unwrap());
     assert_eq!(shop.get(&path).await, document, "a product belongs to both modes");
@@ -197,7 +220,10 @@ async fn a_webhook_secret_is_rotated_without_a_gap() {
     let connections = shop.get("/v1/connections").await;
     let stripe = list(&connections).iter().find(|connection| connection["code"] == "stripe").unwrap().clone();
     assert_eq!(stripe["webhook_url"], "https://licenses.example.com/v1/webhooks/stripe/default");
-    assert_eq!((&stripe["mode"], &stripe["livemode"], &stripe["level"]), (&json!("live"), &json!(true), &json!("read")));
+    assert_eq!(
+        (&stripe["mode"], &stripe["livemode"], &stripe["level"]),
+        (&json!("live"), &json!(true), &json!("read"))
+    );
     assert_eq!((&stripe["has_api_key"], stripe["webhook_secrets"].as_array().unwrap().len()), (&json!(true), 1));
     assert!(!connections.to_string().contains("whsec_") && !connections.to_string().contains("rk_live_1"));
     let path = format!("/v1/connections/{}", stripe["id"].as_str().unwrap());
@@ -213,8 +239,12 @@ async fn a_webhook_secret_is_rotated_without_a_gap() {
     assert_eq!((accepts(LIVE_SECRET, "1").await, accepts("whsec_new", "2").await), (true, false));
     let secrets = format!("{path}/webhook-secrets");
     let both = shop.post(&secrets, json!({ "secret": " whsec_new\n" })).await;
-    let fingerprints: Vec<String> =
-        both["webhook_secrets"].as_array().unwrap().iter().map(|secret| secret["fingerprint"].as_str().unwrap().to_owned()).collect();
+    let fingerprints: Vec<String> = both["webhook_secrets"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|secret| secret["fingerprint"].as_str().unwrap().to_owned())
+        .collect();
     assert_eq!((fingerprints.len(), &json!(fingerprints[1])), (2, &stripe["webhook_secrets"][0]["fingerprint"]));
     assert_eq!((accepts(LIVE_SECRET, "3").await, accepts("whsec_new", "4").await), (true, true));
     assert_eq!(shop.post(&secrets, json!({ "secret": "whsec_new" })).await, both, "twice is once");
@@ -227,24 +257,54 @@ async fn a_webhook_secret_is_rotated_without_a_gap() {
         assert_eq!(call.refused().await, (refusal.0, refusal.1.to_owned()), "{secret}");
     }
     let after = change(json!({ "level": "none" })).await;
-    assert_eq!((&after["level"], &after["has_api_key"], &after["webhook_secrets"][0]["fingerprint"]), (&json!("none"), &json!(true), &json!(fingerprints[0])));
-    for body in [json!({ "mode": "test" }), json!({ "api_base": "http://10.0.0.1:80" }), json!({ "provider": "paddle" })] {
+    assert_eq!(
+        (&after["level"], &after["has_api_key"], &after["webhook_secrets"][0]["fingerprint"]),
+        (&json!("none"), &json!(true), &json!(fingerprints[0]))
+    );
+    for body in
+        [json!({ "mode": "test" }), json!({ "api_base": "http://10.0.0.1:80" }), json!({ "provider": "paddle" })]
+    {
         let answer = shop.call("PATCH", &path).key(&shop.live).json(body.clone()).refused().await;
         assert_eq!(answer, (400, "invalid_request".to_owned()), "{body}");
     }
     let body = json!({ "code": "stripe", "provider": "stripe", "mode": "live" });
-    assert_eq!(shop.call("POST", "/v1/connections").key(&shop.live).json(body).refused().await, (409, "conflict".to_owned()));
+    assert_eq!(
+        shop.call("POST", "/v1/connections").key(&shop.live).json(body).refused().await,
+        (409, "conflict".to_owned())
+    );
+}
+
+#[tokio::test]
+async fn a_secret_in_the_wrong_place_is_not_repeated() {
+    let shop = Shop::sqlite().await;
+    for (path, body) in [
+        (
+            "/v1/connections",
+            json!({ "code": "a", "provider": "stripe", "mode": "live", "webhook_secrets": "whsec_oops" }),
+        ),
+        ("/v1/connections", json!({ "code": "a", "provider": "stripe", "mode": "whsec_oops" })),
+        ("/v1/connections", json!("whsec_oops")),
+        ("/v1/licenses/lookup", json!({ "key": ["whsec_oops"] })),
+    ] {
+        let answer = shop.call("POST", path).key(&shop.live).json(body.clone()).send().await;
+        assert_eq!(answer.status, 400, "{body}");
+        assert!(!answer.text.contains("oops"), "{}", answer.text);
+    }
 }
 
 #[tokio::test]
 async fn only_an_admin_points_the_server_at_itself() {
     let shop = Shop::sqlite().await;
     let catalogue = shop.key("catalogue", ApiKeyKind::Test, &[Scope::CatalogueWrite]).await;
-    let body = json!({ "code": "play", "provider": "stripe", "mode": "simulated", "api_base": "http://127.0.0.1:9000" });
+    let body =
+        json!({ "code": "play", "provider": "stripe", "mode": "simulated", "api_base": "http://127.0.0.1:9000" });
     let create = |key: &str| shop.call("POST", "/v1/connections").key(key).json(body.clone());
     assert_eq!(create(&catalogue).refused().await, (403, "forbidden".to_owned()));
     let made = create(&shop.test).succeed().await;
-    assert_eq!((&made["mode"], &made["livemode"], &made["api_base"]), (&json!("simulated"), &json!(false), &json!("http://127.0.0.1:9000")));
+    assert_eq!(
+        (&made["mode"], &made["livemode"], &made["api_base"]),
+        (&json!("simulated"), &json!(false), &json!("http://127.0.0.1:9000"))
+    );
 }
 
 #[tokio::test]
@@ -260,13 +320,16 @@ async fn an_order_that_became_part_of_another_is_answered_with_that_one() {
     shop.deliver(&refunded("basic")).await;
     let orders = ids(&shop.get("/v1/orders").await);
     assert_eq!(orders.len(), 2);
-    shop.deliver(&event("evt_2", "checkout.session.async_payment_succeeded", true, session(Some("pi_basic"), "paid"))).await;
+    shop.deliver(&event("evt_2", "checkout.session.async_payment_succeeded", true, session(Some("pi_basic"), "paid")))
+        .await;
     let left = ids(&shop.get("/v1/orders").await);
     assert_eq!(left, [orders[1].clone()], "the older id stays");
     for id in &orders {
         let order = shop.get(&format!("/v1/orders/{id}")).await;
         assert_eq!((&order["id"], &order["licenses"][0]["state"]), (&json!(left[0]), &json!("revoked")), "{id}");
     }
+    let entries = shop.get(&format!("/v1/audit-entries?order={}", left[0])).await;
+    assert!(list(&entries).iter().any(|entry| entry["action"] == "license.issued"));
 }
 
 #[tokio::test]
@@ -282,5 +345,8 @@ async fn the_audit_log_is_a_chain() {
     assert!(list(&entries).iter().all(|entry| entry["chain"].as_str().unwrap().len() == 64));
     // Of the test mode, only what is of no mode is seen.
     let test = shop.call("GET", "/v1/audit-entries?limit=100").key(&shop.test).succeed().await;
-    assert!(!list(&test).is_empty() && list(&test).iter().all(|entry| entry["livemode"].is_null() && entry["order"].is_null()));
+    assert!(
+        !list(&test).is_empty()
+            && list(&test).iter().all(|entry| entry["livemode"].is_null() && entry["order"].is_null())
+    );
 }

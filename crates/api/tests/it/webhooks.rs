@@ -18,7 +18,10 @@ impl Shop {
 
     async fn attention(&self) -> Vec<String> {
         let items = self.get("/v1/attention-items").await["data"].as_array().unwrap().clone();
-        items.iter().map(|item| format!("{}: {}", item["kind"].as_str().unwrap(), item["detail"].as_str().unwrap())).collect()
+        items
+            .iter()
+            .map(|item| format!("{}: {}", item["kind"].as_str().unwrap(), item["detail"].as_str().unwrap()))
+            .collect()
     }
 }
 
@@ -34,7 +37,11 @@ async fn what_is_not_believed_is_refused_and_nothing_of_it_is_stored() {
     for (what, signature, body) in [
         ("unsigned", None, body.as_str()),
         ("no signature in it", Some("nonsense".to_owned()), body.as_str()),
-        ("another secret", Some(providers::signature::sign(&"whsec_other".into(), body.as_bytes(), shop.engine.now())), body.as_str()),
+        (
+            "another secret",
+            Some(providers::signature::sign(&"whsec_other".into(), body.as_bytes(), shop.engine.now())),
+            body.as_str(),
+        ),
         ("another body", Some(right.clone()), &body.replace("9800", "1")),
         ("truncated", Some(right.clone()), &body[..100]),
         ("stale", Some(signed_at(NOW - 301)), body.as_str()),
@@ -79,7 +86,11 @@ async fn nowhere_and_too_much() {
     let body = paid("basic", true).to_string();
     for route in ["/v1/webhooks/stripe/nobody", "/v1/webhooks/bank/default"] {
         let answer = shop.deliver_bytes(route, LIVE_SECRET, body.as_bytes()).await;
-        assert_eq!((answer.status, answer.json()["code"].as_str()), (StatusCode::NOT_FOUND, Some("not_found")), "{route}");
+        assert_eq!(
+            (answer.status, answer.json()["code"].as_str()),
+            (StatusCode::NOT_FOUND, Some("not_found")),
+            "{route}"
+        );
     }
     // Nobody delivers orders that are made by hand.
     let answer = shop.deliver_bytes("/v1/webhooks/manual/default", LIVE_SECRET, body.as_bytes()).await;
@@ -116,7 +127,9 @@ async fn what_is_signed_is_kept_whatever_it_is() {
     }
     let attention = shop.attention().await;
     assert_eq!(attention.len(), nonsense.len());
-    assert!(attention.iter().all(|item| item.starts_with("event_malformed: a signed event of stripe is kept and held")));
+    assert!(
+        attention.iter().all(|item| item.starts_with("event_malformed: a signed event of stripe is kept and held"))
+    );
 }
 
 #[tokio::test]

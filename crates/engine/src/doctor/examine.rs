@@ -24,6 +24,8 @@ pub(super) struct Case<'a> {
     pub(super) catalogue: Option<&'a Catalogue>,
     /// None: it is gone, or does not open.
     pub(super) connection: Option<&'a Connection>,
+    /// Whether one of its events was played again.
+    pub(super) is_replayed: bool,
     pub(super) ring: &'a KeyRing,
     pub(super) now: Timestamp,
 }

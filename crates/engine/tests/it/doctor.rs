@@ -6,7 +6,10 @@ use domain::ruling::Ruling;
 use engine::{doctor::Finding, rulings::By, runtime::AppCall};
 use jiff::SignedDuration;
 use providers::{Delivery, signature};
-use store::testing::TestDatabase;
+use store::{
+    lists::{InboundFilter, Page, Whose},
+    testing::TestDatabase,
+};
 
 use crate::{
     harness::{Harness, SHOP, on_both_databases},
@@ -109,6 +112,45 @@ async fn nothing_is_found_in_whole_lives_on_sqlite() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_is_found_in_whole_lives_on_postgres() {
     lives(TestDatabase::postgres().await).await;
+}
+
+/// A checkout whose lines were looked up, played again when they may not be looked up any more: its facts say less then,
+/// and its order still knows what they said.
+async fn played_again(database: TestDatabase) {
+    let harness = Harness::with_dialler(database, Arc::new(LivesAtTheirEnd)).await;
+    studio(&harness, "read").await;
+    let mut checkout = subscription_life("sub1").remove(0);
+    checkout["data"]["object"]["metadata"] = serde_json::json!({});
+    deliver(&harness, &checkout).await;
+    harness.settle().await;
+    mails_are_sent(&harness).await;
+    assert_eq!(harness.engine.verify().await.unwrap(), []);
+    studio(&harness, "none").await;
+    let stripe = harness.connection("stripe").await;
+    let reference = domain::text::Reference::new("cs_sub1");
+    let whose = Whose { tenant: harness.tenant, livemode: false };
+    let page = Page { limit: 1, from: None };
+    let event = harness.engine.store.list_inbound(whose, &InboundFilter::default(), page).await.unwrap().rows.remove(0);
+    let event = domain::id::InboundId(event.id);
+    let by = By { actor: "test".to_owned(), note: None };
+    assert!(harness.engine.replay(whose, event, true, &by).await.unwrap());
+    harness.settle().await;
+    let (_, licenses) = harness.engine.store.order_licenses(stripe, &reference).await.unwrap().unwrap();
+    assert_eq!(licenses.len(), 1);
+    assert_eq!(harness.engine.verify().await.unwrap(), []);
+    // Without the replay in the audit log it would be a finding.
+    harness.database.sql("DELETE FROM audit_entries WHERE action = 'event.replayed'").await;
+    assert_eq!(told(&harness.engine.verify().await.unwrap()), [(9, "ord".to_owned())]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_is_found_in_what_was_played_again_on_sqlite() {
+    played_again(TestDatabase::sqlite().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_is_found_in_what_was_played_again_on_postgres() {
+    played_again(TestDatabase::postgres().await).await;
 }
 
 /// What was found, as invariant and what it is about.

@@ -175,10 +175,12 @@ impl Harness {
             .map_or(0, |(_, licenses)| licenses.len())
     }
 
-    /// The kinds of what needs a person.
+    /// The kinds of what needs a person, sorted.
     pub(crate) async fn attention(&self) -> Vec<String> {
         let items = self.engine.store.attention(self.tenant, 100).await.unwrap();
-        items.into_iter().map(|item| item.kind).collect()
+        let mut kinds: Vec<String> = items.into_iter().map(|item| item.kind).collect();
+        kinds.sort();
+        kinds
     }
 
     /// What is in the audit log, except for what happened to orders. Sorted: nothing orders what happened at one moment.

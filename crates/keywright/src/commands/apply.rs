@@ -27,7 +27,8 @@ pub(crate) struct Apply {
 
 impl Apply {
     pub(crate) async fn run(self) -> anyhow::Result<()> {
-        let text = std::fs::read_to_string(&self.file).with_context(|| format!("{} cannot be read", self.file.display()))?;
+        let text =
+            std::fs::read_to_string(&self.file).with_context(|| format!("{} cannot be read", self.file.display()))?;
         let file = ConfigurationFile::parse(&text).with_context(|| self.file.display().to_string())?;
         let engine = server::open(&self.data).await?.engine;
         let report = engine.apply(&file, &secret, self.prune, "cli").await?;

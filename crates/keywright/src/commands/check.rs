@@ -29,7 +29,12 @@ impl Check {
         let call = AppCall { key: self.key, product: self.product, device: self.device, device_name: None };
         let answer = engine.check(&call).await?;
         let verdict = &answer.verdict;
-        println!("{} ({}): {}", if verdict.code.is_valid() { "valid" } else { "not valid" }, verdict.code.as_str(), verdict.message);
+        println!(
+            "{} ({}): {}",
+            if verdict.code.is_valid() { "valid" } else { "not valid" },
+            verdict.code.as_str(),
+            verdict.message
+        );
         if let Some(license) = &answer.license {
             println!("{}, plan {} of {}", license.found.license.id, license.plan.code, license.product);
         }

@@ -114,7 +114,8 @@ impl Serve {
             ring,
             sender: sender.map(|relay| relay.sender().clone()),
             open: open_mail,
-        }).merge(api::router(api));
+        })
+        .merge(api::router(api));
         tasks.spawn(listen(listener, routes, stop.clone()));
         Ok(Running { engine, address, tasks, stop })
     }

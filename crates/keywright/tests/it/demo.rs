@@ -23,7 +23,8 @@ fn start(listen: &str) -> (Process, Vec<String>) {
     // Nothing of this may be used: a demo has its own data, and sends nothing.
     command.env("KEYWRIGHT_DATABASE_URL", "postgres://nobody@192.0.2.1/nothing");
     command.env("KEYWRIGHT_SMTP_URL", "smtp://192.0.2.1").env("KEYWRIGHT_DATA_DIR", "/nonexistent");
-    let child = command.args(["demo", "--listen", listen]).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let child =
+        command.args(["demo", "--listen", listen]).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
     let mut process = Process(child);
     let lines = process.lines_until("Ready");
     (process, lines)

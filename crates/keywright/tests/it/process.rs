@@ -130,6 +130,15 @@ impl Drop for Process {
     }
 }
 
+/// Waits until it is so.
+pub(crate) fn until(mut is_so: impl FnMut() -> bool) {
+    let since = Instant::now();
+    while !is_so() {
+        assert!(since.elapsed() < PATIENCE, "it does not come to that");
+        std::thread::sleep(LOOK);
+    }
+}
+
 /// Runs a command to its end.
 pub(crate) fn run(command: &mut Command) -> Ran {
     run_with(command, "")

@@ -1,5 +1,7 @@
 //! What was delivered, what it did, and what needs a person.
 
+use std::collections::BTreeSet;
+
 use domain::{
     fact::Fact,
     id::{AttentionId, ConnectionId, InboundId, LicenseId, OrderId},
@@ -64,7 +66,7 @@ pub struct InboundSummary {
 /// Which audit entries.
 #[derive(Clone, Debug, Default)]
 pub struct AuditFilter {
-    /// About this order or its licenses.
+    /// About this order, its licenses, and orders that became part of it.
     pub order: Option<OrderId>,
     /// About this license.
     pub license: Option<LicenseId>,
@@ -145,20 +147,35 @@ impl Store {
             .collect()
     }
 
-    /// What was written to the audit log about these orders at one moment. A batch has one moment, so this is what the
-    /// events that were handled together caused there.
+    /// What was written to the audit log about these orders at one moment, or about orders that became part of them since.
+    /// A batch has one moment, so this is what the events that were handled together caused there.
     ///
     /// # Errors
     /// Those of the database.
-    pub async fn changes_at(&self, orders: Vec<OrderId>, at: Timestamp) -> Result<Vec<AuditEntry>, StoreError> {
+    pub async fn changes_at(&self, orders: BTreeSet<OrderId>, at: Timestamp) -> Result<Vec<AuditEntry>, StoreError> {
         let mut found = Vec::new();
-        for condition in any_of(audit_entries::Column::OrderId, orders.into_iter().map(|order| Some(order.0)).collect())
-        {
+        let orders = self.with_absorbed(orders).await?.into_iter().map(|order| Some(order.0)).collect();
+        for condition in any_of(audit_entries::Column::OrderId, orders) {
             let query = audit_entries::Entity::find().filter(condition);
             found.extend(query.filter(audit_entries::Column::OccurredAt.eq(micros(at))).all(&self.reader).await?);
         }
         found.sort_by_key(|entry| entry.id);
         Ok(found)
+    }
+
+    /// These orders, and all that became part of them.
+    async fn with_absorbed(&self, orders: BTreeSet<OrderId>) -> Result<BTreeSet<OrderId>, StoreError> {
+        let (mut all, mut latest) = (orders.clone(), orders);
+        while !latest.is_empty() {
+            let mut absorbed = BTreeSet::new();
+            for condition in any_of(orders::Column::MergedInto, latest.into_iter().map(|id| Some(id.0)).collect()) {
+                let query = orders::Entity::find().select_only().column(orders::Column::Id).filter(condition);
+                let ids: Vec<Uuid> = query.into_tuple().all(&self.reader).await?;
+                absorbed.extend(ids.into_iter().map(OrderId));
+            }
+            latest = absorbed.into_iter().filter(|id| all.insert(*id)).collect();
+        }
+        Ok(all)
     }
 
     /// A page of the audit log. Entries that are not about an order belong to both modes.
@@ -178,14 +195,14 @@ impl Store {
             .and_where(Expr::col((orders::Entity, orders::Column::Id)).equals((audit_entries::Entity, Column::OrderId)))
             .and_where(orders::Column::Livemode.eq(whose.livemode))
             .to_owned();
-        let query = audit_entries::Entity::find()
+        let mut query = audit_entries::Entity::find()
             .filter(Column::TenantId.eq(whose.tenant.0))
             .filter(Condition::any().add(Column::OrderId.is_null()).add(Expr::exists(of_mode)))
-            .filter(
-                Condition::all()
-                    .add_option(filter.order.map(|order| Column::OrderId.eq(order.0)))
-                    .add_option(filter.license.map(|license| Column::LicenseId.eq(license.0))),
-            );
+            .filter(Condition::all().add_option(filter.license.map(|license| Column::LicenseId.eq(license.0))));
+        if let Some(order) = filter.order {
+            let orders = self.with_absorbed([order].into()).await?;
+            query = query.filter(Column::OrderId.is_in(orders.into_iter().map(|order| order.0)));
+        }
         read(&self.reader, query, Column::Id, page).await
     }
 

@@ -77,6 +77,7 @@ const TABLES: &[Table] = &[
         unique: &[],
         indexes: &[
             (&["due_at"], Some("due_at IS NOT NULL")),
+            (&["merged_into"], Some("merged_into IS NOT NULL")),
             (&["tenant_id", "livemode", "id"], None),
             (&["customer_id"], None),
         ],
