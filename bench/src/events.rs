@@ -13,13 +13,18 @@ const BYTES: usize = 3_000;
 /// A paid one-time checkout whose metadata names the plan, so that nothing has to be looked up.
 pub(crate) fn checkout(run: &str, number: usize, plan: Option<&str>) -> String {
     let metadata = plan.map(|plan| format!("\"plan_id\":\"{plan}\",")).unwrap_or_default();
-    event(run, number, "checkout.session.completed", &format!(
-        "\"id\":\"cs_test_{run}{number}\",\"object\":\"checkout.session\",\"mode\":\"payment\",\"payment_status\":\"paid\",\
+    event(
+        run,
+        number,
+        "checkout.session.completed",
+        &format!(
+            "\"id\":\"cs_test_{run}{number}\",\"object\":\"checkout.session\",\"mode\":\"payment\",\"payment_status\":\"paid\",\
          \"status\":\"complete\",\"amount_total\":4900,\"currency\":\"eur\",\"created\":1790000000,\
          \"payment_intent\":\"pi_{run}{number}\",\"customer\":null,\
          \"customer_details\":{{\"email\":\"buyer{number}@example.com\",\"name\":\"Buyer {number}\"}},\
          \"metadata\":{{{metadata}\"run\":\"{run}\"}}"
-    ))
+        ),
+    )
 }
 
 /// An event that says nothing about licenses.

@@ -64,7 +64,11 @@ async fn intake(keywright: &Keywright, report: &mut Report, full: Pressure, yard
     let most = Pressure { calls_max: made.len(), ..full };
     let load = press(address, most, move |number| Arc::clone(&made[number])).await?;
     let ratio = load.per_second() / yardstick;
-    report.add("signed 3 KB webhook, committed", format!("{:.0}/s, {ratio:.2} of echo", load.per_second()), "0.25 SQLite, 0.20 PostgreSQL");
+    report.add(
+        "signed 3 KB webhook, committed",
+        format!("{:.0}/s, {ratio:.2} of echo", load.per_second()),
+        "0.25 SQLite, 0.20 PostgreSQL",
+    );
     settle(keywright).await?;
     let made = calls("b", 1_000 * full.seconds as usize);
     let steady = Pressure { calls_max: made.len(), seconds: 600, rate: Some(1_000.0), ..full };
@@ -77,7 +81,8 @@ async fn intake(keywright: &Keywright, report: &mut Report, full: Pressure, yard
 async fn checks(keywright: &Keywright, report: &mut Report, full: Pressure, yardstick: f64) -> anyhow::Result<()> {
     let address = keywright.process.address;
     let keys = issue(keywright, LICENSES).await?;
-    let call = |key: &String| Arc::new(json_post("/v1/check", None, &format!("{{\"key\":\"{key}\",\"product\":\"bench\"}}")));
+    let call =
+        |key: &String| Arc::new(json_post("/v1/check", None, &format!("{{\"key\":\"{key}\",\"product\":\"bench\"}}")));
     let made: Arc<Vec<_>> = Arc::new(keys.iter().map(call).collect());
     let pick = {
         let made = Arc::clone(&made);
@@ -86,7 +91,11 @@ async fn checks(keywright: &Keywright, report: &mut Report, full: Pressure, yard
     };
     let load = press(address, full, pick.clone()).await?;
     let ratio = load.per_second() / yardstick;
-    report.add("license check", format!("{:.0}/s, {ratio:.2} of echo", load.per_second()), "0.5 SQLite, 0.3 PostgreSQL");
+    report.add(
+        "license check",
+        format!("{:.0}/s, {ratio:.2} of echo", load.per_second()),
+        "0.5 SQLite, 0.3 PostgreSQL",
+    );
     let steady = Pressure { calls_max: 5_000 * full.seconds as usize, seconds: 600, rate: Some(5_000.0), ..full };
     let load = press(address, steady, pick).await?;
     report.add("the same at 5,000/s", latencies(&load), "p99 under 5 ms");

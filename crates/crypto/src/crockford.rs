@@ -25,11 +25,6 @@ pub(crate) fn random<const N: usize>(entropy: &mut dyn Entropy) -> Zeroizing<[u8
 /// From the right, every second value is doubled and its two digits of base 32 are added.
 pub(crate) fn luhn_sum(values: &[u8]) -> u8 {
     let others = values.iter().rev().step_by(2).copied();
-    let doubled = values
-        .iter()
-        .rev()
-        .skip(1)
-        .step_by(2)
-        .map(|value| value * 2 / 32 + value * 2 % 32);
+    let doubled = values.iter().rev().skip(1).step_by(2).map(|value| value * 2 / 32 + value * 2 % 32);
     others.chain(doubled).fold(0, |sum, value| (sum + value) % 32)
 }

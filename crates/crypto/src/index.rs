@@ -25,13 +25,7 @@ impl KeyRing {
 
 fn hash(master: &MasterKey, key: &NormalKey) -> [u8; 32] {
     // The clone has the key's two blocks already hashed; only the text is left to do.
-    master
-        .index
-        .clone()
-        .chain_update(key.as_bytes())
-        .finalize()
-        .into_bytes()
-        .into()
+    master.index.clone().chain_update(key.as_bytes()).finalize().into_bytes().into()
 }
 
 #[cfg(test)]

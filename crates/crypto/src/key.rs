@@ -52,8 +52,7 @@ impl Prefix {
     /// [`KeyError::Prefix`] for another length or other characters.
     pub fn new(text: &str) -> Result<Self, KeyError> {
         let fits = (2..=8).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric());
-        fits.then(|| Self(text.to_ascii_uppercase()))
-            .ok_or(KeyError::Prefix)
+        fits.then(|| Self(text.to_ascii_uppercase())).ok_or(KeyError::Prefix)
     }
 
     /// The text of the prefix, without a hyphen.
@@ -113,9 +112,7 @@ impl LicenseKey {
     pub fn masked(&self) -> String {
         let symbols = compact(&self.0);
         let count = symbols.chars().count();
-        let ours = standard(&self.0)
-            .ok()
-            .filter(|(prefix, body)| Self::show(prefix, body).0 == self.0);
+        let ours = standard(&self.0).ok().filter(|(prefix, body)| Self::show(prefix, body).0 == self.0);
         let (start, shown) = match &ours {
             Some((prefix, _)) => (format!("{}-…-", prefix.0), 4),
             None => ("…".to_owned(), (count / 4).min(4)),
@@ -129,11 +126,7 @@ impl LicenseKey {
         text.push_str(&prefix.0);
         for group in body.chunks(4) {
             text.push('-');
-            text.extend(
-                group
-                    .iter()
-                    .map(|value| char::from(crockford::ALPHABET[usize::from(*value)])),
-            );
+            text.extend(group.iter().map(|value| char::from(crockford::ALPHABET[usize::from(*value)])));
         }
         Self(text)
     }
@@ -172,11 +165,8 @@ pub fn check(text: &str) -> Result<(), KeyError> {
 /// Takes a key of our form apart: the prefix as typed, and the values of its symbols, not yet checked.
 fn standard(text: &str) -> Result<(Prefix, Zeroizing<[u8; BODY]>), KeyError> {
     let text = compact(text);
-    let (prefix, symbols) = text
-        .len()
-        .checked_sub(BODY)
-        .and_then(|prefix| text.split_at_checked(prefix))
-        .ok_or(KeyError::Shape)?;
+    let (prefix, symbols) =
+        text.len().checked_sub(BODY).and_then(|prefix| text.split_at_checked(prefix)).ok_or(KeyError::Shape)?;
     let prefix = Prefix::new(prefix).map_err(|_| KeyError::Shape)?;
     let mut body = Zeroizing::new([0; BODY]);
     for (place, symbol) in body.iter_mut().zip(symbols.bytes()) {
@@ -259,10 +249,7 @@ mod tests {
             assert_eq!(normalise(typed), normalise(right), "{typed}");
             assert_eq!(check(typed), Ok(()), "{typed}");
             let shown = typed.parse::<LicenseKey>().unwrap();
-            assert!(
-                [right, "T00L-1234-5678-9ABC-DEF8"].contains(&shown.reveal()),
-                "{typed}"
-            );
+            assert!([right, "T00L-1234-5678-9ABC-DEF8"].contains(&shown.reveal()), "{typed}");
         }
     }
 
@@ -289,29 +276,14 @@ mod tests {
 
     #[test]
     fn keys_of_other_systems_are_found_too() {
-        for text in [
-            "38b1460a-5104-4067-a91d-77b872934d51",
-            "gumroad_8",
-            "пароль-ключ",
-            &"x".repeat(256),
-        ] {
+        for text in ["38b1460a-5104-4067-a91d-77b872934d51", "gumroad_8", "пароль-ключ", &"x".repeat(256)] {
             let key = LicenseKey::as_written(&format!(" {text}\n")).unwrap();
             assert_eq!(key.reveal(), text);
             assert_eq!(Some(key.normal()), normalise(&text.to_ascii_uppercase()));
         }
-        for text in [
-            "",
-            "1234567",
-            "1-2-3-4-5-6-7",
-            "- - - - - - - -",
-            &"x".repeat(257),
-        ] {
+        for text in ["", "1234567", "1-2-3-4-5-6-7", "- - - - - - - -", &"x".repeat(257)] {
             assert_eq!(normalise(text), None, "{text}");
-            assert_eq!(
-                LicenseKey::as_written(text).unwrap_err(),
-                KeyError::Length,
-                "{text}"
-            );
+            assert_eq!(LicenseKey::as_written(text).unwrap_err(), KeyError::Length, "{text}");
         }
     }
 

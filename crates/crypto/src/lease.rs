@@ -89,11 +89,7 @@ impl SigningKey {
     pub fn from_secret(secret: &[u8; 32]) -> Self {
         let key = ed25519_dalek::SigningKey::from_bytes(secret);
         let public = PublicKey::of(&key.verifying_key());
-        let header = Header {
-            alg: "EdDSA",
-            typ: "license+jwt",
-            kid: &public.kid,
-        };
+        let header = Header { alg: "EdDSA", typ: "license+jwt", kid: &public.kid };
         let header = encode(&header) + ".";
         Self { key, public, header }
     }
@@ -191,9 +187,7 @@ pub struct Jwks {
 
 /// The key set of `keys`, in their order. A retired key stays in it as long as one of its leases may hold.
 pub fn jwks(keys: &[PublicKey]) -> Jwks {
-    Jwks {
-        keys: keys.iter().map(PublicKey::jwk).collect(),
-    }
+    Jwks { keys: keys.iter().map(PublicKey::jwk).collect() }
 }
 
 /// Signs a lease. The same key and claims always give the same text.
@@ -257,14 +251,8 @@ pub(crate) mod tests {
         let token = sign(&key, &claims());
         let (signed, signature) = token.rsplit_once('.').unwrap();
         let (header, payload) = signed.split_once('.').unwrap();
-        assert_eq!(
-            decode(header),
-            json!({"alg": "EdDSA", "typ": "license+jwt", "kid": key.public().kid()})
-        );
-        assert_eq!(
-            serde_json::from_value::<LeaseClaims>(decode(payload)).unwrap(),
-            claims()
-        );
+        assert_eq!(decode(header), json!({"alg": "EdDSA", "typ": "license+jwt", "kid": key.public().kid()}));
+        assert_eq!(serde_json::from_value::<LeaseClaims>(decode(payload)).unwrap(), claims());
         let signature = URL_SAFE_NO_PAD.decode(signature).unwrap();
         VerifyingKey::from_bytes(&key.public().to_bytes())
             .unwrap()
@@ -302,9 +290,7 @@ pub(crate) mod tests {
     fn the_example_of_rfc_8037_has_its_thumbprint() {
         // Appendix A.1 to A.3.
         let mut secret = [0; 32];
-        let d = URL_SAFE_NO_PAD
-            .decode("nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A")
-            .unwrap();
+        let d = URL_SAFE_NO_PAD.decode("nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A").unwrap();
         secret.copy_from_slice(&d);
         let key = SigningKey::from_secret(&secret);
         assert_eq!(*key.to_secret(), secret);
@@ -317,10 +303,7 @@ pub(crate) mod tests {
                 "use": "sig", "alg": "EdDSA",
             }]})
         );
-        assert_eq!(
-            format!("{key:?}"),
-            "SigningKey(kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k)"
-        );
+        assert_eq!(format!("{key:?}"), "SigningKey(kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k)");
     }
 
     #[test]

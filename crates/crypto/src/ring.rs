@@ -44,9 +44,7 @@ pub enum RingError {
         line: usize,
     },
     /// A key is not the one that its id names.
-    #[error(
-        "line {line} of the key ring: the key does not belong to the id {id}; restore the line from a copy"
-    )]
+    #[error("line {line} of the key ring: the key does not belong to the id {id}; restore the line from a copy")]
     Mismatch {
         /// The line's number, from 1.
         line: usize,
@@ -54,9 +52,7 @@ pub enum RingError {
         id: MasterKeyId,
     },
     /// A key is one byte repeated: a placeholder, not a secret.
-    #[error(
-        "line {line} of the key ring holds a placeholder instead of a random key; put a generated key there"
-    )]
+    #[error("line {line} of the key ring holds a placeholder instead of a random key; put a generated key there")]
     Placeholder {
         /// The line's number, from 1.
         line: usize,
@@ -100,9 +96,7 @@ impl FromStr for MasterKeyId {
         // `from_str_radix` alone would take a sign.
         let digits = text.len() == 8 && text.bytes().all(|b| b.is_ascii_hexdigit());
         let number = u32::from_str_radix(text, 16).map_err(|_| MasterKeyIdError)?;
-        digits
-            .then_some(Self(number.to_be_bytes()))
-            .ok_or(MasterKeyIdError)
+        digits.then_some(Self(number.to_be_bytes())).ok_or(MasterKeyIdError)
     }
 }
 
@@ -119,14 +113,8 @@ impl MasterKey {
         let mut id = [0; 4];
         id.copy_from_slice(&derive(&secret, ID_LABEL)[..4]);
         let cipher = XChaCha20Poly1305::new((&*derive(&secret, SEAL_LABEL)).into());
-        let index =
-            Hmac::new_from_slice(&derive(&secret, INDEX_LABEL)[..]).expect("HMAC takes keys of any length");
-        Self {
-            id: MasterKeyId(id),
-            cipher,
-            index,
-            secret,
-        }
+        let index = Hmac::new_from_slice(&derive(&secret, INDEX_LABEL)[..]).expect("HMAC takes keys of any length");
+        Self { id: MasterKeyId(id), cipher, index, secret }
     }
 
     fn generate(entropy: &mut dyn Entropy) -> Self {
@@ -155,9 +143,7 @@ pub struct KeyRing {
 impl KeyRing {
     /// A ring with one new key.
     pub fn generate(entropy: &mut dyn Entropy) -> Self {
-        Self {
-            keys: vec![MasterKey::generate(entropy)],
-        }
+        Self { keys: vec![MasterKey::generate(entropy)] }
     }
 
     /// Reads the text form. Empty lines, comments and white space around a line do not matter.
@@ -231,10 +217,7 @@ impl KeyRing {
 
     fn checked(keys: Vec<MasterKey>) -> Result<Self, RingError> {
         let ids: Vec<_> = keys.iter().map(|key| key.id).collect();
-        let twice = ids
-            .iter()
-            .enumerate()
-            .find(|(place, id)| ids[..*place].contains(id));
+        let twice = ids.iter().enumerate().find(|(place, id)| ids[..*place].contains(id));
         match twice {
             Some((_, id)) => Err(RingError::Duplicate(*id)),
             None if keys.is_empty() => Err(RingError::Empty),
@@ -264,9 +247,7 @@ fn parse_line(text: &str, line: usize) -> Result<MasterKey, RingError> {
         return Err(RingError::Placeholder { line });
     }
     let key = MasterKey::new(secret);
-    (key.id == id)
-        .then_some(key)
-        .ok_or(RingError::Mismatch { line, id })
+    (key.id == id).then_some(key).ok_or(RingError::Mismatch { line, id })
 }
 
 /// The ring as all parts of a process see it: swapped as a whole when it changes.
@@ -312,11 +293,7 @@ mod tests {
         let read = KeyRing::parse(&ring.to_text()).unwrap();
         assert!(ring.ids().eq(read.ids()));
         assert_eq!(ring.to_text(), read.to_text());
-        assert_eq!(
-            ring.to_text().len(),
-            ring.to_text().trim_end().len() + 1,
-            "ends with one newline"
-        );
+        assert_eq!(ring.to_text().len(), ring.to_text().trim_end().len() + 1, "ends with one newline");
     }
 
     #[test]
@@ -357,10 +334,7 @@ mod tests {
         assert!(ring.is_active(ids[0]) && !ring.is_active(old) && ids[1] == old);
         let ring = ring.without(old).unwrap();
         assert!(ring.ids().eq([ids[0]]));
-        assert_eq!(
-            KeyRing::parse(&ring.to_text()).unwrap().without(old).unwrap_err(),
-            RingError::Unknown(old)
-        );
+        assert_eq!(KeyRing::parse(&ring.to_text()).unwrap().without(old).unwrap_err(), RingError::Unknown(old));
         assert_eq!(ring.without(ids[0]).unwrap_err(), RingError::Active(ids[0]));
     }
 

@@ -91,10 +91,7 @@ impl KeyRing {
         let mut nonce = [0; NONCE];
         entropy.fill(&mut nonce);
         let header = header(key.id);
-        let payload = Payload {
-            msg: plaintext,
-            aad: &associated(header, place),
-        };
+        let payload = Payload { msg: plaintext, aad: &associated(header, place) };
         let ciphertext = key
             .cipher
             .encrypt(&XNonce::from(nonce), payload)
@@ -109,19 +106,9 @@ impl KeyRing {
     pub fn open(&self, place: Place<'_>, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, SealError> {
         let (header, nonce, ciphertext) = split(sealed)?;
         let id = MasterKeyId([header[1], header[2], header[3], header[4]]);
-        let key = self
-            .keys
-            .iter()
-            .find(|key| key.id == id)
-            .ok_or(SealError::UnknownKey(id))?;
-        let payload = Payload {
-            msg: ciphertext,
-            aad: &associated(header, place),
-        };
-        key.cipher
-            .decrypt(&XNonce::from(nonce), payload)
-            .map(Zeroizing::new)
-            .map_err(|_| SealError::Refused)
+        let key = self.keys.iter().find(|key| key.id == id).ok_or(SealError::UnknownKey(id))?;
+        let payload = Payload { msg: ciphertext, aad: &associated(header, place) };
+        key.cipher.decrypt(&XNonce::from(nonce), payload).map(Zeroizing::new).map_err(|_| SealError::Refused)
     }
 }
 
@@ -174,12 +161,8 @@ mod tests {
     use super::*;
     use crate::testing::Seeded;
 
-    const PLACE: Place<'static> = Place {
-        tenant: TenantId(Uuid::from_u128(1)),
-        table: "license",
-        row: Uuid::from_u128(2),
-        column: "key",
-    };
+    const PLACE: Place<'static> =
+        Place { tenant: TenantId(Uuid::from_u128(1)), table: "license", row: Uuid::from_u128(2), column: "key" };
 
     fn ring() -> KeyRing {
         KeyRing::generate(&mut Seeded::new("ring"))
@@ -190,33 +173,14 @@ mod tests {
         let ring = ring();
         let Sealed(sealed) = ring.seal(PLACE, b"secret", &mut Seeded::new("nonce"));
         assert_eq!(sealed.len(), 45 + 6);
-        assert_eq!(
-            ring.open(PLACE, &sealed).as_deref().map(Vec::as_slice),
-            Ok(&b"secret"[..])
-        );
+        assert_eq!(ring.open(PLACE, &sealed).as_deref().map(Vec::as_slice), Ok(&b"secret"[..]));
         for elsewhere in [
-            Place {
-                tenant: TenantId(Uuid::from_u128(9)),
-                ..PLACE
-            },
-            Place {
-                table: "licens",
-                ..PLACE
-            },
-            Place {
-                row: Uuid::from_u128(9),
-                ..PLACE
-            },
-            Place {
-                column: "key2",
-                ..PLACE
-            },
+            Place { tenant: TenantId(Uuid::from_u128(9)), ..PLACE },
+            Place { table: "licens", ..PLACE },
+            Place { row: Uuid::from_u128(9), ..PLACE },
+            Place { column: "key2", ..PLACE },
         ] {
-            assert_eq!(
-                ring.open(elsewhere, &sealed),
-                Err(SealError::Refused),
-                "{elsewhere:?}"
-            );
+            assert_eq!(ring.open(elsewhere, &sealed), Err(SealError::Refused), "{elsewhere:?}");
         }
     }
 
@@ -234,10 +198,7 @@ mod tests {
             };
             assert_eq!(ring.open(PLACE, &changed), Err(expected), "byte {place}");
         }
-        assert_eq!(
-            ring.open(PLACE, &sealed[..44]),
-            Err(SealError::Malformed { length: 44 })
-        );
+        assert_eq!(ring.open(PLACE, &sealed[..44]), Err(SealError::Malformed { length: 44 }));
         assert_eq!(ring.open(PLACE, b""), Err(SealError::Malformed { length: 0 }));
     }
 
@@ -267,16 +228,8 @@ mod tests {
 
     #[test]
     fn names_cannot_slide_into_each_other() {
-        let place = |table, column| Place {
-            table,
-            column,
-            row: Uuid::nil(),
-            ..PLACE
-        };
-        assert_ne!(
-            associated([0; 5], place("ab", "c")),
-            associated([0; 5], place("a", "bc"))
-        );
+        let place = |table, column| Place { table, column, row: Uuid::nil(), ..PLACE };
+        assert_ne!(associated([0; 5], place("ab", "c")), associated([0; 5], place("a", "bc")));
     }
 
     proptest! {

@@ -18,10 +18,7 @@ impl Seeded {
 impl Entropy for Seeded {
     fn fill(&mut self, bytes: &mut [u8]) {
         for chunk in bytes.chunks_mut(32) {
-            let block = Sha256::new()
-                .chain_update(self.name)
-                .chain_update(self.counter.to_be_bytes())
-                .finalize();
+            let block = Sha256::new().chain_update(self.name).chain_update(self.counter.to_be_bytes()).finalize();
             chunk.copy_from_slice(&block[..chunk.len()]);
             self.counter += 1;
         }

@@ -63,9 +63,7 @@ impl ApiKeyText {
         let values = crockford::random::<SECRET>(entropy);
         let mut secret = Zeroizing::new(String::with_capacity(SECRET));
         secret.extend(
-            values
-                .iter()
-                .map(|value| char::from(crockford::ALPHABET[usize::from(*value)].to_ascii_lowercase())),
+            values.iter().map(|value| char::from(crockford::ALPHABET[usize::from(*value)].to_ascii_lowercase())),
         );
         Self { kind, id, secret }
     }
@@ -116,13 +114,10 @@ impl fmt::Debug for ApiKeyText {
 }
 
 fn parse(text: &str) -> Option<ApiKeyText> {
-    let (kind, rest) = ApiKeyKind::ALL
-        .into_iter()
-        .find_map(|kind| Some((kind, text.strip_prefix(kind.prefix())?)))?;
+    let (kind, rest) = ApiKeyKind::ALL.into_iter().find_map(|kind| Some((kind, text.strip_prefix(kind.prefix())?)))?;
     let (id, secret) = rest.split_once('_')?;
     let id = format!("{}_{id}", ApiKeyId::PREFIX).parse().ok()?;
-    let is_symbol =
-        |byte: u8| !byte.is_ascii_uppercase() && crockford::value(byte.to_ascii_uppercase()).is_some();
+    let is_symbol = |byte: u8| !byte.is_ascii_uppercase() && crockford::value(byte.to_ascii_uppercase()).is_some();
     (secret.len() == SECRET && secret.bytes().all(is_symbol)).then(|| ApiKeyText {
         kind,
         id,
@@ -151,11 +146,7 @@ mod tests {
 
     #[test]
     fn the_text_goes_both_ways() {
-        for (kind, length) in [
-            (ApiKeyKind::Live, 87),
-            (ApiKeyKind::Test, 87),
-            (ApiKeyKind::Checkout, 91),
-        ] {
+        for (kind, length) in [(ApiKeyKind::Live, 87), (ApiKeyKind::Test, 87), (ApiKeyKind::Checkout, 91)] {
             let key = key(kind);
             let text = key.reveal();
             assert_eq!(text.len(), length);
@@ -172,10 +163,7 @@ mod tests {
         let other = ApiKeyText::generate(ApiKeyKind::Live, key.id(), &mut Seeded::new("other"));
         assert!(!other.matches(&key.secret_hash()));
         assert!(!key.matches(&[0; 32]));
-        assert_eq!(
-            key.secret_hash(),
-            <[u8; 32]>::from(Sha256::digest(&key.reveal()[35..]))
-        );
+        assert_eq!(key.secret_hash(), <[u8; 32]>::from(Sha256::digest(&key.reveal()[35..])));
     }
 
     #[test]
@@ -204,10 +192,7 @@ mod tests {
         let key = key(ApiKeyKind::Test);
         let last = &key.reveal()[83..];
         assert_eq!(key.masked(), format!("kw_test_…{last}"));
-        assert_eq!(
-            format!("{key:?}"),
-            format!("ApiKeyText({}, {})", key.id(), key.masked())
-        );
+        assert_eq!(format!("{key:?}"), format!("ApiKeyText({}, {})", key.id(), key.masked()));
     }
 
     proptest! {

@@ -62,8 +62,7 @@ struct Lease {
 
 /// The keys in the order of `signing_keys`: the first two are in the key set, the third is a stranger's.
 fn signing_keys() -> [SigningKey; 3] {
-    ["vectors: current", "vectors: next", "vectors: stranger"]
-        .map(|name| SigningKey::generate(&mut Seeded::new(name)))
+    ["vectors: current", "vectors: next", "vectors: stranger"].map(|name| SigningKey::generate(&mut Seeded::new(name)))
 }
 
 fn vectors() -> Vectors {
@@ -79,29 +78,19 @@ fn vectors() -> Vectors {
         license_keys: typed_keys(),
         jwks: jwks(&[keys[0].public().clone(), keys[1].public().clone()]),
         signing_keys: keys.iter().map(seed_and_kid).collect(),
-        leases: [genuine_leases(&keys), odd_leases(&keys[0]), forged_leases(&keys)]
-            .into_iter()
-            .flatten()
-            .collect(),
+        leases: [genuine_leases(&keys), odd_leases(&keys[0]), forged_leases(&keys)].into_iter().flatten().collect(),
     }
 }
 
 fn seed_and_kid(key: &SigningKey) -> SeedAndKid {
-    SeedAndKid {
-        secret: hex::encode(&key.to_secret()[..]),
-        kid: key.public().kid().to_owned(),
-    }
+    SeedAndKid { secret: hex::encode(&key.to_secret()[..]), kid: key.public().kid().to_owned() }
 }
 
 fn generated(prefix: &'static str) -> GeneratedKey {
     let mut random = [0; 15];
     domain::Entropy::fill(&mut Seeded::new(prefix), &mut random);
     let key = LicenseKey::generate(&Prefix::new(prefix).unwrap(), &mut Seeded::new(prefix));
-    GeneratedKey {
-        prefix,
-        random: hex::encode(random),
-        key: key.reveal().to_owned(),
-    }
+    GeneratedKey { prefix, random: hex::encode(random), key: key.reveal().to_owned() }
 }
 
 fn typed_keys() -> Vec<TypedKey> {
@@ -111,10 +100,7 @@ fn typed_keys() -> Vec<TypedKey> {
         ("no hyphens", "ACME123456789ABCDEF8"),
         ("spaces and a line end", "  ACME 1234 5678 9ABC DEF8\r\n"),
         ("hyphens elsewhere", "AC-ME12-3456-789A-BCDE-F8"),
-        (
-            "hyphens that a mail program exchanged",
-            "ACME–1234‑5678—9ABC−DEF8",
-        ),
+        ("hyphens that a mail program exchanged", "ACME–1234‑5678—9ABC−DEF8"),
         ("I for 1", "ACME-I234-5678-9ABC-DEF8"),
         ("l for 1", "acme-l234-5678-9abc-def8"),
         ("O for 0", "KEY-OOOO-OOOO-OOOO-OOOO"),
@@ -134,10 +120,7 @@ fn typed_keys() -> Vec<TypedKey> {
         ("a prefix too long", "ABCDEFGHI-1234-5678-9ABC-DEF8"),
         ("a prefix with another character", "AC_ME-1234-5678-9ABC-DEF8"),
         ("a letter beyond ASCII", "ACMÉ-1234-5678-9ABC-DEF8"),
-        (
-            "a key from another system",
-            "38b1460a-5104-4067-a91d-77b872934d51",
-        ),
+        ("a key from another system", "38b1460a-5104-4067-a91d-77b872934d51"),
         ("hyphens only", "-------------------"),
         ("too short for any key", "ABC-DEFG"),
         ("nothing", ""),
@@ -146,18 +129,10 @@ fn typed_keys() -> Vec<TypedKey> {
         move |(name, text)| {
             assert_eq!(check(text).is_ok(), looks_valid, "{name}: {text}");
             let normal = normalise(text).map(|key| String::from_utf8(key.as_bytes().to_vec()).unwrap());
-            TypedKey {
-                name,
-                text,
-                looks_valid,
-                normal,
-            }
+            TypedKey { name, text, looks_valid, normal }
         }
     };
-    good.into_iter()
-        .map(typed(true))
-        .chain(bad.into_iter().map(typed(false)))
-        .collect()
+    good.into_iter().map(typed(true)).chain(bad.into_iter().map(typed(false))).collect()
 }
 
 fn lease(name: &'static str, expect: &'static str, token: String) -> Lease {
@@ -180,56 +155,26 @@ fn genuine_leases(keys: &[SigningKey]) -> Vec<Lease> {
         claims: Some(claims.clone()),
         ..lease(name, expect, sign(&keys[key], &claims))
     };
-    let at = |name, expect, now| Lease {
-        now,
-        ..signed(name, expect, 0, claims())
-    };
-    let forever = LeaseClaims {
-        license_until: None,
-        grace_until: None,
-        ..claims()
-    };
-    let plain = LeaseClaims {
-        features: vec![],
-        limits: Default::default(),
-        at_risk: true,
-        ..claims()
-    };
-    let letters = LeaseClaims {
-        device: "Büro-Mac \"1\" 東京".to_owned(),
-        ..claims()
-    };
+    let at = |name, expect, now| Lease { now, ..signed(name, expect, 0, claims()) };
+    let forever = LeaseClaims { license_until: None, grace_until: None, ..claims() };
+    let plain = LeaseClaims { features: vec![], limits: Default::default(), at_risk: true, ..claims() };
+    let letters = LeaseClaims { device: "Büro-Mac \"1\" 東京".to_owned(), ..claims() };
     vec![
         signed("good", "ok", 0, claims()),
         signed("good, by the next key of the set", "ok", 1, claims()),
         signed("good, of a license without end", "ok", 0, forever),
-        signed(
-            "good, without features and limits, payment past due",
-            "ok",
-            0,
-            plain,
-        ),
+        signed("good, without features and limits, payment past due", "ok", 0, plain),
         Lease {
-            device: "Büro-Mac \"1\" 東京",
-            ..signed("good, a fingerprint with other letters", "ok", 0, letters)
+            device: "Büro-Mac \"1\" 東京", ..signed("good, a fingerprint with other letters", "ok", 0, letters)
         },
         at("good in its last second", "ok", 1_800_604_799),
         at("expired in the second of its end", "expired", 1_800_604_800),
         at("expired long ago", "expired", 1_900_000_000),
         at("good for a clock 300 s behind", "ok", 1_799_999_700),
         at("not yet for a clock 301 s behind", "not_yet", 1_799_999_699),
-        Lease {
-            audience: "viewer",
-            ..signed("for another product", "audience", 0, claims())
-        },
-        Lease {
-            device: "c0ffee",
-            ..signed("for another device", "device", 0, claims())
-        },
-        Lease {
-            device: "D3ADB33F",
-            ..signed("for a device in another case", "device", 0, claims())
-        },
+        Lease { audience: "viewer", ..signed("for another product", "audience", 0, claims()) },
+        Lease { device: "c0ffee", ..signed("for another device", "device", 0, claims()) },
+        Lease { device: "D3ADB33F", ..signed("for a device in another case", "device", 0, claims()) },
         signed("by a key that is not in the set", "unknown_key", 2, claims()),
     ]
 }
@@ -242,12 +187,7 @@ fn odd_leases(key: &SigningKey) -> Vec<Lease> {
     let good = header(r#""typ":"license+jwt","#);
     let case = |name, expect, header: &str, payload: &str| lease(name, expect, raw(key, header, payload));
     vec![
-        case(
-            "a token of another type",
-            "type",
-            &header(r#""typ":"JWT","#),
-            &payload,
-        ),
+        case("a token of another type", "type", &header(r#""typ":"JWT","#), &payload),
         case("a token without a type", "type", &header(""), &payload),
         case(
             "a header that demands an extension",
@@ -255,31 +195,11 @@ fn odd_leases(key: &SigningKey) -> Vec<Lease> {
             &header(r#""typ":"license+jwt","crit":["b64"],"#),
             &payload,
         ),
-        case(
-            "the name of another algorithm",
-            "algorithm",
-            &good.replace("EdDSA", "HS256"),
-            &payload,
-        ),
-        case(
-            "a state other than active",
-            "not_active",
-            &good,
-            &payload.replace("active", "frozen"),
-        ),
-        case(
-            "a field that is new",
-            "ok",
-            &good,
-            &payload.replacen('{', r#"{"new":{"a":[1]},"#, 1),
-        ),
+        case("the name of another algorithm", "algorithm", &good.replace("EdDSA", "HS256"), &payload),
+        case("a state other than active", "not_active", &good, &payload.replace("active", "frozen")),
+        case("a field that is new", "ok", &good, &payload.replacen('{', r#"{"new":{"a":[1]},"#, 1)),
         case("a payload that is not JSON", "malformed", &good, "lease"),
-        case(
-            "a payload without an end",
-            "malformed",
-            &good,
-            &payload.replace("\"exp\"", "\"end\""),
-        ),
+        case("a payload without an end", "malformed", &good, &payload.replace("\"exp\"", "\"end\"")),
     ]
 }
 
@@ -287,54 +207,19 @@ fn odd_leases(key: &SigningKey) -> Vec<Lease> {
 fn forged_leases(keys: &[SigningKey]) -> Vec<Lease> {
     let token = sign(&keys[0], &claims());
     let parts: Vec<&str> = token.split('.').collect();
-    let [header, payload, signature] = parts[..] else {
-        unreachable!("a compact JWS has three parts")
-    };
-    let longer = URL_SAFE_NO_PAD.encode(
-        serde_json::to_vec(&LeaseClaims {
-            exp: 4_000_000_000,
-            ..claims()
-        })
-        .unwrap(),
-    );
+    let [header, payload, signature] = parts[..] else { unreachable!("a compact JWS has three parts") };
+    let longer = URL_SAFE_NO_PAD.encode(serde_json::to_vec(&LeaseClaims { exp: 4_000_000_000, ..claims() }).unwrap());
     let none = |alg: &str| {
-        URL_SAFE_NO_PAD.encode(format!(
-            r#"{{"alg":"{alg}","typ":"license+jwt","kid":"{}"}}"#,
-            keys[0].public().kid()
-        ))
+        URL_SAFE_NO_PAD.encode(format!(r#"{{"alg":"{alg}","typ":"license+jwt","kid":"{}"}}"#, keys[0].public().kid()))
     };
     let by_stranger = raw(&keys[2], &decoded(header), &decoded(payload));
     vec![
-        lease(
-            "a changed payload",
-            "signature",
-            [header, &longer, signature].join("."),
-        ),
-        lease(
-            "a changed signature",
-            "signature",
-            [header, payload, &flipped(signature)].join("."),
-        ),
-        lease(
-            "a signature with its second form",
-            "signature",
-            [header, payload, &malleated(signature)].join("."),
-        ),
-        lease(
-            "a stranger's signature under a known key",
-            "signature",
-            by_stranger,
-        ),
-        lease(
-            "algorithm none",
-            "algorithm",
-            format!("{}.{longer}.", none("none")),
-        ),
-        lease(
-            "algorithm None with a signature",
-            "algorithm",
-            [&none("None"), payload, signature].join("."),
-        ),
+        lease("a changed payload", "signature", [header, &longer, signature].join(".")),
+        lease("a changed signature", "signature", [header, payload, &flipped(signature)].join(".")),
+        lease("a signature with its second form", "signature", [header, payload, &malleated(signature)].join(".")),
+        lease("a stranger's signature under a known key", "signature", by_stranger),
+        lease("algorithm none", "algorithm", format!("{}.{longer}.", none("none"))),
+        lease("algorithm None with a signature", "algorithm", [&none("None"), payload, signature].join(".")),
         lease("no signature", "malformed", format!("{header}.{payload}.")),
         lease("two parts", "malformed", format!("{header}.{payload}")),
         lease("base64 with padding", "malformed", format!("{token}==")),
@@ -345,9 +230,7 @@ fn forged_leases(keys: &[SigningKey]) -> Vec<Lease> {
 
 /// A JWS of any header and payload.
 fn raw(key: &SigningKey, header: &str, payload: &str) -> String {
-    let signed = [header, payload]
-        .map(|part| URL_SAFE_NO_PAD.encode(part))
-        .join(".");
+    let signed = [header, payload].map(|part| URL_SAFE_NO_PAD.encode(part)).join(".");
     let signature = ed25519_dalek::SigningKey::from_bytes(&key.to_secret()).sign(signed.as_bytes());
     format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature.to_bytes()))
 }
@@ -381,8 +264,5 @@ fn the_file_says_what_this_crate_does() {
         std::fs::write(PATH, &text).unwrap();
     }
     let file = std::fs::read_to_string(PATH).unwrap();
-    assert!(
-        file == text,
-        "sdks/vectors.json differs; see the head of crates/crypto/src/vectors.rs"
-    );
+    assert!(file == text, "sdks/vectors.json differs; see the head of crates/crypto/src/vectors.rs");
 }

@@ -134,7 +134,8 @@ impl Catalogue {
             catalogue.codes.insert(plan.code.clone(), version.plan);
             catalogue.plans.insert((version.plan, version.version), plan);
         }
-        catalogue.rules = rules.into_iter().map(|(connection, matcher, grants)| ((connection, matcher), grants)).collect();
+        catalogue.rules =
+            rules.into_iter().map(|(connection, matcher, grants)| ((connection, matcher), grants)).collect();
         catalogue
     }
 

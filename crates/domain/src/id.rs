@@ -49,10 +49,13 @@ fn decode(text: &str) -> Option<Uuid> {
     if bytes.len() != 26 || bytes[0] > b'7' {
         return None;
     }
-    bytes.iter().try_fold(0u128, |value, byte| {
-        let digit = ALPHABET.iter().position(|symbol| symbol == byte)?;
-        Some(value << 5 | digit as u128)
-    }).map(Uuid::from_u128)
+    bytes
+        .iter()
+        .try_fold(0u128, |value, byte| {
+            let digit = ALPHABET.iter().position(|symbol| symbol == byte)?;
+            Some(value << 5 | digit as u128)
+        })
+        .map(Uuid::from_u128)
 }
 
 macro_rules! ids {
@@ -165,7 +168,14 @@ mod tests {
         let id = LicenseId(Uuid::from_u128(u128::MAX));
         assert_eq!(id.to_string(), "lic_7zzzzzzzzzzzzzzzzzzzzzzzzz");
         assert_eq!(id.to_string().parse(), Ok(id));
-        for wrong in ["", "lic_", "cus_7zzzzzzzzzzzzzzzzzzzzzzzzz", "lic_8zzzzzzzzzzzzzzzzzzzzzzzzz", "lic_7zzzzzzzzzzzzzzzzzzzzzzzzu", "lic_7é"] {
+        for wrong in [
+            "",
+            "lic_",
+            "cus_7zzzzzzzzzzzzzzzzzzzzzzzzz",
+            "lic_8zzzzzzzzzzzzzzzzzzzzzzzzz",
+            "lic_7zzzzzzzzzzzzzzzzzzzzzzzzu",
+            "lic_7é",
+        ] {
             assert!(wrong.parse::<LicenseId>().is_err(), "{wrong}");
         }
     }

@@ -135,9 +135,8 @@ impl<T: Ord + Clone> Partition<T> {
 impl<T: Ord + Clone> Join for Partition<T> {
     fn join(&mut self, other: Self) {
         for mut group in other.0 {
-            let (touching, apart) = std::mem::take(&mut self.0)
-                .into_iter()
-                .partition::<BTreeSet<_>, _>(|mine| !mine.is_disjoint(&group));
+            let (touching, apart) =
+                std::mem::take(&mut self.0).into_iter().partition::<BTreeSet<_>, _>(|mine| !mine.is_disjoint(&group));
             self.0 = apart;
             for mine in touching {
                 group.extend(mine);

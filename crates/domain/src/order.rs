@@ -424,7 +424,11 @@ mod tests {
             ("failed later, both", &["ch 10@1", "re_1 10 ok@1", "re_1 10 failed@9"], 0),
             ("failed later, and the total says so", &["ch 10@1", "ch 0@9"], 0),
             ("failed later, all say so", &["ch 10@1", "re_1 10 ok@1", "re_1 10 failed@9", "ch 0@10"], 0),
-            ("one of two failed, both", &["ch 10@1", "re_1 10 ok@1", "ch 30@5", "re_2 20 ok@5", "re_1 10 failed@9"], 20),
+            (
+                "one of two failed, both",
+                &["ch 10@1", "re_1 10 ok@1", "ch 30@5", "re_2 20 ok@5", "re_1 10 failed@9"],
+                20,
+            ),
             ("only failures have names", &["ch 10@1", "ch 30@5", "re_1 10 failed@9"], 20),
             ("failed and done again, only failures have names", &["ch 10@1", "re_1 10 failed@5", "ch 10@9"], 10),
             (
@@ -433,7 +437,11 @@ mod tests {
                 10,
             ),
             ("told twice to have failed", &["ch 10@1", "re_1 10 failed@5", "ch 10@9", "re_1 10 failed@12"], 10),
-            ("absurd amounts do not overflow", &["ch 9223372036854775807@1", "re_1 9223372036854775807 ok@1"], i64::MAX),
+            (
+                "absurd amounts do not overflow",
+                &["ch 9223372036854775807@1", "re_1 9223372036854775807 ok@1"],
+                i64::MAX,
+            ),
         ];
         for (name, tellings, sum) in table {
             for order in permutations(tellings) {

@@ -124,8 +124,12 @@ impl Cause {
             Self::PastDue { subscription, paid_until } => {
                 format!("subscription {subscription} is paid until {} and its renewal is overdue", day(*paid_until))
             }
-            Self::Refunded { payment, amount, full: true } => format!("payment {payment} was refunded in full ({amount})"),
-            Self::Refunded { payment, amount, full: false } => format!("payment {payment} was refunded in part ({amount})"),
+            Self::Refunded { payment, amount, full: true } => {
+                format!("payment {payment} was refunded in full ({amount})")
+            }
+            Self::Refunded { payment, amount, full: false } => {
+                format!("payment {payment} was refunded in part ({amount})")
+            }
             Self::Disputed { dispute, lost: true } => format!("dispute {dispute} was lost"),
             Self::Disputed { dispute, lost: false } => format!("dispute {dispute} is open"),
         }

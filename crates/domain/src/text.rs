@@ -85,10 +85,12 @@ impl EmailAddress {
     pub fn parse(text: &str) -> Result<Self, NotAnEmailAddress> {
         let address = text.trim();
         let shaped = address.len() <= Self::BYTES_MAX
-            && !address.chars().any(|symbol| symbol.is_whitespace() || symbol.is_control() || "<>,;\"".contains(symbol))
-            && address.split_once('@').is_some_and(|(local, domain)| {
-                !local.is_empty() && !domain.is_empty() && !domain.contains('@')
-            });
+            && !address
+                .chars()
+                .any(|symbol| symbol.is_whitespace() || symbol.is_control() || "<>,;\"".contains(symbol))
+            && address
+                .split_once('@')
+                .is_some_and(|(local, domain)| !local.is_empty() && !domain.is_empty() && !domain.contains('@'));
         if shaped { Ok(Self(address.into())) } else { Err(NotAnEmailAddress(text.to_owned())) }
     }
 

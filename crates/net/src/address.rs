@@ -72,16 +72,7 @@ impl Special {
         };
         matches!(
             self,
-            Unspecified
-                | Multicast
-                | Broadcast
-                | Metadata
-                | Mapped
-                | Compatible
-                | Nat64
-                | SixToFour
-                | Teredo
-                | Isatap
+            Unspecified | Multicast | Broadcast | Metadata | Mapped | Compatible | Nat64 | SixToFour | Teredo | Isatap
         )
     }
 
@@ -146,14 +137,8 @@ const V4: &[(Network, Special)] = &[
 /// IPv6 rows; the first that contains an address decides.
 const V6: &[(Network, Special)] = &[
     // Metadata: AWS keeps fd00:ec2::/32 for its local services, Google answers under fd20:ce::254.
-    (
-        Network::v6([0xfd00, 0xec2, 0, 0, 0, 0, 0, 0], 32),
-        Special::Metadata,
-    ),
-    (
-        Network::v6([0xfd20, 0xce, 0, 0, 0, 0, 0, 0x254], 128),
-        Special::Metadata,
-    ),
+    (Network::v6([0xfd00, 0xec2, 0, 0, 0, 0, 0, 0], 32), Special::Metadata),
+    (Network::v6([0xfd20, 0xce, 0, 0, 0, 0, 0, 0x254], 128), Special::Metadata),
     (Network::v6([0; 8], 128), Special::Unspecified),
     (Network::v6([0, 0, 0, 0, 0, 0, 0, 1], 128), Special::Loopback),
     (Network::v6([0; 8], 96), Special::Compatible),
@@ -163,30 +148,15 @@ const V6: &[(Network, Special)] = &[
     (Network::v6([0x64, 0xff9b, 1, 0, 0, 0, 0, 0], 48), Special::Nat64),
     (Network::v6([0x100, 0, 0, 0, 0, 0, 0, 0], 64), Special::Discard),
     (Network::v6([0x2001, 0, 0, 0, 0, 0, 0, 0], 32), Special::Teredo),
-    (
-        Network::v6([0x2001, 2, 0, 0, 0, 0, 0, 0], 48),
-        Special::Benchmarking,
-    ),
+    (Network::v6([0x2001, 2, 0, 0, 0, 0, 0, 0], 48), Special::Benchmarking),
     (Network::v6([0x2001, 0x10, 0, 0, 0, 0, 0, 0], 28), Special::Orchid),
     (Network::v6([0x2001, 0x20, 0, 0, 0, 0, 0, 0], 28), Special::Orchid),
     (Network::v6([0x2001, 0, 0, 0, 0, 0, 0, 0], 23), Special::Protocol),
-    (
-        Network::v6([0x2001, 0xdb8, 0, 0, 0, 0, 0, 0], 32),
-        Special::Documentation,
-    ),
+    (Network::v6([0x2001, 0xdb8, 0, 0, 0, 0, 0, 0], 32), Special::Documentation),
     (Network::v6([0x2002, 0, 0, 0, 0, 0, 0, 0], 16), Special::SixToFour),
-    (
-        Network::v6([0x3fff, 0, 0, 0, 0, 0, 0, 0], 20),
-        Special::Documentation,
-    ),
-    (
-        Network::v6([0x5f00, 0, 0, 0, 0, 0, 0, 0], 16),
-        Special::SegmentRouting,
-    ),
-    (
-        Network::v6([0xfc00, 0, 0, 0, 0, 0, 0, 0], 7),
-        Special::UniqueLocal,
-    ),
+    (Network::v6([0x3fff, 0, 0, 0, 0, 0, 0, 0], 20), Special::Documentation),
+    (Network::v6([0x5f00, 0, 0, 0, 0, 0, 0, 0], 16), Special::SegmentRouting),
+    (Network::v6([0xfc00, 0, 0, 0, 0, 0, 0, 0], 7), Special::UniqueLocal),
     (Network::v6([0xfe80, 0, 0, 0, 0, 0, 0, 0], 10), Special::LinkLocal),
     (Network::v6([0xfec0, 0, 0, 0, 0, 0, 0, 0], 10), Special::SiteLocal),
     (Network::v6([0xff00, 0, 0, 0, 0, 0, 0, 0], 8), Special::Multicast),
@@ -198,15 +168,10 @@ const V6_PUBLIC: Network = Network::v6([0x2000, 0, 0, 0, 0, 0, 0, 0], 3);
 /// What is special about `address`; `None` for an ordinary public one.
 pub fn special(address: IpAddr) -> Option<Special> {
     let rows = if address.is_ipv4() { V4 } else { V6 };
-    let listed = rows
-        .iter()
-        .find(|(network, _)| network.contains(address))
-        .map(|(_, special)| *special);
+    let listed = rows.iter().find(|(network, _)| network.contains(address)).map(|(_, special)| *special);
     match address {
         IpAddr::V4(_) => listed,
-        IpAddr::V6(v6) if is_isatap(v6) => listed
-            .filter(|row| row.is_never_allowed())
-            .or(Some(Special::Isatap)),
+        IpAddr::V6(v6) if is_isatap(v6) => listed.filter(|row| row.is_never_allowed()).or(Some(Special::Isatap)),
         IpAddr::V6(_) if listed.is_none() && !V6_PUBLIC.contains(address) => Some(Special::Reserved),
         IpAddr::V6(_) => listed,
     }

@@ -62,11 +62,7 @@ pub struct Policy {
 
 impl From<Reach> for Policy {
     fn from(reach: Reach) -> Policy {
-        Policy {
-            reach,
-            ports: Ports::Any,
-            extra_roots_pem: Vec::new(),
-        }
+        Policy { reach, ports: Ports::Any, extra_roots_pem: Vec::new() }
     }
 }
 
@@ -105,15 +101,9 @@ impl Client {
         resolver: Arc<dyn Resolver>,
     ) -> Result<Client, SetupError> {
         if limits.connect.is_zero() || limits.connect >= limits.total {
-            return Err(SetupError::Limits(
-                "the time to connect must be positive and shorter than the total",
-            ));
+            return Err(SetupError::Limits("the time to connect must be positive and shorter than the total"));
         }
-        let Policy {
-            reach,
-            ports,
-            extra_roots_pem,
-        } = policy.into();
+        let Policy { reach, ports, extra_roots_pem } = policy.into();
         let tls = tls::config(&extra_roots_pem)?;
         let has_plain_http = reach.has_plain_http();
         let guard = Guard::new(reach, resolver);
@@ -122,13 +112,7 @@ impl Client {
             false => None,
         };
         let secure = build(&guard, Scheme::Https, &limits, tls)?;
-        Ok(Client {
-            guard,
-            ports: Arc::new(ports),
-            limits,
-            secure,
-            plain,
-        })
+        Ok(Client { guard, ports: Arc::new(ports), limits, secure, plain })
     }
 
     /// Checks all that an address says by itself: scheme, port, credentials, and the host if it is an IP address
@@ -149,25 +133,15 @@ impl Client {
     /// [`SendError::Refused`], [`SendError::Dns`], or [`SendError::Timeout`] after [`Limits::connect`].
     pub async fn examine(&self, url: &Url) -> Result<(), SendError> {
         let host = || host_of(url);
-        self.check(url).map_err(|refusal| SendError::Refused {
-            host: host(),
-            refusal,
-        })?;
+        self.check(url).map_err(|refusal| SendError::Refused { host: host(), refusal })?;
         let Some(Host::Domain(name)) = url.host() else {
             return Ok(());
         };
-        let scheme = Scheme::of(url).map_err(|refusal| SendError::Refused {
-            host: host(),
-            refusal,
-        })?;
+        let scheme = Scheme::of(url).map_err(|refusal| SendError::Refused { host: host(), refusal })?;
         let limit = self.limits.connect;
         match tokio::time::timeout(limit, self.guard.addresses(name, scheme)).await {
             Ok(found) => found.map(|_| ()),
-            Err(_) => Err(SendError::Timeout {
-                host: host(),
-                stage: Stage::Connect,
-                limit,
-            }),
+            Err(_) => Err(SendError::Timeout { host: host(), stage: Stage::Connect, limit }),
         }
     }
 
@@ -181,10 +155,7 @@ impl Client {
     /// [`SendError`], which tells whether the request may have arrived.
     pub async fn send(&self, request: Request) -> Result<Response, SendError> {
         let host = host_of(&request.url);
-        let refused = |refusal| SendError::Refused {
-            host: host.clone(),
-            refusal,
-        };
+        let refused = |refusal| SendError::Refused { host: host.clone(), refusal };
         self.check(&request.url).map_err(refused)?;
         for (name, _) in &request.headers {
             check_header(name).map_err(refused)?;
@@ -204,18 +175,12 @@ impl Client {
             if let Some(peer) = answer.remote_addr() {
                 self.guard.reach().permit(peer.ip(), scheme).map_err(refused)?;
             }
-            stage = Stage::Body {
-                status: answer.status().as_u16(),
-            };
+            stage = Stage::Body { status: answer.status().as_u16() };
             receive(answer, &host, limits).await
         };
         match tokio::time::timeout(limits.total, exchange).await {
             Ok(result) => result,
-            Err(_) => Err(SendError::Timeout {
-                host,
-                stage,
-                limit: limits.total,
-            }),
+            Err(_) => Err(SendError::Timeout { host, stage, limit: limits.total }),
         }
     }
 }
@@ -240,10 +205,7 @@ fn build(
     // As much as the caller wants to keep, between the protocol's default and a megabyte: an HTTP/2 server can
     // make us hold a window per stream that nobody reads.
     let window = u32::try_from(limits.body_bytes_max.clamp(64 * 1024, 1024 * 1024)).unwrap_or(1024 * 1024);
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "this is the place where the one HTTP client is built"
-    )]
+    #[expect(clippy::disallowed_methods, reason = "this is the place where the one HTTP client is built")]
     let builder = reqwest::Client::builder();
     builder
         .tls_backend_preconfigured(tls)
@@ -269,12 +231,7 @@ fn build(
 
 /// The request as the library wants it.
 fn into_reqwest(request: Request) -> reqwest::Request {
-    let Request {
-        method,
-        url,
-        headers,
-        body,
-    } = request;
+    let Request { method, url, headers, body } = request;
     let mut out = reqwest::Request::new(method, url);
     for (name, mut value) in headers {
         // Libraries log header values at their finest levels, but not sensitive ones.
@@ -292,21 +249,13 @@ async fn receive(mut answer: reqwest::Response, host: &str, limits: &Limits) -> 
     let status = answer.status().as_u16();
     let max = limits.body_bytes_max;
     let announced = answer.content_length();
-    let too_large = || SendError::BodyTooLarge {
-        host: host.to_owned(),
-        status,
-        limit: max,
-    };
+    let too_large = || SendError::BodyTooLarge { host: host.to_owned(), status, limit: max };
     if limits.overflow == Overflow::Refuse && announced.is_some_and(|length| length > max as u64) {
         return Err(too_large());
     }
     let mut body = BytesMut::new();
     let mut truncated = false;
-    while let Some(chunk) = answer
-        .chunk()
-        .await
-        .map_err(|error| SendError::from_reqwest(&error, host, limits))?
-    {
+    while let Some(chunk) = answer.chunk().await.map_err(|error| SendError::from_reqwest(&error, host, limits))? {
         let room = max - body.len();
         if chunk.len() > room && limits.overflow == Overflow::Refuse {
             return Err(too_large());
@@ -319,11 +268,5 @@ async fn receive(mut answer: reqwest::Response, host: &str, limits: &Limits) -> 
     }
     let peer = answer.remote_addr();
     let headers = std::mem::take(answer.headers_mut());
-    Ok(Response {
-        status,
-        headers,
-        body: Bytes::from(body),
-        truncated,
-        peer,
-    })
+    Ok(Response { status, headers, body: Bytes::from(body), truncated, peer })
 }

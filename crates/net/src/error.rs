@@ -126,10 +126,9 @@ impl SendError {
     /// Whether the other side may have received the request, so that sending it again could do its work twice.
     pub fn may_have_arrived(&self) -> bool {
         match self {
-            SendError::Refused { .. }
-            | SendError::Dns { .. }
-            | SendError::Connect { .. }
-            | SendError::Tls { .. } => false,
+            SendError::Refused { .. } | SendError::Dns { .. } | SendError::Connect { .. } | SendError::Tls { .. } => {
+                false
+            }
             SendError::Timeout { stage, .. } => *stage != Stage::Connect,
             SendError::BodyTooLarge { .. } | SendError::Protocol { .. } => true,
         }
@@ -154,31 +153,18 @@ impl SendError {
                 words = plain_words(cause).or(words);
             }
         }
-        let io_reason = io_kind
-            .filter(|kind| *kind != io::ErrorKind::Other)
-            .map(|kind| kind.to_string());
+        let io_reason = io_kind.filter(|kind| *kind != io::ErrorKind::Other).map(|kind| kind.to_string());
         if error.is_connect() {
             if let Some(reason) = tls {
-                return SendError::Tls {
-                    host,
-                    reason: shortened(&reason),
-                };
+                return SendError::Tls { host, reason: shortened(&reason) };
             }
             if error.is_timeout() {
-                return SendError::Timeout {
-                    host,
-                    stage: Stage::Connect,
-                    limit: limits.connect,
-                };
+                return SendError::Timeout { host, stage: Stage::Connect, limit: limits.connect };
             }
-            let reason = io_reason
-                .or(words)
-                .unwrap_or_else(|| "the connection failed".to_owned());
+            let reason = io_reason.or(words).unwrap_or_else(|| "the connection failed".to_owned());
             return SendError::Connect { host, reason };
         }
-        let reason = io_reason
-            .or(words)
-            .unwrap_or_else(|| "the connection broke".to_owned());
+        let reason = io_reason.or(words).unwrap_or_else(|| "the connection broke".to_owned());
         SendError::Protocol { host, reason }
     }
 
@@ -226,9 +212,7 @@ fn cause_of<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a (dyn StdError
 /// Other texts may quote what the other side sent, and that may be an echo of our own headers.
 fn plain_words(cause: &(dyn StdError + 'static)) -> Option<String> {
     let text = cause.to_string();
-    let plain = text
-        .bytes()
-        .all(|byte| byte.is_ascii_alphabetic() || b" -".contains(&byte));
+    let plain = text.bytes().all(|byte| byte.is_ascii_alphabetic() || b" -".contains(&byte));
     (plain && !text.is_empty()).then(|| shortened(&text))
 }
 

@@ -31,9 +31,7 @@ pub enum NetworkError {
         max: u8,
     },
     /// The address has bits set behind the prefix, which is more often a slip than intended.
-    #[error(
-        "{text:?} is an address inside a network: write {network} for the network, or leave out the length"
-    )]
+    #[error("{text:?} is an address inside a network: write {network} for the network, or leave out the length")]
     HostBits {
         /// What was given.
         text: String,
@@ -46,19 +44,13 @@ impl Network {
     /// An IPv4 network known when the program is compiled. `prefix` is at most 32.
     pub(crate) const fn v4(base: [u8; 4], prefix: u8) -> Network {
         let [a, b, c, d] = base;
-        Network {
-            base: IpAddr::V4(Ipv4Addr::new(a, b, c, d)),
-            prefix,
-        }
+        Network { base: IpAddr::V4(Ipv4Addr::new(a, b, c, d)), prefix }
     }
 
     /// An IPv6 network known when the program is compiled. `prefix` is at most 128.
     pub(crate) const fn v6(base: [u16; 8], prefix: u8) -> Network {
         let [a, b, c, d, e, f, g, h] = base;
-        Network {
-            base: IpAddr::V6(Ipv6Addr::new(a, b, c, d, e, f, g, h)),
-            prefix,
-        }
+        Network { base: IpAddr::V6(Ipv6Addr::new(a, b, c, d, e, f, g, h)), prefix }
     }
 
     /// Whether `address` lies in this network. An address of the other family never does.
@@ -89,10 +81,7 @@ impl Network {
                 IpAddr::V6(Ipv6Addr::from_bits(base.to_bits() & mask))
             }
         };
-        Network {
-            base,
-            prefix: self.prefix,
-        }
+        Network { base, prefix: self.prefix }
     }
 }
 
@@ -104,9 +93,7 @@ impl FromStr for Network {
             Some((address, prefix)) => (address, Some(prefix)),
             None => (text, None),
         };
-        let base: IpAddr = address.parse().map_err(|_| NetworkError::Address {
-            text: text.to_owned(),
-        })?;
+        let base: IpAddr = address.parse().map_err(|_| NetworkError::Address { text: text.to_owned() })?;
         let max = if base.is_ipv4() { 32 } else { 128 };
         let prefix = match prefix {
             None => max,
@@ -115,23 +102,14 @@ impl FromStr for Network {
                 .parse()
                 .ok()
                 .filter(|prefix| *prefix <= max)
-                .ok_or_else(|| NetworkError::Prefix {
-                    text: text.to_owned(),
-                    max,
-                })?,
+                .ok_or_else(|| NetworkError::Prefix { text: text.to_owned(), max })?,
             Some(_) => {
-                return Err(NetworkError::Prefix {
-                    text: text.to_owned(),
-                    max,
-                });
+                return Err(NetworkError::Prefix { text: text.to_owned(), max });
             }
         };
         let network = Network { base, prefix };
         if network.masked() != network {
-            return Err(NetworkError::HostBits {
-                text: text.to_owned(),
-                network: network.masked(),
-            });
+            return Err(NetworkError::HostBits { text: text.to_owned(), network: network.masked() });
         }
         Ok(network)
     }

@@ -97,9 +97,7 @@ impl Scheme {
         match url.scheme() {
             "https" => Ok(Scheme::Https),
             "http" => Ok(Scheme::Http),
-            other => Err(Refusal::Scheme {
-                scheme: other.to_owned(),
-            }),
+            other => Err(Refusal::Scheme { scheme: other.to_owned() }),
         }
     }
 }
@@ -125,9 +123,7 @@ impl Reach {
         };
         let listed = allowed.iter().any(|network| network.contains(address));
         match special {
-            Some(special) if special.is_never_allowed() || !listed => {
-                Err(Refusal::Address { address, special })
-            }
+            Some(special) if special.is_never_allowed() || !listed => Err(Refusal::Address { address, special }),
             _ if scheme == Scheme::Http && !(listed && plain_http) => Err(Refusal::PlainHttp),
             _ => Ok(()),
         }

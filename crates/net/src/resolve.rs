@@ -31,9 +31,7 @@ impl Resolver for SystemResolver {
     fn resolve(&self, name: &str) -> BoxFuture<'static, Result<Vec<IpAddr>, String>> {
         let name = name.to_owned();
         async move {
-            let found = tokio::net::lookup_host((name.as_str(), 0))
-                .await
-                .map_err(|error| error.to_string())?;
+            let found = tokio::net::lookup_host((name.as_str(), 0)).await.map_err(|error| error.to_string())?;
             Ok(found.map(|address| address.ip()).collect())
         }
         .boxed()
@@ -61,21 +59,14 @@ struct Entry {
 
 impl Drop for Entry {
     fn drop(&mut self) {
-        self.running
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .remove(&self.name);
+        self.running.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.name);
     }
 }
 
 impl OneAtATime {
     fn resolve(&self, name: &str) -> LookUp {
         let (answer, answered) = oneshot::channel();
-        let look_up = async {
-            answered
-                .await
-                .unwrap_or_else(|_| Err("the look-up was stopped".to_owned()))
-        };
+        let look_up = async { answered.await.unwrap_or_else(|_| Err("the look-up was stopped".to_owned())) };
         let look_up = look_up.boxed().shared();
         {
             let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
@@ -85,10 +76,7 @@ impl OneAtATime {
             running.insert(name.to_owned(), look_up.clone());
         }
         // Not under the lock: a runtime that is shutting down drops the task, and with it the entry, right here.
-        let entry = Entry {
-            running: Arc::clone(&self.running),
-            name: name.to_owned(),
-        };
+        let entry = Entry { running: Arc::clone(&self.running), name: name.to_owned() };
         let asked = self.resolver.resolve(name);
         tokio::spawn(async move {
             let found = asked.await;
@@ -109,14 +97,8 @@ pub(crate) struct Guard {
 
 impl Guard {
     pub(crate) fn new(reach: Reach, resolver: Arc<dyn Resolver>) -> Guard {
-        let names = OneAtATime {
-            resolver,
-            running: Running::default(),
-        };
-        Guard {
-            reach: Arc::new(reach),
-            names: Arc::new(names),
-        }
+        let names = OneAtATime { resolver, running: Running::default() };
+        Guard { reach: Arc::new(reach), names: Arc::new(names) }
     }
 
     /// What may be called.
@@ -126,10 +108,7 @@ impl Guard {
 
     /// The addresses to dial for `name`, at least one.
     pub(crate) async fn addresses(&self, name: &str, scheme: Scheme) -> Result<Vec<IpAddr>, SendError> {
-        let dns = |reason: String| SendError::Dns {
-            host: name.to_owned(),
-            reason,
-        };
+        let dns = |reason: String| SendError::Dns { host: name.to_owned(), reason };
         let addresses = self.names.resolve(name).await.map_err(dns)?;
         if addresses.is_empty() {
             return Err(dns("it has no address".to_owned()));
@@ -137,20 +116,14 @@ impl Guard {
         for address in &addresses {
             self.reach
                 .permit(*address, scheme)
-                .map_err(|refusal| SendError::Refused {
-                    host: name.to_owned(),
-                    refusal,
-                })?;
+                .map_err(|refusal| SendError::Refused { host: name.to_owned(), refusal })?;
         }
         Ok(addresses)
     }
 
     /// This guard as the resolver of an HTTP library's client that speaks `scheme`.
     pub(crate) fn for_scheme(&self, scheme: Scheme) -> SchemeGuard {
-        SchemeGuard {
-            guard: self.clone(),
-            scheme,
-        }
+        SchemeGuard { guard: self.clone(), scheme }
     }
 }
 

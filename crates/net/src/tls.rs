@@ -17,14 +17,10 @@ pub(crate) fn config(extra_roots_pem: &[u8]) -> Result<ClientConfig, SetupError>
     let before = roots.len();
     for certificate in CertificateDer::pem_slice_iter(extra_roots_pem) {
         let certificate = certificate.map_err(|error| SetupError::Roots(error.to_string()))?;
-        roots
-            .add(certificate)
-            .map_err(|error| SetupError::Roots(error.to_string()))?;
+        roots.add(certificate).map_err(|error| SetupError::Roots(error.to_string()))?;
     }
     if !extra_roots_pem.is_empty() && roots.len() == before {
-        return Err(SetupError::Roots(
-            "no certificate found; PEM is expected".to_owned(),
-        ));
+        return Err(SetupError::Roots("no certificate found; PEM is expected".to_owned()));
     }
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let mut config = ClientConfig::builder_with_provider(provider)

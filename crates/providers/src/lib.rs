@@ -21,10 +21,7 @@ pub static PROVIDERS: &[&dyn Provider] = &[&stripe::Stripe, &manual::Manual];
 /// Finds a provider by its slug.
 #[must_use]
 pub fn by_slug(slug: &str) -> Option<&'static dyn Provider> {
-    PROVIDERS
-        .iter()
-        .copied()
-        .find(|provider| provider.info().slug == slug)
+    PROVIDERS.iter().copied().find(|provider| provider.info().slug == slug)
 }
 
 /// What a provider is, for forms, guides and routes.
@@ -181,12 +178,7 @@ pub trait Provider: Sync {
     ///
     /// # Errors
     /// The event lacks what its kind must have.
-    fn translate(
-        &self,
-        incoming: &Incoming,
-        settings: &Settings,
-        answers: &[Answer],
-    ) -> Result<Step, Malformed>;
+    fn translate(&self, incoming: &Incoming, settings: &Settings, answers: &[Answer]) -> Result<Step, Malformed>;
 
     /// What the provider wants to read.
     fn answer(&self, outcome: &Outcome) -> HttpAnswer;

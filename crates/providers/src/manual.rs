@@ -47,14 +47,7 @@ pub struct Issue {
 /// The provider of orders made by hand.
 pub struct Manual;
 
-static INFO: Info = Info {
-    slug: SLUG,
-    name: "Manual",
-    events: &[],
-    permissions: &[],
-    api_base: "",
-    api_headers: &[],
-};
+static INFO: Info = Info { slug: SLUG, name: "Manual", events: &[], permissions: &[], api_base: "", api_headers: &[] };
 
 impl Issue {
     fn order(self) -> Order {
@@ -76,15 +69,7 @@ impl Issue {
             subscriptions: Default::default(),
             silent: !self.send_email,
         };
-        let contact = self.email.map(|email| {
-            Register::new(
-                Stamp::at(self.at),
-                Contact {
-                    email,
-                    name: self.name,
-                },
-            )
-        });
+        let contact = self.email.map(|email| Register::new(Stamp::at(self.at), Contact { email, name: self.name }));
         Order {
             references: [reference.clone()].into(),
             purchases: [(reference, purchase)].into(),
@@ -104,15 +89,12 @@ impl Provider for Manual {
     }
 
     fn incoming(&self, _: &Verified<'_>) -> Result<Vec<Incoming>, Malformed> {
-        Err(Malformed {
-            what: "orders by hand are not delivered by webhook".to_owned(),
-        })
+        Err(Malformed { what: "orders by hand are not delivered by webhook".to_owned() })
     }
 
     fn translate(&self, incoming: &Incoming, _: &Settings, _: &[Answer]) -> Result<Step, Malformed> {
-        let issue: Issue = serde_json::from_str(&incoming.body).map_err(|error| Malformed {
-            what: error.to_string(),
-        })?;
+        let issue: Issue =
+            serde_json::from_str(&incoming.body).map_err(|error| Malformed { what: error.to_string() })?;
         Ok(Step::Facts(vec![Fact::Order(Box::new(issue.order()))]))
     }
 

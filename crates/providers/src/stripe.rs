@@ -62,10 +62,7 @@ static INFO: Info = Info {
         "charge.dispute.funds_withdrawn",
         "charge.dispute.funds_reinstated",
     ],
-    permissions: &[
-        (Missing::Lines, "Checkout Sessions: read"),
-        (Missing::PaymentLink, "Invoices: read"),
-    ],
+    permissions: &[(Missing::Lines, "Checkout Sessions: read"), (Missing::PaymentLink, "Invoices: read")],
     api_base: "https://api.stripe.com",
     // Older versions do not know invoice payments, which would read as "no link".
     api_headers: &[("stripe-version", "2026-08-26.dahlia")],
@@ -93,19 +90,8 @@ impl Provider for Stripe {
         event::incoming(verified.body()).map(|incoming| vec![incoming])
     }
 
-    fn translate(
-        &self,
-        incoming: &Incoming,
-        settings: &Settings,
-        answers: &[Answer],
-    ) -> Result<Step, Malformed> {
-        match facts(
-            incoming,
-            LookUps {
-                level: settings.level,
-                answers,
-            },
-        ) {
+    fn translate(&self, incoming: &Incoming, settings: &Settings, answers: &[Answer]) -> Result<Step, Malformed> {
+        match facts(incoming, LookUps { level: settings.level, answers }) {
             Ok(facts) => Ok(Step::Facts(facts)),
             Err(Stop::Ask(request)) => Ok(Step::Need(vec![request])),
             Err(Stop::Malformed(malformed)) => Err(malformed),

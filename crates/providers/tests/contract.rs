@@ -10,8 +10,7 @@ use domain::{
 };
 use jiff::Timestamp;
 use providers::{
-    Delivery, Level, Outcome, PROVIDERS, Provider, Reject, Settings, Step, Verified, by_slug, http::Answer,
-    signature,
+    Delivery, Level, Outcome, PROVIDERS, Provider, Reject, Settings, Step, Verified, by_slug, http::Answer, signature,
 };
 use secrecy::SecretString;
 
@@ -33,10 +32,7 @@ fn secrets(texts: &[&str]) -> Vec<SecretString> {
 
 /// The providers that deliver by webhook.
 fn delivering() -> impl Iterator<Item = &'static dyn Provider> {
-    PROVIDERS
-        .iter()
-        .copied()
-        .filter(|provider| !provider.info().events.is_empty())
+    PROVIDERS.iter().copied().filter(|provider| !provider.info().events.is_empty())
 }
 
 /// Every provider that delivers with each of its fixtures: the name and the bytes.
@@ -46,10 +42,7 @@ fn fixtures() -> Vec<(&'static dyn Provider, String, Vec<u8>)> {
         let slug = provider.info().slug;
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(slug);
         let before = found.len();
-        for entry in fs::read_dir(&folder)
-            .expect("a folder of fixtures")
-            .map(|entry| entry.expect("an entry"))
-        {
+        for entry in fs::read_dir(&folder).expect("a folder of fixtures").map(|entry| entry.expect("an entry")) {
             if entry.path().is_file() {
                 let name = format!("{slug}/{}", entry.file_name().to_string_lossy());
                 found.push((provider, name, fs::read(entry.path()).expect("a fixture")));
@@ -68,12 +61,7 @@ struct Call {
     tampered: bool,
 }
 
-const GOOD: Call = Call {
-    secrets: &["new"],
-    age_seconds: 0,
-    with_header: true,
-    tampered: false,
-};
+const GOOD: Call = Call { secrets: &["new"], age_seconds: 0, with_header: true, tampered: false };
 
 fn judged(provider: &dyn Provider, body: &[u8], call: &Call) -> Result<usize, Reject> {
     let at = now() - jiff::SignedDuration::from_secs(call.age_seconds);
@@ -83,28 +71,16 @@ fn judged(provider: &dyn Provider, body: &[u8], call: &Call) -> Result<usize, Re
     if call.tampered {
         body.push(b' ');
     }
-    let delivery = Delivery {
-        header: &header,
-        body: &body,
-    };
-    provider
-        .verify(&delivery, &secrets(call.secrets), now())
-        .map(|verified| verified.secret)
+    let delivery = Delivery { header: &header, body: &body };
+    provider.verify(&delivery, &secrets(call.secrets), now()).map(|verified| verified.secret)
 }
 
 /// Hands over the body as one that was believed.
 fn with_verified<T>(provider: &dyn Provider, body: &[u8], then: impl FnOnce(&Verified<'_>) -> T) -> T {
     let (name, value) = signed(provider.info().slug, &SecretString::from("new"), body, now());
     let header = |asked: &str| (asked == name).then_some(value.as_str());
-    let delivery = Delivery {
-        header: &header,
-        body,
-    };
-    then(
-        &provider
-            .verify(&delivery, &secrets(&["new"]), now())
-            .expect("it is signed"),
-    )
+    let delivery = Delivery { header: &header, body };
+    then(&provider.verify(&delivery, &secrets(&["new"]), now()).expect("it is signed"))
 }
 
 #[test]
@@ -112,70 +88,21 @@ fn right_and_rotated_secrets_are_believed_and_nothing_else_is() {
     for (provider, name, body) in fixtures() {
         for (what, call, place) in [
             ("the secret", GOOD, 0),
-            (
-                "the old one beside the new one",
-                Call {
-                    secrets: &["old", "new"],
-                    ..GOOD
-                },
-                1,
-            ),
-            (
-                "the new one beside the old one",
-                Call {
-                    secrets: &["new", "old"],
-                    ..GOOD
-                },
-                0,
-            ),
+            ("the old one beside the new one", Call { secrets: &["old", "new"], ..GOOD }, 1),
+            ("the new one beside the old one", Call { secrets: &["new", "old"], ..GOOD }, 0),
         ] {
             assert_eq!(judged(provider, &body, &call), Ok(place), "{name}: {what}");
         }
         for (what, call, reject) in [
             ("no secret", Call { secrets: &[], ..GOOD }, Reject::NoSecret),
-            (
-                "a blank secret",
-                Call {
-                    secrets: &[""],
-                    ..GOOD
-                },
-                Reject::NoSecret,
-            ),
-            (
-                "no signature",
-                Call {
-                    with_header: false,
-                    ..GOOD
-                },
-                Reject::NoSignature,
-            ),
-            (
-                "another's secret",
-                Call {
-                    secrets: &["foreign"],
-                    ..GOOD
-                },
-                Reject::WrongSignature,
-            ),
-            (
-                "another body",
-                Call {
-                    tampered: true,
-                    ..GOOD
-                },
-                Reject::WrongSignature,
-            ),
+            ("a blank secret", Call { secrets: &[""], ..GOOD }, Reject::NoSecret),
+            ("no signature", Call { with_header: false, ..GOOD }, Reject::NoSignature),
+            ("another's secret", Call { secrets: &["foreign"], ..GOOD }, Reject::WrongSignature),
+            ("another body", Call { tampered: true, ..GOOD }, Reject::WrongSignature),
         ] {
             assert_eq!(judged(provider, &body, &call), Err(reject), "{name}: {what}");
         }
-        let stale = judged(
-            provider,
-            &body,
-            &Call {
-                age_seconds: 86_400,
-                ..GOOD
-            },
-        );
+        let stale = judged(provider, &body, &Call { age_seconds: 86_400, ..GOOD });
         assert!(matches!(stale, Err(Reject::Stale { .. })), "{name}: {stale:?}");
     }
 }
@@ -190,10 +117,7 @@ fn every_body_has_events_with_keys_of_their_own() {
         assert!(!events.is_empty(), "{name}");
         for event in events {
             assert!(!event.key.is_empty() && !event.kind.is_empty(), "{name}");
-            assert!(
-                keys.insert((provider.info().slug, event.key)),
-                "{name}: its key is another's, too"
-            );
+            assert!(keys.insert((provider.info().slug, event.key)), "{name}: its key is another's, too");
         }
     }
 }
@@ -201,8 +125,7 @@ fn every_body_has_events_with_keys_of_their_own() {
 #[test]
 fn a_kind_that_is_not_known_has_no_facts() {
     for (provider, name, body) in fixtures() {
-        for mut event in with_verified(provider, &body, |verified| provider.incoming(verified)).expect(&name)
-        {
+        for mut event in with_verified(provider, &body, |verified| provider.incoming(verified)).expect(&name) {
             event.kind = "a.kind.of.tomorrow".into();
             for level in [Level::None, Level::Read, Level::Full] {
                 let step = provider.translate(&event, &Settings { level }, &[]);
@@ -219,14 +142,8 @@ fn translated(provider: &dyn Provider, body: &[u8], level: Level, status: u16) -
     for event in with_verified(provider, body, |verified| provider.incoming(verified)).expect("events") {
         let mut answers: Vec<Answer> = Vec::new();
         loop {
-            let step = provider
-                .translate(&event, &settings, &answers)
-                .expect("a fixture makes sense");
-            assert_eq!(
-                provider.translate(&event, &settings, &answers).as_ref(),
-                Ok(&step),
-                "always the same"
-            );
+            let step = provider.translate(&event, &settings, &answers).expect("a fixture makes sense");
+            assert_eq!(provider.translate(&event, &settings, &answers).as_ref(), Ok(&step), "always the same");
             match step {
                 Step::Facts(told) => {
                     facts.extend(told);
@@ -236,17 +153,9 @@ fn translated(provider: &dyn Provider, body: &[u8], level: Level, status: u16) -
                     assert_ne!(level, Level::None, "without a key nothing can be asked");
                     for request in requests {
                         assert!(request.path.starts_with('/'), "{}", request.path);
-                        assert!(
-                            answers.iter().all(|answer| answer.request != request),
-                            "asked before"
-                        );
+                        assert!(answers.iter().all(|answer| answer.request != request), "asked before");
                         let body = r#"{"error":{}}"#.into();
-                        answers.push(Answer {
-                            request,
-                            asked_at: now(),
-                            status,
-                            body,
-                        });
+                        answers.push(Answer { request, asked_at: now(), status, body });
                     }
                 }
             }
@@ -264,14 +173,9 @@ fn whatever_is_refused_facts_can_be_kept_and_find_their_order() {
                     let stored = Fact::decode(fact.kind(), VERSION, &fact.encode()).expect(&name);
                     assert_eq!(stored, fact, "{name}");
                     if let Fact::Order(order) = fact {
-                        let nameless: Vec<&Reference> = speaks_of(&order)
-                            .into_iter()
-                            .filter(|name| !order.references.contains(*name))
-                            .collect();
-                        assert!(
-                            nameless.is_empty() && !order.references.is_empty(),
-                            "{name}: {nameless:?}"
-                        );
+                        let nameless: Vec<&Reference> =
+                            speaks_of(&order).into_iter().filter(|name| !order.references.contains(*name)).collect();
+                        assert!(nameless.is_empty() && !order.references.is_empty(), "{name}: {nameless:?}");
                         let decided = order.decided.is_empty() && order.excused.is_empty();
                         assert!(decided, "{name}: providers tell, they decide nothing");
                     }
@@ -283,14 +187,9 @@ fn whatever_is_refused_facts_can_be_kept_and_find_their_order() {
 
 /// The names that a fact says something about. Refunds and disputes go by their payment.
 fn speaks_of(order: &Order) -> Vec<&Reference> {
-    let purchases = order
-        .purchases
-        .iter()
-        .flat_map(|(id, purchase)| std::iter::once(id).chain(&purchase.subscriptions));
-    let periods = order
-        .periods
-        .iter()
-        .flat_map(|(id, period)| [id, &period.subscription]);
+    let purchases =
+        order.purchases.iter().flat_map(|(id, purchase)| std::iter::once(id).chain(&purchase.subscriptions));
+    let periods = order.periods.iter().flat_map(|(id, period)| [id, &period.subscription]);
     let payments = order.refunds.values().map(|refund| &refund.value.payment);
     purchases
         .chain(periods)
@@ -305,35 +204,13 @@ fn speaks_of(order: &Order) -> Vec<&Reference> {
 fn every_provider_introduces_itself() {
     for provider in delivering() {
         let info = provider.info();
-        assert!(
-            by_slug(info.slug).is_some_and(|found| std::ptr::eq(found.info(), info)),
-            "{}",
-            info.slug
-        );
-        assert!(
-            info.slug
-                .bytes()
-                .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit()),
-            "{}",
-            info.slug
-        );
-        assert!(
-            info.api_base.starts_with("https://") && !info.api_base.ends_with('/'),
-            "{}",
-            info.api_base
-        );
+        assert!(by_slug(info.slug).is_some_and(|found| std::ptr::eq(found.info(), info)), "{}", info.slug);
+        assert!(info.slug.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit()), "{}", info.slug);
+        assert!(info.api_base.starts_with("https://") && !info.api_base.ends_with('/'), "{}", info.api_base);
         assert!(!info.name.is_empty() && !info.events.is_empty());
-        assert_eq!(
-            info.events.iter().collect::<BTreeSet<_>>().len(),
-            info.events.len(),
-            "each event once"
-        );
+        assert_eq!(info.events.iter().collect::<BTreeSet<_>>().len(), info.events.len(), "each event once");
         for missing in [Missing::Lines, Missing::PaymentLink] {
-            assert!(
-                info.permissions.iter().any(|(what, _)| *what == missing),
-                "{}: {missing:?}",
-                info.slug
-            );
+            assert!(info.permissions.iter().any(|(what, _)| *what == missing), "{}: {missing:?}", info.slug);
         }
     }
 }
@@ -342,43 +219,21 @@ fn every_provider_introduces_itself() {
 fn a_provider_reads_success_only_for_what_is_kept() {
     for provider in delivering() {
         assert!((200..300).contains(&provider.answer(&Outcome::Received).status));
-        let stale = Reject::Stale {
-            age_seconds: 301,
-            tolerance_seconds: 300,
-        };
-        for reject in [
-            Reject::NoSecret,
-            Reject::NoSignature,
-            Reject::WrongSignature,
-            stale,
-        ] {
+        let stale = Reject::Stale { age_seconds: 301, tolerance_seconds: 300 };
+        for reject in [Reject::NoSecret, Reject::NoSignature, Reject::WrongSignature, stale] {
             let answer = provider.answer(&Outcome::Rejected(reject.clone()));
-            assert!(
-                (400..500).contains(&answer.status),
-                "{}: {reject}",
-                provider.info().slug
-            );
+            assert!((400..500).contains(&answer.status), "{}: {reject}", provider.info().slug);
         }
     }
 }
 
 #[test]
 fn a_provider_without_webhooks_believes_nobody() {
-    for provider in PROVIDERS
-        .iter()
-        .filter(|provider| provider.info().events.is_empty())
-    {
+    for provider in PROVIDERS.iter().filter(|provider| provider.info().events.is_empty()) {
         let header = |_: &str| Some("t=1790000000,v1=00");
-        let delivery = Delivery {
-            header: &header,
-            body: b"{}",
-        };
+        let delivery = Delivery { header: &header, body: b"{}" };
         let verified = provider.verify(&delivery, &secrets(&["new"]), now()).map(|_| ());
         assert_eq!(verified, Err(Reject::NoSecret), "{}", provider.info().slug);
-        assert!(
-            provider.answer(&Outcome::Received).status >= 400,
-            "{}",
-            provider.info().slug
-        );
+        assert!(provider.answer(&Outcome::Received).status >= 400, "{}", provider.info().slug);
     }
 }

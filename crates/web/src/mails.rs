@@ -56,8 +56,10 @@ impl IntoResponse for Refused {
     fn into_response(self) -> Response {
         match self {
             Self::Unauthenticated => {
-                let challenge = HeaderValue::from_static("Basic realm=\"an API key with the scope admin, as password\"");
-                (StatusCode::UNAUTHORIZED, [(header::WWW_AUTHENTICATE, challenge)], "An API key is needed.").into_response()
+                let challenge =
+                    HeaderValue::from_static("Basic realm=\"an API key with the scope admin, as password\"");
+                (StatusCode::UNAUTHORIZED, [(header::WWW_AUTHENTICATE, challenge)], "An API key is needed.")
+                    .into_response()
             }
             Self::NotFound => (StatusCode::NOT_FOUND, "There is no such mail.").into_response(),
             Self::Failed(problem) => {
@@ -83,7 +85,12 @@ pub(crate) async fn show(
 ) -> Result<Response, Refused> {
     let mail = web.mail(&id, &headers).await?;
     let rendered = web.render(&mail).await?;
-    page(&MailPage { row: row(&mail), subject: rendered.subject, from: rendered.from.unwrap_or_default(), text: rendered.text })
+    page(&MailPage {
+        row: row(&mail),
+        subject: rendered.subject,
+        from: rendered.from.unwrap_or_default(),
+        text: rendered.text,
+    })
 }
 
 /// `GET /dev/mail/{id}/html`: the HTML part alone, in a sandbox of its own.

@@ -17,9 +17,7 @@ pub enum JwksError {
         kid: String,
     },
     /// It has no Ed25519 key.
-    #[error(
-        "the key set has no Ed25519 key for signatures; fetch /.well-known/jwks.json of the license server"
-    )]
+    #[error("the key set has no Ed25519 key for signatures; fetch /.well-known/jwks.json of the license server")]
     Empty,
 }
 
@@ -36,12 +34,7 @@ impl Jwks {
     /// A [`JwksError`] if it is no key set, an Ed25519 key in it is damaged, or it has none.
     pub fn parse(json: &str) -> Result<Self, JwksError> {
         let set: Set = serde_json::from_str(json).map_err(|_| JwksError::Malformed)?;
-        let keys = set
-            .keys
-            .into_iter()
-            .filter(Jwk::is_for_leases)
-            .map(Jwk::read)
-            .collect::<Result<Vec<_>, _>>()?;
+        let keys = set.keys.into_iter().filter(Jwk::is_for_leases).map(Jwk::read).collect::<Result<Vec<_>, _>>()?;
         if keys.is_empty() {
             return Err(JwksError::Empty);
         }
@@ -75,10 +68,7 @@ struct Jwk {
 impl Jwk {
     fn is_for_leases(&self) -> bool {
         let absent_or = |field: &Option<String>, value| field.as_deref().is_none_or(|it| it == value);
-        self.kty == "OKP"
-            && self.crv == "Ed25519"
-            && absent_or(&self.use_, "sig")
-            && absent_or(&self.alg, "EdDSA")
+        self.kty == "OKP" && self.crv == "Ed25519" && absent_or(&self.use_, "sig") && absent_or(&self.alg, "EdDSA")
     }
 
     fn read(self) -> Result<(String, VerifyingKey), JwksError> {
@@ -107,8 +97,7 @@ mod tests {
     #[test]
     fn ed25519_keys_are_found_by_their_id() {
         let good = format!(r#"{{"kty":"OKP","crv":"Ed25519","x":"{X}","kid":"a"}}"#);
-        let others =
-            r#"{"kty":"RSA","n":"AQ","e":"AQAB","kid":"r"}, {"kty":"OKP","crv":"X25519","x":"AA","kid":"x"}"#;
+        let others = r#"{"kty":"RSA","n":"AQ","e":"AQAB","kid":"r"}, {"kty":"OKP","crv":"X25519","x":"AA","kid":"x"}"#;
         let keys = Jwks::parse(&one(&format!("{others}, {good}"))).unwrap();
         assert!(keys.find("a").is_some() && keys.find("r").is_none() && keys.find("x").is_none());
     }
@@ -123,10 +112,7 @@ mod tests {
             ("[]".to_owned(), JwksError::Malformed),
             (r#"{"keys": []}"#.to_owned(), JwksError::Empty),
             (one(r#"{"kty":"RSA","n":"AQ","e":"AQAB"}"#), JwksError::Empty),
-            (
-                with(&format!(r#""x":"{X}","kid":"a","use":"enc""#)),
-                JwksError::Empty,
-            ),
+            (with(&format!(r#""x":"{X}","kid":"a","use":"enc""#)), JwksError::Empty),
             (with(r#""x":"AAAA","kid":"short""#), damaged("short")),
             (with(&format!(r#""x":"{X}=","kid":"padded""#)), damaged("padded")),
             (with(&format!(r#""x":"{weak}","kid":"weak""#)), damaged("weak")),

@@ -25,10 +25,7 @@ pub fn looks_valid(key_text: &str) -> bool {
 /// White space, hyphens and dashes, the soft hyphen, the minus sign and spaces without width.
 fn is_separator(symbol: char) -> bool {
     symbol.is_whitespace()
-        || matches!(
-            symbol,
-            '-' | '\u{ad}' | '\u{200b}' | '\u{2010}'..='\u{2015}' | '\u{2212}' | '\u{feff}'
-        )
+        || matches!(symbol, '-' | '\u{ad}' | '\u{200b}' | '\u{2010}'..='\u{2015}' | '\u{2212}' | '\u{feff}')
 }
 
 fn value(symbol: u8) -> Option<usize> {
@@ -45,12 +42,7 @@ fn value(symbol: u8) -> Option<usize> {
 /// From the right, every second value is doubled and its two digits of base 32 are added.
 fn luhn_sum(values: &[usize]) -> usize {
     let others = values.iter().rev().step_by(2).copied();
-    let doubled = values
-        .iter()
-        .rev()
-        .skip(1)
-        .step_by(2)
-        .map(|value| value * 2 / 32 + value * 2 % 32);
+    let doubled = values.iter().rev().skip(1).step_by(2).map(|value| value * 2 / 32 + value * 2 % 32);
     others.chain(doubled).sum()
 }
 

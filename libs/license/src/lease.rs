@@ -89,9 +89,7 @@ pub enum LeaseError {
     #[error("the lease needs a newer version of this app")]
     Critical,
     /// The key that signed it is not in the key set.
-    #[error(
-        "the lease is signed by the key `{kid}`, which is not in the key set; fetch /.well-known/jwks.json again"
-    )]
+    #[error("the lease is signed by the key `{kid}`, which is not in the key set; fetch /.well-known/jwks.json again")]
     UnknownKey {
         /// The id that the lease names, empty if it names none.
         kid: String,
@@ -143,9 +141,7 @@ pub fn verify_lease(token: &str, keys: &Jwks, now: i64, expected: Expected<'_>) 
     let payload = verified_payload(token, keys)?;
     let lease: Lease = decode(payload).ok_or(LeaseError::Malformed)?;
     if lease.audience != expected.audience {
-        return Err(LeaseError::Audience {
-            found: lease.audience,
-        });
+        return Err(LeaseError::Audience { found: lease.audience });
     }
     if lease.device != expected.device {
         return Err(LeaseError::Device { found: lease.device });
@@ -154,14 +150,10 @@ pub fn verify_lease(token: &str, keys: &Jwks, now: i64, expected: Expected<'_>) 
         return Err(LeaseError::NotActive { state: lease.state });
     }
     if now.saturating_add(NOT_BEFORE_SKEW_SECONDS) < lease.valid_from {
-        return Err(LeaseError::NotYet {
-            from: lease.valid_from,
-        });
+        return Err(LeaseError::NotYet { from: lease.valid_from });
     }
     if now >= lease.valid_until {
-        return Err(LeaseError::Expired {
-            at: lease.valid_until,
-        });
+        return Err(LeaseError::Expired { at: lease.valid_until });
     }
     Ok(lease)
 }
@@ -181,16 +173,13 @@ fn verified_payload<'a>(token: &'a str, keys: &Jwks) -> Result<&'a str, LeaseErr
     if header.crit.is_some() {
         return Err(LeaseError::Critical);
     }
-    let key = keys
-        .find(&header.kid)
-        .ok_or(LeaseError::UnknownKey { kid: header.kid })?;
+    let key = keys.find(&header.kid).ok_or(LeaseError::UnknownKey { kid: header.kid })?;
     let signature = URL_SAFE_NO_PAD
         .decode(signature)
         .ok()
         .and_then(|bytes| Signature::from_slice(&bytes).ok())
         .ok_or(LeaseError::Malformed)?;
-    key.verify_strict(signed.as_bytes(), &signature)
-        .map_err(|_| LeaseError::Signature)?;
+    key.verify_strict(signed.as_bytes(), &signature).map_err(|_| LeaseError::Signature)?;
     Ok(payload)
 }
 

@@ -62,13 +62,7 @@ fn name_of(error: &LeaseError) -> &'static str {
 fn license_keys() {
     let vectors = vectors();
     for case in vectors.license_keys {
-        assert_eq!(
-            looks_valid(&case.text),
-            case.looks_valid,
-            "{}: {}",
-            case.name,
-            case.text
-        );
+        assert_eq!(looks_valid(&case.text), case.looks_valid, "{}: {}", case.name, case.text);
     }
     for generated in vectors.generated_keys {
         assert!(looks_valid(&generated.key), "{}", generated.key);
@@ -80,10 +74,7 @@ fn leases() {
     let vectors = vectors();
     let keys = Jwks::parse(&vectors.jwks.to_string()).unwrap();
     for case in vectors.leases {
-        let expected = Expected {
-            audience: &case.audience,
-            device: &case.device,
-        };
+        let expected = Expected { audience: &case.audience, device: &case.device };
         let result = verify_lease(&case.token, &keys, case.now, expected);
         let found = result.as_ref().map_or_else(name_of, |_| "ok");
         assert_eq!(found, case.expect, "{}", case.name);
@@ -98,32 +89,10 @@ fn errors_say_what_was_found() {
     let vectors = vectors();
     let keys = Jwks::parse(&vectors.jwks.to_string()).unwrap();
     let verify = |now, audience, device| {
-        verify_lease(
-            &vectors.leases[0].token,
-            &keys,
-            now,
-            Expected { audience, device },
-        )
-        .unwrap_err()
+        verify_lease(&vectors.leases[0].token, &keys, now, Expected { audience, device }).unwrap_err()
     };
-    assert_eq!(
-        verify(0, "viewer", "d3adb33f"),
-        LeaseError::Audience {
-            found: "editor".to_owned()
-        }
-    );
-    assert_eq!(
-        verify(0, "editor", "other"),
-        LeaseError::Device {
-            found: "d3adb33f".to_owned()
-        }
-    );
-    assert_eq!(
-        verify(0, "editor", "d3adb33f"),
-        LeaseError::NotYet { from: 1_800_000_000 }
-    );
-    assert_eq!(
-        verify(i64::MAX, "editor", "d3adb33f"),
-        LeaseError::Expired { at: 1_800_604_800 }
-    );
+    assert_eq!(verify(0, "viewer", "d3adb33f"), LeaseError::Audience { found: "editor".to_owned() });
+    assert_eq!(verify(0, "editor", "other"), LeaseError::Device { found: "d3adb33f".to_owned() });
+    assert_eq!(verify(0, "editor", "d3adb33f"), LeaseError::NotYet { from: 1_800_000_000 });
+    assert_eq!(verify(i64::MAX, "editor", "d3adb33f"), LeaseError::Expired { at: 1_800_604_800 });
 }

@@ -68,8 +68,5 @@ pub(super) fn look_alike(symbol: char) -> char {
 /// White space, hyphens and dashes, the soft hyphen, the minus sign and spaces without width.
 fn is_separator(symbol: char) -> bool {
     symbol.is_whitespace()
-        || matches!(
-            symbol,
-            '-' | '\u{ad}' | '\u{200b}' | '\u{2010}'..='\u{2015}' | '\u{2212}' | '\u{feff}'
-        )
+        || matches!(symbol, '-' | '\u{ad}' | '\u{200b}' | '\u{2010}'..='\u{2015}' | '\u{2212}' | '\u{feff}')
 }

@@ -11,12 +11,7 @@ use crate::support::{AMPLE, Server, Temper, answer, get, loopback};
 #[tokio::test]
 async fn a_request_and_its_answer_go_through_unchanged() {
     let body = b"{\"ok\":true}";
-    let server = Server::start(Temper::Says(answer(
-        "201 Created",
-        "x-two: a\r\nx-two: b\r\n",
-        body,
-    )))
-    .await;
+    let server = Server::start(Temper::Says(answer("201 Created", "x-two: a\r\nx-two: b\r\n", body))).await;
     let request = Request {
         method: Method::POST,
         url: server.url("/v1/things?page=2#part"),
@@ -34,12 +29,7 @@ async fn a_request_and_its_answer_go_through_unchanged() {
     assert_eq!(response.headers.get_all("x-two").iter().count(), 2);
     let head = server.heads().remove(0);
     assert!(head.starts_with("post /v1/things?page=2 http/1.1\r\n"), "{head}");
-    for line in [
-        "x-one: 1\r\n",
-        "x-one: 2\r\n",
-        "content-length: 5\r\n",
-        "user-agent: keywright/",
-    ] {
+    for line in ["x-one: 1\r\n", "x-one: 2\r\n", "content-length: 5\r\n", "user-agent: keywright/"] {
         assert!(head.contains(line), "{line:?} in {head}");
     }
     assert!(!head.contains("accept-encoding"), "{head}");
@@ -47,13 +37,7 @@ async fn a_request_and_its_answer_go_through_unchanged() {
 
 #[tokio::test]
 async fn every_status_is_an_answer() {
-    for status in [
-        "204 No Content",
-        "400 Bad Request",
-        "410 Gone",
-        "429 Too Many Requests",
-        "503 Busy",
-    ] {
+    for status in ["204 No Content", "400 Bad Request", "410 Gone", "429 Too Many Requests", "503 Busy"] {
         let server = Server::start(Temper::Says(answer(status, "retry-after: 7\r\n", b""))).await;
         let response = loopback(AMPLE).send(get(server.url("/"))).await.unwrap();
         assert_eq!(response.status.to_string(), status[..3]);
@@ -65,17 +49,8 @@ async fn every_status_is_an_answer() {
 async fn a_redirect_is_returned_and_not_followed() {
     let elsewhere = Server::start(Temper::Says(answer("200 OK", "", b"inside"))).await;
     // The loopback target comes first, so that a client that follows is caught before it leaves the machine.
-    for target in [
-        elsewhere.url("/").to_string(),
-        "http://169.254.169.254/latest/meta-data/".to_owned(),
-    ] {
-        for status in [
-            "301 Moved",
-            "302 Found",
-            "303 See Other",
-            "307 Temporary",
-            "308 Permanent",
-        ] {
+    for target in [elsewhere.url("/").to_string(), "http://169.254.169.254/latest/meta-data/".to_owned()] {
+        for status in ["301 Moved", "302 Found", "303 See Other", "307 Temporary", "308 Permanent"] {
             let location = format!("location: {target}\r\n");
             let server = Server::start(Temper::Says(answer(status, &location, b""))).await;
             let response = loopback(AMPLE).send(get(server.url("/"))).await.unwrap();
@@ -93,43 +68,21 @@ fn unannounced(bytes: usize) -> Vec<u8> {
 
 #[tokio::test]
 async fn a_body_over_the_limit_is_refused_or_cut() {
-    let keep = Limits {
-        overflow: Overflow::Truncate,
-        ..AMPLE
-    };
+    let keep = Limits { overflow: Overflow::Truncate, ..AMPLE };
     let big = 1024 * 1024;
     for bytes in [answer("200 OK", "", &vec![b'a'; big]), unannounced(big)] {
         let server = Server::start(Temper::Says(bytes)).await;
-        let error = loopback(AMPLE)
-            .send(get(server.url("/")))
-            .await
-            .expect_err("too large");
-        assert!(
-            matches!(
-                error,
-                SendError::BodyTooLarge {
-                    status: 200,
-                    limit: 1024,
-                    ..
-                }
-            ),
-            "{error}"
-        );
+        let error = loopback(AMPLE).send(get(server.url("/"))).await.expect_err("too large");
+        assert!(matches!(error, SendError::BodyTooLarge { status: 200, limit: 1024, .. }), "{error}");
         assert!(error.may_have_arrived());
         let response = loopback(keep).send(get(server.url("/"))).await.unwrap();
-        assert_eq!(
-            (response.status, response.body.len(), response.truncated),
-            (200, 1024, true)
-        );
+        assert_eq!((response.status, response.body.len(), response.truncated), (200, 1024, true));
     }
 }
 
 #[tokio::test]
 async fn a_body_of_exactly_the_limit_is_whole() {
-    let keep = Limits {
-        overflow: Overflow::Truncate,
-        ..AMPLE
-    };
+    let keep = Limits { overflow: Overflow::Truncate, ..AMPLE };
     for limits in [AMPLE, keep] {
         let server = Server::start(Temper::Says(answer("200 OK", "", &[b'a'; 1024]))).await;
         let response = loopback(limits).send(get(server.url("/"))).await.unwrap();
@@ -138,10 +91,7 @@ async fn a_body_of_exactly_the_limit_is_whole() {
     let server = Server::start(Temper::Says(unannounced(1024))).await;
     let response = loopback(AMPLE).send(get(server.url("/"))).await.unwrap();
     assert_eq!((response.body.len(), response.truncated), (1024, false));
-    let nothing = Limits {
-        body_bytes_max: 0,
-        ..keep
-    };
+    let nothing = Limits { body_bytes_max: 0, ..keep };
     let server = Server::start(Temper::Says(answer("200 OK", "", b"abc"))).await;
     let response = loopback(nothing).send(get(server.url("/"))).await.unwrap();
     assert_eq!((response.body.len(), response.truncated), (0, true));
@@ -149,10 +99,7 @@ async fn a_body_of_exactly_the_limit_is_whole() {
 
 #[tokio::test]
 async fn the_beginning_of_an_endless_answer_is_enough_for_a_delivery() {
-    let keep = Limits {
-        overflow: Overflow::Truncate,
-        ..AMPLE
-    };
+    let keep = Limits { overflow: Overflow::Truncate, ..AMPLE };
     let server = Server::start(Temper::SaysAndHangs(unannounced(1024))).await;
     let response = loopback(keep).send(get(server.url("/"))).await.unwrap();
     assert_eq!((response.body.len(), response.truncated), (1024, true));
@@ -164,10 +111,7 @@ async fn connections_are_reused() {
     let server = Server::start(Temper::Repeats(ok)).await;
     let client = loopback(AMPLE);
     for _ in 0..5 {
-        assert_eq!(
-            client.clone().send(get(server.url("/"))).await.unwrap().status,
-            200
-        );
+        assert_eq!(client.clone().send(get(server.url("/"))).await.unwrap().status, 200);
     }
     assert_eq!((server.connections(), server.heads().len()), (1, 5));
 }
@@ -178,9 +122,7 @@ fn proxies_of_the_environment_are_ignored() {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command.args(["--exact", "answers::every_status_is_an_answer"]);
     for name in ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"] {
-        command
-            .env(name, "http://127.0.0.1:1")
-            .env(name.to_lowercase(), "http://127.0.0.1:1");
+        command.env(name, "http://127.0.0.1:1").env(name.to_lowercase(), "http://127.0.0.1:1");
     }
     command.env_remove("NO_PROXY").env_remove("no_proxy");
     let output = command.output().unwrap();

@@ -22,10 +22,7 @@ fn fine() -> Temper {
 /// The kind of address that `client` objected to.
 async fn refused(client: &Client, address: url::Url) -> Special {
     match client.send(get(address)).await.expect_err("refused") {
-        SendError::Refused {
-            refusal: Refusal::Address { special, .. },
-            ..
-        } => special,
+        SendError::Refused { refusal: Refusal::Address { special, .. }, .. } => special,
         other => panic!("{other}"),
     }
 }
@@ -37,15 +34,8 @@ async fn the_address_that_was_checked_is_dialled() {
     let client = Client::with_resolver(networks(&["127.0.0.1"]), AMPLE, script.clone()).unwrap();
     let response = client.send(get(server.named("rebind.test"))).await.unwrap();
     assert_eq!(response.peer, Some(server.address));
-    assert_eq!(
-        script.asked(),
-        1,
-        "the name is resolved once, not once to check and once to dial"
-    );
-    assert_eq!(
-        refused(&client, server.named("rebind.test")).await,
-        Special::Loopback
-    );
+    assert_eq!(script.asked(), 1, "the name is resolved once, not once to check and once to dial");
+    assert_eq!(refused(&client, server.named("rebind.test")).await, Special::Loopback);
     assert_eq!(script.asked(), 2);
     assert_eq!(server.connections(), 1);
 }
@@ -87,24 +77,11 @@ async fn one_forbidden_address_among_several_forbids_all() {
 async fn names_that_lead_inside_are_refused_with_the_name_and_the_address() {
     let client = Client::with_resolver(Reach::Public, AMPLE, Script::new(&[&["169.254.169.254"]])).unwrap();
     let address = url("https://169.254.169.254.nip.test:8443/latest?token=1");
-    assert_eq!(
-        client.check(&address),
-        Ok(()),
-        "a name says nothing before it is resolved"
-    );
+    assert_eq!(client.check(&address), Ok(()), "a name says nothing before it is resolved");
     let saving = client.examine(&address).await.expect_err("refused");
     let sending = client.send(get(address)).await.expect_err("refused");
-    let refusal = Refusal::Address {
-        address: ip("169.254.169.254"),
-        special: Special::Metadata,
-    };
-    assert_eq!(
-        sending,
-        SendError::Refused {
-            host: "169.254.169.254.nip.test:8443".into(),
-            refusal: refusal.clone()
-        }
-    );
+    let refusal = Refusal::Address { address: ip("169.254.169.254"), special: Special::Metadata };
+    assert_eq!(sending, SendError::Refused { host: "169.254.169.254.nip.test:8443".into(), refusal: refusal.clone() });
     assert!(matches!(saving, SendError::Refused { refusal: seen, .. } if seen == refusal));
 }
 
@@ -112,36 +89,18 @@ async fn names_that_lead_inside_are_refused_with_the_name_and_the_address() {
 async fn plain_http_to_a_name_reaches_listed_networks_only() {
     let script = Script::new(&[&[NOWHERE]]);
     let client = Client::with_resolver(networks(&["127.0.0.0/8"]), AMPLE, script).unwrap();
-    let error = client
-        .send(get(url("http://public.test/")))
-        .await
-        .expect_err("refused");
-    assert!(
-        matches!(
-            error,
-            SendError::Refused {
-                refusal: Refusal::PlainHttp,
-                ..
-            }
-        ),
-        "{error}"
-    );
+    let error = client.send(get(url("http://public.test/"))).await.expect_err("refused");
+    assert!(matches!(error, SendError::Refused { refusal: Refusal::PlainHttp, .. }), "{error}");
 }
 
 #[tokio::test]
 async fn a_name_without_an_answer_is_a_dns_error() {
     for script in [Script::failing("no such host"), Script::new(&[&[]])] {
         let client = Client::with_resolver(Reach::Public, AMPLE, script).unwrap();
-        let error = client
-            .send(get(url("https://gone.test/")))
-            .await
-            .expect_err("no address");
+        let error = client.send(get(url("https://gone.test/"))).await.expect_err("no address");
         assert!(matches!(error, SendError::Dns { .. }), "{error}");
         assert_eq!((error.kind(), error.may_have_arrived()), ("dns", false));
-        assert!(matches!(
-            client.examine(&url("https://gone.test/")).await,
-            Err(SendError::Dns { .. })
-        ));
+        assert!(matches!(client.examine(&url("https://gone.test/")).await, Err(SendError::Dns { .. })));
     }
 }
 
@@ -152,10 +111,7 @@ async fn the_system_resolves_localhost() {
     let response = client.send(get(server.named("localhost"))).await.unwrap();
     assert_eq!(&response.body[..], b"fine");
     let public = Client::new(Reach::Public, AMPLE).unwrap();
-    assert_eq!(
-        refused(&public, url("https://localhost/")).await,
-        Special::Loopback
-    );
+    assert_eq!(refused(&public, url("https://localhost/")).await, Special::Loopback);
 }
 
 /// Answers when it is told to, and counts the questions.
@@ -184,26 +140,11 @@ async fn a_dead_name_server_costs_one_look_up_per_name() {
     let calls = (0..20).map(|_| client.send(get(url("http://dead.test/"))));
     for result in futures::future::join_all(calls).await {
         let error = result.expect_err("nobody answers");
-        assert!(
-            matches!(
-                error,
-                SendError::Timeout {
-                    stage: Stage::Connect,
-                    ..
-                }
-            ),
-            "{error}"
-        );
+        assert!(matches!(error, SendError::Timeout { stage: Stage::Connect, .. }), "{error}");
         assert!(!error.may_have_arrived());
     }
     let examined = client.examine(&url("http://dead.test/")).await;
-    assert!(matches!(
-        examined,
-        Err(SendError::Timeout {
-            stage: Stage::Connect,
-            ..
-        })
-    ));
+    assert!(matches!(examined, Err(SendError::Timeout { stage: Stage::Connect, .. })));
     assert_eq!(slow.asked.load(Ordering::SeqCst), 1);
     // Once it has answered, the next call asks again: nothing is cached.
     slow.go.notify_one();

@@ -20,10 +20,7 @@ fn secret(address: &str) -> Request {
 }
 
 async fn error(client: &Client, request: Request) -> SendError {
-    client
-        .send(request)
-        .await
-        .expect_err("these servers never answer well")
+    client.send(request).await.expect_err("these servers never answer well")
 }
 
 #[tokio::test]
@@ -62,14 +59,8 @@ async fn requests_and_answers_do_not_print_their_contents() {
     let server = Server::start(Temper::Says(answer("200 OK", &headers, CANARY.as_bytes()))).await;
     let request = secret(&format!("http://{}", server.address));
     let shown = format!("{request:?}");
-    assert!(
-        !shown.contains(CANARY) && shown.contains("authorization"),
-        "{shown}"
-    );
-    let limits = Limits {
-        body_bytes_max: 64,
-        ..AMPLE
-    };
+    assert!(!shown.contains(CANARY) && shown.contains("authorization"), "{shown}");
+    let limits = Limits { body_bytes_max: 64, ..AMPLE };
     let response = loopback(limits).send(request).await.unwrap();
     let shown = format!("{response:?}");
     assert!(!shown.contains(CANARY) && shown.contains("x-secret"), "{shown}");

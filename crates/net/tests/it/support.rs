@@ -23,17 +23,11 @@ pub(crate) const AMPLE: Limits = Limits {
 };
 
 /// For tests whose server never finishes its answer.
-pub(crate) const SHORT: Limits = Limits {
-    connect: Duration::from_millis(400),
-    total: Duration::from_millis(500),
-    ..AMPLE
-};
+pub(crate) const SHORT: Limits =
+    Limits { connect: Duration::from_millis(400), total: Duration::from_millis(500), ..AMPLE };
 
 /// For tests that never get a connection.
-pub(crate) const SHORT_CONNECT: Limits = Limits {
-    connect: Duration::from_millis(100),
-    ..AMPLE
-};
+pub(crate) const SHORT_CONNECT: Limits = Limits { connect: Duration::from_millis(100), ..AMPLE };
 
 /// What a server does with each connection after it has read a request's head.
 #[derive(Clone)]
@@ -63,11 +57,7 @@ impl Server {
         let address = listener.local_addr().expect("a bound listener has an address");
         let connections = Arc::new(AtomicUsize::new(0));
         let heads = Arc::new(Mutex::new(Vec::new()));
-        let server = Server {
-            address,
-            connections: Arc::clone(&connections),
-            heads: Arc::clone(&heads),
-        };
+        let server = Server { address, connections: Arc::clone(&connections), heads: Arc::clone(&heads) };
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 connections.fetch_add(1, Ordering::SeqCst);
@@ -93,10 +83,7 @@ impl Server {
 
     /// The heads of the requests so far, in lower case.
     pub(crate) fn heads(&self) -> Vec<String> {
-        self.heads
-            .lock()
-            .expect("no test panicked while it held this")
-            .clone()
+        self.heads.lock().expect("no test panicked while it held this").clone()
     }
 }
 
@@ -111,10 +98,7 @@ async fn read_head(stream: &mut TcpStream, heads: &Mutex<Vec<String>>) -> Option
         }
     }
     let head = String::from_utf8_lossy(&read).to_lowercase();
-    heads
-        .lock()
-        .expect("no test panicked while it held this")
-        .push(head);
+    heads.lock().expect("no test panicked while it held this").push(head);
     Some(())
 }
 
@@ -164,17 +148,11 @@ pub(crate) struct Script {
 impl Script {
     pub(crate) fn new(answers: &[&[&str]]) -> Arc<Script> {
         let parse = |addresses: &&[&str]| Ok(addresses.iter().map(|text| ip(text)).collect());
-        Arc::new(Script {
-            answers: answers.iter().map(parse).collect(),
-            asked: AtomicUsize::new(0),
-        })
+        Arc::new(Script { answers: answers.iter().map(parse).collect(), asked: AtomicUsize::new(0) })
     }
 
     pub(crate) fn failing(reason: &str) -> Arc<Script> {
-        Arc::new(Script {
-            answers: vec![Err(reason.to_owned())],
-            asked: AtomicUsize::new(0),
-        })
+        Arc::new(Script { answers: vec![Err(reason.to_owned())], asked: AtomicUsize::new(0) })
     }
 
     pub(crate) fn asked(&self) -> usize {
@@ -184,10 +162,7 @@ impl Script {
 
 impl Resolver for Script {
     fn resolve(&self, _name: &str) -> BoxFuture<'static, Result<Vec<IpAddr>, String>> {
-        let turn = self
-            .asked
-            .fetch_add(1, Ordering::SeqCst)
-            .min(self.answers.len() - 1);
+        let turn = self.asked.fetch_add(1, Ordering::SeqCst).min(self.answers.len() - 1);
         futures::future::ready(self.answers[turn].clone()).boxed()
     }
 }
@@ -199,23 +174,12 @@ pub(crate) fn loopback(limits: Limits) -> Client {
 
 /// Public addresses and these networks, the latter by plain http too.
 pub(crate) fn networks(allowed: &[&str]) -> Reach {
-    let allowed = allowed
-        .iter()
-        .map(|text| text.parse().expect("a network"))
-        .collect();
-    Reach::Networks {
-        allowed,
-        plain_http: true,
-    }
+    let allowed = allowed.iter().map(|text| text.parse().expect("a network")).collect();
+    Reach::Networks { allowed, plain_http: true }
 }
 
 pub(crate) fn get(url: Url) -> Request {
-    Request {
-        method: Method::GET,
-        url,
-        headers: Vec::new(),
-        body: Bytes::new(),
-    }
+    Request { method: Method::GET, url, headers: Vec::new(), body: Bytes::new() }
 }
 
 pub(crate) fn url(text: &str) -> Url {

@@ -81,10 +81,7 @@ fn answer_http2(stream: &mut (impl Read + Write), last_frames: &[u8]) -> io::Res
 }
 
 fn client(extra_roots_pem: &[u8]) -> Client {
-    let policy = Policy {
-        extra_roots_pem: extra_roots_pem.to_vec(),
-        ..Policy::from(Reach::Loopback)
-    };
+    let policy = Policy { extra_roots_pem: extra_roots_pem.to_vec(), ..Policy::from(Reach::Loopback) };
     Client::with_resolver(policy, AMPLE, Script::new(&[&["127.0.0.1"]])).expect("a good certificate")
 }
 
@@ -92,30 +89,16 @@ fn client(extra_roots_pem: &[u8]) -> Client {
 async fn a_certificate_of_a_listed_authority_is_trusted() {
     for protocol in ["http/1.1", "h2"] {
         let port = serve_once(protocol, SEALED).port();
-        let response = client(AUTHORITY)
-            .send(get(url(&format!("https://shop.test:{port}/"))))
-            .await
-            .unwrap();
-        assert_eq!(
-            (response.status, &response.body[..]),
-            (200, &b"sealed"[..]),
-            "{protocol}"
-        );
+        let response = client(AUTHORITY).send(get(url(&format!("https://shop.test:{port}/")))).await.unwrap();
+        assert_eq!((response.status, &response.body[..]), (200, &b"sealed"[..]), "{protocol}");
     }
 }
 
 #[tokio::test]
 async fn unknown_authorities_and_wrong_names_are_tls_errors() {
-    for (roots, name) in [
-        (&b""[..], "shop.test"),
-        (AUTHORITY, "other.test"),
-        (AUTHORITY, "127.0.0.1"),
-    ] {
+    for (roots, name) in [(&b""[..], "shop.test"), (AUTHORITY, "other.test"), (AUTHORITY, "127.0.0.1")] {
         let port = serve_once("http/1.1", SEALED).port();
-        let error = client(roots)
-            .send(get(url(&format!("https://{name}:{port}/"))))
-            .await
-            .expect_err("untrusted");
+        let error = client(roots).send(get(url(&format!("https://{name}:{port}/")))).await.expect_err("untrusted");
         assert!(matches!(error, SendError::Tls { .. }), "{name}: {error}");
         assert!(error.to_string().contains("certificate"), "{error}");
         assert!(!error.may_have_arrived());
@@ -125,10 +108,7 @@ async fn unknown_authorities_and_wrong_names_are_tls_errors() {
 #[tokio::test]
 async fn what_the_other_side_says_when_it_hangs_up_is_not_repeated() {
     let port = serve_once("h2", GO_AWAY).port();
-    let error = client(AUTHORITY)
-        .send(get(url(&format!("https://shop.test:{port}/"))))
-        .await
-        .expect_err("gone");
+    let error = client(AUTHORITY).send(get(url(&format!("https://shop.test:{port}/")))).await.expect_err("gone");
     assert!(matches!(error, SendError::Protocol { .. }), "{error}");
     assert!(!format!("{error} {error:?}").contains("c4n4ry"), "{error}");
 }
@@ -137,13 +117,7 @@ async fn what_the_other_side_says_when_it_hangs_up_is_not_repeated() {
 fn roots_that_are_no_certificates_are_refused() {
     let broken = b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
     for roots in [b"not PEM".as_slice(), SHOP_KEY, broken] {
-        let policy = Policy {
-            extra_roots_pem: roots.to_vec(),
-            ..Policy::from(Reach::Public)
-        };
-        assert!(matches!(
-            Client::new(policy, AMPLE).err(),
-            Some(SetupError::Roots(_))
-        ));
+        let policy = Policy { extra_roots_pem: roots.to_vec(), ..Policy::from(Reach::Public) };
+        assert!(matches!(Client::new(policy, AMPLE).err(), Some(SetupError::Roots(_))));
     }
 }

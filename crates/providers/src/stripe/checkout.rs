@@ -133,18 +133,13 @@ impl Session {
     }
 
     fn unknown(&self) -> Lines {
-        Lines::Unknown {
-            recurring: self.is_subscription(),
-            named: self.named(),
-        }
+        Lines::Unknown { recurring: self.is_subscription(), named: self.named() }
     }
 
     /// What was bought. An event never says, unless the vendor's own relay expanded it.
     fn lines(&mut self, id: &Reference, look_ups: LookUps<'_>) -> Result<(Lines, Option<Missing>), Stop> {
         let told = self.line_items.take();
-        let complete = told
-            .as_ref()
-            .is_some_and(|list| !list.has_more && !list.data.is_empty());
+        let complete = told.as_ref().is_some_and(|list| !list.has_more && !list.data.is_empty());
         let mut items = told.map_or_else(Vec::new, |list| list.data);
         if complete {
             return Ok((self.known(id, items), None));
@@ -165,11 +160,7 @@ impl Session {
         };
         items.extend(more);
         // A sale of nothing would vanish without a trace; a sale of who knows what is seen.
-        let lines = if items.is_empty() {
-            self.unknown()
-        } else {
-            self.known(id, items)
-        };
+        let lines = if items.is_empty() { self.unknown() } else { self.known(id, items) };
         Ok((lines, None))
     }
 

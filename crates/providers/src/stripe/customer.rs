@@ -33,20 +33,9 @@ pub(super) fn customer(event: &Event<'_>, _: LookUps<'_>) -> Result<Vec<Fact>, S
         "customer.updated" => 1,
         _ => 2,
     };
-    let snapshot = CustomerSnapshot {
-        deleted,
-        email: customer.email,
-        name: customer.name.map(Box::from),
-    };
+    let snapshot = CustomerSnapshot { deleted, email: customer.email, name: customer.name.map(Box::from) };
     Ok(vec![Fact::Customer(CustomerFact {
         reference: customer.id.ok_or_else(|| lacks("data.object.id"))?,
-        snapshot: Register::new(
-            Stamp {
-                ended: deleted,
-                at: event.created,
-                rank,
-            },
-            snapshot,
-        ),
+        snapshot: Register::new(Stamp { ended: deleted, at: event.created, rank }, snapshot),
     })])
 }

@@ -30,8 +30,8 @@ pub(super) fn incoming(body: &[u8]) -> Result<Incoming, Malformed> {
     if !body.trim_start().starts_with('{') {
         return Err(malformed("the body is not a JSON object".into()));
     }
-    let envelope: Envelope = serde_json::from_str(body)
-        .map_err(|error| malformed(format!("the body is not a JSON object: {error}")))?;
+    let envelope: Envelope =
+        serde_json::from_str(body).map_err(|error| malformed(format!("the body is not a JSON object: {error}")))?;
     match envelope.object.as_deref() {
         None | Some("event") => {}
         Some(thin) if thin.starts_with("v2.") => {
@@ -94,9 +94,7 @@ impl<'a> Event<'a> {
 
     /// What the changed fields were before, as far as they read.
     pub(super) fn previous<T: DeserializeOwned + Default>(&self) -> T {
-        self.previous
-            .and_then(|previous| serde_json::from_str(previous.get()).ok())
-            .unwrap_or_default()
+        self.previous.and_then(|previous| serde_json::from_str(previous.get()).ok()).unwrap_or_default()
     }
 }
 

@@ -149,22 +149,14 @@ pub(super) fn invoice_payment(event: &Event<'_>, _: LookUps<'_>) -> Result<Vec<F
     let paid: InvoicePayment = event.object()?;
     let invoice = paid.invoice.ok_or_else(|| lacks("data.object.invoice"))?;
     let payment = paid.payment.unwrap_or_default();
-    Ok(sale::link(sale::named(
-        [Some(invoice), payment.payment_intent, payment.charge],
-        [],
-    )))
+    Ok(sale::link(sale::named([Some(invoice), payment.payment_intent, payment.charge], [])))
 }
 
 impl Invoice {
     /// The subscription that it bills. An invoice that came from a quote names it on its lines only.
     fn subscription(&self) -> Option<Reference> {
-        let details = self
-            .parent
-            .as_ref()
-            .and_then(|parent| parent.subscription_details.as_ref());
-        let told = details
-            .and_then(|details| details.subscription.clone())
-            .or_else(|| self.subscription.clone());
+        let details = self.parent.as_ref().and_then(|parent| parent.subscription_details.as_ref());
+        let told = details.and_then(|details| details.subscription.clone()).or_else(|| self.subscription.clone());
         told.or_else(|| self.seen_lines().find_map(InvoiceLine::subscription))
     }
 
@@ -173,19 +165,10 @@ impl Invoice {
     }
 
     fn names(&self) -> Order {
-        let paid_by = self
-            .payments
-            .iter()
-            .flat_map(|list| &list.data)
-            .filter_map(|paid| paid.payment.as_ref());
+        let paid_by = self.payments.iter().flat_map(|list| &list.data).filter_map(|paid| paid.payment.as_ref());
         let paid_by = paid_by.flat_map(|payment| [payment.payment_intent.clone(), payment.charge.clone()]);
-        let payment = [self.id.clone(), self.payment_intent.clone(), self.charge.clone()]
-            .into_iter()
-            .chain(paid_by);
-        Order {
-            customers: sale::customers(self.customer.clone()),
-            ..sale::named(payment, [self.subscription()])
-        }
+        let payment = [self.id.clone(), self.payment_intent.clone(), self.charge.clone()].into_iter().chain(paid_by);
+        Order { customers: sale::customers(self.customer.clone()), ..sale::named(payment, [self.subscription()]) }
     }
 
     /// The end of what its lines paid for. Each line is judged by itself and the reason for billing is not consulted: a
@@ -199,11 +182,7 @@ impl Invoice {
             return Ok(seen);
         };
         let path = format!("/v1/invoices/{}/lines", encoded(id.as_str()));
-        let after = list
-            .data
-            .last()
-            .and_then(|line| line.id.as_ref())
-            .map(Reference::as_str);
+        let after = list.data.last().and_then(|line| line.id.as_ref()).map(Reference::as_str);
         Ok(match look_ups.list::<InvoiceLine>(&path, after)? {
             Found::It(rest, _) => rest.iter().filter_map(InvoiceLine::pays_until).max(),
             Found::Forbidden | Found::Nothing => None,
@@ -214,10 +193,7 @@ impl Invoice {
 impl InvoiceLine {
     fn of_subscription_item(&self) -> Option<&OfSubscription> {
         let parent = self.parent.as_ref()?;
-        let of_item = parent
-            .kind
-            .as_deref()
-            .is_none_or(|kind| kind == "subscription_item_details");
+        let of_item = parent.kind.as_deref().is_none_or(|kind| kind == "subscription_item_details");
         parent.subscription_item_details.as_ref().filter(|_| of_item)
     }
 
@@ -225,10 +201,7 @@ impl InvoiceLine {
     fn subscription(&self) -> Option<Reference> {
         match self.of_subscription_item() {
             Some(details) => details.subscription.clone(),
-            None => self
-                .subscription
-                .clone()
-                .filter(|_| self.kind.as_deref() == Some("subscription")),
+            None => self.subscription.clone().filter(|_| self.kind.as_deref() == Some("subscription")),
         }
     }
 

@@ -73,11 +73,7 @@ impl LookUps<'_> {
     }
 
     /// All elements of a list, page by page, from the one after `after` on. A refusal on any page is the whole answer.
-    pub(super) fn list<T: DeserializeOwned>(
-        self,
-        path: &str,
-        after: Option<&str>,
-    ) -> Result<Found<Vec<T>>, Stop> {
+    pub(super) fn list<T: DeserializeOwned>(self, path: &str, after: Option<&str>) -> Result<Found<Vec<T>>, Stop> {
         let mut cursor = after.map(str::to_owned);
         let mut elements = Vec::new();
         let mut since = Timestamp::MAX;
@@ -95,17 +91,8 @@ impl LookUps<'_> {
                 Found::Forbidden => return Ok(Found::Forbidden),
                 Found::Nothing => return Ok(Found::Nothing),
             };
-            cursor = page
-                .data
-                .last()
-                .and_then(|last| last.get("id"))
-                .and_then(Value::as_str)
-                .map(str::to_owned);
-            elements.extend(
-                page.data
-                    .into_iter()
-                    .filter_map(|element| serde_json::from_value(element).ok()),
-            );
+            cursor = page.data.last().and_then(|last| last.get("id")).and_then(Value::as_str).map(str::to_owned);
+            elements.extend(page.data.into_iter().filter_map(|element| serde_json::from_value(element).ok()));
             if !page.has_more || cursor.is_none() {
                 break;
             }

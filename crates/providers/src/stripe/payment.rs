@@ -65,24 +65,15 @@ pub(super) fn charge(event: &Event<'_>, look_ups: LookUps<'_>) -> Result<Vec<Fac
         let invoice = charge.invoice.clone().flatten();
         return Ok(sale::link(charge.order(&id, invoice)));
     }
-    let minor = charge
-        .amount_refunded
-        .ok_or_else(|| lacks("data.object.amount_refunded"))?;
+    let minor = charge.amount_refunded.ok_or_else(|| lacks("data.object.amount_refunded"))?;
     let link = match &charge.invoice {
-        Some(invoice) => InvoiceLink {
-            invoice: invoice.clone(),
-            missing: None,
-        },
+        Some(invoice) => InvoiceLink { invoice: invoice.clone(), missing: None },
         None => sale::invoice_link(charge.payment_intent.as_ref(), look_ups)?,
     };
     let payment = charge.payment_intent.clone().unwrap_or_else(|| id.clone());
     let amount = read::money(Some(minor), charge.currency.as_deref());
     Ok(sale::fact(Order {
-        refunds: [(
-            id.clone(),
-            Refund::total(Stamp::at(event.created), amount, payment),
-        )]
-        .into(),
+        refunds: [(id.clone(), Refund::total(Stamp::at(event.created), amount, payment))].into(),
         missing: link.missing.into_iter().collect(),
         ..charge.order(&id, link.invoice)
     }))
@@ -120,10 +111,7 @@ pub(super) fn refund(event: &Event<'_>, look_ups: LookUps<'_>) -> Result<Vec<Fac
         state => Refund::by_id(state, amount, payment),
     };
     let order = refund.order(look_ups)?;
-    Ok(sale::fact(Order {
-        refunds: [(id, register)].into(),
-        ..order
-    }))
+    Ok(sale::fact(Order { refunds: [(id, register)].into(), ..order }))
 }
 
 /// A state that is not known yet is no money back yet.
@@ -143,10 +131,7 @@ pub(super) fn dispute(event: &Event<'_>, look_ups: LookUps<'_>) -> Result<Vec<Fa
     let payment = dispute.payment().ok_or_else(|| lacks("data.object.charge"))?;
     let state = dispute_state(dispute.status.as_deref());
     let order = dispute.order(look_ups)?;
-    Ok(sale::fact(Order {
-        disputes: [(id, Dispute { state, payment })].into(),
-        ..order
-    }))
+    Ok(sale::fact(Order { disputes: [(id, Dispute { state, payment })].into(), ..order }))
 }
 
 /// A state that is not known yet holds nothing against anybody. `charge_refunded` ended disputes of old: the refund
@@ -171,10 +156,7 @@ impl Aftermath {
         let link = sale::invoice_link(self.payment_intent.as_ref(), look_ups)?;
         Ok(Order {
             missing: link.missing.into_iter().collect(),
-            ..sale::named(
-                [self.charge.clone(), self.payment_intent.clone(), link.invoice],
-                [],
-            )
+            ..sale::named([self.charge.clone(), self.payment_intent.clone(), link.invoice], [])
         })
     }
 }

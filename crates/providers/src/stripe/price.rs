@@ -44,9 +44,7 @@ impl Price {
     /// A line for this price. A line that names no price (or one that is gone) stands for itself, so that a person sees
     /// it waiting and can map it.
     pub(super) fn line(self, line: Reference, quantity: Option<i64>, recurring: bool) -> Line {
-        let price = self
-            .id
-            .unwrap_or_else(|| PriceReference::new(format!("line:{line}")));
+        let price = self.id.unwrap_or_else(|| PriceReference::new(format!("line:{line}")));
         Line {
             price,
             product: self.product,

@@ -60,11 +60,7 @@ pub(super) fn number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Optio
 fn whole(value: &Value) -> Option<i64> {
     match value {
         Value::Number(number) => number.as_i64().or_else(|| number.as_f64().and_then(truncated)),
-        Value::String(text) => text
-            .trim()
-            .parse()
-            .ok()
-            .or_else(|| text.trim().parse().ok().and_then(truncated)),
+        Value::String(text) => text.trim().parse().ok().or_else(|| text.trim().parse().ok().and_then(truncated)),
         _ => None,
     }
 }
@@ -116,16 +112,11 @@ where
     let Value::Array(values) = Value::deserialize(deserializer)? else {
         return Ok(Vec::new());
     };
-    Ok(values
-        .into_iter()
-        .filter_map(|value| serde_json::from_value(value).ok())
-        .collect())
+    Ok(values.into_iter().filter_map(|value| serde_json::from_value(value).ok()).collect())
 }
 
 /// What the vendor wrote on an object. Values are texts by contract.
-pub(super) fn metadata<'de, D: Deserializer<'de>>(
-    deserializer: D,
-) -> Result<BTreeMap<String, String>, D::Error> {
+pub(super) fn metadata<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<String, String>, D::Error> {
     let Value::Object(entries) = Value::deserialize(deserializer)? else {
         return Ok(BTreeMap::new());
     };
@@ -138,10 +129,7 @@ pub(super) fn metadata<'de, D: Deserializer<'de>>(
 
 /// An amount. A checkout that cost nothing may name neither amount nor currency.
 pub(super) fn money(minor: Option<i64>, currency: Option<&str>) -> Money {
-    Money::new(
-        minor.unwrap_or(0),
-        currency.map_or(Currency::NONE, Currency::parse),
-    )
+    Money::new(minor.unwrap_or(0), currency.map_or(Currency::NONE, Currency::parse))
 }
 
 #[cfg(test)]
@@ -212,50 +200,27 @@ mod tests {
             (json!(null), None),
             (json!(17), None),
         ] {
-            assert_eq!(
-                read(json!({ "id": written })).id,
-                id.map(Reference::from),
-                "{written}"
-            );
+            assert_eq!(read(json!({ "id": written })).id, id.map(Reference::from), "{written}");
         }
         assert_eq!(read(json!({ "told": null })).told, Some(None));
         assert_eq!(read(json!({})).told, None);
-        let inner = read(json!({ "object": "in_1" }))
-            .object
-            .expect("an object that has that id");
+        let inner = read(json!({ "object": "in_1" })).object.expect("an object that has that id");
         assert_eq!(inner.id, Some("in_1".into()));
     }
 
     #[test]
     fn nonsense_in_one_field_does_not_cost_the_others() {
-        for nonsense in [
-            json!(null),
-            json!(3),
-            json!("x"),
-            json!([]),
-            json!({}),
-            json!([[{}]]),
-            json!({"data": 3}),
-        ] {
-            let fields = [
-                "told", "text", "number", "time", "flag", "email", "object", "list", "metadata",
-            ];
+        for nonsense in [json!(null), json!(3), json!("x"), json!([]), json!({}), json!([[{}]]), json!({"data": 3})] {
+            let fields = ["told", "text", "number", "time", "flag", "email", "object", "list", "metadata"];
             let mut object = json!({ "id": "kept" });
             for field in fields {
                 object[field] = nonsense.clone();
             }
             assert_eq!(read(object).id, Some("kept".into()), "{nonsense}");
         }
-        let list =
-            read(json!({ "list": { "data": [{"id": "a"}, 3, null, {"id": "b"}], "has_more": "yes" } })).list;
+        let list = read(json!({ "list": { "data": [{"id": "a"}, 3, null, {"id": "b"}], "has_more": "yes" } })).list;
         let list = list.expect("a list");
-        assert_eq!(
-            list.data
-                .iter()
-                .filter_map(|each| each.id.clone())
-                .collect::<Vec<_>>(),
-            ["a".into(), "b".into()]
-        );
+        assert_eq!(list.data.iter().filter_map(|each| each.id.clone()).collect::<Vec<_>>(), ["a".into(), "b".into()]);
         assert!(!list.has_more);
     }
 
@@ -266,10 +231,7 @@ mod tests {
         assert_eq!(at(json!(i64::MAX)), None);
         assert_eq!(read(json!({ "email": "not an address" })).email, None);
         assert!(read(json!({ "email": " buyer@example.com " })).email.is_some());
-        assert_eq!(
-            read(json!({ "metadata": {"a": "b", "c": 3} })).metadata,
-            [("a".into(), "b".into())].into()
-        );
+        assert_eq!(read(json!({ "metadata": {"a": "b", "c": 3} })).metadata, [("a".into(), "b".into())].into());
         assert!(read(json!({ "flag": true })).flag);
         assert_eq!(read(json!({ "text": "  " })).text, None);
     }

@@ -28,11 +28,7 @@ pub(super) fn named(
 
 /// A fact whose only content is that names belong together. One name alone says nothing.
 pub(super) fn link(order: Order) -> Vec<Fact> {
-    if order.references.len() < 2 {
-        Vec::new()
-    } else {
-        fact(order)
-    }
+    if order.references.len() < 2 { Vec::new() } else { fact(order) }
 }
 
 /// The one fact of an event.
@@ -41,25 +37,13 @@ pub(super) fn fact(order: Order) -> Vec<Fact> {
 }
 
 /// The customer of an object, if it names one.
-pub(super) fn customers(
-    customer: Option<CustomerReference>,
-) -> std::collections::BTreeSet<CustomerReference> {
+pub(super) fn customers(customer: Option<CustomerReference>) -> std::collections::BTreeSet<CustomerReference> {
     customer.into_iter().collect()
 }
 
 /// Where mails go, as told at that moment.
-pub(super) fn contact(
-    email: Option<EmailAddress>,
-    name: Option<String>,
-    at: Timestamp,
-) -> Option<Register<Contact>> {
-    Some(Register::new(
-        Stamp::at(at),
-        Contact {
-            email: email?,
-            name: name.map(Box::from),
-        },
-    ))
+pub(super) fn contact(email: Option<EmailAddress>, name: Option<String>, at: Timestamp) -> Option<Register<Contact>> {
+    Some(Register::new(Stamp::at(at), Contact { email: email?, name: name.map(Box::from) }))
 }
 
 /// Which invoice a payment belongs to, where only a look-up knows.
@@ -71,22 +55,13 @@ pub(super) struct InvoiceLink {
 
 /// Asks for the invoice of a payment intent. Without a key nothing is asked and nothing is missed: the link comes by
 /// `invoice_payment.paid`, in its own time.
-pub(super) fn invoice_link(
-    payment_intent: Option<&Reference>,
-    look_ups: LookUps<'_>,
-) -> Result<InvoiceLink, Stop> {
+pub(super) fn invoice_link(payment_intent: Option<&Reference>, look_ups: LookUps<'_>) -> Result<InvoiceLink, Stop> {
     let (Some(payment_intent), true) = (payment_intent, look_ups.level != Level::None) else {
         return Ok(InvoiceLink::default());
     };
     Ok(match look_ups.invoice_of(payment_intent)? {
-        Found::It(invoice, _) => InvoiceLink {
-            invoice: Some(invoice),
-            missing: None,
-        },
-        Found::Forbidden => InvoiceLink {
-            invoice: None,
-            missing: Some(Missing::PaymentLink),
-        },
+        Found::It(invoice, _) => InvoiceLink { invoice: Some(invoice), missing: None },
+        Found::Forbidden => InvoiceLink { invoice: None, missing: Some(Missing::PaymentLink) },
         Found::Nothing => InvoiceLink::default(),
     })
 }

@@ -73,11 +73,7 @@ pub(super) fn subscription(event: &Event<'_>, look_ups: LookUps<'_>) -> Result<V
     let told: Snapshot = event.object()?;
     let id = told.id.clone().ok_or_else(|| lacks("data.object.id"))?;
     let path = format!("/v1/subscriptions/{}", encoded(id.as_str()));
-    let fresh = if look_ups.level == Level::Full {
-        look_ups.get(path)?
-    } else {
-        Found::Nothing
-    };
+    let fresh = if look_ups.level == Level::Full { look_ups.get(path)? } else { Found::Nothing };
     let (snapshot, at, rank) = match fresh {
         Found::It(fresh, asked_at) => (fresh, stored(asked_at), 0),
         // What the event says is still true of its moment.
@@ -87,24 +83,13 @@ pub(super) fn subscription(event: &Event<'_>, look_ups: LookUps<'_>) -> Result<V
                 "customer.subscription.deleted" => 2,
                 _ => 1,
             };
-            (
-                told.deleted(event.kind == "customer.subscription.deleted"),
-                event.created,
-                rank,
-            )
+            (told.deleted(event.kind == "customer.subscription.deleted"), event.created, rank)
         }
     };
     let state = snapshot.state(event.created);
-    let stamp = Stamp {
-        ended: state.ended_at.is_some(),
-        at,
-        rank,
-    };
+    let stamp = Stamp { ended: state.ended_at.is_some(), at, rank };
     let items = snapshot.items.into_iter().flat_map(|list| list.data);
-    let lines: Vec<Line> = items
-        .enumerate()
-        .map(|(place, item)| item.line(&id, place))
-        .collect();
+    let lines: Vec<Line> = items.enumerate().map(|(place, item)| item.line(&id, place)).collect();
     let items = (!lines.is_empty()).then(|| (id.clone(), Register::new(stamp, lines)));
     Ok(sale::fact(Order {
         subscriptions: [(id.clone(), Register::new(stamp, state))].into(),
@@ -139,10 +124,7 @@ impl Snapshot {
     /// The last end of any item's period. Until 2025-03-31 (basil) all items shared one.
     fn period_end(&self) -> Option<Timestamp> {
         let items = self.items.iter().flat_map(|list| &list.data);
-        items
-            .filter_map(|item| item.current_period_end)
-            .max()
-            .or(self.current_period_end)
+        items.filter_map(|item| item.current_period_end).max().or(self.current_period_end)
     }
 
     /// What Stripe itself vouches for. A trial is given, however the time after it will be paid; a running period only
@@ -151,9 +133,7 @@ impl Snapshot {
     fn granted_until(&self, status: SubscriptionStatus) -> Option<Timestamp> {
         match status {
             SubscriptionStatus::Trialing => self.trial_end.or_else(|| self.period_end()),
-            SubscriptionStatus::Active
-                if self.collection_method.as_deref() == Some("charge_automatically") =>
-            {
+            SubscriptionStatus::Active if self.collection_method.as_deref() == Some("charge_automatically") => {
                 self.period_end()
             }
             _ => None,
@@ -167,9 +147,7 @@ impl Snapshot {
         Subscription {
             status,
             granted_until: self.granted_until(status),
-            cancel_at: self
-                .cancel_at
-                .or_else(|| self.period_end().filter(|_| self.cancel_at_period_end)),
+            cancel_at: self.cancel_at.or_else(|| self.period_end().filter(|_| self.cancel_at_period_end)),
             ended_at: ended.then(|| self.ended_at.or(self.canceled_at).unwrap_or(event_at)),
             covers: None,
         }
@@ -178,9 +156,7 @@ impl Snapshot {
 
 impl Item {
     fn line(self, subscription: &Reference, place: usize) -> Line {
-        let line = self
-            .id
-            .unwrap_or_else(|| Reference::new(format!("{subscription}:{place}")));
+        let line = self.id.unwrap_or_else(|| Reference::new(format!("{subscription}:{place}")));
         let price = match self.price {
             Some(price) if price.id.is_some() => price,
             _ => self.plan.unwrap_or_default(),

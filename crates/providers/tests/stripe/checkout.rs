@@ -62,11 +62,7 @@ fn a_purchase_is_paid_when_the_money_is_there_or_none_was_due() {
         let object = with(session(), json!({ "payment_status": payment_status }));
         let purchase = &told(kind, &object).purchases[&Reference::from("cs_1")];
         assert_eq!(purchase.state, state, "{kind} {payment_status}");
-        assert_eq!(
-            purchase.at,
-            at(CREATED),
-            "a purchase is made when it is completed"
-        );
+        assert_eq!(purchase.at, at(CREATED), "a purchase is made when it is completed");
         assert_eq!(purchase.total, Money::new(4900, Currency::parse("EUR")));
     }
 }
@@ -74,41 +70,28 @@ fn a_purchase_is_paid_when_the_money_is_there_or_none_was_due() {
 #[test]
 fn where_nothing_is_sold_nothing_is_told() {
     tells_nothing(COMPLETED, &with(session(), json!({ "mode": "setup" })));
-    tells_nothing(
-        "checkout.session.expired",
-        &with(session(), json!({ "payment_status": "unpaid" })),
-    );
+    tells_nothing("checkout.session.expired", &with(session(), json!({ "payment_status": "unpaid" })));
 }
 
 #[test]
 fn a_checkout_that_cost_nothing_may_name_neither_amount_nor_currency() {
     let object = with(session(), json!({ "amount_total": null, "currency": null }));
-    assert_eq!(
-        told(COMPLETED, &object).purchases[&Reference::from("cs_1")].total,
-        Money::ZERO
-    );
+    assert_eq!(told(COMPLETED, &object).purchases[&Reference::from("cs_1")].total, Money::ZERO);
 }
 
 #[test]
 fn all_names_of_the_sale_are_known_and_the_subscription_is_no_payment() {
-    let ids =
-        json!({ "mode": "subscription", "payment_intent": null, "invoice": "in_1", "subscription": "sub_1" });
+    let ids = json!({ "mode": "subscription", "payment_intent": null, "invoice": "in_1", "subscription": "sub_1" });
     let expanded = json!({
         "mode": "subscription", "payment_intent": null,
         "invoice": { "id": "in_1" }, "subscription": { "id": "sub_1", "status": "active" },
     });
     for fields in [ids, expanded] {
         let order = told(COMPLETED, &with(session(), fields));
-        assert_eq!(
-            order.references,
-            names(&["cs_1", "in_1", "sub_1"]).into_iter().collect()
-        );
+        assert_eq!(order.references, names(&["cs_1", "in_1", "sub_1"]).into_iter().collect());
         assert!(order.payments.same(&"cs_1".into(), &"in_1".into()));
         assert!(!order.payments.same(&"cs_1".into(), &"sub_1".into()));
-        assert_eq!(
-            order.purchases[&Reference::from("cs_1")].subscriptions,
-            [Reference::from("sub_1")].into()
-        );
+        assert_eq!(order.purchases[&Reference::from("cs_1")].subscriptions, [Reference::from("sub_1")].into());
     }
     let order = told(COMPLETED, &session());
     assert_eq!(order.references, names(&["cs_1", "pi_1"]).into_iter().collect());
@@ -120,34 +103,16 @@ fn all_names_of_the_sale_are_known_and_the_subscription_is_no_payment() {
 fn mail_goes_to_what_the_buyer_typed() {
     for (fields, email, name) in [
         (json!({}), Some("ada@example.com"), Some("Ada")),
-        (
-            json!({ "customer_email": "prefilled@example.com" }),
-            Some("ada@example.com"),
-            Some("Ada"),
-        ),
-        (
-            json!({ "customer_email": "old@example.com", "customer_details": null }),
-            Some("old@example.com"),
-            None,
-        ),
-        (
-            json!({ "customer_details": { "email": "no address", "name": "Ada" } }),
-            None,
-            None,
-        ),
+        (json!({ "customer_email": "prefilled@example.com" }), Some("ada@example.com"), Some("Ada")),
+        (json!({ "customer_email": "old@example.com", "customer_details": null }), Some("old@example.com"), None),
+        (json!({ "customer_details": { "email": "no address", "name": "Ada" } }), None, None),
         (json!({ "customer_details": {} }), None, None),
     ] {
         let contact = told(COMPLETED, &with(session(), fields.clone())).contact;
         let value = contact.as_ref().map(|register| &register.value);
         assert_eq!(value.map(|contact| contact.email.as_str()), email, "{fields}");
-        assert_eq!(
-            value.and_then(|contact| contact.name.as_deref()),
-            name,
-            "{fields}"
-        );
-        let stamps = contact
-            .iter()
-            .all(|register| register.stamp.at == at(CREATED - 500));
+        assert_eq!(value.and_then(|contact| contact.name.as_deref()), name, "{fields}");
+        let stamps = contact.iter().all(|register| register.stamp.at == at(CREATED - 500));
         assert!(stamps, "an address is as old as its checkout: {fields}");
     }
 }
@@ -159,25 +124,11 @@ fn without_a_key_only_the_sale_itself_can_say_what_was_bought() {
         (json!({}), false, None, vec![Missing::Lines]),
         (json!({ "metadata": { "plan_id": "PRO" } }), false, plan(), vec![]),
         (json!({ "mode": "subscription" }), true, None, vec![]),
-        (
-            json!({ "mode": null, "subscription": "sub_1" }),
-            true,
-            None,
-            vec![],
-        ),
-        (
-            json!({ "mode": "subscription", "metadata": { "plan_id": "PRO" } }),
-            true,
-            plan(),
-            vec![],
-        ),
+        (json!({ "mode": null, "subscription": "sub_1" }), true, None, vec![]),
+        (json!({ "mode": "subscription", "metadata": { "plan_id": "PRO" } }), true, plan(), vec![]),
     ] {
         let unknown = Lines::Unknown { recurring, named };
-        assert_eq!(
-            lines(Level::None, &with(session(), fields.clone()), &[]),
-            (unknown, missing),
-            "{fields}"
-        );
+        assert_eq!(lines(Level::None, &with(session(), fields.clone()), &[]), (unknown, missing), "{fields}");
     }
 }
 
@@ -186,15 +137,8 @@ fn a_refused_look_up_leaves_the_sale_and_says_what_is_missing() {
     for status in [400, 401, 403, 404] {
         for level in [Level::Read, Level::Full] {
             let answers = [answer(ITEMS, status, &json!({ "error": {} }))];
-            let unknown = Lines::Unknown {
-                recurring: false,
-                named: None,
-            };
-            assert_eq!(
-                lines(level, &session(), &answers),
-                (unknown, vec![Missing::Lines]),
-                "{status}"
-            );
+            let unknown = Lines::Unknown { recurring: false, named: None };
+            assert_eq!(lines(level, &session(), &answers), (unknown, vec![Missing::Lines]), "{status}");
         }
     }
 }
@@ -219,34 +163,20 @@ fn lines_are_looked_up_page_by_page_and_only_so_far() {
     let mut path = ITEMS.to_owned();
     for number in 0..10 {
         let id = format!("li_{number}");
-        answers.push(answer(
-            &path,
-            200,
-            &page(&[item(&id, &json!({ "id": "price_1" }))], true),
-        ));
+        answers.push(answer(&path, 200, &page(&[item(&id, &json!({ "id": "price_1" }))], true)));
         path = format!("{ITEMS}&starting_after={id}");
         if number < 9 {
-            assert_eq!(
-                asked(Level::Read, &event(COMPLETED, &session()), &answers),
-                [path.as_str()]
-            );
+            assert_eq!(asked(Level::Read, &event(COMPLETED, &session()), &answers), [path.as_str()]);
         }
     }
     assert_eq!(known(Level::Read, &session(), &answers).len(), 10);
     answers[1] = answer(&format!("{ITEMS}&starting_after=li_0"), 403, &json!({}));
-    assert_eq!(
-        lines(Level::Read, &session(), &answers).1,
-        [Missing::Lines],
-        "half a list is none"
-    );
+    assert_eq!(lines(Level::Read, &session(), &answers).1, [Missing::Lines], "half a list is none");
 }
 
 #[test]
 fn an_empty_list_is_a_sale_of_something_unknown() {
-    let unknown = Lines::Unknown {
-        recurring: false,
-        named: None,
-    };
+    let unknown = Lines::Unknown { recurring: false, named: None };
     let answers = [answer(ITEMS, 200, &page(&[], false))];
     assert_eq!(lines(Level::Read, &session(), &answers), (unknown, vec![]));
 }
@@ -261,88 +191,29 @@ fn lines_that_came_with_the_session_are_not_looked_up() {
     let items = page(&[item("li_1", &json!({ "id": "price_1" }))], true);
     let object = with(session(), json!({ "line_items": items }));
     let next = format!("{ITEMS}&starting_after=li_1");
-    assert_eq!(
-        asked(Level::Read, &event(COMPLETED, &object), &[]),
-        [next.as_str()]
-    );
-    let answers = [answer(
-        &next,
-        200,
-        &page(&[item("li_2", &json!("price_2"))], false),
-    )];
+    assert_eq!(asked(Level::Read, &event(COMPLETED, &object), &[]), [next.as_str()]);
+    let answers = [answer(&next, 200, &page(&[item("li_2", &json!("price_2"))], false))];
     assert_eq!(known(Level::Read, &object, &answers).len(), 2);
-    assert_eq!(
-        lines(Level::None, &object, &[]).1,
-        [Missing::Lines],
-        "without a key a cut list is no list"
-    );
+    assert_eq!(lines(Level::None, &object, &[]).1, [Missing::Lines], "without a key a cut list is no list");
 }
 
 #[test]
 fn a_line_says_price_product_quantity_and_whether_it_renews() {
     for (item, price, product, quantity, recurring) in [
-        (
-            json!({ "price": { "id": "p", "product": "q" }, "quantity": 3 }),
-            "p",
-            Some("q"),
-            3,
-            false,
-        ),
-        (
-            json!({ "price": { "id": "p", "product": { "id": "q" } }, "quantity": "3" }),
-            "p",
-            Some("q"),
-            3,
-            false,
-        ),
-        (
-            json!({ "price": { "id": "p", "type": "recurring" } }),
-            "p",
-            None,
-            1,
-            true,
-        ),
-        (
-            json!({ "price": { "id": "p", "recurring": { "interval": "month" } } }),
-            "p",
-            None,
-            1,
-            true,
-        ),
-        (
-            json!({ "price": { "id": "p", "recurring": null }, "quantity": null }),
-            "p",
-            None,
-            1,
-            false,
-        ),
+        (json!({ "price": { "id": "p", "product": "q" }, "quantity": 3 }), "p", Some("q"), 3, false),
+        (json!({ "price": { "id": "p", "product": { "id": "q" } }, "quantity": "3" }), "p", Some("q"), 3, false),
+        (json!({ "price": { "id": "p", "type": "recurring" } }), "p", None, 1, true),
+        (json!({ "price": { "id": "p", "recurring": { "interval": "month" } } }), "p", None, 1, true),
+        (json!({ "price": { "id": "p", "recurring": null }, "quantity": null }), "p", None, 1, false),
         (json!({ "price": "p", "quantity": 0 }), "p", None, 0, false),
         (json!({ "price": "p", "quantity": -4 }), "p", None, 1, false),
-        (
-            json!({ "price": "p", "quantity": 99_999_999_999_i64 }),
-            "p",
-            None,
-            u32::MAX,
-            false,
-        ),
+        (json!({ "price": "p", "quantity": 99_999_999_999_i64 }), "p", None, u32::MAX, false),
         (json!({ "price": null }), "line:li_1", None, 1, false),
     ] {
-        let answers = [answer(
-            ITEMS,
-            200,
-            &page(&[with(item.clone(), json!({ "id": "li_1" }))], false),
-        )];
+        let answers = [answer(ITEMS, 200, &page(&[with(item.clone(), json!({ "id": "li_1" }))], false))];
         let line = &known(Level::Read, &session(), &answers)[0];
-        assert_eq!(
-            (line.line.as_str(), line.price.as_str()),
-            ("li_1", price),
-            "{item}"
-        );
-        assert_eq!(
-            line.product.as_ref().map(|product| product.as_str()),
-            product,
-            "{item}"
-        );
+        assert_eq!((line.line.as_str(), line.price.as_str()), ("li_1", price), "{item}");
+        assert_eq!(line.product.as_ref().map(|product| product.as_str()), product, "{item}");
         assert_eq!((line.quantity, line.recurring), (quantity, recurring), "{item}");
     }
 }
@@ -359,38 +230,20 @@ fn metadata_names_the_plan_of_the_one_line_and_prices_name_their_own() {
         (&pro, vec![&plain], vec![Some("PRO")]),
         (&pro, vec![&own], vec![Some("PRO")]),
         (&pro, vec![&plain, &own], vec![None, Some("OWN")]),
-        (
-            &json!({ "plan_id": " ", "plan_code": " TEAM " }),
-            vec![&plain],
-            vec![Some("TEAM")],
-        ),
-        (
-            &json!({ "key_type_id": "kt_1", "plan_code": "TEAM" }),
-            vec![&plain],
-            vec![Some("TEAM")],
-        ),
-        (
-            &json!({ "key_type_id": "kt_1" }),
-            vec![&plain],
-            vec![Some("kt_1")],
-        ),
+        (&json!({ "plan_id": " ", "plan_code": " TEAM " }), vec![&plain], vec![Some("TEAM")]),
+        (&json!({ "key_type_id": "kt_1", "plan_code": "TEAM" }), vec![&plain], vec![Some("TEAM")]),
+        (&json!({ "key_type_id": "kt_1" }), vec![&plain], vec![Some("kt_1")]),
         (&json!({ "plan": "PRO", "plan_id": 7 }), vec![&plain], vec![None]),
     ] {
         let object = with(session(), json!({ "metadata": metadata }));
         let items: Vec<Value> = prices.iter().map(|price| item("li", price)).collect();
         let lines = known(Level::Read, &object, &[answer(ITEMS, 200, &page(&items, false))]);
-        let told: Vec<Option<&str>> = lines
-            .iter()
-            .map(|line| line.named.as_ref().map(|plan| plan.as_str()))
-            .collect();
+        let told: Vec<Option<&str>> = lines.iter().map(|line| line.named.as_ref().map(|plan| plan.as_str())).collect();
         assert_eq!(told, named, "{metadata} {prices:?}");
     }
 }
 
 #[test]
 fn a_session_without_an_id_makes_no_sense() {
-    assert_eq!(
-        refusal(COMPLETED, &json!({ "mode": "payment" })),
-        "`data.object.id` is missing"
-    );
+    assert_eq!(refusal(COMPLETED, &json!({ "mode": "payment" })), "`data.object.id` is missing");
 }

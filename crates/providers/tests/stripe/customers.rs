@@ -24,11 +24,7 @@ fn a_customer_is_what_the_last_event_says_in_any_order_of_arrival() {
         (vec![&created], "first@example.com", false),
         (vec![&created, &updated], "second@example.com", false),
         (vec![&created, &updated, &later], "third@example.com", false),
-        (
-            vec![&created, &updated, &later, &deleted],
-            "second@example.com",
-            true,
-        ),
+        (vec![&created, &updated, &later, &deleted], "second@example.com", true),
     ] {
         for arrival in permutations(&told) {
             let mut known = arrival[0].clone();
@@ -45,15 +41,9 @@ fn a_customer_is_what_the_last_event_says_in_any_order_of_arrival() {
 
 #[test]
 fn a_customer_may_have_neither_name_nor_address() {
-    for object in [
-        json!({ "id": "cus_1" }),
-        json!({ "id": "cus_1", "email": "nonsense", "name": "" }),
-    ] {
+    for object in [json!({ "id": "cus_1" }), json!({ "id": "cus_1", "email": "nonsense", "name": "" })] {
         let snapshot = told(CREATED, "customer.updated", &object).snapshot.value;
         assert_eq!((snapshot.email, snapshot.name), (None, None));
     }
-    assert_eq!(
-        refusal("customer.created", &json!({})),
-        "`data.object.id` is missing"
-    );
+    assert_eq!(refusal("customer.created", &json!({})), "`data.object.id` is missing");
 }

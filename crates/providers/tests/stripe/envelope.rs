@@ -18,10 +18,7 @@ pub(crate) fn taken_in(body: &[u8]) -> Result<Vec<Incoming>, Malformed> {
     let now: Timestamp = at(1_790_000_000);
     let header = signature::sign(&secrets[0], body, now);
     let header = |name: &str| (name == "stripe-signature").then_some(header.as_str());
-    let delivery = Delivery {
-        header: &header,
-        body,
-    };
+    let delivery = Delivery { header: &header, body };
     Stripe.incoming(&Stripe.verify(&delivery, &secrets, now).expect("it is signed"))
 }
 
@@ -42,10 +39,7 @@ fn an_event_says_its_id_kind_time_mode_and_account() {
     };
     assert_eq!(taken_in(body.as_bytes()), Ok(vec![incoming]));
     let bare = taken_in(br#" {"id":"evt_1","type":"x","created":"soon","livemode":null}"#).expect("an event");
-    assert_eq!(
-        (bare[0].occurred_at, bare[0].live, &bare[0].account),
-        (None, None, &None)
-    );
+    assert_eq!((bare[0].occurred_at, bare[0].live, &bare[0].account), (None, None, &None));
 }
 
 #[test]
@@ -59,33 +53,17 @@ fn what_is_no_event_is_named() {
         (br#"{"object":"event","type":"x"}"#, "`id` is missing"),
         (br#"{"object":"event","id":7,"type":"x"}"#, "`id` is missing"),
         (br#"{"object":"event","id":"evt_1"}"#, "`type` is missing"),
-        (
-            br#"{"object":"charge","id":"ch_1"}"#,
-            "this is `charge`, not an event",
-        ),
-        (
-            br#"{"object":"v2.core.event","id":"evt_1","type":"v1.billing.meter"}"#,
-            "this is a thin event",
-        ),
+        (br#"{"object":"charge","id":"ch_1"}"#, "this is `charge`, not an event"),
+        (br#"{"object":"v2.core.event","id":"evt_1","type":"v1.billing.meter"}"#, "this is a thin event"),
     ] {
         let malformed = taken_in(body).expect_err(why);
-        assert!(
-            malformed.what.starts_with(why),
-            "{}: {malformed}",
-            String::from_utf8_lossy(body)
-        );
+        assert!(malformed.what.starts_with(why), "{}: {malformed}", String::from_utf8_lossy(body));
     }
 }
 
 #[test]
 fn an_unknown_kind_tells_nothing_and_needs_nothing() {
-    for kind in [
-        "price.updated",
-        "invoice.finalized",
-        "payment_intent.succeeded",
-        "a.kind.of.tomorrow",
-        "",
-    ] {
+    for kind in ["price.updated", "invoice.finalized", "payment_intent.succeeded", "a.kind.of.tomorrow", ""] {
         let mut incoming = event(kind, &json!({}));
         incoming.body = "{}".into();
         incoming.occurred_at = None;
@@ -107,17 +85,9 @@ fn a_known_kind_must_have_its_time_and_its_object() {
         (r#"{"data":null}"#, now, "`data` is missing"),
         (r#"{"data":{}}"#, now, "`data.object` is missing"),
         (r#"{"data":{"object":null}}"#, now, "`data.object` is missing"),
-        (
-            r#"{"data":{"object":"in_1"}}"#,
-            now,
-            "`data.object` does not read",
-        ),
+        (r#"{"data":{"object":"in_1"}}"#, now, "`data.object` does not read"),
         (r#"{"data":"x"}"#, now, "`data` does not read"),
-        (
-            r#"{"data":{"object":{"id":"in_1"}}}"#,
-            None,
-            "`created` is missing",
-        ),
+        (r#"{"data":{"object":{"id":"in_1"}}}"#, None, "`created` is missing"),
     ] {
         assert!(refusal(body, occurred_at).starts_with(why), "{body}");
     }
@@ -127,28 +97,12 @@ fn a_known_kind_must_have_its_time_and_its_object() {
 fn what_stripe_reads_in_return() {
     for (outcome, status, body) in [
         (Outcome::Received, 200, r#"{"received":true}"#),
-        (
-            Outcome::Rejected(Reject::WrongSignature),
-            400,
-            "Webhook signature verification failed",
-        ),
-        (
-            Outcome::Rejected(Reject::NoSignature),
-            400,
-            "Webhook signature verification failed",
-        ),
-        (
-            Outcome::Rejected(Reject::NoSecret),
-            400,
-            "Webhook signature verification failed",
-        ),
+        (Outcome::Rejected(Reject::WrongSignature), 400, "Webhook signature verification failed"),
+        (Outcome::Rejected(Reject::NoSignature), 400, "Webhook signature verification failed"),
+        (Outcome::Rejected(Reject::NoSecret), 400, "Webhook signature verification failed"),
     ] {
         let answer = Stripe.answer(&outcome);
-        assert_eq!(
-            (answer.status, answer.body.as_str()),
-            (status, body),
-            "{outcome:?}"
-        );
+        assert_eq!((answer.status, answer.body.as_str()), (status, body), "{outcome:?}");
     }
 }
 
@@ -161,11 +115,6 @@ fn every_event_worth_subscribing_to_has_a_fixture_that_tells_something() {
             telling.insert(incoming.kind);
         }
     }
-    let silent: Vec<_> = Stripe
-        .info()
-        .events
-        .iter()
-        .filter(|kind| !telling.contains(**kind))
-        .collect();
+    let silent: Vec<_> = Stripe.info().events.iter().filter(|kind| !telling.contains(**kind)).collect();
     assert_eq!(silent, Vec::<&&str>::new());
 }

@@ -25,8 +25,7 @@ fn invoice(lines: &[Value]) -> Value {
 
 /// As it was until 2025-03-31 (basil).
 fn old_invoice(lines: &[Value]) -> Value {
-    let fields =
-        json!({ "parent": null, "subscription": "sub_1", "charge": "ch_1", "payment_intent": "pi_1" });
+    let fields = json!({ "parent": null, "subscription": "sub_1", "charge": "ch_1", "payment_intent": "pi_1" });
     with(invoice(lines), fields)
 }
 
@@ -60,50 +59,18 @@ fn each_line_is_judged_by_itself_and_prorations_pay_no_period() {
     for (what, lines, paid_until) in [
         ("a cycle", vec![of_item(MONTH, false)], Some(MONTH)),
         ("a proration", vec![of_item(MONTH, true)], None),
-        (
-            "credit and rest of an upgrade",
-            vec![of_item(MONTH, true), of_item(MONTH, true)],
-            None,
-        ),
-        (
-            "a swap to yearly",
-            vec![of_item(MONTH, true), of_item(YEAR, false)],
-            Some(YEAR),
-        ),
-        (
-            "a cycle with an upgrade before it",
-            vec![of_item(YEAR, true), of_item(MONTH, false)],
-            Some(MONTH),
-        ),
-        (
-            "items of different intervals",
-            vec![of_item(MONTH, false), of_item(YEAR, false)],
-            Some(YEAR),
-        ),
-        (
-            "a cycle and a fee",
-            vec![of_invoice_item(YEAR), of_item(MONTH, false)],
-            Some(MONTH),
-        ),
+        ("credit and rest of an upgrade", vec![of_item(MONTH, true), of_item(MONTH, true)], None),
+        ("a swap to yearly", vec![of_item(MONTH, true), of_item(YEAR, false)], Some(YEAR)),
+        ("a cycle with an upgrade before it", vec![of_item(YEAR, true), of_item(MONTH, false)], Some(MONTH)),
+        ("items of different intervals", vec![of_item(MONTH, false), of_item(YEAR, false)], Some(YEAR)),
+        ("a cycle and a fee", vec![of_invoice_item(YEAR), of_item(MONTH, false)], Some(MONTH)),
         ("a fee", vec![of_invoice_item(YEAR)], None),
         ("no lines", vec![], None),
-        (
-            "a line without a period",
-            vec![with(of_item(MONTH, false), json!({ "period": null }))],
-            None,
-        ),
+        ("a line without a period", vec![with(of_item(MONTH, false), json!({ "period": null }))], None),
     ] {
-        for reason in [
-            "subscription_cycle",
-            "subscription_update",
-            "a reason of tomorrow",
-        ] {
+        for reason in ["subscription_cycle", "subscription_update", "a reason of tomorrow"] {
             let object = with(invoice(&lines), json!({ "billing_reason": reason }));
-            assert_eq!(
-                until(&told(PAID, &object)),
-                paid_until.map(at),
-                "{what}, {reason}"
-            );
+            assert_eq!(until(&told(PAID, &object)), paid_until.map(at), "{what}, {reason}");
         }
     }
 }
@@ -111,24 +78,13 @@ fn each_line_is_judged_by_itself_and_prorations_pay_no_period() {
 #[test]
 fn versions_before_basil_say_the_same_elsewhere() {
     for (what, lines, paid_until) in [
-        (
-            "a cycle",
-            vec![old_line(MONTH, "subscription", false)],
-            Some(MONTH),
-        ),
+        ("a cycle", vec![old_line(MONTH, "subscription", false)], Some(MONTH)),
         ("a proration", vec![old_line(MONTH, "invoiceitem", true)], None),
-        (
-            "a proration of a subscription",
-            vec![old_line(MONTH, "subscription", true)],
-            None,
-        ),
+        ("a proration of a subscription", vec![old_line(MONTH, "subscription", true)], None),
         ("a fee", vec![old_line(YEAR, "invoiceitem", false)], None),
         (
             "a swap to yearly",
-            vec![
-                old_line(MONTH, "invoiceitem", true),
-                old_line(YEAR, "subscription", false),
-            ],
+            vec![old_line(MONTH, "invoiceitem", true), old_line(YEAR, "subscription", false)],
             Some(YEAR),
         ),
         (
@@ -137,11 +93,7 @@ fn versions_before_basil_say_the_same_elsewhere() {
             None,
         ),
     ] {
-        assert_eq!(
-            until(&told(PAID, &old_invoice(&lines))),
-            paid_until.map(at),
-            "{what}"
-        );
+        assert_eq!(until(&told(PAID, &old_invoice(&lines))), paid_until.map(at), "{what}");
     }
 }
 
@@ -168,10 +120,7 @@ fn the_invoice_and_what_paid_it_are_one_payment_and_the_subscription_is_not() {
     let payment = json!({ "data": [{ "payment": { "type": "payment_intent", "payment_intent": "pi_1" } }] });
     for (object, all) in [
         (new.clone(), vec!["in_1", "sub_1"]),
-        (
-            with(new, json!({ "payments": payment })),
-            vec!["in_1", "pi_1", "sub_1"],
-        ),
+        (with(new, json!({ "payments": payment })), vec!["in_1", "pi_1", "sub_1"]),
         (old, vec!["ch_1", "in_1", "pi_1", "sub_1"]),
     ] {
         let order = told(PAID, &object);
@@ -186,23 +135,15 @@ fn the_invoice_and_what_paid_it_are_one_payment_and_the_subscription_is_not() {
 
 #[test]
 fn an_invoice_knows_where_mail_goes_now() {
-    let contact = told(PAID, &invoice(&[of_item(MONTH, false)]))
-        .contact
-        .expect("an address");
+    let contact = told(PAID, &invoice(&[of_item(MONTH, false)])).contact.expect("an address");
     assert_eq!(contact.stamp.at, at(CREATED - 3));
-    assert_eq!(
-        (contact.value.email.as_str(), contact.value.name.as_deref()),
-        ("ada@example.com", Some("Ada"))
-    );
+    assert_eq!((contact.value.email.as_str(), contact.value.name.as_deref()), ("ada@example.com", Some("Ada")));
 }
 
 #[test]
 fn an_invoice_of_a_quote_names_its_subscription_on_its_lines() {
     let parent = json!({ "type": "quote_details", "quote_details": { "quote": "qt_1" } });
-    let order = told(
-        PAID,
-        &with(invoice(&[of_item(MONTH, false)]), json!({ "parent": parent })),
-    );
+    let order = told(PAID, &with(invoice(&[of_item(MONTH, false)]), json!({ "parent": parent })));
     assert_eq!(until(&order), Some(at(MONTH)));
 }
 
@@ -211,22 +152,14 @@ fn an_invoice_without_a_subscription_links_its_payment_at_most() {
     let fee = [json!({ "type": "invoiceitem", "period": { "end": MONTH } })];
     tells_nothing(PAID, &with(invoice(&fee), json!({ "parent": null })));
     let order = told(PAID, &with(old_invoice(&fee), json!({ "subscription": null })));
-    assert_eq!(
-        order.references,
-        names(&["ch_1", "in_1", "pi_1"]).into_iter().collect()
-    );
+    assert_eq!(order.references, names(&["ch_1", "in_1", "pi_1"]).into_iter().collect());
     assert!(order.periods.is_empty() && order.contact.is_none());
 }
 
 #[test]
 fn an_invoice_that_is_longer_than_its_event_is_read_on_where_that_matters() {
     let credits = [with(of_item(MONTH, true), json!({ "id": "il_1" }))];
-    let long = |lines: &[Value]| {
-        with(
-            invoice(lines),
-            json!({ "lines": { "data": lines, "has_more": true } }),
-        )
-    };
+    let long = |lines: &[Value]| with(invoice(lines), json!({ "lines": { "data": lines, "has_more": true } }));
     let path = "/v1/invoices/in_1/lines?limit=100&starting_after=il_1";
     let incoming = event(PAID, &long(&credits));
     assert_eq!(asked(Level::Read, &incoming, &[]), [path]);
@@ -237,11 +170,7 @@ fn an_invoice_that_is_longer_than_its_event_is_read_on_where_that_matters() {
     }
     assert_eq!(until(&told(PAID, &long(&credits))), None, "without a key");
     let seen = long(&[of_item(MONTH, false)]);
-    assert_eq!(
-        until(&order(Level::Full, &event(PAID, &seen), &[])),
-        Some(at(MONTH)),
-        "seen at once"
-    );
+    assert_eq!(until(&order(Level::Full, &event(PAID, &seen), &[])), Some(at(MONTH)), "seen at once");
 }
 
 #[test]
@@ -250,10 +179,7 @@ fn a_failed_payment_only_says_what_belongs_together() {
     assert_eq!(order.references, names(&["in_1", "sub_1"]).into_iter().collect());
     assert!(order.periods.is_empty() && order.contact.is_none());
     tells_nothing("invoice.payment_failed", &json!({ "id": "in_1" }));
-    assert_eq!(
-        refusal("invoice.payment_failed", &json!({})),
-        "`data.object.id` is missing"
-    );
+    assert_eq!(refusal("invoice.payment_failed", &json!({})), "`data.object.id` is missing");
 }
 
 #[test]
@@ -265,33 +191,15 @@ fn the_twin_of_a_paid_invoice_is_ignored() {
 fn an_invoice_payment_links_invoice_and_payment() {
     const KIND: &str = "invoice_payment.paid";
     for (payment, by) in [
-        (
-            json!({ "type": "payment_intent", "payment_intent": "pi_1" }),
-            "pi_1",
-        ),
-        (
-            json!({ "type": "payment_intent", "payment_intent": { "id": "pi_1" } }),
-            "pi_1",
-        ),
+        (json!({ "type": "payment_intent", "payment_intent": "pi_1" }), "pi_1"),
+        (json!({ "type": "payment_intent", "payment_intent": { "id": "pi_1" } }), "pi_1"),
         (json!({ "type": "charge", "charge": "ch_1" }), "ch_1"),
     ] {
-        let order = told(
-            KIND,
-            &json!({ "id": "inpay_1", "invoice": "in_1", "payment": payment }),
-        );
+        let order = told(KIND, &json!({ "id": "inpay_1", "invoice": "in_1", "payment": payment }));
         assert_eq!(order.references, names(&["in_1", by]).into_iter().collect());
         assert!(order.payments.same(&"in_1".into(), &by.into()));
     }
-    tells_nothing(
-        KIND,
-        &json!({ "invoice": "in_1", "payment": { "type": "payment_record" } }),
-    );
-    assert_eq!(
-        refusal(KIND, &json!({ "payment": {} })),
-        "`data.object.invoice` is missing"
-    );
-    assert_eq!(
-        refusal(PAID, &json!({ "total": 1 })),
-        "`data.object.id` is missing"
-    );
+    tells_nothing(KIND, &json!({ "invoice": "in_1", "payment": { "type": "payment_record" } }));
+    assert_eq!(refusal(KIND, &json!({ "payment": {} })), "`data.object.invoice` is missing");
+    assert_eq!(refusal(PAID, &json!({ "total": 1 })), "`data.object.id` is missing");
 }

@@ -53,11 +53,7 @@ fn translate_all(body: &str, status: u16, reply: &Value) {
         for _ in 0..12 {
             match Stripe.translate(&incoming[0], &Settings { level }, &answers) {
                 Ok(Step::Need(requests)) => {
-                    answers.extend(
-                        requests
-                            .iter()
-                            .map(|request| answer(&request.path, status, reply)),
-                    );
+                    answers.extend(requests.iter().map(|request| answer(&request.path, status, reply)));
                 }
                 Ok(Step::Facts(_)) | Err(_) => break,
             }

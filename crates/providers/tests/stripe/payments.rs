@@ -9,12 +9,11 @@ use providers::Level;
 use serde_json::{Value, json};
 
 use crate::support::{
-    CREATED, answer, asked, at, event, event_at, facts, joined, names, order, permutations, refusal,
-    tells_nothing, told, with,
+    CREATED, answer, asked, at, event, event_at, facts, joined, names, order, permutations, refusal, tells_nothing,
+    told, with,
 };
 
-const LINK: &str =
-    "/v1/invoice_payments?payment%5Btype%5D=payment_intent&payment%5Bpayment_intent%5D=pi_1&limit=1";
+const LINK: &str = "/v1/invoice_payments?payment%5Btype%5D=payment_intent&payment%5Bpayment_intent%5D=pi_1&limit=1";
 
 fn charge(refunded: i64) -> Value {
     json!({
@@ -38,10 +37,7 @@ fn a_charge_is_the_payment_of_its_intent_and_invoice() {
     assert!(order.payments.same(&"ch_1".into(), &"pi_1".into()) && order.refunds.is_empty());
     let order = told("charge.succeeded", &with(charge(0), json!({ "invoice": "in_1" })));
     assert!(order.payments.same(&"in_1".into(), &"pi_1".into()));
-    tells_nothing(
-        "charge.succeeded",
-        &json!({ "id": "ch_1", "payment_intent": null }),
-    );
+    tells_nothing("charge.succeeded", &json!({ "id": "ch_1", "payment_intent": null }));
 }
 
 #[test]
@@ -55,22 +51,13 @@ fn a_refunded_charge_tells_its_total_as_of_the_event() {
         let register = &order.refunds[&Reference::from("ch_1")];
         assert_eq!(register.stamp, Stamp::at(at(CREATED)));
         assert!(register.value.cumulative);
-        assert_eq!(
-            (register.value.amount.minor, register.value.payment.as_str()),
-            (900, payment)
-        );
+        assert_eq!((register.value.amount.minor, register.value.payment.as_str()), (900, payment));
         assert_eq!(order.refunded(&"ch_1".into()), 900);
         assert!(order.missing.is_empty());
     }
     let lacking = with(charge(0), json!({ "amount_refunded": null }));
-    assert_eq!(
-        refusal("charge.refunded", &lacking),
-        "`data.object.amount_refunded` is missing"
-    );
-    assert_eq!(
-        refusal("charge.refunded", &json!({ "amount_refunded": 1 })),
-        "`data.object.id` is missing"
-    );
+    assert_eq!(refusal("charge.refunded", &lacking), "`data.object.amount_refunded` is missing");
+    assert_eq!(refusal("charge.refunded", &json!({ "amount_refunded": 1 })), "`data.object.id` is missing");
 }
 
 #[test]
@@ -79,11 +66,7 @@ fn an_updated_charge_tells_its_total_only_if_that_changed() {
         let mut incoming = event("charge.updated", &charge(0));
         let body = json!({ "data": { "object": charge(0), "previous_attributes": previous } });
         incoming.body = body.to_string();
-        order(
-            Level::Full,
-            &incoming,
-            &[answer(LINK, 200, &json!({ "data": [] }))],
-        )
+        order(Level::Full, &incoming, &[answer(LINK, 200, &json!({ "data": [] }))])
     };
     assert_eq!(updated(json!({ "amount_refunded": 900 })).refunds.len(), 1);
     for other in [json!({ "description": "x" }), json!(null), json!("x")] {
@@ -111,18 +94,9 @@ fn each_status_of_a_refund_and_what_it_counts() {
         assert_eq!(order.refunded(&"ch_1".into()), counts, "{kind} {status}");
         assert!(order.payments.same(&"ch_1".into(), &"pi_1".into()));
     }
-    tells_nothing(
-        "refund.created",
-        &json!({ "id": "re_1", "amount": 5, "status": "succeeded", "charge": null }),
-    );
-    assert_eq!(
-        refusal("refund.created", &json!({ "charge": "ch_1" })),
-        "`data.object.id` is missing"
-    );
-    assert_eq!(
-        refusal("refund.created", &json!({ "id": "re_1", "charge": "ch" })),
-        "`data.object.amount` is missing"
-    );
+    tells_nothing("refund.created", &json!({ "id": "re_1", "amount": 5, "status": "succeeded", "charge": null }));
+    assert_eq!(refusal("refund.created", &json!({ "charge": "ch_1" })), "`data.object.id` is missing");
+    assert_eq!(refusal("refund.created", &json!({ "id": "re_1", "charge": "ch" })), "`data.object.amount` is missing");
 }
 
 #[test]
@@ -141,32 +115,16 @@ fn each_status_of_a_dispute() {
         ("charge_refunded", Won),
         ("a status of tomorrow", Inquiry),
     ] {
-        for kind in [
-            "created",
-            "updated",
-            "closed",
-            "funds_withdrawn",
-            "funds_reinstated",
-        ] {
+        for kind in ["created", "updated", "closed", "funds_withdrawn", "funds_reinstated"] {
             let order = told(&format!("charge.dispute.{kind}"), &dispute(status));
             let told = &order.disputes[&Reference::from("dp_1")];
-            assert_eq!(
-                (told.state, told.payment.as_str()),
-                (state, "pi_1"),
-                "{kind} {status}"
-            );
+            assert_eq!((told.state, told.payment.as_str()), (state, "pi_1"), "{kind} {status}");
             assert_eq!(order.references, names(&["ch_1", "pi_1"]).into_iter().collect());
         }
     }
     let by_charge = with(dispute("lost"), json!({ "payment_intent": null }));
-    assert_eq!(
-        told("charge.dispute.closed", &by_charge).references,
-        names(&["ch_1"]).into_iter().collect()
-    );
-    assert_eq!(
-        refusal("charge.dispute.closed", &json!({ "id": "dp_1" })),
-        "`data.object.charge` is missing"
-    );
+    assert_eq!(told("charge.dispute.closed", &by_charge).references, names(&["ch_1"]).into_iter().collect());
+    assert_eq!(refusal("charge.dispute.closed", &json!({ "id": "dp_1" })), "`data.object.charge` is missing");
 }
 
 #[test]
@@ -180,11 +138,7 @@ fn the_invoice_of_a_payment_is_looked_up_where_the_event_cannot_say() {
         for level in [Level::Read, Level::Full] {
             assert_eq!(asked(level, &incoming, &[]), [LINK]);
             let found = order(level, &incoming, &[answer(LINK, 200, &linked)]);
-            assert!(
-                found.payments.same(&"in_1".into(), &"pi_1".into()),
-                "{}",
-                incoming.kind
-            );
+            assert!(found.payments.same(&"in_1".into(), &"pi_1".into()), "{}", incoming.kind);
             assert!(found.references.contains("in_1") && found.missing.is_empty());
             for (status, body, missing) in [
                 (200, json!({ "data": [] }), vec![]),
@@ -197,26 +151,17 @@ fn the_invoice_of_a_payment_is_looked_up_where_the_event_cannot_say() {
                 assert_eq!(found.references, names(&["ch_1", "pi_1"]).into_iter().collect());
             }
         }
-        assert!(
-            order(Level::None, &incoming, &[]).missing.is_empty(),
-            "the link comes by its own event"
-        );
+        assert!(order(Level::None, &incoming, &[]).missing.is_empty(), "the link comes by its own event");
     }
 }
 
 #[test]
 fn a_charge_that_names_its_invoice_or_says_it_has_none_is_not_looked_up() {
     for invoice in [json!("in_1"), json!(null)] {
-        let incoming = event(
-            "charge.refunded",
-            &with(charge(900), json!({ "invoice": invoice })),
-        );
+        let incoming = event("charge.refunded", &with(charge(900), json!({ "invoice": invoice })));
         assert_eq!(facts(Level::Full, &incoming, &[]).len(), 1, "{invoice}");
     }
-    let direct = event(
-        "charge.refunded",
-        &with(charge(900), json!({ "payment_intent": null })),
-    );
+    let direct = event("charge.refunded", &with(charge(900), json!({ "payment_intent": null })));
     assert_eq!(facts(Level::Full, &direct, &[]).len(), 1, "an old direct charge");
 }
 
@@ -243,16 +188,8 @@ fn refunds_count_once_whichever_family_of_events_tells_of_them() {
         &json!({ "id": "cs_1", "mode": "payment", "payment_status": "paid", "payment_intent": "pi_1" }),
     );
     let once: (&[&str], &[&str], i64) = (&["t 10 3000"], &["re_1 10 3000 succeeded"], 3000);
-    let in_two = (
-        &["t 10 1000", "t 20 3000"][..],
-        &["re_1 10 1000 succeeded", "re_2 20 2000 succeeded"][..],
-        3000,
-    );
-    let slowly = (
-        &["t 10 3000"][..],
-        &["re_1 10 3000 pending", "re_1 15 3000 succeeded"][..],
-        3000,
-    );
+    let in_two = (&["t 10 1000", "t 20 3000"][..], &["re_1 10 1000 succeeded", "re_2 20 2000 succeeded"][..], 3000);
+    let slowly = (&["t 10 3000"][..], &["re_1 10 3000 pending", "re_1 15 3000 succeeded"][..], 3000);
     for (totals, by_name, sum) in [once, in_two, slowly] {
         let both = [totals, by_name].concat();
         for tellings in [totals, by_name, &both] {
@@ -273,15 +210,7 @@ fn a_refund_that_fails_later_counts_no_more() {
         (&["re_1 10 3000 succeeded", "re_1 50 3000 failed"], 0),
         (&["t 10 3000", "re_1 10 3000 succeeded", "re_1 50 3000 failed"], 0),
         (&["t 10 3000", "re_1 50 3000 failed"], 0),
-        (
-            &[
-                "t 10 1000",
-                "t 20 3000",
-                "re_2 20 2000 succeeded",
-                "re_1 50 1000 failed",
-            ],
-            2000,
-        ),
+        (&["t 10 1000", "t 20 3000", "re_2 20 2000 succeeded", "re_1 50 1000 failed"], 2000),
         // Before 2024-10-28 only failures came by name; the second try is told by its total alone.
         (&["t 10 3000", "re_1 50 3000 failed", "t 60 3000"], 3000),
     ] {
@@ -308,8 +237,7 @@ fn without_a_key_the_refund_of_a_renewal_finds_its_period_by_the_invoice_payment
             "parent": { "subscription_item_details": { "subscription": "sub_1", "proration": false } },
         }] },
     });
-    let payment =
-        json!({ "invoice": "in_1", "payment": { "type": "payment_intent", "payment_intent": "pi_1" } });
+    let payment = json!({ "invoice": "in_1", "payment": { "type": "payment_intent", "payment_intent": "pi_1" } });
     let told = [
         told("invoice.paid", &renewal),
         told("invoice_payment.paid", &payment),

@@ -39,10 +39,7 @@ pub(crate) fn fixtures() -> BTreeMap<String, String> {
 fn canned() -> BTreeMap<String, Canned> {
     let text = fs::read_to_string(folder().join("answers/answers.json")).expect("the canned answers");
     let canned: Vec<Canned> = serde_json::from_str(&text).expect("canned answers");
-    canned
-        .into_iter()
-        .map(|canned| (canned.path.clone(), canned))
-        .collect()
+    canned.into_iter().map(|canned| (canned.path.clone(), canned)).collect()
 }
 
 /// Translates to the end, as the shell would.
@@ -59,9 +56,7 @@ fn outcome(level: Level, incoming: &Incoming, canned: &BTreeMap<String, Canned>)
                 }
             }
             Step::Facts(facts) => {
-                let asked = answers
-                    .iter()
-                    .map(|answer| format!("{} {}", answer.status, answer.request.path));
+                let asked = answers.iter().map(|answer| format!("{} {}", answer.status, answer.request.path));
                 let asked: Vec<String> = asked.collect();
                 return json!({ "asked": asked, "facts": facts.iter().map(readable).collect::<Vec<_>>() });
             }
@@ -71,10 +66,7 @@ fn outcome(level: Level, incoming: &Incoming, canned: &BTreeMap<String, Canned>)
 
 fn readable(fact: &Fact) -> Value {
     let document: Value = serde_json::from_str(&fact.encode()).expect("a document");
-    assert_eq!(
-        Fact::decode(fact.kind(), domain::fact::VERSION, &fact.encode()).expect("a stored fact"),
-        *fact
-    );
+    assert_eq!(Fact::decode(fact.kind(), domain::fact::VERSION, &fact.encode()).expect("a stored fact"), *fact);
     json!({ fact.kind(): document })
 }
 
@@ -83,11 +75,7 @@ fn facts_of_every_fixture() {
     let canned = canned();
     for (name, body) in fixtures() {
         let incoming = taken_in(body.as_bytes()).expect(&name).remove(0);
-        let levels = [
-            ("none", Level::None),
-            ("read", Level::Read),
-            ("full", Level::Full),
-        ];
+        let levels = [("none", Level::None), ("read", Level::Read), ("full", Level::Full)];
         let mut outcomes: Vec<(String, Value)> = Vec::new();
         for (word, level) in levels {
             let outcome = outcome(level, &incoming, &canned);

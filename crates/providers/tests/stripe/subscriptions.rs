@@ -53,10 +53,7 @@ fn what_each_status_means_and_what_it_grants() {
         ("a status of tomorrow", Incomplete, None, None),
     ] {
         for (method, granted) in [("charge_automatically", charging), ("send_invoice", sending)] {
-            let object = with(
-                subscription(),
-                json!({ "status": status, "collection_method": method }),
-            );
+            let object = with(subscription(), json!({ "status": status, "collection_method": method }));
             let order = told(UPDATED, &object);
             assert_eq!(state(&order).status, means, "{status}");
             assert_eq!(state(&order).granted_until, granted.map(at), "{status} {method}");
@@ -71,24 +68,12 @@ fn the_period_ends_with_its_last_item_or_as_versions_before_basil_say() {
     let item = |end: Value| json!({ "id": "si", "price": "p", "current_period_end": end });
     for (fields, granted) in [
         (json!({}), Some(END)),
-        (
-            json!({ "items": { "data": [item(json!(END)), item(json!(END + 9)), item(json!(null))] } }),
-            Some(END + 9),
-        ),
-        (
-            json!({ "items": { "data": [item(json!(null))] }, "current_period_end": END + 5 }),
-            Some(END + 5),
-        ),
-        (
-            json!({ "items": null, "current_period_end": (END + 5).to_string() }),
-            Some(END + 5),
-        ),
+        (json!({ "items": { "data": [item(json!(END)), item(json!(END + 9)), item(json!(null))] } }), Some(END + 9)),
+        (json!({ "items": { "data": [item(json!(null))] }, "current_period_end": END + 5 }), Some(END + 5)),
+        (json!({ "items": null, "current_period_end": (END + 5).to_string() }), Some(END + 5)),
         (json!({ "current_period_end": END + 5 }), Some(END)),
         (json!({ "items": null }), None),
-        (
-            json!({ "status": "trialing", "trial_end": END - 7 }),
-            Some(END - 7),
-        ),
+        (json!({ "status": "trialing", "trial_end": END - 7 }), Some(END - 7)),
     ] {
         let order = told(UPDATED, &with(subscription(), fields.clone()));
         assert_eq!(state(&order).granted_until, granted.map(at), "{fields}");
@@ -101,22 +86,12 @@ fn a_scheduled_end_is_known_and_can_be_undone() {
         (json!({}), None),
         (json!({ "cancel_at": END - 5 }), Some(END - 5)),
         (json!({ "cancel_at_period_end": true }), Some(END)),
-        (
-            json!({ "cancel_at_period_end": true, "cancel_at": END - 5 }),
-            Some(END - 5),
-        ),
-        (
-            json!({ "cancel_at_period_end": false, "canceled_at": CREATED }),
-            None,
-        ),
+        (json!({ "cancel_at_period_end": true, "cancel_at": END - 5 }), Some(END - 5)),
+        (json!({ "cancel_at_period_end": false, "canceled_at": CREATED }), None),
     ] {
         let order = told(UPDATED, &with(subscription(), fields.clone()));
         assert_eq!(state(&order).cancel_at, cancel_at.map(at), "{fields}");
-        assert_eq!(
-            state(&order).ended_at,
-            None,
-            "the time of the wish is not the end: {fields}"
-        );
+        assert_eq!(state(&order).ended_at, None, "the time of the wish is not the end: {fields}");
     }
 }
 
@@ -124,16 +99,8 @@ fn a_scheduled_end_is_known_and_can_be_undone() {
 fn an_end_has_a_time_even_if_it_does_not_say() {
     const DELETED: &str = "customer.subscription.deleted";
     for (kind, fields, ended_at) in [
-        (
-            DELETED,
-            json!({ "status": "canceled", "canceled_at": END - 9, "ended_at": END }),
-            END,
-        ),
-        (
-            DELETED,
-            json!({ "status": "canceled", "canceled_at": END - 9 }),
-            END - 9,
-        ),
+        (DELETED, json!({ "status": "canceled", "canceled_at": END - 9, "ended_at": END }), END),
+        (DELETED, json!({ "status": "canceled", "canceled_at": END - 9 }), END - 9),
         (DELETED, json!({ "status": "canceled" }), CREATED),
         (DELETED, json!({ "status": "active" }), CREATED),
         (UPDATED, json!({ "status": "incomplete_expired" }), CREATED),
@@ -147,34 +114,12 @@ fn an_end_has_a_time_even_if_it_does_not_say() {
 
 #[test]
 fn without_a_key_events_are_ordered_by_second_and_kind() {
-    for (kind, rank) in [
-        ("created", 0),
-        ("updated", 1),
-        ("paused", 1),
-        ("resumed", 1),
-        ("deleted", 2),
-    ] {
+    for (kind, rank) in [("created", 0), ("updated", 1), ("paused", 1), ("resumed", 1), ("deleted", 2)] {
         for level in [Level::None, Level::Read] {
-            let order = order(
-                level,
-                &event(&format!("customer.subscription.{kind}"), &subscription()),
-                &[],
-            );
+            let order = order(level, &event(&format!("customer.subscription.{kind}"), &subscription()), &[]);
             let ended = kind == "deleted";
-            assert_eq!(
-                stamp(&order),
-                Stamp {
-                    ended,
-                    at: at(CREATED),
-                    rank
-                },
-                "{kind}"
-            );
-            assert_eq!(
-                order.items[&Reference::from("sub_1")].stamp,
-                stamp(&order),
-                "items share the stamp"
-            );
+            assert_eq!(stamp(&order), Stamp { ended, at: at(CREATED), rank }, "{kind}");
+            assert_eq!(order.items[&Reference::from("sub_1")].stamp, stamp(&order), "items share the stamp");
         }
     }
     tells_nothing("customer.subscription.trial_will_end", &subscription());
@@ -184,24 +129,14 @@ fn without_a_key_events_are_ordered_by_second_and_kind() {
 fn with_a_key_the_fresh_look_counts_and_is_as_old_as_its_question() {
     let incoming = event(UPDATED, &subscription());
     assert_eq!(asked(Level::Full, &incoming, &[]), [PATH]);
-    let fresh = with(
-        subscription(),
-        json!({ "status": "past_due", "latest_invoice": "in_2" }),
-    );
+    let fresh = with(subscription(), json!({ "status": "past_due", "latest_invoice": "in_2" }));
     let found = order(Level::Full, &incoming, &[answer(PATH, 200, &fresh)]);
     assert_eq!(state(&found).status, SubscriptionStatus::PastDue);
     assert_eq!(stamp(&found), Stamp::at(at(ASKED)));
     assert_eq!(found.references, names(&["in_2", "sub_1"]).into_iter().collect());
     let over = with(subscription(), json!({ "status": "canceled", "ended_at": END }));
     let found = order(Level::Full, &incoming, &[answer(PATH, 200, &over)]);
-    assert_eq!(
-        stamp(&found),
-        Stamp {
-            ended: true,
-            at: at(ASKED),
-            rank: 0
-        }
-    );
+    assert_eq!(stamp(&found), Stamp { ended: true, at: at(ASKED), rank: 0 });
 }
 
 #[test]
@@ -219,48 +154,22 @@ fn of_two_answers_the_later_counts() {
 fn a_refused_look_leaves_what_the_event_said() {
     for status in [401, 403, 404] {
         let incoming = event("customer.subscription.created", &subscription());
-        let fallen_back = order(
-            Level::Full,
-            &incoming,
-            &[answer(PATH, status, &json!({ "error": {} }))],
-        );
-        assert_eq!(
-            fallen_back,
-            told("customer.subscription.created", &subscription()),
-            "{status}"
-        );
+        let fallen_back = order(Level::Full, &incoming, &[answer(PATH, status, &json!({ "error": {} }))]);
+        assert_eq!(fallen_back, told("customer.subscription.created", &subscription()), "{status}");
     }
 }
 
 #[test]
 fn items_are_lines_that_renew() {
     for (item, line, price, quantity) in [
-        (
-            json!({ "id": "si_1", "price": { "id": "p" }, "quantity": 2 }),
-            "si_1",
-            "p",
-            2,
-        ),
+        (json!({ "id": "si_1", "price": { "id": "p" }, "quantity": 2 }), "si_1", "p", 2),
         (json!({ "id": "si_1", "price": { "id": "p" } }), "si_1", "p", 1),
-        (
-            json!({ "id": "si_1", "price": { "id": "p" }, "plan": { "id": "old" } }),
-            "si_1",
-            "p",
-            1,
-        ),
-        (
-            json!({ "id": "si_1", "plan": { "id": "old" }, "quantity": "4" }),
-            "si_1",
-            "old",
-            4,
-        ),
+        (json!({ "id": "si_1", "price": { "id": "p" }, "plan": { "id": "old" } }), "si_1", "p", 1),
+        (json!({ "id": "si_1", "plan": { "id": "old" }, "quantity": "4" }), "si_1", "old", 4),
         (json!({ "price": { "id": "p" } }), "sub_1:0", "p", 1),
         (json!({ "id": "si_1" }), "si_1", "line:si_1", 1),
     ] {
-        let order = told(
-            UPDATED,
-            &with(subscription(), json!({ "items": { "data": [item.clone()] } })),
-        );
+        let order = told(UPDATED, &with(subscription(), json!({ "items": { "data": [item.clone()] } })));
         let [only] = items(&order) else { panic!("one line") };
         assert_eq!((only.line.as_str(), only.price.as_str()), (line, price), "{item}");
         assert_eq!((only.quantity, only.recurring), (quantity, true), "{item}");
@@ -275,10 +184,7 @@ fn a_price_may_name_its_plan_and_the_subscription_may_not() {
         "items": { "data": [{ "id": "si_1", "price": price }, { "id": "si_2", "price": "q" }] },
     });
     let order = told(UPDATED, &with(subscription(), fields));
-    let named: Vec<_> = items(&order)
-        .iter()
-        .map(|line| line.named.as_ref().map(|plan| plan.as_str()))
-        .collect();
+    let named: Vec<_> = items(&order).iter().map(|line| line.named.as_ref().map(|plan| plan.as_str())).collect();
     assert_eq!(named, [Some("TEAM"), None]);
 }
 
@@ -296,16 +202,10 @@ fn a_snapshot_without_items_says_nothing_about_items() {
 #[test]
 fn names_are_the_subscription_and_its_invoice_and_neither_is_the_others_payment() {
     for invoice in [json!("in_1"), json!({ "id": "in_1", "object": "invoice" })] {
-        let order = told(
-            UPDATED,
-            &with(subscription(), json!({ "latest_invoice": invoice })),
-        );
+        let order = told(UPDATED, &with(subscription(), json!({ "latest_invoice": invoice })));
         assert_eq!(order.references, names(&["in_1", "sub_1"]).into_iter().collect());
         assert!(order.payments.is_empty());
     }
     assert_eq!(told(UPDATED, &subscription()).customers, ["cus_1".into()].into());
-    assert_eq!(
-        refusal(UPDATED, &json!({ "status": "active" })),
-        "`data.object.id` is missing"
-    );
+    assert_eq!(refusal(UPDATED, &json!({ "status": "active" })), "`data.object.id` is missing");
 }

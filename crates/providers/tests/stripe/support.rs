@@ -42,12 +42,7 @@ pub(crate) fn event(kind: &str, object: &Value) -> Incoming {
 
 pub(crate) fn answer(path: &str, status: u16, body: &Value) -> Answer {
     let request = Request { path: path.into() };
-    Answer {
-        request,
-        asked_at: at(ASKED),
-        status,
-        body: body.to_string(),
-    }
+    Answer { request, asked_at: at(ASKED), status, body: body.to_string() }
 }
 
 pub(crate) fn step(level: Level, incoming: &Incoming, answers: &[Answer]) -> Result<Step, Malformed> {
@@ -89,9 +84,7 @@ pub(crate) fn tells_nothing(kind: &str, object: &Value) {
 
 /// Why it makes no sense.
 pub(crate) fn refusal(kind: &str, object: &Value) -> String {
-    step(Level::None, &event(kind, object), &[])
-        .expect_err("it lacks what it must have")
-        .what
+    step(Level::None, &event(kind, object), &[]).expect_err("it lacks what it must have").what
 }
 
 pub(crate) fn joined(orders: &[Order]) -> Order {
@@ -104,9 +97,7 @@ pub(crate) fn joined(orders: &[Order]) -> Order {
 
 /// An object with some fields replaced.
 pub(crate) fn with(mut object: Value, fields: Value) -> Value {
-    let Value::Object(fields) = fields else {
-        panic!("fields are an object")
-    };
+    let Value::Object(fields) = fields else { panic!("fields are an object") };
     for (key, value) in fields {
         object[key] = value;
     }
@@ -122,9 +113,7 @@ pub(crate) fn permutations<T: Clone>(items: &[T]) -> Vec<Vec<T>> {
         .flat_map(|first| {
             let mut rest = items.to_vec();
             let head = rest.remove(first);
-            permutations(&rest)
-                .into_iter()
-                .map(move |tail| [vec![head.clone()], tail].concat())
+            permutations(&rest).into_iter().map(move |tail| [vec![head.clone()], tail].concat())
         })
         .collect()
 }
