@@ -18,8 +18,10 @@ use store::{Store, rows};
 
 use crate::Error;
 
-/// Another node may have changed a connection: what is kept is read again after this.
-const FRESH: SignedDuration = SignedDuration::from_secs(5);
+/// Another process may have changed a connection: what is kept is read again after this.
+pub(crate) const FRESH: SignedDuration = SignedDuration::from_secs(5);
+/// A call that no kept connection believes may be meant for one that is newer than this.
+pub(crate) const FRESH_ENOUGH_TO_REJECT: SignedDuration = SignedDuration::from_secs(1);
 
 /// Which money a connection is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -150,14 +152,20 @@ impl Connections {
         }
     }
 
-    /// All connections of this installation.
+    /// All connections of this installation, as they were at most `fresh` ago.
     ///
     /// # Errors
     /// Those of the database, or a secret does not open.
-    pub async fn all(&self, store: &Store, ring: &KeyRing, now: Timestamp) -> Result<Arc<Vec<Arc<Connection>>>, Error> {
+    pub async fn all(
+        &self,
+        store: &Store,
+        ring: &KeyRing,
+        now: Timestamp,
+        fresh: SignedDuration,
+    ) -> Result<Arc<Vec<Arc<Connection>>>, Error> {
         let kept = self.kept.read().ok().and_then(|kept| kept.clone());
         if let Some((read_at, connections)) = kept
-            && now.duration_since(read_at).abs() < FRESH
+            && now.duration_since(read_at).abs() < fresh
         {
             return Ok(connections);
         }

@@ -195,7 +195,12 @@ impl Engine {
     /// # Errors
     /// Those of the database, or a secret does not open.
     pub async fn connections(&self) -> Result<Arc<Vec<Arc<Connection>>>, Error> {
-        self.connections.all(&self.store, &self.ring(), self.now()).await
+        self.connections_within(connections::FRESH).await
+    }
+
+    /// All connections, as they were at most `fresh` ago.
+    async fn connections_within(&self, fresh: SignedDuration) -> Result<Arc<Vec<Arc<Connection>>>, Error> {
+        self.connections.all(&self.store, &self.ring(), self.now(), fresh).await
     }
 
     /// Plans, rules or connections were changed here: they are read again, and waiting orders looked at.

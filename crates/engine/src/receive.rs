@@ -11,7 +11,10 @@ use store::{
     rows::{AttentionItem, InboundEvent},
 };
 
-use crate::{Engine, Error, Gather, Turns, attention, connections::Connection};
+use crate::{
+    Engine, Error, Gather, Turns, attention,
+    connections::{Connection, FRESH, FRESH_ENOUGH_TO_REJECT},
+};
 
 /// What the key of an event starts with whose body was not understood, so that it says nothing of what happened.
 const NONSENSE: &str = "sha256:";
@@ -77,18 +80,16 @@ async fn keep(store: &Store, arrivals: Vec<Arrival>) -> Result<(), Error> {
 impl Engine {
     /// Takes a webhook call in. The connection is the one of that tenant and provider whose secret fits.
     pub async fn receive(&self, provider: &str, tenant: &str, delivery: &Delivery<'_>) -> Received {
-        let connections = match self.connections().await {
-            Ok(connections) => connections,
-            Err(error) => return Received::Unavailable(error.to_string()),
-        };
-        let candidates = connections
-            .iter()
-            .filter(|connection| connection.provider.info().slug == provider && connection.tenant_slug == tenant);
         let mut rejected = None;
-        for connection in candidates {
-            match connection.provider.verify(delivery, &connection.webhook_secrets, self.now()) {
-                Ok(verified) => return self.take_in(connection, &verified).await,
-                Err(reject) => rejected = Some((connection.provider, more_telling(rejected, reject))),
+        // Before a call is turned away, connections that another process has just changed are read once more.
+        for fresh in [FRESH, FRESH_ENOUGH_TO_REJECT] {
+            let connections = match self.connections_within(fresh).await {
+                Ok(connections) => connections,
+                Err(error) => return Received::Unavailable(error.to_string()),
+            };
+            match believe(&connections, provider, tenant, delivery, self.now()) {
+                Ok((connection, verified)) => return self.take_in(connection, &verified).await,
+                Err(reason) => rejected = reason,
             }
         }
         match rejected {
@@ -123,8 +124,32 @@ impl Engine {
     }
 }
 
+/// Why nobody believed a call; none: there is no such connection.
+type NotBelieved = Option<(&'static dyn Provider, Reject)>;
+
+/// The connection of that provider and tenant whose secret fits.
+fn believe<'a, 'c>(
+    connections: &'c [Arc<Connection>],
+    provider: &str,
+    tenant: &str,
+    delivery: &Delivery<'a>,
+    now: Timestamp,
+) -> Result<(&'c Arc<Connection>, Verified<'a>), NotBelieved> {
+    let mut rejected = None;
+    for connection in connections {
+        if connection.provider.info().slug != provider || connection.tenant_slug != tenant {
+            continue;
+        }
+        match connection.provider.verify(delivery, &connection.webhook_secrets, now) {
+            Ok(verified) => return Ok((connection, verified)),
+            Err(reject) => rejected = Some((connection.provider, more_telling(rejected, reject))),
+        }
+    }
+    Err(rejected)
+}
+
 /// A stale or wrong signature says more than a missing secret.
-fn more_telling(before: Option<(&'static dyn Provider, Reject)>, now: Reject) -> Reject {
+fn more_telling(before: NotBelieved, now: Reject) -> Reject {
     match before {
         Some((_, before)) if now == Reject::NoSecret => before,
         _ => now,

@@ -12,6 +12,8 @@ use crate::{Engine, Error, fulfil::BATCH_MAX};
 const IDLE: Duration = Duration::from_millis(250);
 /// How often the audit log is chained.
 const SEALING: Duration = Duration::from_millis(500);
+/// How often what was kept long enough is thrown away.
+const TIDYING: Duration = Duration::from_secs(3_600);
 /// How long a worker waits after the database refused.
 const AFTER_ERROR: Duration = Duration::from_millis(500);
 
@@ -34,6 +36,15 @@ impl Engine {
             while !token.is_cancelled() {
                 let turn = engine.seal_audit(node).await.map(|sealed| sealed > 0);
                 rest("audit", turn, SEALING, &never, &token).await;
+            }
+        });
+        let engine = Arc::clone(self);
+        let token = stop.clone();
+        tasks.spawn(async move {
+            let never = Notify::new();
+            while !token.is_cancelled() {
+                let turn = engine.forget_old_answers().await.map(|_| false);
+                rest("tidying", turn, TIDYING, &never, &token).await;
             }
         });
         let engine = Arc::clone(self);

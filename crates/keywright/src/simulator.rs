@@ -12,6 +12,7 @@ pub(crate) mod books;
 pub(crate) mod documents;
 pub(crate) mod history;
 pub(crate) mod lookups;
+pub(crate) mod offers;
 pub(crate) mod play;
 pub(crate) mod provider;
 pub(crate) mod send;

@@ -14,18 +14,17 @@ use engine::{Engine, configuration::ConfigurationFile, tenants::DEFAULT_TENANT};
 use store::lists::{CustomerFilter, LicenseFilter, Page, Whose};
 use url::Url;
 
-use super::{
-    serve::{Running, Serve, stopped_by_signal},
-    simulate::{buyer, program},
-};
+use super::serve::{Running, Serve, stopped_by_signal};
 use crate::simulator::{
+    account::Buyer,
     app::{App, DEVICE, good_until},
     history,
+    offers::{Offer, offers},
     play::{Played, play},
     provider::Action,
     send::Manner,
-    stage::{Offer, Setting, Stage, offers},
-    tell::{self, Line},
+    stage::{Setting, Stage},
+    tell::{self, Line, program},
 };
 
 /// What the demo sells; `--print-sample` shows it.
@@ -100,7 +99,7 @@ impl Demo {
             Setting { engine: Arc::clone(&running.engine), folder, server: &server, level: None, trouble: None };
         let mut stage = Stage::set(setting).await?;
         let offers = offers(&stage.engine).await?;
-        let events = history::write(&mut stage, &offers, buyer, running.engine.now()).await?;
+        let events = history::write(&mut stage, &offers, running.engine.now()).await?;
         stage.made_known(&events[0]).await?;
         stage.sender.send(&events, IN_A_HURRY, |_| {}).await;
         settled(&running.engine).await?;
@@ -163,7 +162,7 @@ async fn purchase(stage: &mut Stage, offers: &[Offer], server: &Url) -> anyhow::
     let offer = offers.iter().find(|offer| offer.plan == BOUGHT).context("the sample has another plan")?;
     let now = stage.engine.now();
     let price = stage.price(offer, false, now).await?;
-    let action = Action::Checkout { buyer: buyer("ada@example.com"), lines: vec![(price, 1)], plan: None };
+    let action = Action::Checkout { buyer: Buyer::of("ada@example.com"), lines: vec![(price, 1)], plan: None };
     let events = stage.step(&action, now)?;
     stage.made_known(&events[0]).await?;
     let session = stage.last_sale().context("the purchase is not there")?.session;

@@ -13,11 +13,13 @@ use crate::{
     simulator::{
         account::{Buyer, Event, Sale},
         api::Trouble,
+        offers::{Offer, find, next, offers},
         play::{Played, play},
         provider::Action,
         send::{self, Manner},
         setup,
-        stage::{Offer, Setting, Stage, offers},
+        stage::{Setting, Stage},
+        tell::program,
     },
 };
 
@@ -255,7 +257,7 @@ impl Simulate {
             }
             None => stage.price(&offer, monthly, now).await?,
         };
-        let buyer = buyer(&self.email);
+        let buyer = Buyer::of(&self.email);
         // Who may not ask what was bought has the checkout's metadata name the plan.
         let names_plan = stage.connection.settings.level == Level::None && self.price.is_none();
         let plan = names_plan.then_some(offer.plan);
@@ -367,47 +369,8 @@ impl Simulate {
     }
 }
 
-/// The offer of that plan, or the first one.
-fn find(offers: &[Offer], plan: Option<&str>) -> anyhow::Result<Offer> {
-    let Some(first) = offers.first() else {
-        let program = program();
-        bail!(
-            "there is no plan to buy yet; add one, for example from the sample:\n  \
-             {program} demo --print-sample > keywright.toml\n  {program} apply keywright.toml"
-        )
-    };
-    let Some(plan) = plan else { return Ok(first.clone()) };
-    let codes: Vec<&str> = offers.iter().map(|offer| offer.plan.as_str()).collect();
-    let found = offers.iter().find(|offer| offer.plan == plan);
-    found.cloned().with_context(|| format!("there is no plan `{plan}`; there are {}", codes.join(", ")))
-}
-
-/// The plan after this one: of the same product if it has another, otherwise any other.
-fn next(offers: &[Offer], now: Option<usize>) -> Option<Offer> {
-    let Some(now) = now else { return offers.first().cloned() };
-    let others = || offers.iter().cycle().skip(now + 1).take(offers.len() - 1);
-    let sibling = others().find(|offer| offer.product == offers[now].product);
-    sibling.or_else(|| others().next()).cloned()
-}
-
 fn subscription(sale: &Sale) -> anyhow::Result<&str> {
     sale.subscription.as_deref().context("the last purchase is no subscription")
-}
-
-/// A buyer of that address; the name is made of it.
-pub(crate) fn buyer(email: &str) -> Buyer {
-    let local = email.split('@').next().unwrap_or_default();
-    let words = local.split(['.', '_', '-', '+']).filter(|word| !word.is_empty());
-    let capital = |word: &str| {
-        let mut letters = word.chars();
-        letters.next().map(|first| first.to_uppercase().chain(letters).collect::<String>()).unwrap_or_default()
-    };
-    Buyer { email: email.to_owned(), name: words.map(capital).collect::<Vec<_>>().join(" ") }
-}
-
-/// This program as it was called, so that what is suggested can be copied.
-pub(crate) fn program() -> String {
-    std::env::args().next().unwrap_or_else(|| "keywright".to_owned())
 }
 
 fn counted(count: usize, noun: &str) -> String {

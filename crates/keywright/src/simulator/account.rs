@@ -45,6 +45,19 @@ pub(crate) struct Buyer {
     pub(crate) name: String,
 }
 
+impl Buyer {
+    /// The buyer of that address; the name is made of it.
+    pub(crate) fn of(email: &str) -> Self {
+        let local = email.split('@').next().unwrap_or_default();
+        let words = local.split(['.', '_', '-', '+']).filter(|word| !word.is_empty());
+        let capital = |word: &str| {
+            let mut letters = word.chars();
+            letters.next().map(|first| first.to_uppercase().chain(letters).collect::<String>()).unwrap_or_default()
+        };
+        Self { email: email.to_owned(), name: words.map(capital).collect::<Vec<_>>().join(" ") }
+    }
+}
+
 /// A buyer whom the provider keeps. One-time purchases are made as guests, as is the default there.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Customer {

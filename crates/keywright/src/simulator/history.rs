@@ -4,8 +4,9 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{
     account::{Account, Buyer, Event},
+    offers::Offer,
     provider::Action,
-    stage::{Offer, Stage},
+    stage::Stage,
 };
 
 /// A price from before the shop's plans were written down: nobody has mapped it.
@@ -56,12 +57,7 @@ const fn story(
 }
 
 /// Lets it all happen at the provider. Returns the events, the oldest first.
-pub(crate) async fn write(
-    stage: &mut Stage,
-    offers: &[Offer],
-    buyer: impl Fn(&str) -> Buyer,
-    now: Timestamp,
-) -> anyhow::Result<Vec<Event>> {
+pub(crate) async fn write(stage: &mut Stage, offers: &[Offer], now: Timestamp) -> anyhow::Result<Vec<Event>> {
     let ago = |days: i64| domain::time::after(now, -SignedDuration::from_hours(24 * days));
     let mut events = Vec::new();
     for story in STORIES {
@@ -73,7 +69,7 @@ pub(crate) async fn write(
         } else {
             stage.price(offer, monthly, ago(story.bought)).await?
         };
-        let (buyer, quantity) = (buyer(story.email), story.quantity);
+        let (buyer, quantity) = (Buyer::of(story.email), story.quantity);
         let bought = match monthly {
             true => Action::Subscribe { buyer, price, quantity, plan: None },
             false => Action::Checkout { buyer, lines: vec![(price, quantity)], plan: None },

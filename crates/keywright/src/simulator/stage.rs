@@ -7,7 +7,7 @@ use std::{
 };
 
 use anyhow::{Context, bail};
-use domain::{id::TenantId, plan::PlanTerms};
+use domain::id::TenantId;
 use engine::{Engine, connections::Connection, tenants::DEFAULT_TENANT};
 use jiff::Timestamp;
 use providers::Level;
@@ -18,30 +18,16 @@ use super::{
     account::{Account, Event, Price, Sale},
     api::{self, Api, RunningApi, SharedAccount, Trouble},
     books::Books,
+    offers::{Offer, tenant},
     provider::Action,
     send::Sender,
     setup::{self, News},
 };
 
-/// What a plan without a limit is priced as.
-const UNLIMITED: u32 = 50;
 /// A running server reads changed connections again after five seconds at the latest; and a little more.
 const CONNECTIONS_READ: Duration = Duration::from_millis(5_500);
 /// How often it is tried whether it has.
 const TRY_AGAIN: Duration = Duration::from_millis(100);
-
-/// A plan as something to be sold.
-#[derive(Clone, Debug)]
-pub(crate) struct Offer {
-    /// The plan's code.
-    pub(crate) plan: String,
-    /// Its name.
-    pub(crate) name: String,
-    /// Whose plan it is.
-    pub(crate) product: uuid::Uuid,
-    /// How much it allows, which its price follows.
-    activations: i64,
-}
 
 /// How the stage is to be set.
 pub(crate) struct Setting<'a> {
@@ -130,7 +116,7 @@ impl Stage {
             id: id.to_owned(),
             product: format!("prod_sim_{}", offer.plan),
             name: offer.name.clone(),
-            unit_amount: if monthly { 400 + 500 * offer.activations } else { 2_900 + 1_000 * offer.activations },
+            unit_amount: offer.amount(monthly),
             monthly,
         };
         let mut account = self.account.lock().unwrap_or_else(PoisonError::into_inner);
@@ -179,33 +165,4 @@ async fn listen(port: Option<u16>) -> anyhow::Result<TcpListener> {
         other => other,
     }
     .context("no port on loopback can be listened on")
-}
-
-/// What can be bought: every plan as it is now, the oldest first.
-pub(crate) async fn offers(engine: &Engine) -> anyhow::Result<Vec<Offer>> {
-    let tenant = tenant(engine).await?;
-    let mut plans = engine.store.plans(tenant).await?;
-    // Of plans that were made together nobody knows which was first; their codes keep them in one order.
-    plans.sort_by(|one, other| {
-        (one.created_at, &one.code, one.version).cmp(&(other.created_at, &other.code, other.version))
-    });
-    let mut offers: Vec<Offer> = Vec::new();
-    for plan in plans {
-        let terms: PlanTerms = serde_json::from_str(&plan.terms)?;
-        let offer = Offer {
-            activations: terms.limits.activations.unwrap_or(UNLIMITED).into(),
-            plan: plan.code,
-            name: plan.name,
-            product: plan.product_id,
-        };
-        match offers.iter_mut().find(|known| known.plan == offer.plan) {
-            Some(known) => *known = offer,
-            None => offers.push(offer),
-        }
-    }
-    Ok(offers)
-}
-
-async fn tenant(engine: &Engine) -> anyhow::Result<TenantId> {
-    engine.tenant(DEFAULT_TENANT).await?.context("there is no tenant `default`")
 }

@@ -61,6 +61,11 @@ pub(crate) fn wrapped(text: &str, indent: usize) -> String {
     wrapped
 }
 
+/// This program as it was called, so that what is suggested can be copied.
+pub(crate) fn program() -> String {
+    std::env::args().next().unwrap_or_else(|| "keywright".to_owned())
+}
+
 /// An event that was posted.
 pub(crate) fn posted(posted: &Posted) -> Line {
     let times = if posted.tries > 1 { format!(", at try {}", posted.tries) } else { String::new() };

@@ -129,23 +129,33 @@ impl<'a> Watcher<'a> {
 
     /// How the sale stands now. Events come first: what follows from them is at least as new.
     async fn look(&self, keys: &BTreeSet<String>) -> anyhow::Result<Sight> {
-        let store = &self.engine.store;
         let events = self.events(keys).await?;
-        let Some((order, licenses)) = store.order_licenses(self.connection.id, &self.sale).await? else {
-            return Ok(Sight { events, ..Sight::default() });
-        };
+        loop {
+            let Some(sight) = self.look_at_sale().await? else { return Ok(Sight { events, ..Sight::default() }) };
+            // When two orders become one, the sale moves to the other while we read: half of each is nothing to tell.
+            let name = self.engine.store.order_licenses(self.connection.id, &self.sale).await?;
+            if name.map(|(order, _)| order) == sight.order {
+                return Ok(Sight { events, ..sight });
+            }
+        }
+    }
+
+    async fn look_at_sale(&self) -> anyhow::Result<Option<Sight>> {
+        let store = &self.engine.store;
+        let found = store.order_licenses(self.connection.id, &self.sale).await?;
+        let Some((order, licenses)) = found else { return Ok(None) };
         let licenses: BTreeMap<LicenseId, License> =
             licenses.into_iter().map(|license| (license.id, license)).collect();
         let mails = store.mails(self.connection.tenant.0, MAILS_MAX).await?;
         let mails = mails.into_iter().filter(|mail| licenses.contains_key(&LicenseId(mail.license_id)));
         let attention = store.attention_of_order(order).await?;
-        Ok(Sight {
+        Ok(Some(Sight {
             order: Some(order),
             mails: mails.map(|mail| (mail.id, mail)).collect(),
             attention: attention.into_iter().map(|item| (item.id, item)).collect(),
             licenses,
-            events,
-        })
+            events: BTreeMap::new(),
+        }))
     }
 
     /// The events of these keys, as far as they are there. They are among the newest, unless they are sent once more.

@@ -218,6 +218,12 @@ impl Installation {
         command
     }
 
+    /// Everything that must hold, holds.
+    pub(crate) fn verify(&self) {
+        let verified = self.run(&["doctor", "--verify"]);
+        assert!(verified.status.success(), "{}\n{}", verified.stdout, verified.stderr);
+    }
+
     /// Plays a scenario; it must succeed.
     pub(crate) fn simulate(&self, arguments: &[&str]) -> Ran {
         let ran = self.try_to_simulate(arguments);

@@ -75,6 +75,7 @@ fn a_subscription_lives() {
     let ended = shop.simulate(&["cancel", "--last", "--now"]);
     assert!(ended.told("expired")[0].contains("active → expired"), "{}", ended.stdout);
     assert_eq!(shop.run(&["check", &key]).status.code(), Some(1));
+    shop.verify();
 }
 
 #[test]
@@ -103,6 +104,7 @@ fn a_partial_refund_does_what_the_plan_says() {
     assert!(frozen.told("frozen")[0].contains("was refunded in part (39.50 EUR)"), "{}", frozen.stdout);
     let rest = shop.simulate(&["refund", "--last"]);
     assert!(rest.told("revoked")[0].contains("was refunded in full (79.00 EUR)"), "{}", rest.stdout);
+    shop.verify();
 }
 
 #[test]
@@ -114,6 +116,7 @@ fn duplicates_and_quantities() {
     let three = shop.simulate(&["checkout", "--plan", "studio-pro", "--quantity", "3"]);
     assert_eq!((three.told("issued").len(), three.told("mailed").len()), (3, 3), "{}", three.stdout);
     assert_eq!(std::collections::BTreeSet::from_iter(three.keys()).len(), 3, "{}", three.stdout);
+    shop.verify();
 }
 
 fn out_of_order(level: &str) {
@@ -131,6 +134,7 @@ fn out_of_order(level: &str) {
     assert_eq!(until(&checked.stdout), Some(two_months), "{}", shuffled.stdout);
     let again = shop.simulate(&["out-of-order", "--last"]);
     assert_eq!(again.told("valid").len(), 1, "{}", again.stdout);
+    shop.verify();
 }
 
 #[test]
@@ -163,6 +167,7 @@ fn a_price_that_nobody_mapped_waits_for_its_rule() {
     assert!(applied.stdout.contains("1 waiting orders"), "{applied:?}");
     // The server looks for orders that are due four times a second; the events of this one change nothing about it.
     until(|| shop.simulate(&["duplicate", "--last"]).text().contains("still 2 licenses and 2 mails"));
+    shop.verify();
 }
 
 #[test]
@@ -175,6 +180,7 @@ fn look_ups_survive_a_provider_in_trouble() {
     }
     let forbidden = shop.simulate(&["checkout", "--plan", "studio-pro", "--trouble", "forbidden"]);
     assert!(forbidden.told("waits")[0].contains("Checkout Sessions: read"), "{}", forbidden.stdout);
+    shop.verify();
 }
 
 #[test]
