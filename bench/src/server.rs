@@ -84,8 +84,11 @@ fn configuration(provider: Option<SocketAddr>) -> String {
 fn start(command: &mut Command, address: impl Fn(&str) -> Option<SocketAddr>) -> anyhow::Result<Process> {
     let mut child = command.stdout(Stdio::piped()).spawn().context("the process does not start")?;
     let output = child.stdout.take().context("it has an output")?;
-    for line in BufReader::new(output).lines() {
+    let mut lines = BufReader::new(output).lines();
+    while let Some(line) = lines.next() {
         if let Some(address) = address(&line?) {
+            // It goes on being read: a process whose output nobody takes would end with its next line.
+            std::thread::spawn(move || lines.for_each(drop));
             return Ok(Process { child, address });
         }
     }
