@@ -54,17 +54,6 @@ struct RuleEntry<'a> {
     quantity: &'a str,
 }
 
-/// What changed about the connection, and so what a running server may not have read yet.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum News {
-    /// Nothing.
-    None,
-    /// It is new.
-    Created,
-    /// Its level or its API's address is another.
-    Changed,
-}
-
 /// The simulated connection of a tenant, if it has been set up.
 pub(crate) async fn connection(engine: &Engine, tenant: TenantId) -> anyhow::Result<Option<Arc<Connection>>> {
     let connections = engine.connections().await?;
@@ -77,31 +66,29 @@ pub(crate) fn port(connection: &Connection) -> Option<u16> {
     Url::parse(&connection.api_base).ok()?.port()
 }
 
-/// Makes the connection, or gives it this level and this port. Its secrets are made once and stay.
+/// Makes the connection, or gives it this level and this port. Says whether it is another one now.
+///
+/// Whenever it is, it has other secrets: a server that believes them has read all the rest of it, too.
 pub(crate) async fn connect(
     engine: &Engine,
     tenant: TenantId,
     level: Option<Level>,
     port: u16,
-) -> anyhow::Result<(Arc<Connection>, News)> {
+) -> anyhow::Result<(Arc<Connection>, bool)> {
     let before = connection(engine, tenant).await?;
-    if let Some(other) = before.as_ref().filter(|connection| connection.mode != Mode::Simulated) {
-        anyhow::bail!("the connection `{}` is not a simulated one; rename it", other.code);
-    }
     let level = level.or(before.as_ref().map(|connection| connection.settings.level)).unwrap_or(Level::Read);
     let api_base = format!("http://127.0.0.1:{port}");
-    let kept = before.as_ref().and_then(|connection| {
-        let webhook = connection.webhook_secrets.first()?.clone();
-        Some((webhook, connection.api_key.clone()?))
-    });
-    let news = match (&before, &kept) {
-        (Some(connection), Some(_)) if connection.settings.level == level && connection.api_base == api_base => {
-            return Ok((Arc::clone(connection), News::None));
+    if let Some(connection) = before {
+        anyhow::ensure!(
+            connection.mode == Mode::Simulated,
+            "the connection `{CONNECTION}` is not a simulated one; rename it"
+        );
+        let is_complete = connection.api_key.is_some() && !connection.webhook_secrets.is_empty();
+        if is_complete && connection.settings.level == level && connection.api_base == api_base {
+            return Ok((connection, false));
         }
-        (Some(_), Some(_)) => News::Changed,
-        _ => News::Created,
-    };
-    let (webhook, api_key) = kept.unwrap_or_else(|| (made("whsec_"), made("rk_test_")));
+    }
+    let (webhook, api_key) = (made("whsec_"), made("rk_test_"));
     let entry = ConnectionEntry {
         code: CONNECTION,
         provider: PROVIDER,
@@ -119,7 +106,7 @@ pub(crate) async fn connect(
     apply(engine, &File { connection: vec![entry], ..File::default() }, &secret).await?;
     let made =
         connection(engine, tenant).await?.ok_or_else(|| anyhow!("the connection `{CONNECTION}` is not there"))?;
-    Ok((made, news))
+    Ok((made, true))
 }
 
 /// Adds a rule for a price, unless there is one: what a person mapped otherwise stays.

@@ -21,11 +21,11 @@ use super::{
     offers::{Offer, tenant},
     provider::Action,
     send::Sender,
-    setup::{self, News},
+    setup,
 };
 
 /// A running server reads changed connections again after five seconds at the latest; and a little more.
-const CONNECTIONS_READ: Duration = Duration::from_millis(5_500);
+const KNOWN_MAX: Duration = Duration::from_secs(6);
 /// How often it is tried whether it has.
 const TRY_AGAIN: Duration = Duration::from_millis(100);
 
@@ -47,8 +47,8 @@ pub(crate) struct Stage {
     pub(crate) tenant: TenantId,
     pub(crate) connection: Arc<Connection>,
     pub(crate) sender: Sender,
-    /// What a server in another process may not know yet.
-    news: News,
+    /// A server in another process may not have read the connection as it is now.
+    is_changed: bool,
     /// Events about prices, which the provider sends like all others.
     untold: Vec<Event>,
     account: SharedAccount,
@@ -64,7 +64,7 @@ impl Stage {
         let (books, account) = Books::open(folder)?;
         let known = setup::connection(&engine, tenant).await?;
         let listener = listen(known.as_deref().and_then(setup::port)).await?;
-        let (connection, news) = setup::connect(&engine, tenant, level, listener.local_addr()?.port()).await?;
+        let (connection, is_changed) = setup::connect(&engine, tenant, level, listener.local_addr()?.port()).await?;
         let (Some(secret), Some(key)) = (connection.webhook_secrets.first(), &connection.api_key) else {
             bail!("the connection `{}` has no secrets", connection.code)
         };
@@ -75,7 +75,7 @@ impl Stage {
             sender: Sender::new(route, secret.clone())?,
             engine,
             tenant,
-            news,
+            is_changed,
             untold: Vec::new(),
             account,
             books,
@@ -120,7 +120,7 @@ impl Stage {
             monthly,
         };
         let mut account = self.account.lock().unwrap_or_else(PoisonError::into_inner);
-        if account.prices.get(id) != Some(&price) || self.news == News::Created {
+        if account.prices.get(id) != Some(&price) || self.is_changed {
             self.untold.push(account.price_event(price, now));
         }
     }
@@ -130,18 +130,15 @@ impl Stage {
     /// well be told again.
     pub(crate) async fn made_known(&mut self, event: &Event) -> anyhow::Result<Option<Duration>> {
         let since = Instant::now();
-        let news = std::mem::replace(&mut self.news, News::None);
-        if news == News::Changed {
-            tokio::time::sleep(CONNECTIONS_READ).await;
-        }
         let mut untold = std::mem::take(&mut self.untold);
-        if untold.is_empty() && news != News::None {
+        let is_changed = std::mem::take(&mut self.is_changed);
+        if untold.is_empty() && is_changed {
             untold.push(event.clone());
         }
-        let mut has_waited = news == News::Changed;
+        let mut has_waited = false;
         for event in &untold {
             while !matches!(self.sender.post(event).await, Ok(200..=299)) {
-                if since.elapsed() > 2 * CONNECTIONS_READ {
+                if since.elapsed() > KNOWN_MAX {
                     let (route, code) = (self.sender.route(), &self.connection.code);
                     bail!("{route} does not know the connection `{code}`: is it a server on another data folder?");
                 }

@@ -186,6 +186,8 @@ fn look_ups_survive_a_provider_in_trouble() {
 #[test]
 fn without_a_key_the_metadata_names_the_plan() {
     let shop = Installation::of_sample();
+    let first = shop.simulate(&["checkout", "--plan", "studio-pro"]);
+    assert!(first.told("matched")[0].contains("(by a rule for the price)"), "{}", first.stdout);
     let named = shop.simulate(&["checkout", "--plan", "studio-pro", "--level", "none"]);
     assert!(named.told("matched")[0].contains("(the metadata names it)"), "{}", named.stdout);
     let unknown = shop.simulate(&["checkout", "--price", "price_1Qunknown"]);
