@@ -1,13 +1,11 @@
 //! Keys that are not licenses: those that sign leases, and those that open the API.
 
 use domain::id::{ApiKeyId, TenantId};
-use jiff::Timestamp;
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, sea_query::Expr};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder};
 
 use crate::{
     Store, Write,
     bulk::{self, Existing},
-    convert::micros,
     entities::{api_keys, settings, signing_keys},
     error::StoreError,
     rows::{ApiKey, SigningKey},
@@ -65,19 +63,6 @@ impl Write {
     /// Those of the database; [`StoreError::Duplicate`] if the tenant has one of that name.
     pub async fn save_api_key(&self, key: ApiKey) -> Result<(), StoreError> {
         bulk::insert::<api_keys::Entity>(&self.transaction, vec![key], Existing::Replace).await?;
-        Ok(())
-    }
-
-    /// Remembers that an API key was used.
-    ///
-    /// # Errors
-    /// Those of the database.
-    pub async fn touch_api_key(&self, id: ApiKeyId, now: Timestamp) -> Result<(), StoreError> {
-        api_keys::Entity::update_many()
-            .col_expr(api_keys::Column::LastUsedAt, Expr::val(Some(micros(now))))
-            .filter(api_keys::Column::Id.eq(id.0))
-            .exec(&self.transaction)
-            .await?;
         Ok(())
     }
 

@@ -208,22 +208,4 @@ impl Write {
             .await?;
         Ok(())
     }
-
-    /// Keys that another master key has sealed, a page at a time.
-    ///
-    /// # Errors
-    /// Those of the database.
-    pub async fn keys_not_sealed_by(&self, master: &str, limit: u64) -> Result<Vec<LicenseKey>, StoreError> {
-        let query = license_keys::Entity::find().filter(license_keys::Column::SealedBy.ne(master)).limit(limit);
-        Ok(query.all(&self.transaction).await?)
-    }
-
-    /// Writes keys that were sealed anew.
-    ///
-    /// # Errors
-    /// Those of the database.
-    pub async fn save_license_keys(&self, keys: Vec<LicenseKey>) -> Result<(), StoreError> {
-        bulk::insert::<license_keys::Entity>(&self.transaction, keys, Existing::Replace).await?;
-        Ok(())
-    }
 }
