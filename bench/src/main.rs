@@ -24,6 +24,19 @@ pub(crate) enum Database {
     Postgres,
 }
 
+/// A part of the measurements.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Part {
+    /// Webhooks in, answered after their commit.
+    Intake,
+    /// License checks.
+    Checks,
+    /// Paid events in, licenses out.
+    Fulfilment,
+    /// The same with one look-up at the provider for each.
+    LookUps,
+}
+
 /// Measures.
 #[derive(Debug, Parser)]
 enum Command {
@@ -36,22 +49,26 @@ enum Command {
 
 /// What to measure.
 #[derive(Debug, Args)]
-struct Run {
+pub(crate) struct Run {
     /// The binary to measure.
     #[arg(long)]
-    binary: PathBuf,
+    pub(crate) binary: PathBuf,
 
     /// The databases.
     #[arg(long = "database", value_enum, default_values_t = [Database::Sqlite, Database::Postgres])]
     databases: Vec<Database>,
 
+    /// The parts.
+    #[arg(long = "part", value_enum, default_values_t = [Part::Intake, Part::Checks, Part::Fulfilment, Part::LookUps])]
+    pub(crate) parts: Vec<Part>,
+
     /// Seconds that each throughput is measured.
     #[arg(long, default_value_t = 5)]
-    seconds: u64,
+    pub(crate) seconds: u64,
 
     /// Paid orders in the measurements of fulfilment.
     #[arg(long, default_value_t = 20_000)]
-    orders: usize,
+    pub(crate) orders: usize,
 }
 
 fn main() -> anyhow::Result<()> {
@@ -61,7 +78,7 @@ fn main() -> anyhow::Result<()> {
             Command::Echo => echo::serve().await,
             Command::Run(run) => {
                 for database in &run.databases {
-                    println!("{}", scenarios::run(*database, &run.binary, run.seconds, run.orders).await?);
+                    println!("{}", scenarios::run(*database, &run).await?);
                 }
                 Ok(())
             }

@@ -2,7 +2,6 @@
 
 use std::{
     net::SocketAddr,
-    path::Path,
     sync::Arc,
     time::{Duration, Instant, SystemTime},
 };
@@ -15,7 +14,7 @@ use tokio::{
 };
 
 use crate::{
-    Database, events,
+    Database, Part, Run, events,
     load::{self, Load, Pressure, post, press},
     provider,
     report::Report,
@@ -30,25 +29,27 @@ const LICENSES: usize = 10_000;
 const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Measures everything on one database.
-pub(crate) async fn run(database: Database, binary: &Path, seconds: u64, orders: usize) -> anyhow::Result<Report> {
+pub(crate) async fn run(database: Database, options: &Run) -> anyhow::Result<Report> {
     let mut report = Report { database, figures: Vec::new() };
-    let echo = server::echo()?;
-    let full = Pressure { connections: CONNECTIONS, seconds, calls_max: usize::MAX, rate: None };
-    let body = Arc::new(post("/echo", &[], "x".repeat(3_000).as_bytes()));
-    let yardstick = press(echo.address, full, move |_| Arc::clone(&body)).await?.per_second();
+    let full = Pressure { connections: CONNECTIONS, seconds: options.seconds, calls_max: usize::MAX, rate: None };
+    let yardstick = {
+        let echo = server::echo()?;
+        let body = Arc::new(post("/echo", &[], "x".repeat(3_000).as_bytes()));
+        press(echo.address, full, move |_| Arc::clone(&body)).await?.per_second()
+    };
     report.add("echo", format!("{yardstick:.0}/s"), "the yardstick");
-    {
-        let keywright = server::keywright(binary, database, None)?;
-        intake(&keywright, &mut report, full, yardstick).await?;
-        checks(&keywright, &mut report, full, yardstick).await?;
+    for part in &options.parts {
+        let provider = if *part == Part::LookUps { Some(provider::serve().await?) } else { None };
+        let keywright = server::keywright(&options.binary, database, provider)?;
+        match part {
+            Part::Intake => intake(&keywright, &mut report, full, yardstick).await?,
+            Part::Checks => checks(&keywright, &mut report, full, yardstick).await?,
+            Part::Fulfilment => {
+                fulfilment(&keywright, &mut report, options.orders, "no look-up", Some("pro")).await?;
+            }
+            Part::LookUps => fulfilment(&keywright, &mut report, options.orders / 4, "one look-up", None).await?,
+        }
     }
-    {
-        let keywright = server::keywright(binary, database, None)?;
-        fulfilment(&keywright, &mut report, orders, "no look-up", Some("pro")).await?;
-    }
-    let provider = provider::serve().await?;
-    let keywright = server::keywright(binary, database, Some(provider))?;
-    fulfilment(&keywright, &mut report, orders / 4, "one look-up", None).await?;
     Ok(report)
 }
 
@@ -126,26 +127,30 @@ async fn fulfilment(
     Ok(())
 }
 
-/// Posts paid events at 200/s, and after each asks for its license until it is there.
+/// Posts paid events at 200/s, and after each asks for its license until it is there. Each buyer has one connection and
+/// asks every few milliseconds: asking costs the server as well.
 async fn visibility(keywright: &Keywright, plan: Option<&str>, now: u64) -> anyhow::Result<Load> {
     const COUNT: usize = 1_000;
+    const PER_SECOND: f64 = 200.0;
+    const BETWEEN_LOOKS: Duration = Duration::from_millis(3);
     let begun = Instant::now();
     let mut watchers = tokio::task::JoinSet::new();
     for number in 0..COUNT {
         let call = events::delivery(&events::checkout("v", number, plan), now);
         let (address, key) = (keywright.process.address, keywright.api_key.clone());
         watchers.spawn(async move {
-            let due = begun + Duration::from_secs_f64(number as f64 / 200.0);
+            let due = begun + Duration::from_secs_f64(number as f64 / PER_SECOND);
             tokio::time::sleep_until(due.into()).await;
-            ask(address, &call).await?;
+            let mut stream = TcpStream::connect(address).await?;
+            ask(&mut stream, &call).await?;
             let reference = format!("cs_test_v{number}");
             let lookup = json_post("/v1/licenses/lookup", Some(&key), &format!("{{\"reference\":\"{reference}\"}}"));
             while begun.elapsed() < PATIENCE {
-                let answer = ask(address, &lookup).await?;
+                let answer = ask(&mut stream, &lookup).await?;
                 if answer["data"].as_array().is_some_and(|licenses| !licenses.is_empty()) {
                     return Ok(due.elapsed());
                 }
-                tokio::time::sleep(Duration::from_millis(1)).await;
+                tokio::time::sleep(BETWEEN_LOOKS).await;
             }
             anyhow::bail!("{reference} has no license")
         });
@@ -164,7 +169,7 @@ async fn issue(keywright: &Keywright, count: usize) -> anyhow::Result<Vec<String
     let mut keys = Vec::with_capacity(count);
     while keys.len() < count {
         let call = json_post("/v1/issue", Some(&keywright.api_key), "{\"plan\":\"pro\",\"quantity\":1000}");
-        let answer = ask(keywright.process.address, &call).await?;
+        let answer = ask_once(keywright.process.address, &call).await?;
         let licenses = answer["licenses"].as_array().with_context(|| answer.to_string())?;
         keys.extend(licenses.iter().filter_map(|license| license["key"].as_str().map(str::to_owned)));
     }
@@ -195,7 +200,7 @@ async fn settle(keywright: &Keywright) -> anyhow::Result<()> {
 async fn count(keywright: &Keywright, name: &str) -> anyhow::Result<usize> {
     let head = format!("authorization: Bearer {}\r\n", keywright.api_key);
     let call = format!("GET /v1/status HTTP/1.1\r\nhost: bench\r\nconnection: close\r\n{head}\r\n");
-    let answer = ask(keywright.process.address, call.as_bytes()).await?;
+    let answer = ask_once(keywright.process.address, call.as_bytes()).await?;
     answer[name].as_u64().map(|count| count as usize).with_context(|| answer.to_string())
 }
 
@@ -207,8 +212,12 @@ fn json_post(path: &str, api_key: Option<&str>, body: &str) -> Vec<u8> {
 }
 
 /// One call on a connection of its own.
-async fn ask(address: SocketAddr, call: &[u8]) -> anyhow::Result<Value> {
-    let mut stream = TcpStream::connect(address).await?;
+async fn ask_once(address: SocketAddr, call: &[u8]) -> anyhow::Result<Value> {
+    ask(&mut TcpStream::connect(address).await?, call).await
+}
+
+/// One call on a kept connection.
+async fn ask(stream: &mut TcpStream, call: &[u8]) -> anyhow::Result<Value> {
     stream.write_all(call).await?;
     let mut buffer = Vec::new();
     loop {

@@ -5,12 +5,16 @@ use std::{
     net::SocketAddr,
     path::Path,
     process::{Child, Command, Stdio},
+    sync::atomic::{AtomicUsize, Ordering},
 };
 
 use anyhow::Context;
 use tempfile::TempDir;
 
 use crate::{Database, events::SECRET};
+
+/// Databases made by this run.
+static DATABASES: AtomicUsize = AtomicUsize::new(0);
 
 /// A process with an address. It ends with this value.
 pub(crate) struct Process {
@@ -99,7 +103,7 @@ fn start(command: &mut Command, address: impl Fn(&str) -> Option<SocketAddr>) ->
 fn fresh_postgres() -> anyhow::Result<String> {
     let server = std::env::var("KEYWRIGHT_TEST_POSTGRES_URL")
         .context("KEYWRIGHT_TEST_POSTGRES_URL is not set; run `cargo xtask bench`")?;
-    let name = format!("bench_{}_{}", std::process::id(), std::time::Instant::now().elapsed().as_nanos());
+    let name = format!("bench_{}_{}", std::process::id(), DATABASES.fetch_add(1, Ordering::Relaxed));
     let made = Command::new("psql").args([server.as_str(), "-qc", &format!("CREATE DATABASE {name}")]).status()?;
     anyhow::ensure!(made.success(), "psql cannot make a database");
     let (base, _) = server.rsplit_once('/').context("the address ends with a database")?;

@@ -184,16 +184,16 @@ impl Api {
         {
             return Err(Problem::slow_down("Too many unknown license keys were tried from here.", seconds));
         }
-        let license = answer.license.as_deref().map(|license| {
-            let limits = license.plan.terms.limits.times(license.found.license.unit.seats);
+        let license = answer.license.as_ref().map(|license| {
+            let (found, limits) = (&license.found, license.limits());
             LicenseSummary {
-                id: license.found.license.id,
-                product: license.product.clone(),
-                plan: license.plan.code.to_string(),
-                state: license.found.license.standing.state.as_str(),
-                livemode: license.found.livemode,
-                at_risk: license.found.license.standing.at_risk,
-                expires_at: license.found.license.standing.until,
+                id: found.id,
+                product: license.offer.product.clone(),
+                plan: license.offer.plan.code.to_string(),
+                state: found.standing.state.as_str(),
+                livemode: found.livemode,
+                at_risk: found.standing.at_risk,
+                expires_at: found.standing.until,
                 features: limits.features.into_iter().collect(),
                 activations_max: limits.activations,
             }

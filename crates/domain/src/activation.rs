@@ -4,9 +4,9 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    id::{ActivationId, ProductId},
-    license::{License, LicenseState},
-    plan::{Limits, PlanTerms},
+    id::ActivationId,
+    license::{LicenseState, Standing},
+    plan::PlanTerms,
     reason::{Cause, Reason},
     time::{after, days},
 };
@@ -123,8 +123,7 @@ impl Verdict {
 /// Judges a license as an app sees it, apart from any device. A scheduled change that is due has already happened; its
 /// reason is known when it has been judged again.
 #[must_use]
-pub fn verdict(license: &License, now: Timestamp) -> Verdict {
-    let standing = &license.standing;
+pub fn verdict(standing: &Standing, now: Timestamp) -> Verdict {
     let due = standing.scheduled.filter(|scheduled| scheduled.at <= now);
     let state = due.map_or(standing.state, |scheduled| scheduled.state);
     let scheduled = standing.scheduled.filter(|scheduled| scheduled.at > now);
@@ -165,8 +164,8 @@ fn refused(state: LicenseState, reason: Option<&Reason>) -> String {
 
 /// A check: the license's verdict, and whether the device that asks has a slot.
 #[must_use]
-pub fn check(license: &License, device: Option<bool>, now: Timestamp) -> Verdict {
-    let verdict = verdict(license, now);
+pub fn check(standing: &Standing, device: Option<bool>, now: Timestamp) -> Verdict {
+    let verdict = verdict(standing, now);
     match device {
         Some(false) if verdict.code.is_valid() => Verdict::not_activated(),
         _ => verdict,
@@ -184,23 +183,24 @@ pub enum Slot {
     Denied(Verdict),
 }
 
-/// Gives a slot to a device, or says why not. `taken` are the slots in use, by fingerprint.
+/// Gives a slot to a device, or says why not. `taken` are the slots in use, by fingerprint, and `slots` is how many
+/// there may be; none: any number.
 #[must_use]
 pub fn activate(
-    license: &License,
-    limits: &Limits,
+    standing: &Standing,
+    slots: Option<u32>,
     taken: &[(ActivationId, &str)],
     fingerprint: &str,
     now: Timestamp,
 ) -> Slot {
-    let verdict = verdict(license, now);
+    let verdict = verdict(standing, now);
     if !verdict.code.is_valid() {
         return Slot::Denied(verdict);
     }
     if let Some((id, _)) = taken.iter().find(|(_, device)| *device == fingerprint) {
         return Slot::Same(*id);
     }
-    match limits.times(license.unit.seats).activations {
+    match slots {
         Some(slots) if taken.len() >= slots as usize => Slot::Denied(Verdict::activation_limit(slots)),
         _ => Slot::New,
     }
@@ -221,8 +221,7 @@ pub struct LeaseTimes {
 
 /// When a lease that is signed now ends: after its plan's offline days, and never after the license and its grace.
 #[must_use]
-pub fn lease_times(license: &License, terms: &PlanTerms, now: Timestamp) -> LeaseTimes {
-    let standing = &license.standing;
+pub fn lease_times(standing: &Standing, terms: &PlanTerms, now: Timestamp) -> LeaseTimes {
     let grace_until = match (standing.scheduled, standing.until) {
         (Some(scheduled), _) => Some(scheduled.at),
         (None, Some(until)) => Some(after(until, days(terms.policy.grace_days))),
@@ -232,10 +231,4 @@ pub fn lease_times(license: &License, terms: &PlanTerms, now: Timestamp) -> Leas
     let expires_at = grace_until.map_or(offline, |end| end.min(offline));
     let recheck_at = after(now, SignedDuration::from_hours(terms.lease.recheck_hours.into()));
     LeaseTimes { expires_at, recheck_at: recheck_at.min(expires_at), license_until: standing.until, grace_until }
-}
-
-/// Whether a license is one of this product.
-#[must_use]
-pub fn is_for(license: &License, product: ProductId) -> bool {
-    license.plan.product == product
 }

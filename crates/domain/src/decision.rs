@@ -145,6 +145,11 @@ impl Catalogue {
         self.plans.get(&(version.plan, version.version))
     }
 
+    /// All versions of all plans.
+    pub fn plans(&self) -> impl Iterator<Item = &Plan> {
+        self.plans.values()
+    }
+
     /// The plan of that code as it is now.
     #[must_use]
     pub fn plan_by_code(&self, code: &PlanCode) -> Option<&Plan> {

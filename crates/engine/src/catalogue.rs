@@ -7,7 +7,7 @@ use std::{
 
 use domain::{
     decision::Catalogue,
-    id::TenantId,
+    id::{ProductId, TenantId},
     plan::{Plan, PlanVersion},
 };
 use store::{Write, rows};
@@ -19,7 +19,30 @@ pub struct Shelf {
     /// Plans and rules.
     pub catalogue: Catalogue,
     /// Products, by id.
-    pub products: HashMap<domain::id::ProductId, rows::Product>,
+    pub products: HashMap<ProductId, rows::Product>,
+    /// The same once more, as apps ask for it.
+    offers: HashMap<PlanVersion, Arc<Offer>>,
+}
+
+/// A plan version with the code of its product: what a license stands on.
+#[derive(Debug)]
+pub struct Offer {
+    /// The plan.
+    pub plan: Plan,
+    /// The code of its product.
+    pub product: String,
+}
+
+impl Shelf {
+    fn new(catalogue: Catalogue, products: Vec<rows::Product>) -> Self {
+        let products: HashMap<_, _> = products.into_iter().map(|row| (ProductId(row.id), row)).collect();
+        let offer = |plan: &Plan| {
+            let product = products.get(&plan.version.product)?.code.clone();
+            Some((plan.version, Arc::new(Offer { plan: plan.clone(), product })))
+        };
+        let offers = catalogue.plans().filter_map(offer).collect();
+        Self { catalogue, products, offers }
+    }
 }
 
 /// The catalogues that were read, each with its revision.
@@ -35,11 +58,7 @@ impl Catalogues {
         if let Some(shelf) = self.kept(tenant, revision) {
             return Ok(shelf);
         }
-        let products = write.products(tenant).await?;
-        let shelf = Arc::new(Shelf {
-            catalogue: write.catalogue(tenant).await?,
-            products: products.into_iter().map(|row| (domain::id::ProductId(row.id), row)).collect(),
-        });
+        let shelf = Arc::new(Shelf::new(write.catalogue(tenant).await?, write.products(tenant).await?));
         if let Ok(mut kept) = self.kept.write() {
             kept.insert(tenant, (revision, Arc::clone(&shelf)));
         }
@@ -47,10 +66,10 @@ impl Catalogues {
     }
 
     /// A plan version that was read before. Versions never change, so it is right whatever revision it came with.
-    fn plan(&self, tenant: TenantId, version: PlanVersion) -> Option<(Plan, String)> {
+    fn offer(&self, tenant: TenantId, version: PlanVersion) -> Option<Arc<Offer>> {
         let kept = self.kept.read().ok()?;
         let (_, shelf) = kept.get(&tenant)?;
-        Some((shelf.catalogue.plan(version)?.clone(), shelf.products.get(&version.product)?.code.clone()))
+        shelf.offers.get(&version).map(Arc::clone)
     }
 
     fn kept(&self, tenant: TenantId, revision: i64) -> Option<Arc<Shelf>> {
@@ -65,12 +84,12 @@ impl Engine {
     ///
     /// # Errors
     /// Those of the database, or there is no such version.
-    pub async fn plan(&self, tenant: TenantId, version: PlanVersion) -> Result<(Plan, String), Error> {
-        if let Some(plan) = self.catalogues.plan(tenant, version) {
-            return Ok(plan);
+    pub async fn offer(&self, tenant: TenantId, version: PlanVersion) -> Result<Arc<Offer>, Error> {
+        if let Some(offer) = self.catalogues.offer(tenant, version) {
+            return Ok(offer);
         }
         let write = self.store.begin().await?;
         self.catalogues.of(&write, tenant).await?;
-        self.catalogues.plan(tenant, version).ok_or(Error::Plan(version.plan, version.version))
+        self.catalogues.offer(tenant, version).ok_or(Error::Plan(version.plan, version.version))
     }
 }

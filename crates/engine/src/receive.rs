@@ -52,8 +52,9 @@ pub(crate) fn gather(store: Store, engine: Weak<Engine>) -> Gather<Arrival, Resu
         let (store, engine) = (store.clone(), engine.clone());
         async move {
             let count = arrivals.len();
+            let any_work = arrivals.iter().any(|arrival| arrival.event.status == inbox::status::RECEIVED);
             let kept = keep(&store, arrivals).await.map_err(|error| NotKept(error.to_string()));
-            if let (Ok(()), Some(engine)) = (&kept, engine.upgrade()) {
+            if let (true, Ok(()), Some(engine)) = (any_work, &kept, engine.upgrade()) {
                 engine.work.notify_one();
             }
             vec![kept; count]
@@ -156,10 +157,15 @@ fn more_telling(before: NotBelieved, now: Reject) -> Reject {
     }
 }
 
-/// An event as it enters the inbox. One of the wrong mode is kept, and held where a person sees it.
+/// An event as it enters the inbox. One that says nothing about licenses is done already; one of the wrong mode is kept,
+/// and held where a person sees it.
 pub(crate) fn arrival(connection: &Connection, event: Incoming, now: Timestamp, entropy: &mut dyn Entropy) -> Arrival {
     let wrong_mode = event.live.is_some_and(|live| live != connection.mode.is_live());
     let mut row = row(connection, InboundId::new(now, entropy), now);
+    if connection.provider.ignores(&event.kind) {
+        row.status = inbox::status::DONE.to_owned();
+        row.done_at = Some(now.as_microsecond());
+    }
     row.event_key = event.key;
     row.kind = event.kind;
     row.occurred_at = event.occurred_at.map(Timestamp::as_microsecond);
@@ -167,6 +173,7 @@ pub(crate) fn arrival(connection: &Connection, event: Incoming, now: Timestamp, 
     let mut attention = None;
     if wrong_mode {
         row.status = inbox::status::HELD.to_owned();
+        row.done_at = None;
         row.error = Some(format!("the event is of another mode than the connection `{}`", connection.code));
         attention = Some(attention::wrong_mode(connection, &row, now, entropy));
     }

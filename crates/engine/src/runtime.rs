@@ -1,7 +1,7 @@
 //! What apps call: check, activate, deactivate. Waiting calls are answered by one query, or share one transaction.
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeSet, HashMap, HashSet},
     sync::Arc,
 };
 
@@ -9,12 +9,12 @@ use crypto::{key::normalise, lease::LeaseClaims, lease::LeaseState};
 use domain::{
     activation::{self, Slot, Verdict, VerdictCode},
     id::ActivationId,
-    plan::Plan,
+    plan::Limits,
 };
 use jiff::Timestamp;
 use store::{FoundLicense, Store, rows};
 
-use crate::{Engine, Error, Gather, Turns};
+use crate::{Engine, Error, Gather, Turns, catalogue::Offer};
 
 /// Look-ups that share one query at most; several queries run beside each other.
 const CHECKS: Turns = Turns { batch_max: 64, concurrent: 4, waiting_max: 4_096 };
@@ -40,7 +40,7 @@ pub struct AppAnswer {
     /// The verdict.
     pub verdict: Verdict,
     /// The license, where there is one.
-    pub license: Option<Arc<AppLicense>>,
+    pub license: Option<AppLicense>,
     /// A signed lease, where a device has a slot now.
     pub lease: Option<String>,
     /// The slot.
@@ -51,11 +51,9 @@ pub struct AppAnswer {
 #[derive(Clone, Debug)]
 pub struct AppLicense {
     /// The license with whose it is.
-    pub found: FoundLicense,
-    /// Its plan.
-    pub plan: Plan,
-    /// The code of its product.
-    pub product: String,
+    pub found: Arc<FoundLicense>,
+    /// What it stands on.
+    pub offer: Arc<Offer>,
 }
 
 /// A check as it is gathered: the hashes of the key under every master key, and the device.
@@ -65,7 +63,7 @@ pub(crate) struct CheckCall {
 }
 
 /// What the database knows about a check.
-pub(crate) type Looked = Result<Option<(FoundLicense, Option<ActivationId>)>, Unanswered>;
+pub(crate) type Looked = Result<Option<(Arc<FoundLicense>, Option<ActivationId>)>, Unanswered>;
 
 /// The database did not answer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -74,7 +72,7 @@ pub struct Unanswered(String);
 
 /// What a device wants of its slot.
 pub(crate) enum Wish {
-    Activate { name: Option<String>, id: ActivationId, limits: domain::plan::Limits },
+    Activate { name: Option<String>, id: ActivationId, offer: Arc<Offer> },
     Deactivate,
 }
 
@@ -97,7 +95,7 @@ pub(crate) enum Granted {
 }
 
 /// How a wish ended: the license as it was in the transaction, and what became of it.
-pub(crate) type Slotted = Result<Option<(FoundLicense, Granted)>, Unanswered>;
+pub(crate) type Slotted = Result<Option<(Arc<FoundLicense>, Granted)>, Unanswered>;
 
 pub(crate) fn gather_checks(store: Store) -> Gather<CheckCall, Looked> {
     Gather::start(CHECKS, move |calls: Vec<CheckCall>| {
@@ -111,15 +109,16 @@ pub(crate) fn gather_checks(store: Store) -> Gather<CheckCall, Looked> {
     })
 }
 
-async fn look(store: &Store, calls: &[CheckCall]) -> Result<Vec<Option<(FoundLicense, Option<ActivationId>)>>, Error> {
-    let hashes: BTreeSet<Vec<u8>> = calls.iter().flat_map(|call| &call.hashes).map(|hash| hash.to_vec()).collect();
-    let found = store.licenses_by_hash(hashes.into_iter().collect()).await?;
-    let by_hash: HashMap<&[u8], &FoundLicense> = found.iter().map(|found| (found.hash.as_slice(), found)).collect();
+async fn look(
+    store: &Store,
+    calls: &[CheckCall],
+) -> Result<Vec<Option<(Arc<FoundLicense>, Option<ActivationId>)>>, Error> {
+    let found = store.licenses_by_hash(hashes(calls.iter().flat_map(|call| &call.hashes))).await?;
     let devices: BTreeSet<String> = calls.iter().filter_map(|call| call.device.clone()).collect();
     let activations = if devices.is_empty() {
         Vec::new()
     } else {
-        let licenses: BTreeSet<_> = found.iter().map(|found| found.license.id.0).collect();
+        let licenses: BTreeSet<_> = found.values().map(|found| found.id.0).collect();
         store.activations_by_fingerprint(licenses.into_iter().collect(), devices.into_iter().collect()).await?
     };
     let slots: HashMap<_, _> = activations
@@ -129,11 +128,17 @@ async fn look(store: &Store, calls: &[CheckCall]) -> Result<Vec<Option<(FoundLic
     Ok(calls
         .iter()
         .map(|call| {
-            let found = call.hashes.iter().find_map(|hash| by_hash.get(hash.as_slice()))?;
-            let slot = call.device.as_deref().and_then(|device| slots.get(&(found.license.id.0, device)));
-            Some(((*found).clone(), slot.copied()))
+            let found = call.hashes.iter().find_map(|hash| found.get(hash.as_slice()))?;
+            let slot = call.device.as_deref().and_then(|device| slots.get(&(found.id.0, device)));
+            Some((Arc::clone(found), slot.copied()))
         })
         .collect())
+}
+
+/// What is asked for, each once.
+fn hashes<'a>(wanted: impl Iterator<Item = &'a [u8; 32]>) -> Vec<Vec<u8>> {
+    let once: HashSet<&[u8; 32]> = wanted.collect();
+    once.into_iter().map(|hash| hash.to_vec()).collect()
 }
 
 pub(crate) fn gather_slots(store: Store) -> Gather<SlotCall, Slotted> {
@@ -151,21 +156,19 @@ pub(crate) fn gather_slots(store: Store) -> Gather<SlotCall, Slotted> {
 }
 
 /// All wishes of a batch in one transaction: whoever comes first gets the slot, and the limit is never passed.
-async fn settle_slots(store: &Store, calls: &[SlotCall]) -> Result<Vec<Option<(FoundLicense, Granted)>>, Error> {
-    let hashes: BTreeSet<Vec<u8>> = calls.iter().flat_map(|call| &call.hashes).map(|hash| hash.to_vec()).collect();
+async fn settle_slots(store: &Store, calls: &[SlotCall]) -> Result<Vec<Option<(Arc<FoundLicense>, Granted)>>, Error> {
     let write = store.begin().await?;
-    let found = write.lock_licenses_by_hash(hashes.into_iter().collect()).await?;
-    let by_hash: HashMap<&[u8], &FoundLicense> = found.iter().map(|found| (found.hash.as_slice(), found)).collect();
-    let licenses: BTreeSet<_> = found.iter().map(|found| found.license.id.0).collect();
+    let found = write.lock_licenses_by_hash(hashes(calls.iter().flat_map(|call| &call.hashes))).await?;
+    let licenses: BTreeSet<_> = found.values().map(|found| found.id.0).collect();
     let mut taken = write.activations_of(licenses.into_iter().collect()).await?;
     let (mut saved, mut deleted, mut settled) = (HashMap::new(), Vec::new(), Vec::with_capacity(calls.len()));
     for call in calls {
-        let Some(found) = call.hashes.iter().find_map(|hash| by_hash.get(hash.as_slice())) else {
+        let Some(found) = call.hashes.iter().find_map(|hash| found.get(hash.as_slice())) else {
             settled.push(None);
             continue;
         };
         let slot = grant(call, found, &mut taken, &mut saved, &mut deleted);
-        settled.push(Some(((*found).clone(), slot)));
+        settled.push(Some((Arc::clone(found), slot)));
     }
     write.delete_activations(deleted).await?;
     write.save_activations(saved.into_values().collect()).await?;
@@ -182,11 +185,10 @@ fn grant(
     saved: &mut HashMap<uuid::Uuid, rows::Activation>,
     deleted: &mut Vec<uuid::Uuid>,
 ) -> Granted {
-    let license = &found.license;
-    let of_license = |row: &&rows::Activation| row.license_id == license.id.0;
+    let of_license = |row: &&rows::Activation| row.license_id == found.id.0;
     let slots: Vec<_> =
         taken.iter().filter(of_license).map(|row| (ActivationId(row.id), row.fingerprint.as_str())).collect();
-    let Wish::Activate { name, id, limits } = &call.wish else {
+    let Wish::Activate { name, id, offer } = &call.wish else {
         let Some((id, _)) = slots.into_iter().find(|(_, device)| *device == call.fingerprint) else {
             return Granted::Nothing;
         };
@@ -195,7 +197,8 @@ fn grant(
         deleted.push(id.0);
         return Granted::Slot(id);
     };
-    match activation::activate(license, limits, &slots, &call.fingerprint, call.now) {
+    let slots_max = offer.plan.terms.limits.times(found.seats).activations;
+    match activation::activate(&found.standing, slots_max, &slots, &call.fingerprint, call.now) {
         Slot::Denied(verdict) => Granted::Denied(verdict),
         Slot::Same(same) => {
             if let Some(row) = taken.iter_mut().find(|row| row.id == same.0) {
@@ -217,7 +220,7 @@ fn new_activation(call: &SlotCall, found: &FoundLicense, id: ActivationId, name:
     rows::Activation {
         id: id.0,
         tenant_id: found.tenant.0,
-        license_id: found.license.id.0,
+        license_id: found.id.0,
         kind: "device".to_owned(),
         fingerprint: call.fingerprint.clone(),
         name,
@@ -239,8 +242,8 @@ impl Engine {
             return Ok(AppAnswer::of(Verdict::product_mismatch()));
         };
         let device = call.device.as_ref().map(|_| slot.is_some());
-        let verdict = activation::check(&license.found.license, device, self.now());
-        Ok(AppAnswer { verdict, license: Some(Arc::new(license)), lease: None, activation: slot })
+        let verdict = activation::check(&license.found.standing, device, self.now());
+        Ok(AppAnswer { verdict, license: Some(license), lease: None, activation: slot })
     }
 
     /// Gives a device a slot and a lease. The same device gets the same slot and a fresh lease.
@@ -255,11 +258,10 @@ impl Engine {
         }
         let now = self.now();
         let id = ActivationId::new(now, &mut *self.entropy());
-        let limits = license.plan.terms.limits.clone();
-        let wish = Wish::Activate { name: call.device_name.clone(), id, limits };
+        let wish = Wish::Activate { name: call.device_name.clone(), id, offer: Arc::clone(&license.offer) };
         match self.slot(call, fingerprint, wish, now).await? {
             Some((found, Granted::Slot(slot))) => {
-                let license = AppLicense { found, plan: license.plan.clone(), product: license.product.clone() };
+                let license = AppLicense { found, offer: license.offer };
                 self.leased(license, slot, fingerprint, issuer, now).await
             }
             Some((_, Granted::Denied(verdict))) => {
@@ -287,9 +289,9 @@ impl Engine {
     ///
     /// # Errors
     /// Those of the database.
-    pub async fn license_with_key(&self, key: &str) -> Result<Option<FoundLicense>, Error> {
+    pub async fn license_with_key(&self, key: &str) -> Result<Option<Arc<FoundLicense>>, Error> {
         let hashes = self.hashes(key).unwrap_or_default().iter().map(|hash| hash.to_vec()).collect();
-        Ok(self.store.licenses_by_hash(hashes).await?.into_iter().next())
+        Ok(self.store.licenses_by_hash(hashes).await?.into_values().next())
     }
 
     fn hashes(&self, key: &str) -> Option<Vec<[u8; 32]>> {
@@ -302,18 +304,16 @@ impl Engine {
         fingerprint: &str,
         wish: Wish,
         now: Timestamp,
-    ) -> Result<Option<(FoundLicense, Granted)>, Error> {
+    ) -> Result<Option<(Arc<FoundLicense>, Granted)>, Error> {
         let Some(hashes) = self.hashes(&call.key) else { return Ok(None) };
         Ok(self.slots.ask(SlotCall { hashes, fingerprint: fingerprint.to_owned(), wish, now }).await??)
     }
 
     /// The license with its plan, if it is one of the product that the app says it is.
-    async fn of_product(&self, found: FoundLicense, product: Option<&str>) -> Result<Option<AppLicense>, Error> {
-        let (plan, code) = self.plan(found.tenant, found.license.plan).await?;
-        if product.is_some_and(|wanted| wanted != code) {
-            return Ok(None);
-        }
-        Ok(Some(AppLicense { found, plan, product: code }))
+    async fn of_product(&self, found: Arc<FoundLicense>, product: Option<&str>) -> Result<Option<AppLicense>, Error> {
+        let offer = self.offer(found.tenant, found.plan).await?;
+        let fits = product.is_none_or(|wanted| wanted == offer.product);
+        Ok(fits.then_some(AppLicense { found, offer }))
     }
 
     async fn leased(
@@ -324,7 +324,7 @@ impl Engine {
         issuer: &str,
         now: Timestamp,
     ) -> Result<AppAnswer, Error> {
-        let verdict = activation::verdict(&license.found.license, now);
+        let verdict = activation::verdict(&license.found.standing, now);
         let signer = self.signer(license.found.tenant).await?;
         let claims = LeaseClaims {
             iss: issuer.to_owned(),
@@ -334,27 +334,33 @@ impl Engine {
             ..license.claims(now)
         };
         let lease = crypto::lease::sign(&signer, &claims);
-        Ok(AppAnswer { verdict, license: Some(Arc::new(license)), lease: Some(lease), activation: Some(slot) })
+        Ok(AppAnswer { verdict, license: Some(license), lease: Some(lease), activation: Some(slot) })
     }
 }
 
 impl AppLicense {
+    /// What it allows.
+    #[must_use]
+    pub fn limits(&self) -> Limits {
+        self.offer.plan.terms.limits.times(self.found.seats)
+    }
+
     /// What a lease says about the license, whoever it is for.
     fn claims(&self, now: Timestamp) -> LeaseClaims {
-        let license = &self.found.license;
-        let times = activation::lease_times(license, &self.plan.terms, now);
-        let limits = self.plan.terms.limits.times(license.unit.seats);
+        let (license, plan) = (&self.found, &self.offer.plan);
+        let times = activation::lease_times(&license.standing, &plan.terms, now);
+        let limits = self.limits();
         LeaseClaims {
             iss: String::new(),
             sub: license.id,
-            aud: self.product.clone(),
+            aud: self.offer.product.clone(),
             jti: ActivationId(uuid::Uuid::nil()),
             iat: now.as_second(),
             nbf: now.as_second(),
             exp: times.expires_at.as_second(),
-            tenant: self.found.tenant,
+            tenant: license.tenant,
             device: String::new(),
-            plan: self.plan.code.to_string(),
+            plan: plan.code.to_string(),
             features: limits.features.iter().cloned().collect(),
             limits: limits.activations.map(|count| ("activations".to_owned(), count.into())).into_iter().collect(),
             license_until: times.license_until.map(Timestamp::as_second),

@@ -174,6 +174,13 @@ pub trait Provider: Sync {
     /// The body is not of the provider's form.
     fn incoming(&self, verified: &Verified<'_>) -> Result<Vec<Incoming>, Malformed>;
 
+    /// Whether events of this kind say nothing about licenses, whatever is in them: they are kept and shown, and nobody
+    /// works on them.
+    fn ignores(&self, kind: &str) -> bool {
+        let _ = kind;
+        false
+    }
+
     /// Says what an event means. The same event, settings and answers always give the same step.
     ///
     /// # Errors

@@ -90,8 +90,13 @@ impl Provider for Stripe {
         event::incoming(verified.body()).map(|incoming| vec![incoming])
     }
 
+    fn ignores(&self, kind: &str) -> bool {
+        translator(kind).is_none()
+    }
+
     fn translate(&self, incoming: &Incoming, settings: &Settings, answers: &[Answer]) -> Result<Step, Malformed> {
-        match facts(incoming, LookUps { level: settings.level, answers }) {
+        let Some(translate) = translator(&incoming.kind) else { return Ok(Step::Facts(Vec::new())) };
+        match facts(translate, incoming, LookUps { level: settings.level, answers }) {
             Ok(facts) => Ok(Step::Facts(facts)),
             Err(Stop::Ask(request)) => Ok(Step::Need(vec![request])),
             Err(Stop::Malformed(malformed)) => Err(malformed),
@@ -106,13 +111,17 @@ impl Provider for Stripe {
     }
 }
 
-/// What an event means. A kind that is not named here means nothing for licenses; it is kept and shown as ignored.
+/// Says what an event of one kind means.
+type Translate = fn(&Event<'_>, LookUps<'_>) -> Result<Vec<Fact>, Stop>;
+
+/// Who knows what events of a kind mean. A kind that is not named here means nothing for licenses; it is kept and shown
+/// as ignored.
 ///
 /// Ignored on purpose: `invoice.payment_succeeded`, the twin of `invoice.paid` that misses invoices paid outside
 /// Stripe; `checkout.session.expired`, since nobody bought anything; `customer.subscription.trial_will_end`, since the
 /// subscription says the same.
-fn facts(incoming: &Incoming, look_ups: LookUps<'_>) -> Result<Vec<Fact>, Stop> {
-    let translate = match incoming.kind.as_str() {
+fn translator(kind: &str) -> Option<Translate> {
+    Some(match kind {
         "checkout.session.completed"
         | "checkout.session.async_payment_succeeded"
         | "checkout.session.async_payment_failed" => checkout::session,
@@ -132,8 +141,10 @@ fn facts(incoming: &Incoming, look_ups: LookUps<'_>) -> Result<Vec<Fact>, Stop> 
         | "charge.dispute.closed"
         | "charge.dispute.funds_withdrawn"
         | "charge.dispute.funds_reinstated" => payment::dispute,
-        _ => return Ok(Vec::new()),
-    };
-    let translate: fn(&Event<'_>, LookUps<'_>) -> Result<Vec<Fact>, Stop> = translate;
+        _ => return None,
+    })
+}
+
+fn facts(translate: Translate, incoming: &Incoming, look_ups: LookUps<'_>) -> Result<Vec<Fact>, Stop> {
     translate(&Event::read(incoming)?, look_ups)
 }

@@ -108,6 +108,23 @@ fn right_and_rotated_secrets_are_believed_and_nothing_else_is() {
 }
 
 #[test]
+fn what_is_ignored_says_nothing_and_what_is_subscribed_to_is_not_ignored() {
+    for (provider, name, body) in fixtures() {
+        for event in with_verified(provider, &body, |verified| provider.incoming(verified)).expect(&name) {
+            if provider.ignores(&event.kind) {
+                let said = provider.translate(&event, &Settings::default(), &[]);
+                assert_eq!(said, Ok(Step::Facts(Vec::new())), "{name}");
+            }
+        }
+    }
+    for provider in delivering() {
+        for kind in provider.info().events {
+            assert!(!provider.ignores(kind), "{}: {kind}", provider.info().slug);
+        }
+    }
+}
+
+#[test]
 fn every_body_has_events_with_keys_of_their_own() {
     let mut keys = BTreeSet::new();
     for (provider, name, body) in fixtures() {

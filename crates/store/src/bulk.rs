@@ -1,9 +1,14 @@
 //! Many rows in one statement, in a few fixed sizes, so that prepared statements are used again.
 
+use std::{
+    collections::HashMap,
+    sync::{LazyLock, PoisonError, RwLock},
+};
+
 use sea_orm::{
-    ActiveModelTrait, ActiveValue, ColumnTrait, DatabaseTransaction, EntityTrait, IdenStatic, Iterable,
-    PrimaryKeyToColumn, Value,
-    sea_query::{Expr, ExprTrait, OnConflict, SimpleExpr},
+    ActiveModelTrait, ColumnTrait, ConnectionTrait, DatabaseBackend, DatabaseTransaction, EntityTrait, IdenStatic,
+    Iterable, PrimaryKeyToColumn, Statement, Value,
+    sea_query::{Expr, ExprTrait, OnConflict, Query, SimpleExpr, Values},
 };
 
 use crate::error::StoreError;
@@ -21,57 +26,117 @@ pub(crate) fn pieces<T>(mut rows: Vec<T>) -> impl Iterator<Item = Vec<T>> {
 
 /// What to do with a row that is there already.
 #[derive(Clone, Copy)]
-pub(crate) enum Existing {
+pub(crate) enum Existing<C: 'static> {
     /// It is a fault.
     Refuse,
     /// It stays as it is.
     Keep,
-    /// It becomes the new one.
+    /// It becomes the new one. The same row is one with the same primary key.
     Replace,
+    /// These columns become those of the new one.
+    Update {
+        /// What makes it the same row: unique.
+        by: &'static [C],
+        /// What is written.
+        columns: &'static [C],
+    },
 }
 
-/// Inserts rows; `existing` says what happens to those that are there already, by primary key when they are replaced.
+/// Inserts rows; `existing` says what happens to those that are there already. Returns how many were written.
 pub(crate) async fn insert<E>(
     transaction: &DatabaseTransaction,
     rows: Vec<E::Model>,
-    existing: Existing,
+    existing: Existing<E::Column>,
 ) -> Result<u64, StoreError>
 where
     E: EntityTrait,
     E::ActiveModel: ActiveModelTrait<Entity = E> + From<E::Model> + Send,
 {
-    let mut inserted = 0;
+    let db_backend = transaction.get_database_backend();
+    let table = E::default().table_name();
+    let mut written = 0;
     for piece in pieces(rows) {
-        let models = piece.into_iter().map(all_set::<E>);
-        let insert = match existing {
-            Existing::Refuse => E::insert_many(models),
-            Existing::Keep => E::insert_many(models).on_conflict(OnConflict::new().do_nothing().to_owned()),
-            Existing::Replace => E::insert_many(models).on_conflict(replace_all::<E>()),
-        };
-        inserted += insert.exec_without_returning(transaction).await?;
+        let is_postgres = db_backend == DatabaseBackend::Postgres;
+        let shape = Shape { table, rows: piece.len(), on_conflict: existing.on_conflict::<E>(), is_postgres };
+        let sql = shape.text(|shape| shape.write::<E>(db_backend));
+        let values = Some(Values(piece.into_iter().flat_map(values_of::<E>).collect()));
+        written += transaction.execute_raw(Statement { sql, values, db_backend }).await?.rows_affected();
     }
-    Ok(inserted)
+    Ok(written)
 }
 
-pub(crate) fn all_set<E>(row: E::Model) -> E::ActiveModel
+/// The values of a row, in the order of its columns.
+fn values_of<E>(row: E::Model) -> impl Iterator<Item = Value>
 where
     E: EntityTrait,
     E::ActiveModel: ActiveModelTrait<Entity = E> + From<E::Model>,
 {
     let mut model = E::ActiveModel::from(row);
-    for column in E::Column::iter() {
-        if let ActiveValue::Unchanged(value) = model.get(column) {
-            model.set(column, value);
-        }
-    }
-    model
+    E::Column::iter().filter_map(move |column| model.take(column).into_value())
 }
 
-fn replace_all<E: EntityTrait>() -> OnConflict {
-    let keys: Vec<E::Column> = E::PrimaryKey::iter().map(PrimaryKeyToColumn::into_column).collect();
-    let is_key = |column: &E::Column| keys.iter().any(|key| key.as_str() == column.as_str());
-    let rest: Vec<E::Column> = E::Column::iter().filter(|column| !is_key(column)).collect();
-    OnConflict::columns(keys.clone()).update_columns(rest).to_owned()
+impl<C: ColumnTrait> Existing<C> {
+    fn on_conflict<E: EntityTrait<Column = C>>(&self) -> Option<Conflict> {
+        let names = |columns: &[C]| columns.iter().map(IdenStatic::as_str).collect();
+        match self {
+            Self::Refuse => None,
+            Self::Keep => Some(Conflict::default()),
+            Self::Replace => {
+                let by: Vec<_> = E::PrimaryKey::iter().map(|key| key.into_column().as_str()).collect();
+                let all = E::Column::iter().map(|column| column.as_str());
+                Some(Conflict { update: all.filter(|column| !by.contains(column)).collect(), by })
+            }
+            Self::Update { by, columns } => Some(Conflict { by: names(by), update: names(columns) }),
+        }
+    }
+}
+
+/// What follows when a row is there already; with nothing to update, nothing.
+#[derive(Clone, Default, PartialEq, Eq, Hash)]
+struct Conflict {
+    by: Vec<&'static str>,
+    update: Vec<&'static str>,
+}
+
+/// All that the text of an insert depends on.
+#[derive(Clone, PartialEq, Eq, Hash)]
+struct Shape {
+    table: &'static str,
+    rows: usize,
+    on_conflict: Option<Conflict>,
+    is_postgres: bool,
+}
+
+/// The texts of inserts, of which there are few: writing one of 256 rows takes longer than running it.
+static TEXTS: LazyLock<RwLock<HashMap<Shape, String>>> = LazyLock::new(RwLock::default);
+
+impl Shape {
+    fn text(self, write: impl Fn(&Self) -> String) -> String {
+        if let Some(text) = TEXTS.read().unwrap_or_else(PoisonError::into_inner).get(&self) {
+            return text.clone();
+        }
+        let text = write(&self);
+        TEXTS.write().unwrap_or_else(PoisonError::into_inner).insert(self, text.clone());
+        text
+    }
+
+    fn write<E: EntityTrait>(&self, db_backend: DatabaseBackend) -> String {
+        let mut insert = Query::insert();
+        insert.into_table(self.table).columns(E::Column::iter());
+        for _ in 0..self.rows {
+            // Only the places of values stand in the text; each run brings its own values.
+            insert.values_panic(E::Column::iter().map(|_| Expr::val(0)));
+        }
+        if let Some(Conflict { by, update }) = &self.on_conflict {
+            let mut on_conflict = OnConflict::columns(by.iter().copied());
+            match update.is_empty() {
+                true => on_conflict.do_nothing(),
+                false => on_conflict.update_columns(update.iter().copied()),
+            };
+            insert.on_conflict(on_conflict);
+        }
+        db_backend.build(&insert).sql
+    }
 }
 
 /// `column IN (...)`, in pieces of fixed sizes: the last one is filled up with its own last value.

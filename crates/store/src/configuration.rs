@@ -4,15 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use domain::id::{ApiKeyId, TenantId};
 use jiff::Timestamp;
-use sea_orm::{
-    ColumnTrait, Condition, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
-    sea_query::{Expr, OnConflict},
-};
+use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter, QueryOrder, QuerySelect, sea_query::Expr};
 use uuid::Uuid;
 
 use crate::{
     Store, Write,
-    bulk::all_set,
+    bulk::{self, Existing},
     convert::micros,
     entities::{api_keys, connections, inbound_events, plans, price_rules, settings, tenants},
     error::StoreError,
@@ -136,9 +133,8 @@ impl Write {
     /// # Errors
     /// Those of the database.
     pub async fn save_first_setting(&self, name: &str, value: String) -> Result<(), StoreError> {
-        let row = all_set::<settings::Entity>(settings::Model { name: name.to_owned(), value });
-        let keep = OnConflict::column(settings::Column::Name).do_nothing().to_owned();
-        settings::Entity::insert_many([row]).on_conflict(keep).exec_without_returning(&self.transaction).await?;
+        let row = settings::Model { name: name.to_owned(), value };
+        bulk::insert::<settings::Entity>(&self.transaction, vec![row], Existing::Keep).await?;
         Ok(())
     }
 }

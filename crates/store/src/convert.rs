@@ -123,6 +123,7 @@ pub(crate) fn license_row(license: &License, order: &StoredOrder, now: Timestamp
         product_id: license.plan.product.0,
         plan_id: license.plan.plan.0,
         plan_version: license.plan.version.cast_signed(),
+        seats: license.unit.seats.cast_signed(),
         state: license.standing.state.as_str().to_owned(),
         until: license.standing.until.map(micros),
         unit: document(&license.unit),

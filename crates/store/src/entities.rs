@@ -166,6 +166,7 @@ entities! {
         product_id: Uuid,
         plan_id: Uuid,
         plan_version: i32,
+        seats: i32,
         state: String,
         until: Option<i64>,
         unit: String,

@@ -2,10 +2,7 @@
 
 use domain::id::{ConnectionId, OrderId, TenantId};
 use jiff::Timestamp;
-use sea_orm::{
-    ColumnTrait, Condition, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
-    sea_query::{Expr, OnConflict},
-};
+use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter, QueryOrder, QuerySelect, sea_query::Expr};
 use uuid::Uuid;
 
 use crate::{
@@ -113,17 +110,9 @@ impl Write {
     /// # Errors
     /// Those of the database.
     pub async fn open_items(&self, items: Vec<AttentionItem>) -> Result<(), StoreError> {
-        use attention_items::Column;
-        for piece in bulk::pieces(items) {
-            let models = piece.into_iter().map(bulk::all_set::<attention_items::Entity>);
-            let again = OnConflict::columns([Column::TenantId, Column::Kind, Column::Subject])
-                .update_columns([Column::ClosedAt, Column::Detail, Column::OrderId, Column::Lookup])
-                .to_owned();
-            attention_items::Entity::insert_many(models)
-                .on_conflict(again)
-                .exec_without_returning(&self.transaction)
-                .await?;
-        }
+        use attention_items::Column::{ClosedAt, Detail, Kind, Lookup, OrderId, Subject, TenantId};
+        let again = Existing::Update { by: &[TenantId, Kind, Subject], columns: &[ClosedAt, Detail, OrderId, Lookup] };
+        bulk::insert::<attention_items::Entity>(&self.transaction, items, again).await?;
         Ok(())
     }
 

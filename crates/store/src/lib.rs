@@ -37,13 +37,14 @@ use sea_orm::{
 };
 use sea_orm_migration::MigratorTrait;
 use sqlx::{
+    ConnectOptions,
     postgres::{PgConnectOptions, PgPoolOptions},
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 
 pub use customers::StoredIdentity;
 pub use error::StoreError;
-pub use licenses::FoundLicense;
+pub use licenses::{Found, FoundLicense};
 pub use orders::StoredOrder;
 pub use status::Status;
 
@@ -60,6 +61,8 @@ pub mod rows {
 }
 
 const READERS: u32 = 4;
+/// Rows that SQLite's thread may read ahead: a whole batch, so that it does not wait for who takes them.
+const ROWS_BUFFERED: usize = 256;
 const POSTGRES_CONNECTIONS: u32 = 16;
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -94,6 +97,8 @@ impl Store {
             .synchronous(SqliteSynchronous::Full)
             .busy_timeout(ACQUIRE_TIMEOUT)
             .statement_cache_capacity(256)
+            .row_buffer_size(ROWS_BUFFERED)
+            .disable_statement_logging()
             .pragma("cache_size", "-16000")
             .pragma("wal_autocheckpoint", "2000");
         let pool = |connections| SqlitePoolOptions::new().max_connections(connections).acquire_timeout(ACQUIRE_TIMEOUT);
@@ -109,7 +114,8 @@ impl Store {
         let options = PgConnectOptions::from_str(address)
             .map_err(|_| StoreError::Address("postgres://…".to_owned()))?
             .application_name("keywright")
-            .statement_cache_capacity(256);
+            .statement_cache_capacity(256)
+            .disable_statement_logging();
         let pool = PgPoolOptions::new()
             .max_connections(POSTGRES_CONNECTIONS)
             .acquire_timeout(ACQUIRE_TIMEOUT)

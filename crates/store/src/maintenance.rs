@@ -6,14 +6,13 @@
 use std::collections::BTreeMap;
 
 use sea_orm::{
-    ActiveModelTrait, ColumnTrait, DatabaseTransaction, EntityTrait, FromQueryResult, Iterable, PrimaryKeyToColumn,
-    QueryFilter, QueryOrder, QuerySelect, Select, sea_query::OnConflict,
+    ActiveModelTrait, ColumnTrait, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, QuerySelect, Select,
 };
 use uuid::Uuid;
 
 use crate::{
     Store, Write,
-    bulk::{all_set, pieces},
+    bulk::{self, Existing},
     entities::{connections, idempotency_keys, license_keys, signing_keys},
     error::StoreError,
     rows::{Connection, IdempotencyKey, LicenseKey, SigningKey},
@@ -78,8 +77,8 @@ impl Write {
     /// # Errors
     /// Those of the database.
     pub async fn reseal_license_keys(&self, rows: Vec<LicenseKey>) -> Result<(), StoreError> {
-        use license_keys::Column::{Hash, Sealed, SealedBy};
-        rewrite::<license_keys::Entity>(&self.transaction, rows, [Hash, Sealed, SealedBy]).await
+        use license_keys::Column::{Hash, Id, Sealed, SealedBy};
+        self.rewrite::<license_keys::Entity>(rows, &[Id], &[Hash, Sealed, SealedBy]).await
     }
 
     /// Writes the new seals of signing keys.
@@ -87,8 +86,8 @@ impl Write {
     /// # Errors
     /// Those of the database.
     pub async fn reseal_signing_keys(&self, rows: Vec<SigningKey>) -> Result<(), StoreError> {
-        use signing_keys::Column::{Sealed, SealedBy};
-        rewrite::<signing_keys::Entity>(&self.transaction, rows, [Sealed, SealedBy]).await
+        use signing_keys::Column::{Kid, Sealed, SealedBy};
+        self.rewrite::<signing_keys::Entity>(rows, &[Kid], &[Sealed, SealedBy]).await
     }
 
     /// Writes the new seals of answers.
@@ -96,8 +95,8 @@ impl Write {
     /// # Errors
     /// Those of the database.
     pub async fn reseal_answers(&self, rows: Vec<IdempotencyKey>) -> Result<(), StoreError> {
-        use idempotency_keys::Column::{Sealed, SealedBy};
-        rewrite::<idempotency_keys::Entity>(&self.transaction, rows, [Sealed, SealedBy]).await
+        use idempotency_keys::Column::{Id, Sealed, SealedBy};
+        self.rewrite::<idempotency_keys::Entity>(rows, &[Id], &[Sealed, SealedBy]).await
     }
 
     /// Writes the new seals of connections' secrets.
@@ -105,7 +104,23 @@ impl Write {
     /// # Errors
     /// Those of the database.
     pub async fn reseal_connections(&self, rows: Vec<Connection>) -> Result<(), StoreError> {
-        rewrite::<connections::Entity>(&self.transaction, rows, [connections::Column::Secrets]).await
+        use connections::Column::{Id, Secrets};
+        self.rewrite::<connections::Entity>(rows, &[Id], &[Secrets]).await
+    }
+
+    /// Writes some columns of rows that are there.
+    async fn rewrite<E>(
+        &self,
+        rows: Vec<E::Model>,
+        by: &'static [E::Column],
+        columns: &'static [E::Column],
+    ) -> Result<(), StoreError>
+    where
+        E: EntityTrait,
+        E::ActiveModel: ActiveModelTrait<Entity = E> + From<E::Model> + Send,
+    {
+        bulk::insert::<E>(&self.transaction, rows, Existing::Update { by, columns }).await?;
+        Ok(())
     }
 
     async fn page<E: EntityTrait>(
@@ -121,25 +136,6 @@ impl Write {
         }
         Ok(query.all(&self.transaction).await?)
     }
-}
-
-/// Writes some columns of rows that are there, many in one statement.
-async fn rewrite<E>(
-    transaction: &DatabaseTransaction,
-    rows: Vec<E::Model>,
-    columns: impl IntoIterator<Item = E::Column> + Clone,
-) -> Result<(), StoreError>
-where
-    E: EntityTrait,
-    E::ActiveModel: ActiveModelTrait<Entity = E> + From<E::Model> + Send,
-{
-    for piece in pieces(rows) {
-        let keys = E::PrimaryKey::iter().map(PrimaryKeyToColumn::into_column);
-        let update = OnConflict::columns(keys).update_columns(columns.clone()).to_owned();
-        let models = piece.into_iter().map(all_set::<E>);
-        E::insert_many(models).on_conflict(update).exec_without_returning(transaction).await?;
-    }
-    Ok(())
 }
 
 #[derive(FromQueryResult)]

@@ -134,8 +134,8 @@ impl Listable for LicenseDocument {
 impl LicenseDocument {
     pub(super) async fn new(api: &Api, whose: Whose, listed: ListedLicense) -> Result<Self, Problem> {
         let ListedLicense { license, order, customer, livemode, key_hint } = listed;
-        let (plan, product) = api.engine.plan(whose.tenant, license.plan).await?;
-        let limits = plan.terms.limits.times(license.unit.seats);
+        let offer = api.engine.offer(whose.tenant, license.plan).await?;
+        let limits = offer.plan.terms.limits.times(license.unit.seats);
         let standing = license.standing;
         Ok(Self {
             id: license.id.to_string(),
@@ -148,10 +148,10 @@ impl LicenseDocument {
             at_risk: standing.at_risk,
             expires_at: standing.until,
             scheduled: standing.scheduled.map(|next| ScheduledDocument { state: next.state.into(), at: next.at }),
-            product,
+            product: offer.product.clone(),
             plan: PlanOfLicense {
                 id: license.plan.plan.to_string(),
-                code: plan.code.to_string(),
+                code: offer.plan.code.to_string(),
                 version: license.plan.version,
             },
             seats: license.unit.seats,
@@ -315,9 +315,7 @@ pub(crate) async fn lookup(
 ) -> Result<Json<LookupDocument>, Problem> {
     let (whose, store) = (caller.whose(), &api.engine.store);
     let ids = match (body.key, body.reference) {
-        (Some(key), None) => {
-            api.engine.license_with_key(&key).await?.into_iter().map(|found| found.license.id).collect()
-        }
+        (Some(key), None) => api.engine.license_with_key(&key).await?.into_iter().map(|found| found.id).collect(),
         (None, Some(reference)) => {
             let mut ids = Vec::new();
             for order in store.orders_named(whose, &Reference::new(reference)).await? {

@@ -431,8 +431,8 @@ proptest! {
                     prop_assert_eq!(judge(case, scheduled.at - moment).state, standing.state);
                 }
                 let license = License { standing: standing.clone(), ..license.clone() };
-                let lease = lease_times(&license, &terms, now);
-                if verdict(&license, now).code.is_valid() {
+                let lease = lease_times(&license.standing, &terms, now);
+                if verdict(&license.standing, now).code.is_valid() {
                     prop_assert_eq!(judge(case, lease.expires_at - moment).state, LicenseState::Active, "a lease outlives it");
                 }
                 let in_term = standing.until.is_none_or(|until| until > now);

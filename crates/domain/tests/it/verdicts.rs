@@ -1,8 +1,8 @@
 //! What an app is told, and for how long.
 
 use domain::{
-    activation::{LeaseTimes, Slot, Verdict, VerdictCode, activate, check, is_for, lease_times, verdict},
-    id::{ActivationId, ProductId},
+    activation::{LeaseTimes, Slot, Verdict, VerdictCode, activate, check, lease_times, verdict},
+    id::ActivationId,
     license::License,
     order::{DisputeState::Open, Order},
     plan::{LeaseTerms, Limits, PlanTerms},
@@ -28,7 +28,7 @@ fn bought() -> License {
 }
 
 fn said(license: &License, at: u32) -> (VerdictCode, Option<&'static str>, Option<u32>) {
-    let Verdict { code, reason, until, .. } = verdict(license, day(at));
+    let Verdict { code, reason, until, .. } = verdict(&license.standing, day(at));
     (code, reason, until.map(|until| (0..999).find(|count| day(*count) == until).expect("a day")))
 }
 
@@ -48,7 +48,7 @@ fn verdicts_follow_the_standing() {
     world.pass_time(day(44));
     assert_eq!(said(world.only(), 44), (Expired, Some("not_renewed"), None));
     assert_eq!(
-        verdict(world.only(), day(44)).message,
+        verdict(&world.only().standing, day(44)).message,
         "This license has expired: its paid period ended and was not renewed."
     );
 }
@@ -57,7 +57,7 @@ fn verdicts_follow_the_standing() {
 #[test]
 fn a_scheduled_change_that_is_due_has_happened() {
     let ending = subscribed(&facts![snapshot("sub_1", 0).item("si_1", "A").cancelling(30)]);
-    let verdict = verdict(&ending, day(30));
+    let verdict = verdict(&ending.standing, day(30));
     assert_eq!((verdict.code, verdict.reason, verdict.until), (VerdictCode::Expired, None, None));
     assert_eq!(verdict.message, "This license has expired.", "the reason is found when it is judged again");
     let overdue = subscribed(&facts![snapshot("sub_1", 0).item("si_1", "A").past_due()]);
@@ -67,11 +67,11 @@ fn a_scheduled_change_that_is_due_has_happened() {
 #[test]
 fn a_device_that_asks_has_a_slot_or_not() {
     let license = bought();
-    assert_eq!(check(&license, None, day(1)).code, VerdictCode::Valid);
-    assert_eq!(check(&license, Some(true), day(1)).code, VerdictCode::Valid);
-    assert_eq!(check(&license, Some(false), day(1)).code, VerdictCode::NotActivated);
+    assert_eq!(check(&license.standing, None, day(1)).code, VerdictCode::Valid);
+    assert_eq!(check(&license.standing, Some(true), day(1)).code, VerdictCode::Valid);
+    assert_eq!(check(&license.standing, Some(false), day(1)).code, VerdictCode::NotActivated);
     let revoked = subscribed(&[refund("re", "pi_1", 1_000)]);
-    assert_eq!(check(&revoked, Some(false), day(1)).code, VerdictCode::Revoked, "the weightier answer");
+    assert_eq!(check(&revoked.standing, Some(false), day(1)).code, VerdictCode::Revoked, "the weightier answer");
 }
 
 #[test]
@@ -80,7 +80,8 @@ fn slots_are_given_up_to_the_limit() {
     let id = |number: u128| ActivationId(Uuid::from_u128(number));
     let license = bought();
     let ask = |license: &License, count, taken: &[(ActivationId, &str)]| {
-        activate(license, &limits(count), taken, "mac", day(1))
+        let slots = limits(count).times(license.unit.seats).activations;
+        activate(&license.standing, slots, taken, "mac", day(1))
     };
     assert_eq!(ask(&license, Some(2), &[(id(1), "pc")]), Slot::New);
     assert_eq!(
@@ -106,16 +107,20 @@ fn slots_are_given_up_to_the_limit() {
 fn a_lease_never_outlives_the_license() {
     let terms =
         |offline_days| PlanTerms { lease: LeaseTerms { offline_days, recheck_hours: 24 }, ..PlanTerms::default() };
-    let long = lease_times(&bought(), &terms(90), day(1));
+    let long = lease_times(&bought().standing, &terms(90), day(1));
     let expected = LeaseTimes { expires_at: day(91), recheck_at: day(2), license_until: None, grace_until: None };
     assert_eq!(long, expected);
-    let with_grace = lease_times(&subscribed(&[]), &terms(90), day(1));
+    let with_grace = lease_times(&subscribed(&[]).standing, &terms(90), day(1));
     assert_eq!((with_grace.expires_at, with_grace.license_until), (day(44), Some(day(30))));
     let cancelled = subscribed(&facts![snapshot("sub_1", 0).item("si_1", "A").cancelling(30)]);
-    assert_eq!(lease_times(&cancelled, &terms(90), day(1)).expires_at, day(30), "there is no grace for the departed");
+    assert_eq!(
+        lease_times(&cancelled.standing, &terms(90), day(1)).expires_at,
+        day(30),
+        "there is no grace for the departed"
+    );
     let paid_back = subscribed(&facts![invoice("in_2", "sub_1", 60), refund("re", "in_2", 1_000)]);
-    assert_eq!(lease_times(&paid_back, &terms(90), day(1)).expires_at, day(30));
-    let short = lease_times(&bought(), &terms(0), day(1));
+    assert_eq!(lease_times(&paid_back.standing, &terms(90), day(1)).expires_at, day(30));
+    let short = lease_times(&bought().standing, &terms(0), day(1));
     assert_eq!((short.expires_at, short.recheck_at), (day(1), day(1)));
 }
 
@@ -148,6 +153,4 @@ fn codes_are_one_closed_list() {
         (Verdict::not_found().code, Verdict::product_mismatch().code),
         (VerdictCode::NotFound, VerdictCode::ProductMismatch)
     );
-    let license = bought();
-    assert!(is_for(&license, license.plan.product) && !is_for(&license, ProductId(Uuid::nil())));
 }

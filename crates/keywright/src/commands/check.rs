@@ -36,7 +36,7 @@ impl Check {
             verdict.message
         );
         if let Some(license) = &answer.license {
-            println!("{}, plan {} of {}", license.found.license.id, license.plan.code, license.product);
+            println!("{}, plan {} of {}", license.found.id, license.offer.plan.code, license.offer.product);
         }
         if let Some(until) = verdict.until {
             println!("until {until}");

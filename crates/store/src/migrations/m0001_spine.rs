@@ -111,8 +111,8 @@ const TABLES: &[Table] = &[
     Table {
         name: "licenses",
         columns: "id uuid, tenant_id uuid, livemode boolean, order_id uuid, origin_order_id uuid, slot integer,
-            customer_id uuid?, product_id uuid, plan_id uuid, plan_version integer, state text, until bigint?, unit text,
-            standing text, rulings text, holding text, superseded_by uuid?, announced boolean, keys integer,
+            customer_id uuid?, product_id uuid, plan_id uuid, plan_version integer, seats integer, state text, until bigint?,
+            unit text, standing text, rulings text, holding text, superseded_by uuid?, announced boolean, keys integer,
             issued_at bigint, updated_at bigint",
         primary: &["id"],
         unique: &[&["order_id", "slot"]],
