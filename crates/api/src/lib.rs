@@ -24,6 +24,7 @@ use axum::{extract::DefaultBodyLimit, middleware::from_fn_with_state};
 use engine::Engine;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
+use tower::ServiceBuilder;
 use tower_http::{catch_panic::CatchPanicLayer, timeout::TimeoutLayer};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -50,8 +51,9 @@ pub struct Api {
     pub limits: Arc<Limits>,
     /// The address under which this server is reached, as it stands in leases and links.
     pub public_url: Arc<str>,
-    /// Set while the server stops: it is no longer ready.
-    pub draining: CancellationToken,
+    /// Set while the server stops: it is no longer ready. Behind an `Arc`, since every call clones this and cloning a
+    /// token takes a lock.
+    pub draining: Arc<CancellationToken>,
 }
 
 /// Routes that ask for no API key.
@@ -113,18 +115,21 @@ fn keyed_routes() -> OpenApiRouter<Api> {
 
 /// All routes.
 pub fn router(api: Api) -> Router {
-    // The layer that is added last comes first.
-    let keyed = Router::from(keyed_routes())
-        .route_layer(from_fn_with_state(api.clone(), idempotency::once))
-        .route_layer(from_fn_with_state(api.clone(), caller::authenticate));
+    let with_key = ServiceBuilder::new()
+        .layer(from_fn_with_state(api.clone(), caller::authenticate))
+        .layer(from_fn_with_state(api.clone(), idempotency::once));
+    let keyed = Router::from(keyed_routes()).route_layer(with_key);
+    // One stack instead of a layer after the other: each of those would box every call once more.
+    let every = ServiceBuilder::new()
+        .layer(from_fn_with_state(api.clone(), request_id::stamp))
+        .layer(CatchPanicLayer::custom(problem::panicked))
+        .layer(TimeoutLayer::with_status_code(axum::http::StatusCode::SERVICE_UNAVAILABLE, CALL_MAX))
+        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX));
     Router::from(open_routes())
         .merge(keyed)
         .fallback(problem::no_route)
         .method_not_allowed_fallback(problem::no_method)
-        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
-        .layer(TimeoutLayer::with_status_code(axum::http::StatusCode::SERVICE_UNAVAILABLE, CALL_MAX))
-        .layer(CatchPanicLayer::custom(problem::panicked))
-        .layer(from_fn_with_state(api.clone(), request_id::stamp))
+        .layer(every)
         .with_state(api)
 }
 

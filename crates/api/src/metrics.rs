@@ -34,6 +34,8 @@ pub(crate) struct StatusDocument {
     inbox_pending: u64,
     /// Mails that are to be sent.
     mails_pending: u64,
+    /// Mails that are caught, since there is no sender.
+    mails_held: u64,
     /// Open attention items.
     attention_open: u64,
     /// Licenses, in whatever state.
@@ -51,6 +53,7 @@ pub(crate) async fn status(
     Ok(Json(StatusDocument {
         inbox_pending: status.inbox_pending,
         mails_pending: status.mails_pending,
+        mails_held: status.mails_held,
         attention_open: status.attention_open,
         licenses_total: status.licenses_total,
     }))

@@ -24,10 +24,10 @@ const PROBLEM_BYTES_MAX: usize = 64 * 1024;
 /// Gives the request an id.
 pub(crate) async fn stamp(State(api): State<Api>, request: Request, next: Next) -> Response {
     let id = RequestId::new(api.engine.now(), &mut *api.engine.entropy()).to_string();
-    let path = request.uri().path().to_owned();
-    let span = tracing::info_span!("request", %id, method = %request.method(), path);
+    let uri = request.uri().clone();
+    let span = tracing::info_span!("request", %id, method = %request.method(), path = uri.path());
     let response = next.run(request).instrument(span).await;
-    let mut response = completed(response, &id, path).await;
+    let mut response = completed(response, &id, uri.path()).await;
     if let Ok(value) = HeaderValue::from_str(&id) {
         response.headers_mut().insert(REQUEST_ID.clone(), value);
     }
@@ -35,7 +35,7 @@ pub(crate) async fn stamp(State(api): State<Api>, request: Request, next: Next) 
 }
 
 /// Refusals say themselves which request they are about: people copy bodies, not headers.
-async fn completed(response: Response, id: &str, path: String) -> Response {
+async fn completed(response: Response, id: &str, path: &str) -> Response {
     let response = match response.headers().get(header::CONTENT_TYPE) {
         Some(kind) if kind == problem::MEDIA_TYPE => response,
         // The layer that ends calls which take too long knows nothing of documents.

@@ -124,8 +124,9 @@ pub(crate) fn audit(action: &str, row: &ApiKey, actor: &str, now: Timestamp, ent
         order_id: None,
         license_id: None,
         detail: json!({ "name": row.name, "kind": row.kind, "scopes": decode_names(&row.scopes) }).to_string(),
-        sequence: None,
-        chain: None,
+        // Numbered and chained when it is added.
+        sequence: 0,
+        chain: Vec::new(),
     }
 }
 
@@ -187,7 +188,7 @@ impl Engine {
             Err(store::StoreError::Duplicate(_)) => return Err(ApiKeyError::NameTaken(row.name.clone())),
             other => other?,
         }
-        write.add_audit(vec![audit("api_key.created", row, actor, self.now(), &mut *self.entropy())]).await?;
+        crate::audit::add(&write, vec![audit("api_key.created", row, actor, self.now(), &mut *self.entropy())]).await?;
         Ok(write.commit().await?)
     }
 
@@ -237,7 +238,7 @@ impl Engine {
         }
         let row = ApiKey { revoked_at: Some(now.as_microsecond()), ..row };
         write.save_api_key(row.clone()).await?;
-        write.add_audit(vec![audit("api_key.revoked", &row, actor, now, &mut *self.entropy())]).await?;
+        crate::audit::add(&write, vec![audit("api_key.revoked", &row, actor, now, &mut *self.entropy())]).await?;
         write.commit().await?;
         Ok(true)
     }

@@ -1,22 +1,19 @@
-//! The audit log's chain: entries commit with their change, and an elected node numbers and chains them per tenant.
+//! The audit log's chain: each entry is numbered and chained to the one before it of its tenant, in the transaction of
+//! what it tells. There is no moment at which an entry stands outside the chain (docs/decisions/0001).
 //!
 //! Each link is SHA-256 over the link before it and the entry's own content, every field with its length in front. An
 //! entry that is changed, removed, or put in later breaks the chain.
 
+use std::collections::BTreeSet;
+
 use domain::id::{AuditId, OrderId, TenantId};
-use jiff::SignedDuration;
 use sha2::{Digest, Sha256};
-use store::rows::AuditEntry;
-use uuid::Uuid;
+use store::{
+    Write,
+    rows::{AuditChain, AuditEntry},
+};
 
 use crate::{Engine, Error, rulings::By};
-
-/// Entries chained in one transaction at most.
-const SEALED_MAX: u64 = 1_000;
-/// How long a node leads without saying so again.
-const LEADS: SignedDuration = SignedDuration::from_secs(5);
-/// The leadership that sealing needs.
-const SEALER: &str = "audit-sealer";
 
 /// The link of an entry that stands at `sequence` behind `before`.
 #[must_use]
@@ -45,25 +42,6 @@ pub fn link(before: &[u8], sequence: i64, entry: &AuditEntry) -> Vec<u8> {
 }
 
 impl Engine {
-    /// Chains what is not chained yet, if this node leads. Returns how many entries it chained.
-    ///
-    /// # Errors
-    /// Those of the database.
-    pub async fn seal_audit(&self, node: Uuid) -> Result<usize, Error> {
-        let now = self.now();
-        let write = self.store.begin().await?;
-        let leads = write.lead(SEALER, node, now, domain::time::after(now, LEADS)).await?;
-        write.commit().await?;
-        if !leads {
-            return Ok(0);
-        }
-        let mut sealed = 0;
-        for tenant in self.store.tenants().await? {
-            sealed += self.seal_tenant(TenantId(tenant.id)).await?;
-        }
-        Ok(sealed)
-    }
-
     /// The entry that tells what a person did now.
     pub(crate) fn told(
         &self,
@@ -85,28 +63,28 @@ impl Engine {
             order_id: order.map(|order| order.0),
             license_id: None,
             detail: detail.to_string(),
-            sequence: None,
-            chain: None,
+            // Numbered and chained when it is added.
+            sequence: 0,
+            chain: Vec::new(),
         }
     }
+}
 
-    /// One page of one tenant. Sequences are unique per tenant: of two nodes that both believe to lead, one fails.
-    async fn seal_tenant(&self, tenant: TenantId) -> Result<usize, Error> {
-        let write = self.store.begin().await?;
-        let mut entries = write.unsealed_audit(tenant, SEALED_MAX).await?;
-        if entries.is_empty() {
-            return Ok(0);
-        }
-        let (mut sequence, mut before) = write.audit_tail(tenant).await?;
-        for entry in &mut entries {
-            sequence += 1;
-            before = link(&before, sequence, entry);
-            entry.sequence = Some(sequence);
-            entry.chain = Some(before.clone());
-        }
-        let count = entries.len();
-        write.seal_audit(entries).await?;
-        write.commit().await?;
-        Ok(count)
+/// Adds entries in the transaction of what they tell, as late in it as can be: until it ends, nobody else adds to the
+/// chains of these tenants.
+///
+/// # Errors
+/// Those of the database.
+pub async fn add(write: &Write, mut entries: Vec<AuditEntry>) -> Result<(), Error> {
+    let tenants: BTreeSet<TenantId> = entries.iter().map(|entry| TenantId(entry.tenant_id)).collect();
+    let mut ends = write.lock_audit_chains(&tenants).await?;
+    for entry in &mut entries {
+        let end = ends.entry(entry.tenant_id).or_insert_with(|| AuditChain::begin(TenantId(entry.tenant_id)));
+        end.sequence += 1;
+        end.link = link(&end.link, end.sequence, entry);
+        entry.sequence = end.sequence;
+        entry.chain.clone_from(&end.link);
     }
+    write.add_audit(entries).await?;
+    Ok(write.save_audit_chains(ends.into_values().collect()).await?)
 }

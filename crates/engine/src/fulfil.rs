@@ -208,7 +208,6 @@ async fn write_all(write: &Write, said: Said, sales: Sales, rows: OutcomeRows, n
         (event, position, order, fact)
     });
     write.save_facts(facts.collect()).await?;
-    rows.write(write, now).await?;
     write.open_items(said.attention).await?;
     write.update_events(said.set_aside).await?;
     // Only an event that was held or looked up can have an item of its own.
@@ -217,7 +216,7 @@ async fn write_all(write: &Write, said: Said, sales: Sales, rows: OutcomeRows, n
     }
     let finished = said.finished.iter().map(|event| InboundId(event.id)).collect();
     write.finish_events(finished, now).await?;
-    Ok(())
+    rows.write(write, now).await
 }
 
 impl Said {

@@ -21,6 +21,9 @@ impl<Call, Reply> Clone for Gather<Call, Reply> {
 #[error("the server is stopping")]
 pub struct Stopping;
 
+/// How often others are let ahead before a batch that is smaller than the one before it.
+const YIELDS: usize = 8;
+
 /// How calls are gathered.
 #[derive(Debug, Clone, Copy)]
 pub struct Turns {
@@ -43,7 +46,12 @@ impl<Call: Send + 'static, Reply: Send + 'static> Gather<Call, Reply> {
         let (calls, handle) = (Arc::new(Mutex::new(calls)), Arc::new(handle));
         for _ in 0..turns.concurrent {
             let (calls, handle) = (Arc::clone(&calls), Arc::clone(&handle));
-            tokio::spawn(async move { while turn(&calls, turns.batch_max, &*handle).await {} });
+            tokio::spawn(async move {
+                let mut last = 0;
+                while let Some(batch) = turn(&calls, turns.batch_max, last, &*handle).await {
+                    last = batch;
+                }
+            });
         }
         Self { queue }
     }
@@ -59,23 +67,41 @@ impl<Call: Send + 'static, Reply: Send + 'static> Gather<Call, Reply> {
     }
 }
 
+/// Handles one batch; returns how many calls it had. None: nobody will call any more.
 async fn turn<Call, Reply, F, Fut>(
     calls: &Mutex<mpsc::Receiver<(Call, oneshot::Sender<Reply>)>>,
     batch_max: usize,
+    last: usize,
     handle: &F,
-) -> bool
+) -> Option<usize>
 where
     F: Fn(Vec<Call>) -> Fut,
     Fut: Future<Output = Vec<Reply>>,
 {
     let mut waiting = Vec::new();
-    if calls.lock().await.recv_many(&mut waiting, batch_max).await == 0 {
-        return false;
+    {
+        let mut calls = calls.lock().await;
+        if calls.recv_many(&mut waiting, batch_max).await == 0 {
+            return None;
+        }
+        // Under load, those who were answered just now are about to call again: a batch of one would make them wait.
+        for _ in 0..YIELDS {
+            if waiting.len() + calls.len() >= last.min(batch_max) {
+                break;
+            }
+            tokio::task::yield_now().await;
+        }
+        while waiting.len() < batch_max
+            && let Ok(call) = calls.try_recv()
+        {
+            waiting.push(call);
+        }
     }
+    let count = waiting.len();
     let (batch, senders): (Vec<_>, Vec<_>) = waiting.into_iter().unzip();
     for (reply, sender) in handle(batch).await.into_iter().zip(senders) {
         // Nobody waits any more if the caller went away; what was done stays done.
         let _ = sender.send(reply);
     }
-    true
+    Some(count)
 }

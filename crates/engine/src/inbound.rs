@@ -66,7 +66,8 @@ impl Engine {
         let order = write.order_of_event(id).await?;
         let detail = json!({ "event": event.kind, "before": event.status, "fresh": fresh, "note": by.note });
         write.update_events(vec![again(event, fresh)]).await?;
-        write.add_audit(vec![self.told(whose.tenant, "event.replayed", id.to_string(), order, &detail, by)]).await?;
+        crate::audit::add(&write, vec![self.told(whose.tenant, "event.replayed", id.to_string(), order, &detail, by)])
+            .await?;
         write.commit().await?;
         Ok(true)
     }
@@ -88,9 +89,11 @@ impl Engine {
             write.dismiss_item(id, now).await?;
             let order = item.order_id.map(OrderId);
             let detail = json!({ "kind": item.kind, "subject": item.subject, "note": by.note });
-            write
-                .add_audit(vec![self.told(whose.tenant, "attention.dismissed", id.to_string(), order, &detail, by)])
-                .await?;
+            crate::audit::add(
+                &write,
+                vec![self.told(whose.tenant, "attention.dismissed", id.to_string(), order, &detail, by)],
+            )
+            .await?;
             write.commit().await?;
         }
         Ok(Some(item))

@@ -46,12 +46,11 @@ impl OutcomeRows {
         for (from, to) in self.moved_keys {
             write.move_license_keys(from, to).await?;
         }
-        write.add_audit(self.audit).await?;
         write.add_events(self.events).await?;
         write.add_mails(self.mails).await?;
         write.open_items(self.opened).await?;
         write.close_items(self.closed, now).await?;
-        Ok(())
+        crate::audit::add(write, self.audit).await
     }
 }
 
@@ -170,8 +169,9 @@ impl Outcome<'_> {
             order_id: Some(self.order.id.0),
             license_id: license.map(|license| license.id.0),
             detail: detail.to_string(),
-            sequence: None,
-            chain: None,
+            // Numbered and chained when it is added.
+            sequence: 0,
+            chain: Vec::new(),
         }
     }
 }

@@ -79,8 +79,9 @@ impl Engine {
             order_id: Some(order.id.0),
             license_id: Some(license.0),
             detail: json!({ "ruling": ruling, "note": by.note }).to_string(),
-            sequence: None,
-            chain: None,
+            // Numbered and chained when it is added.
+            sequence: 0,
+            chain: Vec::new(),
         }
     }
 }

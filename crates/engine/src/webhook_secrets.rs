@@ -111,7 +111,8 @@ impl Engine {
         seal_secrets(&mut row, &secrets, &self.ring(), &mut *self.entropy())?;
         let detail = json!({ "name": row.code, "details": ["webhook_secrets"], "note": by.note });
         write.save_connection(row).await?;
-        write.add_audit(vec![self.told(tenant, "connection.changed", id.to_string(), None, &detail, by)]).await?;
+        crate::audit::add(&write, vec![self.told(tenant, "connection.changed", id.to_string(), None, &detail, by)])
+            .await?;
         write.commit().await?;
         Ok(())
     }

@@ -10,8 +10,8 @@ use crate::{Engine, Error, fulfil::BATCH_MAX};
 
 /// How long a worker sleeps at most: another node may have left something, and a timer may be due.
 const IDLE: Duration = Duration::from_millis(250);
-/// How often the audit log is chained.
-const SEALING: Duration = Duration::from_millis(500);
+/// How often SQLite's log is moved to the main file.
+const CHECKPOINTS: Duration = Duration::from_millis(100);
 /// How often what was kept long enough is thrown away.
 const TIDYING: Duration = Duration::from_secs(3_600);
 /// How long a worker waits after the database refused.
@@ -31,11 +31,10 @@ impl Engine {
         let engine = Arc::clone(self);
         let token = stop.clone();
         tasks.spawn(async move {
-            let node = domain::id::uuid_v7(engine.now(), &mut *engine.entropy());
             let never = Notify::new();
             while !token.is_cancelled() {
-                let turn = engine.seal_audit(node).await.map(|sealed| sealed > 0);
-                rest("audit", turn, SEALING, &never, &token).await;
+                let turn = engine.store.checkpoint().await.map(|()| false).map_err(Error::from);
+                rest("checkpoint", turn, CHECKPOINTS, &never, &token).await;
             }
         });
         let engine = Arc::clone(self);

@@ -13,6 +13,9 @@ mod simulator;
 
 use clap::{Parser, Subcommand};
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Turns a payment into a working license, and keeps it true for as long as the customer pays.
 #[derive(Debug, Parser)]
 #[command(name = "keywright", version, about, max_term_width = 100)]

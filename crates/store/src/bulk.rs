@@ -8,12 +8,13 @@ use std::{
 use sea_orm::{
     ActiveModelTrait, ColumnTrait, ConnectionTrait, DatabaseBackend, DatabaseTransaction, EntityTrait, IdenStatic,
     Iterable, PrimaryKeyToColumn, Statement, Value,
-    sea_query::{Expr, ExprTrait, OnConflict, Query, SimpleExpr, Values},
+    sea_query::{Expr, ExprTrait, Func, OnConflict, Query, SimpleExpr, ValueType, Values},
 };
 
 use crate::error::StoreError;
 
-const SIZES: [usize; 4] = [256, 64, 8, 1];
+/// A batch of any size is a few statements: each costs a way to the database and back, which is more than its rows do.
+const SIZES: [usize; 9] = [256, 128, 64, 32, 16, 8, 4, 2, 1];
 
 /// Splits into pieces of the fixed sizes, largest first.
 pub(crate) fn pieces<T>(mut rows: Vec<T>) -> impl Iterator<Item = Vec<T>> {
@@ -139,12 +140,23 @@ impl Shape {
     }
 }
 
-/// `column IN (...)`, in pieces of fixed sizes: the last one is filled up with its own last value.
-pub(crate) fn any_of<C, V>(column: C, values: Vec<V>) -> Vec<SimpleExpr>
+/// Rows whose column has one of these values, as conditions to be asked one after the other.
+///
+/// PostgreSQL gets all values as one array, so that any number of them is the same prepared statement. SQLite has no arrays: it gets pieces of fixed sizes, the last of them
+/// filled up with its own last value.
+pub(crate) fn any_of<C, V>(database: &impl ConnectionTrait, column: C, values: Vec<V>) -> Vec<SimpleExpr>
 where
     C: ColumnTrait,
-    V: Into<Value> + Clone,
+    V: Into<Value> + ValueType + Clone,
 {
+    let column = Expr::col(column.as_column_ref());
+    if values.is_empty() {
+        return Vec::new();
+    }
+    if database.get_database_backend() == DatabaseBackend::Postgres {
+        let array = Value::Array(V::array_type(), Some(Box::new(values.into_iter().map(Into::into).collect())));
+        return vec![column.eq(Func::cust("ANY").arg(Expr::val(array)))];
+    }
     let mut values = values;
     let mut conditions = Vec::new();
     while !values.is_empty() {
@@ -152,7 +164,7 @@ where
         let rest = values.split_off(size.min(values.len()));
         let filler = values[values.len() - 1].clone();
         values.resize(size, filler);
-        conditions.push(Expr::col(column.as_column_ref()).is_in(values));
+        conditions.push(column.clone().is_in(values));
         values = rest;
     }
     conditions

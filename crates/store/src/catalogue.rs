@@ -47,7 +47,7 @@ impl Write {
     /// Those of the database.
     pub async fn catalogue_revision(&self, tenant: TenantId) -> Result<i64, StoreError> {
         let mut query = tenants::Entity::find_by_id(tenant.0).select_only().column(tenants::Column::CatalogueRevision);
-        if self.locks_rows() {
+        if self.is_shared() {
             query = query.lock_shared();
         }
         let revision: Option<i64> = query.into_tuple().one(&self.transaction).await?;

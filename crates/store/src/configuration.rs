@@ -24,7 +24,7 @@ impl Write {
     /// Those of the database.
     pub async fn lock_catalogue(&self, tenant: TenantId) -> Result<Option<Tenant>, StoreError> {
         let mut query = tenants::Entity::find_by_id(tenant.0);
-        if self.locks_rows() {
+        if self.is_shared() {
             query = query.lock_exclusive();
         }
         Ok(query.one(&self.transaction).await?)
@@ -70,7 +70,7 @@ impl Write {
     pub async fn lock_connections(&self, tenant: TenantId) -> Result<Vec<Connection>, StoreError> {
         let query = connections::Entity::find().filter(connections::Column::TenantId.eq(tenant.0));
         let mut query = query.order_by_asc(connections::Column::Id);
-        if self.locks_rows() {
+        if self.is_shared() {
             query = query.lock_exclusive();
         }
         Ok(query.all(&self.transaction).await?)
@@ -122,7 +122,7 @@ impl Write {
     /// Those of the database.
     pub async fn setting(&self, name: &str) -> Result<Option<String>, StoreError> {
         let mut query = settings::Entity::find_by_id(name.to_owned());
-        if self.locks_rows() {
+        if self.is_shared() {
             query = query.lock_exclusive();
         }
         Ok(query.one(&self.transaction).await?.map(|row| row.value))

@@ -9,7 +9,7 @@ use domain::{
     text::CustomerReference,
 };
 use jiff::Timestamp;
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
+use sea_orm::{EntityTrait, QueryFilter};
 use uuid::Uuid;
 
 use crate::{
@@ -43,7 +43,11 @@ impl Write {
     ) -> Result<Vec<StoredIdentity>, StoreError> {
         let references: BTreeSet<&str> = wanted.iter().map(|(_, reference)| reference.as_str()).collect();
         let mut found = Vec::new();
-        for condition in any_of(identities::Column::Reference, references.into_iter().map(str::to_owned).collect()) {
+        for condition in any_of(
+            &self.transaction,
+            identities::Column::Reference,
+            references.into_iter().map(str::to_owned).collect(),
+        ) {
             for row in identities::Entity::find().filter(condition).all(&self.transaction).await? {
                 let identity = identity(row)?;
                 if wanted.contains(&(identity.connection, identity.fact.reference.clone())) {
@@ -79,14 +83,15 @@ impl Write {
     /// # Errors
     /// Those of the database.
     pub async fn find_or_create_customers(&self, candidates: Vec<Customer>) -> Result<Vec<Customer>, StoreError> {
+        let wanted: BTreeSet<(Uuid, bool)> =
+            candidates.iter().map(|customer| (customer.tenant_id, customer.livemode)).collect();
         let addresses: BTreeSet<String> = candidates.iter().map(|customer| customer.email_normalised.clone()).collect();
-        let tenants: BTreeSet<Uuid> = candidates.iter().map(|customer| customer.tenant_id).collect();
         bulk::insert::<customers::Entity>(&self.transaction, candidates, Existing::Keep).await?;
         let mut found = Vec::new();
-        for condition in any_of(customers::Column::EmailNormalised, addresses.into_iter().collect()) {
-            let query = customers::Entity::find().filter(condition);
-            let query = query.filter(customers::Column::TenantId.is_in(tenants.iter().copied()));
-            found.extend(query.all(&self.transaction).await?);
+        for condition in any_of(&self.transaction, customers::Column::EmailNormalised, addresses.into_iter().collect())
+        {
+            let rows = customers::Entity::find().filter(condition).all(&self.transaction).await?;
+            found.extend(rows.into_iter().filter(|row| wanted.contains(&(row.tenant_id, row.livemode))));
         }
         Ok(found)
     }

@@ -224,7 +224,7 @@ entities! {
         last_used_at: Option<i64>,
         revoked_at: Option<i64>,
     }
-    /// One entry of the audit log. The sealer numbers and chains them.
+    /// One entry of the audit log, with its place in its tenant's chain.
     audit_entries = "audit_entries" {
         #[sea_orm(primary_key, auto_increment = false)] id: Uuid,
         tenant_id: Uuid,
@@ -235,8 +235,8 @@ entities! {
         order_id: Option<Uuid>,
         license_id: Option<Uuid>,
         detail: String,
-        sequence: Option<i64>,
-        chain: Option<Vec<u8>>,
+        sequence: i64,
+        chain: Vec<u8>,
     }
     /// Something that happened here, as told to others.
     events = "events" {
@@ -292,11 +292,11 @@ entities! {
         sealed_by: Option<String>,
         created_at: i64,
     }
-    /// Who does what only one node may do, and until when.
-    leaderships = "leaderships" {
-        #[sea_orm(primary_key, auto_increment = false)] name: String,
-        owner: Uuid,
-        until: i64,
+    /// The end of a tenant's audit chain: its last number and link.
+    audit_chains = "audit_chains" {
+        #[sea_orm(primary_key, auto_increment = false)] tenant_id: Uuid,
+        sequence: i64,
+        link: Vec<u8>,
     }
     /// Single values: the canary that tells whether the master key fits.
     settings = "settings" {

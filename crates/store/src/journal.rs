@@ -1,18 +1,28 @@
 //! What people look at: the audit log, and what needs them.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use domain::id::{ConnectionId, OrderId, TenantId};
 use jiff::Timestamp;
-use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter, QueryOrder, QuerySelect, sea_query::Expr};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, sea_query::Expr};
 use uuid::Uuid;
 
 use crate::{
     Store, Write,
     bulk::{self, Existing, any_of},
     convert::micros,
-    entities::{attention_items, audit_entries, leaderships},
+    entities::{attention_items, audit_chains, audit_entries},
     error::StoreError,
-    rows::{AttentionItem, AuditEntry},
+    rows::{AttentionItem, AuditChain, AuditEntry},
 };
+
+impl AuditChain {
+    /// A chain without any entry.
+    #[must_use]
+    pub const fn begin(tenant: TenantId) -> Self {
+        Self { tenant_id: tenant.0, sequence: 0, link: Vec::new() }
+    }
+}
 
 impl Store {
     /// What needs a person at a tenant: its open items that nobody has dismissed, the latest first.
@@ -38,57 +48,47 @@ impl Write {
         Ok(())
     }
 
-    /// Takes, or keeps, a leadership until then. A single row decides, by the clocks of the nodes.
+    /// The ends of these tenants' audit chains, kept for this transaction alone. A chain that has not begun ends at zero.
     ///
     /// # Errors
     /// Those of the database.
-    pub async fn lead(&self, name: &str, owner: Uuid, now: Timestamp, until: Timestamp) -> Result<bool, StoreError> {
-        use leaderships::Column;
-        let row = leaderships::Model { name: name.to_owned(), owner, until: micros(until) };
-        bulk::insert::<leaderships::Entity>(&self.transaction, vec![row], Existing::Keep).await?;
-        let mine_or_over = Condition::any().add(Column::Owner.eq(owner)).add(Column::Until.lt(micros(now)));
-        let taken = leaderships::Entity::update_many()
-            .col_expr(Column::Owner, Expr::val(owner))
-            .col_expr(Column::Until, Expr::val(micros(until)))
-            .filter(Column::Name.eq(name))
-            .filter(mine_or_over)
-            .exec(&self.transaction)
-            .await?;
-        Ok(taken.rows_affected == 1)
+    pub async fn lock_audit_chains(
+        &self,
+        tenants: &BTreeSet<TenantId>,
+    ) -> Result<BTreeMap<Uuid, AuditChain>, StoreError> {
+        let mut ends = self.audit_chains(tenants).await?;
+        let unknown: Vec<AuditChain> = tenants
+            .iter()
+            .filter(|tenant| !ends.contains_key(&tenant.0))
+            .map(|tenant| AuditChain::begin(*tenant))
+            .collect();
+        if !unknown.is_empty() {
+            // Another transaction may begin the same chain; then it is waited for, and its end is read.
+            bulk::insert::<audit_chains::Entity>(&self.transaction, unknown, Existing::Keep).await?;
+            ends = self.audit_chains(tenants).await?;
+        }
+        Ok(ends)
     }
 
-    /// A tenant's audit entries that are not chained yet, the oldest first.
+    async fn audit_chains(&self, tenants: &BTreeSet<TenantId>) -> Result<BTreeMap<Uuid, AuditChain>, StoreError> {
+        let mut ends = BTreeMap::new();
+        let ids = tenants.iter().map(|tenant| tenant.0).collect();
+        for condition in any_of(&self.transaction, audit_chains::Column::TenantId, ids) {
+            let mut query = audit_chains::Entity::find().filter(condition).order_by_asc(audit_chains::Column::TenantId);
+            if self.is_shared() {
+                query = query.lock_exclusive();
+            }
+            ends.extend(query.all(&self.transaction).await?.into_iter().map(|end| (end.tenant_id, end)));
+        }
+        Ok(ends)
+    }
+
+    /// Writes the new ends of chains.
     ///
     /// # Errors
     /// Those of the database.
-    pub async fn unsealed_audit(&self, tenant: TenantId, limit: u64) -> Result<Vec<AuditEntry>, StoreError> {
-        let query = audit_entries::Entity::find()
-            .filter(audit_entries::Column::TenantId.eq(tenant.0))
-            .filter(audit_entries::Column::Sequence.is_null())
-            .order_by_asc(audit_entries::Column::Id)
-            .limit(limit);
-        Ok(query.all(&self.transaction).await?)
-    }
-
-    /// The last number of a tenant's chain and its link; zero and nothing where there is none.
-    ///
-    /// # Errors
-    /// Those of the database.
-    pub async fn audit_tail(&self, tenant: TenantId) -> Result<(i64, Vec<u8>), StoreError> {
-        let query = audit_entries::Entity::find()
-            .filter(audit_entries::Column::TenantId.eq(tenant.0))
-            .filter(audit_entries::Column::Sequence.is_not_null())
-            .order_by_desc(audit_entries::Column::Sequence);
-        let last = query.one(&self.transaction).await?;
-        Ok(last.map_or((0, Vec::new()), |entry| (entry.sequence.unwrap_or_default(), entry.chain.unwrap_or_default())))
-    }
-
-    /// Writes numbers and links.
-    ///
-    /// # Errors
-    /// Those of the database; [`StoreError::Duplicate`] if another node has used the numbers.
-    pub async fn seal_audit(&self, entries: Vec<AuditEntry>) -> Result<(), StoreError> {
-        bulk::insert::<audit_entries::Entity>(&self.transaction, entries, Existing::Replace).await?;
+    pub async fn save_audit_chains(&self, ends: Vec<AuditChain>) -> Result<(), StoreError> {
+        bulk::insert::<audit_chains::Entity>(&self.transaction, ends, Existing::Replace).await?;
         Ok(())
     }
 
@@ -98,7 +98,7 @@ impl Write {
     /// Those of the database.
     pub async fn open_attention(&self, orders: Vec<Uuid>) -> Result<Vec<AttentionItem>, StoreError> {
         let mut found = Vec::new();
-        for condition in any_of(attention_items::Column::OrderId, orders.into_iter().map(Some).collect()) {
+        for condition in any_of(&self.transaction, attention_items::Column::OrderId, orders.into_iter().collect()) {
             let query = attention_items::Entity::find().filter(condition);
             found.extend(query.filter(attention_items::Column::ClosedAt.is_null()).all(&self.transaction).await?);
         }
@@ -121,7 +121,7 @@ impl Write {
     /// # Errors
     /// Those of the database.
     pub async fn close_items(&self, ids: Vec<Uuid>, now: Timestamp) -> Result<(), StoreError> {
-        for condition in any_of(attention_items::Column::Id, ids) {
+        for condition in any_of(&self.transaction, attention_items::Column::Id, ids) {
             attention_items::Entity::update_many()
                 .col_expr(attention_items::Column::ClosedAt, Expr::val(Some(micros(now))))
                 .filter(condition)
@@ -156,7 +156,7 @@ impl Write {
         subjects: Vec<String>,
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        for condition in any_of(attention_items::Column::Subject, subjects) {
+        for condition in any_of(&self.transaction, attention_items::Column::Subject, subjects) {
             attention_items::Entity::update_many()
                 .col_expr(attention_items::Column::ClosedAt, Expr::val(Some(micros(now))))
                 .filter(attention_items::Column::TenantId.eq(tenant.0))
@@ -181,7 +181,7 @@ impl Write {
         lookup: Option<Vec<String>>,
     ) -> Result<Vec<OrderId>, StoreError> {
         let conditions = match lookup {
-            Some(values) => any_of(attention_items::Column::Lookup, values.into_iter().map(Some).collect()),
+            Some(values) => any_of(&self.transaction, attention_items::Column::Lookup, values.into_iter().collect()),
             None => vec![Expr::val(true)],
         };
         let mut orders = Vec::new();

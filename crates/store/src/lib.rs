@@ -32,12 +32,12 @@ pub mod testing;
 use std::{str::FromStr, time::Duration};
 
 use sea_orm::{
-    DatabaseBackend, DatabaseConnection, DatabaseTransaction, SqliteTransactionMode, SqlxPostgresConnector,
-    SqlxSqliteConnector, TransactionOptions, TransactionTrait,
+    ConnectionTrait, DatabaseBackend, DatabaseConnection, DatabaseTransaction, SqliteTransactionMode,
+    SqlxPostgresConnector, SqlxSqliteConnector, TransactionOptions, TransactionTrait,
 };
 use sea_orm_migration::MigratorTrait;
 use sqlx::{
-    ConnectOptions,
+    ConnectOptions, Executor,
     postgres::{PgConnectOptions, PgPoolOptions},
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
@@ -52,18 +52,28 @@ pub use status::Status;
 pub mod rows {
     pub use crate::entities::{
         activations::Model as Activation, api_keys::Model as ApiKey, attention_items::Model as AttentionItem,
-        audit_entries::Model as AuditEntry, connections::Model as Connection, customers::Model as Customer,
-        events::Model as Event, idempotency_keys::Model as IdempotencyKey, identities::Model as Identity,
-        inbound_events::Model as InboundEvent, license_keys::Model as LicenseKey, mails::Model as Mail,
-        plans::Model as Plan, price_rules::Model as PriceRule, products::Model as Product,
+        audit_chains::Model as AuditChain, audit_entries::Model as AuditEntry, connections::Model as Connection,
+        customers::Model as Customer, events::Model as Event, idempotency_keys::Model as IdempotencyKey,
+        identities::Model as Identity, inbound_events::Model as InboundEvent, license_keys::Model as LicenseKey,
+        mails::Model as Mail, plans::Model as Plan, price_rules::Model as PriceRule, products::Model as Product,
         signing_keys::Model as SigningKey, tenants::Model as Tenant,
     };
 }
 
 const READERS: u32 = 4;
+/// Pages in SQLite's log after which a commit moves them to the main file itself. As a rule [`Store::checkpoint`] has
+/// moved them before, and the log only begins anew.
+const LOG_PAGES_MAX: &str = "4000";
+/// Prepared statements that a connection keeps: bulk statements come in a few sizes each.
+const STATEMENTS_KEPT: usize = 1_024;
 /// Rows that SQLite's thread may read ahead: a whole batch, so that it does not wait for who takes them.
 const ROWS_BUFFERED: usize = 256;
-const POSTGRES_CONNECTIONS: u32 = 16;
+const POSTGRES_WRITERS: u32 = 6;
+const POSTGRES_READERS: u32 = 8;
+/// All that is asked often is a look into indexes, for a batch of keys. Plans are kept, and one that was made while a
+/// table was small, or before it was analysed, would go on reading all of it; so only indexes are left to choose from.
+const PLANNING: &str = "SET enable_seqscan = off; SET enable_bitmapscan = off; SET enable_hashjoin = off; \
+    SET enable_mergejoin = off; SET jit = off; SET plan_cache_mode = force_generic_plan";
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A database. Cloning shares it.
@@ -71,6 +81,8 @@ const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 pub struct Store {
     writer: DatabaseConnection,
     reader: DatabaseConnection,
+    /// On SQLite: moves what was committed from the log to the main file, beside the writer.
+    checkpointer: Option<DatabaseConnection>,
 }
 
 impl Store {
@@ -96,17 +108,21 @@ impl Store {
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
             .busy_timeout(ACQUIRE_TIMEOUT)
-            .statement_cache_capacity(256)
+            .statement_cache_capacity(STATEMENTS_KEPT)
             .row_buffer_size(ROWS_BUFFERED)
             .disable_statement_logging()
             .pragma("cache_size", "-16000")
-            .pragma("wal_autocheckpoint", "2000");
+            // What a statement may have to take back is kept in memory, not in a file.
+            .pragma("temp_store", "memory")
+            .pragma("wal_autocheckpoint", LOG_PAGES_MAX);
         let pool = |connections| SqlitePoolOptions::new().max_connections(connections).acquire_timeout(ACQUIRE_TIMEOUT);
         let writer = pool(1).connect_with(options.clone()).await.map_err(connection_error)?;
+        let checkpointer = pool(1).connect_with(options.clone()).await.map_err(connection_error)?;
         let reader = pool(READERS).connect_with(options.read_only(true)).await.map_err(connection_error)?;
         Ok(Self {
             writer: SqlxSqliteConnector::from_sqlx_sqlite_pool(writer),
             reader: SqlxSqliteConnector::from_sqlx_sqlite_pool(reader),
+            checkpointer: Some(SqlxSqliteConnector::from_sqlx_sqlite_pool(checkpointer)),
         })
     }
 
@@ -114,17 +130,23 @@ impl Store {
         let options = PgConnectOptions::from_str(address)
             .map_err(|_| StoreError::Address("postgres://…".to_owned()))?
             .application_name("keywright")
-            .statement_cache_capacity(256)
+            .statement_cache_capacity(STATEMENTS_KEPT)
             .disable_statement_logging();
-        let pool = PgPoolOptions::new()
-            .max_connections(POSTGRES_CONNECTIONS)
-            .acquire_timeout(ACQUIRE_TIMEOUT)
-            .max_lifetime(Duration::from_secs(1_800))
-            .connect_with(options)
-            .await
-            .map_err(connection_error)?;
-        let connection = SqlxPostgresConnector::from_sqlx_postgres_pool(pool);
-        Ok(Self { writer: connection.clone(), reader: connection })
+        let pool = |connections| {
+            PgPoolOptions::new()
+                .max_connections(connections)
+                .acquire_timeout(ACQUIRE_TIMEOUT)
+                .max_lifetime(Duration::from_secs(1_800))
+                .after_connect(|connection, _| Box::pin(async { connection.execute(PLANNING).await.map(drop) }))
+        };
+        // Few connections that write: each prepares all bulk statements for itself.
+        let writer = pool(POSTGRES_WRITERS).connect_with(options.clone()).await.map_err(connection_error)?;
+        let reader = pool(POSTGRES_READERS).connect_with(options).await.map_err(connection_error)?;
+        Ok(Self {
+            writer: SqlxPostgresConnector::from_sqlx_postgres_pool(writer),
+            reader: SqlxPostgresConnector::from_sqlx_postgres_pool(reader),
+            checkpointer: None,
+        })
     }
 
     async fn migrate(&self) -> Result<(), StoreError> {
@@ -154,12 +176,27 @@ impl Store {
         Ok(self.reader.ping().await?)
     }
 
+    /// Moves what was committed from SQLite's log to the main file, while others read and write. Without it, a commit
+    /// now and then would have to do it, and those behind it would wait. Nothing happens on PostgreSQL.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn checkpoint(&self) -> Result<(), StoreError> {
+        if let Some(checkpointer) = &self.checkpointer {
+            checkpointer.execute_unprepared("PRAGMA wal_checkpoint(PASSIVE)").await?;
+        }
+        Ok(())
+    }
+
     /// Closes all connections. Whatever is asked later is answered as if the database were away.
     ///
     /// # Errors
     /// A connection does not close.
     pub async fn close(&self) -> Result<(), StoreError> {
         self.reader.close_by_ref().await?;
+        if let Some(checkpointer) = &self.checkpointer {
+            checkpointer.close_by_ref().await?;
+        }
         Ok(self.writer.close_by_ref().await?)
     }
 
@@ -189,8 +226,9 @@ impl Write {
         Ok(self.transaction.commit().await?)
     }
 
-    fn locks_rows(&self) -> bool {
-        use sea_orm::ConnectionTrait;
+    /// Whether other transactions may write at the same time. If so, rows that are read for a change are locked.
+    #[must_use]
+    pub fn is_shared(&self) -> bool {
         self.transaction.get_database_backend() == DatabaseBackend::Postgres
     }
 }

@@ -47,7 +47,7 @@ impl Store {
     /// Those of the database, or a stored document does not read.
     pub async fn licenses_by_hash(&self, hashes: Vec<Vec<u8>>) -> Result<Found, StoreError> {
         let mut found = HashMap::with_capacity(hashes.len());
-        for condition in any_of(license_keys::Column::Hash, hashes) {
+        for condition in any_of(&self.reader, license_keys::Column::Hash, hashes) {
             read(found_by(condition).into_tuple().all(&self.reader).await?, &mut found)?;
         }
         Ok(found)
@@ -63,8 +63,8 @@ impl Store {
         fingerprints: Vec<String>,
     ) -> Result<Vec<Activation>, StoreError> {
         let mut found = Vec::new();
-        for condition in any_of(activations::Column::LicenseId, licenses) {
-            for fingerprint in any_of(activations::Column::Fingerprint, fingerprints.clone()) {
+        for condition in any_of(&self.reader, activations::Column::LicenseId, licenses) {
+            for fingerprint in any_of(&self.reader, activations::Column::Fingerprint, fingerprints.clone()) {
                 let query = activations::Entity::find().filter(condition.clone()).filter(fingerprint);
                 found.extend(query.all(&self.reader).await?);
             }
@@ -142,9 +142,9 @@ impl Write {
     /// Those of the database, or a stored document does not read.
     pub async fn lock_licenses_by_hash(&self, hashes: Vec<Vec<u8>>) -> Result<Found, StoreError> {
         let mut found = HashMap::with_capacity(hashes.len());
-        for condition in any_of(license_keys::Column::Hash, hashes) {
+        for condition in any_of(&self.transaction, license_keys::Column::Hash, hashes) {
             let mut query = found_by(condition);
-            if self.locks_rows() {
+            if self.is_shared() {
                 // In the order of their ids, so that no two writers wait for each other.
                 query = query.order_by_asc(licenses::Column::Id).lock_exclusive();
             }
@@ -159,7 +159,7 @@ impl Write {
     /// Those of the database.
     pub async fn activations_of(&self, licenses: Vec<Uuid>) -> Result<Vec<Activation>, StoreError> {
         let mut found = Vec::new();
-        for condition in any_of(activations::Column::LicenseId, licenses) {
+        for condition in any_of(&self.transaction, activations::Column::LicenseId, licenses) {
             found.extend(activations::Entity::find().filter(condition).all(&self.transaction).await?);
         }
         Ok(found)
@@ -179,7 +179,7 @@ impl Write {
     /// # Errors
     /// Those of the database.
     pub async fn delete_activations(&self, ids: Vec<Uuid>) -> Result<(), StoreError> {
-        for condition in any_of(activations::Column::Id, ids) {
+        for condition in any_of(&self.transaction, activations::Column::Id, ids) {
             activations::Entity::delete_many().filter(condition).exec(&self.transaction).await?;
         }
         Ok(())
@@ -190,7 +190,7 @@ impl Write {
     /// # Errors
     /// Those of the database.
     pub async fn touch_activations(&self, ids: Vec<Uuid>, now: Timestamp) -> Result<(), StoreError> {
-        for condition in any_of(activations::Column::Id, ids) {
+        for condition in any_of(&self.transaction, activations::Column::Id, ids) {
             activations::Entity::update_many()
                 .col_expr(activations::Column::LastSeenAt, Expr::val(micros(now)))
                 .filter(condition)

@@ -131,7 +131,7 @@ impl Write {
         limit: u64,
     ) -> Result<Vec<E::Model>, StoreError> {
         let mut query = query.filter(id.gt(after)).order_by_asc(id).limit(limit);
-        if self.locks_rows() {
+        if self.is_shared() {
             query = query.lock_exclusive();
         }
         Ok(query.all(&self.transaction).await?)

@@ -57,20 +57,15 @@ impl Write {
         &self,
         references: &BTreeSet<(ConnectionId, Reference)>,
     ) -> Result<HashMap<(ConnectionId, Reference), OrderId>, StoreError> {
-        let connections: BTreeSet<Uuid> = references.iter().map(|(connection, _)| connection.0).collect();
         let texts: BTreeSet<&str> = references.iter().map(|(_, reference)| reference.as_str()).collect();
         let texts: Vec<String> = texts.into_iter().map(str::to_owned).collect();
         let mut found = HashMap::new();
-        for connection in connections {
-            for condition in any_of(order_references::Column::Reference, texts.clone()) {
-                let rows = order_references::Entity::find()
-                    .filter(order_references::Column::ConnectionId.eq(connection))
-                    .filter(condition)
-                    .all(&self.transaction)
-                    .await?;
-                found.extend(rows.into_iter().map(|row| {
-                    ((ConnectionId(row.connection_id), Reference::new(row.reference)), OrderId(row.order_id))
-                }));
+        for condition in any_of(&self.transaction, order_references::Column::Reference, texts) {
+            for row in order_references::Entity::find().filter(condition).all(&self.transaction).await? {
+                let name = (ConnectionId(row.connection_id), Reference::new(row.reference));
+                if references.contains(&name) {
+                    found.insert(name, OrderId(row.order_id));
+                }
             }
         }
         Ok(found)
@@ -83,9 +78,9 @@ impl Write {
     pub async fn load_orders(&self, ids: &BTreeSet<OrderId>) -> Result<Vec<StoredOrder>, StoreError> {
         let ids: Vec<Uuid> = ids.iter().map(|id| id.0).collect();
         let mut orders = Vec::with_capacity(ids.len());
-        for condition in any_of(orders::Column::Id, ids.clone()) {
+        for condition in any_of(&self.transaction, orders::Column::Id, ids.clone()) {
             let mut query = orders::Entity::find().filter(condition).order_by_asc(orders::Column::Id);
-            if self.locks_rows() {
+            if self.is_shared() {
                 query = query.lock_exclusive();
             }
             for row in query.all(&self.transaction).await? {
@@ -94,7 +89,7 @@ impl Write {
         }
         let mut places: HashMap<OrderId, usize> = HashMap::with_capacity(orders.len());
         places.extend(orders.iter().enumerate().map(|(place, order)| (order.id, place)));
-        for condition in any_of(licenses::Column::OrderId, ids) {
+        for condition in any_of(&self.transaction, licenses::Column::OrderId, ids) {
             for row in licenses::Entity::find().filter(condition).all(&self.transaction).await? {
                 if let Some(place) = places.get(&OrderId(row.order_id)) {
                     orders[*place].licenses.push(convert::license(&row)?);
@@ -115,7 +110,7 @@ impl Write {
             .filter(orders::Column::DueAt.lte(micros(now)))
             .order_by_asc(orders::Column::DueAt)
             .limit(limit);
-        if self.locks_rows() {
+        if self.is_shared() {
             query = query.lock_with_behavior(LockType::Update, LockBehavior::SkipLocked);
         }
         let ids: Vec<Uuid> = query.into_tuple().all(&self.transaction).await?;
@@ -127,7 +122,7 @@ impl Write {
     /// # Errors
     /// Those of the database.
     pub async fn wake_orders(&self, ids: &BTreeSet<OrderId>, now: Timestamp) -> Result<(), StoreError> {
-        for condition in any_of(orders::Column::Id, ids.iter().map(|id| id.0).collect()) {
+        for condition in any_of(&self.transaction, orders::Column::Id, ids.iter().map(|id| id.0).collect()) {
             orders::Entity::update_many()
                 .col_expr(orders::Column::DueAt, Expr::val(micros(now)))
                 .filter(condition)

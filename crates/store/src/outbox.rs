@@ -73,7 +73,7 @@ impl Write {
         limit: u64,
     ) -> Result<Vec<Mail>, StoreError> {
         let found = self.lock_due(now, limit).all(&self.transaction).await?;
-        for condition in any_of(mails::Column::Id, found.iter().map(|mail| mail.id).collect()) {
+        for condition in any_of(&self.transaction, mails::Column::Id, found.iter().map(|mail| mail.id).collect()) {
             mails::Entity::update_many()
                 .col_expr(mails::Column::LeaseToken, Expr::val(token))
                 .col_expr(mails::Column::LeaseUntil, Expr::val(micros(lease_until)))
@@ -85,15 +85,14 @@ impl Write {
         Ok(found)
     }
 
-    /// Catches up to `limit` mails that are due while nobody can send them. Returns how many there were.
+    /// Catches up to `limit` mails that are due while nobody can send them. Returns whose they are, one by one.
     ///
     /// # Errors
     /// Those of the database.
-    pub async fn hold_mails(&self, now: Timestamp, limit: u64) -> Result<u64, StoreError> {
-        let query = self.lock_due(now, limit).select_only().column(mails::Column::Id);
-        let due: Vec<Uuid> = query.into_tuple().all(&self.transaction).await?;
-        let count = due.len() as u64;
-        for condition in any_of(mails::Column::Id, due) {
+    pub async fn hold_mails(&self, now: Timestamp, limit: u64) -> Result<Vec<TenantId>, StoreError> {
+        let query = self.lock_due(now, limit).select_only().columns([mails::Column::Id, mails::Column::TenantId]);
+        let due: Vec<(Uuid, Uuid)> = query.into_tuple().all(&self.transaction).await?;
+        for condition in any_of(&self.transaction, mails::Column::Id, due.iter().map(|(id, _)| *id).collect()) {
             mails::Entity::update_many()
                 .col_expr(mails::Column::Status, Expr::val(status::HELD))
                 .col_expr(mails::Column::NextAttemptAt, Expr::val(Option::<i64>::None))
@@ -101,7 +100,7 @@ impl Write {
                 .exec(&self.transaction)
                 .await?;
         }
-        Ok(count)
+        Ok(due.into_iter().map(|(_, tenant)| TenantId(tenant)).collect())
     }
 
     fn lock_due(&self, now: Timestamp, limit: u64) -> Select<mails::Entity> {
@@ -113,7 +112,7 @@ impl Write {
             .filter(free)
             .order_by_asc(mails::Column::NextAttemptAt)
             .limit(limit);
-        if self.locks_rows() { query.lock_with_behavior(LockType::Update, LockBehavior::SkipLocked) } else { query }
+        if self.is_shared() { query.lock_with_behavior(LockType::Update, LockBehavior::SkipLocked) } else { query }
     }
 
     /// How many mails each tenant holds. Tenants without any are absent.

@@ -84,9 +84,9 @@ impl Snapshot {
     /// Those of the database. What does not read is told with its order.
     pub async fn orders(&self, ids: &[OrderId]) -> Result<Vec<SeenOrder>, StoreError> {
         let ids: Vec<Uuid> = ids.iter().map(|id| id.0).collect();
-        let found = self.all::<orders::Entity>(any_of(orders::Column::Id, ids.clone())).await?;
+        let found = self.all::<orders::Entity>(any_of(&self.transaction, orders::Column::Id, ids.clone())).await?;
         let mut of_order: HashMap<Uuid, Vec<licenses::Model>> = HashMap::new();
-        for row in self.all::<licenses::Entity>(any_of(licenses::Column::OrderId, ids)).await? {
+        for row in self.all::<licenses::Entity>(any_of(&self.transaction, licenses::Column::OrderId, ids)).await? {
             of_order.entry(row.order_id).or_default().push(row);
         }
         let seen = found.into_iter().map(|row| {
@@ -105,7 +105,7 @@ impl Snapshot {
     /// Those of the database.
     pub async fn existing_orders(&self, ids: &BTreeSet<OrderId>) -> Result<BTreeSet<OrderId>, StoreError> {
         let mut existing = BTreeSet::new();
-        for condition in any_of(orders::Column::Id, ids.iter().map(|id| id.0).collect()) {
+        for condition in any_of(&self.transaction, orders::Column::Id, ids.iter().map(|id| id.0).collect()) {
             let query = orders::Entity::find().select_only().column(orders::Column::Id).filter(condition);
             let found: Vec<Uuid> = query.into_tuple().all(&self.transaction).await?;
             existing.extend(found.into_iter().map(OrderId));
@@ -121,7 +121,8 @@ impl Snapshot {
         &self,
         orders: &[OrderId],
     ) -> Result<HashMap<OrderId, BTreeSet<(ConnectionId, Reference)>>, StoreError> {
-        let conditions = any_of(order_references::Column::OrderId, orders.iter().map(|id| id.0).collect());
+        let conditions =
+            any_of(&self.transaction, order_references::Column::OrderId, orders.iter().map(|id| id.0).collect());
         let mut names: HashMap<OrderId, BTreeSet<_>> = HashMap::new();
         for row in self.all::<order_references::Entity>(conditions).await? {
             let name = (ConnectionId(row.connection_id), Reference::new(row.reference));
@@ -138,7 +139,7 @@ impl Snapshot {
         &self,
         orders: &[OrderId],
     ) -> Result<HashMap<OrderId, Vec<Result<Fact, FactError>>>, StoreError> {
-        let conditions = any_of(facts::Column::OrderId, orders.iter().map(|id| Some(id.0)).collect());
+        let conditions = any_of(&self.transaction, facts::Column::OrderId, orders.iter().map(|id| id.0).collect());
         let mut said: HashMap<OrderId, Vec<_>> = HashMap::new();
         for row in self.all::<facts::Entity>(conditions).await? {
             let fact = Fact::decode(&row.kind, row.version.unsigned_abs(), &row.body);
@@ -152,7 +153,8 @@ impl Snapshot {
     /// # Errors
     /// Those of the database.
     pub async fn open_attention(&self, orders: &[OrderId]) -> Result<Vec<AttentionItem>, StoreError> {
-        let of_orders = any_of(attention_items::Column::OrderId, orders.iter().map(|id| Some(id.0)).collect());
+        let of_orders =
+            any_of(&self.transaction, attention_items::Column::OrderId, orders.iter().map(|id| id.0).collect());
         let open = of_orders.into_iter().map(|of_orders| of_orders.and(attention_items::Column::ClosedAt.is_null()));
         self.all::<attention_items::Entity>(open.collect()).await
     }
@@ -162,7 +164,8 @@ impl Snapshot {
     /// # Errors
     /// Those of the database.
     pub async fn license_keys(&self, licenses: &[LicenseId]) -> Result<Vec<LicenseKey>, StoreError> {
-        self.all::<license_keys::Entity>(any_of(license_keys::Column::LicenseId, plain(licenses))).await
+        self.all::<license_keys::Entity>(any_of(&self.transaction, license_keys::Column::LicenseId, plain(licenses)))
+            .await
     }
 
     /// The mails about these licenses.
@@ -170,7 +173,7 @@ impl Snapshot {
     /// # Errors
     /// Those of the database.
     pub async fn mails(&self, licenses: &[LicenseId]) -> Result<Vec<Mail>, StoreError> {
-        self.all::<mails::Entity>(any_of(mails::Column::LicenseId, plain(licenses))).await
+        self.all::<mails::Entity>(any_of(&self.transaction, mails::Column::LicenseId, plain(licenses))).await
     }
 
     /// Where these licenses are in use.
@@ -178,7 +181,8 @@ impl Snapshot {
     /// # Errors
     /// Those of the database.
     pub async fn activations(&self, licenses: &[LicenseId]) -> Result<Vec<Activation>, StoreError> {
-        self.all::<activations::Entity>(any_of(activations::Column::LicenseId, plain(licenses))).await
+        self.all::<activations::Entity>(any_of(&self.transaction, activations::Column::LicenseId, plain(licenses)))
+            .await
     }
 
     /// When something of this kind was last written about these licenses in the audit log.
@@ -191,8 +195,8 @@ impl Snapshot {
         licenses: &[LicenseId],
     ) -> Result<HashMap<LicenseId, Timestamp>, StoreError> {
         let mut last: HashMap<LicenseId, Timestamp> = HashMap::new();
-        let ids = licenses.iter().map(|id| Some(id.0)).collect();
-        for condition in any_of(audit_entries::Column::LicenseId, ids) {
+        let ids = licenses.iter().map(|id| id.0).collect();
+        for condition in any_of(&self.transaction, audit_entries::Column::LicenseId, ids) {
             let query = audit_entries::Entity::find()
                 .select_only()
                 .columns([audit_entries::Column::LicenseId, audit_entries::Column::OccurredAt])
@@ -225,7 +229,7 @@ impl Snapshot {
         // An order may have become a part of another since, and that one of a third.
         while !next.is_empty() {
             let mut targets = Vec::new();
-            for condition in any_of(orders::Column::Id, std::mem::take(&mut next)) {
+            for condition in any_of(&self.transaction, orders::Column::Id, std::mem::take(&mut next)) {
                 let query = orders::Entity::find().select_only().column(orders::Column::MergedInto).filter(condition);
                 let query = query.filter(orders::Column::MergedInto.is_not_null());
                 targets.extend(query.into_tuple::<Uuid>().all(&self.transaction).await?);
@@ -245,7 +249,9 @@ impl Snapshot {
     ) -> Result<Vec<StoredIdentity>, StoreError> {
         let references: BTreeSet<&str> = wanted.iter().map(|(_, reference)| reference.as_str()).collect();
         let references = references.into_iter().map(str::to_owned).collect();
-        let rows = self.all::<identities::Entity>(any_of(identities::Column::Reference, references)).await?;
+        let rows = self
+            .all::<identities::Entity>(any_of(&self.transaction, identities::Column::Reference, references))
+            .await?;
         let found = rows.into_iter().map(customers::identity).collect::<Result<Vec<_>, _>>()?;
         let is_wanted =
             |identity: &StoredIdentity| wanted.contains(&(identity.connection, identity.fact.reference.clone()));

@@ -17,6 +17,8 @@ pub struct Status {
     pub inbox_pending: u64,
     /// Mails that are to be sent.
     pub mails_pending: u64,
+    /// Mails that are caught, since there is no sender.
+    pub mails_held: u64,
     /// Open attention items that nobody has dismissed.
     pub attention_open: u64,
     /// Licenses, in whatever state.
@@ -29,9 +31,8 @@ impl Store {
     /// # Errors
     /// Those of the database.
     pub async fn status(&self, tenant: Option<TenantId>) -> Result<Status, StoreError> {
-        use inbox::status::{READY, RECEIVED, WAITING};
-        let events = inbound_events::Entity::find().filter(inbox::is_one_of([RECEIVED, WAITING, READY]));
-        let mails = mails::Entity::find().filter(outbox::is(outbox::status::PENDING));
+        let events = |condition| inbound_events::Entity::find().filter(condition);
+        let mails = |status| mails::Entity::find().filter(outbox::is(status));
         let attention = attention_items::Entity::find()
             .filter(attention_items::Column::ClosedAt.is_null())
             .filter(attention_items::Column::DismissedAt.is_null());
@@ -44,9 +45,12 @@ impl Store {
             licenses::Column::TenantId.eq(id),
         ]
         .map(|condition| of(Condition::all().add(condition)));
+        let workable = events(inbox::workable()).filter(of_events.clone()).count(&self.reader).await?;
+        let waiting = events(inbox::waiting()).filter(of_events).count(&self.reader).await?;
         Ok(Status {
-            inbox_pending: events.filter(of_events).count(&self.reader).await?,
-            mails_pending: mails.filter(of_mails).count(&self.reader).await?,
+            inbox_pending: workable + waiting,
+            mails_pending: mails(outbox::status::PENDING).filter(of_mails.clone()).count(&self.reader).await?,
+            mails_held: mails(outbox::status::HELD).filter(of_mails).count(&self.reader).await?,
             attention_open: attention.filter(of_attention).count(&self.reader).await?,
             licenses_total: licenses::Entity::find().filter(of_licenses).count(&self.reader).await?,
         })

@@ -38,10 +38,10 @@ pub(crate) struct AuditDocument {
     license: Option<String>,
     #[schema(value_type = Object)]
     detail: serde_json::Value,
-    /// Its number in the tenant's chain. It comes within a second of the change.
-    sequence: Option<i64>,
+    /// Its number in the tenant's chain, from 1 and without a gap.
+    sequence: i64,
     /// Its link: SHA-256 over the link before it and its own content, in hexadecimal.
-    chain: Option<String>,
+    chain: String,
 }
 
 impl Listable for AuditDocument {
@@ -63,7 +63,7 @@ impl AuditDocument {
             license: row.license_id.map(|id| LicenseId(id).to_string()),
             detail: serde_json::from_str(&row.detail).unwrap_or_default(),
             sequence: row.sequence,
-            chain: row.chain.map(hex::encode),
+            chain: hex::encode(row.chain),
         }
     }
 }

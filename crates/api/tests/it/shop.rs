@@ -95,7 +95,7 @@ impl Shop {
             engine: engine.clone(),
             limits: Arc::new(Limits::default()),
             public_url: "https://licenses.example.com".into(),
-            draining: CancellationToken::new(),
+            draining: Arc::new(CancellationToken::new()),
         });
         let stop = CancellationToken::new();
         let mut shop =

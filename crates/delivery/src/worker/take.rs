@@ -1,8 +1,14 @@
 //! Taking mails that are due.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+};
 
-use domain::{id::uuid_v7, time::after};
+use domain::{
+    id::{TenantId, uuid_v7},
+    time::after,
+};
 use jiff::Timestamp;
 use store::{StoreError, outbox::Contents, rows::Mail};
 use uuid::Uuid;
@@ -62,15 +68,12 @@ impl MailWorker {
     async fn catch(&self, now: Timestamp) -> Result<usize, Error> {
         let write = self.parts.store.begin().await?;
         let caught = write.hold_mails(now, CAUGHT_AT_ONCE).await?;
-        if caught > 0 {
-            let mut entropy = self.parts.entropy.entropy();
-            let mut opening = Opening { now, entropy: &mut *entropy };
-            let held = write.held_mails().await?;
-            let items = held.into_iter().map(|(tenant, count)| opening.no_sender(tenant, count)).collect();
-            write.open_items(items).await?;
-        }
+        let mut entropy = self.parts.entropy.entropy();
+        let mut opening = Opening { now, entropy: &mut *entropy };
+        let tenants: BTreeSet<TenantId> = caught.iter().copied().collect();
+        write.open_items(tenants.into_iter().map(|tenant| opening.no_sender(tenant)).collect()).await?;
         write.commit().await?;
-        tracing::warn!(mails = caught, "no mail sender is configured; mails are caught and held");
-        Ok(usize::try_from(caught).unwrap_or(usize::MAX))
+        tracing::warn!(mails = caught.len(), "no mail sender is configured; mails are caught and held");
+        Ok(caught.len())
     }
 }

@@ -198,7 +198,7 @@ impl Engine {
         let waiting = waiting(&write, &current, &report.changes).await?;
         write.wake_orders(&waiting, now).await?;
         report.woken = waiting.len();
-        write.add_audit(self.audit(tenant, asked, &report.changes, now)).await?;
+        crate::audit::add(&write, self.audit(tenant, asked, &report.changes, now)).await?;
         fail::fail_point!("configure-before-commit");
         write.commit().await?;
         Ok(report)
@@ -244,8 +244,9 @@ impl Engine {
             order_id: None,
             license_id: None,
             detail: detail.to_string(),
-            sequence: None,
-            chain: None,
+            // Numbered and chained when it is added.
+            sequence: 0,
+            chain: Vec::new(),
         };
         let mut entries = Vec::new();
         for (change, step) in changes.iter().filter_map(|change| Some((change, change.step.as_ref()?))) {

@@ -101,7 +101,7 @@ impl Serve {
             engine: Arc::clone(&engine),
             limits: Arc::new(Limits::default()),
             public_url: self.public_url.clone().unwrap_or_else(|| format!("http://{address}")).into(),
-            draining: stop.clone(),
+            draining: Arc::new(stop.clone()),
         };
         if let Some(metrics_listen) = self.metrics_listen {
             let listener = TcpListener::bind(metrics_listen)

@@ -310,15 +310,16 @@ impl<'a> Watcher<'a> {
                 order_id: self.seen.order.map(|order| order.0),
                 license_id: Some(license.0),
                 detail: "{}".to_owned(),
-                sequence: None,
-                chain: None,
+                // Numbered and chained when it is added.
+                sequence: 0,
+                chain: Vec::new(),
             })
             .collect();
         if entries.is_empty() {
             return Ok(());
         }
         let write = self.engine.store.begin().await?;
-        write.add_audit(entries).await?;
+        engine::audit::add(&write, entries).await?;
         Ok(write.commit().await?)
     }
 

@@ -155,7 +155,7 @@ impl Store {
     pub async fn changes_at(&self, orders: BTreeSet<OrderId>, at: Timestamp) -> Result<Vec<AuditEntry>, StoreError> {
         let mut found = Vec::new();
         let orders = self.with_absorbed(orders).await?.into_iter().map(|order| Some(order.0)).collect();
-        for condition in any_of(audit_entries::Column::OrderId, orders) {
+        for condition in any_of(&self.reader, audit_entries::Column::OrderId, orders) {
             let query = audit_entries::Entity::find().filter(condition);
             found.extend(query.filter(audit_entries::Column::OccurredAt.eq(micros(at))).all(&self.reader).await?);
         }
@@ -168,7 +168,9 @@ impl Store {
         let (mut all, mut latest) = (orders.clone(), orders);
         while !latest.is_empty() {
             let mut absorbed = BTreeSet::new();
-            for condition in any_of(orders::Column::MergedInto, latest.into_iter().map(|id| Some(id.0)).collect()) {
+            for condition in
+                any_of(&self.reader, orders::Column::MergedInto, latest.into_iter().map(|id| id.0).collect())
+            {
                 let query = orders::Entity::find().select_only().column(orders::Column::Id).filter(condition);
                 let ids: Vec<Uuid> = query.into_tuple().all(&self.reader).await?;
                 absorbed.extend(ids.into_iter().map(OrderId));
@@ -246,7 +248,7 @@ impl Write {
     /// Those of the database.
     pub async fn lock_inbound_event(&self, whose: Whose, id: InboundId) -> Result<Option<InboundEvent>, StoreError> {
         let mut query = inbound_events::Entity::find_by_id(id.0).filter(inbound_of(whose));
-        if self.locks_rows() {
+        if self.is_shared() {
             query = query.lock_exclusive();
         }
         Ok(query.one(&self.transaction).await?)

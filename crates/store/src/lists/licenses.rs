@@ -83,7 +83,7 @@ impl Store {
     /// Those of the database, or a stored document does not read.
     pub async fn listed_licenses(&self, whose: Whose, ids: Vec<LicenseId>) -> Result<Vec<ListedLicense>, StoreError> {
         let mut rows = Vec::with_capacity(ids.len());
-        for condition in any_of(licenses::Column::Id, ids.into_iter().map(|id| id.0).collect()) {
+        for condition in any_of(&self.reader, licenses::Column::Id, ids.into_iter().map(|id| id.0).collect()) {
             rows.extend(licenses::Entity::find().filter(of(whose)).filter(condition).all(&self.reader).await?);
         }
         self.with_hints(rows).await
@@ -107,7 +107,8 @@ impl Store {
 
     async fn with_hints(&self, rows: Vec<licenses::Model>) -> Result<Vec<ListedLicense>, StoreError> {
         let mut keys = Vec::with_capacity(rows.len());
-        for condition in any_of(license_keys::Column::LicenseId, rows.iter().map(|row| row.id).collect()) {
+        for condition in any_of(&self.reader, license_keys::Column::LicenseId, rows.iter().map(|row| row.id).collect())
+        {
             keys.extend(license_keys::Entity::find().filter(condition).all(&self.reader).await?);
         }
         // The first key of each license is inserted last, and stays.

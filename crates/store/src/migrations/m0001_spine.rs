@@ -5,7 +5,8 @@ use sea_orm_migration::prelude::*;
 #[derive(DeriveMigrationName)]
 pub(super) struct Migration;
 
-/// A table in one line: columns as `name type`, where `?` allows NULL, then what is unique and what is looked up.
+/// A table in one line: columns as `name type`, where `?` allows NULL, then what is unique and what is looked up. What is
+/// looked up for a whole batch is the first column of its index, and the only condition: then no planner has a choice.
 struct Table {
     name: &'static str,
     columns: &'static str,
@@ -59,13 +60,13 @@ const TABLES: &[Table] = &[
         columns: "id uuid, tenant_id uuid, livemode boolean, email_normalised text, email text, name text?,
             created_at bigint",
         primary: &["id"],
-        unique: &[&["tenant_id", "livemode", "email_normalised"]],
-        indexes: &[],
+        unique: &[&["email_normalised", "tenant_id", "livemode"]],
+        indexes: &[(&["tenant_id", "livemode", "id"], None)],
     },
     Table {
         name: "identities",
         columns: "connection_id uuid, reference text, tenant_id uuid, snapshot text, updated_at bigint",
-        primary: &["connection_id", "reference"],
+        primary: &["reference", "connection_id"],
         unique: &[],
         indexes: &[],
     },
@@ -85,7 +86,7 @@ const TABLES: &[Table] = &[
     Table {
         name: "order_references",
         columns: "connection_id uuid, reference text, order_id uuid",
-        primary: &["connection_id", "reference"],
+        primary: &["reference", "connection_id"],
         unique: &[],
         indexes: &[(&["order_id"], None)],
     },
@@ -104,7 +105,9 @@ const TABLES: &[Table] = &[
         primary: &["id"],
         unique: &[&["connection_id", "event_key"]],
         indexes: &[
-            (&["status", "next_attempt_at", "id"], Some("status <> 'done'")),
+            (&["received_at", "id"], Some("status IN ('received', 'ready')")),
+            (&["next_attempt_at"], Some("status = 'waiting'")),
+            (&["id"], Some("status = 'held'")),
             (&["tenant_id", "livemode", "id"], None),
         ],
     },
@@ -153,11 +156,10 @@ const TABLES: &[Table] = &[
     Table {
         name: "audit_entries",
         columns: "id uuid, tenant_id uuid, occurred_at bigint, actor text, action text, subject text, order_id uuid?,
-            license_id uuid?, detail text, sequence bigint?, chain blob?",
+            license_id uuid?, detail text, sequence bigint, chain blob",
         primary: &["id"],
         unique: &[&["tenant_id", "sequence"]],
         indexes: &[
-            (&["tenant_id", "id"], Some("sequence IS NULL")),
             (&["order_id"], None),
             (&["license_id"], None),
         ],
@@ -201,9 +203,9 @@ const TABLES: &[Table] = &[
         indexes: &[(&["created_at"], None)],
     },
     Table {
-        name: "leaderships",
-        columns: "name text, owner uuid, until bigint",
-        primary: &["name"],
+        name: "audit_chains",
+        columns: "tenant_id uuid, sequence bigint, link blob",
+        primary: &["tenant_id"],
         unique: &[],
         indexes: &[],
     },

@@ -94,23 +94,23 @@ impl Rows {
             licenses.values().map(id).collect::<BTreeSet<_>>().into_iter().collect()
         };
         let mut keys = Vec::new();
-        for condition in any_of(license_keys::Column::LicenseId, ids_of(|row| row.id)) {
+        for condition in any_of(connection, license_keys::Column::LicenseId, ids_of(|row| row.id)) {
             let query = license_keys::Entity::find().filter(condition);
             keys.extend(query.order_by_asc(license_keys::Column::Id).all(connection).await?);
         }
         keys.sort_by_key(|key| key.created_at);
         let mut products = HashMap::new();
-        for condition in any_of(products::Column::Id, ids_of(|row| row.product_id)) {
+        for condition in any_of(connection, products::Column::Id, ids_of(|row| row.product_id)) {
             let rows = products::Entity::find().filter(condition).all(connection).await?;
             products.extend(rows.into_iter().map(|row| (row.id, row)));
         }
         let mut plans = HashMap::new();
-        for condition in any_of(plans::Column::Id, ids_of(|row| row.plan_id)) {
+        for condition in any_of(connection, plans::Column::Id, ids_of(|row| row.plan_id)) {
             let rows = plans::Entity::find().filter(condition).all(connection).await?;
             plans.extend(rows.into_iter().map(|row| ((row.id, row.version), row)));
         }
         let mut references = Vec::new();
-        for condition in any_of(order_references::Column::OrderId, ids_of(|row| row.order_id)) {
+        for condition in any_of(connection, order_references::Column::OrderId, ids_of(|row| row.order_id)) {
             references.extend(order_references::Entity::find().filter(condition).all(connection).await?);
         }
         Ok(Self { licenses, keys, products, plans, references })
@@ -155,7 +155,7 @@ async fn with_survivors<C: ConnectionTrait>(
     let mut found: HashMap<Uuid, licenses::Model> = HashMap::new();
     let mut wanted = wanted;
     for _ in 0..HOPS_MAX {
-        let conditions: Vec<SimpleExpr> = any_of(licenses::Column::Id, wanted.into_iter().collect());
+        let conditions: Vec<SimpleExpr> = any_of(connection, licenses::Column::Id, wanted.into_iter().collect());
         let mut next = BTreeSet::new();
         for condition in conditions {
             for row in licenses::Entity::find().filter(condition).all(connection).await? {

@@ -63,10 +63,10 @@ impl Snapshot {
     }
 
     async fn waiting_events(&self, since: Timestamp) -> Result<Vec<Pending>, StoreError> {
-        use inbound_events::Column::{Id, LeaseUntil, NextAttemptAt, ReceivedAt, Status};
-        let events = || inbound_events::Entity::find().filter(unfinished());
-        let waiting = || events().filter(Status.eq(inbox::status::WAITING));
-        let unhandled = Status.is_in([inbox::status::RECEIVED, inbox::status::READY]).and(ReceivedAt.lt(micros(since)));
+        use inbound_events::Column::{Id, LeaseUntil, NextAttemptAt, ReceivedAt};
+        let events = |condition| inbound_events::Entity::find().filter(condition);
+        let waiting = || events(inbox::waiting());
+        let unhandled = events(inbox::workable()).filter(ReceivedAt.lt(micros(since)));
         let free = Condition::any().add(LeaseUntil.is_null()).add(LeaseUntil.lt(micros(since)));
         let told = matching(
             attention_items::Entity,
@@ -74,9 +74,9 @@ impl Snapshot {
             (inbound_events::Entity, Id),
             Some(attention_items::Column::ClosedAt.is_null()),
         );
-        let held = events().filter(Status.eq(inbox::status::HELD)).filter(Expr::exists(told).not());
+        let held = events(inbox::held()).filter(Expr::exists(told).not());
         let overdue = waiting().filter(NextAttemptAt.lt(micros(since))).filter(free);
-        let mut found = self.named(events().filter(unhandled), Id, |id| Pending::Unhandled(InboundId(id))).await?;
+        let mut found = self.named(unhandled, Id, |id| Pending::Unhandled(InboundId(id))).await?;
         found.extend(self.named(overdue, Id, |id| Pending::NotLookedUp(InboundId(id))).await?);
         let timeless = waiting().filter(NextAttemptAt.is_null());
         found.extend(self.named(timeless, Id, |id| Pending::NoLookupTime(InboundId(id))).await?);
@@ -137,11 +137,6 @@ impl Snapshot {
         let ids: Vec<Uuid> = query.into_tuple().all(&self.transaction).await?;
         Ok(ids.into_iter().map(name).collect())
     }
-}
-
-/// The condition of the partial index, word for word: without it SQLite would read every event there ever was.
-fn unfinished() -> SimpleExpr {
-    Expr::cust("status <> 'done'")
 }
 
 fn license_parent<C: EntityTrait>(child: C, column: C::Column) -> SelectStatement {
