@@ -22,9 +22,7 @@ use crate::{
 };
 
 /// Connections that press.
-const CONNECTIONS: usize = 64;
-/// Connections that deliver paid events: each order waits for its commit, and a batch is as large as those that wait.
-const PAYING: usize = 256;
+const CONNECTIONS: usize = 256;
 /// A second of it.
 const AS_MUCH_AS_GOES: Pressure = Pressure { connections: CONNECTIONS, seconds: 1, calls_max: usize::MAX, rate: None };
 /// Licenses that checks choose from.
@@ -134,7 +132,7 @@ async fn fulfilment(
     let address = keywright.process.address;
     let call = |run: &'static str| move |number| Arc::new(events::delivery(&events::checkout(run, number, plan), now));
     let made: Arc<Vec<Arc<Vec<u8>>>> = Arc::new((0..orders).map(call("c")).collect());
-    let most = Pressure { connections: PAYING, seconds: 600, calls_max: orders, rate: None };
+    let most = Pressure { connections: CONNECTIONS, seconds: 600, calls_max: orders, rate: None };
     let begun = Instant::now();
     let load = press(address, most, move |number| Arc::clone(&made[number])).await?;
     anyhow::ensure!(load.answered == orders, "{} of {orders} events were answered", load.answered);

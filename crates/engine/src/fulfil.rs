@@ -12,7 +12,10 @@ use domain::{
     time::after,
 };
 use jiff::{SignedDuration, Timestamp};
-use providers::{Incoming, Step, http::Answer};
+use providers::{
+    Incoming, Step,
+    http::{Answer, Request},
+};
 use store::{
     StoredOrder, Write, inbox,
     rows::{AttentionItem, InboundEvent},
@@ -176,9 +179,7 @@ impl Engine {
                     said.finished.push(event);
                 }
                 Ok(Step::Need(requests)) => {
-                    event.status = inbox::status::WAITING.to_owned();
-                    event.requests = serde_json::to_string(&requests).ok();
-                    event.next_attempt_at = Some(now.as_microsecond());
+                    wait_for(&mut event, &requests, now);
                     said.lookups += 1;
                     said.set_aside.push(event);
                 }
@@ -240,6 +241,13 @@ impl Said {
             }
         }
     }
+}
+
+/// The event waits until these are answered.
+pub(crate) fn wait_for(event: &mut InboundEvent, requests: &[Request], now: Timestamp) {
+    event.status = inbox::status::WAITING.to_owned();
+    event.requests = serde_json::to_string(requests).ok();
+    event.next_attempt_at = Some(now.as_microsecond());
 }
 
 fn translate(connection: &Connection, event: &InboundEvent) -> Result<Step, String> {

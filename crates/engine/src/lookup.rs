@@ -17,7 +17,7 @@ use crate::{
 /// Events that are looked up at the same time at most, of one connection.
 const IN_FLIGHT_MAX: usize = 16;
 /// Events taken at once.
-const LEASED_MAX: u64 = 64;
+const LEASED_MAX: u64 = 256;
 /// An event whose look-up failed so often needs a person. It goes on being tried.
 const ATTENTION_AFTER: i32 = 4;
 

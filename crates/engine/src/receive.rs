@@ -4,7 +4,10 @@ use std::sync::{Arc, Weak};
 
 use domain::{Entropy, id::InboundId};
 use jiff::Timestamp;
-use providers::{Delivery, Incoming, Malformed, Outcome, Provider, Reject, Verified, http::HttpAnswer};
+use providers::{
+    Delivery, Incoming, Level, Malformed, Outcome, Provider, Reject, Step, Verified,
+    http::{HttpAnswer, Request},
+};
 use sha2::{Digest, Sha256};
 use store::{
     Store, inbox,
@@ -14,6 +17,7 @@ use store::{
 use crate::{
     Engine, Error, Gather, Turns, attention,
     connections::{Connection, FRESH, FRESH_ENOUGH_TO_REJECT},
+    fulfil,
 };
 
 /// What the key of an event starts with whose body was not understood, so that it says nothing of what happened.
@@ -23,7 +27,7 @@ const NONSENSE: &str = "sha256:";
 const UNKNOWN: &str = "unknown";
 
 /// Calls that share one commit at most.
-const TURNS: Turns = Turns { batch_max: 256, concurrent: 1, waiting_max: 4_096 };
+const TURNS: Turns = Turns { batch_max: 64, concurrent: 1, waiting_max: 4_096 };
 
 /// One event to be kept, and what a person should know about it.
 pub(crate) struct Arrival {
@@ -52,10 +56,16 @@ pub(crate) fn gather(store: Store, engine: Weak<Engine>) -> Gather<Arrival, Resu
         let (store, engine) = (store.clone(), engine.clone());
         async move {
             let count = arrivals.len();
-            let any_work = arrivals.iter().any(|arrival| arrival.event.status == inbox::status::RECEIVED);
+            let any = |status| arrivals.iter().any(|arrival: &Arrival| arrival.event.status == status);
+            let (any_work, any_lookups) = (any(inbox::status::RECEIVED), any(inbox::status::WAITING));
             let kept = keep(&store, arrivals).await.map_err(|error| NotKept(error.to_string()));
-            if let (true, Ok(()), Some(engine)) = (any_work, &kept, engine.upgrade()) {
-                engine.work.notify_one();
+            if let (Ok(()), Some(engine)) = (&kept, engine.upgrade()) {
+                if any_work {
+                    engine.work.notify_one();
+                }
+                if any_lookups {
+                    engine.lookups.notify_one();
+                }
             }
             vec![kept; count]
         }
@@ -157,27 +167,38 @@ fn more_telling(before: NotBelieved, now: Reject) -> Reject {
     }
 }
 
-/// An event as it enters the inbox. One that says nothing about licenses is done already; one of the wrong mode is kept,
-/// and held where a person sees it.
+/// An event as it enters the inbox. One that says nothing about licenses is done already, and one that lacks something
+/// waits for it from the start; one of the wrong mode is kept, and held where a person sees it.
 pub(crate) fn arrival(connection: &Connection, event: Incoming, now: Timestamp, entropy: &mut dyn Entropy) -> Arrival {
-    let wrong_mode = event.live.is_some_and(|live| live != connection.mode.is_live());
     let mut row = row(connection, InboundId::new(now, entropy), now);
-    if connection.provider.ignores(&event.kind) {
+    if event.live.is_some_and(|live| live != connection.mode.is_live()) {
+        row.status = inbox::status::HELD.to_owned();
+        row.error = Some(format!("the event is of another mode than the connection `{}`", connection.code));
+    } else if connection.provider.ignores(&event.kind) {
         row.status = inbox::status::DONE.to_owned();
         row.done_at = Some(now.as_microsecond());
+    } else if let Some(requests) = lacking(connection, &event) {
+        fulfil::wait_for(&mut row, &requests, now);
     }
     row.event_key = event.key;
     row.kind = event.kind;
     row.occurred_at = event.occurred_at.map(Timestamp::as_microsecond);
     row.body = event.body;
-    let mut attention = None;
-    if wrong_mode {
-        row.status = inbox::status::HELD.to_owned();
-        row.done_at = None;
-        row.error = Some(format!("the event is of another mode than the connection `{}`", connection.code));
-        attention = Some(attention::wrong_mode(connection, &row, now, entropy));
-    }
+    let is_held = row.status == inbox::status::HELD;
+    let attention = is_held.then(|| attention::wrong_mode(connection, &row, now, entropy));
     Arrival { event: row, attention }
+}
+
+/// What must be looked up before anything is known of an event. Whatever else is wrong with it is found when it is
+/// worked on.
+fn lacking(connection: &Connection, event: &Incoming) -> Option<Vec<Request>> {
+    if connection.settings.level == Level::None {
+        return None;
+    }
+    match connection.provider.translate(event, &connection.settings, &[]) {
+        Ok(Step::Need(requests)) => Some(requests),
+        Ok(Step::Facts(_)) | Err(_) => None,
+    }
 }
 
 /// Signed, and not understood: kept all the same. Its bytes are its key, so that repetitions are one.

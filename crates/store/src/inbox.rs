@@ -94,12 +94,19 @@ impl Write {
         Ok(())
     }
 
-    /// Writes events as they are now: waiting for look-ups, held, ready again.
+    /// Writes how far events have come: waiting for look-ups, held, ready again. What they are stays as it came in.
     ///
     /// # Errors
     /// Those of the database.
     pub async fn update_events(&self, events: Vec<InboundEvent>) -> Result<(), StoreError> {
-        bulk::insert::<inbound_events::Entity>(&self.transaction, events, Existing::Replace).await?;
+        use inbound_events::Column::{
+            Answers, Attempts, DoneAt, Error, Id, LeaseToken, LeaseUntil, NextAttemptAt, Requests, Status,
+        };
+        let progress = Existing::Update {
+            by: &[Id],
+            columns: &[Status, Requests, Answers, Attempts, NextAttemptAt, LeaseToken, LeaseUntil, Error, DoneAt],
+        };
+        bulk::insert::<inbound_events::Entity>(&self.transaction, events, progress).await?;
         Ok(())
     }
 

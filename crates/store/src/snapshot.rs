@@ -22,11 +22,11 @@ use crate::{
     convert::{self, instant},
     customers,
     entities::{
-        activations, attention_items, audit_entries, connections, facts, identities, license_keys, licenses, mails,
+        activations, attention_items, audit_chains, audit_entries, connections, facts, identities, license_keys, licenses, mails,
         order_references, orders, signing_keys,
     },
     error::StoreError,
-    rows::{Activation, AttentionItem, Connection, LicenseKey, Mail, SigningKey},
+    rows::{Activation, AttentionItem, AuditChain, AuditEntry, Connection, LicenseKey, Mail, SigningKey},
 };
 
 mod pending;
@@ -273,6 +273,33 @@ impl Snapshot {
     pub async fn catalogue_revisions(&self) -> Result<BTreeMap<TenantId, i64>, StoreError> {
         let tenants = crate::entities::tenants::Entity::find().all(&self.transaction).await?;
         Ok(tenants.into_iter().map(|tenant| (TenantId(tenant.id), tenant.catalogue_revision)).collect())
+    }
+
+    /// Where a tenant's audit chain ends.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn audit_chain(&self, tenant: TenantId) -> Result<AuditChain, StoreError> {
+        let end = audit_chains::Entity::find_by_id(tenant.0).one(&self.transaction).await?;
+        Ok(end.unwrap_or_else(|| AuditChain::begin(tenant)))
+    }
+
+    /// A tenant's audit entries after that number, in the order of their chain.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn audit_after(
+        &self,
+        tenant: TenantId,
+        sequence: i64,
+        limit: u64,
+    ) -> Result<Vec<AuditEntry>, StoreError> {
+        let query = audit_entries::Entity::find()
+            .filter(audit_entries::Column::TenantId.eq(tenant.0))
+            .filter(audit_entries::Column::Sequence.gt(sequence))
+            .order_by_asc(audit_entries::Column::Sequence)
+            .limit(limit);
+        Ok(query.all(&self.transaction).await?)
     }
 
     /// Every connection of every tenant.

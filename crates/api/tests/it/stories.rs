@@ -336,8 +336,6 @@ async fn an_order_that_became_part_of_another_is_answered_with_that_one() {
 async fn the_audit_log_is_a_chain() {
     let shop = Shop::sqlite().await;
     shop.deliver(&paid("basic", true)).await;
-    assert!(list(&shop.get("/v1/audit-entries").await).iter().all(|entry| entry["sequence"].is_null()));
-    shop.engine.seal_audit(uuid::Uuid::from_u128(1)).await.unwrap();
     let entries = shop.get("/v1/audit-entries?limit=100").await;
     let mut sequences: Vec<u64> = list(&entries).iter().map(|entry| entry["sequence"].as_u64().unwrap()).collect();
     sequences.sort_unstable();

@@ -140,7 +140,7 @@ async fn played_again(database: TestDatabase) {
     assert_eq!(harness.engine.verify().await.unwrap(), []);
     // Without the replay in the audit log it would be a finding.
     harness.database.sql("DELETE FROM audit_entries WHERE action = 'event.replayed'").await;
-    assert_eq!(told(&harness.engine.verify().await.unwrap()), [(9, "ord".to_owned())]);
+    assert_eq!(told(&harness.engine.verify().await.unwrap()), [(7, "ten".to_owned()), (9, "ord".to_owned())]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -178,6 +178,9 @@ async fn each_damage_is_found(harness: Harness) {
         ("an order does not read", format!("UPDATE orders SET body = '?' WHERE id = {order}"), vec![(0, "ord")]),
         ("nobody is told what is missing", "UPDATE attention_items SET closed_at = 1".to_owned(), vec![(1, "ord")]),
         ("the clock of an order is not set", "UPDATE orders SET due_at = NULL".to_owned(), vec![(8, "ord")]),
+        ("an audit entry is changed", "UPDATE audit_entries SET actor = 'nobody' WHERE sequence = 2".to_owned(), vec![(7, "ten")]),
+        ("an audit entry is lost", "DELETE FROM audit_entries WHERE sequence = 2".to_owned(), vec![(7, "ten")]),
+        ("the end of the audit log is lost", "DELETE FROM audit_entries WHERE sequence = (SELECT max(sequence) FROM audit_entries)".to_owned(), vec![(7, "ten")]),
         ("a secret does not open", "UPDATE signing_keys SET sealed = substr(sealed, 1, 50)".to_owned(), vec![(0, "signing")]),
     ];
     for (what, damage, expected) in damages {
@@ -202,8 +205,17 @@ async fn each_damage_is_found(harness: Harness) {
     }
 }
 
-const DAMAGED: [&str; 8] =
-    ["licenses", "license_keys", "mails", "order_references", "facts", "orders", "attention_items", "signing_keys"];
+const DAMAGED: [&str; 9] = [
+    "licenses",
+    "license_keys",
+    "mails",
+    "order_references",
+    "facts",
+    "orders",
+    "attention_items",
+    "signing_keys",
+    "audit_entries",
+];
 
 /// Copies of the tables, beside them.
 async fn snapshot(harness: &Harness) -> Vec<String> {

@@ -185,8 +185,7 @@ impl Harness {
 
     /// What is in the audit log, except for what happened to orders. Sorted: nothing orders what happened at one moment.
     pub(crate) async fn audited(&self) -> Vec<String> {
-        let write = self.engine.store.begin().await.unwrap();
-        let entries = write.unsealed_audit(self.tenant, 10_000).await.unwrap();
+        let entries = self.engine.store.snapshot().await.unwrap().audit_after(self.tenant, 0, 10_000).await.unwrap();
         let apart = entries.into_iter().filter(|entry| entry.order_id.is_none());
         let mut actions: Vec<String> = apart.map(|entry| entry.action).collect();
         actions.sort();
