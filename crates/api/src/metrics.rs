@@ -49,7 +49,7 @@ pub(crate) async fn status(
     State(api): State<Api>,
     caller: Allowed<scope::EventRead>,
 ) -> Result<Json<StatusDocument>, Problem> {
-    let status = api.engine.store.status(Some(caller.identity.tenant)).await.map_err(engine::Error::from)?;
+    let status = api.engine.store.status(Some(caller.whose())).await.map_err(engine::Error::from)?;
     Ok(Json(StatusDocument {
         inbox_pending: status.inbox_pending,
         mails_pending: status.mails_pending,

@@ -125,6 +125,15 @@ fn about(order: &StoredOrder, waiting: &Waiting, connection: &Connection) -> Abo
                 "two sales turned out to be one; {license} was issued twice and its key now opens the first license"
             ),
         ),
+        Waiting::SeveralCustomers { customers } => {
+            let customers: Vec<String> = customers.iter().map(ToString::to_string).collect();
+            let customers = customers.join(" and ");
+            let sentence = format!(
+                "{customers} are customers of one order: two sales that share a reference were taken for one; look at them \
+                 at the provider, and issue by hand what is missing"
+            );
+            plain("several_customers", customers, sentence)
+        }
         Waiting::PartlyRefunded { payment, amount } => plain(
             "partly_refunded",
             format!("{payment}/{}", amount.minor),

@@ -67,9 +67,12 @@ impl<Call: Send + 'static, Reply: Send + 'static> Gather<Call, Reply> {
     }
 }
 
+/// A call and where its reply goes.
+type Waiting<Call, Reply> = (Call, oneshot::Sender<Reply>);
+
 /// Handles one batch; returns how many calls it had. None: nobody will call any more.
 async fn turn<Call, Reply, F, Fut>(
-    calls: &Mutex<mpsc::Receiver<(Call, oneshot::Sender<Reply>)>>,
+    calls: &Mutex<mpsc::Receiver<Waiting<Call, Reply>>>,
     batch_max: usize,
     last: usize,
     handle: &F,
@@ -78,30 +81,67 @@ where
     F: Fn(Vec<Call>) -> Fut,
     Fut: Future<Output = Vec<Reply>>,
 {
-    let mut waiting = Vec::new();
-    {
-        let mut calls = calls.lock().await;
-        if calls.recv_many(&mut waiting, batch_max).await == 0 {
-            return None;
-        }
-        // Under load, those who were answered just now are about to call again: a batch of one would make them wait.
-        for _ in 0..YIELDS {
-            if waiting.len() + calls.len() >= last.min(batch_max) {
-                break;
-            }
-            tokio::task::yield_now().await;
-        }
-        while waiting.len() < batch_max
-            && let Ok(call) = calls.try_recv()
-        {
-            waiting.push(call);
-        }
-    }
+    let waiting = gathered(&mut *calls.lock().await, batch_max, last).await;
     let count = waiting.len();
     let (batch, senders): (Vec<_>, Vec<_>) = waiting.into_iter().unzip();
+    if batch.is_empty() {
+        return None;
+    }
     for (reply, sender) in handle(batch).await.into_iter().zip(senders) {
         // Nobody waits any more if the caller went away; what was done stays done.
         let _ = sender.send(reply);
     }
     Some(count)
+}
+
+/// Waits for a call, and takes whatever else waits. Nothing: nobody will call any more.
+///
+/// Those who were answered with the last batch may be about to call again, and a batch of one would make them wait for
+/// it. So they are let ahead for a moment, until there are as many calls as the last batch had.
+async fn gathered<T>(calls: &mut mpsc::Receiver<T>, batch_max: usize, last: usize) -> Vec<T> {
+    let mut waiting = Vec::new();
+    if calls.recv_many(&mut waiting, batch_max).await == 0 {
+        return waiting;
+    }
+    for _ in 0..YIELDS {
+        if waiting.len() + calls.len() >= last {
+            break;
+        }
+        tokio::task::yield_now().await;
+    }
+    while waiting.len() < batch_max
+        && let Ok(call) = calls.try_recv()
+    {
+        waiting.push(call);
+    }
+    waiting
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn each_call_gets_its_own_reply_and_those_that_wait_share_a_batch() {
+        let turns = Turns { batch_max: 4, concurrent: 1, waiting_max: 64 };
+        let gather = Gather::start(turns, |calls: Vec<usize>| async move {
+            let size = calls.len();
+            calls.into_iter().map(|call| (call * 2, size)).collect()
+        });
+        let asked = (0..10).map(|number| gather.ask(number));
+        let replies: Vec<_> = futures::future::join_all(asked).await.into_iter().map(Result::unwrap).collect();
+        let doubled: Vec<usize> = replies.iter().map(|(double, _)| *double).collect();
+        assert_eq!(doubled, (0..10).map(|number| number * 2).collect::<Vec<_>>());
+        let sizes: Vec<usize> = replies.iter().map(|(_, size)| *size).collect();
+        assert_eq!(sizes, [4, 4, 4, 4, 4, 4, 4, 4, 2, 2]);
+    }
+
+    #[tokio::test]
+    async fn a_single_call_waits_for_nobody() {
+        let (sender, mut calls) = mpsc::channel(8);
+        sender.send(1).await.unwrap();
+        assert_eq!(gathered(&mut calls, 4, 4).await, [1], "whatever the last batch had");
+        drop(sender);
+        assert!(gathered(&mut calls, 4, 1).await.is_empty(), "nobody calls any more");
+    }
 }

@@ -7,6 +7,7 @@ mod entropy;
 mod faults;
 mod logging;
 mod options;
+mod output;
 mod ring_file;
 mod server;
 mod simulator;

@@ -1,6 +1,6 @@
 //! Lists for people and for the API: one tenant's rows of one mode, a page at a time, the newest first.
 
-mod events;
+pub(crate) mod events;
 mod licenses;
 mod sales;
 

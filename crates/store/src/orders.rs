@@ -213,10 +213,14 @@ impl Store {
         connection: ConnectionId,
         reference: &Reference,
     ) -> Result<Option<(OrderId, Vec<License>)>, StoreError> {
-        let key = (connection.0, reference.as_str().to_owned());
-        let Some(name) = order_references::Entity::find_by_id(key).one(&self.reader).await? else { return Ok(None) };
+        // As of one moment: between two, the order may become a part of another.
+        let snapshot = self.snapshot().await?;
+        let name = order_references::Entity::find()
+            .filter(order_references::Column::Reference.eq(reference.as_str()))
+            .filter(order_references::Column::ConnectionId.eq(connection.0));
+        let Some(name) = name.one(snapshot.transaction()).await? else { return Ok(None) };
         let query = licenses::Entity::find().filter(licenses::Column::OrderId.eq(name.order_id));
-        let rows = query.order_by_asc(licenses::Column::Slot).all(&self.reader).await?;
+        let rows = query.order_by_asc(licenses::Column::Slot).all(snapshot.transaction()).await?;
         let licenses = rows.iter().map(convert::license).collect::<Result<_, _>>()?;
         Ok(Some((OrderId(name.order_id), licenses)))
     }

@@ -22,8 +22,8 @@ use crate::{
     convert::{self, instant},
     customers,
     entities::{
-        activations, attention_items, audit_chains, audit_entries, connections, facts, identities, license_keys, licenses, mails,
-        order_references, orders, signing_keys,
+        activations, attention_items, audit_chains, audit_entries, connections, facts, identities, license_keys,
+        licenses, mails, order_references, orders, signing_keys,
     },
     error::StoreError,
     rows::{Activation, AttentionItem, AuditChain, AuditEntry, Connection, LicenseKey, Mail, SigningKey},
@@ -67,6 +67,11 @@ impl Store {
 }
 
 impl Snapshot {
+    /// For queries that stand with their tables.
+    pub(crate) const fn transaction(&self) -> &DatabaseTransaction {
+        &self.transaction
+    }
+
     /// The ids of orders that come after one, redirects included.
     ///
     /// # Errors

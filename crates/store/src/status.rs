@@ -1,13 +1,17 @@
 //! How things stand, in a few counts.
 
-use domain::id::TenantId;
-use sea_orm::{ColumnTrait, Condition, EntityTrait, PaginatorTrait, QueryFilter};
+use sea_orm::{
+    ColumnTrait, Condition, EntityTrait, PaginatorTrait, QueryFilter,
+    sea_query::{Expr, ExprTrait, Query},
+};
 
 use crate::{
     Store,
-    entities::{attention_items, inbound_events, licenses, mails},
+    entities::{attention_items, inbound_events, licenses, mails, orders},
     error::StoreError,
-    inbox, outbox,
+    inbox,
+    lists::{Whose, events},
+    outbox,
 };
 
 /// Counts over one tenant, or over the whole installation.
@@ -26,33 +30,43 @@ pub struct Status {
 }
 
 impl Store {
-    /// How things stand with a tenant; none: with all of them.
+    /// How things stand with a tenant's money of one mode; none: with all there is.
     ///
     /// # Errors
     /// Those of the database.
-    pub async fn status(&self, tenant: Option<TenantId>) -> Result<Status, StoreError> {
-        let events = |condition| inbound_events::Entity::find().filter(condition);
-        let mails = |status| mails::Entity::find().filter(outbox::is(status));
+    pub async fn status(&self, whose: Option<Whose>) -> Result<Status, StoreError> {
+        let of = |condition: fn(Whose) -> Condition| whose.map_or_else(Condition::all, condition);
+        let events = |state| inbound_events::Entity::find().filter(state).filter(of(events::inbound_of));
+        let mails = |status| mails::Entity::find().filter(outbox::is(status)).filter(of(mails_of));
         let attention = attention_items::Entity::find()
             .filter(attention_items::Column::ClosedAt.is_null())
-            .filter(attention_items::Column::DismissedAt.is_null());
-        let of = |column: Condition| tenant.map_or_else(Condition::all, |_| column);
-        let id = tenant.map(|tenant| tenant.0).unwrap_or_default();
-        let [of_events, of_mails, of_attention, of_licenses] = [
-            inbound_events::Column::TenantId.eq(id),
-            mails::Column::TenantId.eq(id),
-            attention_items::Column::TenantId.eq(id),
-            licenses::Column::TenantId.eq(id),
-        ]
-        .map(|condition| of(Condition::all().add(condition)));
-        let workable = events(inbox::workable()).filter(of_events.clone()).count(&self.reader).await?;
-        let waiting = events(inbox::waiting()).filter(of_events).count(&self.reader).await?;
+            .filter(attention_items::Column::DismissedAt.is_null())
+            .filter(of(events::attention_of));
+        let licenses = licenses::Entity::find().filter(of(licenses_of));
+        let workable = events(inbox::workable()).count(&self.reader).await?;
+        let waiting = events(inbox::waiting()).count(&self.reader).await?;
         Ok(Status {
             inbox_pending: workable + waiting,
-            mails_pending: mails(outbox::status::PENDING).filter(of_mails.clone()).count(&self.reader).await?,
-            mails_held: mails(outbox::status::HELD).filter(of_mails).count(&self.reader).await?,
-            attention_open: attention.filter(of_attention).count(&self.reader).await?,
-            licenses_total: licenses::Entity::find().filter(of_licenses).count(&self.reader).await?,
+            mails_pending: mails(outbox::status::PENDING).count(&self.reader).await?,
+            mails_held: mails(outbox::status::HELD).count(&self.reader).await?,
+            attention_open: attention.count(&self.reader).await?,
+            licenses_total: licenses.count(&self.reader).await?,
         })
     }
+}
+
+fn licenses_of(whose: Whose) -> Condition {
+    let tenant = licenses::Column::TenantId.eq(whose.tenant.0);
+    Condition::all().add(tenant).add(licenses::Column::Livemode.eq(whose.livemode))
+}
+
+/// A mail is of the mode of its order.
+fn mails_of(whose: Whose) -> Condition {
+    let order = Query::select()
+        .expr(Expr::val(1))
+        .from(orders::Entity)
+        .and_where(Expr::col((orders::Entity, orders::Column::Id)).equals((mails::Entity, mails::Column::OrderId)))
+        .and_where(orders::Column::Livemode.eq(whose.livemode))
+        .to_owned();
+    Condition::all().add(mails::Column::TenantId.eq(whose.tenant.0)).add(Expr::exists(order))
 }

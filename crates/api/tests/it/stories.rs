@@ -348,3 +348,13 @@ async fn the_audit_log_is_a_chain() {
             && list(&test).iter().all(|entry| entry["livemode"].is_null() && entry["order"].is_null())
     );
 }
+
+#[tokio::test]
+async fn how_things_stand_is_told_for_each_mode() {
+    let shop = Shop::sqlite().await;
+    shop.deliver(&paid("basic", true)).await;
+    let live = shop.get("/v1/status").await;
+    assert_eq!((&live["licenses_total"], &live["mails_pending"]), (&json!(2), &json!(2)));
+    let test = shop.call("GET", "/v1/status").key(&shop.test).succeed().await;
+    assert_eq!((&test["licenses_total"], &test["mails_pending"]), (&json!(0), &json!(0)));
+}

@@ -104,6 +104,9 @@ pub fn reconcile(order: &Order, licenses: &mut Vec<License>, settling: &mut Sett
         license.origin = settling.order;
     }
     note_unfinished(licenses, &mut settled);
+    if order.customers.len() > 1 {
+        settled.waiting.insert(Waiting::SeveralCustomers { customers: order.customers.clone() });
+    }
     settled
 }
 

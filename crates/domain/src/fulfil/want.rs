@@ -12,7 +12,7 @@ use crate::{
     money::Money,
     order::{Line, Lines, Missing, Order, Purchase, PurchaseState, Subscription},
     plan::PlanVersion,
-    text::{PlanCode, PriceReference, ProductReference, Reference},
+    text::{CustomerReference, PlanCode, PriceReference, ProductReference, Reference},
 };
 
 /// Licenses of one order at most. What goes beyond waits for a person instead of filling the database.
@@ -58,6 +58,11 @@ pub enum Waiting {
     Merged {
         /// The license that no longer counts.
         license: LicenseId,
+    },
+    /// Several customers of the provider meet in one order: two sales may have been taken for one.
+    SeveralCustomers {
+        /// All of them.
+        customers: BTreeSet<CustomerReference>,
     },
     /// More went back than the vendor's licenses can tell apart: some of a payment for several licenses.
     PartlyRefunded {

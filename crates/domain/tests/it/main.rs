@@ -7,6 +7,7 @@ mod laws;
 mod lives;
 mod permutations;
 mod rules;
+mod strangers;
 mod telling;
 mod terms;
 mod verdicts;

@@ -337,6 +337,7 @@ fn waiting_words(waiting: &Waiting) -> Option<String> {
         Waiting::TooMany { units } => format!("waits: {units} are too many"),
         Waiting::Tied { subscription } => format!("waits: snapshots of {subscription} tied"),
         Waiting::PartlyRefunded { payment, amount } => format!("waits: {amount} of {payment} went back"),
+        Waiting::SeveralCustomers { customers } => format!("waits: {} customers", customers.len()),
         Waiting::Merged { .. } => return None,
     })
 }

@@ -4,7 +4,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use crypto::token::ApiKeyKind;
 use engine::{api_keys::Scope, tenants::DEFAULT_TENANT};
 
-use crate::{options::DataOptions, server};
+use crate::{options::DataOptions, output::say, server};
 
 /// What to do with API keys.
 #[derive(Debug, Subcommand)]
@@ -56,7 +56,7 @@ impl ApiKeyCommand {
         let tenant = engine.tenant(&create.tenant).await?;
         let tenant = tenant.ok_or_else(|| anyhow::anyhow!("there is no tenant `{}`", create.tenant))?;
         let (_, key) = engine.create_api_key(tenant, &create.name, kind, &scopes, "cli").await?;
-        println!("{}", key.reveal().as_str());
+        say!("{}", key.reveal().as_str());
         eprintln!("This key is shown once. Only its hash is kept.");
         Ok(())
     }

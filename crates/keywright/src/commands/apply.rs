@@ -8,6 +8,7 @@ use engine::configuration::ConfigurationFile;
 
 use crate::{
     options::{DataOptions, secret},
+    output::say,
     server,
 };
 
@@ -32,7 +33,7 @@ impl Apply {
         let file = ConfigurationFile::parse(&text).with_context(|| self.file.display().to_string())?;
         let engine = server::open(&self.data).await?.engine;
         let report = engine.apply(&file, &secret, self.prune, "cli").await?;
-        print!("{report}");
+        say!("{}", report.to_string().trim_end());
         Ok(())
     }
 }

@@ -3,7 +3,7 @@
 use clap::Args;
 use engine::runtime::AppCall;
 
-use crate::{options::DataOptions, server};
+use crate::{options::DataOptions, output::say, server};
 
 /// Shows what an app would be told.
 #[derive(Debug, Args)]
@@ -29,17 +29,17 @@ impl Check {
         let call = AppCall { key: self.key, product: self.product, device: self.device, device_name: None };
         let answer = engine.check(&call).await?;
         let verdict = &answer.verdict;
-        println!(
+        say!(
             "{} ({}): {}",
             if verdict.code.is_valid() { "valid" } else { "not valid" },
             verdict.code.as_str(),
             verdict.message
         );
         if let Some(license) = &answer.license {
-            println!("{}, plan {} of {}", license.found.id, license.offer.plan.code, license.offer.product);
+            say!("{}, plan {} of {}", license.found.id, license.offer.plan.code, license.offer.product);
         }
         if let Some(until) = verdict.until {
-            println!("until {until}");
+            say!("until {until}");
         }
         std::process::exit(if verdict.code.is_valid() { 0 } else { 1 });
     }

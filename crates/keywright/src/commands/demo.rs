@@ -27,6 +27,8 @@ use crate::simulator::{
     tell::{self, Line, program},
 };
 
+use crate::output::say;
+
 /// What the demo sells; `--print-sample` shows it.
 const SAMPLE: &str = include_str!("../../samples/shop.toml");
 /// What is bought while you look on.
@@ -55,7 +57,7 @@ impl Demo {
     pub(crate) async fn run(self) -> anyhow::Result<()> {
         let since = Instant::now();
         if self.print_sample {
-            print!("{SAMPLE}");
+            say!("{}", SAMPLE.trim_end());
             return Ok(());
         }
         if let Some(name) = LEADING_OUT.into_iter().find(|name| std::env::var_os(name).is_some()) {
@@ -79,13 +81,13 @@ impl Demo {
         };
         let path = folder.path().display().to_string();
         folder.close().with_context(|| format!("{path} cannot be deleted"))?;
-        println!("\n{path} is deleted.");
+        say!("\n{path} is deleted.");
         ended
     }
 
     /// Starts a server and shows what it does.
     async fn show(&self, folder: &Path, since: Instant) -> anyhow::Result<Running> {
-        println!(
+        say!(
             "keywright {} · demo · data in {}, deleted on exit · nothing leaves this machine",
             env!("CARGO_PKG_VERSION"),
             folder.display()
@@ -104,7 +106,7 @@ impl Demo {
         stage.sender.send(&events, IN_A_HURRY, |_| {}).await;
         settled(&running.engine).await?;
         print_addresses(&server);
-        println!("{}", sample(&running.engine, stage.tenant).await?);
+        say!("{}", sample(&running.engine, stage.tenant).await?);
         let played = purchase(&mut stage, &offers, &server).await?;
         // From here on `simulate` plays the provider.
         stage.close().await;
@@ -118,7 +120,7 @@ impl Demo {
             Err(error) if is_taken(&error) => {
                 let free = SocketAddr::new(self.listen.ip(), 0);
                 let running = serve(folder, free)?.start(true).await?;
-                println!("{} is taken by something else, so this is on {}.", self.listen, running.address);
+                say!("{} is taken by something else, so this is on {}.", self.listen, running.address);
                 Ok(running)
             }
             other => other,
@@ -166,7 +168,7 @@ async fn purchase(stage: &mut Stage, offers: &[Offer], server: &Url) -> anyhow::
     let events = stage.step(&action, now)?;
     stage.made_known(&events[0]).await?;
     let session = stage.last_sale().context("the purchase is not there")?.session;
-    println!(
+    say!(
         "\nAda buys {}. A provider on loopback signs what Stripe would send, and posts it to this server:",
         offer.name
     );
@@ -210,10 +212,10 @@ async fn sample(engine: &Engine, tenant: TenantId) -> anyhow::Result<String> {
 
 fn print_addresses(server: &Url) {
     let server = server.as_str().trim_end_matches('/');
-    println!("\n  Caught mail     {server}/dev/mail");
-    println!("  Stripe webhook  {server}/v1/webhooks/stripe/{DEFAULT_TENANT}");
-    println!("  Public keys     {server}/.well-known/jwks.json");
-    println!("  Health          {server}/readyz");
+    say!("\n  Caught mail     {server}/dev/mail");
+    say!("  Stripe webhook  {server}/v1/webhooks/stripe/{DEFAULT_TENANT}");
+    say!("  Public keys     {server}/.well-known/jwks.json");
+    say!("  Health          {server}/readyz");
 }
 
 fn print_hints(server: &Url, folder: &Path, keys: &[String], since: Instant) {
@@ -221,15 +223,15 @@ fn print_hints(server: &Url, folder: &Path, keys: &[String], since: Instant) {
     let server = server.as_str().trim_end_matches('/');
     let key = keys.first().map_or("", String::as_str);
     let call = |operation: &str, body: &str| {
-        println!("  curl -s {server}/v1/{operation} -H 'content-type: application/json' \\\n    -d '{body}'");
+        say!("  curl -s {server}/v1/{operation} -H 'content-type: application/json' \\\n    -d '{body}'");
     };
-    println!("\nThe key is {key}. Try in another terminal:\n");
+    say!("\nThe key is {key}. Try in another terminal:\n");
     call("check", &format!("{{\"key\":\"{key}\"}}"));
     call(
         "activate",
         &format!("{{\"key\":\"{key}\",\"device\":{{\"fingerprint\":\"my-laptop\",\"name\":\"My laptop\"}}}}"),
     );
-    println!("\n  export KEYWRIGHT_DATA_DIR={folder} KEYWRIGHT_SERVER={server}");
+    say!("\n  export KEYWRIGHT_DATA_DIR={folder} KEYWRIGHT_SERVER={server}");
     for command in [
         "simulate stripe refund --last".to_owned(),
         format!("check {key}"),
@@ -237,7 +239,7 @@ fn print_hints(server: &Url, folder: &Path, keys: &[String], since: Instant) {
         "simulate stripe checkout --price price_1QnobodyMappedMe".to_owned(),
         "simulate --help".to_owned(),
     ] {
-        println!("  {program} {command}");
+        say!("  {program} {command}");
     }
-    println!("\nReady {} ms after it was started. Ctrl-c ends it.", since.elapsed().as_millis());
+    say!("\nReady {} ms after it was started. Ctrl-c ends it.", since.elapsed().as_millis());
 }

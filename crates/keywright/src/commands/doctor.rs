@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use crate::{options::DataOptions, server};
+use crate::{options::DataOptions, output::say, server};
 
 /// Looks for anything that is not as it should be.
 #[derive(Debug, Args)]
@@ -18,16 +18,16 @@ pub(crate) struct Doctor {
 impl Doctor {
     pub(crate) async fn run(self) -> anyhow::Result<()> {
         let engine = server::open(&self.data).await?.engine;
-        println!("database and master keys: fine");
+        say!("database and master keys: fine");
         if !self.verify {
             return Ok(());
         }
         let findings = engine.verify().await?;
         for finding in &findings {
-            println!("{finding}");
+            say!("{finding}");
         }
         anyhow::ensure!(findings.is_empty(), "{} findings", findings.len());
-        println!("all invariants hold");
+        say!("all invariants hold");
         Ok(())
     }
 }

@@ -5,7 +5,7 @@ use domain::text::{EmailAddress, PlanCode};
 use engine::{issue::IssueRequest, tenants::DEFAULT_TENANT};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::{options::DataOptions, server};
+use crate::{options::DataOptions, output::say, server};
 
 /// Issues a license by hand.
 #[derive(Debug, Args)]
@@ -60,7 +60,7 @@ impl Issue {
             })
             .await?;
         for license in &issued.licenses {
-            println!("{}", license.key.reveal());
+            say!("{}", license.key.reveal());
             eprintln!("{} {}", license.license.id, license.license.standing.state.as_str());
         }
         stop.cancel();

@@ -2,7 +2,7 @@
 
 use clap::{Args, Subcommand};
 
-use crate::{entropy::ThreadEntropy, options::DataOptions, ring_file, server};
+use crate::{entropy::ThreadEntropy, options::DataOptions, output::say, ring_file, server};
 
 /// What to do with the master keys.
 #[derive(Debug, Subcommand)]
@@ -30,7 +30,7 @@ impl KeysCommand {
         match self {
             Self::List(data) => {
                 for (place, id) in ring_file::read(&data.master_key_file())?.ids().enumerate() {
-                    println!("{id}{}", if place == 0 { " active" } else { "" });
+                    say!("{id}{}", if place == 0 { " active" } else { "" });
                 }
                 Ok(())
             }
@@ -50,8 +50,8 @@ impl Rotate {
             installation.ring.set(ring);
         }
         let report = installation.engine.reseal().await?;
-        println!("{report}");
-        println!("The old master keys still stand in {}; running servers must be restarted.", path.display());
+        say!("{report}");
+        say!("The old master keys still stand in {}; running servers must be restarted.", path.display());
         Ok(())
     }
 }

@@ -10,6 +10,7 @@ use crate::{
     clock::SystemClock,
     entropy::SystemEntropy,
     options::DataOptions,
+    output::say,
     server::{self, Installation},
 };
 
@@ -47,7 +48,7 @@ impl MailCommand {
             lease: server::LEASE,
         });
         let released = mails.release_held(tenant).await?;
-        println!("{released} mails are released; a server with --smtp-url sends them now.");
+        say!("{released} mails are released; a server with --smtp-url sends them now.");
         Ok(())
     }
 }

@@ -16,6 +16,7 @@ use crate::{
     clock::SystemClock,
     entropy::SystemEntropy,
     options::{DataOptions, value_or_file},
+    output::say,
     server::{self, Installation},
 };
 
@@ -66,11 +67,11 @@ pub(crate) struct Running {
 impl Serve {
     pub(crate) async fn run(self) -> anyhow::Result<()> {
         let running = self.start(false).await?;
-        println!("keywright {} on http://{}", env!("CARGO_PKG_VERSION"), running.address);
+        say!("keywright {} on http://{}", env!("CARGO_PKG_VERSION"), running.address);
         if running.engine.has_no_api_key().await? {
-            println!("  first API key   keywright api-key create --name admin --scope admin");
+            say!("  first API key   keywright api-key create --name admin --scope admin");
         }
-        println!("  Stripe webhook  http://{}/v1/webhooks/stripe/default", running.address);
+        say!("  Stripe webhook  http://{}/v1/webhooks/stripe/default", running.address);
         stopped_by_signal().await?;
         running.stop().await;
         Ok(())

@@ -9,6 +9,7 @@ use url::Url;
 use crate::{
     clock::SystemClock,
     options::DataOptions,
+    output::say,
     server,
     simulator::{
         account::{Buyer, Event, Sale},
@@ -168,7 +169,7 @@ impl Simulate {
         let played = played?;
         if played.told == 0 {
             let (licenses, mails) = (counted(played.licenses, "license"), counted(played.mails, "mail"));
-            println!("Nothing changed: still {licenses} and {mails}. The server knew all of this already.");
+            say!("Nothing changed: still {licenses} and {mails}. The server knew all of this already.");
         }
         self.hint(&played);
         Ok(())
@@ -219,7 +220,7 @@ impl Simulate {
         } else {
             let (sale, events) = self.purchase(stage).await?;
             let _ = self.send(stage, &sale, events, Manner::ORDERLY).await?;
-            println!();
+            say!("");
             sale
         };
         let action = self.action(stage, &sale).await?;
@@ -240,7 +241,7 @@ impl Simulate {
         let Some(first) = events.first() else { bail!("there is nothing to send") };
         if let Some(waited) = stage.made_known(first).await? {
             let (code, waited) = (&stage.connection.code, waited.as_millis());
-            println!("The running server has taken notice of the connection `{code}`, after {waited} ms.");
+            say!("The running server has taken notice of the connection `{code}`, after {waited} ms.");
         }
         play(stage, &sale.session, &events, manner).await
     }
@@ -348,16 +349,16 @@ impl Simulate {
         };
         if let (Some(price), true) = (&self.price, played.licenses == 0) {
             let (code, plan) = (setup::CONNECTION, "CODE");
-            println!("Next: map the price with a file for `{program} apply`, and the held keys are issued:");
-            println!("  [[price_rule]]\n  connection = \"{code}\"\n  price = \"{price}\"\n  plan = \"{plan}\"");
+            say!("Next: map the price with a file for `{program} apply`, and the held keys are issued:");
+            say!("  [[price_rule]]\n  connection = \"{code}\"\n  price = \"{price}\"\n  plan = \"{plan}\"");
             return;
         }
-        println!("Next:");
+        say!("Next:");
         if let Some(key) = played.keys.first() {
-            println!("  {program} check {key}{folder}");
+            say!("  {program} check {key}{folder}");
         }
         for scenario in next {
-            println!("  {program} simulate stripe {scenario}{folder}{server}");
+            say!("  {program} simulate stripe {scenario}{folder}{server}");
         }
     }
 

@@ -9,6 +9,8 @@ use super::{
     watch::{Progress, Watcher},
 };
 
+use crate::output::say;
+
 /// What a play came to.
 pub(crate) struct Played {
     /// What changed, in lines.
@@ -30,7 +32,7 @@ pub(crate) async fn play(stage: &Stage, session: &str, events: &[Event], manner:
     let speed = if manner.at_once > 1 { format!(", {} at once", manner.at_once) } else { String::new() };
     let count = events.len();
     let noun = if count == 1 { "event" } else { "events" };
-    println!("→ POST {}  {count} signed {noun}{copies}{order}{speed}", stage.sender.route());
+    say!("→ POST {}  {count} signed {noun}{copies}{order}{speed}", stage.sender.route());
     let progress = Progress::new(Instant::now());
     let posting = async {
         stage.sender.send(events, manner, |posted| progress.posted(posted)).await;

@@ -12,6 +12,8 @@ use store::{inbox, lists::InboundSummary, outbox, rows::Mail};
 
 use super::send::Posted;
 
+use crate::output::say;
+
 /// Where a line ends at the latest, in characters.
 const WIDTH: usize = 110;
 /// Where the text of a milestone begins.
@@ -34,8 +36,8 @@ impl Line {
 pub(crate) fn print(at: Duration, line: &Line) {
     let text = wrapped(&line.text, INDENT);
     match line.word {
-        "" => println!("{:INDENT$}{text}", ""),
-        word => println!("{:>7} ms  {word:<10}  {text}", at.as_millis()),
+        "" => say!("{:INDENT$}{text}", ""),
+        word => say!("{:>7} ms  {word:<10}  {text}", at.as_millis()),
     }
 }
 

@@ -29,7 +29,7 @@ use super::{
     setup::ACTOR,
     tell::{self, Line},
 };
-use crate::entropy::ThreadEntropy;
+use crate::{entropy::ThreadEntropy, output::say};
 
 /// How often the database is read.
 const LOOK: Duration = Duration::from_millis(3);
@@ -341,10 +341,10 @@ impl Sight {
         let seconds = PATIENCE.as_secs();
         for event in self.events.values().filter(|event| event.status != inbox::status::DONE) {
             let problem = event.error.as_deref().unwrap_or("no reason is known");
-            println!("  after {seconds} s {} is still {}: {problem}", event.kind, event.status);
+            say!("  after {seconds} s {} is still {}: {problem}", event.kind, event.status);
         }
         for mail in self.mails.values().filter(|mail| mail.status == outbox::status::PENDING) {
-            println!("  after {seconds} s the mail to {} is still under way", mail.recipient);
+            say!("  after {seconds} s the mail to {} is still under way", mail.recipient);
         }
     }
 }

@@ -5,6 +5,7 @@
 mod demo;
 mod faults;
 mod oracles;
+mod output;
 mod process;
 mod relay;
 mod simulate;

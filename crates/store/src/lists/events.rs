@@ -294,14 +294,14 @@ impl Write {
     }
 }
 
-fn inbound_of(whose: Whose) -> Condition {
+pub(crate) fn inbound_of(whose: Whose) -> Condition {
     Condition::all()
         .add(inbound_events::Column::TenantId.eq(whose.tenant.0))
         .add(inbound_events::Column::Livemode.eq(whose.livemode))
 }
 
 /// An item is of the mode of its connection; one without a connection belongs to both.
-fn attention_of(whose: Whose) -> Condition {
+pub(crate) fn attention_of(whose: Whose) -> Condition {
     let mode: SimpleExpr = match whose.livemode {
         true => connections::Column::Mode.eq("live"),
         false => connections::Column::Mode.ne("live"),
