@@ -7,6 +7,7 @@ mod echo;
 mod events;
 mod load;
 mod provider;
+mod relay;
 mod report;
 mod scenarios;
 mod server;
@@ -33,7 +34,9 @@ pub(crate) enum Part {
     Checks,
     /// Paid events in, licenses out.
     Fulfilment,
-    /// The same with one look-up at the provider for each.
+    /// Paid events in, mails accepted by the relay.
+    Mail,
+    /// Fulfilment with one look-up at the provider for each.
     LookUps,
 }
 
@@ -59,7 +62,8 @@ pub(crate) struct Run {
     databases: Vec<Database>,
 
     /// The parts.
-    #[arg(long = "part", value_enum, default_values_t = [Part::Intake, Part::Checks, Part::Fulfilment, Part::LookUps])]
+    #[arg(long = "part", value_enum,
+        default_values_t = [Part::Intake, Part::Checks, Part::Fulfilment, Part::Mail, Part::LookUps])]
     pub(crate) parts: Vec<Part>,
 
     /// Seconds that each throughput is measured.
@@ -69,6 +73,10 @@ pub(crate) struct Run {
     /// Paid orders in the measurements of fulfilment.
     #[arg(long, default_value_t = 20_000)]
     pub(crate) orders: usize,
+
+    /// Licenses that checks choose from.
+    #[arg(long, default_value_t = 10_000)]
+    pub(crate) licenses: usize,
 }
 
 fn main() -> anyhow::Result<()> {

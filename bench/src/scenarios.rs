@@ -17,17 +17,16 @@ use crate::{
     Database, Part, Run, events,
     load::{self, Load, Pressure, post, press},
     provider,
+    relay::{self, Relay},
     report::Report,
-    server::{self, Keywright},
+    server::{self, Keywright, Neighbours},
 };
 
 /// Connections that press.
 const CONNECTIONS: usize = 256;
 /// A second of it.
 const AS_MUCH_AS_GOES: Pressure = Pressure { connections: CONNECTIONS, seconds: 1, calls_max: usize::MAX, rate: None };
-/// Licenses that checks choose from.
-const LICENSES: usize = 10_000;
-/// How long issued licenses are waited for.
+/// How long issued licenses and their mails are waited for.
 const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Measures everything on one database.
@@ -37,13 +36,16 @@ pub(crate) async fn run(database: Database, options: &Run) -> anyhow::Result<Rep
     let yardstick = Yardstick { echo: echo.address, seconds: options.seconds };
     for part in &options.parts {
         let provider = if *part == Part::LookUps { Some(provider::serve().await?) } else { None };
-        let keywright = server::keywright(&options.binary, database, provider)?;
+        let relay = relay::serve().await?;
+        let neighbours = Neighbours { provider, relay: (*part == Part::Mail).then_some(relay.address) };
+        let keywright = server::keywright(&options.binary, database, neighbours)?;
         match part {
             Part::Intake => intake(&keywright, &mut report, &yardstick).await?,
-            Part::Checks => checks(&keywright, &mut report, &yardstick).await?,
+            Part::Checks => checks(&keywright, &mut report, &yardstick, options.licenses).await?,
             Part::Fulfilment => {
                 fulfilment(&keywright, &mut report, options.orders, "no look-up", Some("pro")).await?;
             }
+            Part::Mail => mail(&keywright, &mut report, &relay).await?,
             Part::LookUps => fulfilment(&keywright, &mut report, options.orders / 4, "one look-up", None).await?,
         }
     }
@@ -100,10 +102,15 @@ async fn intake(keywright: &Keywright, report: &mut Report, yardstick: &Yardstic
 }
 
 /// License checks, always read from the database.
-async fn checks(keywright: &Keywright, report: &mut Report, yardstick: &Yardstick) -> anyhow::Result<()> {
+async fn checks(
+    keywright: &Keywright,
+    report: &mut Report,
+    yardstick: &Yardstick,
+    licenses: usize,
+) -> anyhow::Result<()> {
     const STEADY: usize = 5_000;
     let address = keywright.process.address;
-    let keys = issue(keywright, LICENSES).await?;
+    let keys = issue(keywright, licenses).await?;
     let call =
         |key: &String| Arc::new(json_post("/v1/check", None, &format!("{{\"key\":\"{key}\",\"product\":\"bench\"}}")));
     let made: Arc<Vec<_>> = Arc::new(keys.iter().map(call).collect());
@@ -181,11 +188,41 @@ async fn visibility(keywright: &Keywright, plan: Option<&str>, now: u64) -> anyh
     Ok(load)
 }
 
+/// Posts paid events at 200/s, and takes the time from when each was due until the relay accepted its mail.
+async fn mail(keywright: &Keywright, report: &mut Report, relay: &Relay) -> anyhow::Result<()> {
+    const COUNT: usize = 1_000;
+    const PER_SECOND: usize = 200;
+    const BETWEEN_LOOKS: Duration = Duration::from_millis(20);
+    let now = seconds_since_1970()?;
+    let call = |number| Arc::new(events::delivery(&events::checkout("m", number, Some("pro")), now));
+    let made: Arc<Vec<_>> = Arc::new((0..COUNT).map(call).collect());
+    let begun = Instant::now();
+    let posted =
+        press(keywright.process.address, steady(PER_SECOND, COUNT), move |number| Arc::clone(&made[number])).await?;
+    while relay.accepted().len() < COUNT && begun.elapsed() < PATIENCE {
+        tokio::time::sleep(BETWEEN_LOOKS).await;
+    }
+    let accepted = relay.accepted();
+    let latency = |number| {
+        let due = begun + Duration::from_secs_f64(number as f64 / PER_SECOND as f64);
+        let recipient = format!("buyer{number}@example.com");
+        let moment = accepted.get(&recipient).with_context(|| format!("{recipient} has no mail"))?;
+        anyhow::Ok(moment.duration_since(due))
+    };
+    let latencies_of_mails = (0..COUNT).map(latency).collect::<anyhow::Result<_>>()?;
+    let load = Load { latencies: latencies_of_mails, ..posted };
+    report.add("paid event to mail accepted by the relay, at 200/s", latencies(&load), "p99 under 1 s");
+    Ok(())
+}
+
 /// Issues licenses by the API and returns their keys.
 async fn issue(keywright: &Keywright, count: usize) -> anyhow::Result<Vec<String>> {
+    const QUANTITY_MAX: usize = 1_000;
     let mut keys = Vec::with_capacity(count);
     while keys.len() < count {
-        let call = json_post("/v1/issue", Some(&keywright.api_key), "{\"plan\":\"pro\",\"quantity\":1000}");
+        let quantity = (count - keys.len()).min(QUANTITY_MAX);
+        let body = format!("{{\"plan\":\"pro\",\"quantity\":{quantity}}}");
+        let call = json_post("/v1/issue", Some(&keywright.api_key), &body);
         let answer = ask_once(keywright.process.address, &call).await?;
         let licenses = answer["licenses"].as_array().with_context(|| answer.to_string())?;
         keys.extend(licenses.iter().filter_map(|license| license["key"].as_str().map(str::to_owned)));

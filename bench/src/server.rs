@@ -43,15 +43,24 @@ pub(crate) fn echo() -> anyhow::Result<Process> {
     start(command.arg("echo"), |line| line.parse().ok())
 }
 
+/// Who Keywright talks to, besides those that press.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Neighbours {
+    /// Answers look-ups; none: there are no look-ups.
+    pub(crate) provider: Option<SocketAddr>,
+    /// Takes mails; none: they are caught.
+    pub(crate) relay: Option<SocketAddr>,
+}
+
 /// Starts Keywright with one plan, a connection with the secret of the events, and an API key.
-pub(crate) fn keywright(binary: &Path, database: Database, provider: Option<SocketAddr>) -> anyhow::Result<Keywright> {
+pub(crate) fn keywright(binary: &Path, database: Database, neighbours: Neighbours) -> anyhow::Result<Keywright> {
     let folder = tempfile::tempdir()?;
     let url = match database {
         Database::Sqlite => format!("sqlite:{}", folder.path().join("keywright.db").display()),
         Database::Postgres => fresh_postgres()?,
     };
     let file = folder.path().join("bench.toml");
-    std::fs::write(&file, configuration(provider))?;
+    std::fs::write(&file, configuration(neighbours.provider))?;
     let command = |arguments: &[&str]| {
         let mut command = Command::new(binary);
         command.args(arguments).arg("--data-dir").arg(folder.path());
@@ -64,9 +73,11 @@ pub(crate) fn keywright(binary: &Path, database: Database, provider: Option<Sock
     let made = command(&["api-key", "create", "--name", "bench", "--kind", "test", "--scope", "admin"]).output()?;
     anyhow::ensure!(made.status.success(), "api-key: {}", String::from_utf8_lossy(&made.stderr));
     let api_key = String::from_utf8(made.stdout)?.trim().to_owned();
-    let process = start(&mut command(&["serve", "--listen", "127.0.0.1:0"]), |line| {
-        line.split("http://").nth(1)?.trim().parse().ok()
-    })?;
+    let mut serve = command(&["serve", "--listen", "127.0.0.1:0"]);
+    if let Some(relay) = neighbours.relay {
+        serve.args(["--smtp-url", &format!("smtp://{relay}"), "--mail-from", "keys@bench.example"]);
+    }
+    let process = start(&mut serve, |line| line.split("http://").nth(1)?.trim().parse().ok())?;
     Ok(Keywright { process, api_key, _folder: folder })
 }
 

@@ -4,6 +4,7 @@
 use std::{
     net::{IpAddr, Ipv6Addr},
     num::NonZeroU32,
+    sync::atomic::{AtomicU64, Ordering},
 };
 
 use domain::id::TenantId;
@@ -14,10 +15,14 @@ const UNKNOWN_PER_ADDRESS: NonZeroU32 = NonZeroU32::new(30).unwrap();
 /// Unknown keys that may be tried of one tenant in a minute.
 const UNKNOWN_PER_TENANT: NonZeroU32 = NonZeroU32::new(600).unwrap();
 
+/// Unknown keys after which quiet addresses are forgotten.
+const TIDIED_EVERY: u64 = 4_096;
+
 /// How often unknown keys may be tried.
 pub struct Limits {
     by_address: DefaultKeyedRateLimiter<IpAddr>,
     by_tenant: DefaultKeyedRateLimiter<Option<TenantId>>,
+    counted: AtomicU64,
 }
 
 impl Default for Limits {
@@ -25,6 +30,7 @@ impl Default for Limits {
         Self {
             by_address: RateLimiter::keyed(Quota::per_minute(UNKNOWN_PER_ADDRESS)),
             by_tenant: RateLimiter::keyed(Quota::per_minute(UNKNOWN_PER_TENANT)),
+            counted: AtomicU64::new(0),
         }
     }
 }
@@ -33,6 +39,7 @@ impl Limits {
     /// Counts an unknown key. Some: too many; that many seconds have to pass.
     #[must_use]
     pub fn unknown_key(&self, address: IpAddr, tenant: Option<TenantId>) -> Option<u64> {
+        self.tidy();
         let seconds = |wait: std::time::Duration| wait.as_secs() + 1;
         let clock = governor::clock::DefaultClock::default();
         let by_address = self.by_address.check_key(&network(address)).err();
@@ -40,10 +47,12 @@ impl Limits {
         by_address.or(by_tenant).map(|not_until| seconds(not_until.wait_time_from(clock.now())))
     }
 
-    /// Forgets addresses that have been quiet.
-    pub fn tidy(&self) {
-        self.by_address.retain_recent();
-        self.by_tenant.retain_recent();
+    /// Forgets addresses that have been quiet, once in a while.
+    fn tidy(&self) {
+        if self.counted.fetch_add(1, Ordering::Relaxed) % TIDIED_EVERY == TIDIED_EVERY - 1 {
+            self.by_address.retain_recent();
+            self.by_tenant.retain_recent();
+        }
     }
 }
 

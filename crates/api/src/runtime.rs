@@ -12,10 +12,7 @@ use domain::{
     activation::VerdictCode,
     id::{ActivationId, LicenseId},
 };
-use engine::{
-    runtime::{AppAnswer, AppCall},
-    tenants::DEFAULT_TENANT,
-};
+use engine::runtime::{AppAnswer, AppCall};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -142,25 +139,30 @@ pub(crate) async fn deactivate(
 #[utoipa::path(get, path = "/.well-known/jwks.json", tag = "apps", operation_id = "get_keys",
     responses((status = 200, description = "A set of keys.", body = Object)))]
 pub(crate) async fn keys(State(api): State<Api>) -> Result<impl IntoResponse, Problem> {
-    let tenant = api.engine.tenant(DEFAULT_TENANT).await?;
-    let keys = match tenant {
-        Some(tenant) => api.engine.public_keys(tenant).await?,
-        None => Vec::new(),
-    };
+    let keys = api.engine.all_public_keys().await?;
     let cache = (header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=300"));
     Ok(([cache], Json(crypto::lease::jwks(&keys))))
 }
 
 impl AppRequest {
     fn call(&self) -> Result<AppCall, Problem> {
+        // No device is called that, and a database may refuse it together with all calls that share its query.
+        let texts = [("product", self.product.as_deref()), ("device.name", self.device_name())];
+        if let Some((field, _)) = texts.into_iter().find(|(_, text)| text.is_some_and(has_control)) {
+            return Err(Problem::invalid(format!("`{field}` has control characters. Send plain text.")));
+        }
         let device = self.device.as_ref().map(|_| self.fingerprint()).transpose()?;
-        let name = self.device.as_ref().and_then(|device| device.name.as_deref());
+        let name = self.device_name();
         Ok(AppCall {
             key: self.key.clone(),
             product: self.product.clone(),
             device,
             device_name: name.map(|name| name.chars().take(DEVICE_CHARACTERS_MAX).collect()),
         })
+    }
+
+    fn device_name(&self) -> Option<&str> {
+        self.device.as_ref()?.name.as_deref()
     }
 
     fn fingerprint(&self) -> Result<String, Problem> {
@@ -170,9 +172,16 @@ impl AppRequest {
             count if count > DEVICE_CHARACTERS_MAX => {
                 Err(Problem::invalid(format!("`device.fingerprint` has {count} characters; 255 is the most.")))
             }
+            _ if has_control(fingerprint) => {
+                Err(Problem::invalid("`device.fingerprint` has control characters. Send plain text."))
+            }
             _ => Ok(fingerprint.to_owned()),
         }
     }
+}
+
+fn has_control(text: &str) -> bool {
+    text.chars().any(char::is_control)
 }
 
 impl Api {

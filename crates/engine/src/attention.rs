@@ -3,7 +3,7 @@
 use domain::{
     Entropy,
     fulfil::Waiting,
-    id::{AttentionId, ConnectionId},
+    id::{AttentionId, ConnectionId, OrderId, TenantId},
     order::Missing,
     text::{PriceReference, ProductReference},
 };
@@ -157,7 +157,39 @@ pub(crate) fn malformed(
 ) -> AttentionItem {
     let problem = event.error.as_deref().unwrap_or_default();
     let sentence = format!("a signed event of {} is kept and held: {problem}", connection.code);
-    of_event(MALFORMED, connection, event, sentence, AttentionId::new(now, entropy), now)
+    of_event(MALFORMED, event, sentence, AttentionId::new(now, entropy), now)
+}
+
+/// The item for an event that nobody can work on, whatever it says.
+pub(crate) fn held(event: &InboundEvent, now: Timestamp, entropy: &mut dyn Entropy) -> AttentionItem {
+    let problem = event.error.as_deref().unwrap_or_default();
+    let sentence = format!("the event {} is kept and held: {problem}", event.event_key);
+    of_event(MALFORMED, event, sentence, AttentionId::new(now, entropy), now)
+}
+
+/// The item for an order that cannot be settled. It closes when the order is settled after all.
+pub(crate) fn unsettled(
+    tenant: TenantId,
+    connection: ConnectionId,
+    order: OrderId,
+    problem: &str,
+    now: Timestamp,
+    entropy: &mut dyn Entropy,
+) -> AttentionItem {
+    AttentionItem {
+        id: AttentionId::new(now, entropy).0,
+        tenant_id: tenant.0,
+        kind: "order_unsettled".to_owned(),
+        subject: order.to_string(),
+        lookup: None,
+        connection_id: Some(connection.0),
+        order_id: Some(order.0),
+        inbound_id: None,
+        detail: format!("the licenses of this order are not up to date: {problem}; it is tried again every hour"),
+        opened_at: now.as_microsecond(),
+        closed_at: None,
+        dismissed_at: None,
+    }
 }
 
 /// The item for an event of the wrong mode.
@@ -172,7 +204,7 @@ pub(crate) fn wrong_mode(
         "{} is a {mode} connection and got an event of the other mode; check which webhook secret belongs to which mode",
         connection.code
     );
-    of_event(WRONG_MODE, connection, event, sentence, AttentionId::new(now, entropy), now)
+    of_event(WRONG_MODE, event, sentence, AttentionId::new(now, entropy), now)
 }
 
 /// The item for a look-up that keeps failing.
@@ -184,24 +216,17 @@ pub(crate) fn lookup_failing(
 ) -> AttentionItem {
     let problem = event.error.as_deref().unwrap_or_default();
     let sentence = format!("{} does not answer a look-up: {problem}", connection.code);
-    of_event(LOOKUP_FAILING, connection, event, sentence, AttentionId::new(now, entropy), now)
+    of_event(LOOKUP_FAILING, event, sentence, AttentionId::new(now, entropy), now)
 }
 
-fn of_event(
-    kind: &str,
-    connection: &Connection,
-    event: &InboundEvent,
-    sentence: String,
-    id: AttentionId,
-    now: Timestamp,
-) -> AttentionItem {
+fn of_event(kind: &str, event: &InboundEvent, sentence: String, id: AttentionId, now: Timestamp) -> AttentionItem {
     AttentionItem {
         id: id.0,
-        tenant_id: connection.tenant.0,
+        tenant_id: event.tenant_id,
         kind: kind.to_owned(),
         subject: event_subject(event),
         lookup: None,
-        connection_id: Some(connection.id.0),
+        connection_id: Some(event.connection_id),
         order_id: None,
         inbound_id: Some(event.id),
         detail: sentence,

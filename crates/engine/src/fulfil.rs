@@ -36,6 +36,17 @@ const TIME: &str = "time";
 /// Events, or due orders, in one transaction at most.
 pub const BATCH_MAX: u64 = 256;
 
+/// What a batch works on.
+#[derive(Clone, Copy)]
+enum Claim {
+    /// The oldest events, and the orders that have been due the longest; as many of each at most.
+    Oldest(u64),
+    /// One event.
+    Event(InboundId),
+    /// One order.
+    Order(OrderId),
+}
+
 /// What a batch came to.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub struct Done {
@@ -65,7 +76,7 @@ impl Engine {
     /// # Errors
     /// Those of the database. Nothing of the batch was written then, and all of it is found again.
     pub async fn fulfil(&self) -> Result<Done, Error> {
-        let done = match self.fulfil_up_to(BATCH_MAX).await {
+        let done = match self.fulfil_claim(Claim::Oldest(BATCH_MAX)).await {
             Err(error) if error.is_refusal() => {
                 tracing::warn!(%error, "a batch was refused; its events are worked on one by one");
                 self.fulfil_one_by_one().await?
@@ -81,21 +92,23 @@ impl Engine {
         Ok(done)
     }
 
-    async fn fulfil_up_to(&self, limit: u64) -> Result<Done, Error> {
-        store::repeat(|| self.fulfil_once(limit), Error::is_conflict).await
+    async fn fulfil_claim(&self, claim: Claim) -> Result<Done, Error> {
+        store::repeat(|| self.fulfil_once(claim), Error::is_conflict).await
     }
 
-    /// Finds the event that the database refuses, sets it aside, and lets the rest go on.
+    /// Finds what the database refuses, sets it aside, and lets the rest go on.
     async fn fulfil_one_by_one(&self) -> Result<Done, Error> {
+        let write = self.store.begin().await?;
+        let events = write.claim_events(BATCH_MAX).await?.into_iter().map(|event| Claim::Event(InboundId(event.id)));
+        let orders = write.due_orders(self.now(), BATCH_MAX).await?.into_iter().map(Claim::Order);
+        // Nothing was claimed for good: what another node takes meanwhile is not found any more.
+        drop(write);
         let mut all = Done::default();
-        for _ in 0..BATCH_MAX {
-            let done = match self.fulfil_up_to(1).await {
-                Err(error) if error.is_refusal() => self.hold_oldest(&error).await?,
+        for claim in events.chain(orders) {
+            let done = match self.fulfil_claim(claim).await {
+                Err(error) if error.is_refusal() => self.set_aside(claim, &error).await?,
                 other => other?,
             };
-            if done.claimed == 0 {
-                break;
-            }
             all = Done {
                 claimed: all.claimed + done.claimed,
                 lookups: all.lookups + done.lookups,
@@ -105,34 +118,46 @@ impl Engine {
         Ok(all)
     }
 
-    /// The oldest event, or else the order that has been due the longest, cannot be written: a person must look.
-    async fn hold_oldest(&self, error: &Error) -> Result<Done, Error> {
-        let (connections, now) = (self.connections().await?, self.now());
+    /// This event, or what follows from this order, cannot be written: a person must look.
+    async fn set_aside(&self, claim: Claim, error: &Error) -> Result<Done, Error> {
+        let now = self.now();
+        let mut entropy = self.entropy();
         let write = self.store.begin().await?;
-        if let Some(mut event) = write.claim_events(1).await?.pop() {
-            event.status = inbox::status::HELD.to_owned();
-            event.error = Some(error.to_string());
-            if let Some(connection) = find(&connections, ConnectionId(event.connection_id)) {
-                let item = attention::malformed(connection, &event, now, &mut *self.entropy());
-                write.open_items(vec![item]).await?;
+        match claim {
+            Claim::Oldest(_) => {}
+            Claim::Event(id) => {
+                if let Some(mut event) = write.claim_event(id).await? {
+                    hold(&mut event, error.to_string());
+                    write.open_items(vec![attention::held(&event, now, &mut *entropy)]).await?;
+                    write.update_events(vec![event]).await?;
+                }
             }
-            write.update_events(vec![event]).await?;
-        } else {
-            let due = write.due_orders(now, 1).await?;
-            tracing::error!(?due, %error, "an order cannot be settled; it is tried again in an hour");
-            write.wake_orders(&due, after(now, SignedDuration::from_hours(1))).await?;
+            Claim::Order(id) => {
+                tracing::error!(order = %id, %error, "an order cannot be settled; it is tried again in an hour");
+                if let Some((tenant, connection)) = write.place_of_order(id).await? {
+                    let item = attention::unsettled(tenant, connection, id, &error.to_string(), now, &mut *entropy);
+                    write.open_items(vec![item]).await?;
+                }
+                write.wake_orders(&[id].into(), after(now, SignedDuration::from_hours(1))).await?;
+            }
         }
         write.commit().await?;
         Ok(Done { claimed: 1, ..Done::default() })
     }
 
-    async fn fulfil_once(&self, limit: u64) -> Result<Done, Error> {
-        let connections = self.connections().await?;
+    async fn fulfil_once(&self, claim: Claim) -> Result<Done, Error> {
+        let mut connections = self.connections().await?;
         let now = self.now();
         let write = self.store.begin().await?;
-        let events = write.claim_events(limit).await?;
-        // One event at a time leaves the clock alone, so that it is known what failed.
-        let due = if limit == 1 && !events.is_empty() { BTreeSet::new() } else { write.due_orders(now, limit).await? };
+        let (events, due) = match claim {
+            Claim::Oldest(limit) => (write.claim_events(limit).await?, write.due_orders(now, limit).await?),
+            Claim::Event(id) => (write.claim_event(id).await?.into_iter().collect(), BTreeSet::new()),
+            Claim::Order(id) => (Vec::new(), [id].into()),
+        };
+        if events.iter().any(|event| find(&connections, ConnectionId(event.connection_id)).is_none()) {
+            // Another node took the event in, and knows a connection that is newer than what is known here.
+            connections = self.connections_within(SignedDuration::ZERO).await?;
+        }
         let claimed = events.len() + due.len();
         if claimed == 0 {
             return Ok(Done::default());
@@ -168,8 +193,8 @@ impl Engine {
         let mut entropy = self.entropy();
         for mut event in events {
             let Some(connection) = find(connections, ConnectionId(event.connection_id)) else {
-                event.status = inbox::status::HELD.to_owned();
-                event.error = Some("its connection is gone".to_owned());
+                hold(&mut event, "its connection is gone; make one with the same name, then play it again".to_owned());
+                said.attention.push(attention::held(&event, now, &mut *entropy));
                 said.set_aside.push(event);
                 continue;
             };
@@ -184,8 +209,7 @@ impl Engine {
                     said.set_aside.push(event);
                 }
                 Err(problem) => {
-                    event.status = inbox::status::HELD.to_owned();
-                    event.error = Some(problem);
+                    hold(&mut event, problem);
                     said.attention.push(attention::malformed(connection, &event, now, &mut *entropy));
                     said.set_aside.push(event);
                 }
@@ -212,9 +236,8 @@ async fn write_all(write: &Write, said: Said, sales: Sales, rows: OutcomeRows, n
     write.open_items(said.attention).await?;
     write.update_events(said.set_aside).await?;
     // Only an event that was held or looked up can have an item of its own.
-    for event in said.finished.iter().filter(|event| event.attempts > 0 || event.error.is_some()) {
-        write.close_items_of_event(event.id, now).await?;
-    }
+    let worried = said.finished.iter().filter(|event| event.attempts > 0 || event.error.is_some());
+    write.close_items_of_events(worried.map(|event| event.id).collect(), now).await?;
     let finished = said.finished.iter().map(|event| InboundId(event.id)).collect();
     write.finish_events(finished, now).await?;
     rows.write(write, now).await
@@ -241,6 +264,12 @@ impl Said {
             }
         }
     }
+}
+
+/// The event needs a person.
+fn hold(event: &mut InboundEvent, problem: String) {
+    event.status = inbox::status::HELD.to_owned();
+    event.error = Some(problem);
 }
 
 /// The event waits until these are answered.

@@ -1,7 +1,8 @@
 //! Waiting calls are handled together: the first one waits for nobody, those that come meanwhile share the next turn.
 
-use std::sync::Arc;
+use std::{panic::AssertUnwindSafe, sync::Arc};
 
+use futures::FutureExt;
 use tokio::sync::{Mutex, mpsc, oneshot};
 
 /// Gathers calls of one kind into batches. Cloning shares it.
@@ -16,9 +17,9 @@ impl<Call, Reply> Clone for Gather<Call, Reply> {
     }
 }
 
-/// Nobody handles calls any more: the process is stopping.
+/// Nobody answers: the process is stopping, or whoever handled the call panicked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the server is stopping")]
+#[error("the server is stopping, or met a defect of its own")]
 pub struct Stopping;
 
 /// How often others are let ahead before a batch that is smaller than the one before it.
@@ -87,7 +88,9 @@ where
     if batch.is_empty() {
         return None;
     }
-    for (reply, sender) in handle(batch).await.into_iter().zip(senders) {
+    // After a panic, those who wait learn that nobody answers, and the next batch is handled all the same.
+    let replies = AssertUnwindSafe(handle(batch)).catch_unwind().await.unwrap_or_default();
+    for (reply, sender) in replies.into_iter().zip(senders) {
         // Nobody waits any more if the caller went away; what was done stays done.
         let _ = sender.send(reply);
     }
@@ -134,6 +137,17 @@ mod tests {
         assert_eq!(doubled, (0..10).map(|number| number * 2).collect::<Vec<_>>());
         let sizes: Vec<usize> = replies.iter().map(|(_, size)| *size).collect();
         assert_eq!(sizes, [4, 4, 4, 4, 4, 4, 4, 4, 2, 2]);
+    }
+
+    #[tokio::test]
+    async fn a_panic_fails_its_batch_and_no_other() {
+        let turns = Turns { batch_max: 1, concurrent: 1, waiting_max: 8 };
+        let gather = Gather::start(turns, |calls: Vec<bool>| async move {
+            assert!(calls[0], "the defect");
+            calls
+        });
+        assert_eq!(gather.ask(false).await, Err(Stopping));
+        assert_eq!(gather.ask(true).await, Ok(true));
     }
 
     #[tokio::test]

@@ -76,6 +76,9 @@ pub enum Error {
     /// The tenant lacks what it was made with.
     #[error("the tenant has no connection for orders made by hand; run `keywright doctor`")]
     NoManualConnection,
+    /// A defect of ours. What it was stands in the log.
+    #[error("a worker panicked; this is a defect, please report it with what was logged before")]
+    Panicked,
     /// A key that signs leases is damaged.
     #[error("the signing key {0} cannot be used; restore it from a backup")]
     SigningKey(String),
@@ -145,6 +148,10 @@ pub struct Engine {
     lookups: Notify,
     /// A mail may be sent.
     pub mails: Arc<Notify>,
+    /// Nothing more is ever to do before its time.
+    never: Notify,
+    /// Devices that were seen and not written down yet.
+    seen: runtime::Seen,
 }
 
 impl Engine {
@@ -169,6 +176,8 @@ impl Engine {
             work: Notify::new(),
             lookups: Notify::new(),
             mails: Arc::new(Notify::new()),
+            never: Notify::new(),
+            seen: runtime::Seen::default(),
         })
     }
 

@@ -16,8 +16,8 @@ use crate::{
 
 /// Events that are looked up at the same time at most, of one connection.
 const IN_FLIGHT_MAX: usize = 16;
-/// Events taken at once.
-const LEASED_MAX: u64 = 256;
+/// Events taken at once: few enough that their lease lasts, even if each takes as long as a call may.
+const LEASED_MAX: u64 = 64;
 /// An event whose look-up failed so often needs a person. It goes on being tried.
 const ATTENTION_AFTER: i32 = 4;
 
@@ -71,11 +71,18 @@ impl Engine {
         if count > 0 {
             fail::fail_point!("lookup-after-lease");
         }
-        let asked = stream::iter(events).map(|event| self.ask_all(event, &connections)).buffer_unordered(IN_FLIGHT_MAX);
-        let updated: Vec<InboundEvent> = asked.collect().await;
-        if count > 0 {
+        // Each connection for itself: a provider that hangs keeps nobody else waiting.
+        let mut of_connection: HashMap<Uuid, Vec<InboundEvent>> = HashMap::new();
+        for event in events {
+            of_connection.entry(event.connection_id).or_default().push(event);
+        }
+        let asked = of_connection.into_values().map(|events| {
+            stream::iter(events).map(|event| self.ask_all(event, &connections)).buffer_unordered(IN_FLIGHT_MAX)
+        });
+        let mut answered = stream::select_all(asked.map(Box::pin)).ready_chunks(LEASED_MAX as usize);
+        while let Some(events) = answered.next().await {
             fail::fail_point!("lookup-before-commit");
-            self.keep_answers(token, updated, &connections).await?;
+            self.keep_answers(token, events, &connections).await?;
             fail::fail_point!("lookup-after-commit");
             self.work.notify_one();
         }
@@ -87,8 +94,8 @@ impl Engine {
         let requests: Vec<Request> = read(event.requests.as_deref());
         let mut answers: Vec<Answer> = read(event.answers.as_deref());
         let Some(connection) = find(connections, ConnectionId(event.connection_id)) else {
-            event.status = inbox::status::HELD.to_owned();
-            event.error = Some("its connection is gone".to_owned());
+            // Whoever works on it says so to a person.
+            event.status = inbox::status::READY.to_owned();
             return event;
         };
         let mut failed = None;

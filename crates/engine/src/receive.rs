@@ -1,6 +1,9 @@
 //! Taking in: a call is verified, its events are committed to the inbox, and only then it is answered.
 
-use std::sync::{Arc, Weak};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Weak},
+};
 
 use domain::{Entropy, id::InboundId};
 use jiff::Timestamp;
@@ -55,11 +58,10 @@ pub(crate) fn gather(store: Store, engine: Weak<Engine>) -> Gather<Arrival, Resu
     Gather::start(TURNS, move |arrivals: Vec<Arrival>| {
         let (store, engine) = (store.clone(), engine.clone());
         async move {
-            let count = arrivals.len();
             let any = |status| arrivals.iter().any(|arrival: &Arrival| arrival.event.status == status);
             let (any_work, any_lookups) = (any(inbox::status::RECEIVED), any(inbox::status::WAITING));
-            let kept = keep(&store, arrivals).await.map_err(|error| NotKept(error.to_string()));
-            if let (Ok(()), Some(engine)) = (&kept, engine.upgrade()) {
+            let kept = keep_all(&store, arrivals).await;
+            if let (true, Some(engine)) = (kept.iter().any(Result::is_ok), engine.upgrade()) {
                 if any_work {
                     engine.work.notify_one();
                 }
@@ -67,15 +69,36 @@ pub(crate) fn gather(store: Store, engine: Weak<Engine>) -> Gather<Arrival, Resu
                     engine.lookups.notify_one();
                 }
             }
-            vec![kept; count]
+            kept
         }
     })
 }
 
-async fn keep(store: &Store, arrivals: Vec<Arrival>) -> Result<(), Error> {
-    let (events, items): (Vec<_>, Vec<_>) =
-        arrivals.into_iter().map(|arrival| (arrival.event, arrival.attention)).unzip();
-    let items: Vec<AttentionItem> = items.into_iter().flatten().collect();
+/// Keeps arrivals together. If the database refuses one of them, each is kept by itself: one never fails the others.
+async fn keep_all(store: &Store, arrivals: Vec<Arrival>) -> Vec<Result<(), NotKept>> {
+    let not_kept = |error: Error| NotKept(error.to_string());
+    match keep(store, &arrivals).await {
+        Err(error) if error.is_refusal() && arrivals.len() > 1 => {
+            tracing::warn!(%error, "a batch of webhooks was refused; each is kept by itself");
+            let mut kept = Vec::with_capacity(arrivals.len());
+            for arrival in arrivals {
+                kept.push(keep(store, &[arrival]).await.map_err(not_kept));
+            }
+            kept
+        }
+        all => vec![all.map_err(not_kept); arrivals.len()],
+    }
+}
+
+async fn keep(store: &Store, arrivals: &[Arrival]) -> Result<(), Error> {
+    let events: Vec<InboundEvent> = arrivals.iter().map(|arrival| arrival.event.clone()).collect();
+    // The same event may come twice at once, and no statement writes the same row twice.
+    let items: BTreeMap<(&str, &str), &AttentionItem> = arrivals
+        .iter()
+        .filter_map(|arrival| arrival.attention.as_ref())
+        .map(|item| ((item.kind.as_str(), item.subject.as_str()), item))
+        .collect();
+    let items: Vec<AttentionItem> = items.into_values().cloned().collect();
     let once = || async {
         let write = store.begin().await?;
         write.receive(events.clone()).await?;
@@ -180,8 +203,8 @@ pub(crate) fn arrival(connection: &Connection, event: Incoming, now: Timestamp, 
     } else if let Some(requests) = lacking(connection, &event) {
         fulfil::wait_for(&mut row, &requests, now);
     }
-    row.event_key = event.key;
-    row.kind = event.kind;
+    row.event_key = storable(event.key);
+    row.kind = storable(event.kind);
     row.occurred_at = event.occurred_at.map(Timestamp::as_microsecond);
     row.body = event.body;
     let is_held = row.status == inbox::status::HELD;
@@ -211,11 +234,16 @@ fn nonsense(
 ) -> Arrival {
     let mut row = row(connection, InboundId::new(now, entropy), now);
     row.event_key = format!("{NONSENSE}{}", hex::encode(Sha256::digest(verified.body())));
-    row.body = String::from_utf8_lossy(verified.body()).into_owned();
+    row.body = storable(String::from_utf8_lossy(verified.body()).into_owned());
     row.status = inbox::status::HELD.to_owned();
     row.error = Some(malformed.to_string());
     let attention = Some(attention::malformed(connection, &row, now, entropy));
     Arrival { event: row, attention }
+}
+
+/// A text that every database takes. PostgreSQL has no character zero; it is shown as its picture.
+fn storable(text: String) -> String {
+    if text.contains('\0') { text.replace('\0', "\u{2400}") } else { text }
 }
 
 /// Whether the body was signed and not understood: there is no event in it that could be translated.

@@ -6,7 +6,7 @@ use domain::{
 };
 use jiff::Timestamp;
 use serde_json::json;
-use store::{StoredOrder, rows::AuditEntry};
+use store::{StoreError, StoredOrder, rows::AuditEntry};
 
 use crate::{
     Engine, Error,
@@ -52,6 +52,9 @@ impl Engine {
         let write = self.store.begin().await?;
         let Some(order) = write.order_of_license(tenant, id).await? else { return Ok(None) };
         let mut orders = write.load_orders(&[order].into()).await?;
+        if !orders.iter().flat_map(|order| &order.licenses).any(|license| license.id == id) {
+            return Err(StoreError::changed_meanwhile("the license's order").into());
+        }
         for order in &mut orders {
             let StoredOrder { order, licenses, .. } = order;
             if let Some(license) = licenses.iter_mut().find(|license| license.id == id) {

@@ -2,7 +2,7 @@
 
 use std::{
     collections::{BTreeSet, HashMap, HashSet},
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use crypto::{key::normalise, lease::LeaseClaims, lease::LeaseState};
@@ -92,7 +92,12 @@ pub(crate) enum Granted {
     Nothing,
     /// It gets none.
     Denied(Verdict),
+    /// The license stands on another plan by now: the wish is to be made again, by that one.
+    OtherPlan,
 }
+
+/// Devices that were seen by checks, until it is written down.
+pub(crate) type Seen = Mutex<HashSet<uuid::Uuid>>;
 
 /// How a wish ended: the license as it was in the transaction, and what became of it.
 pub(crate) type Slotted = Result<Option<(Arc<FoundLicense>, Granted)>, Unanswered>;
@@ -197,6 +202,9 @@ fn grant(
         deleted.push(id.0);
         return Granted::Slot(id);
     };
+    if offer.plan.version != found.plan {
+        return Granted::OtherPlan;
+    }
     let slots_max = offer.plan.terms.limits.times(found.seats).activations;
     match activation::activate(&found.standing, slots_max, &slots, &call.fingerprint, call.now) {
         Slot::Denied(verdict) => Granted::Denied(verdict),
@@ -241,9 +249,24 @@ impl Engine {
         let Some(license) = self.of_product(found, call.product.as_deref()).await? else {
             return Ok(AppAnswer::of(Verdict::product_mismatch()));
         };
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner).extend(slot.map(|slot| slot.0));
         let device = call.device.as_ref().map(|_| slot.is_some());
         let verdict = activation::check(&license.found.standing, device, self.now());
         Ok(AppAnswer { verdict, license: Some(license), lease: None, activation: slot })
+    }
+
+    /// Writes down which devices were seen. Lazy: nothing depends on it.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub(crate) async fn write_seen(&self) -> Result<(), Error> {
+        let seen = std::mem::take(&mut *self.seen.lock().unwrap_or_else(PoisonError::into_inner));
+        if seen.is_empty() {
+            return Ok(());
+        }
+        let write = self.store.begin().await?;
+        write.touch_activations(seen.into_iter().collect(), self.now()).await?;
+        Ok(write.commit().await?)
     }
 
     /// Gives a device a slot and a lease. The same device gets the same slot and a fresh lease.
@@ -251,23 +274,26 @@ impl Engine {
     /// # Errors
     /// The database does not answer.
     pub async fn activate(&self, call: &AppCall, fingerprint: &str, issuer: &str) -> Result<AppAnswer, Error> {
-        let before = self.check(&AppCall { device: None, ..call.clone() }).await?;
-        let Some(license) = before.license.clone() else { return Ok(before) };
-        if !before.verdict.code.is_valid() {
-            return Ok(before);
-        }
-        let now = self.now();
-        let id = ActivationId::new(now, &mut *self.entropy());
-        let wish = Wish::Activate { name: call.device_name.clone(), id, offer: Arc::clone(&license.offer) };
-        match self.slot(call, fingerprint, wish, now).await? {
-            Some((found, Granted::Slot(slot))) => {
-                let license = AppLicense { found, offer: license.offer };
-                self.leased(license, slot, fingerprint, issuer, now).await
+        loop {
+            let before = self.check(&AppCall { device: None, ..call.clone() }).await?;
+            let Some(license) = before.license.clone() else { return Ok(before) };
+            if !before.verdict.code.is_valid() {
+                return Ok(before);
             }
-            Some((_, Granted::Denied(verdict))) => {
-                Ok(AppAnswer { verdict, license: Some(license), lease: None, activation: None })
-            }
-            Some((_, Granted::Nothing)) | None => Ok(AppAnswer::not_found()),
+            let now = self.now();
+            let id = ActivationId::new(now, &mut *self.entropy());
+            let wish = Wish::Activate { name: call.device_name.clone(), id, offer: Arc::clone(&license.offer) };
+            return match self.slot(call, fingerprint, wish, now).await? {
+                Some((_, Granted::OtherPlan)) => continue,
+                Some((found, Granted::Slot(slot))) => {
+                    let license = AppLicense { found, offer: license.offer };
+                    self.leased(license, slot, fingerprint, issuer, now).await
+                }
+                Some((_, Granted::Denied(verdict))) => {
+                    Ok(AppAnswer { verdict, license: Some(license), lease: None, activation: None })
+                }
+                Some((_, Granted::Nothing)) | None => Ok(AppAnswer::not_found()),
+            };
         }
     }
 

@@ -10,7 +10,7 @@ use domain::{
     text::Reference,
 };
 use jiff::Timestamp;
-use store::{StoredOrder, Write};
+use store::{StoreError, StoredOrder, Write};
 
 use crate::{
     Error,
@@ -47,6 +47,11 @@ pub(crate) async fn gather(
     let known = write.orders_by_reference(&names).await?;
     let wanted: BTreeSet<OrderId> = known.values().copied().chain(due).collect();
     let loaded = write.load_orders(&wanted).await?;
+    // A reference was read before its order was locked: whoever held the lock may have made it a part of another.
+    let named: BTreeSet<OrderId> = known.values().copied().collect();
+    if loaded.iter().any(|order| order.merged_into.is_some() && named.contains(&order.id)) {
+        return Err(StoreError::changed_meanwhile("an order").into());
+    }
     let mut stored: BTreeMap<OrderId, StoredOrder> = loaded.into_iter().map(|order| (order.id, order)).collect();
     let mut sales = Sales::default();
     for (connection, group) in group(told, &known) {

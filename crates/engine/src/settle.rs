@@ -10,8 +10,9 @@ use domain::{
     fulfil::{Settled, Settling, Waiting, reconcile, resolve},
     id::TenantId,
     license::Holding,
+    time::after,
 };
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use store::{StoredOrder, Write, rows::AttentionItem};
 
 use crate::{
@@ -21,6 +22,11 @@ use crate::{
     connections::{Connection, find},
     outcome::{Outcome, OutcomeRows},
 };
+
+/// When an order is looked at again whose connection is not known.
+const UNKNOWN_CONNECTION: SignedDuration = SignedDuration::from_mins(5);
+/// When an order is looked at again whose customer has no address.
+const ADDRESS_AGAIN: SignedDuration = SignedDuration::from_mins(5);
 
 /// Who is behind what happens to an order, as the audit log names them.
 pub(crate) type ActorOf<'a> = &'a (dyn Fn(&StoredOrder, &Connection) -> String + Sync);
@@ -45,7 +51,8 @@ impl Engine {
         for order in orders {
             let known = (find(connections, order.connection), shelves.get(&order.tenant));
             let (Some(connection), Some(shelf)) = known else {
-                order.due_at = None;
+                // What is known here may be old: another node made its connection just now.
+                order.due_at = Some(after(now, UNKNOWN_CONNECTION));
                 continue;
             };
             let address = identities.address(order);
@@ -84,6 +91,11 @@ fn settle(
     let settled = reconcile(&order.order, &mut order.licenses, &mut settling);
     let holding = order.licenses.iter().filter(|license| license.holding == Holding::Unit);
     order.due_at = holding.filter_map(|license| license.standing.next_check).min();
+    if settled.waiting.contains(&Waiting::NoAddress) && !order.order.customers.is_empty() {
+        // Whoever learns of the customer's address wakes the order, unless both happen at the same moment.
+        let again = after(now, ADDRESS_AGAIN);
+        order.due_at = Some(order.due_at.map_or(again, |due| due.min(again)));
+    }
     settled
 }
 

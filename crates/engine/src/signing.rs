@@ -54,6 +54,18 @@ impl Engine {
         rows.into_iter().map(public).collect()
     }
 
+    /// The public halves of every tenant's keys: leases of all of them name this server as their issuer.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn all_public_keys(&self) -> Result<Vec<PublicKey>, Error> {
+        let mut keys = Vec::new();
+        for tenant in self.store.tenants().await? {
+            keys.extend(self.public_keys(TenantId(tenant.id)).await?);
+        }
+        Ok(keys)
+    }
+
     async fn active_signing_key(&self, tenant: TenantId) -> Result<Option<rows::SigningKey>, Error> {
         Ok(self.store.signing_keys(tenant).await?.into_iter().find(|row| row.retired_at.is_none()))
     }

@@ -2,7 +2,7 @@
 
 use domain::id::{ConnectionId, TenantId};
 use providers::manual;
-use store::rows;
+use store::{StoreError, rows};
 
 use crate::{Engine, Error, connections::Mode};
 
@@ -26,6 +26,14 @@ impl Engine {
         if let Some(tenant) = self.tenant(slug).await? {
             return Ok(tenant);
         }
+        match self.make_tenant(slug, name).await {
+            // Another node was faster.
+            Err(Error::Store(StoreError::Duplicate(_))) => self.tenant(slug).await?.ok_or(Error::NoManualConnection),
+            made => made,
+        }
+    }
+
+    async fn make_tenant(&self, slug: &str, name: &str) -> Result<TenantId, Error> {
         let now = self.now();
         let mut entropy = self.entropy();
         let tenant = TenantId::new(now, &mut *entropy);
@@ -54,14 +62,8 @@ impl Engine {
                 })
                 .await?;
         }
-        match write.commit().await {
-            // Another node was faster.
-            Err(store::StoreError::Duplicate(_)) => self.tenant(slug).await?.ok_or(Error::NoManualConnection),
-            other => {
-                other?;
-                self.connections.forget();
-                Ok(tenant)
-            }
-        }
+        write.commit().await?;
+        self.connections.forget();
+        Ok(tenant)
     }
 }

@@ -1,7 +1,8 @@
 //! The loops that keep working until the process stops.
 
-use std::{sync::Arc, time::Duration};
+use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
+use futures::FutureExt;
 use jiff::Timestamp;
 use tokio::sync::Notify;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -17,41 +18,61 @@ const TIDYING: Duration = Duration::from_secs(3_600);
 /// How long a worker waits after the database refused.
 const AFTER_ERROR: Duration = Duration::from_millis(500);
 
+/// How often it is written down which devices were seen.
+const SEEN: Duration = Duration::from_secs(5);
+
 impl Engine {
     /// Starts all workers. They stop after their turn when `stop` is cancelled.
     pub fn start(self: &Arc<Self>, tasks: &TaskTracker, stop: &CancellationToken) {
-        let engine = Arc::clone(self);
-        let token = stop.clone();
-        tasks.spawn(async move {
-            while !token.is_cancelled() {
-                let turn = engine.fulfil().await.map(|done| done.claimed >= BATCH_MAX as usize / 2);
-                rest("fulfil", turn, IDLE, &engine.work, &token).await;
-            }
+        let never: fn(&Self) -> &Notify = |engine| &engine.never;
+        self.keep_doing(
+            "fulfil",
+            tasks,
+            stop,
+            IDLE,
+            |engine| &engine.work,
+            |engine| async move { Ok(engine.fulfil().await?.claimed >= BATCH_MAX as usize / 2) },
+        );
+        self.keep_doing(
+            "look-up",
+            tasks,
+            stop,
+            IDLE,
+            |engine| &engine.lookups,
+            |engine| async move { engine.look_up_if_due().await },
+        );
+        self.keep_doing("checkpoint", tasks, stop, CHECKPOINTS, never, |engine| async move {
+            engine.store.checkpoint().await?;
+            Ok(false)
         });
-        let engine = Arc::clone(self);
-        let token = stop.clone();
-        tasks.spawn(async move {
-            let never = Notify::new();
-            while !token.is_cancelled() {
-                let turn = engine.store.checkpoint().await.map(|()| false).map_err(Error::from);
-                rest("checkpoint", turn, CHECKPOINTS, &never, &token).await;
-            }
+        self.keep_doing("seen", tasks, stop, SEEN, never, |engine| async move {
+            engine.write_seen().await?;
+            Ok(false)
         });
-        let engine = Arc::clone(self);
-        let token = stop.clone();
-        tasks.spawn(async move {
-            let never = Notify::new();
-            while !token.is_cancelled() {
-                let turn = engine.forget_old_answers().await.map(|_| false);
-                rest("tidying", turn, TIDYING, &never, &token).await;
-            }
+        self.keep_doing("tidying", tasks, stop, TIDYING, never, |engine| async move {
+            engine.forget_old_answers().await?;
+            Ok(false)
         });
-        let engine = Arc::clone(self);
-        let token = stop.clone();
+    }
+
+    /// Takes turns until `stop`, at least as often as `idle`, and whenever there is more to do. Not even a panic ends it.
+    fn keep_doing<Turn>(
+        self: &Arc<Self>,
+        worker: &'static str,
+        tasks: &TaskTracker,
+        stop: &CancellationToken,
+        idle: Duration,
+        more: fn(&Self) -> &Notify,
+        turn: fn(Arc<Self>) -> Turn,
+    ) where
+        Turn: Future<Output = Result<bool, Error>> + Send + 'static,
+    {
+        let (engine, stop) = (Arc::clone(self), stop.clone());
         tasks.spawn(async move {
-            while !token.is_cancelled() {
-                let turn = engine.look_up_if_due().await;
-                rest("look-up", turn, IDLE, &engine.lookups, &token).await;
+            while !stop.is_cancelled() {
+                let ended = AssertUnwindSafe(turn(Arc::clone(&engine))).catch_unwind().await;
+                let ended = ended.unwrap_or(Err(Error::Panicked));
+                rest(worker, ended, idle, more(&engine), &stop).await;
             }
         });
     }
@@ -59,8 +80,7 @@ impl Engine {
     async fn look_up_if_due(&self) -> Result<bool, Error> {
         let now: Timestamp = self.now();
         if self.next_lookup().await?.is_some_and(|next| next <= now) {
-            self.look_up().await?;
-            return Ok(true);
+            return Ok(self.look_up().await? > 0);
         }
         Ok(false)
     }

@@ -37,6 +37,12 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// What was read was changed by another transaction before it was locked: the whole is to be repeated.
+    #[must_use]
+    pub fn changed_meanwhile(what: &str) -> Self {
+        Self::Conflict(DbErr::Custom(format!("{what} was changed meanwhile")))
+    }
+
     /// Whether repeating the whole transaction may succeed at once.
     #[must_use]
     pub const fn is_conflict(&self) -> bool {
@@ -56,10 +62,11 @@ impl From<DbErr> for StoreError {
             Some(sqlx::Error::Database(database)) => {
                 let code = database.code().map(|code| code.into_owned()).unwrap_or_default();
                 match code.as_str() {
-                    // Serialization failure, deadlock; SQLite: busy, locked.
-                    "40001" | "40P01" | "5" | "6" | "261" | "517" => Self::Conflict(error),
-                    // Read-only after a failover, shutting down, too many connections; SQLite: full, I/O error, cannot open.
-                    "25006" | "57P01" | "57P02" | "57P03" | "53300" | "53100" | "13" | "10" | "14" => {
+                    // Serialization failure, deadlock, a lock that was not given in time; SQLite: busy, locked.
+                    "40001" | "40P01" | "55P03" | "5" | "6" | "261" | "517" => Self::Conflict(error),
+                    // Read-only after a failover, idle for too long, shutting down, too many connections; SQLite: full, I/O
+                    // error, cannot open.
+                    "25006" | "25P03" | "57P01" | "57P02" | "57P03" | "53300" | "53100" | "13" | "10" | "14" => {
                         Self::Unavailable(error)
                     }
                     _ if database.is_unique_violation() => Self::Duplicate(database.message().to_owned()),

@@ -76,6 +76,18 @@ impl Write {
         Ok(query.all(&self.transaction).await?)
     }
 
+    /// One event, if it can be worked on now and no other node works on it.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn claim_event(&self, id: InboundId) -> Result<Option<InboundEvent>, StoreError> {
+        let mut query = inbound_events::Entity::find_by_id(id.0).filter(workable());
+        if self.is_shared() {
+            query = query.lock_with_behavior(LockType::Update, LockBehavior::SkipLocked);
+        }
+        Ok(query.one(&self.transaction).await?)
+    }
+
     /// Events are done.
     ///
     /// # Errors
@@ -130,8 +142,8 @@ impl Write {
         Ok(())
     }
 
-    /// Takes up to `limit` events whose look-ups are due, for `token` alone and until `lease_until`: long enough for
-    /// all their requests. If this node dies, another takes them then.
+    /// Takes up to `limit` events whose look-ups are due, for `token` alone and until `lease_until`. Until then they are
+    /// not due, and after it they are: if this node dies, another takes them.
     ///
     /// # Errors
     /// Those of the database.
@@ -158,6 +170,7 @@ impl Write {
             inbound_events::Entity::update_many()
                 .col_expr(inbound_events::Column::LeaseToken, Expr::val(token))
                 .col_expr(inbound_events::Column::LeaseUntil, Expr::val(micros(lease_until)))
+                .col_expr(inbound_events::Column::NextAttemptAt, Expr::val(micros(lease_until)))
                 .filter(condition)
                 .exec(&self.transaction)
                 .await?;

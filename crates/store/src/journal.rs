@@ -131,17 +131,19 @@ impl Write {
         Ok(())
     }
 
-    /// Closes the items of an event that was held.
+    /// Closes the items of events that were held.
     ///
     /// # Errors
     /// Those of the database.
-    pub async fn close_items_of_event(&self, event: Uuid, now: Timestamp) -> Result<(), StoreError> {
-        attention_items::Entity::update_many()
-            .col_expr(attention_items::Column::ClosedAt, Expr::val(Some(micros(now))))
-            .filter(attention_items::Column::InboundId.eq(event))
-            .filter(attention_items::Column::ClosedAt.is_null())
-            .exec(&self.transaction)
-            .await?;
+    pub async fn close_items_of_events(&self, events: Vec<Uuid>, now: Timestamp) -> Result<(), StoreError> {
+        for condition in any_of(&self.transaction, attention_items::Column::InboundId, events) {
+            attention_items::Entity::update_many()
+                .col_expr(attention_items::Column::ClosedAt, Expr::val(Some(micros(now))))
+                .filter(condition)
+                .filter(attention_items::Column::ClosedAt.is_null())
+                .exec(&self.transaction)
+                .await?;
+        }
         Ok(())
     }
 

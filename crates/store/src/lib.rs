@@ -72,8 +72,11 @@ const POSTGRES_WRITERS: u32 = 6;
 const POSTGRES_READERS: u32 = 8;
 /// All that is asked often is a look into indexes, for a batch of keys. Plans are kept, and one that was made while a
 /// table was small, or before it was analysed, would go on reading all of it; so only indexes are left to choose from.
-const PLANNING: &str = "SET enable_seqscan = off; SET enable_bitmapscan = off; SET enable_hashjoin = off; \
-    SET enable_mergejoin = off; SET jit = off; SET plan_cache_mode = force_generic_plan";
+///
+/// A node that stops in the middle of a transaction, or is cut off, keeps others waiting for so long and no longer.
+const SESSION: &str = "SET enable_seqscan = off; SET enable_bitmapscan = off; SET enable_hashjoin = off; \
+    SET enable_mergejoin = off; SET jit = off; SET plan_cache_mode = force_generic_plan; \
+    SET lock_timeout = '10s'; SET idle_in_transaction_session_timeout = '30s'";
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A database. Cloning shares it.
@@ -137,7 +140,7 @@ impl Store {
                 .max_connections(connections)
                 .acquire_timeout(ACQUIRE_TIMEOUT)
                 .max_lifetime(Duration::from_secs(1_800))
-                .after_connect(|connection, _| Box::pin(async { connection.execute(PLANNING).await.map(drop) }))
+                .after_connect(|connection, _| Box::pin(async { connection.execute(SESSION).await.map(drop) }))
         };
         // Few connections that write: each prepares all bulk statements for itself.
         let writer = pool(POSTGRES_WRITERS).connect_with(options.clone()).await.map_err(connection_error)?;

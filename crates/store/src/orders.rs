@@ -133,18 +133,19 @@ impl Write {
         Ok(())
     }
 
-    /// Writes orders and their licenses, new or changed. Licenses that moved between orders go first to slots that
-    /// nobody has, since (order, slot) is unique.
+    /// Writes orders and their licenses, new or changed, in the order of their ids, as everybody locks them.
     ///
     /// # Errors
     /// Those of the database.
     pub async fn save_orders(&self, saved: &[StoredOrder], now: Timestamp) -> Result<(), StoreError> {
-        let rows = saved.iter().map(|order| convert::order_row(order, now)).collect();
+        let mut rows: Vec<_> = saved.iter().map(|order| convert::order_row(order, now)).collect();
+        rows.sort_by_key(|row| row.id);
         bulk::insert::<orders::Entity>(&self.transaction, rows, Existing::Replace).await?;
-        let rows = saved
+        let mut rows: Vec<_> = saved
             .iter()
             .flat_map(|order| order.licenses.iter().map(|license| convert::license_row(license, order, now)))
             .collect();
+        rows.sort_by_key(|row| row.id);
         bulk::insert::<licenses::Entity>(&self.transaction, rows, Existing::Replace).await?;
         Ok(())
     }
@@ -185,6 +186,20 @@ impl Write {
             .exec(&self.transaction)
             .await?;
         Ok(())
+    }
+
+    /// Whose an order is and where it was made, whatever else of it does not read.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn place_of_order(&self, order: OrderId) -> Result<Option<(TenantId, ConnectionId)>, StoreError> {
+        let place: Option<(Uuid, Uuid)> = orders::Entity::find_by_id(order.0)
+            .select_only()
+            .columns([orders::Column::TenantId, orders::Column::ConnectionId])
+            .into_tuple()
+            .one(&self.transaction)
+            .await?;
+        Ok(place.map(|(tenant, connection)| (TenantId(tenant), ConnectionId(connection))))
     }
 
     /// The order of a tenant's license.

@@ -68,3 +68,23 @@ pub async fn fresh_postgres() -> String {
     let (base, _) = server.rsplit_once('/').expect("the server's address ends with a database");
     format!("{base}/{name}")
 }
+
+/// Every row of every table of a PostgreSQL database as text, bytes in hexadecimal: to look for what must not be there.
+///
+/// # Panics
+/// The database does not answer.
+pub async fn every_row_of_postgres(address: &str) -> String {
+    let mut connection = sqlx::PgConnection::connect(address).await.expect("the database answers");
+    let tables: Vec<String> =
+        sqlx::query_scalar("SELECT table_name::text FROM information_schema.tables WHERE table_schema = 'public'")
+            .fetch_all(&mut connection)
+            .await
+            .expect("it has tables");
+    let mut rows = Vec::new();
+    for table in tables {
+        let statement = sqlx::AssertSqlSafe(format!("SELECT to_jsonb(row)::text FROM {table} AS row"));
+        let found: Vec<String> = sqlx::query_scalar(statement).fetch_all(&mut connection).await.expect("it has rows");
+        rows.extend(found);
+    }
+    rows.join("\n")
+}

@@ -358,3 +358,32 @@ async fn how_things_stand_is_told_for_each_mode() {
     let test = shop.call("GET", "/v1/status").key(&shop.test).succeed().await;
     assert_eq!((&test["licenses_total"], &test["mails_pending"]), (&json!(0), &json!(0)));
 }
+
+/// A database may refuse them, together with every call that shares a query.
+#[tokio::test]
+async fn control_characters_of_apps_are_refused() {
+    let shop = Shop::sqlite().await;
+    for body in [
+        json!({ "key": "ACME", "device": { "fingerprint": "a\u{0}b" } }),
+        json!({ "key": "ACME", "device": { "fingerprint": "mac", "name": "a\nb" } }),
+        json!({ "key": "ACME", "device": { "fingerprint": "mac" }, "product": "\u{1b}" }),
+    ] {
+        for path in ["/v1/check", "/v1/activate", "/v1/deactivate"] {
+            let refused = shop.call("POST", path).json(body.clone()).refused().await;
+            assert_eq!(refused, (400, "invalid_request".to_owned()), "{path} {body}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn who_tries_many_unknown_keys_has_to_wait() {
+    let shop = Shop::sqlite().await;
+    let guess = |number: usize| shop.call("POST", "/v1/check").json(json!({ "key": format!("ACME-{number:04}") }));
+    for number in 0..30 {
+        assert_eq!(guess(number).succeed().await["code"], "not_found", "{number}");
+    }
+    let answer = guess(30).send().await;
+    assert_eq!((answer.status.as_u16(), answer.json()["code"].as_str()), (429, Some("rate_limited")));
+    let seconds: u64 = answer.header("retry-after").parse().unwrap();
+    assert!((1..=60).contains(&seconds), "{seconds}");
+}

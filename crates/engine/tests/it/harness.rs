@@ -163,9 +163,14 @@ impl Harness {
         ConnectionId(rows.iter().find(|row| row.code == code).unwrap().id)
     }
 
-    /// How many licenses the sale of that reference has.
+    /// How many licenses the sale of that reference has, made by hand.
     pub(crate) async fn licenses_of(&self, reference: &str) -> usize {
-        let connection = self.connection("manual").await;
+        self.licenses_at("manual", reference).await
+    }
+
+    /// How many licenses the sale of that reference has at a connection.
+    pub(crate) async fn licenses_at(&self, connection: &str, reference: &str) -> usize {
+        let connection = self.connection(connection).await;
         let reference = domain::text::Reference::new(reference);
         self.engine
             .store

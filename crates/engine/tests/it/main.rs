@@ -7,5 +7,6 @@ mod arrivals;
 mod configuration;
 mod doctor;
 mod harness;
+mod intake;
 mod life;
 mod rotation;

@@ -71,6 +71,7 @@ fn survives(step: &str, hit: usize, postgres: Option<String>) {
         sender.join().unwrap();
     }
     shop.wait_until_nothing_is_pending(step);
+    shop.check_what_was_answered(step);
     drop(revived);
     let verified = run(shop.command().args(["doctor", "--verify"]));
     assert!(verified.status.success(), "{step}:{hit}: {verified:?}");
@@ -132,7 +133,8 @@ impl Shop {
         std::fs::write(&file, configuration(stripe(&lines()))).unwrap();
         let applied = run(shop.command().arg("apply").arg(&file));
         assert!(applied.status.success(), "{applied:?}");
-        let made = run(shop.command().args(["api-key", "create", "--name", "test", "--scope", "admin"]));
+        let made =
+            run(shop.command().args(["api-key", "create", "--name", "test", "--kind", "test", "--scope", "admin"]));
         assert!(made.status.success(), "{made:?}");
         shop.api_key = made.stdout.trim().to_owned();
         shop
@@ -194,12 +196,27 @@ impl Shop {
 
     /// What `GET /v1/status` says, once the server answers.
     fn status(&self) -> Option<Value> {
+        self.get("/v1/status")
+    }
+
+    fn get(&self, path: &str) -> Option<Value> {
         let request = format!(
-            "GET /v1/status HTTP/1.1\r\nhost: shop\r\nconnection: close\r\nauthorization: Bearer {}\r\n\r\n",
+            "GET {path} HTTP/1.1\r\nhost: shop\r\nconnection: close\r\nauthorization: Bearer {}\r\n\r\n",
             self.api_key
         );
         let answer = ask(self.address, &request)?;
         serde_json::from_str(answer.split_once("\r\n\r\n")?.1).ok()
+    }
+
+    /// Every event was answered with 200 in the end: each is in the inbox once and done, each sale has its license, and
+    /// each refund has taken one back.
+    fn check_what_was_answered(&self, step: &str) {
+        let count = |path: &str| self.get(path).map(|list| list["data"].as_array().map_or(0, Vec::len));
+        let events = SALES + SALES / 3;
+        assert_eq!(count("/v1/inbound-events?limit=100&status=done"), Some(events), "{step}: events");
+        assert_eq!(count("/v1/inbound-events?limit=100"), Some(events), "{step}: events");
+        assert_eq!(count("/v1/licenses?limit=100"), Some(SALES), "{step}: licenses");
+        assert_eq!(count("/v1/licenses?limit=100&state=revoked"), Some(SALES / 3), "{step}: refunded licenses");
     }
 
     /// One mail for each sale that was not refunded, however often it was handed to the relay.

@@ -39,6 +39,7 @@ fn postgres_a_paid_checkout_becomes_a_working_license() {
     let shop = Shop::new(Some(fresh_postgres()), WITHOUT_A_KEY);
     let key = shop.a_paid_checkout_becomes_a_working_license();
     shop.is_clear_of(&key);
+    assert!(shop.finds("evt_paid"), "events are kept in the database");
 }
 
 #[test]
@@ -75,6 +76,7 @@ fn the_official_sdk_accepts_our_signature() {
 /// An installation that began with an empty folder, its mail relay, and an API key.
 struct Shop {
     installation: Installation,
+    postgres: Option<String>,
     relay: Relay,
     api_key: String,
 }
@@ -88,7 +90,7 @@ impl Shop {
             ("SECRET", SECRET.to_owned()),
             ("API_KEY", "rk_test_1".to_owned()),
         ];
-        environment.extend(postgres.map(|address| ("KEYWRIGHT_DATABASE_URL", address)));
+        environment.extend(postgres.clone().map(|address| ("KEYWRIGHT_DATABASE_URL", address)));
         let mut installation = Installation::with(environment);
         installation.serve();
         let file = installation.folder.path().join("shop.toml");
@@ -97,7 +99,7 @@ impl Shop {
         assert!(applied.status.success(), "{applied:?}");
         let made = installation.run(&["api-key", "create", "--name", "test", "--kind", "test", "--scope", "admin"]);
         assert!(made.status.success(), "{made:?}");
-        let shop = Self { installation, relay, api_key: made.stdout.trim().to_owned() };
+        let shop = Self { installation, postgres, relay, api_key: made.stdout.trim().to_owned() };
         shop.learn();
         shop
     }
@@ -294,23 +296,27 @@ impl Shop {
         self.installation.address().trim_start_matches("http://").parse().unwrap()
     }
 
-    /// The key stands nowhere: not in a file of the data folder, not in the log; neither as shown nor without its dashes,
-    /// nor what follows its prefix.
+    /// The key stands nowhere: not in a file of the data folder, not in a table, not in the log; neither as shown nor
+    /// without its dashes, nor what follows its prefix, nor its bytes in hexadecimal.
     fn is_clear_of(&self, key: &str) {
         let (prefix, secret) = key.split_once('-').unwrap();
         assert_eq!(prefix, "ACME");
         for form in [key, secret, &secret.replace('-', "")] {
-            for form in [form.to_owned(), form.to_lowercase()] {
-                assert!(!self.finds(&form), "a part of the key stands in the data folder or in the log");
+            for form in [form.to_owned(), form.to_lowercase(), hex::encode(form), hex::encode(form.to_lowercase())] {
+                assert!(!self.finds(&form), "a part of the key stands in the database, the data folder or the log");
             }
         }
     }
 
-    /// Whether a text stands in any file of the data folder or in the log.
+    /// Whether a text stands in any file of the data folder, in any table, or in the log.
     fn finds(&self, text: &str) -> bool {
         let mut contents = contents(&self.installation.data_dir());
         assert!(!contents.is_empty());
         contents.push(self.installation.log().into_bytes());
+        if let Some(address) = &self.postgres {
+            let runtime = tokio::runtime::Runtime::new().unwrap();
+            contents.push(runtime.block_on(store::testing::every_row_of_postgres(address)).into_bytes());
+        }
         contents.iter().any(|bytes| bytes.windows(text.len()).any(|window| window == text.as_bytes()))
     }
 }
