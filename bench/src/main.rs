@@ -75,7 +75,7 @@ pub(crate) struct Run {
     pub(crate) orders: usize,
 
     /// Licenses that checks choose from.
-    #[arg(long, default_value_t = 10_000)]
+    #[arg(long, default_value_t = 10_000, value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..))]
     pub(crate) licenses: usize,
 }
 

@@ -2,7 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use sea_orm::{ColumnType, ConnectionTrait, FromQueryResult, Statement};
+use sea_orm::{
+    ColumnType, ConnectionTrait, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, QuerySelect, QueryTrait,
+    Select, Statement,
+};
 
 use crate::{Store, entities, testing::TestDatabase};
 
@@ -78,6 +81,40 @@ async fn sqlite_has_the_columns_of_the_rows() {
 #[tokio::test]
 async fn postgres_has_the_columns_of_the_rows() {
     assert_same(&described(&TestDatabase::postgres().await.store, POSTGRES).await, &rows_in_the_code());
+}
+
+/// How a database would answer a query.
+async fn plan(store: &Store, query: Select<entities::inbound_events::Entity>) -> String {
+    let backend = store.reader.get_database_backend();
+    let (explain, column) = if store.is_shared() { ("EXPLAIN", 0) } else { ("EXPLAIN QUERY PLAN", 3) };
+    let Statement { sql, values, db_backend } = query.build(backend);
+    let rows = store.reader.query_all_raw(Statement { sql: format!("{explain} {sql}"), values, db_backend }).await;
+    let lines = rows.expect("a plan").into_iter().map(|row| row.try_get_by_index::<String>(column).expect("a line"));
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+/// A partial index serves only those who repeat its condition word for word; without it every event would be read.
+async fn the_inbox_is_looked_at_by_its_own_indexes(database: TestDatabase) {
+    use crate::inbox::{held, waiting, workable};
+    use entities::inbound_events::{Column, Entity};
+    for (what, query, index) in [
+        ("claims", Entity::find().filter(workable()).order_by_asc(Column::ReceivedAt), "inbound_events_1"),
+        ("look-ups", Entity::find().filter(waiting()).order_by_asc(Column::NextAttemptAt), "inbound_events_2"),
+        ("what is held", Entity::find().filter(held()).order_by_asc(Column::Id), "inbound_events_3"),
+    ] {
+        let plan = plan(&database.store, query.limit(256)).await;
+        assert!(plan.contains(index) && !plan.contains("TEMP B-TREE") && !plan.contains("Sort"), "{what}: {plan}");
+    }
+}
+
+#[tokio::test]
+async fn sqlite_looks_at_the_inbox_by_its_own_indexes() {
+    the_inbox_is_looked_at_by_its_own_indexes(TestDatabase::sqlite().await).await;
+}
+
+#[tokio::test]
+async fn postgres_looks_at_the_inbox_by_its_own_indexes() {
+    the_inbox_is_looked_at_by_its_own_indexes(TestDatabase::postgres().await).await;
 }
 
 #[tokio::test]
