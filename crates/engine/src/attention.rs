@@ -1,11 +1,13 @@
 //! Attention items: what keeps a paid order from being complete, in words a person can act on.
 
+use std::collections::BTreeSet;
+
 use domain::{
     Entropy,
     fulfil::Waiting,
     id::{AttentionId, ConnectionId, OrderId, TenantId},
     order::Missing,
-    text::{PriceReference, ProductReference},
+    text::{CustomerReference, PriceReference, ProductReference},
 };
 use jiff::Timestamp;
 use store::{
@@ -125,21 +127,23 @@ fn about(order: &StoredOrder, waiting: &Waiting, connection: &Connection) -> Abo
                 "two sales turned out to be one; {license} was issued twice and its key now opens the first license"
             ),
         ),
-        Waiting::SeveralCustomers { customers } => {
-            let customers: Vec<String> = customers.iter().map(ToString::to_string).collect();
-            let customers = customers.join(" and ");
-            let sentence = format!(
-                "{customers} are customers of one order: two sales that share a reference were taken for one; look at them \
-                 at the provider, and issue by hand what is missing"
-            );
-            plain("several_customers", customers, sentence)
-        }
+        Waiting::SeveralCustomers { customers } => several_customers(customers),
         Waiting::PartlyRefunded { payment, amount } => plain(
             "partly_refunded",
             format!("{payment}/{}", amount.minor),
             format!("{amount} of payment {payment} went back and it paid for several licenses; revoke the right one"),
         ),
     }
+}
+
+fn several_customers(customers: &BTreeSet<CustomerReference>) -> About {
+    let customers: Vec<String> = customers.iter().map(ToString::to_string).collect();
+    let customers = customers.join(" and ");
+    let sentence = format!(
+        "{customers} are customers of one order: two sales that share a reference were taken for one; look at them at the \
+         provider, and issue by hand what is missing"
+    );
+    About { kind: "several_customers", part: customers, lookup: None, sentence }
 }
 
 fn unmapped(price: &PriceReference, product: Option<&ProductReference>, description: Option<&str>) -> String {
