@@ -146,6 +146,8 @@ pub struct Engine {
     work: Notify,
     /// Something must be looked up.
     lookups: Notify,
+    /// Who may ask a provider now.
+    turns: lookup::ProviderTurns,
     /// A mail may be sent.
     pub mails: Arc<Notify>,
     /// Nothing more is ever to do before its time.
@@ -175,6 +177,7 @@ impl Engine {
             batches: tokio::sync::watch::Sender::new(0),
             work: Notify::new(),
             lookups: Notify::new(),
+            turns: lookup::ProviderTurns::default(),
             mails: Arc::new(Notify::new()),
             never: Notify::new(),
             seen: runtime::Seen::default(),

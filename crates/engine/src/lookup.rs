@@ -1,12 +1,21 @@
 //! Look-ups: what an event lacks is asked of its provider, outside of every transaction, and kept with the event.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use domain::id::{ConnectionId, InboundId};
-use futures::{StreamExt, future::BoxFuture, stream};
+use futures::{
+    StreamExt,
+    future::{BoxFuture, Either, select},
+    stream,
+};
 use jiff::{SignedDuration, Timestamp};
 use providers::http::{Answer, Request};
 use store::{inbox, rows::InboundEvent};
+use tokio::sync::Semaphore;
 use uuid::Uuid;
 
 use crate::{
@@ -16,8 +25,11 @@ use crate::{
 
 /// Events that are looked up at the same time at most, of one connection.
 const IN_FLIGHT_MAX: usize = 16;
-/// Events taken at once: few enough that their lease lasts, even if each takes as long as a call may.
-const LEASED_MAX: u64 = 64;
+/// Events that a worker takes at once: few enough that the lease of all workers' events lasts even if each takes as long as
+/// a call may.
+const LEASED_MAX: u64 = 32;
+/// How long answers wait for others that land.
+const LANDING: Duration = Duration::from_millis(3);
 /// An event whose look-up failed so often needs a person. It goes on being tried.
 const ATTENTION_AFTER: i32 = 4;
 
@@ -55,6 +67,17 @@ enum Asked {
     Again(String, Option<SignedDuration>),
 }
 
+/// Who may ask a provider now: so many events of a connection at the same time, whichever worker has them.
+#[derive(Default)]
+pub(crate) struct ProviderTurns(Mutex<HashMap<ConnectionId, Arc<Semaphore>>>);
+
+impl ProviderTurns {
+    fn of(&self, connection: ConnectionId) -> Arc<Semaphore> {
+        let mut turns = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(turns.entry(connection).or_insert_with(|| Arc::new(Semaphore::new(IN_FLIGHT_MAX))))
+    }
+}
+
 impl Engine {
     /// Looks up what waits. Returns how many events it took.
     ///
@@ -71,18 +94,17 @@ impl Engine {
         if count > 0 {
             fail::fail_point!("lookup-after-lease");
         }
-        // Each connection for itself: a provider that hangs keeps nobody else waiting.
-        let mut of_connection: HashMap<Uuid, Vec<InboundEvent>> = HashMap::new();
-        for event in events {
-            of_connection.entry(event.connection_id).or_default().push(event);
-        }
-        let asked = of_connection.into_values().map(|events| {
-            stream::iter(events).map(|event| self.ask_all(event, &connections)).buffer_unordered(IN_FLIGHT_MAX)
-        });
-        let mut answered = stream::select_all(asked.map(Box::pin)).ready_chunks(LEASED_MAX as usize);
-        while let Some(events) = answered.next().await {
+        let asked = stream::iter(events).map(|event| self.ask_all(event, &connections));
+        let mut answered =
+            std::pin::pin!(asked.buffer_unordered(LEASED_MAX as usize).ready_chunks(LEASED_MAX as usize));
+        while let Some(mut landed) = answered.next().await {
+            // Those that come back at about the same time share a commit; nobody waits for a provider that hangs.
+            let mut moment = std::pin::pin!(tokio::time::sleep(LANDING));
+            while let Either::Left((Some(more), _)) = select(answered.next(), &mut moment).await {
+                landed.extend(more);
+            }
             fail::fail_point!("lookup-before-commit");
-            self.keep_answers(token, events, &connections).await?;
+            self.keep_answers(token, landed, &connections).await?;
             fail::fail_point!("lookup-after-commit");
             self.work.notify_one();
         }
@@ -98,6 +120,9 @@ impl Engine {
             event.status = inbox::status::READY.to_owned();
             return event;
         };
+        let turn = self.turns.of(connection.id);
+        // The semaphore is never closed; without a permit the provider would merely be asked sooner.
+        let _turn = turn.acquire().await;
         let mut failed = None;
         for request in requests {
             match self.ask(connection, request).await {

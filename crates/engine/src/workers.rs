@@ -18,6 +18,8 @@ const TIDYING: Duration = Duration::from_secs(3_600);
 /// How long a worker waits after the database refused.
 const AFTER_ERROR: Duration = Duration::from_millis(500);
 
+/// Workers that look up: while one waits for providers, another takes what has come since.
+const LOOKUP_WORKERS: usize = 3;
 /// How often it is written down which devices were seen.
 const SEEN: Duration = Duration::from_secs(5);
 
@@ -33,14 +35,16 @@ impl Engine {
             |engine| &engine.work,
             |engine| async move { Ok(engine.fulfil().await?.claimed >= BATCH_MAX as usize / 2) },
         );
-        self.keep_doing(
-            "look-up",
-            tasks,
-            stop,
-            IDLE,
-            |engine| &engine.lookups,
-            |engine| async move { engine.look_up_if_due().await },
-        );
+        for _ in 0..LOOKUP_WORKERS {
+            self.keep_doing(
+                "look-up",
+                tasks,
+                stop,
+                IDLE,
+                |engine| &engine.lookups,
+                |engine| async move { engine.look_up_if_due().await },
+            );
+        }
         self.keep_doing("checkpoint", tasks, stop, CHECKPOINTS, never, |engine| async move {
             engine.store.checkpoint().await?;
             Ok(false)

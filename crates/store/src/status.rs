@@ -43,14 +43,17 @@ impl Store {
             .filter(attention_items::Column::DismissedAt.is_null())
             .filter(of(events::attention_of));
         let licenses = licenses::Entity::find().filter(of(licenses_of));
-        let workable = events(inbox::workable()).count(&self.reader).await?;
-        let waiting = events(inbox::waiting()).count(&self.reader).await?;
+        // As of one moment: an event that goes from one state to the next would not be counted in either.
+        let snapshot = self.snapshot().await?;
+        let now = snapshot.transaction();
+        let workable = events(inbox::workable()).count(now).await?;
+        let waiting = events(inbox::waiting()).count(now).await?;
         Ok(Status {
             inbox_pending: workable + waiting,
-            mails_pending: mails(outbox::status::PENDING).count(&self.reader).await?,
-            mails_held: mails(outbox::status::HELD).count(&self.reader).await?,
-            attention_open: attention.count(&self.reader).await?,
-            licenses_total: licenses.count(&self.reader).await?,
+            mails_pending: mails(outbox::status::PENDING).count(now).await?,
+            mails_held: mails(outbox::status::HELD).count(now).await?,
+            attention_open: attention.count(now).await?,
+            licenses_total: licenses.count(now).await?,
         })
     }
 }
