@@ -92,9 +92,10 @@ async fn keep_all(store: &Store, arrivals: Vec<Arrival>) -> Vec<Result<(), NotKe
 
 async fn keep(store: &Store, arrivals: &[Arrival]) -> Result<(), Error> {
     let events: Vec<InboundEvent> = arrivals.iter().map(|arrival| arrival.event.clone()).collect();
-    // The same event may come twice at once, and no statement writes the same row twice.
+    // The same event may come twice at once: no statement writes the same row twice, and the first one is kept.
     let items: BTreeMap<(&str, &str), &AttentionItem> = arrivals
         .iter()
+        .rev()
         .filter_map(|arrival| arrival.attention.as_ref())
         .map(|item| ((item.kind.as_str(), item.subject.as_str()), item))
         .collect();

@@ -1,11 +1,12 @@
 //! Taking in: whatever is signed is kept, whatever comes with it.
 
+use domain::id::InboundId;
 use engine::receive::Received;
 use futures::future::join_all;
 use jiff::SignedDuration;
 use providers::{Delivery, signature};
 use serde_json::json;
-use store::lists::{InboundFilter, Page, Whose};
+use store::lists::{InboundFilter, InboundSummary, Page, Whose};
 
 use crate::{
     harness::{Harness, on_both_databases},
@@ -44,11 +45,14 @@ fn paid(name: &str) -> serde_json::Value {
     event(name, 1, "checkout.session.completed", 1_793_491_200, &session)
 }
 
-async fn statuses(harness: &Harness) -> Vec<String> {
+async fn inbox(harness: &Harness) -> Vec<InboundSummary> {
     let whose = Whose { tenant: harness.tenant, livemode: false };
     let page = Page { limit: 100, from: None };
-    let listed = harness.engine.store.list_inbound(whose, &InboundFilter::default(), page).await.unwrap();
-    let mut statuses: Vec<String> = listed.rows.into_iter().map(|row| row.status).collect();
+    harness.engine.store.list_inbound(whose, &InboundFilter::default(), page).await.unwrap().rows
+}
+
+async fn statuses(harness: &Harness) -> Vec<String> {
+    let mut statuses: Vec<String> = inbox(harness).await.into_iter().map(|row| row.status).collect();
     statuses.sort();
     statuses
 }
@@ -72,6 +76,10 @@ async fn one_event_never_fails_the_others(harness: Harness) {
     let answers = join_all(bodies.iter().map(|body| deliver(&harness, body))).await;
     assert_eq!(answers, [200; 6]);
     assert_eq!(statuses(&harness).await, ["held", "held", "received", "received"]);
+    for event in inbox(&harness).await.into_iter().filter(|event| event.status == "held") {
+        let told = harness.engine.store.attention_of_event(InboundId(event.id)).await.unwrap();
+        assert_eq!(told.len(), 1, "a person is told of each that is held");
+    }
     harness.settle().await;
     assert_eq!(harness.licenses_at("stripe", "cs_ada").await, 1);
     assert_eq!(harness.attention().await, ["event_malformed", "event_wrong_mode"]);
