@@ -69,6 +69,8 @@ fn network(address: IpAddr) -> IpAddr {
 
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv4Addr;
+
     use super::*;
 
     #[test]
@@ -83,5 +85,18 @@ mod tests {
         assert_eq!(limits.unknown_key(address("2001:db8:0:1::1"), None), None, "another /64");
         assert_eq!(limits.unknown_key(address("192.0.2.1"), None), None, "another address");
         assert_eq!(limits.unknown_key(address("::ffff:192.0.2.2"), None), None, "a mapped address is its IPv4 one");
+    }
+
+    #[test]
+    fn six_hundred_unknown_keys_a_minute_per_tenant() {
+        let limits = Limits::default();
+        let tenant = |number| Some(TenantId(uuid::Uuid::from_u128(number)));
+        let address = |number: u32| IpAddr::from(Ipv4Addr::from(number));
+        for number in 0..600 {
+            assert_eq!(limits.unknown_key(address(number), tenant(1)), None, "try {number}");
+        }
+        assert!(limits.unknown_key(address(600), tenant(1)).is_some(), "whoever tries");
+        assert_eq!(limits.unknown_key(address(601), tenant(2)), None, "another tenant");
+        assert_eq!(limits.unknown_key(address(602), None), None, "keys of nobody who is known");
     }
 }

@@ -106,7 +106,7 @@ pub(crate) async fn check(
 ) -> Result<Json<VerdictDocument>, Problem> {
     let call = request.call()?;
     let answer = api.engine.check(&call).await?;
-    api.answer(peer.ip(), answer)
+    api.answer(peer.ip(), request.product.as_deref(), answer)
 }
 
 /// Activates a license on a device and returns a lease. The same device gets its activation again, and a fresh lease.
@@ -119,7 +119,7 @@ pub(crate) async fn activate(
 ) -> Result<Json<VerdictDocument>, Problem> {
     let fingerprint = request.fingerprint()?;
     let answer = api.engine.activate(&request.call()?, &fingerprint, &api.public_url).await?;
-    api.answer(peer.ip(), answer)
+    api.answer(peer.ip(), request.product.as_deref(), answer)
 }
 
 /// Frees the slot of a device. Freeing it twice is no fault.
@@ -132,7 +132,7 @@ pub(crate) async fn deactivate(
 ) -> Result<Json<VerdictDocument>, Problem> {
     let fingerprint = request.fingerprint()?;
     let answer = api.engine.deactivate(&request.call()?, &fingerprint).await?;
-    api.answer(peer.ip(), answer)
+    api.answer(peer.ip(), request.product.as_deref(), answer)
 }
 
 /// The keys that verify leases (RFC 7517).
@@ -186,10 +186,16 @@ fn has_control(text: &str) -> bool {
 
 impl Api {
     /// The document for an answer. Whoever tries many unknown keys has to wait.
-    fn answer(&self, address: IpAddr, answer: AppAnswer) -> Result<Json<VerdictDocument>, Problem> {
+    fn answer(
+        &self,
+        address: IpAddr,
+        product: Option<&str>,
+        answer: AppAnswer,
+    ) -> Result<Json<VerdictDocument>, Problem> {
         self.engine.metrics.verdict(answer.verdict.code.as_str());
         if answer.verdict.code == VerdictCode::NotFound
-            && let Some(seconds) = self.limits.unknown_key(address, None)
+            && let Some(seconds) =
+                self.limits.unknown_key(address, product.and_then(|product| self.engine.seller(product)))
         {
             return Err(Problem::slow_down("Too many unknown license keys were tried from here.", seconds));
         }

@@ -72,6 +72,13 @@ impl Catalogues {
         shelf.offers.get(&version).map(Arc::clone)
     }
 
+    /// Who sells a product of that code, as far as anybody has asked for it here.
+    fn seller(&self, product: &str) -> Option<TenantId> {
+        let kept = self.kept.read().ok()?;
+        let sells = |shelf: &Shelf| shelf.products.values().any(|row| row.code == product);
+        kept.iter().find(|(_, (_, shelf))| sells(shelf)).map(|(tenant, _)| *tenant)
+    }
+
     fn kept(&self, tenant: TenantId, revision: i64) -> Option<Arc<Shelf>> {
         let kept = self.kept.read().ok()?;
         let (kept_revision, shelf) = kept.get(&tenant)?;
@@ -80,6 +87,12 @@ impl Catalogues {
 }
 
 impl Engine {
+    /// The tenant whose app names this product: an unknown key has no other owner. None: nobody who is known here.
+    #[must_use]
+    pub fn seller(&self, product: &str) -> Option<TenantId> {
+        self.catalogues.seller(product)
+    }
+
     /// A plan version, and the code of its product.
     ///
     /// # Errors
