@@ -249,7 +249,9 @@ impl Engine {
         let Some(license) = self.of_product(found, call.product.as_deref()).await? else {
             return Ok(AppAnswer::of(Verdict::product_mismatch()));
         };
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner).extend(slot.map(|slot| slot.0));
+        if let Some(slot) = slot {
+            self.seen.lock().unwrap_or_else(PoisonError::into_inner).insert(slot.0);
+        }
         let device = call.device.as_ref().map(|_| slot.is_some());
         let verdict = activation::check(&license.found.standing, device, self.now());
         Ok(AppAnswer { verdict, license: Some(license), lease: None, activation: slot })
