@@ -387,3 +387,14 @@ async fn who_tries_many_unknown_keys_has_to_wait() {
     let seconds: u64 = answer.header("retry-after").parse().unwrap();
     assert!((1..=60).contains(&seconds), "{seconds}");
 }
+
+/// Leases of every tenant name this server as their issuer, so their keys are found in one place.
+#[tokio::test]
+async fn the_keys_of_all_tenants_verify_leases() {
+    let shop = Shop::sqlite().await;
+    shop.engine.ensure_tenant("neighbour", "Another vendor").await.unwrap();
+    let keys = shop.call("GET", "/.well-known/jwks.json").succeed().await;
+    let kid = |key: &serde_json::Value| key["kid"].as_str().unwrap().to_owned();
+    let kids: std::collections::BTreeSet<String> = keys["keys"].as_array().unwrap().iter().map(kid).collect();
+    assert_eq!(kids.len(), 2);
+}
