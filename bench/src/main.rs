@@ -32,6 +32,9 @@ pub(crate) enum Part {
     Intake,
     /// License checks.
     Checks,
+    /// License checks where there are many, beside those where there are few. Not measured unless asked for: it takes
+    /// minutes to issue them.
+    Growth,
     /// Paid events in, licenses out.
     Fulfilment,
     /// Paid events in, mails accepted by the relay.
@@ -74,8 +77,8 @@ pub(crate) struct Run {
     #[arg(long, default_value_t = 20_000)]
     pub(crate) orders: usize,
 
-    /// Licenses that checks choose from.
-    #[arg(long, default_value_t = 10_000, value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..))]
+    /// Licenses that are many.
+    #[arg(long, default_value_t = 1_000_000, value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..))]
     pub(crate) licenses: usize,
 }
 

@@ -26,6 +26,8 @@ use crate::{
 const CONNECTIONS: usize = 256;
 /// A second of it.
 const AS_MUCH_AS_GOES: Pressure = Pressure { connections: CONNECTIONS, seconds: 1, calls_max: usize::MAX, rate: None };
+/// Licenses that checks choose from, where their number is not what is measured.
+const LICENSES: usize = 10_000;
 /// How long issued licenses and their mails are waited for.
 const PATIENCE: Duration = Duration::from_secs(120);
 
@@ -41,7 +43,8 @@ pub(crate) async fn run(database: Database, options: &Run) -> anyhow::Result<Rep
         let keywright = server::keywright(&options.binary, database, neighbours)?;
         match part {
             Part::Intake => intake(&keywright, &mut report, &yardstick).await?,
-            Part::Checks => checks(&keywright, &mut report, &yardstick, options.licenses).await?,
+            Part::Checks => checks(&keywright, &mut report, &yardstick).await?,
+            Part::Growth => growth(&keywright, options, &mut report, &yardstick).await?,
             Part::Fulfilment => {
                 fulfilment(&keywright, &mut report, options.orders, "no look-up", Some("pro")).await?;
             }
@@ -52,33 +55,52 @@ pub(crate) async fn run(database: Database, options: &Run) -> anyhow::Result<Rep
     Ok(report)
 }
 
-/// The echo that a throughput is measured beside.
+/// A server and the calls it is pressed with: the next one by its number.
+#[derive(Clone)]
+struct Pressed {
+    address: SocketAddr,
+    call: Arc<dyn Fn(usize) -> Arc<Vec<u8>> + Send + Sync>,
+    /// Calls of the seconds before.
+    made: usize,
+}
+
+impl Pressed {
+    fn new(address: SocketAddr, call: impl Fn(usize) -> Arc<Vec<u8>> + Send + Sync + 'static) -> Self {
+        Self { address, call: Arc::new(call), made: 0 }
+    }
+
+    /// As many calls as go, for a second; returns how many that were.
+    async fn second(&mut self) -> anyhow::Result<f64> {
+        let (call, before) = (Arc::clone(&self.call), self.made);
+        let load = press(self.address, AS_MUCH_AS_GOES, move |number| call(before + number)).await?;
+        // A connection takes one number more than it sends.
+        self.made += load.answered + CONNECTIONS;
+        Ok(load.per_second())
+    }
+}
+
+/// What a throughput is measured beside, and for how long.
 struct Yardstick {
     echo: SocketAddr,
-    /// How long a throughput is measured.
     seconds: u64,
 }
 
 impl Yardstick {
-    /// As many calls as go, a second at a time in turn with the echo: the machine's speed drifts, and both drift with it.
-    async fn beside<F>(&self, address: SocketAddr, call: F) -> anyhow::Result<String>
-    where
-        F: Fn(usize) -> Arc<Vec<u8>> + Clone + Send + Sync + 'static,
-    {
+    /// The throughput of `pressed` beside the echo.
+    async fn beside(&self, pressed: Pressed) -> anyhow::Result<String> {
         let body = Arc::new(post("/echo", &[], "x".repeat(3_000).as_bytes()));
-        let (mut echoed, mut answered) = (0.0, 0.0);
-        let mut made = 0;
+        self.compare(Pressed::new(self.echo, move |_| Arc::clone(&body)), pressed).await
+    }
+
+    /// A second at a time in turn: the machine's speed drifts, and both drift with it.
+    async fn compare(&self, mut standard: Pressed, mut pressed: Pressed) -> anyhow::Result<String> {
+        let (mut expected, mut answered) = (0.0, 0.0);
         for _ in 0..self.seconds {
-            let body = Arc::clone(&body);
-            echoed += press(self.echo, AS_MUCH_AS_GOES, move |_| Arc::clone(&body)).await?.per_second();
-            let (call, before) = (call.clone(), made);
-            let load = press(address, AS_MUCH_AS_GOES, move |number| call(before + number)).await?;
-            answered += load.per_second();
-            // A connection takes one number more than it sends.
-            made += load.answered + CONNECTIONS;
+            expected += standard.second().await?;
+            answered += pressed.second().await?;
         }
-        let (rounds, ratio) = (self.seconds as f64, answered / echoed);
-        Ok(format!("{:.0}/s, {ratio:.2} of {:.0}/s", answered / rounds, echoed / rounds))
+        let (rounds, ratio) = (self.seconds as f64, answered / expected);
+        Ok(format!("{:.0}/s, {ratio:.2} of {:.0}/s", answered / rounds, expected / rounds))
     }
 }
 
@@ -91,7 +113,7 @@ async fn intake(keywright: &Keywright, report: &mut Report, yardstick: &Yardstic
     // Made before: signing costs the machine as much as believing does.
     let made: Arc<Vec<_>> =
         Arc::new((0..50_000 * yardstick.seconds as usize).map(|number| call("a", number)).collect());
-    let figure = yardstick.beside(address, move |number| Arc::clone(&made[number % made.len()])).await?;
+    let figure = yardstick.beside(Pressed::new(address, move |number| Arc::clone(&made[number % made.len()]))).await?;
     report.add("signed 3 KB webhook, committed, of echo", figure, "0.25 SQLite, 0.20 PostgreSQL");
     settle(keywright).await?;
     let made: Arc<Vec<_>> =
@@ -102,25 +124,35 @@ async fn intake(keywright: &Keywright, report: &mut Report, yardstick: &Yardstic
 }
 
 /// License checks, always read from the database.
-async fn checks(
-    keywright: &Keywright,
-    report: &mut Report,
-    yardstick: &Yardstick,
-    licenses: usize,
-) -> anyhow::Result<()> {
+async fn checks(keywright: &Keywright, report: &mut Report, yardstick: &Yardstick) -> anyhow::Result<()> {
     const STEADY: usize = 5_000;
-    let address = keywright.process.address;
-    let keys = issue(keywright, licenses).await?;
-    let call =
-        |key: &String| Arc::new(json_post("/v1/check", None, &format!("{{\"key\":\"{key}\",\"product\":\"bench\"}}")));
-    let made: Arc<Vec<_>> = Arc::new(keys.iter().map(call).collect());
-    // A stride that visits all keys in an order that no cache likes.
-    let pick = move |number: usize| Arc::clone(&made[number.wrapping_mul(7_919) % made.len()]);
-    let figure = yardstick.beside(address, pick.clone()).await?;
+    let checks = checks_of(keywright, LICENSES).await?;
+    let figure = yardstick.beside(checks.clone()).await?;
     report.add("license check, of echo", figure, "0.5 SQLite, 0.3 PostgreSQL");
-    let load = press(address, steady(STEADY, STEADY * yardstick.seconds as usize), pick).await?;
+    let calls_max = STEADY * yardstick.seconds as usize;
+    let load = press(checks.address, steady(STEADY, calls_max), move |number| (checks.call)(number)).await?;
     report.add("the same at 5,000/s", latencies(&load), "p99 under 5 ms");
     Ok(())
+}
+
+/// License checks where there are many licenses, beside those of a server with few.
+async fn growth(few: &Keywright, options: &Run, report: &mut Report, yardstick: &Yardstick) -> anyhow::Result<()> {
+    let many = server::keywright(&options.binary, report.database, Neighbours::default())?;
+    let (few, crowd) = (checks_of(few, LICENSES).await?, checks_of(&many, options.licenses).await?);
+    let figure = yardstick.compare(few, crowd.clone()).await?;
+    report.add(format!("check among {} licenses, of {LICENSES}", options.licenses), figure, "0.8");
+    report.add("the same, of echo", yardstick.beside(crowd).await?, "");
+    Ok(())
+}
+
+/// Issues licenses and returns checks that visit all of them, in an order that no cache likes.
+async fn checks_of(keywright: &Keywright, licenses: usize) -> anyhow::Result<Pressed> {
+    let call =
+        |key: &String| Arc::new(json_post("/v1/check", None, &format!("{{\"key\":\"{key}\",\"product\":\"bench\"}}")));
+    let made: Vec<_> = issue(keywright, licenses).await?.iter().map(call).collect();
+    Ok(Pressed::new(keywright.process.address, move |number| {
+        Arc::clone(&made[number.wrapping_mul(7_919) % made.len()])
+    }))
 }
 
 fn steady(per_second: usize, calls_max: usize) -> Pressure {

@@ -44,7 +44,7 @@ pub(crate) fn echo() -> anyhow::Result<Process> {
 }
 
 /// Who Keywright talks to, besides those that press.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Neighbours {
     /// Answers look-ups; none: there are no look-ups.
     pub(crate) provider: Option<SocketAddr>,
