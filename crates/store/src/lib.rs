@@ -64,6 +64,8 @@ const READERS: u32 = 4;
 /// Pages in SQLite's log after which a commit moves them to the main file itself. As a rule [`Store::checkpoint`] has
 /// moved them before, and the log only begins anew.
 const LOG_PAGES_MAX: &str = "4000";
+/// Bytes of SQLite's file that readers map instead of copying them into memory of their own (decision 4).
+const MAPPED_BYTES_MAX: &str = "2147483648";
 /// Prepared statements that a connection keeps: bulk statements come in a few sizes each.
 const STATEMENTS_KEPT: usize = 1_024;
 /// Rows that SQLite's thread may read ahead: a whole batch, so that it does not wait for who takes them.
@@ -121,7 +123,10 @@ impl Store {
         let pool = |connections| SqlitePoolOptions::new().max_connections(connections).acquire_timeout(ACQUIRE_TIMEOUT);
         let writer = pool(1).connect_with(options.clone()).await.map_err(connection_error)?;
         let checkpointer = pool(1).connect_with(options.clone()).await.map_err(connection_error)?;
-        let reader = pool(READERS).connect_with(options.read_only(true)).await.map_err(connection_error)?;
+        let reader = pool(READERS)
+            .connect_with(options.read_only(true).pragma("mmap_size", MAPPED_BYTES_MAX))
+            .await
+            .map_err(connection_error)?;
         Ok(Self {
             writer: SqlxSqliteConnector::from_sqlx_sqlite_pool(writer),
             reader: SqlxSqliteConnector::from_sqlx_sqlite_pool(reader),

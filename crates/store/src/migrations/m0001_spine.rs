@@ -1,5 +1,6 @@
 //! The spine: tenants, catalogue, inbox, orders, licenses, activations, mails, keys, audit, attention.
 
+use sea_orm::DbBackend;
 use sea_orm_migration::prelude::*;
 
 #[derive(DeriveMigrationName)]
@@ -125,8 +126,8 @@ const TABLES: &[Table] = &[
         name: "license_keys",
         columns: "id uuid, tenant_id uuid, license_id uuid, hash blob, sealed blob, sealed_by text, hint text,
             created_at bigint",
-        primary: &["id"],
-        unique: &[&["hash"]],
+        primary: &["hash"],
+        unique: &[&["id"]],
         indexes: &[(&["license_id"], None)],
     },
     Table {
@@ -212,8 +213,12 @@ const TABLES: &[Table] = &[
     Table { name: "settings", columns: "name text, value text", primary: &["name"], unique: &[], indexes: &[] },
 ];
 
+/// Tables of small rows that SQLite keeps inside the index of their primary key, so that one look finds a row. Others
+/// have an index that leads to a row number, and another that leads from there to the row.
+const FOUND_AT_ONCE: &[&str] = &["license_keys", "order_references"];
+
 impl Table {
-    fn create(&self) -> TableCreateStatement {
+    fn create(&self, backend: DbBackend) -> TableCreateStatement {
         let mut table = sea_query::Table::create();
         table.table(self.name);
         for column in self.columns.split(',') {
@@ -223,6 +228,9 @@ impl Table {
         let mut primary = Index::create();
         for column in self.primary {
             primary.col(*column);
+        }
+        if backend == DbBackend::Sqlite && FOUND_AT_ONCE.contains(&self.name) {
+            table.extra("WITHOUT ROWID");
         }
         table.primary_key(&mut primary).to_owned()
     }
@@ -260,7 +268,7 @@ fn definition(name: &'static str, kind: &str) -> ColumnDef {
 impl MigrationTrait for Migration {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         for table in TABLES {
-            manager.create_table(table.create()).await?;
+            manager.create_table(table.create(manager.get_database_backend())).await?;
             for index in table.indexes() {
                 manager.get_connection().execute_unprepared(&index).await?;
             }
