@@ -26,7 +26,7 @@ use crate::{
     buyers::{self, CustomerNews},
     connections::{Connection, find},
     group::Told,
-    outcome::OutcomeRows,
+    outcome::{Happened, OutcomeRows},
     sales::{self, Sales},
 };
 
@@ -176,14 +176,13 @@ impl Engine {
         let rows = self.settle_all(&write, &mut sales.orders, &actor, &identities, &connections, now).await?;
         let done = Done { claimed, lookups: said.lookups, mails: rows.mails.len() };
         let received: Vec<i64> = said.finished.iter().map(|event| event.received_at).collect();
-        let actions: Vec<&'static str> = rows.actions.clone();
-        write_all(&write, said, sales, rows, now).await?;
+        let happened = write_all(&write, said, sales, rows, now).await?;
         fail::fail_point!("fulfil-before-commit");
         write.commit().await?;
         fail::fail_point!("fulfil-after-commit");
         self.batches.send_modify(|count| *count += 1);
         self.metrics.batch(received.into_iter(), self.now());
-        actions.into_iter().for_each(|action| self.metrics.change(action));
+        happened.tell(&self.metrics);
         Ok(done)
     }
 
@@ -219,7 +218,13 @@ impl Engine {
     }
 }
 
-async fn write_all(write: &Write, said: Said, sales: Sales, rows: OutcomeRows, now: Timestamp) -> Result<(), Error> {
+async fn write_all(
+    write: &Write,
+    said: Said,
+    sales: Sales,
+    rows: OutcomeRows,
+    now: Timestamp,
+) -> Result<Happened, Error> {
     let Sales { orders, redirected, names, of_fact } = sales;
     for (order, survivor) in redirected {
         write.redirect_order(order.id, survivor).await?;

@@ -21,7 +21,7 @@ use store::{
 };
 use uuid::Uuid;
 
-use crate::{Error, catalogue::Shelf};
+use crate::{Error, catalogue::Shelf, metrics::Metrics};
 
 /// The mail that carries a key (A19).
 pub(crate) const LICENSE_DELIVERY: &str = "license-delivery";
@@ -35,13 +35,32 @@ pub(crate) struct OutcomeRows {
     pub(crate) mails: Vec<Mail>,
     pub(crate) events: Vec<Event>,
     /// What happened, in the words of the audit log.
-    pub(crate) actions: Vec<&'static str>,
+    actions: Vec<&'static str>,
     pub(crate) opened: Vec<store::rows::AttentionItem>,
     pub(crate) closed: Vec<Uuid>,
 }
 
+/// What is told to metrics and the log once it is committed.
+#[must_use = "it is told after the commit"]
+pub(crate) struct Happened {
+    actions: Vec<&'static str>,
+    /// Licenses that came to be, with their keys masked.
+    issued: Vec<(LicenseId, String)>,
+}
+
+impl Happened {
+    pub(crate) fn tell(self, metrics: &Metrics) {
+        self.actions.into_iter().for_each(|action| metrics.change(action));
+        for (license, key) in self.issued {
+            tracing::info!(%license, key, "license issued");
+        }
+    }
+}
+
 impl OutcomeRows {
-    pub(crate) async fn write(self, write: &Write, now: Timestamp) -> Result<(), Error> {
+    pub(crate) async fn write(self, write: &Write, now: Timestamp) -> Result<Happened, Error> {
+        let issued = self.keys.iter().map(|key| (LicenseId(key.license_id), key.hint.clone())).collect();
+        let happened = Happened { actions: self.actions, issued };
         write.add_license_keys(self.keys).await?;
         for (from, to) in self.moved_keys {
             write.move_license_keys(from, to).await?;
@@ -50,7 +69,8 @@ impl OutcomeRows {
         write.add_mails(self.mails).await?;
         write.open_items(self.opened).await?;
         write.close_items(self.closed, now).await?;
-        crate::audit::add(write, self.audit).await
+        crate::audit::add(write, self.audit).await?;
+        Ok(happened)
     }
 }
 

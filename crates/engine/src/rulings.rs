@@ -66,8 +66,9 @@ impl Engine {
         let mut rows = self.settle_all(&write, &mut orders, &actor, &identities, &connections, now).await?;
         rows.audit.extend(orders.iter().map(|order| self.ruled(order, id, ruling, by, now)));
         write.save_orders(&orders, now).await?;
-        rows.write(&write, now).await?;
+        let happened = rows.write(&write, now).await?;
         write.commit().await?;
+        happened.tell(&self.metrics);
         Ok(orders.into_iter().next())
     }
 

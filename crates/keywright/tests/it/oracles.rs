@@ -133,10 +133,22 @@ impl Shop {
         let key = self.mailed_keys().pop().unwrap();
         let id = found[0]["id"].as_str().unwrap();
         assert_eq!(self.post("/v1/licenses/lookup", &json!({ "key": key }))["data"][0]["id"], id);
+        self.it_is_logged_with_its_key_masked(&key, id);
 
         self.its_lease_is_verified(&key, id);
         self.a_full_refund_revokes_it(&key);
         key
+    }
+
+    fn it_is_logged_with_its_key_masked(&self, key: &str, license: &str) {
+        let log = self.installation.log();
+        let lines: Vec<Value> = log.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+        let issued: Vec<_> =
+            lines.iter().map(|line| &line["fields"]).filter(|fields| fields["message"] == "license issued").collect();
+        let masked = format!("ACME-…-{}", key.rsplit('-').next().unwrap());
+        assert_eq!(issued.len(), 1, "{log}");
+        assert_eq!((&issued[0]["license"], &issued[0]["key"]), (&json!(license), &json!(masked)), "{log}");
+        assert!(log.contains("mail sent") && !log.contains(BUYER), "{log}");
     }
 
     /// By PyJWT, and by what apps use.
