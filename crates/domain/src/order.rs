@@ -38,6 +38,9 @@ pub struct Order {
     /// Paid periods, by the invoice that paid them.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub periods: BTreeMap<Reference, Period>,
+    /// When the provider tries again to collect for a subscription; the latest moment it named.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub retries: BTreeMap<Reference, LastTold>,
     /// Refunds by their own id, or by the payment where the provider tells totals only.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub refunds: BTreeMap<Reference, Register<Refund>>,
@@ -59,6 +62,9 @@ pub struct Order {
     /// What was decided for each price.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub decided: BTreeMap<PriceReference, Decision>,
+    /// What a person said to a sale that must be approved before it gives licenses (B29).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub approval: Option<Register<Approval>>,
     /// Causes that an operator has seen and lifted. A new amount, state or episode is a new cause.
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     pub excused: BTreeSet<Cause>,
@@ -72,6 +78,7 @@ impl Join for Order {
         self.subscriptions.join(other.subscriptions);
         self.items.join(other.items);
         self.periods.join(other.periods);
+        self.retries.join(other.retries);
         self.refunds.join(other.refunds);
         self.disputes.join(other.disputes);
         self.replaced.join(other.replaced);
@@ -79,6 +86,7 @@ impl Join for Order {
         self.customers.join(other.customers);
         self.missing.join(other.missing);
         self.decided.join(other.decided);
+        self.approval.join(other.approval);
         self.excused.join(other.excused);
     }
 }
@@ -220,6 +228,9 @@ pub struct Subscription {
     /// The provider's own period end, given only while active or trialing with automatic collection.
     #[serde(default, with = "crate::time::micros_optional", skip_serializing_if = "Option::is_none")]
     pub granted_until: Option<Timestamp>,
+    /// The end of its trial, past or to come. Whatever lasts no longer was not paid for.
+    #[serde(default, with = "crate::time::micros_optional", skip_serializing_if = "Option::is_none")]
+    pub trial_until: Option<Timestamp>,
     /// When it is going to be cancelled.
     #[serde(default, with = "crate::time::micros_optional", skip_serializing_if = "Option::is_none")]
     pub cancel_at: Option<Timestamp>,
@@ -320,6 +331,17 @@ impl PartialOrd for FirstTold {
     }
 }
 
+/// The latest of the moments that were told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct LastTold(#[serde(with = "crate::time::micros")] pub Timestamp);
+
+impl Join for LastTold {
+    fn join(&mut self, other: Self) {
+        keep_larger(self, other);
+    }
+}
+
 /// How far a dispute has come. A lost one can still be won on appeal, never the other way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -357,6 +379,16 @@ pub struct Contact {
     /// The buyer's name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<Box<str>>,
+}
+
+/// What a person said to a sale.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Approval {
+    /// It gives no licenses.
+    Rejected,
+    /// It gives what was bought.
+    Approved,
 }
 
 /// Something the connection's credentials do not let us know.

@@ -60,6 +60,7 @@ fn every_part_of_a_fact_is_in_some_golden_file() {
         subscriptions,
         items,
         periods,
+        retries,
         refunds,
         disputes,
         replaced,
@@ -67,10 +68,12 @@ fn every_part_of_a_fact_is_in_some_golden_file() {
         customers,
         missing,
         decided,
+        approval,
         excused,
     } = &all;
     assert!(!references.is_empty() && !payments.is_empty() && !periods.is_empty() && !disputes.is_empty());
     assert!(!replaced.is_empty() && !customers.is_empty() && !missing.is_empty() && !excused.is_empty());
+    assert!(!retries.is_empty() && approval.is_some());
     assert!(refunds.values().any(|refund| refund.value.cumulative));
     assert!(refunds.values().any(|refund| refund.value.failed_at.is_some()));
     assert!(contact.as_ref().is_some_and(|contact| contact.value.name.is_some()));
@@ -81,6 +84,7 @@ fn every_part_of_a_fact_is_in_some_golden_file() {
     assert!(purchases.values().any(whole));
     let Subscription { granted_until, cancel_at, ended_at, covers, .. } = &subscriptions["sub_1"].value;
     assert!(granted_until.is_some() && cancel_at.is_some() && ended_at.is_some() && covers.is_some());
+    assert!(subscriptions.values().any(|subscription| subscription.value.trial_until.is_some()));
 }
 
 #[test]

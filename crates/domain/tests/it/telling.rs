@@ -195,6 +195,7 @@ pub(crate) fn snapshot(id: &str, at: u32) -> Snapshot {
             cancel_at: None,
             ended_at: None,
             covers: None,
+            trial_until: None,
         },
         items: Vec::new(),
     }

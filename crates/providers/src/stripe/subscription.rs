@@ -150,6 +150,7 @@ impl Snapshot {
             cancel_at: self.cancel_at.or_else(|| self.period_end().filter(|_| self.cancel_at_period_end)),
             ended_at: ended.then(|| self.ended_at.or(self.canceled_at).unwrap_or(event_at)),
             covers: None,
+            trial_until: self.trial_end,
         }
     }
 }
