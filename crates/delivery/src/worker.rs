@@ -22,7 +22,7 @@ use domain::{
     id::{MailId, TenantId},
 };
 use jiff::SignedDuration;
-use store::{Store, StoreError};
+use store::{Store, StoreError, outbox::HELD_AS_OLD};
 use tokio::sync::Notify;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -109,7 +109,9 @@ impl MailWorker {
         let now = self.parts.clock.now();
         let write = self.parts.store.begin().await?;
         let released = write.release_mails(tenant, now).await?;
-        write.close_items_about(tenant, NO_SENDER, vec![tenant.to_string()], now).await?;
+        for kind in [NO_SENDER, HELD_AS_OLD] {
+            write.close_items_about(tenant, kind, vec![tenant.to_string()], now).await?;
+        }
         write.commit().await?;
         self.parts.wake.notify_one();
         Ok(released)

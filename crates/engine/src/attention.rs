@@ -11,7 +11,7 @@ use domain::{
 };
 use jiff::Timestamp;
 use store::{
-    StoredOrder,
+    StoredOrder, outbox,
     rows::{AttentionItem, InboundEvent},
 };
 
@@ -29,6 +29,9 @@ const MALFORMED: &str = "event_malformed";
 pub(crate) const WRONG_MODE: &str = "event_wrong_mode";
 /// The provider does not answer a look-up.
 pub(crate) const LOOKUP_FAILING: &str = "lookup_failing";
+
+/// A provider's list of events cannot be read.
+pub(crate) const NOT_CAUGHT_UP: &str = "not_caught_up";
 
 /// What an item is about, apart from its words.
 struct About {
@@ -221,6 +224,53 @@ pub(crate) fn lookup_failing(
     let problem = event.error.as_deref().unwrap_or_default();
     let sentence = format!("{} does not answer a look-up: {problem}", connection.code);
     of_event(LOOKUP_FAILING, event, sentence, AttentionId::new(now, entropy), now)
+}
+
+/// The item for a connection whose missed events cannot be found. It closes when its list is read again.
+pub(crate) fn not_caught_up(
+    connection: &Connection,
+    problem: &str,
+    now: Timestamp,
+    entropy: &mut dyn Entropy,
+) -> AttentionItem {
+    AttentionItem {
+        id: AttentionId::new(now, entropy).0,
+        tenant_id: connection.tenant.0,
+        kind: NOT_CAUGHT_UP.to_owned(),
+        subject: connection.id.to_string(),
+        lookup: None,
+        connection_id: Some(connection.id.0),
+        order_id: None,
+        inbound_id: None,
+        detail: format!(
+            "events of {} that no webhook brings are not found: {problem}; it is tried again by itself",
+            connection.code
+        ),
+        opened_at: now.as_microsecond(),
+        closed_at: None,
+        dismissed_at: None,
+    }
+}
+
+/// The item for mails about what happened long ago. It closes when they are released.
+pub(crate) fn mails_held_as_old(tenant: TenantId, now: Timestamp, entropy: &mut dyn Entropy) -> AttentionItem {
+    AttentionItem {
+        id: AttentionId::new(now, entropy).0,
+        tenant_id: tenant.0,
+        kind: outbox::HELD_AS_OLD.to_owned(),
+        subject: tenant.to_string(),
+        lookup: None,
+        connection_id: None,
+        order_id: None,
+        inbound_id: None,
+        detail:
+            "catching up found purchases that are days old: their licenses are issued, and their mails are held, so \
+                 that no customer is surprised; look at them, then send them with `keywright mail release`"
+                .to_owned(),
+        opened_at: now.as_microsecond(),
+        closed_at: None,
+        dismissed_at: None,
+    }
 }
 
 fn of_event(kind: &str, event: &InboundEvent, sentence: String, id: AttentionId, now: Timestamp) -> AttentionItem {

@@ -36,6 +36,9 @@ const TIME: &str = "time";
 /// Events, or due orders, in one transaction at most.
 pub const BATCH_MAX: u64 = 256;
 
+/// What happened longer ago than this, and was found by catching up, mails nobody without a person's word.
+const OLD: SignedDuration = SignedDuration::from_hours(3 * 24);
+
 /// What a batch works on.
 #[derive(Clone, Copy)]
 enum Claim {
@@ -173,7 +176,8 @@ impl Engine {
             true => format!("{}:{}", connection.provider.info().slug, connection.code),
             false => TIME.to_owned(),
         };
-        let rows = self.settle_all(&write, &mut sales.orders, &actor, &identities, &connections, now).await?;
+        let mut rows = self.settle_all(&write, &mut sales.orders, &actor, &identities, &connections, now).await?;
+        rows.hold_mails(&said.of_long_ago(&sales), now, &mut *self.entropy());
         let done = Done { claimed, lookups: said.lookups, mails: rows.mails.len() };
         let received: Vec<i64> = said.finished.iter().map(|event| event.received_at).collect();
         let happened = write_all(&write, said, sales, rows, now).await?;
@@ -249,6 +253,17 @@ async fn write_all(
 }
 
 impl Said {
+    /// The orders of old events that catching up found.
+    fn of_long_ago(&self, sales: &Sales) -> BTreeSet<OrderId> {
+        let is_old = |event: &&InboundEvent| {
+            let age = event.occurred_at.map_or(0, |at| event.received_at.saturating_sub(at));
+            event.caught_up && SignedDuration::from_micros(age) > OLD
+        };
+        let old: BTreeSet<InboundId> = self.finished.iter().filter(is_old).map(|event| InboundId(event.id)).collect();
+        let of_old = sales.of_fact.iter().filter(|((event, _), _)| old.contains(event));
+        of_old.map(|(_, order)| *order).collect()
+    }
+
     fn hear(&mut self, event: &InboundEvent, connection: &Connection, facts: Vec<Fact>) {
         for (position, fact) in (0..).zip(facts) {
             let by = (InboundId(event.id), position);

@@ -8,6 +8,7 @@ mod attention;
 pub mod audit;
 mod buyers;
 pub mod catalogue;
+pub mod catchup;
 pub mod configuration;
 pub mod connections;
 pub mod doctor;
@@ -146,6 +147,8 @@ pub struct Engine {
     work: Notify,
     /// Something must be looked up.
     lookups: Notify,
+    /// A provider's list of events is to be read now.
+    catching_up: Notify,
     /// Who may ask a provider now.
     turns: lookup::ProviderTurns,
     /// A mail may be sent.
@@ -177,6 +180,7 @@ impl Engine {
             batches: tokio::sync::watch::Sender::new(0),
             work: Notify::new(),
             lookups: Notify::new(),
+            catching_up: Notify::new(),
             turns: lookup::ProviderTurns::default(),
             mails: Arc::new(Notify::new()),
             never: Notify::new(),

@@ -60,7 +60,7 @@ pub trait Dial: Send + Sync {
 }
 
 /// How one look-up of an event ended.
-enum Asked {
+pub(crate) enum Asked {
     /// A final answer.
     Final(Answer),
     /// Not now; again after this long.
@@ -148,6 +148,14 @@ impl Engine {
             }
         }
         event
+    }
+
+    /// Asks one thing of a provider, as one of those who may at the same time.
+    pub(crate) async fn ask_in_turn(&self, connection: &Connection, request: Request) -> Asked {
+        let turn = self.turns.of(connection.id);
+        // As above: the semaphore is never closed.
+        let _turn = turn.acquire().await;
+        self.ask(connection, request).await
     }
 
     async fn ask(&self, connection: &Connection, request: Request) -> Asked {

@@ -1,5 +1,7 @@
 //! What follows from a change: the key, its audit entry, its mail, its event. All in the transaction of the change.
 
+use std::collections::BTreeSet;
+
 use crypto::{
     key::{LicenseKey, Prefix},
     ring::KeyRing,
@@ -8,7 +10,7 @@ use crypto::{
 use domain::{
     Entropy,
     fulfil::Change,
-    id::{AuditId, EventId, LicenseId, MailId},
+    id::{AuditId, EventId, LicenseId, MailId, OrderId, TenantId},
     license::{License, LicenseState},
     order::Contact,
     reason::Reason,
@@ -21,7 +23,7 @@ use store::{
 };
 use uuid::Uuid;
 
-use crate::{Error, catalogue::Shelf, metrics::Metrics};
+use crate::{Error, attention, catalogue::Shelf, metrics::Metrics};
 
 /// The mail that carries a key (A19).
 pub(crate) const LICENSE_DELIVERY: &str = "license-delivery";
@@ -58,6 +60,17 @@ impl Happened {
 }
 
 impl OutcomeRows {
+    /// Holds the mails about these orders: they are sent when a person says so.
+    pub(crate) fn hold_mails(&mut self, of: &BTreeSet<OrderId>, now: Timestamp, entropy: &mut dyn Entropy) {
+        let mut tenants = BTreeSet::new();
+        for mail in self.mails.iter_mut().filter(|mail| of.contains(&OrderId(mail.order_id))) {
+            mail.status = outbox::status::HELD.to_owned();
+            mail.next_attempt_at = None;
+            tenants.insert(TenantId(mail.tenant_id));
+        }
+        self.opened.extend(tenants.into_iter().map(|tenant| attention::mails_held_as_old(tenant, now, entropy)));
+    }
+
     pub(crate) async fn write(self, write: &Write, now: Timestamp) -> Result<Happened, Error> {
         let issued = self.keys.iter().map(|key| (LicenseId(key.license_id), key.hint.clone())).collect();
         let happened = Happened { actions: self.actions, issued };

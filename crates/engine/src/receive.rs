@@ -213,6 +213,22 @@ pub(crate) fn arrival(connection: &Connection, event: Incoming, now: Timestamp, 
     Arrival { event: row, attention }
 }
 
+/// An event that was found in the provider's own list. What it lacks is asked from `ask_at` on.
+pub(crate) fn caught_up(
+    connection: &Connection,
+    event: Incoming,
+    now: Timestamp,
+    ask_at: Timestamp,
+    entropy: &mut dyn Entropy,
+) -> Arrival {
+    let mut arrival = arrival(connection, event, now, entropy);
+    arrival.event.caught_up = true;
+    if arrival.event.status == inbox::status::WAITING {
+        arrival.event.next_attempt_at = Some(ask_at.as_microsecond());
+    }
+    arrival
+}
+
 /// What must be looked up before anything is known of an event. Whatever else is wrong with it is found when it is
 /// worked on.
 fn lacking(connection: &Connection, event: &Incoming) -> Option<Vec<Request>> {
@@ -272,5 +288,6 @@ fn row(connection: &Connection, id: InboundId, now: Timestamp) -> InboundEvent {
         lease_until: None,
         error: None,
         done_at: None,
+        caught_up: false,
     }
 }

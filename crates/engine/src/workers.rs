@@ -11,6 +11,8 @@ use crate::{Engine, Error, fulfil::BATCH_MAX};
 
 /// How long a worker sleeps at most: another node may have left something, and a timer may be due.
 const IDLE: Duration = Duration::from_millis(250);
+/// How often it is looked which provider's list of events is due to be read.
+const CATCHING_UP: Duration = Duration::from_secs(1);
 /// How often SQLite's log is moved to the main file.
 const CHECKPOINTS: Duration = Duration::from_millis(100);
 /// How often what was kept long enough is thrown away.
@@ -57,6 +59,25 @@ impl Engine {
             engine.forget_old_answers().await?;
             Ok(false)
         });
+    }
+
+    /// Starts what reads providers' own lists of events, all of them at once and then every quarter of an hour. Apart from
+    /// the others, since only a server has the time for it.
+    pub fn keep_caught_up(self: &Arc<Self>, tasks: &TaskTracker, stop: &CancellationToken) {
+        let engine = Arc::clone(self);
+        tasks.spawn(async move {
+            if let Err(error) = engine.hasten_catching_up().await {
+                tracing::error!(%error, "missed events are looked for in a quarter of an hour, and not now");
+            }
+        });
+        self.keep_doing(
+            "catching up",
+            tasks,
+            stop,
+            CATCHING_UP,
+            |engine| &engine.catching_up,
+            |engine| async move { engine.catch_up().await },
+        );
     }
 
     /// Takes turns until `stop`, at least as often as `idle`, and whenever there is more to do. Not even a panic ends it.

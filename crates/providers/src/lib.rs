@@ -3,6 +3,7 @@
 //! A provider is a slug and one module. Everything else (route, inbox, replay, settings, metrics, contract tests)
 //! comes from [`PROVIDERS`]. Everything comes in as data and goes out as data: no clock, no network, no stored state.
 
+pub mod backfill;
 pub mod http;
 pub mod manual;
 pub mod signature;
@@ -13,7 +14,10 @@ use jiff::Timestamp;
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 
-use crate::http::{Answer, HttpAnswer, Request};
+use crate::{
+    backfill::Backfill,
+    http::{Answer, HttpAnswer, Request},
+};
 
 /// All providers. Adding one is a module, a line here, and fixtures.
 pub static PROVIDERS: &[&dyn Provider] = &[&stripe::Stripe, &manual::Manual];
@@ -186,6 +190,11 @@ pub trait Provider: Sync {
     /// # Errors
     /// The event lacks what its kind must have.
     fn translate(&self, incoming: &Incoming, settings: &Settings, answers: &[Answer]) -> Result<Step, Malformed>;
+
+    /// The provider's own list of its events, where it keeps one: what was not delivered is found there.
+    fn backfill(&self) -> Option<&'static dyn Backfill> {
+        None
+    }
 
     /// What the provider wants to read.
     fn answer(&self, outcome: &Outcome) -> HttpAnswer;

@@ -4,6 +4,7 @@
 //! an object says of itself, keyed by that object's id; where a snapshot replaces another (a subscription) a fresh look
 //! orders them if the key allows one, and the event's own time if not. Each kind of object has its file here.
 
+mod backfill;
 mod checkout;
 mod customer;
 mod event;
@@ -25,6 +26,7 @@ use self::{
 };
 use crate::{
     Delivery, Incoming, Info, Malformed, Outcome, Provider, Reject, Settings, Step, Verified,
+    backfill::Backfill,
     http::{Answer, HttpAnswer},
     signature,
 };
@@ -101,6 +103,10 @@ impl Provider for Stripe {
             Err(Stop::Ask(request)) => Ok(Step::Need(vec![request])),
             Err(Stop::Malformed(malformed)) => Err(malformed),
         }
+    }
+
+    fn backfill(&self) -> Option<&'static dyn Backfill> {
+        Some(&backfill::Events)
     }
 
     fn answer(&self, outcome: &Outcome) -> HttpAnswer {

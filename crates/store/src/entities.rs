@@ -153,6 +153,23 @@ entities! {
         lease_until: Option<i64>,
         error: Option<String>,
         done_at: Option<i64>,
+        caught_up: bool,
+    }
+    /// How far the provider's own list of a connection's events has been read. `since`, `until` and `page` are those of
+    /// the reading under way; without `next_at`, none is due.
+    backfills = "backfills" {
+        #[sea_orm(primary_key, auto_increment = false)] connection_id: Uuid,
+        tenant_id: Uuid,
+        caught_up_to: i64,
+        since: Option<i64>,
+        until: Option<i64>,
+        page: Option<String>,
+        found: i64,
+        attempts: i32,
+        next_at: Option<i64>,
+        lease_token: Option<Uuid>,
+        lease_until: Option<i64>,
+        error: Option<String>,
     }
     /// A license. `unit`, `standing` and `rulings` are documents; what lists filter by stands beside them.
     licenses = "licenses" {

@@ -3,6 +3,7 @@
 //! Rows are plain data ([`rows`]); the domain's own types go in and out where there is one. Everything that belongs
 //! together is written in one transaction ([`Store::begin`]), which is repeated by the caller when it met another.
 
+mod backfills;
 mod bulk;
 pub mod catalogue;
 mod configuration;
@@ -52,10 +53,11 @@ pub use status::Status;
 pub mod rows {
     pub use crate::entities::{
         activations::Model as Activation, api_keys::Model as ApiKey, attention_items::Model as AttentionItem,
-        audit_chains::Model as AuditChain, audit_entries::Model as AuditEntry, connections::Model as Connection,
-        customers::Model as Customer, events::Model as Event, idempotency_keys::Model as IdempotencyKey,
-        identities::Model as Identity, inbound_events::Model as InboundEvent, license_keys::Model as LicenseKey,
-        mails::Model as Mail, plans::Model as Plan, price_rules::Model as PriceRule, products::Model as Product,
+        audit_chains::Model as AuditChain, audit_entries::Model as AuditEntry, backfills::Model as Backfill,
+        connections::Model as Connection, customers::Model as Customer, events::Model as Event,
+        idempotency_keys::Model as IdempotencyKey, identities::Model as Identity,
+        inbound_events::Model as InboundEvent, license_keys::Model as LicenseKey, mails::Model as Mail,
+        plans::Model as Plan, price_rules::Model as PriceRule, products::Model as Product,
         signing_keys::Model as SigningKey, tenants::Model as Tenant,
     };
 }

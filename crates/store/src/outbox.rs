@@ -35,6 +35,9 @@ pub mod status {
     pub const FAILED: &str = "failed";
 }
 
+/// The attention item of a tenant whose mails about old purchases are held. Releasing them closes it.
+pub const HELD_AS_OLD: &str = "mails_held_as_old";
+
 /// Mails in one of the states that are not over. SQLite uses the partial index only where a condition repeats the
 /// index's own, word for word; without it every look would read every mail ever sent.
 pub(crate) fn is(status: &'static str) -> SimpleExpr {

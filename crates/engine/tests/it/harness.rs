@@ -77,6 +77,11 @@ impl Harness {
         node(&self.database, &SharedRing::new(ring), &self.clock, 8, Arc::new(RefusingDialler))
     }
 
+    /// Another process on the same database with the same ring, whose providers answer.
+    pub(crate) fn peer(&self, dialler: Arc<dyn Dial>) -> Arc<Engine> {
+        node(&self.database, &self.ring, &self.clock, 9, dialler)
+    }
+
     /// Works until there is nothing left to do now.
     pub(crate) async fn settle(&self) {
         while self.engine.fulfil().await.unwrap().claimed + self.engine.look_up().await.unwrap() > 0 {}
@@ -151,6 +156,7 @@ impl Harness {
             lease_until: None,
             error: None,
             done_at: None,
+            caught_up: false,
         };
         let write = self.engine.store.begin().await.unwrap();
         write.receive(vec![event]).await.unwrap();

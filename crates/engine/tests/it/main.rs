@@ -4,6 +4,7 @@
 
 mod api_keys;
 mod arrivals;
+mod catchup;
 mod configuration;
 mod doctor;
 mod harness;

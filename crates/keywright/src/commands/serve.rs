@@ -86,6 +86,7 @@ impl Serve {
         let address = listener.local_addr()?;
         let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
         engine.start(&tasks, &stop);
+        engine.keep_caught_up(&tasks, &stop);
         let sender = self.sender()?;
         let mails = Arc::new(MailWorker::new(MailParts {
             store: engine.store.clone(),

@@ -1,5 +1,6 @@
 //! What Stripe's events come to: tables of facts per kind of event, and snapshots of every fixture.
 
+mod backfill;
 mod checkout;
 mod customers;
 mod envelope;

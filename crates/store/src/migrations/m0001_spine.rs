@@ -102,7 +102,8 @@ const TABLES: &[Table] = &[
         name: "inbound_events",
         columns: "id uuid, tenant_id uuid, connection_id uuid, event_key text, kind text, livemode boolean,
             occurred_at bigint?, received_at bigint, status text, body text, requests text?, answers text?,
-            attempts integer, next_attempt_at bigint?, lease_token uuid?, lease_until bigint?, error text?, done_at bigint?",
+            attempts integer, next_attempt_at bigint?, lease_token uuid?, lease_until bigint?, error text?, done_at bigint?,
+            caught_up boolean",
         primary: &["id"],
         unique: &[&["connection_id", "event_key"]],
         indexes: &[
@@ -111,6 +112,14 @@ const TABLES: &[Table] = &[
             (&["id"], Some("status = 'held'")),
             (&["tenant_id", "livemode", "id"], None),
         ],
+    },
+    Table {
+        name: "backfills",
+        columns: "connection_id uuid, tenant_id uuid, caught_up_to bigint, since bigint?, until bigint?, page text?,
+            found bigint, attempts integer, next_at bigint?, lease_token uuid?, lease_until bigint?, error text?",
+        primary: &["connection_id"],
+        unique: &[],
+        indexes: &[],
     },
     Table {
         name: "licenses",
