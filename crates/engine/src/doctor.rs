@@ -18,6 +18,7 @@
 
 mod chain;
 mod deliveries;
+pub mod discrepancies;
 mod examine;
 mod keys;
 mod names;

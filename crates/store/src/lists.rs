@@ -2,7 +2,7 @@
 
 pub(crate) mod events;
 mod licenses;
-mod sales;
+pub(crate) mod sales;
 
 use domain::id::TenantId;
 use sea_orm::{DatabaseConnection, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, QuerySelect, Select};

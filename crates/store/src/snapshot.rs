@@ -10,8 +10,8 @@ use domain::{
 };
 use jiff::Timestamp;
 use sea_orm::{
-    AccessMode, ColumnTrait, DatabaseTransaction, EntityTrait, IsolationLevel, QueryFilter, QueryOrder, QuerySelect,
-    TransactionOptions, TransactionTrait,
+    AccessMode, ColumnTrait, Condition, DatabaseTransaction, EntityTrait, IsolationLevel, QueryFilter, QueryOrder,
+    QuerySelect, TransactionOptions, TransactionTrait,
     sea_query::{ExprTrait, SimpleExpr},
 };
 use uuid::Uuid;
@@ -19,13 +19,14 @@ use uuid::Uuid;
 use crate::{
     Store, StoredIdentity, StoredOrder,
     bulk::any_of,
-    convert::{self, instant},
+    convert::{self, instant, micros},
     customers,
     entities::{
         activations, attention_items, audit_chains, audit_entries, connections, facts, identities, license_keys,
         licenses, mails, order_references, orders, signing_keys,
     },
     error::StoreError,
+    lists::{Whose, sales},
     rows::{Activation, AttentionItem, AuditChain, AuditEntry, Connection, LicenseKey, Mail, SigningKey},
 };
 
@@ -79,6 +80,36 @@ impl Snapshot {
     pub async fn orders_after(&self, after: OrderId, limit: u64) -> Result<Vec<OrderId>, StoreError> {
         let query = orders::Entity::find().select_only().column(orders::Column::Id);
         let query = query.filter(orders::Column::Id.gt(after.0)).order_by_asc(orders::Column::Id).limit(limit);
+        let ids: Vec<Uuid> = query.into_tuple().all(&self.transaction).await?;
+        Ok(ids.into_iter().map(OrderId).collect())
+    }
+
+    /// The ids of a tenant's orders of one mode that came in before the end of a window and about which something was
+    /// told since its beginning; those behind an order, the newest first. Orders that became part of another are left out.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn orders_between(
+        &self,
+        whose: Whose,
+        (since, until): (Timestamp, Timestamp),
+        connection: Option<ConnectionId>,
+        behind: Option<OrderId>,
+        limit: u64,
+    ) -> Result<Vec<OrderId>, StoreError> {
+        let optional = Condition::all()
+            .add_option(connection.map(|id| orders::Column::ConnectionId.eq(id.0)))
+            .add_option(behind.map(|id| orders::Column::Id.lt(id.0)));
+        let query = orders::Entity::find()
+            .select_only()
+            .column(orders::Column::Id)
+            .filter(sales::orders_of(whose))
+            .filter(orders::Column::UpdatedAt.gte(micros(since)))
+            .filter(orders::Column::CreatedAt.lt(micros(until)))
+            .filter(orders::Column::MergedInto.is_null())
+            .filter(optional)
+            .order_by_desc(orders::Column::Id)
+            .limit(limit);
         let ids: Vec<Uuid> = query.into_tuple().all(&self.transaction).await?;
         Ok(ids.into_iter().map(OrderId).collect())
     }

@@ -56,7 +56,7 @@ pub(super) fn examine(case: &Case<'_>) -> Vec<Finding> {
 }
 
 /// As many licenses as were sold, or an open item that says why not.
-fn licenses(case: &Case<'_>) -> Vec<Finding> {
+pub(super) fn licenses(case: &Case<'_>) -> Vec<Finding> {
     let order = case.order;
     let wanted = want(&order.order).units.iter().filter(|unit| unit.plan.is_some()).count();
     let held = order.licenses.iter().filter(|license| license.holding == Holding::Unit).count();
@@ -70,19 +70,27 @@ fn licenses(case: &Case<'_>) -> Vec<Finding> {
 fn standings(case: &Case<'_>, catalogue: &Catalogue) -> Vec<Finding> {
     let held = case.order.licenses.iter().filter(|license| license.holding == Holding::Unit);
     let wrong = held.filter_map(|license| {
-        let order = &case.order.order;
-        let Some(plan) = catalogue.plan(license.plan) else {
-            let problem = format!("plan {} in version {} is not there", license.plan.plan, license.plan.version);
-            return Some(Finding::new(2, license.id, problem));
+        let problem = match ought_to_be(case, catalogue, license) {
+            Ok(ought) if ought == license.standing => return None,
+            Ok(ought) => differs(&license.standing, &ought),
+            Err(problem) => problem,
         };
-        if !has_source(order, license) {
-            return Some(Finding::new(2, license.id, format!("its order knows nothing of {}", license.unit.source)));
-        }
-        let judged = Judged { order, unit: &license.unit, rulings: &license.rulings, terms: &plan.terms };
-        let ought = judge(judged, case.now);
-        (ought != license.standing).then(|| Finding::new(2, license.id, differs(&license.standing, &ought)))
+        Some(Finding::new(2, license.id, problem))
     });
     wrong.collect()
+}
+
+/// How a license stands as its order has it now; or why that cannot be said.
+pub(super) fn ought_to_be(case: &Case<'_>, catalogue: &Catalogue, license: &License) -> Result<Standing, String> {
+    let order = &case.order.order;
+    let Some(plan) = catalogue.plan(license.plan) else {
+        return Err(format!("plan {} in version {} is not there", license.plan.plan, license.plan.version));
+    };
+    if !has_source(order, license) {
+        return Err(format!("its order knows nothing of {}", license.unit.source));
+    }
+    let judged = Judged { order, unit: &license.unit, rulings: &license.rulings, terms: &plan.terms };
+    Ok(judge(judged, case.now))
 }
 
 /// A judgement rests on the source of the unit.

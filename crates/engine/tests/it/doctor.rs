@@ -72,13 +72,13 @@ const STUDIO: &str = r#"
 "#;
 
 /// Sells in Stripe's words.
-async fn studio(harness: &Harness, level: &str) {
+pub(crate) async fn studio(harness: &Harness, level: &str) {
     let file = engine::configuration::ConfigurationFile::parse(&STUDIO.replace("LEVEL", level)).unwrap();
     let secrets = |source: &str| Ok(if source == "env:SECRET" { SECRET } else { "rk_test_1" }.to_owned());
     harness.engine.apply(&file, &secrets, false, "test").await.unwrap();
 }
 
-async fn deliver(harness: &Harness, event: &serde_json::Value) {
+pub(crate) async fn deliver(harness: &Harness, event: &serde_json::Value) {
     let body = event.to_string();
     let signed = signature::sign(&SECRET.into(), body.as_bytes(), harness.engine.now());
     let header = |name: &str| (name == "stripe-signature").then_some(signed.as_str());

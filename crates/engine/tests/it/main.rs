@@ -6,6 +6,7 @@ mod api_keys;
 mod arrivals;
 mod catchup;
 mod configuration;
+mod discrepancies;
 mod doctor;
 mod harness;
 mod intake;

@@ -117,6 +117,6 @@ fn customers_of(whose: Whose) -> Condition {
         .add(customers::Column::Livemode.eq(whose.livemode))
 }
 
-fn orders_of(whose: Whose) -> Condition {
+pub(crate) fn orders_of(whose: Whose) -> Condition {
     Condition::all().add(orders::Column::TenantId.eq(whose.tenant.0)).add(orders::Column::Livemode.eq(whose.livemode))
 }

@@ -1,0 +1,203 @@
+//! Paid and no license, refunded and active: what a vendor asks of a window of time, found as the doctor finds it.
+
+use std::collections::HashMap;
+
+use domain::{
+    decision::Catalogue,
+    id::{ConnectionId, LicenseId, OrderId},
+    license::{Holding, LicenseState},
+    order::{Order, PurchaseState},
+};
+use jiff::Timestamp;
+use store::{StoredOrder, lists::Whose};
+
+use super::{
+    Gathered, PAGE,
+    examine::{Case, licenses, ought_to_be},
+    grouped, of,
+};
+use crate::{Engine, Error, connections::find};
+
+/// Orders that are looked at for one page of the report. A window without discrepancies may have millions.
+const LOOKED_AT_MAX: u64 = 16 * PAGE;
+
+/// Which orders are asked about.
+#[derive(Clone, Copy, Debug)]
+pub struct Window {
+    /// Something was told about them then or later.
+    pub since: Timestamp,
+    /// They came in before that.
+    pub until: Timestamp,
+    /// Those of this connection; none: of all.
+    pub connection: Option<ConnectionId>,
+}
+
+/// In which way money and licenses differ.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DiscrepancyKind {
+    /// Something is paid, and there is no license for it.
+    PaidWithoutLicense,
+    /// A payment went back, and what it paid for works.
+    RefundedButActive,
+}
+
+impl DiscrepancyKind {
+    /// The word for it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::PaidWithoutLicense => "paid_without_license",
+            Self::RefundedButActive => "refunded_but_active",
+        }
+    }
+}
+
+/// Something that a person should look at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Discrepancy {
+    /// In which way.
+    pub kind: DiscrepancyKind,
+    /// The sale.
+    pub order: OrderId,
+    /// Where it was sold.
+    pub connection: ConnectionId,
+    /// The provider's names for the sale.
+    pub references: Vec<String>,
+    /// Who bought, if anybody said so.
+    pub email: Option<String>,
+    /// Which license, if it is about one.
+    pub license: Option<LicenseId>,
+    /// What is wrong, and what to do where that is known.
+    pub problem: String,
+}
+
+/// A page of the report, the newest orders first.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Discrepancies {
+    /// What was found.
+    pub rows: Vec<Discrepancy>,
+    /// The last order that was looked at, if there are more behind it.
+    pub next: Option<OrderId>,
+}
+
+impl Engine {
+    /// What does not fit in a window, of the orders behind `after`. A page ends with an order, so that it may have a few
+    /// rows more than `limit`; and it ends after many orders, so that it may have none and still go on.
+    ///
+    /// # Errors
+    /// Those of the database, or the catalogue does not read. An order that does not read is the doctor's to find.
+    pub async fn discrepancies(
+        &self,
+        whose: Whose,
+        window: &Window,
+        after: Option<OrderId>,
+        limit: usize,
+    ) -> Result<Discrepancies, Error> {
+        let connections = self.connections().await?;
+        let (ring, now) = (self.ring(), self.now());
+        let mut found = Discrepancies { rows: Vec::new(), next: after };
+        let mut looked_at = 0;
+        while looked_at < LOOKED_AT_MAX {
+            let snapshot = self.store.snapshot().await?;
+            let between = (window.since, window.until);
+            let ids = snapshot.orders_between(whose, between, window.connection, found.next, PAGE).await?;
+            let catalogue = snapshot.catalogue(whose.tenant).await?;
+            let open = grouped(snapshot.open_attention(&ids).await?, |item| OrderId(item.order_id.unwrap_or_default()));
+            let gathered = Gathered { open, ..Gathered::default() };
+            let seen = snapshot.orders(&ids).await?.into_iter();
+            let orders: HashMap<OrderId, StoredOrder> =
+                seen.filter_map(|seen| Some((seen.id, seen.order.ok()?))).collect();
+            for id in &ids {
+                found.next = Some(*id);
+                let Some(order) = orders.get(id) else { continue };
+                let connection = find(&connections, order.connection).map(AsRef::as_ref);
+                let case = Case {
+                    order,
+                    gathered: &gathered,
+                    catalogue: Some(&catalogue),
+                    connection,
+                    is_replayed: false,
+                    ring: &ring,
+                    now,
+                };
+                found.rows.extend(of_order(&case, &catalogue));
+                if found.rows.len() >= limit {
+                    return Ok(found);
+                }
+            }
+            looked_at += PAGE;
+            if ids.len() < PAGE as usize {
+                found.next = None;
+                break;
+            }
+        }
+        Ok(found)
+    }
+}
+
+/// What does not fit in an order.
+fn of_order(case: &Case<'_>, catalogue: &Catalogue) -> Vec<Discrepancy> {
+    let order = case.order;
+    // What it is now need not be what it will be in a moment.
+    if order.due_at.is_some_and(|due| due <= case.now) {
+        return Vec::new();
+    }
+    let told = |kind, license, problem: String| Discrepancy {
+        kind,
+        order: order.id,
+        connection: order.connection,
+        references: order.order.references.iter().map(ToString::to_string).collect(),
+        email: order.order.contact.as_ref().map(|contact| contact.value.email.as_str().to_owned()),
+        license,
+        problem,
+    };
+    let mut found = Vec::new();
+    if let Some(problem) = unserved(case) {
+        let kind = match is_paid(&order.order) {
+            true => Some(DiscrepancyKind::PaidWithoutLicense),
+            // A refund of a sale that nobody knows: what it paid for may be anywhere.
+            false => is_nothing_but_loss(&order.order).then_some(DiscrepancyKind::RefundedButActive),
+        };
+        found.extend(kind.map(|kind| told(kind, None, problem)));
+    }
+    let active = order
+        .licenses
+        .iter()
+        .filter(|license| license.holding == Holding::Unit && license.standing.state == LicenseState::Active);
+    for license in active {
+        if let Ok(ought) = ought_to_be(case, catalogue, license)
+            && matches!(ought.state, LicenseState::Revoked | LicenseState::Frozen)
+        {
+            let problem = format!("it is active, though {}", ought.reason.sentence());
+            found.push(told(DiscrepancyKind::RefundedButActive, Some(license.id), problem));
+        }
+    }
+    found
+}
+
+/// Why an order has fewer licenses than it asks for, or none and something is in its way.
+fn unserved(case: &Case<'_>) -> Option<String> {
+    let open = of(&case.gathered.open, &case.order.id);
+    let has_license = case.order.licenses.iter().any(|license| license.holding == Holding::Unit);
+    if !open.is_empty() && !has_license {
+        return Some(open.iter().map(|item| item.detail.as_str()).collect::<Vec<_>>().join("; "));
+    }
+    licenses(case).into_iter().next().map(|finding| finding.problem)
+}
+
+/// Whether money was paid that did not go back in full. What cost nothing counts as paid.
+fn is_paid(order: &Order) -> bool {
+    let kept = |payment, total: i64| {
+        let refunded = order.refunded(payment);
+        refunded == 0 || refunded < total
+    };
+    let purchases = order.purchases.iter().filter(|(_, purchase)| purchase.state == PurchaseState::Paid);
+    let mut purchases = purchases.map(|(payment, purchase)| (payment, purchase.total.minor));
+    let mut periods = order.periods.iter().map(|(payment, period)| (payment, period.total.minor));
+    purchases.any(|(payment, total)| kept(payment, total)) || periods.any(|(payment, total)| kept(payment, total))
+}
+
+fn is_nothing_but_loss(order: &Order) -> bool {
+    let is_lost = !order.refunds.is_empty() || !order.disputes.is_empty();
+    is_lost && order.purchases.is_empty() && order.periods.is_empty() && order.subscriptions.is_empty()
+}
