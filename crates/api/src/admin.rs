@@ -35,6 +35,7 @@ pub(crate) mod inbound;
 pub(crate) mod licenses;
 pub(crate) mod orders;
 pub(crate) mod price_rules;
+pub(crate) mod reconcile;
 pub(crate) mod rulings;
 mod sale;
 mod terms;

@@ -34,7 +34,9 @@ pub use metrics::metrics_router;
 pub use openapi::document;
 pub use problem::{Code, Problem};
 
-use admin::{attention, audit, catalogue, connections, customers, inbound, licenses, orders, price_rules, rulings};
+use admin::{
+    attention, audit, catalogue, connections, customers, inbound, licenses, orders, price_rules, reconcile, rulings,
+};
 use openapi::At;
 
 /// The largest body that is read, in bytes. Providers' events are a few kilobytes.
@@ -87,11 +89,13 @@ fn keyed_routes() -> OpenApiRouter<Api> {
         .at("GET PATCH /v1/connections/{id}", routes!(connections::get, connections::change))
         .at("POST /v1/connections/{id}/webhook-secrets", routes!(connections::add_secret))
         .at("DELETE /v1/connections/{id}/webhook-secrets/{fingerprint}", routes!(connections::remove_secret))
+        .at("GET POST /v1/connections/{id}/catch-up", routes!(reconcile::get, reconcile::start))
         // What was sold.
         .at("GET /v1/customers", routes!(customers::list))
         .at("GET /v1/customers/{id}", routes!(customers::get))
         .at("GET /v1/orders", routes!(orders::list))
         .at("GET /v1/orders/{id}", routes!(orders::get))
+        .at("GET /v1/reconcile", routes!(reconcile::report))
         .at("GET /v1/licenses", routes!(licenses::list))
         .at("GET /v1/licenses/{id}", routes!(licenses::get))
         .at("POST /v1/licenses/lookup", routes!(licenses::lookup))

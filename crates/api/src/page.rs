@@ -91,6 +91,13 @@ pub(crate) trait Listable {
     fn id(&self) -> &str;
 }
 
+impl<T> List<T> {
+    /// A page that goes on behind something which need not be on it.
+    pub(crate) const fn up_to(data: Vec<T>, next_cursor: Option<String>) -> Self {
+        Self { data, has_more: next_cursor.is_some(), next_cursor }
+    }
+}
+
 impl<T: Listable> List<T> {
     /// The document of a page.
     pub(crate) fn new(listed: Listed<T>, page: Page) -> Self {

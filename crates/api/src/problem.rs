@@ -10,6 +10,7 @@ use axum::{
 };
 use engine::{
     Error,
+    catchup::CatchUpError,
     configuration::{self, ConfigurationError},
     inbound::ReplayError,
     issue::IssueError,
@@ -267,6 +268,16 @@ impl From<SecretError> for Problem {
             SecretError::Shared(_) => Self::new(Code::Conflict, sentence(&error)),
             SecretError::Manual => Self::invalid(sentence(&error)),
             SecretError::Engine(error) => error.into(),
+        }
+    }
+}
+
+impl From<CatchUpError> for Problem {
+    fn from(error: CatchUpError) -> Self {
+        match error {
+            CatchUpError::NoConnection(_) => Self::new(Code::NotFound, sentence(&error)),
+            CatchUpError::NoList(_) => Self::new(Code::Conflict, sentence(&error)),
+            CatchUpError::Engine(error) => error.into(),
         }
     }
 }

@@ -93,7 +93,7 @@ impl Listable for ConnectionDocument {
     }
 }
 
-fn mode(row: &rows::Connection) -> Mode {
+pub(super) fn mode(row: &rows::Connection) -> Mode {
     Mode::read(&row.mode)
 }
 
@@ -154,14 +154,11 @@ pub(super) async fn connection_named(api: &Api, tenant: TenantId, name: &str) ->
 }
 
 /// A test key sees what is live, and changes none of it.
-pub(super) fn may_change(
-    caller: &Allowed<scope::CatalogueWrite>,
-    connection: &rows::Connection,
-) -> Result<(), Problem> {
+pub(super) fn may_change<S>(caller: &Allowed<S>, connection: &rows::Connection) -> Result<(), Problem> {
     may_change_mode(caller, mode(connection))
 }
 
-fn may_change_mode(caller: &Allowed<scope::CatalogueWrite>, mode: Mode) -> Result<(), Problem> {
+fn may_change_mode<S>(caller: &Allowed<S>, mode: Mode) -> Result<(), Problem> {
     let detail = match mode {
         Mode::Live if !caller.identity.livemode => "A test key changes no live connection. Use a live key.",
         // It is the only kind that is dialled on this machine, where other services may listen.
@@ -204,7 +201,7 @@ async fn shown(api: &Api, tenant: TenantId, id: ConnectionId) -> Result<Connecti
     api.connection_document(row, &api.slug(tenant).await?)
 }
 
-async fn row(api: &Api, tenant: TenantId, id: ConnectionId) -> Result<rows::Connection, Problem> {
+pub(super) async fn row(api: &Api, tenant: TenantId, id: ConnectionId) -> Result<rows::Connection, Problem> {
     let rows = api.connection_rows(tenant).await?;
     rows.into_iter().find(|row| row.id == id.0).ok_or_else(|| Problem::not_found(id))
 }

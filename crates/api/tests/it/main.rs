@@ -6,6 +6,7 @@ mod documents;
 mod idempotency;
 mod inbound;
 mod pages;
+mod reconcile;
 mod scopes;
 mod shop;
 mod stories;

@@ -71,13 +71,14 @@ impl World {
                 json!({ "connection": self.ids["connections"], "price": "price_new", "plan": "basic" })
             }
             ("POST", "/v1/connections") => json!({ "code": "new", "provider": "stripe", "mode": "live" }),
-            ("PATCH", "/v1/connections/{id}") => json!({ "level": "none" }),
+            ("PATCH", "/v1/connections/{id}") => json!({ "level": "read" }),
             ("POST", "/v1/connections/{id}/webhook-secrets") => json!({ "secret": "whsec_new" }),
             ("POST", "/v1/issue") => json!({ "plan": "basic", "reference": "r1" }),
             ("POST", "/v1/licenses/lookup") => json!({ "key": self.key }),
             ("POST", "/v1/licenses/{id}/extend") => json!({ "until": "2030-01-01T00:00:00Z" }),
             ("POST", "/v1/licenses/{id}/change-plan") => json!({ "plan": "pro" }),
             ("POST", path) if path.ends_with("{id}/replay") || path.ends_with("{id}/dismiss") => json!({}),
+            ("POST", "/v1/connections/{id}/catch-up") => json!({ "since": "2026-10-01T00:00:00Z" }),
             ("POST", path) if path.starts_with("/v1/licenses/{id}/") => json!({}),
             (method, path) => panic!("say in scopes.rs what body {method} {path} is called with"),
         })
