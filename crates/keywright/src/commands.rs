@@ -8,5 +8,6 @@ pub(crate) mod doctor;
 pub(crate) mod issue;
 pub(crate) mod keys;
 pub(crate) mod mail;
+pub(crate) mod reconcile;
 pub(crate) mod serve;
 pub(crate) mod simulate;

@@ -54,6 +54,8 @@ enum Command {
     /// The server must run on the same data folder. The first call adds a test connection named `simulated-stripe`, and
     /// its prices are mapped to your plans as they are bought. Nothing leaves this machine.
     Simulate(commands::simulate::Simulate),
+    /// Tells what is paid without a license, and what is active although its payment went back.
+    Reconcile(commands::reconcile::Reconcile),
     /// Looks for anything that is not as it should be.
     Doctor(commands::doctor::Doctor),
 }
@@ -76,6 +78,7 @@ fn main() -> anyhow::Result<()> {
             Command::Mail(command) => command.run().await,
             Command::Keys(command) => command.run().await,
             Command::Simulate(command) => command.run().await,
+            Command::Reconcile(command) => command.run().await,
             Command::Doctor(command) => command.run().await,
         }
     })

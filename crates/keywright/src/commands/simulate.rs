@@ -3,6 +3,7 @@
 use anyhow::{Context, bail};
 use clap::{Args, ValueEnum};
 use domain::ambient::Clock;
+use jiff::{SignedDuration, Timestamp};
 use providers::Level;
 use url::Url;
 
@@ -15,7 +16,7 @@ use crate::{
         account::{Buyer, Event, Sale},
         api::Trouble,
         offers::{Offer, find, next, offers},
-        play::{Played, play},
+        play::{Played, play, play_lost},
         provider::Action,
         send::{self, Manner},
         setup,
@@ -104,6 +105,8 @@ enum Scenario {
     Duplicate,
     /// A subscription and its renewal, in any order and each event twice.
     OutOfOrder,
+    /// Webhooks of a day are lost; the server finds the events in the provider's list. Then they come after all.
+    LostWebhooks,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -126,6 +129,8 @@ impl From<LevelName> for Level {
     }
 }
 
+/// How long ago something happened of which the server heard nothing.
+const A_DAY: SignedDuration = SignedDuration::from_hours(24);
 /// Every event three times.
 const THRICE: Manner = Manner { copies: 3, shuffled: true, at_once: 16 };
 /// In any order, each event twice.
@@ -136,7 +141,13 @@ impl Scenario {
     const fn is_of_subscription(self) -> bool {
         matches!(
             self,
-            Self::Subscription | Self::Renew | Self::Upgrade | Self::PastDue | Self::Cancel | Self::OutOfOrder
+            Self::Subscription
+                | Self::Renew
+                | Self::Upgrade
+                | Self::PastDue
+                | Self::Cancel
+                | Self::OutOfOrder
+                | Self::LostWebhooks
         )
     }
 }
@@ -203,6 +214,7 @@ impl Simulate {
             }
             Scenario::Duplicate => self.buy(stage, THRICE).await,
             Scenario::OutOfOrder => self.out_of_order(stage).await,
+            Scenario::LostWebhooks => self.lost_webhooks(stage).await,
             _ => self.go_on(stage).await,
         }
     }
@@ -237,6 +249,22 @@ impl Simulate {
         self.send(stage, &sale, events, SHUFFLED).await
     }
 
+    /// A subscription of yesterday, of which the server heard nothing.
+    async fn lost_webhooks(&self, stage: &mut Stage) -> anyhow::Result<Played> {
+        let bought = domain::time::after(SystemClock.now(), -A_DAY);
+        let (sale, events) = self.purchase_at(stage, bought).await?;
+        let first = events.first().context("there is nothing to lose")?;
+        stage.made_known(first).await?;
+        let found = play_lost(stage, &sale.session, &events, bought).await?;
+        say!("");
+        let late = self.send(stage, &sale, events, Manner::ORDERLY).await?;
+        anyhow::ensure!(
+            (late.licenses, late.mails) == (found.licenses, found.mails),
+            "the webhooks that came late made another license or mail; this is a defect, please report it"
+        );
+        Ok(Played { keys: found.keys, ..late })
+    }
+
     async fn send(&self, stage: &mut Stage, sale: &Sale, events: Vec<Event>, manner: Manner) -> anyhow::Result<Played> {
         let Some(first) = events.first() else { bail!("there is nothing to send") };
         if let Some(waited) = stage.made_known(first).await? {
@@ -248,8 +276,11 @@ impl Simulate {
 
     /// Somebody buys what was asked for.
     async fn purchase(&self, stage: &mut Stage) -> anyhow::Result<(Sale, Vec<Event>)> {
+        self.purchase_at(stage, SystemClock.now()).await
+    }
+
+    async fn purchase_at(&self, stage: &mut Stage, now: Timestamp) -> anyhow::Result<(Sale, Vec<Event>)> {
         let monthly = self.scenario.is_of_subscription();
-        let now = SystemClock.now();
         let offer = self.offer(stage).await?;
         let price = match &self.price {
             Some(price) => {
@@ -331,7 +362,7 @@ impl Simulate {
         let program = program();
         let next: &[&str] = match self.scenario {
             Scenario::Checkout | Scenario::Duplicate => &["duplicate --last", "refund --last"],
-            Scenario::Subscription | Scenario::OutOfOrder => {
+            Scenario::Subscription | Scenario::OutOfOrder | Scenario::LostWebhooks => {
                 &["renew --last", "upgrade --last", "past-due --last", "cancel --last"]
             }
             Scenario::Renew => &["refund --last", "cancel --last"],

@@ -25,6 +25,9 @@ pub(crate) struct Account {
     pub(crate) refunds: BTreeMap<String, Refund>,
     /// The sales, the latest last.
     pub(crate) sales: Vec<Sale>,
+    /// The events, in the order in which they were made. The provider keeps them for a while.
+    #[serde(default)]
+    pub(crate) events: Vec<Event>,
 }
 
 /// What something costs.
@@ -230,6 +233,7 @@ impl Account {
             payments: BTreeMap::new(),
             refunds: BTreeMap::new(),
             sales: Vec::new(),
+            events: Vec::new(),
         }
     }
 

@@ -71,6 +71,7 @@ impl Account {
             ["v1", "prices", id] => self.prices.get(id).map(documents::price),
             ["v1", "payment_intents", id] => self.payments.get(id).map(documents::payment_intent),
             ["v1", "charges", id] => self.payments.values().find(|payment| payment.charge == id).map(documents::charge),
+            ["v1", "events"] => Some(self.list_events(question)),
             ["v1", "refunds", id] => self.refunds.get(id).map(|found| documents::refund(self, found)),
             _ => return Reply::error(404, format!("Unrecognized request URL (GET: {}).", question.path)),
         };
@@ -89,6 +90,17 @@ impl Account {
         let invoice = self.invoices.get(invoice)?;
         let lines = invoice.lines.iter().map(|line| documents::invoice_line(self, invoice, line));
         Some(question.page(&lines.collect::<Vec<_>>()))
+    }
+
+    /// The newest first, whatever the order in which they were made: history is written after the fact.
+    fn list_events(&self, question: &Question<'_>) -> Value {
+        let since = question.value("created[gte]").and_then(|second| second.parse().ok()).unwrap_or(i64::MIN);
+        let created = |event: &Value| event.get("created").and_then(Value::as_i64).unwrap_or_default();
+        let read = self.events.iter().filter_map(|event| serde_json::from_str(&event.body).ok());
+        let mut events: Vec<Value> = read.filter(|event| created(event) >= since).collect();
+        events.sort_by_key(created);
+        events.reverse();
+        question.page(&events)
     }
 
     /// Only the question that refunds ask: which invoice a payment intent paid.
@@ -170,6 +182,30 @@ mod tests {
         }
         let expected: Vec<String> = account.sessions[&session].lines.iter().map(|line| line.id.clone()).collect();
         assert_eq!(seen, expected);
+    }
+
+    #[test]
+    fn events_are_listed_from_the_newest_since_a_moment() {
+        let mut account = shop();
+        for second in [100, 300, 200] {
+            let action = Action::Checkout { buyer: buyer(), lines: vec![("price_once".to_owned(), 1)], plan: None };
+            account.step(&action, Timestamp::from_second(second).unwrap()).unwrap();
+        }
+        let created = |query: &[(&str, &str)]| {
+            let page = ask(&account, "/v1/events", query).body;
+            let data = page["data"].as_array().unwrap().clone();
+            let last = data.last().map(|event| event["id"].as_str().unwrap().to_owned());
+            (
+                data.iter().map(|event| event["created"].as_i64().unwrap()).collect::<Vec<_>>(),
+                last,
+                page["has_more"] == true,
+            )
+        };
+        let (first, last, has_more) = created(&[("created[gte]", "200"), ("limit", "4")]);
+        assert_eq!((first, has_more), (vec![300, 300, 300, 200], true));
+        let (rest, _, has_more) =
+            created(&[("created[gte]", "200"), ("limit", "4"), ("starting_after", &last.unwrap())]);
+        assert_eq!((rest, has_more), (vec![200, 200], false));
     }
 
     #[test]

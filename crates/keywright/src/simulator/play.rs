@@ -1,10 +1,15 @@
 //! Playing: events are sent, and what the server makes of them is told at the same time.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail};
+use engine::rulings::By;
+use jiff::Timestamp;
 
 use super::{
     account::Event,
     send::Manner,
+    setup,
     stage::Stage,
     watch::{Progress, Watcher},
 };
@@ -22,6 +27,68 @@ pub(crate) struct Played {
     pub(crate) keys: Vec<String>,
     /// When the first event was posted.
     pub(crate) since: Instant,
+}
+
+/// How often it is looked whether the server has read the list of events.
+const LOOK: Duration = Duration::from_millis(20);
+/// How long a server may take for it.
+const CAUGHT_UP_MAX: Duration = Duration::from_secs(15);
+
+/// None of the events of the sale is sent. The server is to find them in the provider's list, and what follows is told.
+pub(crate) async fn play_lost(
+    stage: &Stage,
+    session: &str,
+    events: &[Event],
+    since: Timestamp,
+) -> anyhow::Result<Played> {
+    let (engine, connection) = (&stage.engine, &stage.connection);
+    let mut watcher = Watcher::new(engine, connection, session, stage.sender.route()).await?;
+    say!(
+        "→ {} events happen at the provider, and no webhook arrives; the server reads the list of events",
+        events.len()
+    );
+    let by = By { actor: setup::ACTOR.to_owned(), note: None };
+    let progress = Progress::new(Instant::now());
+    engine.start_catching_up(stage.tenant, connection.id, Some(since), &by).await?;
+    let finding = async {
+        let found = find_lost(stage, events, &progress).await;
+        progress.is_over.set(true);
+        found
+    };
+    let (found, told) = tokio::join!(finding, watcher.follow(&progress));
+    found?;
+    let told = told?;
+    let (licenses, mails) = watcher.totals();
+    Ok(Played { told, licenses, mails, keys: watcher.keys, since: progress.since })
+}
+
+/// Waits until the server has read the list to its end, and notes which of the events it found there.
+async fn find_lost(stage: &Stage, events: &[Event], progress: &Progress) -> anyhow::Result<()> {
+    let (store, connection) = (&stage.engine.store, stage.connection.id);
+    let mut untold: Vec<&Event> = events.iter().collect();
+    loop {
+        let rows = store.backfills().await?;
+        let row = rows.into_iter().find(|row| row.connection_id == connection.0).context("the reading has begun")?;
+        let keys = untold.iter().map(|event| event.id.clone()).collect();
+        let known = store.known_events(connection, keys).await?;
+        untold.retain(|event| {
+            let is_known = known.contains(&event.id);
+            if is_known {
+                progress.found(&event.id, &event.kind);
+            }
+            !is_known
+        });
+        // Without a next time the reading is over: a simulated list is read only when somebody asks for it.
+        match &row.error {
+            None if row.next_at.is_none() => return Ok(()),
+            Some(problem) if row.next_at.is_none() => bail!("the server could not read the list of events: {problem}"),
+            _ if progress.since.elapsed() > CAUGHT_UP_MAX => {
+                let problem = row.error.as_deref().unwrap_or("it has not begun; is it an older release?");
+                bail!("the server did not read the list of events: {problem}")
+            }
+            _ => tokio::time::sleep(LOOK).await,
+        }
+    }
 }
 
 /// Sends the events of the sale that began with this checkout, and tells what follows.

@@ -13,6 +13,8 @@ use super::{
     documents,
 };
 
+/// Events that are kept. The real one keeps 30 days.
+const EVENTS_KEPT: usize = 1_000;
 /// How long a buyer looks at the payment page, in seconds.
 const CHECKOUT_SECONDS: i64 = 40;
 
@@ -248,11 +250,20 @@ impl Account {
 /// The parts that actions share.
 impl Account {
     fn event(&mut self, kind: &str, created: i64, object: &Value) -> Event {
-        documents::event(self.id("evt_"), kind, created, object, None)
+        self.told(kind, created, object, None)
     }
 
     fn event_after(&mut self, kind: &str, created: i64, object: &Value, previous: Value) -> Event {
-        documents::event(self.id("evt_"), kind, created, object, Some(previous))
+        self.told(kind, created, object, Some(previous))
+    }
+
+    /// Every event is kept for a while, in the list that the API has.
+    fn told(&mut self, kind: &str, created: i64, object: &Value, previous: Option<Value>) -> Event {
+        let event = documents::event(self.id("evt_"), kind, created, object, previous);
+        self.events.push(event.clone());
+        let too_many = self.events.len().saturating_sub(EVENTS_KEPT);
+        self.events.drain(..too_many);
+        event
     }
 
     fn item(&mut self, prefix: &str, price: &str, quantity: u32) -> Item {

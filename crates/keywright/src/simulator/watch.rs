@@ -92,6 +92,12 @@ impl Progress {
         }
     }
 
+    /// An event that was not posted is there: the server found it itself.
+    pub(crate) fn found(&self, id: &str, kind: &str) {
+        self.lines.borrow_mut().push((self.since.elapsed(), Line::new("found", format!("{kind}  {id}"))));
+        self.taken.borrow_mut().insert(id.to_owned());
+    }
+
     /// Whether the server took nothing.
     pub(crate) fn is_in_vain(&self) -> bool {
         self.taken.borrow().is_empty()

@@ -208,3 +208,39 @@ fn nothing_but_loopback_is_called() {
     let outside = shop.run(&["simulate", "stripe", "checkout", "--server", "http://192.0.2.1:8400"]);
     assert!(outside.stderr.contains("not a loopback address"), "{}", outside.stderr);
 }
+
+#[test]
+fn a_day_of_lost_webhooks_is_caught_up() {
+    let shop = Installation::of_sample();
+    let lost = shop.simulate(&["lost-webhooks", "--plan", "relay-starter"]);
+    let key = one_key(&lost);
+    // A key that is mailed once is mailed for good, however its events come to be known.
+    assert_eq!((lost.told("issued").len(), lost.told("mailed").len()), (1, 1), "{}", lost.stdout);
+    let found = lost.told("found");
+    assert!(found.iter().any(|line| line.contains("checkout.session.completed")), "{}", lost.stdout);
+    assert!(lost.text().contains("Nothing changed: still 1 license and 1 mail."), "{}", lost.stdout);
+    assert!(shop.run(&["check", &key]).status.success());
+    let forbidden = shop.try_to_simulate(&["lost-webhooks", "--plan", "relay-starter", "--level", "none"]);
+    assert!(forbidden.stderr.contains("give it an API key"), "{}", forbidden.stderr);
+    shop.verify();
+}
+
+#[test]
+fn money_and_licenses_are_compared() {
+    let shop = Installation::of_sample();
+    shop.simulate(&["checkout", "--plan", "studio-pro"]);
+    let agree = shop.run(&["reconcile", "--test"]);
+    assert!(agree.status.success() && agree.stdout.contains("money and licenses agree"), "{agree:?}");
+    shop.simulate(&["checkout", "--price", "price_of_old", "--email", "frances@example.com"]);
+    let differ = shop.run(&["reconcile", "--test", "--since", "2020-01-01"]);
+    assert_eq!(differ.status.code(), Some(1), "{differ:?}");
+    assert!(differ.stdout.contains("paid_without_license"), "{differ:?}");
+    assert!(differ.stdout.contains("frances@example.com"), "{differ:?}");
+    assert!(differ.stdout.contains("price price_of_old"), "{differ:?}");
+    assert!(differ.stderr.contains("discrepancies: 1"), "{differ:?}");
+    // Nothing of it is live, and what is simulated answers nobody now.
+    for other in [&["reconcile"][..], &["reconcile", "--test", "--until", "2020-01-01", "--catch-up"]] {
+        let agree = shop.run(other);
+        assert!(agree.status.success(), "{agree:?}");
+    }
+}
