@@ -11,6 +11,8 @@ use crate::{Engine, Error, fulfil::BATCH_MAX};
 
 /// How long a worker sleeps at most: another node may have left something, and a timer may be due.
 const IDLE: Duration = Duration::from_millis(250);
+/// Workers that read providers' lists: one that hangs does not keep all others waiting.
+const CATCHING_UP_WORKERS: usize = 2;
 /// How often it is looked which provider's list of events is due to be read.
 const CATCHING_UP: Duration = Duration::from_secs(1);
 /// How often SQLite's log is moved to the main file.
@@ -70,14 +72,16 @@ impl Engine {
                 tracing::error!(%error, "missed events are looked for in a quarter of an hour, and not now");
             }
         });
-        self.keep_doing(
-            "catching up",
-            tasks,
-            stop,
-            CATCHING_UP,
-            |engine| &engine.catching_up,
-            |engine| async move { engine.catch_up().await },
-        );
+        for _ in 0..CATCHING_UP_WORKERS {
+            self.keep_doing(
+                "catching up",
+                tasks,
+                stop,
+                CATCHING_UP,
+                |engine| &engine.catching_up,
+                |engine| async move { engine.catch_up().await },
+            );
+        }
     }
 
     /// Takes turns until `stop`, at least as often as `idle`, and whenever there is more to do. Not even a panic ends it.

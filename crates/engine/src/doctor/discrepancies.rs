@@ -61,7 +61,7 @@ pub struct Discrepancy {
     pub order: OrderId,
     /// Where it was sold.
     pub connection: ConnectionId,
-    /// The provider's names for the sale.
+    /// The provider's names for the sale: first what was bought, then what it was paid with.
     pub references: Vec<String>,
     /// Who bought, if anybody said so.
     pub email: Option<String>,
@@ -146,7 +146,7 @@ fn of_order(case: &Case<'_>, catalogue: &Catalogue) -> Vec<Discrepancy> {
         kind,
         order: order.id,
         connection: order.connection,
-        references: order.order.references.iter().map(ToString::to_string).collect(),
+        references: references(&order.order),
         email: order.order.contact.as_ref().map(|contact| contact.value.email.as_str().to_owned()),
         license,
         problem,
@@ -173,6 +173,13 @@ fn of_order(case: &Case<'_>, catalogue: &Catalogue) -> Vec<Discrepancy> {
         }
     }
     found
+}
+
+/// The names of a sale. Those of its checkouts are what a person looks for.
+fn references(order: &Order) -> Vec<String> {
+    let mut names: Vec<_> = order.references.iter().collect();
+    names.sort_by_key(|name| !order.purchases.contains_key(*name));
+    names.into_iter().map(ToString::to_string).collect()
 }
 
 /// Why an order has fewer licenses than it asks for, or none and something is in its way.
