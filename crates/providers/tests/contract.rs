@@ -10,7 +10,8 @@ use domain::{
 };
 use jiff::Timestamp;
 use providers::{
-    Delivery, Level, Outcome, PROVIDERS, Provider, Reject, Settings, Step, Verified, by_slug, http::Answer, signature,
+    Delivery, Level, Outcome, PROVIDERS, Provider, Reject, Settings, Step, Verified, backfill::Piece, by_slug,
+    http::Answer, signature,
 };
 use secrecy::SecretString;
 
@@ -228,6 +229,21 @@ fn every_provider_introduces_itself() {
         assert_eq!(info.events.iter().collect::<BTreeSet<_>>().len(), info.events.len(), "each event once");
         for missing in [Missing::Lines, Missing::PaymentLink] {
             assert!(info.permissions.iter().any(|(what, _)| *what == missing), "{}: {missing:?}", info.slug);
+        }
+    }
+}
+
+#[test]
+fn a_list_of_events_is_asked_for_piece_by_piece() {
+    for (provider, list) in PROVIDERS.iter().filter_map(|provider| Some((provider.info().slug, provider.backfill()?))) {
+        let piece = |after, limit| list.request(&Piece { since: now(), after, limit }).path;
+        let whole = piece(None, list.limit_max());
+        assert!(whole.starts_with('/') && list.limit_max() > 0 && !list.permission().is_empty(), "{provider}: {whole}");
+        for other in [piece(Some("evt_1"), list.limit_max()), piece(None, list.limit_max() / 2)] {
+            assert_ne!(whole, other, "{provider}");
+        }
+        for nonsense in ["", "[]", "{}", "null", r#"{"error":{}}"#] {
+            assert!(list.page(nonsense).is_err(), "{provider}: `{nonsense}` is no page");
         }
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use delivery::{Smtp, attention, render_mail};
 use jiff::SignedDuration;
-use store::testing::TestDatabase;
+use store::{rows::AttentionItem, testing::TestDatabase};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
@@ -249,6 +249,12 @@ async fn without_a_sender_mails_are_held_until_released(database: TestDatabase) 
     let offered = "a mail sender is configured now, and 2 mails are still held from before; release them with `keywright \
                    mail release`";
     assert_eq!(shop.attention().await[0].detail, offered);
+    // What catching up found is held as well, and told in words of its own.
+    let old = shop.attention().await.remove(0);
+    let old = AttentionItem { id: sold.mail.0, kind: store::outbox::HELD_AS_OLD.to_owned(), ..old };
+    let write = shop.store().begin().await.unwrap();
+    write.open_items(vec![old]).await.unwrap();
+    write.commit().await.unwrap();
     assert_eq!(worker.release_held(domain::id::TenantId(sold.mail.0)).await.unwrap(), 0, "someone else's");
     assert_eq!(worker.release_held(shop.tenant).await.unwrap(), 2);
     assert!(shop.attention().await.is_empty());

@@ -24,7 +24,7 @@ const WINDOW_DEFAULT: SignedDuration = SignedDuration::from_hours(30 * 24);
 const PAGE: usize = 100;
 /// How often it is looked whether everything is caught up.
 const LOOK: Duration = Duration::from_millis(250);
-/// How often at most, while nothing goes on: a look-up that fails is tried again by the server.
+/// How often while nothing goes on. A look-up that fails is tried again by the server.
 const LOOKS_MAX: u32 = 120;
 
 /// Tells what is paid without a license, and what is active although its payment went back. Fails if anything is found.
@@ -113,9 +113,12 @@ impl Reconcile {
                 Err(error) => return Err(error.into()),
             }
         }
-        let mut behind = 0;
-        for _ in 0..LOOKS_MAX {
-            while engine.catch_up().await? {}
+        let (mut behind, mut pending, mut idle) = (0, 0, 0);
+        while idle < LOOKS_MAX {
+            let mut has_read = false;
+            while engine.catch_up().await? {
+                has_read = true;
+            }
             let rows = engine.store.backfills().await?;
             reading.retain(|(id, code)| {
                 let Some(row) = rows.iter().find(|row| row.connection_id == id.0) else { return false };
@@ -129,9 +132,11 @@ impl Reconcile {
                 }
                 false
             });
-            if reading.is_empty() && engine.store.status(Some(whose)).await?.inbox_pending == 0 {
+            let before = std::mem::replace(&mut pending, engine.store.status(Some(whose)).await?.inbox_pending);
+            if reading.is_empty() && pending == 0 {
                 break;
             }
+            idle = if has_read || pending != before { 0 } else { idle + 1 };
             tokio::time::sleep(LOOK).await;
         }
         Ok(behind + reading.len())
