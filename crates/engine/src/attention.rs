@@ -7,6 +7,7 @@ use domain::{
     fulfil::Waiting,
     id::{AttentionId, ConnectionId, OrderId, TenantId},
     order::Missing,
+    reason::day,
     text::{CustomerReference, PriceReference, ProductReference},
 };
 use jiff::Timestamp;
@@ -249,6 +250,29 @@ pub(crate) fn not_caught_up(
         opened_at: now.as_microsecond(),
         closed_at: None,
         dismissed_at: None,
+    }
+}
+
+/// The item for events that the provider does not keep any more. Nothing brings them back, so a person dismisses it.
+pub(crate) fn events_lost(
+    connection: &Connection,
+    from: Timestamp,
+    until: Timestamp,
+    now: Timestamp,
+    entropy: &mut dyn Entropy,
+) -> AttentionItem {
+    let item = not_caught_up(connection, "", now, entropy);
+    AttentionItem {
+        kind: "events_lost".to_owned(),
+        subject: format!("{}/{}", connection.id, from.as_second()),
+        detail: format!(
+            "events of {} from {} to {} that no webhook brought are not in the provider's list any more; look at the \
+             sales of that time there, and issue by hand what is missing",
+            connection.code,
+            day(from),
+            day(until)
+        ),
+        ..item
     }
 }
 

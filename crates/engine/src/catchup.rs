@@ -106,9 +106,10 @@ impl Engine {
         write.commit().await?;
         let Some(row) = leased else { return Ok(false) };
         let Some(connection) = find(&connections, ConnectionId(row.connection_id)) else { return Ok(false) };
-        let had_failed = row.error.is_some();
+        let (had_failed, lost) = (row.error.is_some(), lost(connection, &row, now));
         let row = self.read_page(connection, row).await?;
-        self.keep_reading(connection, &row, token, had_failed).await?;
+        let told = lost.map(|(from, until)| attention::events_lost(connection, from, until, now, &mut *self.entropy()));
+        self.keep_reading(connection, &row, token, had_failed, told).await?;
         Ok(true)
     }
 
@@ -203,10 +204,12 @@ impl Engine {
         row: &rows::Backfill,
         token: uuid::Uuid,
         had_failed: bool,
+        lost: Option<rows::AttentionItem>,
     ) -> Result<(), Error> {
         let now = self.now();
         let write = self.store.begin().await?;
         if write.save_backfill(token, row).await? {
+            write.open_items(lost.into_iter().collect()).await?;
             match &row.error {
                 Some(problem) if needs_a_person(row) => {
                     write
@@ -239,12 +242,12 @@ impl Engine {
         let connections = self.connections().await?;
         let connection = find(&connections, id).filter(|connection| connection.tenant == tenant);
         let connection = connection.ok_or(CatchUpError::NoConnection(id))?;
-        if list_of(connection).is_none() {
-            return Err(CatchUpError::NoList(connection.code.clone()));
-        }
+        let list = list_of(connection).ok_or_else(|| CatchUpError::NoList(connection.code.clone()))?;
         let now = self.now();
+        // What is older cannot be had, and was not lost by anybody here.
+        let from = since.unwrap_or(now).max(kept_since(list, now));
         let write = self.store.begin().await?;
-        let row = write.restart_backfill(begin(tenant, id, since.unwrap_or(now), now)).await?;
+        let row = write.restart_backfill(begin(tenant, id, from, now)).await?;
         let detail = json!({ "since": since, "note": by.note });
         crate::audit::add(&write, vec![self.told(tenant, "connection.catch_up", id.to_string(), None, &detail, by)])
             .await?;
@@ -308,6 +311,18 @@ fn refused(row: rows::Backfill, connection: &Connection, refusal: Refusal, now: 
         error: Some(problem),
         ..row
     }
+}
+
+/// From when on a provider still has its events.
+fn kept_since(list: &dyn Backfill, now: Timestamp) -> Timestamp {
+    after(now, SignedDuration::from_hours(-24 * i64::from(list.days_kept())))
+}
+
+/// The time of which nobody can say any more what happened, if a reading begins too late.
+fn lost(connection: &Connection, row: &rows::Backfill, now: Timestamp) -> Option<(Timestamp, Timestamp)> {
+    let until = kept_since(list_of(connection)?, now);
+    let from = Timestamp::from_microsecond(row.caught_up_to).ok()?;
+    (row.until.is_none() && from < until).then_some((from, until))
 }
 
 fn needs_a_person(row: &rows::Backfill) -> bool {

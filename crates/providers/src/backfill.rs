@@ -29,6 +29,9 @@ pub trait Backfill: Sync {
     /// The permission that reading the list needs, in the provider's words.
     fn permission(&self) -> &'static str;
 
+    /// For how many days the provider keeps its events.
+    fn days_kept(&self) -> u8;
+
     /// The most events that the provider puts on one page.
     fn limit_max(&self) -> u8;
 

@@ -387,6 +387,27 @@ async fn two_nodes(database: TestDatabase) {
     }
 }
 
+/// After so long an outage that the provider has forgotten, a person hears of it, once.
+async fn too_late(database: TestDatabase) {
+    let shop = Shop::caught_up(database).await;
+    shop.later(31 * DAY);
+    shop.stripe.trouble([Some((500, None))]);
+    for _ in 0..3 {
+        shop.catch_up().await;
+        shop.later(900);
+    }
+    let lost = "events_lost: events of stripe from 2026-11-01 to 2026-11-02 that no webhook brought are not in the provider's \
+                list any more; look at the sales of that time there, and issue by hand what is missing";
+    assert_eq!(shop.attention().await, [lost]);
+    // Who asks for more than there is loses nothing.
+    shop.start(Some(Timestamp::from_second(BEGIN - 90 * DAY).unwrap())).await.unwrap();
+    shop.stripe.asked();
+    shop.catch_up().await;
+    let from = BEGIN + 31 * DAY + 3 * 900 - 30 * DAY - 300;
+    assert_eq!(shop.stripe.asked(), [format!("created%5Bgte%5D={from}&limit=100")]);
+    assert_eq!(shop.attention().await.len(), 1);
+}
+
 /// While a live event waits for its look-up no page is asked; but a shop that never rests is caught up all the same.
 async fn live_events_go_first(database: TestDatabase) {
     let shop = Shop::caught_up(database).await;
@@ -473,6 +494,7 @@ on_both_databases! {
     a_lost_place_begins_anew: a_lost_place;
     a_missing_permission_is_named_until_it_is_there: a_missing_permission;
     a_list_that_keeps_failing_needs_a_person: a_list_that_keeps_failing;
+    an_outage_that_is_too_long_is_told: too_late;
     two_nodes_read_a_list_once: two_nodes;
     live_events_are_not_delayed: live_events_go_first;
     old_purchases_mail_nobody_without_a_word: purchases_of_long_ago;

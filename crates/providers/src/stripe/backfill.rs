@@ -21,6 +21,10 @@ impl Backfill for Events {
         "Events: read"
     }
 
+    fn days_kept(&self) -> u8 {
+        30
+    }
+
     fn limit_max(&self) -> u8 {
         100
     }
