@@ -177,7 +177,10 @@ impl Engine {
             false => TIME.to_owned(),
         };
         let mut rows = self.settle_all(&write, &mut sales.orders, &actor, &identities, &connections, now).await?;
-        rows.hold_mails(&said.of_long_ago(&sales), now, &mut *self.entropy());
+        let old = said.of_long_ago(&sales);
+        if !old.is_empty() {
+            rows.hold_mails(&old, now, &mut *self.entropy());
+        }
         let done = Done { claimed, lookups: said.lookups, mails: rows.mails.len() };
         let received: Vec<i64> = said.finished.iter().map(|event| event.received_at).collect();
         let happened = write_all(&write, said, sales, rows, now).await?;

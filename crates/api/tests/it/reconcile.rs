@@ -44,7 +44,7 @@ async fn catching_up_starts_when_asked_and_tells_how_far_it_is() {
     let stripe = of("stripe");
     let never = shop.get(&stripe).await;
     assert_eq!((&never["caught_up_to"], &never["running"], &never["found"]), (&Value::Null, &json!(false), &json!(0)));
-    let since = "2026-10-20T00:00:00Z";
+    let since = "2026-11-01T00:00:00Z";
     for body in [None, Some(json!({ "since": since }))] {
         let call = shop.call("POST", &stripe).key(&shop.live);
         let call = if let Some(body) = body { call.json(body) } else { call };

@@ -166,7 +166,7 @@ impl Harness {
 
     pub(crate) async fn connection(&self, code: &str) -> ConnectionId {
         let rows = self.engine.store.connections().await.unwrap();
-        ConnectionId(rows.iter().find(|row| row.code == code).unwrap().id)
+        ConnectionId(rows.iter().find(|row| row.code == code && row.tenant_id == self.tenant.0).unwrap().id)
     }
 
     /// How many licenses the sale of that reference has, made by hand.
