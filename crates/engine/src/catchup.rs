@@ -246,14 +246,23 @@ impl Engine {
         let now = self.now();
         // What is older cannot be had, and was not lost by anybody here.
         let from = since.unwrap_or(now).max(kept_since(list, now));
-        let write = self.store.begin().await?;
-        let row = write.restart_backfill(begin(tenant, id, from, now)).await?;
-        let detail = json!({ "since": since, "note": by.note });
-        crate::audit::add(&write, vec![self.told(tenant, "connection.catch_up", id.to_string(), None, &detail, by)])
-            .await?;
-        write.commit().await?;
+        let row = self.restart(begin(tenant, id, from, now), since, by).await?;
         self.catching_up.notify_one();
         Ok(row)
+    }
+
+    async fn restart(&self, row: rows::Backfill, since: Option<Timestamp>, by: &By) -> Result<rows::Backfill, Error> {
+        let (tenant, subject) = (TenantId(row.tenant_id), ConnectionId(row.connection_id).to_string());
+        let detail = json!({ "since": since, "note": by.note });
+        let once = || async {
+            let write = self.store.begin().await?;
+            let restarted = write.restart_backfill(row.clone()).await?;
+            let told = self.told(tenant, "connection.catch_up", subject.clone(), None, &detail, by);
+            crate::audit::add(&write, vec![told]).await?;
+            write.commit().await?;
+            Ok(restarted)
+        };
+        store::repeat(once, Error::is_conflict).await
     }
 
     /// Has every list read now: events may have been missed while no node ran. Done at every start.
@@ -322,7 +331,9 @@ fn kept_since(list: &dyn Backfill, now: Timestamp) -> Timestamp {
 fn lost(connection: &Connection, row: &rows::Backfill, now: Timestamp) -> Option<(Timestamp, Timestamp)> {
     let until = kept_since(list_of(connection)?, now);
     let from = Timestamp::from_microsecond(row.caught_up_to).ok()?;
-    (row.until.is_none() && from < until).then_some((from, until))
+    // Who asked for all there is may have waited for its turn.
+    let is_late = after(from, OVERLAP) < until;
+    (row.until.is_none() && is_late).then_some((from, until))
 }
 
 fn needs_a_person(row: &rows::Backfill) -> bool {

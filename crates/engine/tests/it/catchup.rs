@@ -402,6 +402,7 @@ async fn too_late(database: TestDatabase) {
     // Who asks for more than there is loses nothing.
     shop.start(Some(Timestamp::from_second(BEGIN - 90 * DAY).unwrap())).await.unwrap();
     shop.stripe.asked();
+    shop.later(60);
     shop.catch_up().await;
     let from = BEGIN + 31 * DAY + 3 * 900 - 30 * DAY - 300;
     assert_eq!(shop.stripe.asked(), [format!("created%5Bgte%5D={from}&limit=100")]);
