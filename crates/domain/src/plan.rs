@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     id::{PlanId, ProductId},
+    policy::Policy,
     text::PlanCode,
 };
 
@@ -49,7 +50,7 @@ pub struct PlanTerms {
 }
 
 /// What a license allows.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Limits {
     /// Devices, domains or instances at the same time; none: any number.
@@ -77,55 +78,58 @@ impl Default for Limits {
     }
 }
 
-/// What happens to a license when money comes late, goes back or stops.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Policy {
-    /// Days a license stays valid after its paid end while a renewal is still expected. Never shorter than the
-    /// provider keeps trying to collect (E34).
-    pub grace_days: u32,
-    /// A part of a payment went back (X02).
-    pub partial_refund: OnLoss,
-    /// A payment is disputed and open.
-    pub dispute: OnLoss,
-    /// A subscription was ended before its paid period was over (X03).
-    pub cancellation: OnCancellation,
+/// How the limits of one license differ from what its plan says.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Adjustment {
+    /// What a person set for this license; it counts instead of the plan's limits and the seats (E18).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub instead: Option<Limits>,
+    /// What add-ons of the same sale add.
+    #[serde(skip_serializing_if = "AddOn::is_nothing")]
+    pub added: AddOn,
 }
 
-impl Policy {
-    /// Two weeks: Stripe's default schedule of retries is over by then.
-    pub const GRACE_DAYS_DEFAULT: u32 = 14;
-}
-
-impl Default for Policy {
-    fn default() -> Self {
-        Self {
-            grace_days: Self::GRACE_DAYS_DEFAULT,
-            partial_refund: OnLoss::Keep,
-            dispute: OnLoss::Freeze,
-            cancellation: OnCancellation::PaidEnd,
-        }
+impl Adjustment {
+    /// The limits of a license of a plan with these, bought for so many seats.
+    #[must_use]
+    pub fn limits(&self, plan: &Limits, seats: u32) -> Limits {
+        let mut limits = self.instead.clone().unwrap_or_else(|| plan.times(seats));
+        limits.activations = limits.activations.map(|count| count.saturating_add(self.added.activations));
+        limits.features.extend(self.added.features.iter().cloned());
+        limits
     }
 }
 
-/// What a loss that is not final does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum OnLoss {
-    /// Nothing.
-    Keep,
-    /// The license freezes while it lasts.
-    Freeze,
+/// What is bought on top of a plan.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct AddOn {
+    /// So many activations more, for each one bought.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub activations: u32,
+    /// Features that come with it.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub features: BTreeSet<String>,
 }
 
-/// When a cancelled subscription's license ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum OnCancellation {
-    /// At the end of what was paid.
-    PaidEnd,
-    /// When the subscription ends, even inside a paid period.
-    AtOnce,
+impl AddOn {
+    /// Whether it adds nothing.
+    #[must_use]
+    pub fn is_nothing(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// Takes another one on top, so many times.
+    pub(crate) fn add(&mut self, other: &Self, times: u32) {
+        self.activations = self.activations.saturating_add(other.activations.saturating_mul(times));
+        self.features.extend(other.features.iter().cloned());
+    }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde asks for")]
+const fn is_zero(count: &u32) -> bool {
+    *count == 0
 }
 
 /// How long an app may trust a lease without asking again.

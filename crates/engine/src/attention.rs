@@ -115,6 +115,21 @@ fn about(order: &StoredOrder, waiting: &Waiting, connection: &Connection) -> Abo
             String::new(),
             format!("{units} licenses were bought at once; {} are issued, the rest waits", domain::fulfil::UNITS_MAX),
         ),
+        Waiting::NothingToAddTo { purchase } => plain(
+            "nothing_to_add_to",
+            purchase.to_string(),
+            format!(
+                "{purchase} sold an add-on and nothing that it adds to; sell it together with a plan, or issue by hand"
+            ),
+        ),
+        Waiting::Approval { overdue: false } => {
+            plain("approval", String::new(), "it is paid and waits for somebody to approve or reject it".to_owned())
+        }
+        Waiting::Approval { overdue: true } => plain(
+            "approval_overdue",
+            String::new(),
+            "it was paid more than a day ago and still waits for somebody to approve or reject it".to_owned(),
+        ),
         Waiting::Tied { subscription } => plain(
             "tied_snapshots",
             subscription.to_string(),

@@ -11,6 +11,7 @@ use domain::{
     id::{AuditId, EventId, LicenseId, MailId},
     license::{License, LicenseState},
     order::Contact,
+    policy::MailBy,
     reason::Reason,
 };
 use jiff::Timestamp;
@@ -110,14 +111,16 @@ impl Outcome<'_> {
         match change {
             Change::Issued => rows.keys.push(self.new_key(license, entropy)),
             Change::SupersededBy(survivor) => rows.moved_keys.push((license.id, *survivor)),
-            Change::Announced if !self.is_silent() => rows.mails.extend(self.delivery(license, entropy)),
+            Change::Announced if !self.is_silent(license) => rows.mails.extend(self.delivery(license, entropy)),
             _ => {}
         }
     }
 
-    /// The caller of the API delivers the key itself (X04).
-    fn is_silent(&self) -> bool {
-        self.order.order.purchases.values().any(|purchase| purchase.silent)
+    /// The caller of the API delivers the key itself, or the vendor does for all of the plan (X04).
+    fn is_silent(&self, license: &License) -> bool {
+        let plan = self.shelf.catalogue.plan(license.plan);
+        plan.is_some_and(|plan| plan.terms.policy.mail == MailBy::Vendor)
+            || self.order.order.purchases.values().any(|purchase| purchase.silent)
     }
 
     fn new_key(&self, license: &License, entropy: &mut dyn Entropy) -> LicenseKeyRow {
@@ -219,6 +222,9 @@ impl Told {
                 let to =
                     json!({ "plan": license.plan.plan, "version": license.plan.version, "seats": license.unit.seats });
                 told("license.plan_changed", Some("license.changed"), json!({ "from": from, "to": to }))
+            }
+            Change::LimitsChanged => {
+                told("license.limits_changed", Some("license.changed"), json!({ "added": license.unit.added }))
             }
             Change::TermChanged { from } => {
                 let later = standing.until.is_none_or(|until| from.is_some_and(|from| until > from));

@@ -205,7 +205,7 @@ fn grant(
     if offer.plan.version != found.plan {
         return Granted::OtherPlan;
     }
-    let slots_max = offer.plan.terms.limits.times(found.seats).activations;
+    let slots_max = found.adjustment.limits(&offer.plan.terms.limits, found.seats).activations;
     match activation::activate(&found.standing, slots_max, &slots, &call.fingerprint, call.now) {
         Slot::Denied(verdict) => Granted::Denied(verdict),
         Slot::Same(same) => {
@@ -370,7 +370,7 @@ impl AppLicense {
     /// What it allows.
     #[must_use]
     pub fn limits(&self) -> Limits {
-        self.offer.plan.terms.limits.times(self.found.seats)
+        self.found.adjustment.limits(&self.offer.plan.terms.limits, self.found.seats)
     }
 
     /// What a lease says about the license, whoever it is for.

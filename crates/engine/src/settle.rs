@@ -90,7 +90,7 @@ fn settle(
     let mut settling = Settling { order: order.id, catalogue: &shelf.catalogue, has_address, now, entropy };
     let settled = reconcile(&order.order, &mut order.licenses, &mut settling);
     let holding = order.licenses.iter().filter(|license| license.holding == Holding::Unit);
-    order.due_at = holding.filter_map(|license| license.standing.next_check).min();
+    order.due_at = holding.filter_map(|license| license.standing.next_check).chain(settled.look_again_at).min();
     if settled.waiting.contains(&Waiting::NoAddress) && !order.order.customers.is_empty() {
         // Whoever learns of the customer's address wakes the order, unless both happen at the same moment.
         let again = after(now, ADDRESS_AGAIN);

@@ -77,7 +77,7 @@ entities! {
         secrets: Option<Vec<u8>>,
         created_at: i64,
     }
-    /// What a provider's price gives.
+    /// What a provider's price gives and adds, to sales of which time; `valid_from` 0 is since ever.
     price_rules = "price_rules" {
         #[sea_orm(primary_key, auto_increment = false)] id: Uuid,
         tenant_id: Uuid,
@@ -85,6 +85,9 @@ entities! {
         matcher_kind: String,
         matcher_value: String,
         grants: String,
+        adds: String,
+        valid_from: i64,
+        valid_until: Option<i64>,
         created_at: i64,
     }
     /// A buyer. `email_normalised` is unique per tenant and mode.
@@ -154,7 +157,7 @@ entities! {
         error: Option<String>,
         done_at: Option<i64>,
     }
-    /// A license. `unit`, `standing` and `rulings` are documents; what lists filter by stands beside them.
+    /// A license. `adjustment` is how its limits differ from its plan's. `unit`, `standing` and `rulings` are documents; what lists filter by stands beside them.
     licenses = "licenses" {
         #[sea_orm(primary_key, auto_increment = false)] id: Uuid,
         tenant_id: Uuid,
@@ -167,6 +170,7 @@ entities! {
         plan_id: Uuid,
         plan_version: i32,
         seats: i32,
+        adjustment: Option<String>,
         state: String,
         until: Option<i64>,
         unit: String,

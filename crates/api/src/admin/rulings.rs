@@ -134,7 +134,7 @@ async fn rule(api: &Api, caller: &Ruler, id: LicenseId, ruling: Ruling, text: Op
             format!("The license {other} stands for this one, and its keys open that one. Decide about that one.");
         return Err(Problem::new(Code::Conflict, detail));
     }
-    let ruled = api.engine.rule(whose.tenant, id, ruling, &by).await?;
+    let ruled = api.engine.rule(whose.tenant, id, &ruling, &by).await?;
     ruled.ok_or_else(|| Problem::not_found(id))?;
     document(api, whose, id).await.map(Json)
 }

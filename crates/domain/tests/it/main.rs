@@ -6,6 +6,8 @@ mod facts;
 mod laws;
 mod lives;
 mod permutations;
+mod policies;
+mod price_rules;
 mod rules;
 mod strangers;
 mod telling;

@@ -8,9 +8,10 @@ use std::{
 use crypto::token::{ApiKeyKind, ApiKeyText};
 use domain::{
     decision::{Matcher, QuantityRule},
-    plan::{LeaseTerms, Limits, PlanTerms, Policy},
+    plan::{AddOn, LeaseTerms, Limits, PlanTerms},
     text::{PriceReference, ProductReference},
 };
+use jiff::Timestamp;
 use providers::Level;
 use secrecy::SecretString;
 use serde::{
@@ -24,6 +25,7 @@ use super::{
     input::{
         ApiKeyInput, ConnectionInput, Entry, GrantInput, PlanInput, PriceRuleInput, ProductInput, Unnamed, Wanted,
     },
+    policy::PolicySection,
     secret::{SecretSource, SecretSources},
 };
 use crate::{
@@ -88,7 +90,7 @@ struct PlanSection {
     #[serde(default)]
     features: BTreeSet<String>,
     #[serde(default)]
-    policy: Policy,
+    policy: PolicySection,
     #[serde(default)]
     lease: LeaseTerms,
 }
@@ -116,6 +118,9 @@ struct PriceRuleSection {
     plan: Option<String>,
     quantity: Option<QuantityRule>,
     grants: Option<Vec<GrantSection>>,
+    adds: Option<AddOn>,
+    from: Option<Timestamp>,
+    until: Option<Timestamp>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -262,7 +267,8 @@ fn product(section: &ProductSection) -> ProductInput {
 
 fn plan(section: &PlanSection) -> PlanInput {
     let limits = Limits { activations: section.activations.0, features: section.features.clone() };
-    let PlanSection { duration_days, policy, lease, .. } = *section;
+    let PlanSection { duration_days, lease, .. } = *section;
+    let policy = section.policy.policy();
     PlanInput {
         code: section.code.clone(),
         product: section.product.clone(),
@@ -352,14 +358,18 @@ impl Reader<'_> {
                 vec![GrantInput { plan: plan.clone(), quantity: quantity.unwrap_or_default() }]
             }
             (None, Some(grants), None) => grants.iter().map(GrantSection::input).collect(),
+            (None, None, None) if section.adds.is_some() => Vec::new(),
             _ => {
                 let message = "say what it gives: plan = \"…\" (with or without quantity = \"keys\" or \"seats\"), or \
-                     grants = [{ plan = \"…\", quantity = \"keys\" }, …]; grants = [] gives nothing";
+                     grants = [{ plan = \"…\", quantity = \"keys\" }, …]; grants = [] gives nothing; \
+                     adds = { activations = 5 } adds to what is sold with it";
                 self.wrong(line, &subject, None, message);
                 return None;
             }
         };
-        Some(PriceRuleInput { connection: section.connection.clone(), matcher, grants })
+        let adds = section.adds.clone().unwrap_or_default();
+        let (from, until) = (section.from, section.until);
+        Some(PriceRuleInput { connection: section.connection.clone(), matcher, grants, adds, from, until })
     }
 
     fn api_key(&mut self, line: usize, section: &ApiKeySection) -> Option<ApiKeyInput> {

@@ -6,8 +6,9 @@ use crypto::token::ApiKeyText;
 use domain::{
     decision::{Matcher, QuantityRule},
     id::PriceRuleId,
-    plan::PlanTerms,
+    plan::{AddOn, PlanTerms},
 };
+use jiff::Timestamp;
 use providers::Level;
 use secrecy::SecretString;
 
@@ -67,6 +68,12 @@ pub struct PriceRuleInput {
     pub matcher: Matcher,
     /// What that gives. Empty: nothing of ours.
     pub grants: Vec<GrantInput>,
+    /// What it adds to the licenses that are sold with it.
+    pub adds: AddOn,
+    /// Sales from then on; none: since ever.
+    pub from: Option<Timestamp>,
+    /// Sales before then; none: for ever.
+    pub until: Option<Timestamp>,
 }
 
 /// A plan that a price gives.

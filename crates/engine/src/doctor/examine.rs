@@ -140,6 +140,7 @@ fn would(change: &Change) -> (u8, String) {
         Change::Revived => (1, "it is retired and a unit waits for it".to_owned()),
         Change::Retired => (1, "it holds a unit that was not sold".to_owned()),
         Change::SupersededBy(other) => (1, format!("{other} was issued for the same unit")),
+        Change::LimitsChanged => (1, "its add-ons are not those that were sold".to_owned()),
         Change::PlanChanged { .. } => (1, "it gives another plan, or other seats, than was decided".to_owned()),
         Change::TermChanged { .. } | Change::StateChanged { .. } => (2, "its state is not what follows".to_owned()),
     }

@@ -51,9 +51,9 @@ const TABLES: &[Table] = &[
     Table {
         name: "price_rules",
         columns: "id uuid, tenant_id uuid, connection_id uuid, matcher_kind text, matcher_value text, grants text,
-            created_at bigint",
+            adds text, valid_from bigint, valid_until bigint?, created_at bigint",
         primary: &["id"],
-        unique: &[&["tenant_id", "connection_id", "matcher_kind", "matcher_value"]],
+        unique: &[&["tenant_id", "connection_id", "matcher_kind", "matcher_value", "valid_from"]],
         indexes: &[],
     },
     Table {
@@ -115,8 +115,8 @@ const TABLES: &[Table] = &[
     Table {
         name: "licenses",
         columns: "id uuid, tenant_id uuid, livemode boolean, order_id uuid, origin_order_id uuid, slot integer,
-            customer_id uuid?, product_id uuid, plan_id uuid, plan_version integer, seats integer, state text, until bigint?,
-            unit text, standing text, rulings text, holding text, superseded_by uuid?, announced boolean, keys integer,
+            customer_id uuid?, product_id uuid, plan_id uuid, plan_version integer, seats integer,
+            adjustment text?, state text, until bigint?, unit text, standing text, rulings text, holding text, superseded_by uuid?, announced boolean, keys integer,
             issued_at bigint, updated_at bigint",
         primary: &["id"],
         unique: &[&["order_id", "slot"]],
