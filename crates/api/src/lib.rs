@@ -34,7 +34,9 @@ pub use metrics::metrics_router;
 pub use openapi::document;
 pub use problem::{Code, Problem};
 
-use admin::{attention, audit, catalogue, connections, customers, inbound, licenses, orders, price_rules, rulings};
+use admin::{
+    attention, audit, catalogue, connections, customers, decisions, inbound, licenses, orders, price_rules, rulings,
+};
 use openapi::At;
 
 /// The largest body that is read, in bytes. Providers' events are a few kilobytes.
@@ -103,6 +105,10 @@ fn keyed_routes() -> OpenApiRouter<Api> {
         .at("POST /v1/licenses/{id}/reinstate", routes!(rulings::reinstate))
         .at("POST /v1/licenses/{id}/extend", routes!(rulings::extend))
         .at("POST /v1/licenses/{id}/change-plan", routes!(rulings::change_plan))
+        .at("POST /v1/licenses/{id}/limits", routes!(rulings::limits))
+        .at("POST /v1/orders/{id}/approve", routes!(decisions::approve))
+        .at("POST /v1/orders/{id}/reject", routes!(decisions::reject))
+        .at("POST /v1/redecide", routes!(decisions::redecide))
         // What happened.
         .at("GET /v1/inbound-events", routes!(inbound::list))
         .at("GET /v1/inbound-events/{id}", routes!(inbound::get))

@@ -190,6 +190,18 @@ pub struct License {
 }
 
 impl License {
+    /// Whether it holds a unit of its order.
+    #[must_use]
+    pub fn stands(&self) -> bool {
+        self.holding == Holding::Unit
+    }
+
+    /// What it allows, on a plan with these limits.
+    #[must_use]
+    pub fn limits(&self, plan: &Limits) -> Limits {
+        self.adjustment().limits(plan, self.unit.seats)
+    }
+
     /// How its limits differ from its plan's.
     #[must_use]
     pub fn adjustment(&self) -> Adjustment {

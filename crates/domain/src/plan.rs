@@ -65,8 +65,7 @@ impl Limits {
     pub const ACTIVATIONS_DEFAULT: u32 = 3;
 
     /// The limits of one key that stands for several seats.
-    #[must_use]
-    pub fn times(&self, seats: u32) -> Self {
+    fn times(&self, seats: u32) -> Self {
         let activations = self.activations.map(|count| count.saturating_mul(seats));
         Self { activations, features: self.features.clone() }
     }

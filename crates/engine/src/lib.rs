@@ -21,6 +21,7 @@ mod lookup;
 pub mod metrics;
 mod outcome;
 pub mod receive;
+pub mod redecide;
 pub mod rotation;
 pub mod rulings;
 pub mod runtime;

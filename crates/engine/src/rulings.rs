@@ -1,7 +1,7 @@
 //! A person decides about a license or a sale, and what follows is written in the same transaction.
 
 use domain::{
-    fulfil::resolve_again,
+    fulfil::{Concern, resolve_again},
     id::{AuditId, LicenseId, OrderId, TenantId},
     order::Approval,
     ruling::{Ruling, approve, rule},
@@ -26,20 +26,20 @@ pub struct By {
 }
 
 /// A decision about a sale.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum OrderRuling {
     /// Whether a sale that must be approved may have its licenses (B29).
     Approval(Approval),
     /// Its prices give what rules and plans say now (B11).
-    Redecide,
+    Redecide(Concern),
 }
 
 impl OrderRuling {
-    const fn as_str(self) -> &'static str {
+    const fn as_str(&self) -> &'static str {
         match self {
             Self::Approval(Approval::Approved) => "approve",
             Self::Approval(Approval::Rejected) => "reject",
-            Self::Redecide => "redecide",
+            Self::Redecide(_) => "redecide",
         }
     }
 }
@@ -48,7 +48,7 @@ impl OrderRuling {
 #[derive(Clone, Copy)]
 enum About<'a> {
     License(LicenseId, &'a Ruling),
-    Order(OrderId, OrderRuling),
+    Order(OrderId, &'a OrderRuling),
 }
 
 impl Engine {
@@ -74,7 +74,7 @@ impl Engine {
         &self,
         tenant: TenantId,
         order: OrderId,
-        ruling: OrderRuling,
+        ruling: &OrderRuling,
         by: &By,
     ) -> Result<Option<StoredOrder>, Error> {
         self.decide(tenant, About::Order(order, ruling), by).await
@@ -89,7 +89,7 @@ impl Engine {
         &self,
         tenant: TenantId,
         order: OrderId,
-        ruling: OrderRuling,
+        ruling: &OrderRuling,
     ) -> Result<Option<(StoredOrder, StoredOrder)>, Error> {
         let write = self.store.begin().await?;
         let Some(mut orders) = found(&write, tenant, About::Order(order, ruling)).await? else { return Ok(None) };
@@ -136,10 +136,10 @@ impl Engine {
                         rule(order, license, ruling.clone(), now);
                     }
                 }
-                About::Order(_, OrderRuling::Approval(approval)) => approve(order, approval, now),
-                About::Order(_, OrderRuling::Redecide) => {
+                About::Order(_, OrderRuling::Approval(approval)) => approve(order, *approval, now),
+                About::Order(_, OrderRuling::Redecide(concern)) => {
                     let shelf = self.catalogues.of(write, stored.tenant).await?;
-                    resolve_again(order, stored.connection, &shelf.catalogue, now);
+                    resolve_again(order, stored.connection, &shelf.catalogue, concern, now);
                 }
             }
         }

@@ -207,14 +207,22 @@ impl Write {
     /// # Errors
     /// Those of the database.
     pub async fn survivor_of_order(&self, tenant: TenantId, order: OrderId) -> Result<Option<OrderId>, StoreError> {
-        let merged: Option<Option<Uuid>> = orders::Entity::find_by_id(order.0)
-            .select_only()
-            .column(orders::Column::MergedInto)
-            .filter(orders::Column::TenantId.eq(tenant.0))
-            .into_tuple()
-            .one(&self.transaction)
-            .await?;
-        Ok(merged.map(|merged| merged.map_or(order, OrderId)))
+        let mut wanted = order;
+        loop {
+            let merged: Option<Option<Uuid>> = orders::Entity::find_by_id(wanted.0)
+                .select_only()
+                .column(orders::Column::MergedInto)
+                .filter(orders::Column::TenantId.eq(tenant.0))
+                .into_tuple()
+                .one(&self.transaction)
+                .await?;
+            match merged {
+                None => return Ok(None),
+                Some(None) => return Ok(Some(wanted)),
+                // The surviving order has the smaller id, so this comes to an end.
+                Some(Some(into)) => wanted = OrderId(into),
+            }
+        }
     }
 
     /// The order of a tenant's license.

@@ -151,6 +151,13 @@ impl From<Limits> for LimitsDocument {
     }
 }
 
+impl From<LimitsDocument> for Limits {
+    fn from(document: LimitsDocument) -> Self {
+        let LimitsDocument { activations, features } = document;
+        Self { activations, features }
+    }
+}
+
 impl From<Policy> for PolicyDocument {
     fn from(policy: Policy) -> Self {
         Self {
@@ -201,7 +208,7 @@ impl From<TermsDocument> for PlanTerms {
     fn from(document: TermsDocument) -> Self {
         let TermsDocument { limits, duration_days, policy, lease } = document;
         Self {
-            limits: Limits { activations: limits.activations, features: limits.features },
+            limits: limits.into(),
             duration_days,
             policy: policy.into(),
             lease: LeaseTerms { offline_days: lease.offline_days, recheck_hours: lease.recheck_hours },

@@ -20,7 +20,7 @@ use domain::{
     id::{ConnectionId, LicenseId, MailId, OrderId, PlanId, ProductId, TenantId, uuid_v7},
     license::{Holding, License, LicenseState, Rulings, Standing, Unit},
     order::Order,
-    plan::PlanVersion,
+    plan::{AddOn, PlanVersion},
     reason::Reason,
     text::{PriceReference, Reference},
 };
@@ -205,6 +205,7 @@ impl Shop {
                 recurring: false,
                 plan: Some(self.plan),
                 seats: 1,
+                added: AddOn::default(),
             },
             plan: self.plan,
             standing: Standing {
@@ -215,6 +216,7 @@ impl Shop {
                 scheduled: None,
                 next_check: None,
                 open: Vec::new(),
+                downgraded: false,
             },
             rulings: Rulings::default(),
             holding: Holding::Unit,

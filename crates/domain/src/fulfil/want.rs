@@ -5,8 +5,8 @@ use std::{borrow::Cow, collections::BTreeSet};
 use jiff::Timestamp;
 
 use crate::{
-    decision::{Catalogue, Grant, QuantityRule},
-    id::{ConnectionId, LicenseId},
+    decision::{Catalogue, Decision, Evidence, Grant, Matcher, QuantityRule},
+    id::{ConnectionId, LicenseId, PlanId},
     join::Join,
     license::Unit,
     money::Money,
@@ -246,24 +246,60 @@ pub fn resolve(order: &mut Order, connection: ConnectionId, catalogue: &Catalogu
     }
 }
 
-/// Decides once more what the order's prices give, by the rules and plans of now, because a person asks for it.
-pub fn resolve_again(order: &mut Order, connection: ConnectionId, catalogue: &Catalogue, now: Timestamp) {
+/// What a person wants to have decided once more.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Concern {
+    /// Whatever was sold.
+    Everything,
+    /// What is sold at this price, of this product, or by default.
+    Matcher(Matcher),
+    /// What gives this plan.
+    Plan(PlanId),
+}
+
+impl Concern {
+    /// Whether it is about that line, which was decided like this.
+    fn is_about(&self, line: &Line, decided: Option<&Decision>) -> bool {
+        match self {
+            Self::Everything => true,
+            Self::Matcher(Matcher::Price(price)) => line.price == *price,
+            Self::Matcher(Matcher::Product(product)) => line.product.as_ref() == Some(product),
+            Self::Matcher(Matcher::Default) => decided.is_none_or(|decided| decided.evidence == Evidence::Default),
+            Self::Plan(plan) => {
+                decided.is_some_and(|decided| decided.grants.iter().any(|grant| grant.plan.plan == *plan))
+            }
+        }
+    }
+}
+
+/// Decides once more what prices of the order give, by the rules and plans of now, because a person asks for it.
+/// Returns whether anything is decided otherwise.
+pub fn resolve_again(
+    order: &mut Order,
+    connection: ConnectionId,
+    catalogue: &Catalogue,
+    concern: &Concern,
+    now: Timestamp,
+) -> bool {
     let sold_at = order.sold_at().unwrap_or(now);
     let decided: Vec<_> = order
         .sources()
         .iter()
         .filter_map(|source| {
+            let decided = order.decided.get(&source.line.price);
+            if !concern.is_about(&source.line, decided) {
+                return None;
+            }
             let ruled = catalogue.decide(connection, &source.line, order.named_by_sale(source), sold_at)?;
-            let is_new = order
-                .decided
-                .get(&source.line.price)
-                .is_none_or(|before| (&before.grants, &before.adds) != (&ruled.grants, &ruled.adds));
+            let is_new = decided.is_none_or(|before| (&before.grants, &before.adds) != (&ruled.grants, &ruled.adds));
             is_new.then(|| (source.line.price.clone(), ruled.decided(now, Some(now))))
         })
         .collect();
+    let is_changed = !decided.is_empty();
     for decision in decided {
         order.decided.join([decision].into());
     }
+    is_changed
 }
 
 /// What ought to exist, and what is in the way of it.

@@ -2,12 +2,13 @@
 
 use domain::{
     decision::{
-        Matcher,
+        Catalogue, Matcher,
         QuantityRule::{Keys, Seats},
         Rule,
     },
-    fulfil::{Change, resolve_again},
+    fulfil::{Change, Concern, resolve_again},
     id::ConnectionId,
+    order::Order,
     plan::{AddOn, Limits, PlanTerms},
     ruling::Ruling,
 };
@@ -31,7 +32,7 @@ fn seats(count: u32) -> AddOn {
 /// Activations and features of the only license.
 fn allows(world: &World) -> (Option<u32>, Vec<String>) {
     let license = world.only();
-    let limits = license.adjustment().limits(&Limits::default(), license.unit.seats);
+    let limits = license.limits(&Limits::default());
     (limits.activations, limits.features.into_iter().collect())
 }
 
@@ -100,6 +101,13 @@ fn limits_that_a_person_set_count_instead_of_the_plans() {
     assert_eq!(allows(&world), (Some(3), vec![]), "and can be given back");
 }
 
+fn ask(world: &mut World, concern: &Concern, at: u32) {
+    let again = |order: &mut Order, catalogue: &Catalogue| {
+        resolve_again(order, CONNECTION, catalogue, concern, day(at));
+    };
+    world.rule_sale("cs_1", again, day(at));
+}
+
 #[test]
 fn edits_count_for_what_was_sold_only_when_somebody_asks() {
     let mut world = World::selling(&["A", "B"]);
@@ -108,13 +116,16 @@ fn edits_count_for_what_was_sold_only_when_somebody_asks() {
     world.add_rule(price("X"), &["B"], Keys);
     world.settle_all(day(1));
     assert_eq!(world.outcome(), ["A ×1 active paid"]);
-    world.rule_sale("cs_1", |order, catalogue| resolve_again(order, CONNECTION, catalogue, day(2)), day(2));
+    ask(&mut world, &Concern::Matcher(price("other")), 2);
+    assert_eq!(world.outcome(), ["A ×1 active paid"], "another price was meant");
+    ask(&mut world, &Concern::Matcher(price("X")), 2);
     assert_eq!(world.outcome(), ["B ×1 active paid"]);
     assert_eq!(world.count(&Change::Issued), 1, "the key stays");
 
     world.add_plan("B", PlanTerms { duration_days: Some(90), ..PlanTerms::default() });
     world.settle_all(day(3));
     assert_eq!(world.outcome(), ["B ×1 active paid"], "a new version of the plan is for later sales");
-    world.rule_sale("cs_1", |order, catalogue| resolve_again(order, CONNECTION, catalogue, day(4)), day(4));
+    let plan = world.only().plan.plan;
+    ask(&mut world, &Concern::Plan(plan), 4);
     assert_eq!(world.outcome(), ["B v2 ×1 active paid until 90, expired on 90, look again 90"]);
 }
