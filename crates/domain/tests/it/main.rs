@@ -3,6 +3,7 @@
 mod decisions;
 mod expected;
 mod facts;
+mod happenings;
 mod laws;
 mod lives;
 mod permutations;
