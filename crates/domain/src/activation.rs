@@ -219,6 +219,20 @@ pub struct LeaseTimes {
     pub grace_until: Option<Timestamp>,
 }
 
+impl LeaseTimes {
+    /// The same times, told by a clock that is so far behind.
+    #[must_use]
+    pub fn earlier(self, by: SignedDuration) -> Self {
+        let told = |at| after(at, -by);
+        Self {
+            expires_at: told(self.expires_at),
+            recheck_at: told(self.recheck_at),
+            license_until: self.license_until.map(told),
+            grace_until: self.grace_until.map(told),
+        }
+    }
+}
+
 /// When a lease that is signed now ends: after its plan's offline days, and never after the license and its grace.
 #[must_use]
 pub fn lease_times(standing: &Standing, terms: &PlanTerms, now: Timestamp) -> LeaseTimes {

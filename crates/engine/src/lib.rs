@@ -29,6 +29,7 @@ mod sales;
 mod settle;
 mod signing;
 pub mod tenants;
+pub mod test_clock;
 #[cfg(feature = "testing")]
 pub mod testing;
 pub mod webhook_secrets;
@@ -137,6 +138,7 @@ pub struct Engine {
     lease: SignedDuration,
     connections: Connections,
     catalogues: Catalogues,
+    test_clocks: test_clock::TestClocks,
     signers: signing::Signers,
     inbox: Gather<receive::Arrival, Result<(), receive::NotKept>>,
     checks: Gather<runtime::CheckCall, runtime::Looked>,
@@ -175,6 +177,7 @@ impl Engine {
             lease: parts.lease,
             connections: Connections::default(),
             catalogues: Catalogues::default(),
+            test_clocks: test_clock::TestClocks::default(),
             batches: tokio::sync::watch::Sender::new(0),
             work: Notify::new(),
             lookups: Notify::new(),

@@ -81,6 +81,8 @@ pub(crate) struct SlotCall {
     fingerprint: String,
     wish: Wish,
     now: Timestamp,
+    /// The same, by the clock that the license is judged by.
+    judged_at: Timestamp,
 }
 
 /// What became of a wish.
@@ -206,7 +208,7 @@ fn grant(
         return Granted::OtherPlan;
     }
     let slots_max = found.adjustment.limits(&offer.plan.terms.limits, found.seats).activations;
-    match activation::activate(&found.standing, slots_max, &slots, &call.fingerprint, call.now) {
+    match activation::activate(&found.standing, slots_max, &slots, &call.fingerprint, call.judged_at) {
         Slot::Denied(verdict) => Granted::Denied(verdict),
         Slot::Same(same) => {
             if let Some(row) = taken.iter_mut().find(|row| row.id == same.0) {
@@ -253,7 +255,8 @@ impl Engine {
             self.seen.lock().unwrap_or_else(PoisonError::into_inner).insert(slot.0);
         }
         let device = call.device.as_ref().map(|_| slot.is_some());
-        let verdict = activation::check(&license.found.standing, device, self.now());
+        let judged_at = self.judged_at(&license.found, self.now()).await?;
+        let verdict = activation::check(&license.found.standing, device, judged_at);
         Ok(AppAnswer { verdict, license: Some(license), lease: None, activation: slot })
     }
 
@@ -285,11 +288,12 @@ impl Engine {
             let now = self.now();
             let id = ActivationId::new(now, &mut *self.entropy());
             let wish = Wish::Activate { name: call.device_name.clone(), id, offer: Arc::clone(&license.offer) };
-            return match self.slot(call, fingerprint, wish, now).await? {
+            let judged_at = self.judged_at(&license.found, now).await?;
+            return match self.slot(call, fingerprint, wish, now, judged_at).await? {
                 Some((_, Granted::OtherPlan)) => continue,
                 Some((found, Granted::Slot(slot))) => {
                     let license = AppLicense { found, offer: license.offer };
-                    self.leased(license, slot, fingerprint, issuer, now).await
+                    self.leased(license, slot, fingerprint, issuer, now, judged_at).await
                 }
                 Some((_, Granted::Denied(verdict))) => {
                     Ok(AppAnswer { verdict, license: Some(license), lease: None, activation: None })
@@ -308,7 +312,8 @@ impl Engine {
         if before.license.is_none() {
             return Ok(before);
         }
-        let freed = self.slot(call, fingerprint, Wish::Deactivate, self.now()).await?;
+        let now = self.now();
+        let freed = self.slot(call, fingerprint, Wish::Deactivate, now, now).await?;
         let activation = freed.and_then(|(_, granted)| if let Granted::Slot(id) = granted { Some(id) } else { None });
         Ok(AppAnswer { activation, ..before })
     }
@@ -332,9 +337,15 @@ impl Engine {
         fingerprint: &str,
         wish: Wish,
         now: Timestamp,
+        judged_at: Timestamp,
     ) -> Result<Option<(Arc<FoundLicense>, Granted)>, Error> {
         let Some(hashes) = self.hashes(&call.key) else { return Ok(None) };
-        Ok(self.slots.ask(SlotCall { hashes, fingerprint: fingerprint.to_owned(), wish, now }).await??)
+        Ok(self.slots.ask(SlotCall { hashes, fingerprint: fingerprint.to_owned(), wish, now, judged_at }).await??)
+    }
+
+    /// The moment at which a license is judged: its tenant's clock of test mode may be ahead.
+    async fn judged_at(&self, license: &FoundLicense, now: Timestamp) -> Result<Timestamp, Error> {
+        Ok(domain::time::after(now, self.ahead(license.tenant, license.livemode).await?))
     }
 
     /// The license with its plan, if it is one of the product that the app says it is.
@@ -351,15 +362,16 @@ impl Engine {
         fingerprint: &str,
         issuer: &str,
         now: Timestamp,
+        judged_at: Timestamp,
     ) -> Result<AppAnswer, Error> {
-        let verdict = activation::verdict(&license.found.standing, now);
+        let verdict = activation::verdict(&license.found.standing, judged_at);
         let signer = self.signer(license.found.tenant).await?;
         let claims = LeaseClaims {
             iss: issuer.to_owned(),
             jti: slot,
             device: fingerprint.to_owned(),
             at_risk: matches!(verdict.code, VerdictCode::PastDue | VerdictCode::RenewalAwaited),
-            ..license.claims(now)
+            ..license.claims(now, judged_at)
         };
         let lease = crypto::lease::sign(&signer, &claims);
         Ok(AppAnswer { verdict, license: Some(license), lease: Some(lease), activation: Some(slot) })
@@ -373,10 +385,12 @@ impl AppLicense {
         self.found.adjustment.limits(&self.offer.plan.terms.limits, self.found.seats)
     }
 
-    /// What a lease says about the license, whoever it is for.
-    fn claims(&self, now: Timestamp) -> LeaseClaims {
+    /// What a lease says about the license, whoever it is for. An app checks it by its own clock, so where the license is
+    /// judged by one that is ahead, its times are told as that many hours from now.
+    fn claims(&self, now: Timestamp, judged_at: Timestamp) -> LeaseClaims {
         let (license, plan) = (&self.found, &self.offer.plan);
-        let times = activation::lease_times(&license.standing, &plan.terms, now);
+        let ahead = judged_at.duration_since(now);
+        let times = activation::lease_times(&license.standing, &plan.terms, judged_at).earlier(ahead);
         let limits = self.limits();
         LeaseClaims {
             iss: String::new(),

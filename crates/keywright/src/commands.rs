@@ -10,3 +10,4 @@ pub(crate) mod keys;
 pub(crate) mod mail;
 pub(crate) mod serve;
 pub(crate) mod simulate;
+pub(crate) mod test_clock;

@@ -53,6 +53,7 @@ enum Command {
     ///
     /// The server must run on the same data folder. The first call adds a test connection named `simulated-stripe`, and
     /// its prices are mapped to your plans as they are bought. Nothing leaves this machine.
+    #[command(subcommand)]
     Simulate(commands::simulate::Simulate),
     /// Looks for anything that is not as it should be.
     Doctor(commands::doctor::Doctor),

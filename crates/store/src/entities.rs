@@ -36,12 +36,14 @@ macro_rules! entities {
 }
 
 entities! {
-    /// A vendor's account. `catalogue_revision` grows with every change to plans and rules.
+    /// A vendor's account. `catalogue_revision` grows with every change to plans and rules; `test_clock_ahead` is by how
+    /// many microseconds the clock of test mode is ahead.
     tenants = "tenants" {
         #[sea_orm(primary_key, auto_increment = false)] id: Uuid,
         slug: String,
         name: String,
         catalogue_revision: i64,
+        test_clock_ahead: i64,
         created_at: i64,
     }
     /// Something a vendor sells. `brand` is what its mails and pages look like.

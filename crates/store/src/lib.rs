@@ -25,6 +25,7 @@ pub mod outbox;
 mod schema;
 pub mod snapshot;
 mod status;
+mod test_clock;
 #[cfg(any(test, feature = "testing"))]
 #[expect(clippy::expect_used, reason = "a test that cannot have its database has failed")]
 pub mod testing;

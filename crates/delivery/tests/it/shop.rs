@@ -111,8 +111,14 @@ impl Shop {
     async fn furnish(&self, created_at: i64) {
         let tenant_id = self.tenant.0;
         let write = self.store().begin().await.unwrap();
-        let tenant =
-            rows::Tenant { id: tenant_id, slug: "acme".into(), name: "Acme".into(), catalogue_revision: 1, created_at };
+        let tenant = rows::Tenant {
+            id: tenant_id,
+            slug: "acme".into(),
+            name: "Acme".into(),
+            catalogue_revision: 1,
+            test_clock_ahead: 0,
+            created_at,
+        };
         write.save_tenant(tenant).await.unwrap();
         let product = rows::Product {
             id: self.plan.product.0,

@@ -28,6 +28,8 @@ pub(super) struct Case<'a> {
     pub(super) is_replayed: bool,
     pub(super) ring: &'a KeyRing,
     pub(super) now: Timestamp,
+    /// The same by the clock that its licenses are judged by.
+    pub(super) judged_at: Timestamp,
 }
 
 /// Everything that is wrong with an order.
@@ -79,7 +81,7 @@ fn standings(case: &Case<'_>, catalogue: &Catalogue) -> Vec<Finding> {
             return Some(Finding::new(2, license.id, format!("its order knows nothing of {}", license.unit.source)));
         }
         let judged = Judged { order, unit: &license.unit, rulings: &license.rulings, terms: &plan.terms };
-        let ought = judge(judged, case.now);
+        let ought = judge(judged, case.judged_at);
         (ought != license.standing).then(|| Finding::new(2, license.id, differs(&license.standing, &ought)))
     });
     wrong.collect()
@@ -120,7 +122,8 @@ fn settled(case: &Case<'_>, catalogue: &Catalogue) -> Vec<Finding> {
     let mut findings = waits_in_vain(case, catalogue);
     let mut licenses = order.licenses.clone();
     let has_address = case.gathered.has_address(order);
-    let mut settling = Settling { order: order.id, catalogue, has_address, now: case.now, entropy: &mut NoEntropy };
+    let mut settling =
+        Settling { order: order.id, catalogue, has_address, now: case.judged_at, entropy: &mut NoEntropy };
     let settled = reconcile(&order.order, &mut licenses, &mut settling);
     for (license, change) in settled.changes {
         let (invariant, problem) = would(&change);
@@ -159,7 +162,7 @@ fn waits_in_vain(case: &Case<'_>, catalogue: &Catalogue) -> Vec<Finding> {
         return Vec::new();
     }
     let mut resolved = stored.clone();
-    resolve(&mut resolved, case.order.connection, catalogue, case.now);
+    resolve(&mut resolved, case.order.connection, catalogue, case.judged_at);
     if waiting.is_subset(&for_a_rule(&resolved)) {
         return Vec::new();
     }

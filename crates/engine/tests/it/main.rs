@@ -10,3 +10,4 @@ mod harness;
 mod intake;
 mod life;
 mod rotation;
+mod timers;
