@@ -2,7 +2,7 @@
 
 use domain::{
     fact::Fact,
-    order::{Order, Period},
+    order::{LastTold, Order, Period},
     text::{CustomerReference, EmailAddress, Reference},
 };
 use jiff::Timestamp;
@@ -43,6 +43,8 @@ struct Invoice {
     total: Option<i64>,
     #[serde(deserialize_with = "read::text")]
     currency: Option<String>,
+    #[serde(deserialize_with = "read::time")]
+    next_payment_attempt: Option<Timestamp>,
     #[serde(deserialize_with = "read::id")]
     customer: Option<CustomerReference>,
     #[serde(deserialize_with = "read::email")]
@@ -136,12 +138,13 @@ pub(super) fn paid(event: &Event<'_>, look_ups: LookUps<'_>) -> Result<Vec<Fact>
     }))
 }
 
-/// `invoice.payment_failed`: what it means, the subscription's status tells. That the invoice belongs to the
-/// subscription is worth knowing.
+/// `invoice.payment_failed`: that a payment is overdue, the subscription's status tells. Only the invoice tells when Stripe
+/// tries again; after the last try it names no moment.
 pub(super) fn payment_failed(event: &Event<'_>, _: LookUps<'_>) -> Result<Vec<Fact>, Stop> {
     let invoice: Invoice = event.object()?;
     invoice.id.as_ref().ok_or_else(|| lacks("data.object.id"))?;
-    Ok(sale::link(invoice.names()))
+    let retry = invoice.subscription().zip(invoice.next_payment_attempt.map(LastTold));
+    Ok(sale::link(Order { retries: retry.into_iter().collect(), ..invoice.names() }))
 }
 
 /// `invoice_payment.paid`: the only event that says which payment paid an invoice, since 2025-03-31 (basil).
