@@ -3,6 +3,7 @@
 //! A provider is a slug and one module. Everything else (route, inbox, replay, settings, metrics, contract tests)
 //! comes from [`PROVIDERS`]. Everything comes in as data and goes out as data: no clock, no network, no stored state.
 
+pub mod calls;
 pub mod http;
 pub mod manual;
 pub mod signature;
@@ -13,7 +14,10 @@ use jiff::Timestamp;
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 
-use crate::http::{Answer, HttpAnswer, Request};
+use crate::{
+    calls::{KeyCheck, NewWebhook, NotCreated, Unsupported, Uses, WriteBack},
+    http::{Answer, HttpAnswer, Request},
+};
 
 /// All providers. Adding one is a module, a line here, and fixtures.
 pub static PROVIDERS: &[&dyn Provider] = &[&stripe::Stripe, &manual::Manual];
@@ -189,4 +193,45 @@ pub trait Provider: Sync {
 
     /// What the provider wants to read.
     fn answer(&self, outcome: &Outcome) -> HttpAnswer;
+
+    /// Questions that show, by how they are answered, which permissions a key lacks for these uses. They change nothing.
+    /// None: every key may do everything, or nobody can tell.
+    fn preflight(&self, uses: Uses) -> Vec<Request> {
+        let _ = uses;
+        Vec::new()
+    }
+
+    /// What the answers to [`Provider::preflight`] say about the key, of live money or of test money.
+    fn check_key(&self, uses: Uses, answers: &[Answer], live: bool) -> KeyCheck {
+        let _ = (uses, answers, live);
+        KeyCheck::default()
+    }
+
+    /// The call that puts a license's key on the provider's record of its customer (B05). Sent twice it has one effect.
+    ///
+    /// # Errors
+    /// The provider keeps no such record, or the key does not fit in.
+    fn write_back(&self, note: &WriteBack<'_>) -> Result<Request, Unsupported> {
+        let _ = note;
+        Err(Unsupported::Provider { provider: self.info().name, what: "keep a key with a customer" })
+    }
+
+    /// The call that makes a webhook endpoint which delivers to `url` everything in [`Info::events`]. Calls of the same
+    /// attempt make one endpoint, so an attempt is named anew whenever a person wants one.
+    ///
+    /// # Errors
+    /// The provider's endpoints are made by hand.
+    fn create_webhook(&self, url: &str, attempt: &str) -> Result<Request, Unsupported> {
+        let _ = (url, attempt);
+        Err(Unsupported::Provider { provider: self.info().name, what: "make a webhook endpoint" })
+    }
+
+    /// Reads the answer to [`Provider::create_webhook`]. It has a secret in it and is not to be kept.
+    ///
+    /// # Errors
+    /// The provider refused, or its answer lacks what an endpoint has.
+    fn webhook_created(&self, status: u16, body: &str) -> Result<NewWebhook, NotCreated> {
+        let _ = body;
+        Err(NotCreated { status, message: "nobody asked for one".to_owned() })
+    }
 }

@@ -9,7 +9,9 @@ mod customer;
 mod event;
 mod invoice;
 mod lookup;
+mod outgoing;
 mod payment;
+mod preflight;
 mod price;
 mod read;
 mod sale;
@@ -25,7 +27,8 @@ use self::{
 };
 use crate::{
     Delivery, Incoming, Info, Malformed, Outcome, Provider, Reject, Settings, Step, Verified,
-    http::{Answer, HttpAnswer},
+    calls::{KeyCheck, NewWebhook, NotCreated, Unsupported, Uses, WriteBack},
+    http::{Answer, HttpAnswer, Request},
     signature,
 };
 
@@ -64,9 +67,12 @@ static INFO: Info = Info {
     ],
     permissions: &[(Missing::Lines, "Checkout Sessions: read"), (Missing::PaymentLink, "Invoices: read")],
     api_base: "https://api.stripe.com",
-    // Older versions do not know invoice payments, which would read as "no link".
-    api_headers: &[("stripe-version", "2026-08-26.dahlia")],
+    // Older versions than it do not know invoice payments, which would read as "no link".
+    api_headers: &[("stripe-version", VERSION)],
 };
+
+/// The version of Stripe's API that is asked, and in which an endpoint of our making delivers.
+const VERSION: &str = "2026-08-26.dahlia";
 
 /// What Stripe reads when a call is not believed. A connection without a secret answers the same: who has no signature
 /// need not learn which it was. The difference is on the connection's page.
@@ -108,6 +114,26 @@ impl Provider for Stripe {
             Outcome::Received => HttpAnswer::json(200, r#"{"received":true}"#),
             Outcome::Rejected(_) => HttpAnswer::text(400, REJECTED),
         }
+    }
+
+    fn preflight(&self, uses: Uses) -> Vec<Request> {
+        preflight::questions(uses)
+    }
+
+    fn check_key(&self, uses: Uses, answers: &[Answer], live: bool) -> KeyCheck {
+        preflight::read(uses, answers, live)
+    }
+
+    fn write_back(&self, note: &WriteBack<'_>) -> Result<Request, Unsupported> {
+        outgoing::write_back(note)
+    }
+
+    fn create_webhook(&self, url: &str, attempt: &str) -> Result<Request, Unsupported> {
+        Ok(outgoing::create_webhook(url, attempt))
+    }
+
+    fn webhook_created(&self, status: u16, body: &str) -> Result<NewWebhook, NotCreated> {
+        outgoing::webhook_created(status, body)
     }
 }
 

@@ -10,7 +10,8 @@ use domain::{
 };
 use jiff::Timestamp;
 use providers::{
-    Delivery, Level, Outcome, PROVIDERS, Provider, Reject, Settings, Step, Verified, by_slug, http::Answer, signature,
+    Delivery, Level, Outcome, PROVIDERS, Provider, Reject, Settings, Step, Verified, by_slug, calls::Uses,
+    http::Answer, signature,
 };
 use secrecy::SecretString;
 
@@ -229,6 +230,21 @@ fn every_provider_introduces_itself() {
         for missing in [Missing::Lines, Missing::PaymentLink] {
             assert!(info.permissions.iter().any(|(what, _)| *what == missing), "{}: {missing:?}", info.slug);
         }
+    }
+}
+
+#[test]
+fn finding_out_what_a_key_may_do_asks_each_question_once_and_only_at_the_provider() {
+    let all = Uses { level: Level::Full, write_back: true, create_webhook: true };
+    for provider in PROVIDERS {
+        let questions = provider.preflight(all);
+        assert_eq!(questions.iter().collect::<BTreeSet<_>>().len(), questions.len(), "{}", provider.info().slug);
+        assert!(questions.iter().all(|question| question.path.starts_with('/')), "{}", provider.info().slug);
+        assert!(
+            provider.preflight(Uses::default()).is_empty(),
+            "{}: without a key nothing is asked",
+            provider.info().slug
+        );
     }
 }
 

@@ -10,11 +10,11 @@ use serde::Deserialize;
 
 use super::{
     event::{Event, lacks},
-    lookup::{Found, LookUps, Stop, encoded},
+    lookup::{Found, LookUps, Stop},
     read::{self, List},
     sale,
 };
-use crate::Level;
+use crate::{Level, http::percent_encoded};
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
@@ -184,7 +184,7 @@ impl Invoice {
         let (None, Some(list), true) = (seen, cut_off, look_ups.level != Level::None) else {
             return Ok(seen);
         };
-        let path = format!("/v1/invoices/{}/lines", encoded(id.as_str()));
+        let path = format!("/v1/invoices/{}/lines", percent_encoded(id.as_str()));
         let after = list.data.last().and_then(|line| line.id.as_ref()).map(Reference::as_str);
         Ok(match look_ups.list::<InvoiceLine>(&path, after)? {
             Found::It(rest, _) => rest.iter().filter_map(InvoiceLine::pays_until).max(),

@@ -13,12 +13,12 @@ use serde::Deserialize;
 
 use super::{
     event::{Event, lacks},
-    lookup::{Found, LookUps, Stop, encoded},
+    lookup::{Found, LookUps, Stop},
     price::Price,
     read::{self, List},
     sale,
 };
-use crate::Level;
+use crate::{Level, http::percent_encoded};
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
@@ -72,7 +72,7 @@ struct Item {
 pub(super) fn subscription(event: &Event<'_>, look_ups: LookUps<'_>) -> Result<Vec<Fact>, Stop> {
     let told: Snapshot = event.object()?;
     let id = told.id.clone().ok_or_else(|| lacks("data.object.id"))?;
-    let path = format!("/v1/subscriptions/{}", encoded(id.as_str()));
+    let path = format!("/v1/subscriptions/{}", percent_encoded(id.as_str()));
     let fresh = if look_ups.level == Level::Full { look_ups.get(path)? } else { Found::Nothing };
     let (snapshot, at, rank) = match fresh {
         Found::It(fresh, asked_at) => (fresh, stored(asked_at), 0),

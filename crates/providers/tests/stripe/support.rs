@@ -41,7 +41,7 @@ pub(crate) fn event(kind: &str, object: &Value) -> Incoming {
 }
 
 pub(crate) fn answer(path: &str, status: u16, body: &Value) -> Answer {
-    let request = Request { path: path.into() };
+    let request = Request::get(path);
     Answer { request, asked_at: at(ASKED), status, body: body.to_string() }
 }
 
