@@ -4,6 +4,7 @@ mod decisions;
 mod expected;
 mod facts;
 mod happenings;
+mod failures;
 mod laws;
 mod lives;
 mod permutations;

@@ -3,6 +3,7 @@
 mod checkout;
 mod customers;
 mod envelope;
+mod failures;
 mod invoices;
 mod mutations;
 mod outgoing;
