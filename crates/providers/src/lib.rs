@@ -178,11 +178,11 @@ pub trait Provider: Sync {
     /// The body is not of the provider's form.
     fn incoming(&self, verified: &Verified<'_>) -> Result<Vec<Incoming>, Malformed>;
 
-    /// Whether events of this kind say nothing about licenses, whatever is in them: they are kept and shown, and nobody
-    /// works on them.
-    fn ignores(&self, kind: &str) -> bool {
+    /// Why events of this kind say nothing about licenses, whatever is in them: they are kept and shown, and nobody works
+    /// on them. None: they may say something.
+    fn ignores(&self, kind: &str) -> Option<&'static str> {
         let _ = kind;
-        false
+        None
     }
 
     /// Says what an event means. The same event, settings and answers always give the same step.

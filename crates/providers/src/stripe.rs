@@ -7,6 +7,7 @@
 mod checkout;
 mod customer;
 mod event;
+mod ignored;
 mod invoice;
 mod lookup;
 mod outgoing;
@@ -53,6 +54,7 @@ static INFO: Info = Info {
         "customer.subscription.resumed",
         "invoice.paid",
         "invoice.payment_failed",
+        "invoice.updated",
         "invoice_payment.paid",
         "charge.refunded",
         "charge.refund.updated",
@@ -96,8 +98,8 @@ impl Provider for Stripe {
         event::incoming(verified.body()).map(|incoming| vec![incoming])
     }
 
-    fn ignores(&self, kind: &str) -> bool {
-        translator(kind).is_none()
+    fn ignores(&self, kind: &str) -> Option<&'static str> {
+        translator(kind).is_none().then(|| ignored::why(kind))
     }
 
     fn translate(&self, incoming: &Incoming, settings: &Settings, answers: &[Answer]) -> Result<Step, Malformed> {
@@ -140,12 +142,7 @@ impl Provider for Stripe {
 /// Says what an event of one kind means.
 type Translate = fn(&Event<'_>, LookUps<'_>) -> Result<Vec<Fact>, Stop>;
 
-/// Who knows what events of a kind mean. A kind that is not named here means nothing for licenses; it is kept and shown
-/// as ignored.
-///
-/// Ignored on purpose: `invoice.payment_succeeded`, the twin of `invoice.paid` that misses invoices paid outside
-/// Stripe; `checkout.session.expired`, since nobody bought anything; `customer.subscription.trial_will_end`, since the
-/// subscription says the same.
+/// Who knows what events of a kind mean. A kind that is not named here means nothing for licenses, and [`ignored`] says why.
 fn translator(kind: &str) -> Option<Translate> {
     Some(match kind {
         "checkout.session.completed"
@@ -159,6 +156,7 @@ fn translator(kind: &str) -> Option<Translate> {
         | "customer.subscription.resumed" => subscription::subscription,
         "invoice.paid" => invoice::paid,
         "invoice.payment_failed" => invoice::payment_failed,
+        "invoice.updated" => invoice::updated,
         "invoice_payment.paid" => invoice::invoice_payment,
         "charge.succeeded" | "charge.updated" | "charge.refunded" => payment::charge,
         "charge.refund.updated" | "refund.created" | "refund.updated" | "refund.failed" => payment::refund,

@@ -45,6 +45,10 @@ struct Invoice {
     currency: Option<String>,
     #[serde(deserialize_with = "read::time")]
     next_payment_attempt: Option<Timestamp>,
+    #[serde(deserialize_with = "read::number")]
+    attempt_count: Option<i64>,
+    #[serde(deserialize_with = "read::text")]
+    status: Option<String>,
     #[serde(deserialize_with = "read::id")]
     customer: Option<CustomerReference>,
     #[serde(deserialize_with = "read::email")]
@@ -143,8 +147,20 @@ pub(super) fn paid(event: &Event<'_>, look_ups: LookUps<'_>) -> Result<Vec<Fact>
 pub(super) fn payment_failed(event: &Event<'_>, _: LookUps<'_>) -> Result<Vec<Fact>, Stop> {
     let invoice: Invoice = event.object()?;
     invoice.id.as_ref().ok_or_else(|| lacks("data.object.id"))?;
-    let retry = invoice.subscription().zip(invoice.next_payment_attempt.map(LastTold));
-    Ok(sale::link(Order { retries: retry.into_iter().collect(), ..invoice.names() }))
+    Ok(sale::link(Order { retries: invoice.retry().into_iter().collect(), ..invoice.names() }))
+}
+
+/// `invoice.updated`: an invoice whose payment failed may be given the moment of its next try afterwards. Nothing else that
+/// is updated matters before it is paid.
+pub(super) fn updated(event: &Event<'_>, _: LookUps<'_>) -> Result<Vec<Fact>, Stop> {
+    let invoice: Invoice = event.object()?;
+    invoice.id.as_ref().ok_or_else(|| lacks("data.object.id"))?;
+    // A draft names the moment of its first try.
+    let is_tried = invoice.status.as_deref() == Some("open") && invoice.attempt_count.is_some_and(|count| count > 0);
+    Ok(match invoice.retry().filter(|_| is_tried) {
+        Some(retry) => sale::link(Order { retries: [retry].into(), ..invoice.names() }),
+        None => Vec::new(),
+    })
 }
 
 /// `invoice_payment.paid`: the only event that says which payment paid an invoice, since 2025-03-31 (basil).
@@ -165,6 +181,11 @@ impl Invoice {
 
     fn seen_lines(&self) -> impl Iterator<Item = &InvoiceLine> {
         self.lines.iter().flat_map(|list| &list.data)
+    }
+
+    /// When Stripe tries again to collect, for which subscription.
+    fn retry(&self) -> Option<(Reference, LastTold)> {
+        self.subscription().zip(self.next_payment_attempt.map(LastTold))
     }
 
     fn names(&self) -> Order {

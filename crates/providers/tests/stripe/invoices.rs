@@ -194,6 +194,27 @@ fn a_failed_payment_says_what_belongs_together_and_when_it_is_tried_again() {
 }
 
 #[test]
+fn an_updated_invoice_says_when_it_is_tried_again_and_nothing_else() {
+    const UPDATED: &str = "invoice.updated";
+    let tried = json!({ "status": "open", "attempt_count": 1, "next_payment_attempt": CREATED + 9 });
+    let tried = with(invoice(&[of_item(MONTH, false)]), tried);
+    let order = told(UPDATED, &tried);
+    assert_eq!(order.retries[&Reference::from("sub_1")].0, at(CREATED + 9));
+    assert!(order.periods.is_empty() && order.contact.is_none());
+    for fields in [
+        json!({ "status": "draft", "attempt_count": 0 }),
+        json!({ "attempt_count": 0 }),
+        json!({ "attempt_count": null }),
+        json!({ "status": "paid" }),
+        json!({ "next_payment_attempt": null }),
+        json!({ "parent": null, "lines": null }),
+    ] {
+        tells_nothing(UPDATED, &with(tried.clone(), fields));
+    }
+    assert_eq!(refusal(UPDATED, &json!({})), "`data.object.id` is missing");
+}
+
+#[test]
 fn of_several_failed_tries_the_latest_moment_counts() {
     let failed =
         |next: i64| told("invoice.payment_failed", &with(invoice(&[]), json!({ "next_payment_attempt": next })));
