@@ -4,12 +4,14 @@
 //!
 //! | what went wrong | where it is tested |
 //! |---|---|
-//! | two workers had one sale at once, and events a millisecond apart | `engine::it::arrivals::{sqlite, postgres}::shuffled_with_*` |
-//! | an order of arrival that nobody had thought of | `engine::it::arrivals::{sqlite, postgres}::every_order_*` |
+//! | fifty deliveries of one event at once were fifty sales | `keywright::it::oracles::sqlite_fifty_deliveries_at_once_are_one` |
+//! | events a millisecond apart, some of them twice, in one batch or several | `engine::it::arrivals::shuffled_without_an_api_key` and its siblings |
+//! | an order of arrival that nobody had thought of | `engine::it::arrivals::every_order_without_an_api_key` and its siblings |
 //! | one broken event kept the others from being worked on | `engine::it::intake::one_event_never_fails_the_others` |
 //! | a kind that nobody handles was answered 400 until Stripe gave the endpoint up | `api::it::webhooks::unknown_kinds_are_kept_and_mean_nothing` |
 //! | an event that makes no sense was answered 400, too | `api::it::webhooks::what_is_signed_is_kept_whatever_it_is` |
 //! | with two secrets only one could be found | `api::it::stories::a_webhook_secret_is_rotated_without_a_gap` |
+//! | an event of the other mode was worked on | `engine::it::intake::one_event_never_fails_the_others` |
 //! | one URL for two accounts or modes took one for the other | `api::it::webhooks::an_event_goes_to_the_connection_whose_secret_it_is_signed_with` |
 //! | a typed reader broke on any field it did not expect | `mutations::every_field_of_every_fixture_may_be_nonsense` |
 
