@@ -3,8 +3,8 @@
 mod decisions;
 mod expected;
 mod facts;
-mod happenings;
 mod failures;
+mod happenings;
 mod laws;
 mod lives;
 mod permutations;
