@@ -9,6 +9,7 @@ pub mod audit;
 mod buyers;
 pub mod catalogue;
 pub mod configuration;
+pub mod connect;
 pub mod connections;
 pub mod doctor;
 mod fulfil;

@@ -3,6 +3,7 @@
 pub(crate) mod api_key;
 pub(crate) mod apply;
 pub(crate) mod check;
+pub(crate) mod connect;
 pub(crate) mod demo;
 pub(crate) mod doctor;
 pub(crate) mod issue;

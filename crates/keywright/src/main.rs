@@ -43,6 +43,8 @@ enum Command {
     Issue(commands::issue::Issue),
     /// Shows what an app would be told about a license key.
     Check(commands::check::Check),
+    /// Connects an account at a payment provider.
+    Connect(commands::connect::Connect),
     /// Manages mails.
     #[command(subcommand)]
     Mail(commands::mail::MailCommand),
@@ -74,6 +76,7 @@ fn main() -> anyhow::Result<()> {
             Command::ApiKey(command) => command.run().await,
             Command::Issue(command) => command.run().await,
             Command::Check(command) => command.run().await,
+            Command::Connect(command) => command.run().await,
             Command::Mail(command) => command.run().await,
             Command::Keys(command) => command.run().await,
             Command::Simulate(command) => command.run().await,

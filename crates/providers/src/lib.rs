@@ -194,6 +194,12 @@ pub trait Provider: Sync {
     /// What the provider wants to read.
     fn answer(&self, outcome: &Outcome) -> HttpAnswer;
 
+    /// Whether a key to its API is for live money; none: it is no such key.
+    fn is_live_key(&self, key: &str) -> Option<bool> {
+        let _ = key;
+        None
+    }
+
     /// Questions that show, by how they are answered, which permissions a key lacks for these uses. They change nothing.
     /// None: every key may do everything, or nobody can tell.
     fn preflight(&self, uses: Uses) -> Vec<Request> {

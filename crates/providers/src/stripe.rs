@@ -118,6 +118,14 @@ impl Provider for Stripe {
         }
     }
 
+    fn is_live_key(&self, key: &str) -> Option<bool> {
+        let begins = |kinds: [&str; 2]| kinds.iter().any(|kind| key.starts_with(kind));
+        match (begins(["sk_live_", "rk_live_"]), begins(["sk_test_", "rk_test_"])) {
+            (false, false) => None,
+            (live, _) => Some(live),
+        }
+    }
+
     fn preflight(&self, uses: Uses) -> Vec<Request> {
         preflight::questions(uses)
     }

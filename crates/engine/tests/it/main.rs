@@ -5,6 +5,7 @@
 mod api_keys;
 mod arrivals;
 mod configuration;
+mod connect;
 mod doctor;
 mod harness;
 mod intake;
