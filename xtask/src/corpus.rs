@@ -105,7 +105,7 @@ fn translated(provider: &Stripe, event: Incoming) -> Outcome {
     let mut says_something = false;
     let mut refused = None;
     for (word, level) in [("none", Level::None), ("full", Level::Full)] {
-        match provider.translate(&event, &Settings { level }, &[]) {
+        match provider.translate(&event, &Settings { level, ..Settings::default() }, &[]) {
             Ok(Step::Need(requests)) => {
                 lines.extend(requests.iter().map(|request| format!("{word}: asks GET {}", request.path)));
             }

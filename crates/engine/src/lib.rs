@@ -35,6 +35,7 @@ pub mod test_clock;
 pub mod testing;
 pub mod webhook_secrets;
 mod workers;
+mod write_back;
 
 use std::sync::Arc;
 

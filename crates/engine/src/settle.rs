@@ -66,7 +66,7 @@ impl Engine {
             let open = open.iter().filter(|item| item.order_id == Some(order.id.0));
             note_attention(order, &settled.waiting, connection, open, &mut rows, &mut *entropy, now);
             let (actor, address) = (actor_of(order, connection), address.as_ref());
-            let outcome = Outcome { order, shelf, actor, address, ring: &ring, is_new, now };
+            let outcome = Outcome { order, shelf, connection, actor, address, ring: &ring, is_new, now };
             outcome.rows(settled.changes, &mut rows, &mut *entropy);
         }
         Ok(rows)

@@ -64,6 +64,9 @@ pub enum Level {
 pub struct Settings {
     /// What may be looked up.
     pub level: Level,
+    /// Keys are written to the provider's own record of the customer (B05).
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub write_back: bool,
 }
 
 /// A webhook call as it came in.

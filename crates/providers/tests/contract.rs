@@ -147,7 +147,7 @@ fn a_kind_that_is_not_known_has_no_facts() {
         for mut event in with_verified(provider, &body, |verified| provider.incoming(verified)).expect(&name) {
             event.kind = "a.kind.of.tomorrow".into();
             for level in [Level::None, Level::Read, Level::Full] {
-                let step = provider.translate(&event, &Settings { level }, &[]);
+                let step = provider.translate(&event, &Settings { level, ..Settings::default() }, &[]);
                 assert_eq!(step, Ok(Step::Facts(Vec::new())), "{name}");
             }
         }
@@ -156,7 +156,7 @@ fn a_kind_that_is_not_known_has_no_facts() {
 
 /// Translates while every look-up gets the same status and an empty document.
 fn translated(provider: &dyn Provider, body: &[u8], level: Level, status: u16) -> Vec<Fact> {
-    let settings = Settings { level };
+    let settings = Settings { level, ..Settings::default() };
     let mut facts = Vec::new();
     for event in with_verified(provider, body, |verified| provider.incoming(verified)).expect("events") {
         let mut answers: Vec<Answer> = Vec::new();

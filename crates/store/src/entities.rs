@@ -272,6 +272,23 @@ entities! {
         created_at: i64,
         sent_at: Option<i64>,
     }
+    /// A key that is to be written to the provider's record of its customer. It holds references: the key is unsealed
+    /// when it is sent.
+    provider_calls = "provider_calls" {
+        #[sea_orm(primary_key, auto_increment = false)] id: Uuid,
+        tenant_id: Uuid,
+        connection_id: Uuid,
+        license_id: Uuid,
+        customer: String,
+        status: String,
+        attempts: i32,
+        next_attempt_at: Option<i64>,
+        lease_token: Option<Uuid>,
+        lease_until: Option<i64>,
+        error: Option<String>,
+        created_at: i64,
+        done_at: Option<i64>,
+    }
     /// Something that needs a person. `lookup` is what closes it when it changes (a price, a customer).
     attention_items = "attention_items" {
         #[sea_orm(primary_key, auto_increment = false)] id: Uuid,

@@ -4,6 +4,7 @@
 //! together is written in one transaction ([`Store::begin`]), which is repeated by the caller when it met another.
 
 mod bulk;
+pub mod calls;
 pub mod catalogue;
 mod configuration;
 mod convert;
@@ -57,7 +58,7 @@ pub mod rows {
         customers::Model as Customer, events::Model as Event, idempotency_keys::Model as IdempotencyKey,
         identities::Model as Identity, inbound_events::Model as InboundEvent, license_keys::Model as LicenseKey,
         mails::Model as Mail, plans::Model as Plan, price_rules::Model as PriceRule, products::Model as Product,
-        signing_keys::Model as SigningKey, tenants::Model as Tenant,
+        provider_calls::Model as ProviderCall, signing_keys::Model as SigningKey, tenants::Model as Tenant,
     };
 }
 

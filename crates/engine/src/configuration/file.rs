@@ -103,6 +103,8 @@ struct ConnectionSection {
     mode: Mode,
     #[serde(default)]
     level: Level,
+    #[serde(default)]
+    write_back: bool,
     webhook_secrets: Option<SecretSources>,
     api_key: Option<SecretSource>,
     api_base: Option<String>,
@@ -335,6 +337,7 @@ impl Reader<'_> {
             provider: section.provider.clone(),
             mode: section.mode,
             level: section.level,
+            write_back: Some(section.write_back),
             api_base: section.api_base.clone(),
             webhook_secrets,
             api_key,

@@ -51,6 +51,8 @@ pub struct ConnectionInput {
     pub mode: Mode,
     /// What its key may look up.
     pub level: Level,
+    /// Whether keys are written to the provider's record of its customer. None: it stays as it is.
+    pub write_back: Option<bool>,
     /// Where the provider's API is, for one that is simulated.
     pub api_base: Option<String>,
     /// Signing secrets of its webhooks. None: they stay as they are.

@@ -12,3 +12,4 @@ mod intake;
 mod life;
 mod rotation;
 mod timers;
+mod write_back;

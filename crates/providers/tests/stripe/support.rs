@@ -46,7 +46,7 @@ pub(crate) fn answer(path: &str, status: u16, body: &Value) -> Answer {
 }
 
 pub(crate) fn step(level: Level, incoming: &Incoming, answers: &[Answer]) -> Result<Step, Malformed> {
-    Stripe.translate(incoming, &Settings { level }, answers)
+    Stripe.translate(incoming, &Settings { level, ..Settings::default() }, answers)
 }
 
 /// What must be asked next.

@@ -183,6 +183,15 @@ const TABLES: &[Table] = &[
         indexes: &[(&["status", "next_attempt_at", "id"], Some("status <> 'sent'"))],
     },
     Table {
+        name: "provider_calls",
+        columns: "id uuid, tenant_id uuid, connection_id uuid, license_id uuid, customer text, status text,
+            attempts integer, next_attempt_at bigint?, lease_token uuid?, lease_until bigint?, error text?,
+            created_at bigint, done_at bigint?",
+        primary: &["id"],
+        unique: &[&["license_id", "customer"]],
+        indexes: &[(&["next_attempt_at"], Some("next_attempt_at IS NOT NULL"))],
+    },
+    Table {
         name: "attention_items",
         columns: "id uuid, tenant_id uuid, kind text, subject text, lookup text?, connection_id uuid?, order_id uuid?,
             inbound_id uuid?, detail text, opened_at bigint, closed_at bigint?, dismissed_at bigint?",
