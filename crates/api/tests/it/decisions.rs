@@ -132,3 +132,21 @@ async fn limits_of_one_license_count_at_once() {
     limits(Value::Null).await;
     assert_eq!(activate("two").await, "valid", "the plan's limits are back");
 }
+
+#[tokio::test]
+async fn the_vendor_or_we_send_the_mail() {
+    let shop = Shop::sqlite().await;
+    let mails = async || shop.engine.store.mails(shop.tenant.0, 100).await.unwrap().len();
+    shop.deliver(&paid("basic", true)).await;
+    assert_eq!(mails().await, 2, "we do, unless the plan says otherwise");
+    plan(&shop, json!({ "code": "pro", "name": "Pro", "product": "studio", "policy": { "mail": "vendor" } })).await;
+    shop.post("/v1/price-rules", json!({ "connection": "stripe", "price": "price_vendor", "plan": "pro" })).await;
+    shop.deliver(&paid("vendor", true)).await;
+    assert_eq!(ids(&shop.get("/v1/licenses").await).len(), 4);
+    assert_eq!(mails().await, 2, "the vendor does");
+    shop.start();
+    shop.post("/v1/issue", json!({ "plan": "basic", "email": "ada@example.com" })).await;
+    assert_eq!(mails().await, 2, "whoever issues by a call has the key in the answer");
+    shop.post("/v1/issue", json!({ "plan": "basic", "email": "ada@example.com", "send_email": true })).await;
+    assert_eq!(mails().await, 3, "and may ask for the mail");
+}
