@@ -37,11 +37,13 @@ pub enum VerdictCode {
     NotActivated,
     /// All its slots are taken.
     ActivationLimit,
+    /// It was checked as often as its plan allows in a month.
+    ChecksExceeded,
 }
 
 impl VerdictCode {
     /// All codes, for documents and metrics.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Valid,
         Self::PastDue,
         Self::RenewalAwaited,
@@ -53,6 +55,7 @@ impl VerdictCode {
         Self::Revoked,
         Self::NotActivated,
         Self::ActivationLimit,
+        Self::ChecksExceeded,
     ];
 
     /// The word for it.
@@ -70,6 +73,7 @@ impl VerdictCode {
             Self::Revoked => "revoked",
             Self::NotActivated => "not_activated",
             Self::ActivationLimit => "activation_limit",
+            Self::ChecksExceeded => "checks_exceeded",
         }
     }
 
@@ -112,6 +116,13 @@ impl Verdict {
 
     fn not_activated() -> Self {
         Self::of(VerdictCode::NotActivated, "This license is not activated on this device.")
+    }
+
+    /// This month's checks are used up.
+    #[must_use]
+    pub fn checks_exceeded(checks: u32) -> Self {
+        let message = format!("All {checks} checks of this license are used up for this month.");
+        Self::of(VerdictCode::ChecksExceeded, message)
     }
 
     fn activation_limit(slots: u32) -> Self {

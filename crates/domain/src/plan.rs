@@ -55,6 +55,9 @@ pub struct PlanTerms {
 pub struct Limits {
     /// Devices, domains or instances at the same time; none: any number.
     pub activations: Option<u32>,
+    /// Checks in one calendar month (UTC); none: any number (A18).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub checks_per_month: Option<u32>,
     /// Feature names that the app understands.
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     pub features: BTreeSet<String>,
@@ -66,14 +69,18 @@ impl Limits {
 
     /// The limits of one key that stands for several seats.
     fn times(&self, seats: u32) -> Self {
-        let activations = self.activations.map(|count| count.saturating_mul(seats));
-        Self { activations, features: self.features.clone() }
+        let times = |count: Option<u32>| count.map(|count| count.saturating_mul(seats));
+        Self {
+            activations: times(self.activations),
+            checks_per_month: times(self.checks_per_month),
+            features: self.features.clone(),
+        }
     }
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { activations: Some(Self::ACTIVATIONS_DEFAULT), features: BTreeSet::new() }
+        Self { activations: Some(Self::ACTIVATIONS_DEFAULT), checks_per_month: None, features: BTreeSet::new() }
     }
 }
 

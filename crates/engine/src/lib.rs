@@ -33,6 +33,7 @@ pub mod tenants;
 pub mod test_clock;
 #[cfg(feature = "testing")]
 pub mod testing;
+mod usage;
 pub mod webhook_secrets;
 mod workers;
 mod write_back;
@@ -145,6 +146,7 @@ pub struct Engine {
     inbox: Gather<receive::Arrival, Result<(), receive::NotKept>>,
     checks: Gather<runtime::CheckCall, runtime::Looked>,
     slots: Gather<runtime::SlotCall, runtime::Slotted>,
+    uses: Gather<usage::Use, usage::Counted>,
     /// Counts the batches that were committed here.
     batches: tokio::sync::watch::Sender<u64>,
     /// Something may be worked on: events, or orders whose time has come.
@@ -169,6 +171,7 @@ impl Engine {
             inbox: receive::gather(parts.store.clone(), engine.clone()),
             checks: runtime::gather_checks(parts.store.clone()),
             slots: runtime::gather_slots(parts.store.clone()),
+            uses: usage::gather(parts.store.clone()),
             signers: signing::Signers::default(),
             store: parts.store,
             metrics: metrics::Metrics::default(),

@@ -70,6 +70,12 @@ pub(crate) type Looked = Result<Option<(Arc<FoundLicense>, Option<ActivationId>)
 #[error("the license could not be read: {0}")]
 pub struct Unanswered(String);
 
+impl Unanswered {
+    pub(crate) fn new(error: &Error) -> Self {
+        Self(error.to_string())
+    }
+}
+
 /// What a device wants of its slot.
 pub(crate) enum Wish {
     Activate { name: Option<String>, id: ActivationId, offer: Arc<Offer> },
@@ -245,6 +251,20 @@ impl Engine {
     /// # Errors
     /// The database does not answer.
     pub async fn check(&self, call: &AppCall) -> Result<AppAnswer, Error> {
+        let mut answer = self.examine(call).await?;
+        if let Some(license) = answer.license.as_ref().filter(|_| answer.verdict.code.is_valid())
+            && let Some(max) = license.limits().checks_per_month
+        {
+            let at = self.judged_at(&license.found, self.now()).await?;
+            if self.count_check(license.found.id, at).await? > max.into() {
+                answer.verdict = Verdict::checks_exceeded(max);
+            }
+        }
+        Ok(answer)
+    }
+
+    /// The same without being counted.
+    async fn examine(&self, call: &AppCall) -> Result<AppAnswer, Error> {
         let Some(hashes) = self.hashes(&call.key) else { return Ok(AppAnswer::not_found()) };
         let looked = self.checks.ask(CheckCall { hashes, device: call.device.clone() }).await??;
         let Some((found, slot)) = looked else { return Ok(AppAnswer::not_found()) };
@@ -280,7 +300,7 @@ impl Engine {
     /// The database does not answer.
     pub async fn activate(&self, call: &AppCall, fingerprint: &str, issuer: &str) -> Result<AppAnswer, Error> {
         loop {
-            let before = self.check(&AppCall { device: None, ..call.clone() }).await?;
+            let before = self.examine(&AppCall { device: None, ..call.clone() }).await?;
             let Some(license) = before.license.clone() else { return Ok(before) };
             if !before.verdict.code.is_valid() {
                 return Ok(before);
@@ -308,7 +328,7 @@ impl Engine {
     /// # Errors
     /// The database does not answer.
     pub async fn deactivate(&self, call: &AppCall, fingerprint: &str) -> Result<AppAnswer, Error> {
-        let before = self.check(&AppCall { device: None, ..call.clone() }).await?;
+        let before = self.examine(&AppCall { device: None, ..call.clone() }).await?;
         if before.license.is_none() {
             return Ok(before);
         }

@@ -207,6 +207,12 @@ entities! {
         created_at: i64,
         last_seen_at: i64,
     }
+    /// How often a license was checked in a month, counted from the year 0. Only where its plan limits that.
+    license_usage = "license_usage" {
+        #[sea_orm(primary_key, auto_increment = false)] license_id: Uuid,
+        #[sea_orm(primary_key, auto_increment = false)] month: i32,
+        checks: i64,
+    }
     /// A key that signs leases. The secret half is sealed.
     signing_keys = "signing_keys" {
         #[sea_orm(primary_key, auto_increment = false)] kid: String,

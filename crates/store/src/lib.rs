@@ -30,6 +30,7 @@ mod test_clock;
 #[cfg(any(test, feature = "testing"))]
 #[expect(clippy::expect_used, reason = "a test that cannot have its database has failed")]
 pub mod testing;
+mod usage;
 
 use std::{str::FromStr, time::Duration};
 

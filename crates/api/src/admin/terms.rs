@@ -75,6 +75,8 @@ words! {
 pub(super) struct LimitsDocument {
     /// Devices, domains or instances at the same time; null: any number. Three unless said otherwise.
     activations: Option<u32>,
+    /// Checks in one calendar month (UTC); null: any number.
+    checks_per_month: Option<u32>,
     /// Feature names that the app understands.
     features: BTreeSet<String>,
 }
@@ -146,15 +148,15 @@ impl Default for LeaseDocument {
 
 impl From<Limits> for LimitsDocument {
     fn from(limits: Limits) -> Self {
-        let Limits { activations, features } = limits;
-        Self { activations, features }
+        let Limits { activations, checks_per_month, features } = limits;
+        Self { activations, checks_per_month, features }
     }
 }
 
 impl From<LimitsDocument> for Limits {
     fn from(document: LimitsDocument) -> Self {
-        let LimitsDocument { activations, features } = document;
-        Self { activations, features }
+        let LimitsDocument { activations, checks_per_month, features } = document;
+        Self { activations, checks_per_month, features }
     }
 }
 

@@ -94,7 +94,7 @@ fn an_add_on_that_is_sold_alone_is_seen() {
 #[test]
 fn limits_that_a_person_set_count_instead_of_the_plans() {
     let mut world = World::after(&["A"], &facts![sale("cs_1").once("li_1", "A")]);
-    let limits = Limits { activations: Some(25), features: ["sso".to_owned()].into() };
+    let limits = Limits { activations: Some(25), features: ["sso".to_owned()].into(), ..Limits::default() };
     world.rule(world.only().id, Ruling::Limits(Some(limits)), day(1));
     assert_eq!(allows(&world), (Some(25), vec!["sso".to_owned()]));
     world.rule(world.only().id, Ruling::Limits(None), day(2));

@@ -60,6 +60,9 @@ pub(super) fn plan(input: &PlanInput) -> Vec<Wrong> {
     if terms.limits.activations == Some(0) {
         wrong.push(("activations", "a number from 1 on, or \"unlimited\"".to_owned()));
     }
+    if terms.limits.checks_per_month == Some(0) {
+        wrong.push(("checks_per_month", "a number from 1 on; leave it out for any number".to_owned()));
+    }
     if terms.limits.features.iter().any(|feature| feature.trim() != feature || feature.is_empty()) {
         wrong.push(("features", "a feature is a word without blanks around it".to_owned()));
     }

@@ -87,6 +87,7 @@ struct PlanSection {
     duration_days: Option<u32>,
     #[serde(default)]
     activations: Activations,
+    checks_per_month: Option<u32>,
     #[serde(default)]
     features: BTreeSet<String>,
     #[serde(default)]
@@ -268,7 +269,11 @@ fn product(section: &ProductSection) -> ProductInput {
 }
 
 fn plan(section: &PlanSection) -> PlanInput {
-    let limits = Limits { activations: section.activations.0, features: section.features.clone() };
+    let limits = Limits {
+        activations: section.activations.0,
+        checks_per_month: section.checks_per_month,
+        features: section.features.clone(),
+    };
     let PlanSection { duration_days, lease, .. } = *section;
     let policy = section.policy.policy();
     PlanInput {

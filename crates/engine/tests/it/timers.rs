@@ -16,6 +16,7 @@ const HOUR: SignedDuration = SignedDuration::from_hours(1);
 on_both_databases![
     a_thousand_terms_that_end_in_one_second_end_once_on_two_nodes,
     the_clock_of_test_mode_is_ahead_for_test_mode_alone,
+    checks_are_counted_by_the_month,
 ];
 
 /// Works until there is nothing left to do.
@@ -112,4 +113,28 @@ async fn the_clock_of_test_mode_is_ahead_for_test_mode_alone(harness: Harness) {
     assert_eq!(harness.engine.verify().await.unwrap(), [], "the doctor knows of it");
     let back = harness.engine.advance_test_clock(harness.tenant, -YEAR, &by).await.unwrap();
     assert_eq!(back, YEAR, "it never runs back");
+}
+
+/// A plan that may be checked three times a month.
+const THREE: &str = r#"
+    product = [{ code = "tool", name = "Tool", key_prefix = "TOOL" }]
+    plan = [{ code = "year", product = "tool", name = "A year", checks_per_month = 3 }]
+"#;
+
+/// So many are answered, however many come at once; the next month begins anew.
+async fn checks_are_counted_by_the_month(harness: Harness) {
+    harness.apply(THREE).await;
+    let (_, key) = issue(&harness, true).await;
+    let call = AppCall { key, product: None, device: None, device_name: None };
+    let at_once = async |count: usize| {
+        let checks = (0..count).map(|_| harness.engine.check(&call));
+        let checks = futures::future::join_all(checks).await;
+        let mut codes: Vec<_> = checks.into_iter().map(|answer| answer.unwrap().verdict.code.as_str()).collect();
+        codes.sort_unstable();
+        codes
+    };
+    assert_eq!(at_once(5).await, ["checks_exceeded", "checks_exceeded", "valid", "valid", "valid"]);
+    assert_eq!(at_once(1).await, ["checks_exceeded"]);
+    harness.clock.advance(SignedDuration::from_hours(24 * 30));
+    assert_eq!(at_once(1).await, ["valid"], "another month");
 }

@@ -139,6 +139,13 @@ const TABLES: &[Table] = &[
         indexes: &[],
     },
     Table {
+        name: "license_usage",
+        columns: "license_id uuid, month integer, checks bigint",
+        primary: &["license_id", "month"],
+        unique: &[],
+        indexes: &[],
+    },
+    Table {
         name: "signing_keys",
         columns: "kid text, tenant_id uuid, id uuid, public blob, sealed blob, sealed_by text, created_at bigint,
             retired_at bigint?",
@@ -224,7 +231,7 @@ const TABLES: &[Table] = &[
 
 /// Tables of small rows that SQLite keeps inside the index of their primary key, so that one look finds a row. Others
 /// have an index that leads to a row number, and another that leads from there to the row.
-const FOUND_AT_ONCE: &[&str] = &["license_keys", "order_references"];
+const FOUND_AT_ONCE: &[&str] = &["license_keys", "license_usage", "order_references"];
 
 impl Table {
     fn create(&self, backend: DbBackend) -> TableCreateStatement {

@@ -185,6 +185,7 @@ fn plan_parts(before: &rows::Plan, input: &PlanInput) -> Vec<String> {
         ("name", before.name != input.name),
         ("duration_days", terms.duration_days != input.terms.duration_days),
         ("activations", terms.limits.activations != input.terms.limits.activations),
+        ("checks_per_month", terms.limits.checks_per_month != input.terms.limits.checks_per_month),
         ("features", terms.limits.features != input.terms.limits.features),
         ("policy", terms.policy != input.terms.policy),
         ("lease", terms.lease != input.terms.lease),
