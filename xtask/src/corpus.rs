@@ -26,8 +26,8 @@ enum Outcome {
     NotAnEvent(String),
     /// It says something about licenses.
     Facts(Report),
-    /// It says nothing about licenses.
-    Ignored(Report),
+    /// It says nothing about licenses, for this reason.
+    Ignored(Report, &'static str),
     /// It is an event, and cannot be understood.
     NotUnderstood(Report, String),
     /// The code broke.
@@ -105,7 +105,7 @@ fn translated(provider: &Stripe, event: Incoming) -> Outcome {
     let mut says_something = false;
     let mut refused = None;
     for (word, level) in [("none", Level::None), ("full", Level::Full)] {
-        match provider.translate(&event, &Settings { level }, &[]) {
+        match provider.translate(&event, &Settings { level, ..Settings::default() }, &[]) {
             Ok(Step::Need(requests)) => {
                 lines.extend(requests.iter().map(|request| format!("{word}: asks GET {}", request.path)));
             }
@@ -116,11 +116,13 @@ fn translated(provider: &Stripe, event: Incoming) -> Outcome {
             Err(malformed) => refused = Some(malformed.what),
         }
     }
+    // Of these kinds some events matter: not a checkout that only saved a way to pay, nor an invoice of no subscription.
+    let why = provider.ignores(&event.kind).unwrap_or("of a kind that matters, and nothing in this one does");
     let report = Report { kind: event.kind, version, lines };
     match refused {
         Some(why) => Outcome::NotUnderstood(report, why),
         None if says_something => Outcome::Facts(report),
-        None => Outcome::Ignored(report),
+        None => Outcome::Ignored(report, why),
     }
 }
 
@@ -181,7 +183,7 @@ fn print(name: &str, outcome: &Outcome) {
     match outcome {
         Outcome::NotAnEvent(why) => println!("{name}\n    not an event: {why}"),
         Outcome::Facts(report) => show(report, ""),
-        Outcome::Ignored(report) => show(report, " · says nothing about licenses"),
+        Outcome::Ignored(report, why) => show(report, &format!(" · says nothing about licenses: {why}")),
         Outcome::NotUnderstood(report, why) => show(report, &format!(" · NOT UNDERSTOOD: {why}")),
         Outcome::Panicked => println!("{name}\n    PANICKED"),
     }
@@ -191,7 +193,7 @@ fn print(name: &str, outcome: &Outcome) {
 #[derive(Default)]
 struct Summary {
     telling: BTreeMap<String, usize>,
-    ignored: BTreeMap<String, usize>,
+    ignored: BTreeMap<(String, &'static str), usize>,
     versions: BTreeSet<String>,
     asking: usize,
     not_events: usize,
@@ -208,9 +210,9 @@ impl Summary {
                 self.versions.insert(report.version);
                 *self.telling.entry(report.kind).or_default() += 1;
             }
-            Outcome::Ignored(report) => {
+            Outcome::Ignored(report, why) => {
                 self.versions.insert(report.version);
-                *self.ignored.entry(report.kind).or_default() += 1;
+                *self.ignored.entry((report.kind, why)).or_default() += 1;
             }
             Outcome::NotUnderstood(_, why) => self.not_understood.push(format!("{name}: {why}")),
             Outcome::Panicked => self.panicked.push(name),
@@ -218,8 +220,7 @@ impl Summary {
     }
 
     fn print(&self) {
-        let count = |kinds: &BTreeMap<String, usize>| kinds.values().sum::<usize>();
-        let (telling, ignored) = (count(&self.telling), count(&self.ignored));
+        let (telling, ignored) = (self.telling.values().sum::<usize>(), self.ignored.values().sum::<usize>());
         let events = telling + ignored + self.not_understood.len();
         let all = events + self.not_events + self.panicked.len();
         println!("\n{all} files: {events} events, {} not events", self.not_events);
@@ -230,8 +231,8 @@ impl Summary {
             println!("    {count:3} {kind}");
         }
         println!("{ignored} say nothing about licenses:");
-        for (kind, count) in &self.ignored {
-            println!("    {count:3} {kind}");
+        for ((kind, why), count) in &self.ignored {
+            println!("    {count:3} {kind}: {why}");
         }
         println!("{} not understood", self.not_understood.len());
         println!("{} panicked", self.panicked.len());
@@ -266,7 +267,7 @@ mod tests {
             let word = match examine(bytes) {
                 Outcome::NotAnEvent(_) => "not an event",
                 Outcome::Facts(_) => "facts",
-                Outcome::Ignored(_) => "ignored",
+                Outcome::Ignored(..) => "ignored",
                 Outcome::NotUnderstood(..) => "not understood",
                 Outcome::Panicked => "panicked",
             };

@@ -31,6 +31,7 @@ pub(crate) mod audit;
 pub(crate) mod catalogue;
 pub(crate) mod connections;
 pub(crate) mod customers;
+pub(crate) mod decisions;
 pub(crate) mod inbound;
 pub(crate) mod licenses;
 pub(crate) mod orders;

@@ -35,7 +35,8 @@ pub use openapi::document;
 pub use problem::{Code, Problem};
 
 use admin::{
-    attention, audit, catalogue, connections, customers, inbound, licenses, orders, price_rules, reconcile, rulings,
+    attention, audit, catalogue, connections, customers, decisions, inbound, licenses, orders, price_rules, reconcile,
+    rulings,
 };
 use openapi::At;
 
@@ -107,6 +108,10 @@ fn keyed_routes() -> OpenApiRouter<Api> {
         .at("POST /v1/licenses/{id}/reinstate", routes!(rulings::reinstate))
         .at("POST /v1/licenses/{id}/extend", routes!(rulings::extend))
         .at("POST /v1/licenses/{id}/change-plan", routes!(rulings::change_plan))
+        .at("POST /v1/licenses/{id}/limits", routes!(rulings::limits))
+        .at("POST /v1/orders/{id}/approve", routes!(decisions::approve))
+        .at("POST /v1/orders/{id}/reject", routes!(decisions::reject))
+        .at("POST /v1/redecide", routes!(decisions::redecide))
         // What happened.
         .at("GET /v1/inbound-events", routes!(inbound::list))
         .at("GET /v1/inbound-events/{id}", routes!(inbound::get))

@@ -37,11 +37,13 @@ pub enum VerdictCode {
     NotActivated,
     /// All its slots are taken.
     ActivationLimit,
+    /// It was checked as often as its plan allows in a month.
+    ChecksExceeded,
 }
 
 impl VerdictCode {
     /// All codes, for documents and metrics.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Valid,
         Self::PastDue,
         Self::RenewalAwaited,
@@ -53,6 +55,7 @@ impl VerdictCode {
         Self::Revoked,
         Self::NotActivated,
         Self::ActivationLimit,
+        Self::ChecksExceeded,
     ];
 
     /// The word for it.
@@ -70,6 +73,7 @@ impl VerdictCode {
             Self::Revoked => "revoked",
             Self::NotActivated => "not_activated",
             Self::ActivationLimit => "activation_limit",
+            Self::ChecksExceeded => "checks_exceeded",
         }
     }
 
@@ -112,6 +116,13 @@ impl Verdict {
 
     fn not_activated() -> Self {
         Self::of(VerdictCode::NotActivated, "This license is not activated on this device.")
+    }
+
+    /// This month's checks are used up.
+    #[must_use]
+    pub fn checks_exceeded(checks: u32) -> Self {
+        let message = format!("All {checks} checks of this license are used up for this month.");
+        Self::of(VerdictCode::ChecksExceeded, message)
     }
 
     fn activation_limit(slots: u32) -> Self {
@@ -217,6 +228,20 @@ pub struct LeaseTimes {
     pub license_until: Option<Timestamp>,
     /// The end of the term with its grace: no lease outlives it.
     pub grace_until: Option<Timestamp>,
+}
+
+impl LeaseTimes {
+    /// The same times, told by a clock that is so far behind.
+    #[must_use]
+    pub fn earlier(self, by: SignedDuration) -> Self {
+        let told = |at| after(at, -by);
+        Self {
+            expires_at: told(self.expires_at),
+            recheck_at: told(self.recheck_at),
+            license_until: self.license_until.map(told),
+            grace_until: self.grace_until.map(told),
+        }
+    }
 }
 
 /// When a lease that is signed now ends: after its plan's offline days, and never after the license and its grace.

@@ -9,7 +9,7 @@ use crate::{
     id::{ConnectionId, PlanId},
     join::Join,
     order::Line,
-    plan::{Plan, PlanVersion},
+    plan::{AddOn, Plan, PlanVersion},
     text::{PlanCode, PriceReference, ProductReference},
 };
 
@@ -69,14 +69,17 @@ pub struct Decision {
     /// When it was made; of two on the same evidence the earlier counts.
     #[serde(with = "crate::time::micros")]
     pub decided_at: Timestamp,
-    /// What the price gives. Empty: nothing of ours (shipping, a donation).
+    /// What the price gives. Empty: nothing of ours (shipping, a donation), or only an add-on.
     pub grants: Vec<Grant>,
+    /// What the price adds to the licenses that are sold with it.
+    #[serde(default, skip_serializing_if = "AddOn::is_nothing")]
+    pub adds: AddOn,
 }
 
 impl Decision {
     /// Asked-for decisions come first and the latest of them wins; then the better evidence; then the earliest.
     fn precedence(&self) -> impl Ord + '_ {
-        (self.asked_at, self.evidence, Reverse(self.decided_at), &self.grants)
+        (self.asked_at, self.evidence, Reverse(self.decided_at), &self.grants, &self.adds)
     }
 }
 
@@ -110,13 +113,51 @@ pub struct RuleGrant {
     pub quantity: QuantityRule,
 }
 
+/// What a price gives, and to sales of which time.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Rule {
+    /// The plans; none: nothing of ours.
+    pub grants: Vec<RuleGrant>,
+    /// What it adds to the licenses that are sold with it.
+    pub adds: AddOn,
+    /// Sales from then on; none: since ever.
+    pub from: Option<Timestamp>,
+    /// Sales before then; none: for ever.
+    pub until: Option<Timestamp>,
+}
+
+impl Rule {
+    fn speaks_of(&self, sold_at: Timestamp) -> bool {
+        self.from.is_none_or(|from| from <= sold_at) && self.until.is_none_or(|until| sold_at < until)
+    }
+}
+
+/// What a price gives: a decision before it is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ruled {
+    /// What it rests on.
+    pub evidence: Evidence,
+    /// The plans as they are now.
+    pub grants: Vec<Grant>,
+    /// What it adds.
+    pub adds: AddOn,
+}
+
+impl Ruled {
+    /// Kept from now on; `asked_at` is when a person asked for it.
+    #[must_use]
+    pub fn decided(self, decided_at: Timestamp, asked_at: Option<Timestamp>) -> Decision {
+        Decision { asked_at, evidence: self.evidence, decided_at, grants: self.grants, adds: self.adds }
+    }
+}
+
 /// All rules and plans of a tenant, as of one moment.
 #[derive(Clone, Debug, Default)]
 pub struct Catalogue {
     plans: BTreeMap<(PlanId, u32), Plan>,
     current: BTreeMap<PlanId, PlanVersion>,
     codes: BTreeMap<PlanCode, PlanId>,
-    rules: BTreeMap<(ConnectionId, Matcher), Vec<RuleGrant>>,
+    rules: BTreeMap<(ConnectionId, Matcher), Vec<Rule>>,
 }
 
 impl Catalogue {
@@ -124,7 +165,7 @@ impl Catalogue {
     #[must_use]
     pub fn new(
         plans: impl IntoIterator<Item = Plan>,
-        rules: impl IntoIterator<Item = (ConnectionId, Matcher, Vec<RuleGrant>)>,
+        rules: impl IntoIterator<Item = (ConnectionId, Matcher, Rule)>,
     ) -> Self {
         let mut catalogue = Self::default();
         for plan in plans {
@@ -134,8 +175,12 @@ impl Catalogue {
             catalogue.codes.insert(plan.code.clone(), version.plan);
             catalogue.plans.insert((version.plan, version.version), plan);
         }
-        catalogue.rules =
-            rules.into_iter().map(|(connection, matcher, grants)| ((connection, matcher), grants)).collect();
+        for (connection, matcher, rule) in rules {
+            catalogue.rules.entry((connection, matcher)).or_default().push(rule);
+        }
+        for rules in catalogue.rules.values_mut() {
+            rules.sort_by_key(|rule| rule.from);
+        }
         catalogue
     }
 
@@ -156,35 +201,38 @@ impl Catalogue {
         self.plan(*self.current.get(self.codes.get(code)?)?)
     }
 
-    /// What a line gives now, on the best evidence there is. `sale` is the plan that the sale names without saying for
-    /// which price.
+    /// What a line that was sold then gives, on the best evidence there is. `sale` is the plan that the sale names
+    /// without saying for which price.
     #[must_use]
     pub fn decide(
         &self,
         connection: ConnectionId,
         line: &Line,
         sale: Option<&PlanCode>,
-    ) -> Option<(Evidence, Vec<Grant>)> {
+        sold_at: Timestamp,
+    ) -> Option<Ruled> {
         self.named(Evidence::Metadata, line.named.as_ref())
-            .or_else(|| self.ruled(connection, line, &[Evidence::Price, Evidence::Product]))
+            .or_else(|| self.ruled(connection, line, sold_at, &[Evidence::Price, Evidence::Product]))
             .or_else(|| self.named(Evidence::Sale, sale))
-            .or_else(|| self.ruled(connection, line, &[Evidence::Default]))
+            .or_else(|| self.ruled(connection, line, sold_at, &[Evidence::Default]))
     }
 
-    fn named(&self, evidence: Evidence, code: Option<&PlanCode>) -> Option<(Evidence, Vec<Grant>)> {
-        let plan = self.plan_by_code(code?)?;
-        Some((evidence, vec![Grant { plan: plan.version, quantity: QuantityRule::Keys }]))
+    fn named(&self, evidence: Evidence, code: Option<&PlanCode>) -> Option<Ruled> {
+        let plan = self.plan_by_code(code?)?.version;
+        Some(Ruled { evidence, grants: vec![Grant { plan, quantity: QuantityRule::Keys }], adds: AddOn::default() })
     }
 
-    fn ruled(&self, connection: ConnectionId, line: &Line, kinds: &[Evidence]) -> Option<(Evidence, Vec<Grant>)> {
+    /// Of several rules for one thing, the one that began last speaks.
+    fn ruled(&self, connection: ConnectionId, line: &Line, sold_at: Timestamp, kinds: &[Evidence]) -> Option<Ruled> {
         kinds.iter().find_map(|evidence| {
             let matcher = match evidence {
                 Evidence::Price => Matcher::Price(line.price.clone()),
                 Evidence::Product => Matcher::Product(line.product.clone()?),
                 _ => Matcher::Default,
             };
-            let rule = self.rules.get(&(connection, matcher))?;
-            Some((*evidence, self.current_grants(rule)))
+            let rules = self.rules.get(&(connection, matcher))?;
+            let rule = rules.iter().rfind(|rule| rule.speaks_of(sold_at))?;
+            Some(Ruled { evidence: *evidence, grants: self.current_grants(&rule.grants), adds: rule.adds.clone() })
         })
     }
 

@@ -12,4 +12,4 @@ mod want;
 pub use fill::{Filling, fill};
 pub use judge::{Judged, judge};
 pub use reconcile::{Change, Settled, Settling, reconcile};
-pub use want::{UNITS_MAX, Waiting, Wanted, resolve, want};
+pub use want::{Concern, UNITS_MAX, Waiting, Wanted, resolve, resolve_again, want};

@@ -14,6 +14,7 @@ pub mod license;
 pub mod money;
 pub mod order;
 pub mod plan;
+pub mod policy;
 pub mod reason;
 pub mod retry;
 pub mod ruling;

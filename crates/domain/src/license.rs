@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     id::{LicenseId, OrderId},
     join::{Join, Register},
-    plan::PlanVersion,
+    plan::{AddOn, Adjustment, Limits, PlanVersion},
     reason::{Cause, Reason},
     text::{PriceReference, ProductReference, Reference},
 };
@@ -34,6 +34,9 @@ pub struct Unit {
     pub plan: Option<PlanVersion>,
     /// By how much the plan's limits are multiplied.
     pub seats: u32,
+    /// What add-ons of the same sale add to the plan.
+    #[serde(default, skip_serializing_if = "AddOn::is_nothing")]
+    pub added: AddOn,
 }
 
 /// The state of a license.
@@ -92,6 +95,9 @@ pub struct Standing {
     pub next_check: Option<Timestamp>,
     /// All causes that stand, excused or not: what an unfreeze would lift.
     pub open: Vec<Cause>,
+    /// It gives the smaller plan that its policy names.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub downgraded: bool,
 }
 
 /// What people decided about one license. They survive every merge of orders, and beat every provider.
@@ -110,6 +116,9 @@ pub struct Rulings {
     /// Another plan than the one that was bought.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub plan: Option<Register<PlanVersion>>,
+    /// Other limits than the plan's; a none among them gives the plan's back.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub limits: Option<Register<Option<Limits>>>,
 }
 
 /// The end of a term that a person gave.
@@ -123,6 +132,7 @@ impl Join for Rulings {
         self.frozen.join(other.frozen);
         self.extended.join(other.extended);
         self.plan.join(other.plan);
+        self.limits.join(other.limits);
     }
 }
 
@@ -180,6 +190,25 @@ pub struct License {
 }
 
 impl License {
+    /// Whether it holds a unit of its order.
+    #[must_use]
+    pub fn stands(&self) -> bool {
+        self.holding == Holding::Unit
+    }
+
+    /// What it allows, on a plan with these limits.
+    #[must_use]
+    pub fn limits(&self, plan: &Limits) -> Limits {
+        self.adjustment().limits(plan, self.unit.seats)
+    }
+
+    /// How its limits differ from its plan's.
+    #[must_use]
+    pub fn adjustment(&self) -> Adjustment {
+        let instead = self.rulings.limits.as_ref().and_then(|register| register.value.clone());
+        Adjustment { instead, added: self.unit.added.clone() }
+    }
+
     /// Takes over the rulings of a license whose sale was found to be the same.
     pub(crate) fn absorb(&mut self, loser: &Self) {
         self.rulings.join(loser.rulings.clone());
@@ -199,6 +228,7 @@ impl Standing {
             scheduled: None,
             next_check: None,
             open: Vec::new(),
+            downgraded: false,
         }
     }
 }

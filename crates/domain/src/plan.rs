@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     id::{PlanId, ProductId},
+    policy::Policy,
     text::PlanCode,
 };
 
@@ -49,11 +50,14 @@ pub struct PlanTerms {
 }
 
 /// What a license allows.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Limits {
     /// Devices, domains or instances at the same time; none: any number.
     pub activations: Option<u32>,
+    /// Checks in one calendar month (UTC); none: any number (A18).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub checks_per_month: Option<u32>,
     /// Feature names that the app understands.
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     pub features: BTreeSet<String>,
@@ -64,68 +68,74 @@ impl Limits {
     pub const ACTIVATIONS_DEFAULT: u32 = 3;
 
     /// The limits of one key that stands for several seats.
-    #[must_use]
-    pub fn times(&self, seats: u32) -> Self {
-        let activations = self.activations.map(|count| count.saturating_mul(seats));
-        Self { activations, features: self.features.clone() }
+    fn times(&self, seats: u32) -> Self {
+        let times = |count: Option<u32>| count.map(|count| count.saturating_mul(seats));
+        Self {
+            activations: times(self.activations),
+            checks_per_month: times(self.checks_per_month),
+            features: self.features.clone(),
+        }
     }
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { activations: Some(Self::ACTIVATIONS_DEFAULT), features: BTreeSet::new() }
+        Self { activations: Some(Self::ACTIVATIONS_DEFAULT), checks_per_month: None, features: BTreeSet::new() }
     }
 }
 
-/// What happens to a license when money comes late, goes back or stops.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// How the limits of one license differ from what its plan says.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Adjustment {
+    /// What a person set for this license; it counts instead of the plan's limits and the seats (E18).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub instead: Option<Limits>,
+    /// What add-ons of the same sale add.
+    #[serde(skip_serializing_if = "AddOn::is_nothing")]
+    pub added: AddOn,
+}
+
+impl Adjustment {
+    /// The limits of a license of a plan with these, bought for so many seats.
+    #[must_use]
+    pub fn limits(&self, plan: &Limits, seats: u32) -> Limits {
+        let mut limits = self.instead.clone().unwrap_or_else(|| plan.times(seats));
+        limits.activations = limits.activations.map(|count| count.saturating_add(self.added.activations));
+        limits.features.extend(self.added.features.iter().cloned());
+        limits
+    }
+}
+
+/// What is bought on top of a plan.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct Policy {
-    /// Days a license stays valid after its paid end while a renewal is still expected. Never shorter than the
-    /// provider keeps trying to collect (E34).
-    pub grace_days: u32,
-    /// A part of a payment went back (X02).
-    pub partial_refund: OnLoss,
-    /// A payment is disputed and open.
-    pub dispute: OnLoss,
-    /// A subscription was ended before its paid period was over (X03).
-    pub cancellation: OnCancellation,
+pub struct AddOn {
+    /// So many activations more, for each one bought.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub activations: u32,
+    /// Features that come with it.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub features: BTreeSet<String>,
 }
 
-impl Policy {
-    /// Two weeks: Stripe's default schedule of retries is over by then.
-    pub const GRACE_DAYS_DEFAULT: u32 = 14;
-}
+impl AddOn {
+    /// Whether it adds nothing.
+    #[must_use]
+    pub fn is_nothing(&self) -> bool {
+        *self == Self::default()
+    }
 
-impl Default for Policy {
-    fn default() -> Self {
-        Self {
-            grace_days: Self::GRACE_DAYS_DEFAULT,
-            partial_refund: OnLoss::Keep,
-            dispute: OnLoss::Freeze,
-            cancellation: OnCancellation::PaidEnd,
-        }
+    /// Takes another one on top, so many times.
+    pub(crate) fn add(&mut self, other: &Self, times: u32) {
+        self.activations = self.activations.saturating_add(other.activations.saturating_mul(times));
+        self.features.extend(other.features.iter().cloned());
     }
 }
 
-/// What a loss that is not final does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum OnLoss {
-    /// Nothing.
-    Keep,
-    /// The license freezes while it lasts.
-    Freeze,
-}
-
-/// When a cancelled subscription's license ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum OnCancellation {
-    /// At the end of what was paid.
-    PaidEnd,
-    /// When the subscription ends, even inside a paid period.
-    AtOnce,
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde asks for")]
+const fn is_zero(count: &u32) -> bool {
+    *count == 0
 }
 
 /// How long an app may trust a lease without asking again.

@@ -9,12 +9,12 @@ use serde::{Deserialize, Serialize};
 use crate::{
     join::{Join, Register, Stamp},
     license::{Extension, License},
-    order::Order,
-    plan::PlanVersion,
+    order::{Approval, Order},
+    plan::{Limits, PlanVersion},
 };
 
 /// A decision.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Ruling {
     /// Take it back, whatever the money says.
@@ -29,12 +29,14 @@ pub enum Ruling {
     Extend(#[serde(with = "crate::time::micros")] Timestamp),
     /// Give another plan than the one that was bought.
     ChangePlan(PlanVersion),
+    /// Allow something else than the plan does; none: what the plan does.
+    Limits(Option<Limits>),
 }
 
 impl Ruling {
     /// The word for it in the audit log.
     #[must_use]
-    pub const fn as_str(self) -> &'static str {
+    pub const fn as_str(&self) -> &'static str {
         match self {
             Self::Revoke => "revoke",
             Self::Reinstate => "reinstate",
@@ -42,6 +44,7 @@ impl Ruling {
             Self::Unfreeze => "unfreeze",
             Self::Extend(_) => "extend",
             Self::ChangePlan(_) => "change_plan",
+            Self::Limits(_) => "limits",
         }
     }
 }
@@ -60,5 +63,11 @@ pub fn rule(order: &mut Order, license: &mut License, ruling: Ruling, at: Timest
         }
         Ruling::Extend(until) => rulings.extended.join(Some(Register::new(stamp, Extension(until)))),
         Ruling::ChangePlan(plan) => rulings.plan.join(Some(Register::new(stamp, plan))),
+        Ruling::Limits(limits) => rulings.limits.join(Some(Register::new(stamp, limits))),
     }
+}
+
+/// Says whether a sale that must be approved may have its licenses; the last word counts (B29).
+pub fn approve(order: &mut Order, approval: Approval, at: Timestamp) {
+    order.approval.join(Some(Register::new(Stamp::at(at), approval)));
 }

@@ -91,15 +91,7 @@ fn about(order: &StoredOrder, waiting: &Waiting, connection: &Connection) -> Abo
                 permission(Missing::Lines)
             ),
         ),
-        Waiting::PaymentUnlinked => plain(
-            "payment_unlinked",
-            String::new(),
-            format!(
-                "a refunded or disputed payment cannot be traced to what it paid for; {} needs the permission `{}`",
-                connection.code,
-                permission(Missing::PaymentLink)
-            ),
-        ),
+        Waiting::PaymentUnlinked => unlinked(&connection.code, permission(Missing::PaymentLink)),
         Waiting::PeriodUnknown { purchase } => plain(
             "period_unknown",
             purchase.to_string(),
@@ -119,6 +111,14 @@ fn about(order: &StoredOrder, waiting: &Waiting, connection: &Connection) -> Abo
             String::new(),
             format!("{units} licenses were bought at once; {} are issued, the rest waits", domain::fulfil::UNITS_MAX),
         ),
+        Waiting::NothingToAddTo { purchase } => plain(
+            "nothing_to_add_to",
+            purchase.to_string(),
+            format!(
+                "{purchase} sold an add-on and nothing that it adds to; sell it together with a plan, or issue by hand"
+            ),
+        ),
+        Waiting::Approval { overdue } => approval(*overdue),
         Waiting::Tied { subscription } => plain(
             "tied_snapshots",
             subscription.to_string(),
@@ -138,6 +138,24 @@ fn about(order: &StoredOrder, waiting: &Waiting, connection: &Connection) -> Abo
             format!("{amount} of payment {payment} went back and it paid for several licenses; revoke the right one"),
         ),
     }
+}
+
+/// A sale whose plan asks for somebody's word (B29).
+fn approval(is_overdue: bool) -> About {
+    let (kind, since) = match is_overdue {
+        true => ("approval_overdue", "it was paid more than a day ago and still"),
+        false => ("approval", "it is paid and"),
+    };
+    let sentence = format!("{since} waits for somebody to approve or reject it");
+    About { kind, part: String::new(), lookup: None, sentence }
+}
+
+fn unlinked(connection: &str, permission: &str) -> About {
+    let sentence = format!(
+        "a refunded or disputed payment cannot be traced to what it paid for; {connection} needs the permission \
+         `{permission}`"
+    );
+    About { kind: "payment_unlinked", part: String::new(), lookup: None, sentence }
 }
 
 fn several_customers(customers: &BTreeSet<CustomerReference>) -> About {

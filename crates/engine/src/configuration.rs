@@ -10,6 +10,7 @@ mod check;
 mod difference;
 mod file;
 mod input;
+mod policy;
 mod report;
 mod secret;
 mod state;

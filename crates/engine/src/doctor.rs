@@ -35,6 +35,7 @@ use domain::{
     decision::Catalogue,
     id::{LicenseId, OrderId, TenantId},
     text::CustomerReference,
+    time::after,
 };
 use jiff::{SignedDuration, Timestamp};
 use store::{
@@ -168,13 +169,14 @@ impl Doctor<'_> {
         self.read_catalogues(snapshot).await?;
         let gathered = Gathered::read(snapshot, &orders).await?;
         for order in orders {
-            found.entry(order.id).or_default().extend(self.examine(order, &gathered));
+            let ahead = self.engine.ahead(order.tenant, order.livemode).await?;
+            found.entry(order.id).or_default().extend(self.examine(order, &gathered, ahead));
         }
         found.retain(|_, findings| !findings.is_empty());
         Ok(found)
     }
 
-    fn examine(&self, order: &StoredOrder, gathered: &Gathered) -> Vec<Finding> {
+    fn examine(&self, order: &StoredOrder, gathered: &Gathered, ahead: SignedDuration) -> Vec<Finding> {
         let connection = self.connections.as_ref().and_then(|all| find(all, order.connection));
         let catalogue = self.catalogues.get(&order.tenant).and_then(|(_, catalogue)| catalogue.as_deref());
         examine(&Case {
@@ -185,6 +187,7 @@ impl Doctor<'_> {
             is_replayed: self.replayed.contains(&order.id),
             ring: &self.engine.ring(),
             now: self.engine.now(),
+            judged_at: after(self.engine.now(), ahead),
         })
     }
 

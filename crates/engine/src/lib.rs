@@ -10,6 +10,7 @@ mod buyers;
 pub mod catalogue;
 pub mod catchup;
 pub mod configuration;
+pub mod connect;
 pub mod connections;
 pub mod doctor;
 mod fulfil;
@@ -22,6 +23,7 @@ mod lookup;
 pub mod metrics;
 mod outcome;
 pub mod receive;
+pub mod redecide;
 pub mod rotation;
 pub mod rulings;
 pub mod runtime;
@@ -29,10 +31,13 @@ mod sales;
 mod settle;
 mod signing;
 pub mod tenants;
+pub mod test_clock;
 #[cfg(feature = "testing")]
 pub mod testing;
+mod usage;
 pub mod webhook_secrets;
 mod workers;
+mod write_back;
 
 use std::sync::Arc;
 
@@ -137,10 +142,12 @@ pub struct Engine {
     lease: SignedDuration,
     connections: Connections,
     catalogues: Catalogues,
+    test_clocks: test_clock::TestClocks,
     signers: signing::Signers,
     inbox: Gather<receive::Arrival, Result<(), receive::NotKept>>,
     checks: Gather<runtime::CheckCall, runtime::Looked>,
     slots: Gather<runtime::SlotCall, runtime::Slotted>,
+    uses: Gather<usage::Use, usage::Counted>,
     /// Counts the batches that were committed here.
     batches: tokio::sync::watch::Sender<u64>,
     /// Something may be worked on: events, or orders whose time has come.
@@ -167,6 +174,7 @@ impl Engine {
             inbox: receive::gather(parts.store.clone(), engine.clone()),
             checks: runtime::gather_checks(parts.store.clone()),
             slots: runtime::gather_slots(parts.store.clone()),
+            uses: usage::gather(parts.store.clone()),
             signers: signing::Signers::default(),
             store: parts.store,
             metrics: metrics::Metrics::default(),
@@ -177,6 +185,7 @@ impl Engine {
             lease: parts.lease,
             connections: Connections::default(),
             catalogues: Catalogues::default(),
+            test_clocks: test_clock::TestClocks::default(),
             batches: tokio::sync::watch::Sender::new(0),
             work: Notify::new(),
             lookups: Notify::new(),

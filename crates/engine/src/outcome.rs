@@ -13,17 +13,18 @@ use domain::{
     id::{AuditId, EventId, LicenseId, MailId, OrderId, TenantId},
     license::{License, LicenseState},
     order::Contact,
+    policy::MailBy,
     reason::Reason,
 };
 use jiff::Timestamp;
 use serde_json::json;
 use store::{
-    StoredOrder, Write, outbox,
-    rows::{AuditEntry, Event, LicenseKey as LicenseKeyRow, Mail},
+    StoredOrder, Write, calls, outbox,
+    rows::{AuditEntry, Event, LicenseKey as LicenseKeyRow, Mail, ProviderCall},
 };
 use uuid::Uuid;
 
-use crate::{Error, attention, catalogue::Shelf, metrics::Metrics};
+use crate::{Error, attention, catalogue::Shelf, connections::Connection, metrics::Metrics};
 
 /// The mail that carries a key (A19).
 pub(crate) const LICENSE_DELIVERY: &str = "license-delivery";
@@ -35,6 +36,7 @@ pub(crate) struct OutcomeRows {
     pub(crate) moved_keys: Vec<(LicenseId, LicenseId)>,
     pub(crate) audit: Vec<AuditEntry>,
     pub(crate) mails: Vec<Mail>,
+    pub(crate) calls: Vec<ProviderCall>,
     pub(crate) events: Vec<Event>,
     /// What happened, in the words of the audit log.
     actions: Vec<&'static str>,
@@ -80,6 +82,7 @@ impl OutcomeRows {
         }
         write.add_events(self.events).await?;
         write.add_mails(self.mails).await?;
+        write.add_calls(self.calls).await?;
         write.open_items(self.opened).await?;
         write.close_items(self.closed, now).await?;
         crate::audit::add(write, self.audit).await?;
@@ -91,6 +94,7 @@ impl OutcomeRows {
 pub(crate) struct Outcome<'a> {
     pub(crate) order: &'a StoredOrder,
     pub(crate) shelf: &'a Shelf,
+    pub(crate) connection: &'a Connection,
     /// Who is behind it.
     pub(crate) actor: String,
     pub(crate) address: Option<&'a Contact>,
@@ -123,14 +127,21 @@ impl Outcome<'_> {
         match change {
             Change::Issued => rows.keys.push(self.new_key(license, entropy)),
             Change::SupersededBy(survivor) => rows.moved_keys.push((license.id, *survivor)),
-            Change::Announced if !self.is_silent() => rows.mails.extend(self.delivery(license, entropy)),
+            Change::Announced => {
+                if !self.is_silent(license) {
+                    rows.mails.extend(self.delivery(license, entropy));
+                }
+                rows.calls.extend(self.write_back(license, entropy));
+            }
             _ => {}
         }
     }
 
-    /// The caller of the API delivers the key itself (X04).
-    fn is_silent(&self) -> bool {
-        self.order.order.purchases.values().any(|purchase| purchase.silent)
+    /// The caller of the API delivers the key itself, or the vendor does for all of the plan (X04).
+    fn is_silent(&self, license: &License) -> bool {
+        let plan = self.shelf.catalogue.plan(license.plan);
+        plan.is_some_and(|plan| plan.terms.policy.mail == MailBy::Vendor)
+            || self.order.order.purchases.values().any(|purchase| purchase.silent)
     }
 
     fn new_key(&self, license: &License, entropy: &mut dyn Entropy) -> LicenseKeyRow {
@@ -149,6 +160,26 @@ impl Outcome<'_> {
             hint: key.masked(),
             created_at: self.now.as_microsecond(),
         }
+    }
+
+    /// The key goes to the provider's record of the customer, where that is switched on (B05).
+    fn write_back(&self, license: &License, entropy: &mut dyn Entropy) -> Option<ProviderCall> {
+        let customer = self.order.order.customers.first().filter(|_| self.connection.settings.write_back)?;
+        Some(ProviderCall {
+            id: domain::id::uuid_v7(self.now, entropy),
+            tenant_id: self.order.tenant.0,
+            connection_id: self.connection.id.0,
+            license_id: license.id.0,
+            customer: customer.to_string(),
+            status: calls::status::PENDING.to_owned(),
+            attempts: 0,
+            next_attempt_at: Some(self.now.as_microsecond()),
+            lease_token: None,
+            lease_until: None,
+            error: None,
+            created_at: self.now.as_microsecond(),
+            done_at: None,
+        })
     }
 
     fn delivery(&self, license: &License, entropy: &mut dyn Entropy) -> Option<Mail> {
@@ -232,6 +263,9 @@ impl Told {
                 let to =
                     json!({ "plan": license.plan.plan, "version": license.plan.version, "seats": license.unit.seats });
                 told("license.plan_changed", Some("license.changed"), json!({ "from": from, "to": to }))
+            }
+            Change::LimitsChanged => {
+                told("license.limits_changed", Some("license.changed"), json!({ "added": license.unit.added }))
             }
             Change::TermChanged { from } => {
                 let later = standing.until.is_none_or(|until| from.is_some_and(|from| until > from));

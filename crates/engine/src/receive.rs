@@ -198,7 +198,7 @@ pub(crate) fn arrival(connection: &Connection, event: Incoming, now: Timestamp, 
     if event.live.is_some_and(|live| live != connection.mode.is_live()) {
         row.status = inbox::status::HELD.to_owned();
         row.error = Some(format!("the event is of another mode than the connection `{}`", connection.code));
-    } else if connection.provider.ignores(&event.kind) {
+    } else if connection.provider.ignores(&event.kind).is_some() {
         row.status = inbox::status::DONE.to_owned();
         row.done_at = Some(now.as_microsecond());
     } else if let Some(requests) = lacking(connection, &event) {

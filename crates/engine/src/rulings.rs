@@ -1,12 +1,14 @@
-//! A person decides about a license, and what follows is written in the same transaction.
+//! A person decides about a license or a sale, and what follows is written in the same transaction.
 
 use domain::{
-    id::{AuditId, LicenseId, TenantId},
-    ruling::{Ruling, rule},
+    fulfil::{Concern, resolve_again},
+    id::{AuditId, LicenseId, OrderId, TenantId},
+    order::Approval,
+    ruling::{Ruling, approve, rule},
 };
 use jiff::Timestamp;
 use serde_json::json;
-use store::{StoreError, StoredOrder, rows::AuditEntry};
+use store::{StoreError, StoredOrder, Write, rows::AuditEntry};
 
 use crate::{
     Engine, Error,
@@ -23,6 +25,32 @@ pub struct By {
     pub note: Option<String>,
 }
 
+/// A decision about a sale.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum OrderRuling {
+    /// Whether a sale that must be approved may have its licenses (B29).
+    Approval(Approval),
+    /// Its prices give what rules and plans say now (B11).
+    Redecide(Concern),
+}
+
+impl OrderRuling {
+    const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Approval(Approval::Approved) => "approve",
+            Self::Approval(Approval::Rejected) => "reject",
+            Self::Redecide(_) => "redecide",
+        }
+    }
+}
+
+/// What a decision is about.
+#[derive(Clone, Copy)]
+enum About<'a> {
+    License(LicenseId, &'a Ruling),
+    Order(OrderId, &'a OrderRuling),
+}
+
 impl Engine {
     /// Rules about a license. None: the tenant has no such license.
     ///
@@ -32,39 +60,57 @@ impl Engine {
         &self,
         tenant: TenantId,
         license: LicenseId,
-        ruling: Ruling,
+        ruling: &Ruling,
         by: &By,
     ) -> Result<Option<StoredOrder>, Error> {
-        let ruled = store::repeat(|| self.rule_once(tenant, license, ruling, by), Error::is_conflict).await?;
+        self.decide(tenant, About::License(license, ruling), by).await
+    }
+
+    /// Rules about a sale. None: the tenant has no such order.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn rule_order(
+        &self,
+        tenant: TenantId,
+        order: OrderId,
+        ruling: &OrderRuling,
+        by: &By,
+    ) -> Result<Option<StoredOrder>, Error> {
+        self.decide(tenant, About::Order(order, ruling), by).await
+    }
+
+    /// What a decision about a sale would come to: the order before and after it. Nothing is written. None: the tenant
+    /// has no such order.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn preview(
+        &self,
+        tenant: TenantId,
+        order: OrderId,
+        ruling: &OrderRuling,
+    ) -> Result<Option<(StoredOrder, StoredOrder)>, Error> {
+        let write = self.store.begin().await?;
+        let Some(mut orders) = found(&write, tenant, About::Order(order, ruling)).await? else { return Ok(None) };
+        let before = orders.first().cloned();
+        let by = By { actor: String::new(), note: None };
+        self.settle_decided(&write, &mut orders, About::Order(order, ruling), &by).await?;
+        Ok(before.zip(orders.into_iter().next()))
+    }
+
+    async fn decide(&self, tenant: TenantId, about: About<'_>, by: &By) -> Result<Option<StoredOrder>, Error> {
+        let ruled = store::repeat(|| self.decide_once(tenant, about, by), Error::is_conflict).await?;
         self.mails.notify_one();
         Ok(ruled)
     }
 
-    async fn rule_once(
-        &self,
-        tenant: TenantId,
-        id: LicenseId,
-        ruling: Ruling,
-        by: &By,
-    ) -> Result<Option<StoredOrder>, Error> {
+    async fn decide_once(&self, tenant: TenantId, about: About<'_>, by: &By) -> Result<Option<StoredOrder>, Error> {
         let now = self.now();
-        let connections = self.connections().await?;
         let write = self.store.begin().await?;
-        let Some(order) = write.order_of_license(tenant, id).await? else { return Ok(None) };
-        let mut orders = write.load_orders(&[order].into()).await?;
-        if !orders.iter().flat_map(|order| &order.licenses).any(|license| license.id == id) {
-            return Err(StoreError::changed_meanwhile("the license's order").into());
-        }
-        for order in &mut orders {
-            let StoredOrder { order, licenses, .. } = order;
-            if let Some(license) = licenses.iter_mut().find(|license| license.id == id) {
-                rule(order, license, ruling, now);
-            }
-        }
-        let identities = buyers::learn(&write, CustomerNews::new(), &orders, now).await?;
-        let actor = |_: &StoredOrder, _: &Connection| by.actor.clone();
-        let mut rows = self.settle_all(&write, &mut orders, &actor, &identities, &connections, now).await?;
-        rows.audit.extend(orders.iter().map(|order| self.ruled(order, id, ruling, by, now)));
+        let Some(mut orders) = found(&write, tenant, about).await? else { return Ok(None) };
+        let mut rows = self.settle_decided(&write, &mut orders, about, by).await?;
+        rows.audit.extend(orders.iter().map(|order| self.ruled(order, about, by, now)));
         write.save_orders(&orders, now).await?;
         let happened = rows.write(&write, now).await?;
         write.commit().await?;
@@ -72,20 +118,72 @@ impl Engine {
         Ok(orders.into_iter().next())
     }
 
-    fn ruled(&self, order: &StoredOrder, license: LicenseId, ruling: Ruling, by: &By, now: Timestamp) -> AuditEntry {
+    /// Writes the decision into its order, and settles what follows.
+    async fn settle_decided(
+        &self,
+        write: &Write,
+        orders: &mut [StoredOrder],
+        about: About<'_>,
+        by: &By,
+    ) -> Result<crate::outcome::OutcomeRows, Error> {
+        let now = self.now();
+        let connections = self.connections().await?;
+        for stored in orders.iter_mut() {
+            let StoredOrder { order, licenses, .. } = stored;
+            match about {
+                About::License(id, ruling) => {
+                    if let Some(license) = licenses.iter_mut().find(|license| license.id == id) {
+                        rule(order, license, ruling.clone(), now);
+                    }
+                }
+                About::Order(_, OrderRuling::Approval(approval)) => approve(order, *approval, now),
+                About::Order(_, OrderRuling::Redecide(concern)) => {
+                    let shelf = self.catalogues.of(write, stored.tenant).await?;
+                    resolve_again(order, stored.connection, &shelf.catalogue, concern, now);
+                }
+            }
+        }
+        let identities = buyers::learn(write, CustomerNews::new(), orders, now).await?;
+        let actor = |_: &StoredOrder, _: &Connection| by.actor.clone();
+        self.settle_all(write, orders, &actor, &identities, &connections, now).await
+    }
+
+    fn ruled(&self, order: &StoredOrder, about: About<'_>, by: &By, now: Timestamp) -> AuditEntry {
+        let (word, subject, license, detail) = match about {
+            About::License(id, ruling) => (ruling.as_str(), id.to_string(), Some(id.0), json!(ruling)),
+            About::Order(_, ruling) => (ruling.as_str(), order.id.to_string(), None, json!(ruling.as_str())),
+        };
         AuditEntry {
             id: AuditId::new(now, &mut *self.entropy()).0,
             tenant_id: order.tenant.0,
             occurred_at: now.as_microsecond(),
             actor: by.actor.clone(),
-            action: format!("ruling.{}", ruling.as_str()),
-            subject: license.to_string(),
+            action: format!("ruling.{word}"),
+            subject,
             order_id: Some(order.id.0),
-            license_id: Some(license.0),
-            detail: json!({ "ruling": ruling, "note": by.note }).to_string(),
+            license_id: license,
+            detail: json!({ "ruling": detail, "note": by.note }).to_string(),
             // Numbered and chained when it is added.
             sequence: 0,
             chain: Vec::new(),
         }
     }
+}
+
+/// The order that a decision is about, as this transaction sees it. None: the tenant has no such license or order.
+async fn found(write: &Write, tenant: TenantId, about: About<'_>) -> Result<Option<Vec<StoredOrder>>, Error> {
+    let id = match about {
+        About::License(license, _) => write.order_of_license(tenant, license).await?,
+        About::Order(order, _) => write.survivor_of_order(tenant, order).await?,
+    };
+    let Some(id) = id else { return Ok(None) };
+    let orders = write.load_orders(&[id].into()).await?;
+    let is_there = |order: &StoredOrder| match about {
+        About::License(license, _) => order.licenses.iter().any(|held| held.id == license),
+        About::Order(..) => order.merged_into.is_none(),
+    };
+    if !orders.iter().any(is_there) {
+        return Err(StoreError::changed_meanwhile("the order of what was decided about").into());
+    }
+    Ok(Some(orders))
 }

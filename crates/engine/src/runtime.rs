@@ -70,6 +70,12 @@ pub(crate) type Looked = Result<Option<(Arc<FoundLicense>, Option<ActivationId>)
 #[error("the license could not be read: {0}")]
 pub struct Unanswered(String);
 
+impl Unanswered {
+    pub(crate) fn new(error: &Error) -> Self {
+        Self(error.to_string())
+    }
+}
+
 /// What a device wants of its slot.
 pub(crate) enum Wish {
     Activate { name: Option<String>, id: ActivationId, offer: Arc<Offer> },
@@ -81,6 +87,8 @@ pub(crate) struct SlotCall {
     fingerprint: String,
     wish: Wish,
     now: Timestamp,
+    /// The same, by the clock that the license is judged by.
+    judged_at: Timestamp,
 }
 
 /// What became of a wish.
@@ -205,8 +213,8 @@ fn grant(
     if offer.plan.version != found.plan {
         return Granted::OtherPlan;
     }
-    let slots_max = offer.plan.terms.limits.times(found.seats).activations;
-    match activation::activate(&found.standing, slots_max, &slots, &call.fingerprint, call.now) {
+    let slots_max = found.adjustment.limits(&offer.plan.terms.limits, found.seats).activations;
+    match activation::activate(&found.standing, slots_max, &slots, &call.fingerprint, call.judged_at) {
         Slot::Denied(verdict) => Granted::Denied(verdict),
         Slot::Same(same) => {
             if let Some(row) = taken.iter_mut().find(|row| row.id == same.0) {
@@ -243,6 +251,20 @@ impl Engine {
     /// # Errors
     /// The database does not answer.
     pub async fn check(&self, call: &AppCall) -> Result<AppAnswer, Error> {
+        let mut answer = self.examine(call).await?;
+        if let Some(license) = answer.license.as_ref().filter(|_| answer.verdict.code.is_valid())
+            && let Some(max) = license.limits().checks_per_month
+        {
+            let at = self.judged_at(&license.found, self.now()).await?;
+            if self.count_check(license.found.id, at).await? > max.into() {
+                answer.verdict = Verdict::checks_exceeded(max);
+            }
+        }
+        Ok(answer)
+    }
+
+    /// The same without being counted.
+    async fn examine(&self, call: &AppCall) -> Result<AppAnswer, Error> {
         let Some(hashes) = self.hashes(&call.key) else { return Ok(AppAnswer::not_found()) };
         let looked = self.checks.ask(CheckCall { hashes, device: call.device.clone() }).await??;
         let Some((found, slot)) = looked else { return Ok(AppAnswer::not_found()) };
@@ -253,7 +275,8 @@ impl Engine {
             self.seen.lock().unwrap_or_else(PoisonError::into_inner).insert(slot.0);
         }
         let device = call.device.as_ref().map(|_| slot.is_some());
-        let verdict = activation::check(&license.found.standing, device, self.now());
+        let judged_at = self.judged_at(&license.found, self.now()).await?;
+        let verdict = activation::check(&license.found.standing, device, judged_at);
         Ok(AppAnswer { verdict, license: Some(license), lease: None, activation: slot })
     }
 
@@ -277,7 +300,7 @@ impl Engine {
     /// The database does not answer.
     pub async fn activate(&self, call: &AppCall, fingerprint: &str, issuer: &str) -> Result<AppAnswer, Error> {
         loop {
-            let before = self.check(&AppCall { device: None, ..call.clone() }).await?;
+            let before = self.examine(&AppCall { device: None, ..call.clone() }).await?;
             let Some(license) = before.license.clone() else { return Ok(before) };
             if !before.verdict.code.is_valid() {
                 return Ok(before);
@@ -285,11 +308,12 @@ impl Engine {
             let now = self.now();
             let id = ActivationId::new(now, &mut *self.entropy());
             let wish = Wish::Activate { name: call.device_name.clone(), id, offer: Arc::clone(&license.offer) };
-            return match self.slot(call, fingerprint, wish, now).await? {
+            let judged_at = self.judged_at(&license.found, now).await?;
+            return match self.slot(call, fingerprint, wish, now, judged_at).await? {
                 Some((_, Granted::OtherPlan)) => continue,
                 Some((found, Granted::Slot(slot))) => {
                     let license = AppLicense { found, offer: license.offer };
-                    self.leased(license, slot, fingerprint, issuer, now).await
+                    self.leased(license, slot, fingerprint, issuer, now, judged_at).await
                 }
                 Some((_, Granted::Denied(verdict))) => {
                     Ok(AppAnswer { verdict, license: Some(license), lease: None, activation: None })
@@ -304,11 +328,12 @@ impl Engine {
     /// # Errors
     /// The database does not answer.
     pub async fn deactivate(&self, call: &AppCall, fingerprint: &str) -> Result<AppAnswer, Error> {
-        let before = self.check(&AppCall { device: None, ..call.clone() }).await?;
+        let before = self.examine(&AppCall { device: None, ..call.clone() }).await?;
         if before.license.is_none() {
             return Ok(before);
         }
-        let freed = self.slot(call, fingerprint, Wish::Deactivate, self.now()).await?;
+        let now = self.now();
+        let freed = self.slot(call, fingerprint, Wish::Deactivate, now, now).await?;
         let activation = freed.and_then(|(_, granted)| if let Granted::Slot(id) = granted { Some(id) } else { None });
         Ok(AppAnswer { activation, ..before })
     }
@@ -332,9 +357,15 @@ impl Engine {
         fingerprint: &str,
         wish: Wish,
         now: Timestamp,
+        judged_at: Timestamp,
     ) -> Result<Option<(Arc<FoundLicense>, Granted)>, Error> {
         let Some(hashes) = self.hashes(&call.key) else { return Ok(None) };
-        Ok(self.slots.ask(SlotCall { hashes, fingerprint: fingerprint.to_owned(), wish, now }).await??)
+        Ok(self.slots.ask(SlotCall { hashes, fingerprint: fingerprint.to_owned(), wish, now, judged_at }).await??)
+    }
+
+    /// The moment at which a license is judged: its tenant's clock of test mode may be ahead.
+    async fn judged_at(&self, license: &FoundLicense, now: Timestamp) -> Result<Timestamp, Error> {
+        Ok(domain::time::after(now, self.ahead(license.tenant, license.livemode).await?))
     }
 
     /// The license with its plan, if it is one of the product that the app says it is.
@@ -351,15 +382,16 @@ impl Engine {
         fingerprint: &str,
         issuer: &str,
         now: Timestamp,
+        judged_at: Timestamp,
     ) -> Result<AppAnswer, Error> {
-        let verdict = activation::verdict(&license.found.standing, now);
+        let verdict = activation::verdict(&license.found.standing, judged_at);
         let signer = self.signer(license.found.tenant).await?;
         let claims = LeaseClaims {
             iss: issuer.to_owned(),
             jti: slot,
             device: fingerprint.to_owned(),
             at_risk: matches!(verdict.code, VerdictCode::PastDue | VerdictCode::RenewalAwaited),
-            ..license.claims(now)
+            ..license.claims(now, judged_at)
         };
         let lease = crypto::lease::sign(&signer, &claims);
         Ok(AppAnswer { verdict, license: Some(license), lease: Some(lease), activation: Some(slot) })
@@ -370,13 +402,15 @@ impl AppLicense {
     /// What it allows.
     #[must_use]
     pub fn limits(&self) -> Limits {
-        self.offer.plan.terms.limits.times(self.found.seats)
+        self.found.adjustment.limits(&self.offer.plan.terms.limits, self.found.seats)
     }
 
-    /// What a lease says about the license, whoever it is for.
-    fn claims(&self, now: Timestamp) -> LeaseClaims {
+    /// What a lease says about the license, whoever it is for. An app checks it by its own clock, so where the license is
+    /// judged by one that is ahead, its times are told as that many hours from now.
+    fn claims(&self, now: Timestamp, judged_at: Timestamp) -> LeaseClaims {
         let (license, plan) = (&self.found, &self.offer.plan);
-        let times = activation::lease_times(&license.standing, &plan.terms, now);
+        let ahead = judged_at.duration_since(now);
+        let times = activation::lease_times(&license.standing, &plan.terms, judged_at).earlier(ahead);
         let limits = self.limits();
         LeaseClaims {
             iss: String::new(),

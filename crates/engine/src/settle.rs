@@ -1,7 +1,7 @@
 //! Settling: an order is decided and reconciled, and the rows that follow are gathered.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap, hash_map::Entry},
     sync::Arc,
 };
 
@@ -48,7 +48,9 @@ impl Engine {
         let shelves = self.shelves(write, orders).await?;
         let open = write.open_attention(orders.iter().map(|order| order.id.0).collect()).await?;
         let buyers = buyers::find(write, orders, identities, &mut *entropy, now).await?;
+        let ahead = test_clocks(write, orders).await?;
         for order in orders {
+            let ahead = ahead.get(&order.tenant).copied().filter(|_| !order.livemode).unwrap_or_default();
             let known = (find(connections, order.connection), shelves.get(&order.tenant));
             let (Some(connection), Some(shelf)) = known else {
                 // What is known here may be old: another node made its connection just now.
@@ -58,11 +60,13 @@ impl Engine {
             let address = identities.address(order);
             let is_new = order.licenses.is_empty();
             order.customer = order.customer.or_else(|| buyers.get(&order.id).copied());
-            let settled = settle(order, shelf, address.is_some(), &mut *entropy, now);
+            let settled = settle(order, shelf, address.is_some(), &mut *entropy, after(now, ahead));
+            // The clock of test mode decides; when that comes to pass is a real moment.
+            order.due_at = order.due_at.map(|due| after(due, -ahead));
             let open = open.iter().filter(|item| item.order_id == Some(order.id.0));
             note_attention(order, &settled.waiting, connection, open, &mut rows, &mut *entropy, now);
             let (actor, address) = (actor_of(order, connection), address.as_ref());
-            let outcome = Outcome { order, shelf, actor, address, ring: &ring, is_new, now };
+            let outcome = Outcome { order, shelf, connection, actor, address, ring: &ring, is_new, now };
             outcome.rows(settled.changes, &mut rows, &mut *entropy);
         }
         Ok(rows)
@@ -78,6 +82,17 @@ impl Engine {
     }
 }
 
+/// How far the clocks of test mode are ahead, as this transaction sees them, for the tenants that have such orders here.
+async fn test_clocks(write: &Write, orders: &[StoredOrder]) -> Result<HashMap<TenantId, SignedDuration>, Error> {
+    let mut ahead = HashMap::new();
+    for order in orders.iter().filter(|order| !order.livemode) {
+        if let Entry::Vacant(entry) = ahead.entry(order.tenant) {
+            entry.insert(write.test_clock(order.tenant).await?);
+        }
+    }
+    Ok(ahead)
+}
+
 /// Decides, reconciles, and sets the moment at which the order must be looked at again.
 fn settle(
     order: &mut StoredOrder,
@@ -90,7 +105,7 @@ fn settle(
     let mut settling = Settling { order: order.id, catalogue: &shelf.catalogue, has_address, now, entropy };
     let settled = reconcile(&order.order, &mut order.licenses, &mut settling);
     let holding = order.licenses.iter().filter(|license| license.holding == Holding::Unit);
-    order.due_at = holding.filter_map(|license| license.standing.next_check).min();
+    order.due_at = holding.filter_map(|license| license.standing.next_check).chain(settled.look_again_at).min();
     if settled.waiting.contains(&Waiting::NoAddress) && !order.order.customers.is_empty() {
         // Whoever learns of the customer's address wakes the order, unless both happen at the same moment.
         let again = after(now, ADDRESS_AGAIN);

@@ -44,6 +44,7 @@ impl Engine {
                 slug: slug.to_owned(),
                 name: name.to_owned(),
                 catalogue_revision: 1,
+                test_clock_ahead: 0,
                 created_at: now.as_microsecond(),
             })
             .await?;

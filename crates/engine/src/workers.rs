@@ -49,6 +49,9 @@ impl Engine {
                 |engine| async move { engine.look_up_if_due().await },
             );
         }
+        self.keep_doing("write-back", tasks, stop, IDLE, never, |engine| async move {
+            Ok(engine.write_keys_back().await? > 0)
+        });
         self.keep_doing("checkpoint", tasks, stop, CHECKPOINTS, never, |engine| async move {
             engine.store.checkpoint().await?;
             Ok(false)

@@ -3,6 +3,7 @@
 pub(crate) mod api_key;
 pub(crate) mod apply;
 pub(crate) mod check;
+pub(crate) mod connect;
 pub(crate) mod demo;
 pub(crate) mod doctor;
 pub(crate) mod issue;
@@ -11,3 +12,4 @@ pub(crate) mod mail;
 pub(crate) mod reconcile;
 pub(crate) mod serve;
 pub(crate) mod simulate;
+pub(crate) mod test_clock;

@@ -8,7 +8,7 @@ use engine::{
 };
 use futures::future::BoxFuture;
 use net::{Client, Limits, Overflow, Reach, SendError};
-use providers::http::Request;
+use providers::http::{Post, Request};
 use secrecy::ExposeSecret;
 
 const LIMITS: Limits = Limits {
@@ -18,7 +18,9 @@ const LIMITS: Limits = Limits {
     overflow: Overflow::Refuse,
 };
 
-/// Sends look-ups. Only a connection of kind `simulated` may dial loopback, and it may dial nothing else.
+const IDEMPOTENCY_KEY: http::HeaderName = http::HeaderName::from_static("idempotency-key");
+
+/// Sends look-ups and what changes something. Only a connection of kind `simulated` may dial loopback, and it may dial nothing else.
 pub(crate) struct Dialler {
     public: Client,
     loopback: Client,
@@ -65,9 +67,21 @@ fn outgoing(connection: &Connection, request: &Request) -> Result<net::Request, 
             .map_err(|_| DialError("the connection's API key has characters that no key has".to_owned()))?;
         headers.push((http::header::AUTHORIZATION, value));
     }
-    Ok(net::Request { method: http::Method::GET, url, headers, body: bytes::Bytes::new() })
+    let Some(post) = &request.post else {
+        return Ok(net::Request { method: http::Method::GET, url, headers, body: bytes::Bytes::new() });
+    };
+    headers.push((http::header::CONTENT_TYPE, http::HeaderValue::from_static(Post::CONTENT_TYPE)));
+    if let Some(key) = &post.idempotency_key {
+        let value = http::HeaderValue::from_str(key)
+            .map_err(|_| DialError(format!("`{key}` has characters that no idempotency key has")))?;
+        headers.push((IDEMPOTENCY_KEY, value));
+    }
+    Ok(net::Request { method: http::Method::POST, url, headers, body: post.body().into() })
 }
 
 fn problem(error: &SendError) -> DialError {
     DialError(error.to_string())
 }
+
+#[cfg(test)]
+mod tests;

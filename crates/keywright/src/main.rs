@@ -43,6 +43,8 @@ enum Command {
     Issue(commands::issue::Issue),
     /// Shows what an app would be told about a license key.
     Check(commands::check::Check),
+    /// Connects an account at a payment provider.
+    Connect(commands::connect::Connect),
     /// Manages mails.
     #[command(subcommand)]
     Mail(commands::mail::MailCommand),
@@ -53,6 +55,7 @@ enum Command {
     ///
     /// The server must run on the same data folder. The first call adds a test connection named `simulated-stripe`, and
     /// its prices are mapped to your plans as they are bought. Nothing leaves this machine.
+    #[command(subcommand)]
     Simulate(commands::simulate::Simulate),
     /// Tells what is paid without a license, and what is active although its payment went back.
     Reconcile(commands::reconcile::Reconcile),
@@ -75,6 +78,7 @@ fn main() -> anyhow::Result<()> {
             Command::ApiKey(command) => command.run().await,
             Command::Issue(command) => command.run().await,
             Command::Check(command) => command.run().await,
+            Command::Connect(command) => command.run().await,
             Command::Mail(command) => command.run().await,
             Command::Keys(command) => command.run().await,
             Command::Simulate(command) => command.run().await,

@@ -1,13 +1,78 @@
 //! Requests and answers as data: the shell sends them, adds the credential, and keeps the answers with the event.
 
+use std::fmt::{self, Write as _};
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-/// A look-up at the provider. The shell puts the connection's API base in front and its key in the header.
+/// A call to the provider. The shell puts the connection's API base in front and its key in the header.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Request {
     /// Path and query, starting with a slash.
     pub path: String,
+    /// What is sent; none for a look-up. It is never kept: it may have a license key in it.
+    #[serde(skip)]
+    pub post: Option<Post>,
+}
+
+impl Request {
+    /// A look-up.
+    #[must_use]
+    pub fn get(path: impl Into<String>) -> Self {
+        Self { path: path.into(), post: None }
+    }
+
+    /// A call that changes something.
+    #[must_use]
+    pub fn post(path: impl Into<String>, post: Post) -> Self {
+        Self { path: path.into(), post: Some(post) }
+    }
+}
+
+/// What a call that changes something sends: a form. `Debug` shows the names of its fields and no value.
+#[derive(Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Post {
+    /// The fields, in this order. Names may have brackets.
+    pub form: Vec<(String, String)>,
+    /// Makes two calls with the same key one: a call whose answer was lost is sent again with it.
+    pub idempotency_key: Option<String>,
+}
+
+impl Post {
+    /// The media type of [`Post::body`].
+    pub const CONTENT_TYPE: &str = "application/x-www-form-urlencoded";
+
+    /// The fields as they are sent. The brackets of names stay as they are, as the providers' own SDKs send them.
+    #[must_use]
+    pub fn body(&self) -> String {
+        let fields = self.form.iter().map(|(name, value)| {
+            let name = percent_encoded(name).replace("%5B", "[").replace("%5D", "]");
+            format!("{name}={}", percent_encoded(value))
+        });
+        fields.collect::<Vec<_>>().join("&")
+    }
+}
+
+impl fmt::Debug for Post {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<&str> = self.form.iter().map(|(name, _)| name.as_str()).collect();
+        f.debug_struct("Post").field("form", &names).field("idempotency_key", &self.idempotency_key).finish()
+    }
+}
+
+/// A text as a part of a path, of a query or of a form.
+#[must_use]
+pub fn percent_encoded(text: &str) -> String {
+    let mut encoded = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte) {
+            encoded.push(char::from(byte));
+        } else {
+            // Writing to a string cannot fail.
+            let _ = write!(encoded, "%{byte:02X}");
+        }
+    }
+    encoded
 }
 
 /// What the provider said. Kept with the event, so that a replay is deterministic.
@@ -46,5 +111,41 @@ impl HttpAnswer {
     #[must_use]
     pub fn text(status: u16, body: impl Into<String>) -> Self {
         Self { status, content_type: "text/plain; charset=utf-8", body: body.into() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_stay_inside_their_part_of_the_path() {
+        for (id, part) in [
+            ("cs_test_a1-B2", "cs_test_a1-B2"),
+            ("../v1/x?y=z&a#b", "..%2Fv1%2Fx%3Fy%3Dz%26a%23b"),
+            ("é%", "%C3%A9%25"),
+        ] {
+            assert_eq!(percent_encoded(id), part);
+        }
+    }
+
+    #[test]
+    fn a_look_up_is_kept_as_it_always_was() {
+        let kept = r#"{"path":"/v1/subscriptions/sub_1"}"#;
+        let look_up = Request::get("/v1/subscriptions/sub_1");
+        assert_eq!(serde_json::to_string(&look_up).expect("it has a JSON form"), kept);
+        assert_eq!(serde_json::from_str::<Request>(kept).expect("it reads"), look_up);
+    }
+
+    #[test]
+    fn what_is_sent_is_neither_kept_nor_shown() {
+        let form = vec![("metadata[lic_1]".into(), "KEY-SECRET".into()), ("a b".into(), "ü&=".into())];
+        let call = Request::post("/v1/customers/cus_1", Post { form, idempotency_key: Some("once".into()) });
+        let post = call.post.as_ref().expect("a call that changes something");
+        assert_eq!(post.body(), "metadata[lic_1]=KEY-SECRET&a%20b=%C3%BC%26%3D");
+        for shown in [format!("{call:?}"), serde_json::to_string(&call).expect("it has a JSON form")] {
+            assert!(!shown.contains("SECRET"), "{shown}");
+        }
+        assert_eq!(Post::default().body(), "");
     }
 }

@@ -4,6 +4,7 @@
 //! comes from [`PROVIDERS`]. Everything comes in as data and goes out as data: no clock, no network, no stored state.
 
 pub mod backfill;
+pub mod calls;
 pub mod http;
 pub mod manual;
 pub mod signature;
@@ -16,6 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     backfill::Backfill,
+    calls::{KeyCheck, NewWebhook, NotCreated, Unsupported, Uses, WriteBack},
     http::{Answer, HttpAnswer, Request},
 };
 
@@ -64,6 +66,9 @@ pub enum Level {
 pub struct Settings {
     /// What may be looked up.
     pub level: Level,
+    /// Keys are written to the provider's own record of the customer (B05).
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub write_back: bool,
 }
 
 /// A webhook call as it came in.
@@ -178,11 +183,11 @@ pub trait Provider: Sync {
     /// The body is not of the provider's form.
     fn incoming(&self, verified: &Verified<'_>) -> Result<Vec<Incoming>, Malformed>;
 
-    /// Whether events of this kind say nothing about licenses, whatever is in them: they are kept and shown, and nobody
-    /// works on them.
-    fn ignores(&self, kind: &str) -> bool {
+    /// Why events of this kind say nothing about licenses, whatever is in them: they are kept and shown, and nobody works
+    /// on them. None: they may say something.
+    fn ignores(&self, kind: &str) -> Option<&'static str> {
         let _ = kind;
-        false
+        None
     }
 
     /// Says what an event means. The same event, settings and answers always give the same step.
@@ -198,4 +203,51 @@ pub trait Provider: Sync {
 
     /// What the provider wants to read.
     fn answer(&self, outcome: &Outcome) -> HttpAnswer;
+
+    /// Whether a key to its API is for live money; none: it is no such key.
+    fn is_live_key(&self, key: &str) -> Option<bool> {
+        let _ = key;
+        None
+    }
+
+    /// Questions that show, by how they are answered, which permissions a key lacks for these uses. They change nothing.
+    /// None: every key may do everything, or nobody can tell.
+    fn preflight(&self, uses: Uses) -> Vec<Request> {
+        let _ = uses;
+        Vec::new()
+    }
+
+    /// What the answers to [`Provider::preflight`] say about the key, of live money or of test money.
+    fn check_key(&self, uses: Uses, answers: &[Answer], live: bool) -> KeyCheck {
+        let _ = (uses, answers, live);
+        KeyCheck::default()
+    }
+
+    /// The call that puts a license's key on the provider's record of its customer (B05). Sent twice it has one effect.
+    ///
+    /// # Errors
+    /// The provider keeps no such record, or the key does not fit in.
+    fn write_back(&self, note: &WriteBack<'_>) -> Result<Request, Unsupported> {
+        let _ = note;
+        Err(Unsupported::Provider { provider: self.info().name, what: "keep a key with a customer" })
+    }
+
+    /// The call that makes a webhook endpoint which delivers to `url` everything in [`Info::events`]. Calls of the same
+    /// attempt make one endpoint, so an attempt is named anew whenever a person wants one.
+    ///
+    /// # Errors
+    /// The provider's endpoints are made by hand.
+    fn create_webhook(&self, url: &str, attempt: &str) -> Result<Request, Unsupported> {
+        let _ = (url, attempt);
+        Err(Unsupported::Provider { provider: self.info().name, what: "make a webhook endpoint" })
+    }
+
+    /// Reads the answer to [`Provider::create_webhook`]. It has a secret in it and is not to be kept.
+    ///
+    /// # Errors
+    /// The provider refused, or its answer lacks what an endpoint has.
+    fn webhook_created(&self, status: u16, body: &str) -> Result<NewWebhook, NotCreated> {
+        let _ = body;
+        Err(NotCreated { status, message: "nobody asked for one".to_owned() })
+    }
 }

@@ -5,7 +5,7 @@ use domain::{
     fact::Fact,
     join::{Register, Stamp},
     money::{Currency, Money},
-    order::{Contact, Line, Lines, Order, Purchase, PurchaseState},
+    order::{Approval, Contact, Line, Lines, Order, Purchase, PurchaseState},
     text::{EmailAddress, PlanCode, PriceReference, Reference},
 };
 use jiff::Timestamp;
@@ -74,6 +74,8 @@ impl Issue {
             references: [reference.clone()].into(),
             purchases: [(reference, purchase)].into(),
             contact,
+            // Who issues by hand has said yes to it.
+            approval: Some(Register::new(Stamp::at(self.at), Approval::Approved)),
             ..Order::default()
         }
     }

@@ -8,9 +8,12 @@ mod backfill;
 mod checkout;
 mod customer;
 mod event;
+mod ignored;
 mod invoice;
 mod lookup;
+mod outgoing;
 mod payment;
+mod preflight;
 mod price;
 mod read;
 mod sale;
@@ -27,7 +30,8 @@ use self::{
 use crate::{
     Delivery, Incoming, Info, Malformed, Outcome, Provider, Reject, Settings, Step, Verified,
     backfill::Backfill,
-    http::{Answer, HttpAnswer},
+    calls::{KeyCheck, NewWebhook, NotCreated, Unsupported, Uses, WriteBack},
+    http::{Answer, HttpAnswer, Request},
     signature,
 };
 
@@ -52,6 +56,7 @@ static INFO: Info = Info {
         "customer.subscription.resumed",
         "invoice.paid",
         "invoice.payment_failed",
+        "invoice.updated",
         "invoice_payment.paid",
         "charge.refunded",
         "charge.refund.updated",
@@ -66,9 +71,12 @@ static INFO: Info = Info {
     ],
     permissions: &[(Missing::Lines, "Checkout Sessions: read"), (Missing::PaymentLink, "Invoices: read")],
     api_base: "https://api.stripe.com",
-    // Older versions do not know invoice payments, which would read as "no link".
-    api_headers: &[("stripe-version", "2026-08-26.dahlia")],
+    // Older versions than it do not know invoice payments, which would read as "no link".
+    api_headers: &[("stripe-version", VERSION)],
 };
+
+/// The version of Stripe's API that is asked, and in which an endpoint of our making delivers.
+const VERSION: &str = "2026-08-26.dahlia";
 
 /// What Stripe reads when a call is not believed. A connection without a secret answers the same: who has no signature
 /// need not learn which it was. The difference is on the connection's page.
@@ -92,8 +100,8 @@ impl Provider for Stripe {
         event::incoming(verified.body()).map(|incoming| vec![incoming])
     }
 
-    fn ignores(&self, kind: &str) -> bool {
-        translator(kind).is_none()
+    fn ignores(&self, kind: &str) -> Option<&'static str> {
+        translator(kind).is_none().then(|| ignored::why(kind))
     }
 
     fn translate(&self, incoming: &Incoming, settings: &Settings, answers: &[Answer]) -> Result<Step, Malformed> {
@@ -115,17 +123,40 @@ impl Provider for Stripe {
             Outcome::Rejected(_) => HttpAnswer::text(400, REJECTED),
         }
     }
+
+    fn is_live_key(&self, key: &str) -> Option<bool> {
+        let begins = |kinds: [&str; 2]| kinds.iter().any(|kind| key.starts_with(kind));
+        match (begins(["sk_live_", "rk_live_"]), begins(["sk_test_", "rk_test_"])) {
+            (false, false) => None,
+            (live, _) => Some(live),
+        }
+    }
+
+    fn preflight(&self, uses: Uses) -> Vec<Request> {
+        preflight::questions(uses)
+    }
+
+    fn check_key(&self, uses: Uses, answers: &[Answer], live: bool) -> KeyCheck {
+        preflight::read(uses, answers, live)
+    }
+
+    fn write_back(&self, note: &WriteBack<'_>) -> Result<Request, Unsupported> {
+        outgoing::write_back(note)
+    }
+
+    fn create_webhook(&self, url: &str, attempt: &str) -> Result<Request, Unsupported> {
+        Ok(outgoing::create_webhook(url, attempt))
+    }
+
+    fn webhook_created(&self, status: u16, body: &str) -> Result<NewWebhook, NotCreated> {
+        outgoing::webhook_created(status, body)
+    }
 }
 
 /// Says what an event of one kind means.
 type Translate = fn(&Event<'_>, LookUps<'_>) -> Result<Vec<Fact>, Stop>;
 
-/// Who knows what events of a kind mean. A kind that is not named here means nothing for licenses; it is kept and shown
-/// as ignored.
-///
-/// Ignored on purpose: `invoice.payment_succeeded`, the twin of `invoice.paid` that misses invoices paid outside
-/// Stripe; `checkout.session.expired`, since nobody bought anything; `customer.subscription.trial_will_end`, since the
-/// subscription says the same.
+/// Who knows what events of a kind mean. A kind that is not named here means nothing for licenses, and [`ignored`] says why.
 fn translator(kind: &str) -> Option<Translate> {
     Some(match kind {
         "checkout.session.completed"
@@ -139,6 +170,7 @@ fn translator(kind: &str) -> Option<Translate> {
         | "customer.subscription.resumed" => subscription::subscription,
         "invoice.paid" => invoice::paid,
         "invoice.payment_failed" => invoice::payment_failed,
+        "invoice.updated" => invoice::updated,
         "invoice_payment.paid" => invoice::invoice_payment,
         "charge.succeeded" | "charge.updated" | "charge.refunded" => payment::charge,
         "charge.refund.updated" | "refund.created" | "refund.updated" | "refund.failed" => payment::refund,

@@ -11,7 +11,7 @@ use domain::{
 use jiff::Timestamp;
 use providers::{
     Delivery, Level, Outcome, PROVIDERS, Provider, Reject, Settings, Step, Verified, backfill::Piece, by_slug,
-    http::Answer, signature,
+    calls::Uses, http::Answer, signature,
 };
 use secrecy::SecretString;
 
@@ -112,7 +112,8 @@ fn right_and_rotated_secrets_are_believed_and_nothing_else_is() {
 fn what_is_ignored_says_nothing_and_what_is_subscribed_to_is_not_ignored() {
     for (provider, name, body) in fixtures() {
         for event in with_verified(provider, &body, |verified| provider.incoming(verified)).expect(&name) {
-            if provider.ignores(&event.kind) {
+            if let Some(why) = provider.ignores(&event.kind) {
+                assert!(!why.is_empty(), "{name}: ignored without a reason");
                 let said = provider.translate(&event, &Settings::default(), &[]);
                 assert_eq!(said, Ok(Step::Facts(Vec::new())), "{name}");
             }
@@ -120,7 +121,7 @@ fn what_is_ignored_says_nothing_and_what_is_subscribed_to_is_not_ignored() {
     }
     for provider in delivering() {
         for kind in provider.info().events {
-            assert!(!provider.ignores(kind), "{}: {kind}", provider.info().slug);
+            assert_eq!(provider.ignores(kind), None, "{}: {kind}", provider.info().slug);
         }
     }
 }
@@ -146,7 +147,7 @@ fn a_kind_that_is_not_known_has_no_facts() {
         for mut event in with_verified(provider, &body, |verified| provider.incoming(verified)).expect(&name) {
             event.kind = "a.kind.of.tomorrow".into();
             for level in [Level::None, Level::Read, Level::Full] {
-                let step = provider.translate(&event, &Settings { level }, &[]);
+                let step = provider.translate(&event, &Settings { level, ..Settings::default() }, &[]);
                 assert_eq!(step, Ok(Step::Facts(Vec::new())), "{name}");
             }
         }
@@ -155,7 +156,7 @@ fn a_kind_that_is_not_known_has_no_facts() {
 
 /// Translates while every look-up gets the same status and an empty document.
 fn translated(provider: &dyn Provider, body: &[u8], level: Level, status: u16) -> Vec<Fact> {
-    let settings = Settings { level };
+    let settings = Settings { level, ..Settings::default() };
     let mut facts = Vec::new();
     for event in with_verified(provider, body, |verified| provider.incoming(verified)).expect("events") {
         let mut answers: Vec<Answer> = Vec::new();
@@ -246,6 +247,21 @@ fn a_list_of_events_is_asked_for_piece_by_piece() {
         for nonsense in ["", "[]", "{}", "null", r#"{"error":{}}"#] {
             assert!(list.page(nonsense).is_err(), "{provider}: `{nonsense}` is no page");
         }
+    }
+}
+
+#[test]
+fn finding_out_what_a_key_may_do_asks_each_question_once_and_only_at_the_provider() {
+    let all = Uses { level: Level::Full, write_back: true, create_webhook: true };
+    for provider in PROVIDERS {
+        let questions = provider.preflight(all);
+        assert_eq!(questions.iter().collect::<BTreeSet<_>>().len(), questions.len(), "{}", provider.info().slug);
+        assert!(questions.iter().all(|question| question.path.starts_with('/')), "{}", provider.info().slug);
+        assert!(
+            provider.preflight(Uses::default()).is_empty(),
+            "{}: without a key nothing is asked",
+            provider.info().slug
+        );
     }
 }
 

@@ -1,7 +1,7 @@
 //! What vendors configure: tenants, products, plans, connections, price rules.
 
 use domain::{
-    decision::{Catalogue, Matcher, RuleGrant},
+    decision::{Catalogue, Matcher, Rule},
     id::{ConnectionId, TenantId},
     text::{PriceReference, ProductReference},
 };
@@ -139,7 +139,7 @@ pub(crate) async fn read(transaction: &DatabaseTransaction, tenant: TenantId) ->
     let plans = plans::Entity::find().filter(plans::Column::TenantId.eq(tenant.0)).all(transaction).await?;
     let plans = plans.into_iter().map(convert::plan).collect::<Result<Vec<_>, _>>()?;
     let rules = price_rules::Entity::find().filter(price_rules::Column::TenantId.eq(tenant.0));
-    let rules = rules.all(transaction).await?.into_iter().map(rule).collect::<Result<Vec<_>, _>>()?;
+    let rules = rules.all(transaction).await?.into_iter().map(ruled).collect::<Result<Vec<_>, _>>()?;
     Ok(Catalogue::new(plans, rules))
 }
 
@@ -152,9 +152,21 @@ where
     Ok(())
 }
 
-fn rule(row: price_rules::Model) -> Result<(ConnectionId, Matcher, Vec<RuleGrant>), StoreError> {
-    let grants = convert::read("price rule", row.id, &row.grants)?;
-    Ok((ConnectionId(row.connection_id), matcher(&row.matcher_kind, &row.matcher_value), grants))
+/// What a stored rule gives, and when.
+///
+/// # Errors
+/// A stored document does not read.
+pub fn rule(row: &PriceRule) -> Result<Rule, StoreError> {
+    Ok(Rule {
+        grants: convert::read("price rule", row.id, &row.grants)?,
+        adds: convert::read("price rule", row.id, &row.adds)?,
+        from: (row.valid_from != 0).then(|| convert::instant(row.valid_from)),
+        until: row.valid_until.map(convert::instant),
+    })
+}
+
+fn ruled(row: PriceRule) -> Result<(ConnectionId, Matcher, Rule), StoreError> {
+    Ok((ConnectionId(row.connection_id), matcher(&row.matcher_kind, &row.matcher_value), rule(&row)?))
 }
 
 impl Store {

@@ -3,7 +3,7 @@
 use domain::{
     id::{ConnectionId, CustomerId, LicenseId, OrderId, PlanId, ProductId, TenantId},
     license::{Holding, License},
-    plan::{Plan, PlanVersion},
+    plan::{Adjustment, Plan, PlanVersion},
     text::PlanCode,
 };
 use jiff::Timestamp;
@@ -124,6 +124,10 @@ pub(crate) fn license_row(license: &License, order: &StoredOrder, now: Timestamp
         plan_id: license.plan.plan.0,
         plan_version: license.plan.version.cast_signed(),
         seats: license.unit.seats.cast_signed(),
+        adjustment: Some(license.adjustment())
+            .filter(|adjustment| *adjustment != Adjustment::default())
+            .as_ref()
+            .map(document),
         state: license.standing.state.as_str().to_owned(),
         until: license.standing.until.map(micros),
         unit: document(&license.unit),

@@ -36,12 +36,14 @@ macro_rules! entities {
 }
 
 entities! {
-    /// A vendor's account. `catalogue_revision` grows with every change to plans and rules.
+    /// A vendor's account. `catalogue_revision` grows with every change to plans and rules; `test_clock_ahead` is by how
+    /// many microseconds the clock of test mode is ahead.
     tenants = "tenants" {
         #[sea_orm(primary_key, auto_increment = false)] id: Uuid,
         slug: String,
         name: String,
         catalogue_revision: i64,
+        test_clock_ahead: i64,
         created_at: i64,
     }
     /// Something a vendor sells. `brand` is what its mails and pages look like.
@@ -77,7 +79,7 @@ entities! {
         secrets: Option<Vec<u8>>,
         created_at: i64,
     }
-    /// What a provider's price gives.
+    /// What a provider's price gives and adds, to sales of which time; `valid_from` 0 is since ever.
     price_rules = "price_rules" {
         #[sea_orm(primary_key, auto_increment = false)] id: Uuid,
         tenant_id: Uuid,
@@ -85,6 +87,9 @@ entities! {
         matcher_kind: String,
         matcher_value: String,
         grants: String,
+        adds: String,
+        valid_from: i64,
+        valid_until: Option<i64>,
         created_at: i64,
     }
     /// A buyer. `email_normalised` is unique per tenant and mode.
@@ -171,7 +176,7 @@ entities! {
         lease_until: Option<i64>,
         error: Option<String>,
     }
-    /// A license. `unit`, `standing` and `rulings` are documents; what lists filter by stands beside them.
+    /// A license. `adjustment` is how its limits differ from its plan's. `unit`, `standing` and `rulings` are documents; what lists filter by stands beside them.
     licenses = "licenses" {
         #[sea_orm(primary_key, auto_increment = false)] id: Uuid,
         tenant_id: Uuid,
@@ -184,6 +189,7 @@ entities! {
         plan_id: Uuid,
         plan_version: i32,
         seats: i32,
+        adjustment: Option<String>,
         state: String,
         until: Option<i64>,
         unit: String,
@@ -217,6 +223,12 @@ entities! {
         name: Option<String>,
         created_at: i64,
         last_seen_at: i64,
+    }
+    /// How often a license was checked in a month, counted from the year 0. Only where its plan limits that.
+    license_usage = "license_usage" {
+        #[sea_orm(primary_key, auto_increment = false)] license_id: Uuid,
+        #[sea_orm(primary_key, auto_increment = false)] month: i32,
+        checks: i64,
     }
     /// A key that signs leases. The secret half is sealed.
     signing_keys = "signing_keys" {
@@ -282,6 +294,23 @@ entities! {
         response: Option<String>,
         created_at: i64,
         sent_at: Option<i64>,
+    }
+    /// A key that is to be written to the provider's record of its customer. It holds references: the key is unsealed
+    /// when it is sent.
+    provider_calls = "provider_calls" {
+        #[sea_orm(primary_key, auto_increment = false)] id: Uuid,
+        tenant_id: Uuid,
+        connection_id: Uuid,
+        license_id: Uuid,
+        customer: String,
+        status: String,
+        attempts: i32,
+        next_attempt_at: Option<i64>,
+        lease_token: Option<Uuid>,
+        lease_until: Option<i64>,
+        error: Option<String>,
+        created_at: i64,
+        done_at: Option<i64>,
     }
     /// Something that needs a person. `lookup` is what closes it when it changes (a price, a customer).
     attention_items = "attention_items" {

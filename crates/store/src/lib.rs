@@ -5,6 +5,7 @@
 
 mod backfills;
 mod bulk;
+pub mod calls;
 pub mod catalogue;
 mod configuration;
 mod convert;
@@ -26,9 +27,11 @@ pub mod outbox;
 mod schema;
 pub mod snapshot;
 mod status;
+mod test_clock;
 #[cfg(any(test, feature = "testing"))]
 #[expect(clippy::expect_used, reason = "a test that cannot have its database has failed")]
 pub mod testing;
+mod usage;
 
 use std::{str::FromStr, time::Duration};
 
@@ -58,7 +61,7 @@ pub mod rows {
         idempotency_keys::Model as IdempotencyKey, identities::Model as Identity,
         inbound_events::Model as InboundEvent, license_keys::Model as LicenseKey, mails::Model as Mail,
         plans::Model as Plan, price_rules::Model as PriceRule, products::Model as Product,
-        signing_keys::Model as SigningKey, tenants::Model as Tenant,
+        provider_calls::Model as ProviderCall, signing_keys::Model as SigningKey, tenants::Model as Tenant,
     };
 }
 

@@ -5,7 +5,7 @@ use std::{collections::HashMap, sync::Arc};
 use domain::{
     id::{LicenseId, PlanId, ProductId, TenantId},
     license::Standing,
-    plan::PlanVersion,
+    plan::{Adjustment, PlanVersion},
 };
 use jiff::Timestamp;
 use sea_orm::{
@@ -36,6 +36,8 @@ pub struct FoundLicense {
     pub plan: PlanVersion,
     /// By how much the plan's limits are multiplied.
     pub seats: u32,
+    /// How its limits differ from the plan's.
+    pub adjustment: Adjustment,
     /// Its state.
     pub standing: Standing,
 }
@@ -96,7 +98,7 @@ impl Store {
 pub type Found = HashMap<Vec<u8>, Arc<FoundLicense>>;
 
 /// The columns of a found license.
-type FoundRow = (Vec<u8>, Uuid, Uuid, bool, Uuid, Uuid, i32, i32, String);
+type FoundRow = (Vec<u8>, Uuid, Uuid, bool, Uuid, Uuid, i32, i32, Option<String>, String);
 
 /// One query for both tables: a check costs a look into two indexes.
 fn found_by(condition: SimpleExpr) -> Select<license_keys::Entity> {
@@ -114,13 +116,14 @@ fn found_by(condition: SimpleExpr) -> Select<license_keys::Entity> {
         .column(licenses::Column::PlanId)
         .column(licenses::Column::PlanVersion)
         .column(licenses::Column::Seats)
+        .column(licenses::Column::Adjustment)
         .column(licenses::Column::Standing)
         .join(JoinType::InnerJoin, opens)
         .filter(condition)
 }
 
 fn read(rows: Vec<FoundRow>, found: &mut Found) -> Result<(), StoreError> {
-    for (hash, id, tenant, livemode, product, plan, version, seats, standing) in rows {
+    for (hash, id, tenant, livemode, product, plan, version, seats, adjustment, standing) in rows {
         let id = LicenseId(id);
         let license = FoundLicense {
             tenant: TenantId(tenant),
@@ -128,6 +131,8 @@ fn read(rows: Vec<FoundRow>, found: &mut Found) -> Result<(), StoreError> {
             id,
             plan: PlanVersion { plan: PlanId(plan), version: version.unsigned_abs(), product: ProductId(product) },
             seats: seats.unsigned_abs(),
+            adjustment: adjustment
+                .map_or_else(|| Ok(Adjustment::default()), |text| convert::read("license", id, &text))?,
             standing: convert::read("license", id, &standing)?,
         };
         found.insert(hash, Arc::new(license));

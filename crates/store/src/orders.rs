@@ -202,6 +202,29 @@ impl Write {
         Ok(place.map(|(tenant, connection)| (TenantId(tenant), ConnectionId(connection))))
     }
 
+    /// A tenant's order, or the one that it turned out to be part of.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn survivor_of_order(&self, tenant: TenantId, order: OrderId) -> Result<Option<OrderId>, StoreError> {
+        let mut wanted = order;
+        loop {
+            let merged: Option<Option<Uuid>> = orders::Entity::find_by_id(wanted.0)
+                .select_only()
+                .column(orders::Column::MergedInto)
+                .filter(orders::Column::TenantId.eq(tenant.0))
+                .into_tuple()
+                .one(&self.transaction)
+                .await?;
+            match merged {
+                None => return Ok(None),
+                Some(None) => return Ok(Some(wanted)),
+                // The surviving order has the smaller id, so this comes to an end.
+                Some(Some(into)) => wanted = OrderId(into),
+            }
+        }
+    }
+
     /// The order of a tenant's license.
     ///
     /// # Errors

@@ -73,6 +73,8 @@ pub(crate) struct ConnectionDocument {
     #[schema(example = "stripe")]
     provider: String,
     level: LevelWord,
+    /// Whether keys are written to the provider's record of its customer, as metadata.
+    write_back: bool,
     /// Where the provider's API is, for one that is simulated.
     api_base: Option<String>,
     /// Where the provider delivers its events; none: orders are made by hand.
@@ -97,8 +99,8 @@ pub(super) fn mode(row: &rows::Connection) -> Mode {
     Mode::read(&row.mode)
 }
 
-fn level(row: &rows::Connection) -> Level {
-    serde_json::from_str::<Settings>(&row.settings).unwrap_or_default().level
+fn settings(row: &rows::Connection) -> Settings {
+    serde_json::from_str(&row.settings).unwrap_or_default()
 }
 
 impl Api {
@@ -112,7 +114,8 @@ impl Api {
             id: ConnectionId(row.id).to_string(),
             livemode: mode(&row).is_live(),
             mode: mode(&row).into(),
-            level: level(&row).into(),
+            level: settings(&row).level.into(),
+            write_back: settings(&row).write_back,
             webhook_url: is_delivered.then(url),
             webhook_events: events.iter().map(|event| (*event).to_owned()).collect(),
             webhook_secrets: secrets
@@ -219,6 +222,10 @@ pub(crate) struct ConnectionBody {
     mode: ModeWord,
     #[serde(default = "no_level")]
     level: LevelWord,
+    /// Whether keys are written to the provider's record of its customer, as metadata. Its API key must be allowed to
+    /// write customers.
+    #[serde(default)]
+    write_back: bool,
     /// Where the provider's API is, for one that is simulated.
     #[serde(default)]
     api_base: Option<String>,
@@ -266,6 +273,7 @@ pub(crate) async fn create(
         provider: body.provider,
         mode: body.mode.into(),
         level: body.level.into(),
+        write_back: Some(body.write_back),
         api_base: body.api_base,
         webhook_secrets: Some(body.webhook_secrets.into_iter().map(|secret| secret.0).collect()),
         api_key: body.api_key.map(|secret| secret.0),
@@ -284,6 +292,9 @@ pub(crate) struct ConnectionChange {
     mode: Option<ModeWord>,
     #[serde(default)]
     level: Option<LevelWord>,
+    /// Whether keys are written to the provider's record of its customer, as metadata.
+    #[serde(default)]
+    write_back: Option<bool>,
     /// Where the provider's API is, for one that is simulated.
     #[serde(default)]
     api_base: Option<String>,
@@ -312,7 +323,8 @@ pub(crate) async fn change(
         code: row.code.clone(),
         provider: row.provider.clone(),
         mode: new_mode,
-        level: body.level.map_or_else(|| level(&row), Level::from),
+        level: body.level.map_or_else(|| settings(&row).level, Level::from),
+        write_back: body.write_back,
         api_base: body.api_base.or_else(|| row.api_base.clone()),
         webhook_secrets: None,
         api_key: body.api_key.map(|secret| secret.0),

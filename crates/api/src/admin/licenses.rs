@@ -135,7 +135,7 @@ impl LicenseDocument {
     pub(super) async fn new(api: &Api, whose: Whose, listed: ListedLicense) -> Result<Self, Problem> {
         let ListedLicense { license, order, customer, livemode, key_hint } = listed;
         let offer = api.engine.offer(whose.tenant, license.plan).await?;
-        let limits = offer.plan.terms.limits.times(license.unit.seats);
+        let limits = license.limits(&offer.plan.terms.limits);
         let standing = license.standing;
         Ok(Self {
             id: license.id.to_string(),

@@ -1,11 +1,12 @@
 //! Price rules: what a provider's price gives. They are of the mode of their connection, and shown to both.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use axum::{Json, extract::State, http::StatusCode};
 use domain::{
-    decision::{Matcher, QuantityRule, RuleGrant},
+    decision::{Matcher, QuantityRule, Rule, RuleGrant},
     id::{ConnectionId, PriceRuleId},
+    plan::AddOn,
     text::{PriceReference, ProductReference},
 };
 use engine::configuration::{Existing, GrantInput, PriceRuleInput};
@@ -54,6 +55,17 @@ const fn keys() -> QuantityWord {
     QuantityWord::Keys
 }
 
+/// What is bought on top of a plan.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
+#[serde(default, deny_unknown_fields)]
+#[schema(as = AddOn)]
+struct AddOnDocument {
+    /// So many activations more, for each one bought.
+    activations: u32,
+    /// Features that come with it.
+    features: BTreeSet<String>,
+}
+
 /// What a provider's price gives.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = PriceRule)]
@@ -71,6 +83,12 @@ pub(crate) struct PriceRuleDocument {
     default: bool,
     /// What is given. Empty: nothing of ours.
     grants: Vec<GrantDocument>,
+    /// What it adds to the licenses that are sold with it.
+    adds: AddOnDocument,
+    /// Sales from then on; none: since ever.
+    from: Option<Timestamp>,
+    /// Sales before then; none: for ever.
+    until: Option<Timestamp>,
     created_at: Timestamp,
 }
 
@@ -97,7 +115,7 @@ impl Named {
 
     fn document(&self, row: &rows::PriceRule) -> PriceRuleDocument {
         let matcher = store::catalogue::matcher(&row.matcher_kind, &row.matcher_value);
-        let grants: Vec<RuleGrant> = serde_json::from_str(&row.grants).unwrap_or_default();
+        let Rule { grants, adds, from, until } = store::catalogue::rule(row).unwrap_or_default();
         let (price, product) = match &matcher {
             Matcher::Price(price) => (Some(price.to_string()), None),
             Matcher::Product(product) => (None, Some(product.to_string())),
@@ -111,6 +129,9 @@ impl Named {
             product,
             default: matcher == Matcher::Default,
             grants: grants.into_iter().map(|grant| self.grant(&grant)).collect(),
+            adds: AddOnDocument { activations: adds.activations, features: adds.features },
+            from,
+            until,
             created_at: instant(row.created_at),
         }
     }
@@ -149,7 +170,7 @@ pub(crate) async fn list(
     Ok(Json(List::new(listed, listing.page)))
 }
 
-/// A price rule as it is to be: about exactly one of `price`, `product` and `default`, giving either `plan` or `grants`.
+/// A price rule as it is to be: about exactly one of `price`, `product` and `default`, giving `plan`, `grants` or `adds`.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct PriceRuleBody {
@@ -175,6 +196,15 @@ pub(crate) struct PriceRuleBody {
     /// Several plans, or none: something that is not ours.
     #[serde(default)]
     grants: Option<Vec<GrantDocument>>,
+    /// What it adds to the licenses that are sold with it, beside or instead of a plan.
+    #[serde(default)]
+    adds: Option<AddOnDocument>,
+    /// Sales from then on; leave it out for since ever.
+    #[serde(default)]
+    from: Option<Timestamp>,
+    /// Sales before then; leave it out for for ever.
+    #[serde(default)]
+    until: Option<Timestamp>,
 }
 
 impl PriceRuleBody {
@@ -187,6 +217,11 @@ impl PriceRuleBody {
         }
     }
 
+    fn adds(&self) -> AddOn {
+        let AddOnDocument { activations, features } = self.adds.clone().unwrap_or_default();
+        AddOn { activations, features }
+    }
+
     fn grants(self) -> Result<Vec<GrantInput>, Problem> {
         let input = |grant: GrantDocument| GrantInput { plan: grant.plan, quantity: grant.quantity.into() };
         match (self.plan, self.quantity, self.grants) {
@@ -194,7 +229,10 @@ impl PriceRuleBody {
                 Ok(vec![input(GrantDocument { plan, quantity: quantity.unwrap_or(QuantityWord::Keys) })])
             }
             (None, None, Some(grants)) => Ok(grants.into_iter().map(input).collect()),
-            _ => Err(Problem::invalid("Say what it gives: either `plan`, with or without `quantity`, or `grants`.")),
+            (None, None, None) if self.adds.is_some() => Ok(Vec::new()),
+            _ => {
+                Err(Problem::invalid("Say what it gives: `plan`, with or without `quantity`, or `grants`, or `adds`."))
+            }
         }
     }
 }
@@ -213,12 +251,16 @@ pub(crate) async fn save(
     let connection = connection_named(&api, tenant, &body.connection).await?;
     may_change(&caller, &connection)?;
     let matcher = body.matcher()?;
-    let input = PriceRuleInput { connection: connection.code, matcher: matcher.clone(), grants: body.grants()? };
+    let (from, until, adds) = (body.from, body.until, body.adds());
+    let valid_from = from.map_or(0, Timestamp::as_microsecond);
+    let grants = body.grants()?;
+    let input = PriceRuleInput { connection: connection.code, matcher: matcher.clone(), grants, adds, from, until };
     let change = api.engine.save_price_rule(tenant, input, Existing::Either, &caller.identity.actor()).await?;
     let (kind, value) = store::catalogue::matcher_columns(&matcher);
     let rows = api.engine.store.price_rules(tenant).await?;
     let row = rows.iter().find(|row| {
-        (row.connection_id, row.matcher_kind.as_str(), row.matcher_value.as_str()) == (connection.id, kind, value)
+        (row.connection_id, row.matcher_kind.as_str(), row.matcher_value.as_str(), row.valid_from)
+            == (connection.id, kind, value, valid_from)
     });
     let row = row.ok_or_else(|| Problem::not_found(&change.name))?;
     Ok((status(&change), Json(Named::read(&api, tenant).await?.document(row))))

@@ -10,6 +10,7 @@ use super::{
     NoteBody, catalogue,
     licenses::{LicenseDocument, document},
     note,
+    terms::LimitsDocument,
 };
 use crate::{
     Api,
@@ -126,6 +127,31 @@ pub(crate) async fn change_plan(
     rule(&api, &caller, id, Ruling::ChangePlan(plan), body.note).await
 }
 
+/// Other limits.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct LimitsBody {
+    /// What the license allows, whatever its plan and seats say; null gives the plan's limits back.
+    limits: Option<LimitsDocument>,
+    /// Why, for the audit log.
+    #[serde(default)]
+    #[schema(max_length = 1000)]
+    note: Option<String>,
+}
+
+/// Lets a license allow something else than its plan does. Add-ons count on top.
+#[utoipa::path(post, path = "/v1/licenses/{id}/limits", tag = "licenses", operation_id = "set_limits_of_license",
+    params(("id" = String, Path)), request_body = LimitsBody, security(("api_key" = ["license:write"])),
+    responses((status = 200, body = LicenseDocument)))]
+pub(crate) async fn limits(
+    State(api): State<Api>,
+    caller: Ruler,
+    Id(id): Id<LicenseId>,
+    Body(body): Body<LimitsBody>,
+) -> Ruled {
+    rule(&api, &caller, id, Ruling::Limits(body.limits.map(Into::into)), body.note).await
+}
+
 async fn rule(api: &Api, caller: &Ruler, id: LicenseId, ruling: Ruling, text: Option<String>) -> Ruled {
     let (whose, by) = (caller.whose(), caller.by(note(text)?));
     let listed = api.engine.store.listed_license(whose, id).await?.ok_or_else(|| Problem::not_found(id))?;
@@ -134,7 +160,7 @@ async fn rule(api: &Api, caller: &Ruler, id: LicenseId, ruling: Ruling, text: Op
             format!("The license {other} stands for this one, and its keys open that one. Decide about that one.");
         return Err(Problem::new(Code::Conflict, detail));
     }
-    let ruled = api.engine.rule(whose.tenant, id, ruling, &by).await?;
+    let ruled = api.engine.rule(whose.tenant, id, &ruling, &by).await?;
     ruled.ok_or_else(|| Problem::not_found(id))?;
     document(api, whose, id).await.map(Json)
 }

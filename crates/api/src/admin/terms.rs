@@ -2,27 +2,69 @@
 
 use std::collections::BTreeSet;
 
-use domain::plan::{LeaseTerms, Limits, OnCancellation, OnLoss, PlanTerms, Policy};
+use domain::{
+    plan::{LeaseTerms, Limits, PlanTerms},
+    policy::{Issuing, MailBy, OnCancellation, OnLoss, OnTrial, Policy},
+    text::PlanCode,
+};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 words! {
-    /// What a loss that is not final does.
+    /// What follows while money is gone.
     OnLossWord as OnLoss of OnLoss {
         /// Nothing.
         Keep,
-        /// The license freezes while it lasts.
+        /// The license freezes.
         Freeze,
+        /// It goes on as the plan `downgrade_to`.
+        Downgrade,
+        /// What was paid with it no longer counts; if nothing else was paid, the license is revoked.
+        Revoke,
     }
 }
 
 words! {
-    /// When a cancelled subscription's license ends.
+    /// When a cancelled subscription's license ends, and how.
     OnCancellationWord as OnCancellation of OnCancellation {
-        /// At the end of what was paid.
-        PaidEnd,
-        /// When the subscription ends, even inside a paid period.
-        AtOnce,
+        /// It expires at the end of what was paid.
+        ExpireAtPeriodEnd,
+        /// It is revoked at the end of what was paid.
+        RevokeAtPeriodEnd,
+        /// It expires when the subscription ends, even inside a paid period.
+        ExpireAtOnce,
+        /// It is revoked when the subscription ends, even inside a paid period.
+        RevokeAtOnce,
+    }
+}
+
+words! {
+    /// What a trial gives.
+    OnTrialWord as OnTrial of OnTrial {
+        /// A license, until the trial ends.
+        License,
+        /// Nothing, until the first period after it is paid.
+        Wait,
+    }
+}
+
+words! {
+    /// Whether a sale has its licenses at once.
+    IssuingWord as Issuing of Issuing {
+        /// As soon as it is paid.
+        Automatic,
+        /// When a person has approved it.
+        AfterApproval,
+    }
+}
+
+words! {
+    /// Who sends the key to the buyer.
+    MailByWord as MailBy of MailBy {
+        /// We do, as soon as it is issued.
+        Us,
+        /// The vendor does.
+        Vendor,
     }
 }
 
@@ -33,6 +75,8 @@ words! {
 pub(super) struct LimitsDocument {
     /// Devices, domains or instances at the same time; null: any number. Three unless said otherwise.
     activations: Option<u32>,
+    /// Checks in one calendar month (UTC); null: any number.
+    checks_per_month: Option<u32>,
     /// Feature names that the app understands.
     features: BTreeSet<String>,
 }
@@ -44,12 +88,22 @@ pub(super) struct LimitsDocument {
 pub(super) struct PolicyDocument {
     /// Days a license stays valid after its paid end while a renewal is still expected.
     grace_days: u32,
+    /// A payment went back in full, or a dispute about it was lost.
+    full_refund: OnLossWord,
     /// A part of a payment went back.
     partial_refund: OnLossWord,
     /// A payment is disputed and open.
     dispute: OnLossWord,
-    /// A subscription was ended before its paid period was over.
+    /// The code of the plan that a downgrade leads to; only where something downgrades.
+    downgrade_to: Option<String>,
+    /// A subscription was ended, or its end is announced.
     cancellation: OnCancellationWord,
+    /// What a trial gives.
+    trial: OnTrialWord,
+    /// Whether a sale has its licenses at once.
+    issuing: IssuingWord,
+    /// Who sends the key to the buyer.
+    mail: MailByWord,
 }
 
 /// How long an app may trust a lease without asking again.
@@ -94,8 +148,15 @@ impl Default for LeaseDocument {
 
 impl From<Limits> for LimitsDocument {
     fn from(limits: Limits) -> Self {
-        let Limits { activations, features } = limits;
-        Self { activations, features }
+        let Limits { activations, checks_per_month, features } = limits;
+        Self { activations, checks_per_month, features }
+    }
+}
+
+impl From<LimitsDocument> for Limits {
+    fn from(document: LimitsDocument) -> Self {
+        let LimitsDocument { activations, checks_per_month, features } = document;
+        Self { activations, checks_per_month, features }
     }
 }
 
@@ -103,9 +164,30 @@ impl From<Policy> for PolicyDocument {
     fn from(policy: Policy) -> Self {
         Self {
             grace_days: policy.grace_days,
+            full_refund: policy.full_refund.into(),
             partial_refund: policy.partial_refund.into(),
             dispute: policy.dispute.into(),
+            downgrade_to: policy.downgrade_to.map(|code| code.to_string()),
             cancellation: policy.cancellation.into(),
+            trial: policy.trial.into(),
+            issuing: policy.issuing.into(),
+            mail: policy.mail.into(),
+        }
+    }
+}
+
+impl From<PolicyDocument> for Policy {
+    fn from(document: PolicyDocument) -> Self {
+        Self {
+            grace_days: document.grace_days,
+            full_refund: document.full_refund.into(),
+            partial_refund: document.partial_refund.into(),
+            dispute: document.dispute.into(),
+            downgrade_to: document.downgrade_to.map(PlanCode::new),
+            cancellation: document.cancellation.into(),
+            trial: document.trial.into(),
+            issuing: document.issuing.into(),
+            mail: document.mail.into(),
         }
     }
 }
@@ -128,14 +210,9 @@ impl From<TermsDocument> for PlanTerms {
     fn from(document: TermsDocument) -> Self {
         let TermsDocument { limits, duration_days, policy, lease } = document;
         Self {
-            limits: Limits { activations: limits.activations, features: limits.features },
+            limits: limits.into(),
             duration_days,
-            policy: Policy {
-                grace_days: policy.grace_days,
-                partial_refund: policy.partial_refund.into(),
-                dispute: policy.dispute.into(),
-                cancellation: policy.cancellation.into(),
-            },
+            policy: policy.into(),
             lease: LeaseTerms { offline_days: lease.offline_days, recheck_hours: lease.recheck_hours },
         }
     }

@@ -76,7 +76,7 @@ impl LicenseDelivery {
             name: words.name.clone(),
             title: title(&words.product, clean::line(&plan.name).as_deref()),
             product: words.product.clone(),
-            allowance: allowance(&plan.terms.limits.times(license.unit.seats)),
+            allowance: allowance(&license.limits(&plan.terms.limits)),
             term: term(license),
             notice: notice(license),
             is_test: !livemode,

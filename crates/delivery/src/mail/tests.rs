@@ -5,7 +5,7 @@ use domain::{
     Entropy,
     id::{OrderId, PlanId, ProductId, TenantId},
     license::{Holding, License, LicenseState, Rulings, Standing, Unit},
-    plan::{Plan, PlanTerms, PlanVersion},
+    plan::{AddOn, Plan, PlanTerms, PlanVersion},
     reason::Reason,
     text::{PlanCode, PriceReference, Reference},
 };
@@ -68,6 +68,7 @@ pub(crate) fn one_license() -> License {
             recurring: false,
             plan: Some(VERSION),
             seats: 1,
+            added: AddOn::default(),
         },
         plan: VERSION,
         standing: Standing {
@@ -78,6 +79,7 @@ pub(crate) fn one_license() -> License {
             scheduled: None,
             next_check: None,
             open: Vec::new(),
+            downgraded: false,
         },
         rulings: Rulings::default(),
         holding: Holding::Unit,

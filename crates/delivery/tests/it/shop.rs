@@ -20,7 +20,7 @@ use domain::{
     id::{ConnectionId, LicenseId, MailId, OrderId, PlanId, ProductId, TenantId, uuid_v7},
     license::{Holding, License, LicenseState, Rulings, Standing, Unit},
     order::Order,
-    plan::PlanVersion,
+    plan::{AddOn, PlanVersion},
     reason::Reason,
     text::{PriceReference, Reference},
 };
@@ -111,8 +111,14 @@ impl Shop {
     async fn furnish(&self, created_at: i64) {
         let tenant_id = self.tenant.0;
         let write = self.store().begin().await.unwrap();
-        let tenant =
-            rows::Tenant { id: tenant_id, slug: "acme".into(), name: "Acme".into(), catalogue_revision: 1, created_at };
+        let tenant = rows::Tenant {
+            id: tenant_id,
+            slug: "acme".into(),
+            name: "Acme".into(),
+            catalogue_revision: 1,
+            test_clock_ahead: 0,
+            created_at,
+        };
         write.save_tenant(tenant).await.unwrap();
         let product = rows::Product {
             id: self.plan.product.0,
@@ -205,6 +211,7 @@ impl Shop {
                 recurring: false,
                 plan: Some(self.plan),
                 seats: 1,
+                added: AddOn::default(),
             },
             plan: self.plan,
             standing: Standing {
@@ -215,6 +222,7 @@ impl Shop {
                 scheduled: None,
                 next_check: None,
                 open: Vec::new(),
+                downgraded: false,
             },
             rulings: Rulings::default(),
             holding: Holding::Unit,

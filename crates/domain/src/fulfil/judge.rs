@@ -8,7 +8,8 @@ use crate::{
     license::{LicenseState, Rulings, Scheduled, Standing, Unit},
     money::Money,
     order::{DisputeState, Order, Period, Purchase, Subscription, SubscriptionStatus},
-    plan::{OnCancellation, OnLoss, PlanTerms, Policy},
+    plan::PlanTerms,
+    policy::{OnLoss, Policy},
     reason::{Cause, Reason},
     text::Reference,
     time::{after, days},
@@ -16,6 +17,9 @@ use crate::{
 
 /// A recurring purchase whose period is not known yet is good for this long.
 const PROVISIONAL: SignedDuration = days(3);
+
+/// What comes of a further try to collect is known within this time.
+const TIME_TO_COLLECT: SignedDuration = days(1);
 
 /// Everything a judgement rests on.
 #[derive(Clone, Copy, Debug)]
@@ -54,13 +58,8 @@ struct Term {
     overdue: bool,
     /// The end was announced: a cancellation, or a term that never renews.
     final_end: bool,
-}
-
-impl Term {
-    /// Whether a refund or a lost dispute ended it: then it ends in a revocation, and no extension helps.
-    fn is_lost(&self) -> bool {
-        self.after == LicenseState::Revoked
-    }
+    /// Money that went back ended it: then it ends in a revocation, and no extension helps.
+    lost: bool,
 }
 
 /// Causes met on the way.
@@ -70,6 +69,8 @@ struct Findings {
     open: BTreeSet<Cause>,
     /// Those that freeze what is otherwise alive.
     freezing: BTreeSet<Cause>,
+    /// Those that lead to a smaller plan.
+    downgrading: BTreeSet<Cause>,
 }
 
 /// Judges one license. Equal input gives equal output, and nothing changes before `next_check`.
@@ -77,7 +78,7 @@ struct Findings {
 pub fn judge(case: Judged<'_>, now: Timestamp) -> Standing {
     let mut findings = Findings::default();
     let mut term = if case.unit.recurring { recurring(case, &mut findings) } else { one_time(case, &mut findings) };
-    if let (End::At(end), Some(extended), false) = (term.end, case.rulings.extended_until(), term.is_lost()) {
+    if let (End::At(end), Some(extended), false) = (term.end, case.rulings.extended_until(), term.lost) {
         term.end = End::At(end.max(extended));
     }
     let mut standing = in_time(&term, now);
@@ -86,6 +87,12 @@ pub fn judge(case: Judged<'_>, now: Timestamp) -> Standing {
         && let Some(reason) = findings.freezing.pop_last().map(Reason::Cause).or(by_hand)
     {
         freeze(&mut standing, reason);
+    }
+    if let Some(cause) = findings.downgrading.pop_last() {
+        standing.downgraded = true;
+        if standing.reason == Reason::Paid {
+            standing.reason = Reason::Cause(cause);
+        }
     }
     standing.open = findings.open.into_iter().collect();
     if case.rulings.is_revoked() {
@@ -129,6 +136,7 @@ fn in_time(term: &Term, now: Timestamp) -> Standing {
         scheduled: limit.filter(|_| expects_end).map(|at| Scheduled { state: term.after, at }),
         next_check: [end, limit].into_iter().flatten().filter(|mark| *mark > now).min(),
         open: Vec::new(),
+        downgraded: false,
     }
 }
 
@@ -136,28 +144,37 @@ fn in_time(term: &Term, now: Timestamp) -> Standing {
 fn payment_loss(case: Judged<'_>, payment: &Reference, total: Money, findings: &mut Findings) -> Option<Cause> {
     let Judged { order, terms, .. } = case;
     let mut worst = None;
-    let mut meet = |cause: Cause, is_final: bool, on_loss: OnLoss| {
+    let mut meet = |cause: Cause, on_loss: OnLoss| {
         findings.open.insert(cause.clone());
         if order.excused.contains(&cause) {
             return;
         }
-        if is_final {
-            worst = worst.take().max(Some(cause));
-        } else if on_loss == OnLoss::Freeze {
-            findings.freezing.insert(cause);
+        match on_loss {
+            OnLoss::Keep => {}
+            OnLoss::Freeze => {
+                findings.freezing.insert(cause);
+            }
+            OnLoss::Downgrade => {
+                findings.downgrading.insert(cause);
+            }
+            OnLoss::Revoke => worst = worst.take().max(Some(cause)),
         }
     };
+    let policy = &terms.policy;
     let refunded = order.refunded(payment);
     if refunded > 0 {
         let full = refunded >= total.minor;
         let amount = Money::new(refunded, total.currency);
-        meet(Cause::Refunded { payment: payment.clone(), amount, full }, full, terms.policy.partial_refund);
+        let on_loss = if full { policy.full_refund } else { policy.partial_refund };
+        meet(Cause::Refunded { payment: payment.clone(), amount, full }, on_loss);
     }
     for (id, dispute) in order.disputes.iter().filter(|(_, dispute)| order.payments.same(&dispute.payment, payment)) {
-        let lost = dispute.state == DisputeState::Lost;
-        if lost || dispute.state == DisputeState::Open {
-            meet(Cause::Disputed { dispute: id.clone(), lost }, lost, terms.policy.dispute);
-        }
+        let on_loss = match dispute.state {
+            DisputeState::Open => policy.dispute,
+            DisputeState::Lost => policy.full_refund,
+            DisputeState::Inquiry | DisputeState::Won => continue,
+        };
+        meet(Cause::Disputed { dispute: id.clone(), lost: dispute.state == DisputeState::Lost }, on_loss);
     }
     worst
 }
@@ -166,15 +183,13 @@ fn payment_loss(case: Judged<'_>, payment: &Reference, total: Money, findings: &
 fn one_time(case: Judged<'_>, findings: &mut Findings) -> Term {
     let purchase = &case.order.purchases[&case.unit.source];
     let loss = payment_loss(case, &case.unit.source, purchase.total, findings);
-    let over =
-        |end, after, reason| Term { end, grace: SignedDuration::ZERO, after, reason, overdue: false, final_end: true };
-    match loss {
-        Some(cause) => over(End::Void, LicenseState::Revoked, Reason::Cause(cause)),
-        None => {
-            let end = case.terms.duration_days.map_or(End::Never, |count| End::At(after(purchase.at, days(count))));
-            over(end, LicenseState::Expired, Reason::TermOver)
-        }
-    }
+    let lost = loss.is_some();
+    let end = case.terms.duration_days.map_or(End::Never, |count| End::At(after(purchase.at, days(count))));
+    let (end, after, reason) = match loss {
+        Some(cause) => (End::Void, LicenseState::Revoked, Reason::Cause(cause)),
+        None => (end, LicenseState::Expired, Reason::TermOver),
+    };
+    Term { end, grace: SignedDuration::ZERO, after, reason, overdue: false, final_end: true, lost }
 }
 
 /// The furthest paid period, what took later ones back, and what the subscription says is coming.
@@ -190,11 +205,12 @@ fn recurring(case: Judged<'_>, findings: &mut Findings) -> Term {
         .and_then(|(_, loss)| loss);
     let mut term = Term {
         end: paid_until.map_or(End::Void, End::At),
-        grace: days(policy.grace_days),
+        grace: grace(policy, order, subscription.map(|(id, _)| id), paid_until),
         after: LicenseState::Expired,
         reason: Reason::NotRenewed,
         overdue: false,
         final_end: false,
+        lost: taken_back.is_some(),
     };
     if let Some(cause) = taken_back {
         term.grace = SignedDuration::ZERO;
@@ -203,10 +219,23 @@ fn recurring(case: Judged<'_>, findings: &mut Findings) -> Term {
         term.reason = Reason::Cause(cause);
     }
     findings.freezing.retain(|cause| !is_of_the_past(cause, order, paid_until));
+    findings.downgrading.retain(|cause| !is_of_the_past(cause, order, paid_until));
     if let Some((id, subscription)) = subscription {
-        follow(&mut term, id, subscription, *policy, order, findings);
+        follow(&mut term, id, subscription, policy, order, findings);
     }
     term
+}
+
+/// How long a license outlives its paid end: the plan's days, and until the provider has tried again to collect (E34).
+fn grace(
+    policy: &Policy,
+    order: &Order,
+    subscription: Option<&Reference>,
+    paid_until: Option<Timestamp>,
+) -> SignedDuration {
+    let retried = subscription.and_then(|id| order.retries.get(id)).map(|told| after(told.0, TIME_TO_COLLECT));
+    let collecting = paid_until.zip(retried).map(|(paid_until, retried)| retried.duration_since(paid_until));
+    days(policy.grace_days).max(collecting.unwrap_or_default())
 }
 
 /// A refund counts against the period that its payment paid for: a part of an old one freezes nothing.
@@ -264,43 +293,50 @@ fn follow(
     term: &mut Term,
     id: &Reference,
     subscription: &Subscription,
-    policy: Policy,
+    policy: &Policy,
     order: &Order,
     findings: &mut Findings,
 ) {
     let End::At(paid_until) = term.end else { return };
     if let Some(at) = subscription.cancel_at.filter(|at| *at <= paid_until) {
-        term.grace = SignedDuration::ZERO;
-        term.final_end = true;
-        if policy.cancellation == OnCancellation::AtOnce {
-            term.end = End::At(at);
+        end_with_subscription(term, policy, at);
+        if policy.cancellation.revokes() && !term.lost {
+            term.reason = Reason::Cause(Cause::Ended { subscription: id.clone(), at });
         }
     }
     let Some(cause) = standing_cause(id, subscription, paid_until) else { return };
     findings.open.insert(cause.clone());
     let excused = order.excused.contains(&cause);
     match cause {
-        Cause::PastDue { .. } if excused && !term.is_lost() => term.end = End::Never,
+        Cause::PastDue { .. } if excused && !term.lost => term.end = End::Never,
         _ if excused => {}
         Cause::Paused { .. } => {
             findings.freezing.insert(cause);
         }
         Cause::Ended { at, .. } => {
-            term.grace = SignedDuration::ZERO;
-            term.final_end = true;
-            if policy.cancellation == OnCancellation::AtOnce {
-                term.end = End::At(paid_until.min(at));
-            }
-            if !term.is_lost() {
+            end_with_subscription(term, policy, paid_until.min(at));
+            if !term.lost {
                 term.reason = Reason::Cause(cause);
             }
         }
-        _ if term.is_lost() => {}
+        _ if term.lost => {}
         _ => {
             term.overdue = true;
             term.after = LicenseState::Frozen;
             term.reason = Reason::Cause(cause);
         }
+    }
+}
+
+/// The license ends with its subscription, or with what was paid of it; nothing is awaited after that.
+fn end_with_subscription(term: &mut Term, policy: &Policy, at: Timestamp) {
+    term.grace = SignedDuration::ZERO;
+    term.final_end = true;
+    if policy.cancellation.is_at_once() {
+        term.end = End::At(at);
+    }
+    if policy.cancellation.revokes() {
+        term.after = LicenseState::Revoked;
     }
 }
 

@@ -2,16 +2,18 @@
 
 use std::collections::BTreeSet;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::{
     decision::Catalogue,
     fulfil::{Filling, Judged, Waiting, Wanted, fill, fill::related, judge, want},
     id::{Entropy, LicenseId, OrderId},
     license::{Holding, License, LicenseState, Rulings, Standing, Unit},
-    order::Order,
+    order::{Approval, Order},
     plan::{Plan, PlanVersion},
+    policy::{Issuing, OnTrial},
     reason::Reason,
+    time::after,
 };
 
 /// Something that happened to a license. Each is written with its audit entry and its effects, in one transaction.
@@ -32,6 +34,8 @@ pub enum Change {
         /// The plan before, and its seats.
         from: (PlanVersion, u32),
     },
+    /// Add-ons raised or lowered what it allows.
+    LimitsChanged,
     /// Its term moved.
     TermChanged {
         /// Its end before.
@@ -65,13 +69,34 @@ pub struct Settled {
     pub changes: Vec<(LicenseId, Change)>,
     /// What is still in the way.
     pub waiting: BTreeSet<Waiting>,
+    /// When to look again even if no license changes by itself then.
+    pub look_again_at: Option<Timestamp>,
+}
+
+/// A sale that waits longer than this for a person's word is brought up again.
+const APPROVAL_REMINDER: SignedDuration = SignedDuration::from_hours(24);
+
+impl Settled {
+    /// Some: the sale has been approved. What waits for a word is noted, and a rejected sale waits for nothing.
+    fn must_approve(&mut self, order: &Order, now: Timestamp) -> Option<()> {
+        match order.approval.as_ref().map(|register| register.value) {
+            Some(Approval::Approved) => return Some(()),
+            Some(Approval::Rejected) => return None,
+            None => {}
+        }
+        let remind_at = order.sold_at().map(|sold_at| after(sold_at, APPROVAL_REMINDER));
+        let overdue = remind_at.is_some_and(|remind_at| remind_at <= now);
+        self.waiting.insert(Waiting::Approval { overdue });
+        self.look_again_at = remind_at.filter(|_| !overdue);
+        None
+    }
 }
 
 /// Reconciles `licenses` (of this order, or of orders that became one) with the order. Doing it twice changes nothing.
 pub fn reconcile(order: &Order, licenses: &mut Vec<License>, settling: &mut Settling<'_>) -> Settled {
     licenses.sort_by_key(|license| (license.issued_at, license.slot));
     let Wanted { mut units, waiting } = want(order);
-    let mut settled = Settled { changes: Vec::new(), waiting };
+    let mut settled = Settled { waiting, ..Settled::default() };
     let Filling { mut holders, surplus } = fill(order, licenses, &units);
     for place in surplus {
         if let Some(unit) = waiting_sibling(place, &units, &holders, licenses) {
@@ -87,17 +112,18 @@ pub fn reconcile(order: &Order, licenses: &mut Vec<License>, settling: &mut Sett
         }
     }
     for (unit, holder) in units.into_iter().zip(holders) {
+        let before = holder.map(|place| (licenses[place].plan, licenses[place].unit.seats));
         let place = match holder {
             Some(place) => {
                 hold(&mut licenses[place], unit, &mut settled);
                 place
             }
-            None => match issue(unit, licenses, settling, &mut settled) {
+            None => match issue(order, unit, licenses, settling, &mut settled) {
                 Some(place) => place,
                 None => continue,
             },
         };
-        rejudge(order, &mut licenses[place], settling, &mut settled);
+        rejudge(order, &mut licenses[place], before, settling, &mut settled);
         announce(&mut licenses[place], settling, &mut settled);
     }
     for license in licenses.iter_mut() {
@@ -163,27 +189,38 @@ fn hold(license: &mut License, mut unit: Unit, settled: &mut Settled) {
         unit.plan = license.unit.plan;
         unit.seats = license.unit.seats;
     }
-    let from = (license.plan, license.unit.seats);
+    if license.unit.added != unit.added {
+        settled.changes.push((license.id, Change::LimitsChanged));
+    }
     license.unit = unit;
-    license.plan = plan_that_counts(&license.rulings, license.unit.plan).unwrap_or(license.plan);
     if license.holding == Holding::Retired {
         license.holding = Holding::Unit;
         settled.changes.push((license.id, Change::Revived));
     }
-    if from != (license.plan, license.unit.seats) {
-        settled.changes.push((license.id, Change::PlanChanged { from }));
-    }
 }
 
-fn plan_that_counts(rulings: &Rulings, bought: Option<PlanVersion>) -> Option<PlanVersion> {
-    rulings.plan.as_ref().map(|register| register.value).or(bought)
+/// The plan that a person chose, or that was bought.
+fn plan_that_counts(license: &License) -> PlanVersion {
+    license.rulings.plan.as_ref().map(|register| register.value).or(license.unit.plan).unwrap_or(license.plan)
 }
 
 /// A new license in its true state, even if that is revoked. A unit without a plan issues none.
-fn issue(unit: Unit, licenses: &mut Vec<License>, settling: &mut Settling<'_>, settled: &mut Settled) -> Option<usize> {
+fn issue(
+    order: &Order,
+    unit: Unit,
+    licenses: &mut Vec<License>,
+    settling: &mut Settling<'_>,
+    settled: &mut Settled,
+) -> Option<usize> {
     let plan = unit.plan?;
     // Nothing can be judged by a plan that is not there.
-    settling.catalogue.plan(plan)?;
+    let policy = &settling.catalogue.plan(plan)?.terms.policy;
+    if policy.trial == OnTrial::Wait && order.is_on_trial(&unit) {
+        return None;
+    }
+    if policy.issuing == Issuing::AfterApproval {
+        settled.must_approve(order, settling.now)?;
+    }
     let id = LicenseId::new(settling.now, settling.entropy);
     let slot = licenses.iter().map(|license| license.slot + 1).max().unwrap_or(0);
     licenses.push(License {
@@ -203,11 +240,23 @@ fn issue(unit: Unit, licenses: &mut Vec<License>, settling: &mut Settling<'_>, s
     Some(licenses.len() - 1)
 }
 
-fn rejudge(order: &Order, license: &mut License, settling: &Settling<'_>, settled: &mut Settled) {
+/// Judges by the plan that was bought or chosen, even where a smaller one counts: otherwise the smaller plan's policy
+/// would decide whether it counts.
+fn rejudge(
+    order: &Order,
+    license: &mut License,
+    had: Option<(PlanVersion, u32)>,
+    settling: &Settling<'_>,
+    settled: &mut Settled,
+) {
     // A plan version is never deleted; without it the license keeps the standing it has.
-    let Some(Plan { terms, .. }) = settling.catalogue.plan(license.plan) else { return };
-    let case = Judged { order, unit: &license.unit, rulings: &license.rulings, terms };
+    let Some(plan) = settling.catalogue.plan(plan_that_counts(license)) else { return };
+    let case = Judged { order, unit: &license.unit, rulings: &license.rulings, terms: &plan.terms };
     let before = std::mem::replace(&mut license.standing, judge(case, settling.now));
+    license.plan = given(license, plan, settling.catalogue);
+    if let Some(from) = had.filter(|from| *from != (license.plan, license.unit.seats)) {
+        settled.changes.push((license.id, Change::PlanChanged { from }));
+    }
     let after = &license.standing;
     if before == Standing::unjudged() {
         return;
@@ -217,6 +266,17 @@ fn rejudge(order: &Order, license: &mut License, settling: &Settling<'_>, settle
     }
     if (before.state, &before.reason) != (after.state, &after.reason) {
         settled.changes.push((license.id, Change::StateChanged { from: before.state }));
+    }
+}
+
+/// The plan that a license gives: its own, or the smaller one that money which went back leads to. Of the smaller plan
+/// the version stays that was given first.
+fn given(license: &License, plan: &Plan, catalogue: &Catalogue) -> PlanVersion {
+    let smaller = plan.terms.policy.downgrade_to.as_ref().filter(|_| license.standing.downgraded);
+    match smaller.and_then(|code| catalogue.plan_by_code(code)) {
+        Some(smaller) if smaller.version.plan == license.plan.plan => license.plan,
+        Some(smaller) if smaller.version.product == plan.version.product => smaller.version,
+        _ => plan.version,
     }
 }
 

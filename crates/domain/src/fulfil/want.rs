@@ -5,13 +5,13 @@ use std::{borrow::Cow, collections::BTreeSet};
 use jiff::Timestamp;
 
 use crate::{
-    decision::{Catalogue, Decision, Grant, QuantityRule},
-    id::{ConnectionId, LicenseId},
+    decision::{Catalogue, Decision, Evidence, Grant, Matcher, QuantityRule},
+    id::{ConnectionId, LicenseId, PlanId},
     join::Join,
     license::Unit,
     money::Money,
     order::{Line, Lines, Missing, Order, Purchase, PurchaseState, Subscription},
-    plan::PlanVersion,
+    plan::{AddOn, PlanVersion},
     text::{CustomerReference, PlanCode, PriceReference, ProductReference, Reference},
 };
 
@@ -48,6 +48,16 @@ pub enum Waiting {
     TooMany {
         /// How many.
         units: usize,
+    },
+    /// An add-on was sold without anything that it adds to.
+    NothingToAddTo {
+        /// The purchase or subscription.
+        purchase: Reference,
+    },
+    /// A person has to approve the sale before it has its licenses (B29).
+    Approval {
+        /// It has waited for longer than a day.
+        overdue: bool,
     },
     /// Two snapshots claim the same moment and differ.
     Tied {
@@ -129,6 +139,19 @@ impl Order {
             || self.paid_purchases().any(|(source, purchase)| Self::starts(source, purchase, id, subscription))
     }
 
+    /// When the sale was made: its first paid purchase. None: only a subscription is known.
+    pub(super) fn sold_at(&self) -> Option<Timestamp> {
+        self.paid_purchases().map(|(_, purchase)| purchase.at).min()
+    }
+
+    /// Whether nothing but a trial has been had of the subscription so far.
+    pub(super) fn is_on_trial(&self, unit: &Unit) -> bool {
+        let subscription = self.subscriptions.get(&unit.source).filter(|_| unit.subscribed);
+        let trial_until = subscription.and_then(|register| register.value.trial_until);
+        let mut periods = self.periods.values().filter(|period| period.subscription == unit.source);
+        trial_until.is_some_and(|trial_until| periods.all(|period| period.until <= trial_until))
+    }
+
     pub(super) fn paid_purchases(&self) -> impl Iterator<Item = (&Reference, &Purchase)> {
         self.purchases.iter().filter(|(_, purchase)| purchase.state == PurchaseState::Paid)
     }
@@ -202,11 +225,13 @@ fn purchase_lines<'a>(id: &Reference, purchase: &'a Purchase) -> Vec<Cow<'a, Lin
 /// subscription's items have taken, since they may have arrived earlier.
 pub fn resolve(order: &mut Order, connection: ConnectionId, catalogue: &Catalogue, now: Timestamp) {
     let mut decisions = Vec::new();
+    let sold_at = order.sold_at().unwrap_or(now);
     let mut consider = |line: &Line, sale: Option<&PlanCode>, is_sold: bool| {
         let before = order.decided.get(&line.price).map(|decision| decision.evidence);
-        let Some((evidence, grants)) = catalogue.decide(connection, line, sale) else { return };
-        if is_sold && before.is_none() || evidence.is_told() && before.is_none_or(|before| evidence > before) {
-            decisions.push((line.price.clone(), Decision { asked_at: None, evidence, decided_at: now, grants }));
+        let Some(ruled) = catalogue.decide(connection, line, sale, sold_at) else { return };
+        let is_better = ruled.evidence.is_told() && before.is_none_or(|before| ruled.evidence > before);
+        if is_sold && before.is_none() || is_better {
+            decisions.push((line.price.clone(), ruled.decided(now, None)));
         }
     };
     for source in order.sources() {
@@ -219,6 +244,62 @@ pub fn resolve(order: &mut Order, connection: ConnectionId, catalogue: &Catalogu
     for decision in decisions {
         order.decided.join([decision].into());
     }
+}
+
+/// What a person wants to have decided once more.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Concern {
+    /// Whatever was sold.
+    Everything,
+    /// What is sold at this price, of this product, or by default.
+    Matcher(Matcher),
+    /// What gives this plan.
+    Plan(PlanId),
+}
+
+impl Concern {
+    /// Whether it is about that line, which was decided like this.
+    fn is_about(&self, line: &Line, decided: Option<&Decision>) -> bool {
+        match self {
+            Self::Everything => true,
+            Self::Matcher(Matcher::Price(price)) => line.price == *price,
+            Self::Matcher(Matcher::Product(product)) => line.product.as_ref() == Some(product),
+            Self::Matcher(Matcher::Default) => decided.is_none_or(|decided| decided.evidence == Evidence::Default),
+            Self::Plan(plan) => {
+                decided.is_some_and(|decided| decided.grants.iter().any(|grant| grant.plan.plan == *plan))
+            }
+        }
+    }
+}
+
+/// Decides once more what prices of the order give, by the rules and plans of now, because a person asks for it.
+/// Returns whether anything is decided otherwise.
+pub fn resolve_again(
+    order: &mut Order,
+    connection: ConnectionId,
+    catalogue: &Catalogue,
+    concern: &Concern,
+    now: Timestamp,
+) -> bool {
+    let sold_at = order.sold_at().unwrap_or(now);
+    let decided: Vec<_> = order
+        .sources()
+        .iter()
+        .filter_map(|source| {
+            let decided = order.decided.get(&source.line.price);
+            if !concern.is_about(&source.line, decided) {
+                return None;
+            }
+            let ruled = catalogue.decide(connection, &source.line, order.named_by_sale(source), sold_at)?;
+            let is_new = decided.is_none_or(|before| (&before.grants, &before.adds) != (&ruled.grants, &ruled.adds));
+            is_new.then(|| (source.line.price.clone(), ruled.decided(now, Some(now))))
+        })
+        .collect();
+    let is_changed = !decided.is_empty();
+    for decision in decided {
+        order.decided.join([decision].into());
+    }
+    is_changed
 }
 
 /// What ought to exist, and what is in the way of it.
@@ -234,10 +315,16 @@ pub struct Wanted {
 #[must_use]
 pub fn want(order: &Order) -> Wanted {
     let mut wanted = Wanted::default();
+    let mut add_ons = Vec::new();
     let mut sold = 0;
     for source in order.sources() {
         let units = match order.decided.get(&source.line.price) {
-            Some(decision) => decision.grants.iter().map(|grant| granted(&source, grant)).collect(),
+            Some(decision) => {
+                if !decision.adds.is_nothing() {
+                    add_ons.push((source.source, source.line.quantity, &decision.adds, &decision.grants));
+                }
+                decision.grants.iter().map(|grant| granted(&source, grant)).collect()
+            }
             None => {
                 wanted.waiting.insert(undecided(&source));
                 vec![keys(&source, None)]
@@ -249,12 +336,26 @@ pub fn want(order: &Order) -> Wanted {
             wanted.units.extend(std::iter::repeat_n(unit, count.min(room)));
         }
     }
+    for (source, quantity, adds, grants) in add_ons {
+        if !add(&mut wanted.units, source, quantity, adds) && grants.is_empty() {
+            wanted.waiting.insert(Waiting::NothingToAddTo { purchase: source.clone() });
+        }
+    }
     if sold > UNITS_MAX {
         wanted.waiting.insert(Waiting::TooMany { units: sold });
     }
     wanted.waiting.extend(partly_refunded(order, &wanted.units));
     wanted.waiting.extend(doubts(order));
     wanted
+}
+
+/// An add-on counts for what its own source sold, otherwise for all that the order has. False: there is nothing.
+fn add(units: &mut [Unit], source: &Reference, quantity: u32, adds: &AddOn) -> bool {
+    let is_beside = units.iter().any(|unit| unit.source == *source);
+    for unit in units.iter_mut().filter(|unit| !is_beside || unit.source == *source) {
+        unit.added.add(adds, quantity);
+    }
+    !units.is_empty()
 }
 
 /// A unit, and how often it was sold.
@@ -280,6 +381,7 @@ fn unit(source: &Source<'_>, plan: Option<PlanVersion>, seats: u32) -> Unit {
         recurring: source.subscribed || source.line.recurring,
         plan,
         seats,
+        added: AddOn::default(),
     }
 }
 

@@ -5,7 +5,7 @@ use domain::{
     fulfil::{Change, UNITS_MAX, Waiting},
     join::Join,
     order::Order,
-    plan::PlanTerms,
+    plan::{AddOn, PlanTerms},
 };
 
 use crate::{
@@ -23,6 +23,7 @@ fn the_latest_decision_asked_for_wins_and_otherwise_the_earliest() {
         evidence,
         decided_at: day(decided),
         grants: grant(plan),
+        adds: AddOn::default(),
     };
     let named = decision(None, Evidence::Metadata, 9, second);
     let early = decision(None, Evidence::Price, 1, first);
@@ -110,7 +111,8 @@ fn a_plan_that_is_not_there_issues_nothing() {
     let mut world = World::after(&[], &facts![sale("cs_1").once("li_1", "L").buyer("a@example.com")]);
     let elsewhere = World::selling(&[]).add_plan("L", PlanTerms::default());
     let grants = vec![Grant { plan: elsewhere, quantity: QuantityRule::Keys }];
-    let decision = Decision { asked_at: None, evidence: Evidence::Price, decided_at: day(0), grants };
+    let (evidence, adds) = (Evidence::Price, AddOn::default());
+    let decision = Decision { asked_at: None, evidence, decided_at: day(0), grants, adds };
     world.order_mut("cs_1").order.decided.insert("L".into(), decision);
     world.settle_all(day(1));
     assert_eq!(world.order("cs_1").licenses, []);

@@ -14,7 +14,8 @@ use domain::{
     join::{Join, Partition, Register, Stamp},
     license::{Extension, Holding, License, LicenseState, Rulings},
     order::{DisputeState, Missing, Order, PurchaseState, RefundState, SubscriptionStatus},
-    plan::{OnCancellation, OnLoss, PlanTerms, PlanVersion, Policy},
+    plan::{AddOn, Limits, PlanTerms, PlanVersion},
+    policy::{OnCancellation, OnLoss, Policy},
     reason::{Cause, Reason},
     text::{CustomerReference, Reference},
 };
@@ -173,6 +174,7 @@ fn decision() -> impl Strategy<Value = Decision> {
             evidence,
             decided_at: day(decided),
             grants: plan.map(|plan| Grant { plan, quantity: QuantityRule::Keys }).into_iter().collect(),
+            adds: AddOn { activations: decided, ..AddOn::default() },
         },
     )
 }
@@ -212,8 +214,11 @@ fn rulings() -> impl Strategy<Value = Rulings> {
         option::of(register(any::<bool>())),
         option::of(register(until)),
         option::of(register(plan_version())),
+        option::of(register(option::of(
+            (0..9u32).prop_map(|count| Limits { activations: Some(count), ..Limits::default() }),
+        ))),
     )
-        .prop_map(|(revoked, frozen, extended, plan)| Rulings { revoked, frozen, extended, plan })
+        .prop_map(|(revoked, frozen, extended, plan, limits)| Rulings { revoked, frozen, extended, plan, limits })
 }
 
 fn customer() -> impl Strategy<Value = CustomerFact> {
@@ -230,11 +235,16 @@ fn partition() -> impl Strategy<Value = Partition<u8>> {
 }
 
 fn terms() -> impl Strategy<Value = PlanTerms> {
-    let on_loss = || select(&[OnLoss::Keep, OnLoss::Freeze]);
-    let cancellation = select(&[OnCancellation::PaidEnd, OnCancellation::AtOnce]);
-    (select(&[0, 1, 14]), on_loss(), on_loss(), cancellation, option::of(0..60u32)).prop_map(
-        |(grace_days, partial_refund, dispute, cancellation, duration_days)| PlanTerms {
-            policy: Policy { grace_days, partial_refund, dispute, cancellation },
+    let on_loss = || select(&[OnLoss::Keep, OnLoss::Freeze, OnLoss::Downgrade, OnLoss::Revoke]);
+    let cancellation = select(&[
+        OnCancellation::ExpireAtPeriodEnd,
+        OnCancellation::RevokeAtPeriodEnd,
+        OnCancellation::ExpireAtOnce,
+        OnCancellation::RevokeAtOnce,
+    ]);
+    (select(&[0, 1, 14]), on_loss(), on_loss(), on_loss(), cancellation, option::of(0..60u32)).prop_map(
+        |(grace_days, full_refund, partial_refund, dispute, cancellation, duration_days)| PlanTerms {
+            policy: Policy { grace_days, full_refund, partial_refund, dispute, cancellation, ..Policy::default() },
             duration_days,
             ..PlanTerms::default()
         },

@@ -3,9 +3,13 @@
 mod decisions;
 mod expected;
 mod facts;
+mod failures;
+mod happenings;
 mod laws;
 mod lives;
 mod permutations;
+mod policies;
+mod price_rules;
 mod rules;
 mod strangers;
 mod telling;

@@ -227,6 +227,11 @@ impl Snapshot {
         self.status(SubscriptionStatus::PastDue)
     }
 
+    pub(crate) fn on_trial_until(mut self, until: u32) -> Self {
+        self.state.trial_until = Some(day(until));
+        self
+    }
+
     pub(crate) fn granted(mut self, until: u32) -> Self {
         self.state.granted_until = Some(day(until));
         self

@@ -4,7 +4,8 @@ use domain::{
     fulfil::{Judged, judge},
     license::{LicenseState, Rulings, Unit},
     order::{DisputeState::Open, Order, SubscriptionStatus::Trialing},
-    plan::{OnCancellation, OnLoss, PlanTerms, Policy},
+    plan::{AddOn, PlanTerms},
+    policy::{OnCancellation, OnLoss, Policy},
     ruling::Ruling,
 };
 
@@ -102,7 +103,7 @@ fn an_immediate_cancellation_honours_the_paid_period_or_not() {
         (30, "A ×1 expired subscription_ended until 30"),
     ];
     unfolds(&PlanTerms::default(), &told, &expected);
-    let at_once = with_policy(Policy { cancellation: OnCancellation::AtOnce, ..Policy::default() });
+    let at_once = with_policy(Policy { cancellation: OnCancellation::ExpireAtOnce, ..Policy::default() });
     unfolds(&at_once, &told, &[(9, "A ×1 expired subscription_ended until 9")]);
     // The end that was announced is known before it comes.
     let expected =
@@ -112,7 +113,7 @@ fn an_immediate_cancellation_honours_the_paid_period_or_not() {
 
 #[test]
 fn a_subscription_that_ended_late_ends_with_what_was_paid() {
-    let at_once = with_policy(Policy { cancellation: OnCancellation::AtOnce, ..Policy::default() });
+    let at_once = with_policy(Policy { cancellation: OnCancellation::ExpireAtOnce, ..Policy::default() });
     for terms in [PlanTerms::default(), at_once] {
         unfolds(&terms, &subscribed(facts![seen(40).ended(40)]), &[(41, "A ×1 expired subscription_ended until 30")]);
     }
@@ -282,6 +283,7 @@ fn judging_needs_nothing_but_what_it_is_given() {
         recurring: false,
         plan: None,
         seats: 1,
+        added: AddOn::default(),
     };
     let (rulings, terms) = (Rulings::default(), PlanTerms::default());
     let case = Judged { order: &order, unit: &unit, rulings: &rulings, terms: &terms };

@@ -80,7 +80,7 @@ fn slots_are_given_up_to_the_limit() {
     let id = |number: u128| ActivationId(Uuid::from_u128(number));
     let license = bought();
     let ask = |license: &License, count, taken: &[(ActivationId, &str)]| {
-        let slots = limits(count).times(license.unit.seats).activations;
+        let slots = license.limits(&limits(count)).activations;
         activate(&license.standing, slots, taken, "mac", day(1))
     };
     assert_eq!(ask(&license, Some(2), &[(id(1), "pc")]), Slot::New);

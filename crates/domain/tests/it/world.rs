@@ -6,13 +6,14 @@ use std::{
 };
 
 use domain::{
-    decision::{Catalogue, Matcher, QuantityRule, RuleGrant},
+    decision::{Catalogue, Matcher, QuantityRule, Rule, RuleGrant},
     fulfil::{Change, Settling, Waiting, reconcile, resolve, want},
     id::{ConnectionId, Entropy, LicenseId, OrderId, PlanId, ProductId},
     join::Join,
     license::{Holding, License, LicenseState, Unit},
     order::Order,
     plan::{Plan, PlanTerms, PlanVersion},
+    policy::{Issuing, OnTrial, Policy},
     ruling::{Ruling, rule},
     text::{PlanCode, Reference},
 };
@@ -63,7 +64,7 @@ impl Entropy for Dice {
 #[derive(Clone, Debug, Default)]
 struct Shop {
     plans: Vec<Plan>,
-    rules: BTreeMap<Matcher, Vec<RuleGrant>>,
+    rules: BTreeMap<Matcher, Vec<Rule>>,
 }
 
 impl Shop {
@@ -72,17 +73,21 @@ impl Shop {
         Uuid::from_u128(code.bytes().fold(7, |hash, byte| hash * 256 + u128::from(byte)))
     }
 
-    fn edit(&mut self, code: &str, terms: PlanTerms) -> PlanVersion {
+    fn edit(&mut self, product: &str, code: &str, terms: PlanTerms) -> PlanVersion {
         let plan = PlanId(Self::id(code));
         let earlier = self.plans.iter().filter(|known| known.version.plan == plan).count();
         let number = u32::try_from(earlier + 1).expect("few versions");
-        let version = PlanVersion { plan, version: number, product: ProductId(Self::id(code)) };
+        let version = PlanVersion { plan, version: number, product: ProductId(Self::id(product)) };
         self.plans.push(Plan { version, code: PlanCode::from(code), name: code.into(), terms });
         version
     }
 
     fn catalogue(&self) -> Catalogue {
-        let rules = self.rules.iter().map(|(matcher, grants)| (CONNECTION, matcher.clone(), grants.clone()));
+        let each = |(matcher, rules): (&Matcher, &Vec<Rule>)| {
+            let matcher = matcher.clone();
+            rules.clone().into_iter().map(move |rule| (CONNECTION, matcher.clone(), rule))
+        };
+        let rules = self.rules.iter().flat_map(each);
         Catalogue::new(self.plans.iter().cloned(), rules)
     }
 }
@@ -93,6 +98,7 @@ pub(crate) struct Row {
     pub(crate) order: Order,
     pub(crate) licenses: Vec<License>,
     pub(crate) waiting: BTreeSet<Waiting>,
+    look_again_at: Option<Timestamp>,
 }
 
 /// Everything that is kept, and what happened.
@@ -139,14 +145,30 @@ impl World {
 
     /// Adds a plan, or a version of one.
     pub(crate) fn add_plan(&mut self, code: &str, terms: PlanTerms) -> PlanVersion {
-        let version = self.shop.edit(code, terms);
+        self.add_plan_of(code, code, terms)
+    }
+
+    /// Adds a plan of a product that other plans have, too.
+    pub(crate) fn add_plan_of(&mut self, product: &str, code: &str, terms: PlanTerms) -> PlanVersion {
+        let version = self.shop.edit(product, code, terms);
         self.catalogue = Arc::new(self.shop.catalogue());
         version
     }
 
+    /// A rule in all its parts, beside those that speak of the same.
+    pub(crate) fn add_whole_rule(&mut self, matcher: Matcher, rule: Rule) {
+        self.shop.rules.entry(matcher).or_default().push(rule);
+        self.catalogue = Arc::new(self.shop.catalogue());
+    }
+
+    /// What a price gives as a rule says it.
+    pub(crate) fn gives(code: &str, quantity: QuantityRule) -> RuleGrant {
+        RuleGrant { plan: PlanId(Shop::id(code)), quantity }
+    }
+
     pub(crate) fn add_rule(&mut self, matcher: Matcher, plans: &[&str], quantity: QuantityRule) {
-        let grants = plans.iter().map(|code| RuleGrant { plan: PlanId(Shop::id(code)), quantity }).collect();
-        self.shop.rules.insert(matcher, grants);
+        let grants = plans.iter().map(|code| Self::gives(code, quantity)).collect();
+        self.shop.rules.insert(matcher, vec![Rule { grants, ..Rule::default() }]);
         self.catalogue = Arc::new(self.shop.catalogue());
     }
 
@@ -198,8 +220,10 @@ impl World {
 
     /// Timers: settles the orders that have a license whose time has come.
     pub(crate) fn pass_time(&mut self, now: Timestamp) {
-        let due =
-            |row: &Row| row.licenses.iter().any(|license| license.standing.next_check.is_some_and(|at| at <= now));
+        let due = |row: &Row| {
+            let checks = row.licenses.iter().filter_map(|license| license.standing.next_check);
+            checks.chain(row.look_again_at).any(|at| at <= now)
+        };
         for id in self.orders.iter().filter(|(_, row)| due(row)).map(|(id, _)| *id).collect::<Vec<_>>() {
             self.settle(id, now);
         }
@@ -213,6 +237,7 @@ impl World {
             &mut Settling { order: id, catalogue: &self.catalogue, has_address, now, entropy: &mut self.dice };
         let settled = reconcile(&row.order, &mut row.licenses, settling);
         row.waiting = settled.waiting;
+        row.look_again_at = settled.look_again_at;
         for (license, _) in settled.changes.iter().filter(|(_, change)| *change == Change::Announced) {
             let license = row.licenses.iter().find(|known| known.id == *license).expect("an issued license");
             assert!(has_address, "announced to nobody: {license:?}");
@@ -222,7 +247,11 @@ impl World {
         self.log.extend(settled.changes);
         let slots: BTreeSet<u32> = row.licenses.iter().map(|license| license.slot).collect();
         assert_eq!(slots.len(), row.licenses.len(), "two licenses in one slot: {:?}", row.licenses);
-        let known = |unit: &Unit| unit.plan.is_some_and(|plan| self.catalogue.plan(plan).is_some());
+        let at_once = |policy: &Policy| policy.trial == OnTrial::License && policy.issuing == Issuing::Automatic;
+        let known = |unit: &Unit| {
+            let plan = unit.plan.and_then(|plan| self.catalogue.plan(plan));
+            plan.is_some_and(|plan| at_once(&plan.terms.policy))
+        };
         let decided = want(&row.order).units.into_iter().filter(known).count();
         let live = row.licenses.iter().filter(|license| license.holding == Holding::Unit).count();
         assert!(live >= decided, "{decided} were sold and {live} exist: {:?}", row.licenses);
@@ -238,6 +267,14 @@ impl World {
             }
         }
         panic!("{license} was never issued");
+    }
+
+    /// A person rules about the sale of that name.
+    pub(crate) fn rule_sale(&mut self, name: &str, ruling: impl Fn(&mut Order, &Catalogue), now: Timestamp) {
+        let catalogue = Arc::clone(&self.catalogue);
+        let id = self.names[name];
+        ruling(&mut self.order_mut(name).order, &catalogue);
+        self.settle(id, now);
     }
 
     /// A person lifts everything that speaks against any license now.
@@ -335,6 +372,9 @@ fn waiting_words(waiting: &Waiting) -> Option<String> {
         Waiting::PeriodUnknown { purchase } => format!("waits: period of {purchase} unknown"),
         Waiting::NoAddress => "waits: no address".into(),
         Waiting::TooMany { units } => format!("waits: {units} are too many"),
+        Waiting::NothingToAddTo { purchase } => format!("waits: {purchase} adds to nothing"),
+        Waiting::Approval { overdue: false } => "waits: approval".into(),
+        Waiting::Approval { overdue: true } => "waits: approval overdue".into(),
         Waiting::Tied { subscription } => format!("waits: snapshots of {subscription} tied"),
         Waiting::PartlyRefunded { payment, amount } => format!("waits: {amount} of {payment} went back"),
         Waiting::SeveralCustomers { customers } => format!("waits: {} customers", customers.len()),

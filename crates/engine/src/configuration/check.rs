@@ -60,8 +60,16 @@ pub(super) fn plan(input: &PlanInput) -> Vec<Wrong> {
     if terms.limits.activations == Some(0) {
         wrong.push(("activations", "a number from 1 on, or \"unlimited\"".to_owned()));
     }
+    if terms.limits.checks_per_month == Some(0) {
+        wrong.push(("checks_per_month", "a number from 1 on; leave it out for any number".to_owned()));
+    }
     if terms.limits.features.iter().any(|feature| feature.trim() != feature || feature.is_empty()) {
         wrong.push(("features", "a feature is a word without blanks around it".to_owned()));
+    }
+    if terms.policy.downgrades() != terms.policy.downgrade_to.is_some() {
+        let message =
+            "what a downgrade leads to is said by downgrade_to = \"CODE\", and only where something downgrades";
+        wrong.push(("downgrade_to", message.to_owned()));
     }
     if terms.lease.offline_days == 0 || terms.lease.recheck_hours == 0 {
         let message = "a lease of no time is of no use; offline_days and recheck_hours are at least 1".to_owned();
@@ -120,6 +128,9 @@ pub(super) fn price_rule(input: &PriceRuleInput) -> Vec<Wrong> {
     let (field, text) = store::catalogue::matcher_columns(&input.matcher);
     if field != "default" && (text.trim().is_empty() || text.trim() != text) {
         wrong.push((field, "the provider's own id, without blanks around it".to_owned()));
+    }
+    if input.from.zip(input.until).is_some_and(|(from, until)| from >= until) {
+        wrong.push(("until", "a rule ends after it begins".to_owned()));
     }
     wrong
 }

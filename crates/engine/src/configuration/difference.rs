@@ -75,6 +75,8 @@ struct Draft<'a> {
     problems: Vec<Problem>,
     products: BTreeMap<String, Uuid>,
     plans: BTreeMap<String, Uuid>,
+    /// The products of the plans that were asked for so far.
+    products_of_plans: BTreeMap<String, Uuid>,
     connections: BTreeMap<String, Uuid>,
     /// What was met already, so that nothing is asked for twice.
     met: BTreeSet<(&'static str, String)>,
@@ -94,6 +96,7 @@ impl<'a> Draft<'a> {
             problems: Vec::new(),
             products: current.products.iter().map(|(code, row)| (code.clone(), row.id)).collect(),
             plans: current.plans.iter().map(|(code, row)| (code.clone(), row.id)).collect(),
+            products_of_plans: BTreeMap::new(),
             connections: current
                 .connections
                 .iter()

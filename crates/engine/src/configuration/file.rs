@@ -8,9 +8,10 @@ use std::{
 use crypto::token::{ApiKeyKind, ApiKeyText};
 use domain::{
     decision::{Matcher, QuantityRule},
-    plan::{LeaseTerms, Limits, PlanTerms, Policy},
+    plan::{AddOn, LeaseTerms, Limits, PlanTerms},
     text::{PriceReference, ProductReference},
 };
+use jiff::Timestamp;
 use providers::Level;
 use secrecy::SecretString;
 use serde::{
@@ -24,6 +25,7 @@ use super::{
     input::{
         ApiKeyInput, ConnectionInput, Entry, GrantInput, PlanInput, PriceRuleInput, ProductInput, Unnamed, Wanted,
     },
+    policy::PolicySection,
     secret::{SecretSource, SecretSources},
 };
 use crate::{
@@ -85,10 +87,11 @@ struct PlanSection {
     duration_days: Option<u32>,
     #[serde(default)]
     activations: Activations,
+    checks_per_month: Option<u32>,
     #[serde(default)]
     features: BTreeSet<String>,
     #[serde(default)]
-    policy: Policy,
+    policy: PolicySection,
     #[serde(default)]
     lease: LeaseTerms,
 }
@@ -101,6 +104,8 @@ struct ConnectionSection {
     mode: Mode,
     #[serde(default)]
     level: Level,
+    #[serde(default)]
+    write_back: bool,
     webhook_secrets: Option<SecretSources>,
     api_key: Option<SecretSource>,
     api_base: Option<String>,
@@ -116,6 +121,9 @@ struct PriceRuleSection {
     plan: Option<String>,
     quantity: Option<QuantityRule>,
     grants: Option<Vec<GrantSection>>,
+    adds: Option<AddOn>,
+    from: Option<Timestamp>,
+    until: Option<Timestamp>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -261,8 +269,13 @@ fn product(section: &ProductSection) -> ProductInput {
 }
 
 fn plan(section: &PlanSection) -> PlanInput {
-    let limits = Limits { activations: section.activations.0, features: section.features.clone() };
-    let PlanSection { duration_days, policy, lease, .. } = *section;
+    let limits = Limits {
+        activations: section.activations.0,
+        checks_per_month: section.checks_per_month,
+        features: section.features.clone(),
+    };
+    let PlanSection { duration_days, lease, .. } = *section;
+    let policy = section.policy.policy();
     PlanInput {
         code: section.code.clone(),
         product: section.product.clone(),
@@ -329,6 +342,7 @@ impl Reader<'_> {
             provider: section.provider.clone(),
             mode: section.mode,
             level: section.level,
+            write_back: Some(section.write_back),
             api_base: section.api_base.clone(),
             webhook_secrets,
             api_key,
@@ -352,14 +366,18 @@ impl Reader<'_> {
                 vec![GrantInput { plan: plan.clone(), quantity: quantity.unwrap_or_default() }]
             }
             (None, Some(grants), None) => grants.iter().map(GrantSection::input).collect(),
+            (None, None, None) if section.adds.is_some() => Vec::new(),
             _ => {
                 let message = "say what it gives: plan = \"…\" (with or without quantity = \"keys\" or \"seats\"), or \
-                     grants = [{ plan = \"…\", quantity = \"keys\" }, …]; grants = [] gives nothing";
+                     grants = [{ plan = \"…\", quantity = \"keys\" }, …]; grants = [] gives nothing; \
+                     adds = { activations = 5 } adds to what is sold with it";
                 self.wrong(line, &subject, None, message);
                 return None;
             }
         };
-        Some(PriceRuleInput { connection: section.connection.clone(), matcher, grants })
+        let adds = section.adds.clone().unwrap_or_default();
+        let (from, until) = (section.from, section.until);
+        Some(PriceRuleInput { connection: section.connection.clone(), matcher, grants, adds, from, until })
     }
 
     fn api_key(&mut self, line: usize, section: &ApiKeySection) -> Option<ApiKeyInput> {

@@ -6,8 +6,9 @@ use crypto::token::ApiKeyText;
 use domain::{
     decision::{Matcher, QuantityRule},
     id::PriceRuleId,
-    plan::PlanTerms,
+    plan::{AddOn, PlanTerms},
 };
+use jiff::Timestamp;
 use providers::Level;
 use secrecy::SecretString;
 
@@ -50,6 +51,8 @@ pub struct ConnectionInput {
     pub mode: Mode,
     /// What its key may look up.
     pub level: Level,
+    /// Whether keys are written to the provider's record of its customer. None: it stays as it is.
+    pub write_back: Option<bool>,
     /// Where the provider's API is, for one that is simulated.
     pub api_base: Option<String>,
     /// Signing secrets of its webhooks. None: they stay as they are.
@@ -67,6 +70,12 @@ pub struct PriceRuleInput {
     pub matcher: Matcher,
     /// What that gives. Empty: nothing of ours.
     pub grants: Vec<GrantInput>,
+    /// What it adds to the licenses that are sold with it.
+    pub adds: AddOn,
+    /// Sales from then on; none: since ever.
+    pub from: Option<Timestamp>,
+    /// Sales before then; none: for ever.
+    pub until: Option<Timestamp>,
 }
 
 /// A plan that a price gives.

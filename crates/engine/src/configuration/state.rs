@@ -42,6 +42,7 @@ impl Current {
                 slug: slug.to_owned(),
                 name: name.to_owned(),
                 catalogue_revision: 0,
+                test_clock_ahead: 0,
                 created_at: 0,
             },
             products: BTreeMap::new(),

@@ -33,7 +33,7 @@ name = "Pro"
 duration_days = 365
 activations = "unlimited"
 features = ["export", "sync"]
-policy = { grace_days = 7, partial_refund = "freeze", dispute = "keep", cancellation = "at_once" }
+policy = { grace_days = 7, partial_refund = "freeze", dispute = "keep", cancellation = "expire_at_once" }
 lease = { offline_days = 30, recheck_hours = 12 }
 
 [[plan]]

@@ -55,7 +55,7 @@ fn superseded_by(survivor: LicenseId, licenses: &[License]) -> BTreeSet<LicenseI
 pub(super) fn activations(case: &Case<'_>, catalogue: &Catalogue) -> Vec<Finding> {
     let held = case.order.licenses.iter().filter(|license| license.holding == Holding::Unit);
     let wrong = held.filter_map(|license| {
-        let limit = catalogue.plan(license.plan)?.terms.limits.times(license.unit.seats).activations?;
+        let limit = license.limits(&catalogue.plan(license.plan)?.terms.limits).activations?;
         let mut taken: Vec<_> = of(&case.gathered.activations, &license.id).iter().collect();
         taken.sort_by_key(|row| (row.created_at, row.id));
         let smaller_since = case.gathered.plan_changed.get(&license.id).map_or(i64::MIN, |at| at.as_microsecond());

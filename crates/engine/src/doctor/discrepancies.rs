@@ -95,6 +95,7 @@ impl Engine {
     ) -> Result<Discrepancies, Error> {
         let connections = self.connections().await?;
         let (ring, now) = (self.ring(), self.now());
+        let judged_at = domain::time::after(now, self.ahead(whose.tenant, whose.livemode).await?);
         let mut found = Discrepancies { rows: Vec::new(), next: after };
         let mut looked_at = 0;
         while looked_at < LOOKED_AT_MAX {
@@ -119,6 +120,7 @@ impl Engine {
                     is_replayed: false,
                     ring: &ring,
                     now,
+                    judged_at,
                 };
                 found.rows.extend(of_order(&case, &catalogue));
                 if found.rows.len() >= limit {

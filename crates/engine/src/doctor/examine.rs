@@ -28,6 +28,8 @@ pub(super) struct Case<'a> {
     pub(super) is_replayed: bool,
     pub(super) ring: &'a KeyRing,
     pub(super) now: Timestamp,
+    /// The same by the clock that its licenses are judged by.
+    pub(super) judged_at: Timestamp,
 }
 
 /// Everything that is wrong with an order.
@@ -90,7 +92,7 @@ pub(super) fn ought_to_be(case: &Case<'_>, catalogue: &Catalogue, license: &Lice
         return Err(format!("its order knows nothing of {}", license.unit.source));
     }
     let judged = Judged { order, unit: &license.unit, rulings: &license.rulings, terms: &plan.terms };
-    Ok(judge(judged, case.now))
+    Ok(judge(judged, case.judged_at))
 }
 
 /// A judgement rests on the source of the unit.
@@ -128,7 +130,8 @@ fn settled(case: &Case<'_>, catalogue: &Catalogue) -> Vec<Finding> {
     let mut findings = waits_in_vain(case, catalogue);
     let mut licenses = order.licenses.clone();
     let has_address = case.gathered.has_address(order);
-    let mut settling = Settling { order: order.id, catalogue, has_address, now: case.now, entropy: &mut NoEntropy };
+    let mut settling =
+        Settling { order: order.id, catalogue, has_address, now: case.judged_at, entropy: &mut NoEntropy };
     let settled = reconcile(&order.order, &mut licenses, &mut settling);
     for (license, change) in settled.changes {
         let (invariant, problem) = would(&change);
@@ -148,6 +151,7 @@ fn would(change: &Change) -> (u8, String) {
         Change::Revived => (1, "it is retired and a unit waits for it".to_owned()),
         Change::Retired => (1, "it holds a unit that was not sold".to_owned()),
         Change::SupersededBy(other) => (1, format!("{other} was issued for the same unit")),
+        Change::LimitsChanged => (1, "its add-ons are not those that were sold".to_owned()),
         Change::PlanChanged { .. } => (1, "it gives another plan, or other seats, than was decided".to_owned()),
         Change::TermChanged { .. } | Change::StateChanged { .. } => (2, "its state is not what follows".to_owned()),
     }
@@ -166,7 +170,7 @@ fn waits_in_vain(case: &Case<'_>, catalogue: &Catalogue) -> Vec<Finding> {
         return Vec::new();
     }
     let mut resolved = stored.clone();
-    resolve(&mut resolved, case.order.connection, catalogue, case.now);
+    resolve(&mut resolved, case.order.connection, catalogue, case.judged_at);
     if waiting.is_subset(&for_a_rule(&resolved)) {
         return Vec::new();
     }

@@ -6,7 +6,7 @@ use crypto::token::ApiKeyKind;
 use domain::{
     decision::Matcher,
     id::{PriceRuleId, TenantId},
-    plan::PlanTerms,
+    plan::{AddOn, PlanTerms},
     text::PriceReference,
 };
 use engine::configuration::{
@@ -173,6 +173,9 @@ async fn one_thing_at_a_time(harness: Harness) {
         connection: "manual".to_owned(),
         matcher: Matcher::Price(PriceReference::new("plan:gone")),
         grants: vec![GrantInput { plan: "year".to_owned(), quantity: Default::default() }],
+        adds: AddOn::default(),
+        from: None,
+        until: None,
     };
     let created = engine.save_price_rule(harness.tenant, rule.clone(), Existing::New, "key").await.unwrap();
     assert_eq!(created.action, Action::Created);

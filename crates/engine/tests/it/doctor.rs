@@ -37,8 +37,8 @@ async fn sound(harness: &Harness) {
     harness.settle().await;
     let by = By { actor: "test".to_owned(), note: None };
     let license = |place: usize| issued.licenses[place].license.id;
-    harness.engine.rule(harness.tenant, license(0), Ruling::Revoke, &by).await.unwrap();
-    harness.engine.rule(harness.tenant, license(1), Ruling::Freeze, &by).await.unwrap();
+    harness.engine.rule(harness.tenant, license(0), &Ruling::Revoke, &by).await.unwrap();
+    harness.engine.rule(harness.tenant, license(1), &Ruling::Freeze, &by).await.unwrap();
     let call =
         AppCall { key: issued.licenses[2].key.reveal().to_owned(), product: None, device: None, device_name: None };
     harness.engine.activate(&call, "laptop", "http://localhost").await.unwrap();
@@ -311,7 +311,7 @@ async fn a_smaller_plan_takes_no_slot_away(harness: Harness) {
         product: domain::id::ProductId(solo.product_id),
     };
     let by = By { actor: "test".to_owned(), note: None };
-    harness.engine.rule(harness.tenant, license, Ruling::ChangePlan(solo), &by).await.unwrap();
+    harness.engine.rule(harness.tenant, license, &Ruling::ChangePlan(solo), &by).await.unwrap();
     assert_eq!(harness.engine.store.activations(license).await.unwrap().len(), 2);
     assert_eq!(harness.engine.verify().await.unwrap(), []);
 }

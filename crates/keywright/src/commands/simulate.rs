@@ -1,7 +1,7 @@
 //! `keywright simulate stripe SCENARIO`.
 
 use anyhow::{Context, bail};
-use clap::{Args, ValueEnum};
+use clap::{Args, Subcommand, ValueEnum};
 use domain::ambient::Clock;
 use jiff::{SignedDuration, Timestamp};
 use providers::Level;
@@ -25,12 +25,27 @@ use crate::{
     },
 };
 
+/// What is played.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Simulate {
+    /// Something happens at Stripe.
+    Stripe(Box<Play>),
+    /// Time passes in test mode: licenses end, and what is due happens.
+    Clock(super::test_clock::TestClock),
+}
+
+impl Simulate {
+    pub(crate) async fn run(self) -> anyhow::Result<()> {
+        match self {
+            Self::Stripe(play) => play.run().await,
+            Self::Clock(clock) => clock.run().await,
+        }
+    }
+}
+
 /// What is played, and for whom.
 #[derive(Debug, Args)]
-pub(crate) struct Simulate {
-    /// Which provider.
-    provider: ProviderName,
-
+pub(crate) struct Play {
     /// What happens there.
     scenario: Scenario,
 
@@ -76,11 +91,6 @@ pub(crate) struct Simulate {
 
     #[command(flatten)]
     data: DataOptions,
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum ProviderName {
-    Stripe,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -152,8 +162,8 @@ impl Scenario {
     }
 }
 
-impl Simulate {
-    pub(crate) async fn run(self) -> anyhow::Result<()> {
+impl Play {
+    async fn run(self) -> anyhow::Result<()> {
         let folder = self.data.data_dir.display();
         if !self.data.data_dir.exists() {
             bail!(

@@ -8,4 +8,5 @@ mod oracles;
 mod output;
 mod process;
 mod relay;
+mod samples;
 mod simulate;

@@ -4,10 +4,13 @@
                                           a line of JSON for each answer
     oracles.py construct SECRET HEADER    reads the body on stdin as a vendor's own webhook would; prints the event
     oracles.py lease URL AUDIENCE         verifies the lease on stdin with the keys at URL; prints header and claims
+    oracles.py call BASE KEY VERSION      calls the API at BASE as the JSON on stdin says: `of` (whose method), `arguments`
+                                          and, for what changes something, `options`
 """
 
 import http.client
 import json
+import os
 import sys
 import threading
 import time
@@ -69,5 +72,16 @@ def lease(token, url, audience):
     tell({"header": header, "claims": claims, "keys": text})
 
 
-ask = {"deliver": deliver, "construct": construct, "lease": lease}[sys.argv[1]]
+def call_api(what, base, key, version):
+    os.environ["no_proxy"] = "*"
+    what = json.loads(what)
+    client = stripe.StripeClient(key, base_addresses={"api": base}, stripe_version=version, max_network_retries=0)
+    method = client.v1
+    for name in what["of"]:
+        method = getattr(method, name)
+    options = {"options": what["options"]} if "options" in what else {}
+    method(*what["arguments"], **options)
+
+
+ask = {"deliver": deliver, "construct": construct, "lease": lease, "call": call_api}[sys.argv[1]]
 ask(sys.stdin.buffer.read().decode(), *sys.argv[2:])

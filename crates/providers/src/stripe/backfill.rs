@@ -6,11 +6,11 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::{INFO, event, lookup::encoded, read};
+use super::{INFO, event, read};
 use crate::{
     Incoming, Malformed,
     backfill::{Backfill, Page, Piece},
-    http::Request,
+    http::{Request, percent_encoded},
 };
 
 /// The list of this module.
@@ -34,9 +34,9 @@ impl Backfill for Events {
         let mut path = format!("/v1/events?created%5Bgte%5D={}&limit={}", piece.since.as_second(), piece.limit);
         if let Some(after) = piece.after {
             path.push_str("&starting_after=");
-            path.push_str(&encoded(after));
+            path.push_str(&percent_encoded(after));
         }
-        Request { path }
+        Request::get(path)
     }
 
     fn page(&self, body: &str) -> Result<Page, Malformed> {

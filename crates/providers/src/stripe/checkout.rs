@@ -12,12 +12,12 @@ use serde::Deserialize;
 
 use super::{
     event::{Event, lacks},
-    lookup::{Found, LookUps, Stop, encoded},
+    lookup::{Found, LookUps, Stop},
     price::{Price, plan_named_in},
     read::{self, List},
     sale,
 };
-use crate::Level;
+use crate::{Level, http::percent_encoded};
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
@@ -149,7 +149,7 @@ impl Session {
             let enough = self.named().is_some() || self.is_subscription();
             return Ok((self.unknown(), (!enough).then_some(Missing::Lines)));
         }
-        let path = format!("/v1/checkout/sessions/{}/line_items", encoded(id.as_str()));
+        let path = format!("/v1/checkout/sessions/{}/line_items", percent_encoded(id.as_str()));
         let after = items.last().and_then(|item| item.id.clone());
         if after.is_none() {
             items.clear();

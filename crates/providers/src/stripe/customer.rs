@@ -22,12 +22,15 @@ struct Customer {
     email: Option<EmailAddress>,
     #[serde(deserialize_with = "read::text")]
     name: Option<String>,
+    /// All that is left of one that is gone, beside its id.
+    #[serde(deserialize_with = "read::flag")]
+    deleted: bool,
 }
 
 /// `customer.*`: what was known of a customer, ordered by the event's second, then created < updated < deleted.
 pub(super) fn customer(event: &Event<'_>, _: LookUps<'_>) -> Result<Vec<Fact>, Stop> {
     let customer: Customer = event.object()?;
-    let deleted = event.kind == "customer.deleted";
+    let deleted = customer.deleted || event.kind == "customer.deleted";
     let rank = match event.kind {
         "customer.created" => 0,
         "customer.updated" => 1,

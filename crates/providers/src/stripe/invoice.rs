@@ -2,7 +2,7 @@
 
 use domain::{
     fact::Fact,
-    order::{Order, Period},
+    order::{LastTold, Order, Period},
     text::{CustomerReference, EmailAddress, Reference},
 };
 use jiff::Timestamp;
@@ -10,11 +10,11 @@ use serde::Deserialize;
 
 use super::{
     event::{Event, lacks},
-    lookup::{Found, LookUps, Stop, encoded},
+    lookup::{Found, LookUps, Stop},
     read::{self, List},
     sale,
 };
-use crate::Level;
+use crate::{Level, http::percent_encoded};
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
@@ -43,6 +43,12 @@ struct Invoice {
     total: Option<i64>,
     #[serde(deserialize_with = "read::text")]
     currency: Option<String>,
+    #[serde(deserialize_with = "read::time")]
+    next_payment_attempt: Option<Timestamp>,
+    #[serde(deserialize_with = "read::number")]
+    attempt_count: Option<i64>,
+    #[serde(deserialize_with = "read::text")]
+    status: Option<String>,
     #[serde(deserialize_with = "read::id")]
     customer: Option<CustomerReference>,
     #[serde(deserialize_with = "read::email")]
@@ -136,12 +142,25 @@ pub(super) fn paid(event: &Event<'_>, look_ups: LookUps<'_>) -> Result<Vec<Fact>
     }))
 }
 
-/// `invoice.payment_failed`: what it means, the subscription's status tells. That the invoice belongs to the
-/// subscription is worth knowing.
+/// `invoice.payment_failed`: that a payment is overdue, the subscription's status tells. Only the invoice tells when Stripe
+/// tries again; after the last try it names no moment.
 pub(super) fn payment_failed(event: &Event<'_>, _: LookUps<'_>) -> Result<Vec<Fact>, Stop> {
     let invoice: Invoice = event.object()?;
     invoice.id.as_ref().ok_or_else(|| lacks("data.object.id"))?;
-    Ok(sale::link(invoice.names()))
+    Ok(sale::link(Order { retries: invoice.retry().into_iter().collect(), ..invoice.names() }))
+}
+
+/// `invoice.updated`: an invoice whose payment failed may be given the moment of its next try afterwards. Nothing else that
+/// is updated matters before it is paid.
+pub(super) fn updated(event: &Event<'_>, _: LookUps<'_>) -> Result<Vec<Fact>, Stop> {
+    let invoice: Invoice = event.object()?;
+    invoice.id.as_ref().ok_or_else(|| lacks("data.object.id"))?;
+    // A draft names the moment of its first try.
+    let is_tried = invoice.status.as_deref() == Some("open") && invoice.attempt_count.is_some_and(|count| count > 0);
+    Ok(match invoice.retry().filter(|_| is_tried) {
+        Some(retry) => sale::link(Order { retries: [retry].into(), ..invoice.names() }),
+        None => Vec::new(),
+    })
 }
 
 /// `invoice_payment.paid`: the only event that says which payment paid an invoice, since 2025-03-31 (basil).
@@ -164,6 +183,11 @@ impl Invoice {
         self.lines.iter().flat_map(|list| &list.data)
     }
 
+    /// When Stripe tries again to collect, for which subscription.
+    fn retry(&self) -> Option<(Reference, LastTold)> {
+        self.subscription().zip(self.next_payment_attempt.map(LastTold))
+    }
+
     fn names(&self) -> Order {
         let paid_by = self.payments.iter().flat_map(|list| &list.data).filter_map(|paid| paid.payment.as_ref());
         let paid_by = paid_by.flat_map(|payment| [payment.payment_intent.clone(), payment.charge.clone()]);
@@ -181,7 +205,7 @@ impl Invoice {
         let (None, Some(list), true) = (seen, cut_off, look_ups.level != Level::None) else {
             return Ok(seen);
         };
-        let path = format!("/v1/invoices/{}/lines", encoded(id.as_str()));
+        let path = format!("/v1/invoices/{}/lines", percent_encoded(id.as_str()));
         let after = list.data.last().and_then(|line| line.id.as_ref()).map(Reference::as_str);
         Ok(match look_ups.list::<InvoiceLine>(&path, after)? {
             Found::It(rest, _) => rest.iter().filter_map(InvoiceLine::pays_until).max(),

@@ -1,7 +1,5 @@
 //! Look-ups: what has been answered, and what is still to be asked.
 
-use std::fmt::Write as _;
-
 use domain::text::Reference;
 use jiff::Timestamp;
 use serde::{Deserialize, de::DeserializeOwned};
@@ -10,7 +8,7 @@ use serde_json::Value;
 use super::read::List;
 use crate::{
     Level, Malformed,
-    http::{Answer, Request},
+    http::{Answer, Request, percent_encoded},
 };
 
 /// A list is read this many pages far: ten times a hundred lines are more than one order may issue.
@@ -52,7 +50,7 @@ pub(super) struct LookUps<'a> {
 impl LookUps<'_> {
     /// The document at that path.
     pub(super) fn get<T: DeserializeOwned>(self, path: String) -> Result<Found<T>, Stop> {
-        let request = Request { path };
+        let request = Request::get(path);
         // Asked twice, the later answer counts.
         let answers = self.answers.iter().filter(|answer| answer.request == request);
         let Some(answer) = answers.max_by_key(|answer| answer.asked_at) else {
@@ -81,7 +79,7 @@ impl LookUps<'_> {
             let mut page_path = format!("{path}?limit=100");
             if let Some(cursor) = &cursor {
                 page_path.push_str("&starting_after=");
-                page_path.push_str(&encoded(cursor));
+                page_path.push_str(&percent_encoded(cursor));
             }
             let page: List<Value> = match self.get(page_path)? {
                 Found::It(page, asked_at) => {
@@ -109,7 +107,7 @@ impl LookUps<'_> {
         }
         let path = format!(
             "/v1/invoice_payments?payment%5Btype%5D=payment_intent&payment%5Bpayment_intent%5D={}&limit=1",
-            encoded(payment_intent.as_str())
+            percent_encoded(payment_intent.as_str())
         );
         Ok(match self.get::<List<InvoicePayment>>(path)? {
             Found::It(list, at) => {
@@ -119,35 +117,5 @@ impl LookUps<'_> {
             Found::Forbidden => Found::Forbidden,
             Found::Nothing => Found::Nothing,
         })
-    }
-}
-
-/// A text as a part of a path or of a query.
-pub(super) fn encoded(text: &str) -> String {
-    let mut encoded = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte) {
-            encoded.push(char::from(byte));
-        } else {
-            // Writing to a string cannot fail.
-            let _ = write!(encoded, "%{byte:02X}");
-        }
-    }
-    encoded
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn ids_stay_inside_their_part_of_the_path() {
-        for (id, part) in [
-            ("cs_test_a1-B2", "cs_test_a1-B2"),
-            ("../v1/x?y=z&a#b", "..%2Fv1%2Fx%3Fy%3Dz%26a%23b"),
-            ("é%", "%C3%A9%25"),
-        ] {
-            assert_eq!(encoded(id), part);
-        }
     }
 }

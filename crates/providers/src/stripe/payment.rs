@@ -127,8 +127,9 @@ fn refund_state(kind: &str, status: Option<&str>) -> RefundState {
 /// `charge.dispute.*`: how far a dispute has come.
 pub(super) fn dispute(event: &Event<'_>, look_ups: LookUps<'_>) -> Result<Vec<Fact>, Stop> {
     let dispute: Aftermath = event.object()?;
-    let id = dispute.id.clone().ok_or_else(|| lacks("data.object.id"))?;
     let payment = dispute.payment().ok_or_else(|| lacks("data.object.charge"))?;
+    // Until 2014 a dispute had no id, and a charge no more than one of them.
+    let id = dispute.id.clone().unwrap_or_else(|| payment.clone());
     let state = dispute_state(dispute.status.as_deref());
     let order = dispute.order(look_ups)?;
     Ok(sale::fact(Order { disputes: [(id, Dispute { state, payment })].into(), ..order }))

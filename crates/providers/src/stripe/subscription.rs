@@ -13,12 +13,12 @@ use serde::Deserialize;
 
 use super::{
     event::{Event, lacks},
-    lookup::{Found, LookUps, Stop, encoded},
+    lookup::{Found, LookUps, Stop},
     price::Price,
     read::{self, List},
     sale,
 };
-use crate::Level;
+use crate::{Level, http::percent_encoded};
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
@@ -72,7 +72,7 @@ struct Item {
 pub(super) fn subscription(event: &Event<'_>, look_ups: LookUps<'_>) -> Result<Vec<Fact>, Stop> {
     let told: Snapshot = event.object()?;
     let id = told.id.clone().ok_or_else(|| lacks("data.object.id"))?;
-    let path = format!("/v1/subscriptions/{}", encoded(id.as_str()));
+    let path = format!("/v1/subscriptions/{}", percent_encoded(id.as_str()));
     let fresh = if look_ups.level == Level::Full { look_ups.get(path)? } else { Found::Nothing };
     let (snapshot, at, rank) = match fresh {
         Found::It(fresh, asked_at) => (fresh, stored(asked_at), 0),
@@ -109,6 +109,15 @@ impl Snapshot {
     }
 
     /// A status that is not known yet grants nothing and takes nothing away: the paid periods decide.
+    ///
+    /// Stripe pauses in two senses, and only the status is a pause here. Status `paused` "suspends service delivery"
+    /// (docs.stripe.com/billing/subscriptions/pause): a trial ended without a way to pay, somebody paused it, or (since
+    /// 2026-09-30) a payment failed. `pause_collection` pauses the collecting only: the subscription stays active and "your
+    /// customer retains access to the service during this time" (docs.stripe.com/billing/subscriptions/pause-payment),
+    /// whatever its `behavior`: `void` is to "offer services for free and never collect payment", `keep_as_draft` to
+    /// "collect payment later", `mark_uncollectible` to write it off. (Until 2022 that page also gave `void` for "unable to
+    /// provide services", beside "offer services for free"; nothing tells which was meant, and who is in doubt keeps what
+    /// he paid for.) So nothing of `pause_collection` is read, nor is its `resumes_at`.
     fn status(&self) -> SubscriptionStatus {
         match self.status.as_deref() {
             Some("trialing") => SubscriptionStatus::Trialing,
@@ -129,7 +138,7 @@ impl Snapshot {
 
     /// What Stripe itself vouches for. A trial is given, however the time after it will be paid; a running period only
     /// counts where Stripe collects by itself, for a subscription that sends invoices is active while nobody pays.
-    /// What a paused collection means is not decided here.
+    /// While collecting is paused, a running period is what Stripe gives for free.
     fn granted_until(&self, status: SubscriptionStatus) -> Option<Timestamp> {
         match status {
             SubscriptionStatus::Trialing => self.trial_end.or_else(|| self.period_end()),

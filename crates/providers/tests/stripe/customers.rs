@@ -40,6 +40,16 @@ fn a_customer_is_what_the_last_event_says_in_any_order_of_arrival() {
 }
 
 #[test]
+fn of_one_that_is_gone_its_id_may_be_all_that_is_left() {
+    let bare = json!({ "id": "cus_1", "object": "customer", "deleted": true });
+    for kind in ["customer.deleted", "customer.updated"] {
+        let snapshot = told(CREATED, kind, &bare).snapshot;
+        assert!(snapshot.value.deleted && snapshot.stamp.ended, "{kind}");
+        assert_eq!((snapshot.value.email, snapshot.value.name), (None, None), "{kind}");
+    }
+}
+
+#[test]
 fn a_customer_may_have_neither_name_nor_address() {
     for object in [json!({ "id": "cus_1" }), json!({ "id": "cus_1", "email": "nonsense", "name": "" })] {
         let snapshot = told(CREATED, "customer.updated", &object).snapshot.value;

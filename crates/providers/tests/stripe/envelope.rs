@@ -72,6 +72,20 @@ fn an_unknown_kind_tells_nothing_and_needs_nothing() {
 }
 
 #[test]
+fn what_is_ignored_is_ignored_for_a_reason() {
+    for (kind, why) in [
+        ("checkout.session.expired", "nobody bought anything"),
+        ("customer.subscription.trial_will_end", "the subscription itself says the same"),
+        ("invoice.payment_succeeded", "invoice.paid says the same, and of invoices paid outside Stripe too"),
+        ("invoice.finalized", "an invoice matters when it is paid, and when paying it failed"),
+        ("a.kind.of.tomorrow", "not about a sale, as far as is known"),
+        ("", "not about a sale, as far as is known"),
+    ] {
+        assert_eq!(Stripe.ignores(kind), Some(why), "{kind}");
+    }
+}
+
+#[test]
 fn a_known_kind_must_have_its_time_and_its_object() {
     let refusal = |body: &str, occurred_at: Option<Timestamp>| {
         let mut incoming = event("invoice.paid", &json!({}));

@@ -8,7 +8,9 @@ use domain::{
 use providers::Level;
 use serde_json::{Value, json};
 
-use crate::support::{CREATED, answer, asked, at, event, names, order, refusal, tells_nothing, told, with};
+use crate::support::{
+    CREATED, answer, asked, at, event, joined, names, order, permutations, refusal, tells_nothing, told, with,
+};
 
 const PAID: &str = "invoice.paid";
 const MONTH: i64 = CREATED + 2_592_000;
@@ -174,12 +176,67 @@ fn an_invoice_that_is_longer_than_its_event_is_read_on_where_that_matters() {
 }
 
 #[test]
-fn a_failed_payment_only_says_what_belongs_together() {
-    let order = told("invoice.payment_failed", &invoice(&[of_item(MONTH, false)]));
-    assert_eq!(order.references, names(&["in_1", "sub_1"]).into_iter().collect());
+fn a_failed_payment_says_what_belongs_together_and_when_it_is_tried_again() {
+    const FAILED: &str = "invoice.payment_failed";
+    for (object, next, retry) in [
+        (invoice(&[of_item(MONTH, false)]), json!(null), None),
+        (invoice(&[of_item(MONTH, false)]), json!(CREATED + 9), Some(CREATED + 9)),
+        (old_invoice(&[old_line(MONTH, "subscription", false)]), json!(CREATED + 9), Some(CREATED + 9)),
+        (invoice(&[of_item(MONTH, false)]), json!("soon"), None),
+    ] {
+        let order = told(FAILED, &with(object, json!({ "next_payment_attempt": next })));
+        assert_eq!(order.retries.get(&Reference::from("sub_1")).map(|last| last.0), retry.map(at), "{next}");
+        assert!(order.references.is_superset(&names(&["in_1", "sub_1"]).into_iter().collect()));
+        assert!(order.periods.is_empty() && order.contact.is_none());
+    }
+    tells_nothing(FAILED, &json!({ "id": "in_1", "next_payment_attempt": CREATED }));
+    assert_eq!(refusal(FAILED, &json!({})), "`data.object.id` is missing");
+}
+
+#[test]
+fn an_updated_invoice_says_when_it_is_tried_again_and_nothing_else() {
+    const UPDATED: &str = "invoice.updated";
+    let tried = json!({ "status": "open", "attempt_count": 1, "next_payment_attempt": CREATED + 9 });
+    let tried = with(invoice(&[of_item(MONTH, false)]), tried);
+    let order = told(UPDATED, &tried);
+    assert_eq!(order.retries[&Reference::from("sub_1")].0, at(CREATED + 9));
     assert!(order.periods.is_empty() && order.contact.is_none());
-    tells_nothing("invoice.payment_failed", &json!({ "id": "in_1" }));
-    assert_eq!(refusal("invoice.payment_failed", &json!({})), "`data.object.id` is missing");
+    for fields in [
+        json!({ "status": "draft", "attempt_count": 0 }),
+        json!({ "attempt_count": 0 }),
+        json!({ "attempt_count": null }),
+        json!({ "status": "paid" }),
+        json!({ "next_payment_attempt": null }),
+        json!({ "parent": null, "lines": null }),
+    ] {
+        tells_nothing(UPDATED, &with(tried.clone(), fields));
+    }
+    assert_eq!(refusal(UPDATED, &json!({})), "`data.object.id` is missing");
+}
+
+#[test]
+fn of_several_failed_tries_the_latest_moment_counts() {
+    let failed =
+        |next: i64| told("invoice.payment_failed", &with(invoice(&[]), json!({ "next_payment_attempt": next })));
+    for arrival in permutations(&[failed(CREATED + 9), failed(CREATED + 90), failed(CREATED + 50)]) {
+        assert_eq!(joined(&arrival).retries[&Reference::from("sub_1")].0, at(CREATED + 90));
+    }
+}
+
+#[test]
+fn an_invoice_made_by_hand_pays_no_period_and_one_paid_out_of_band_does() {
+    let marks = json!({ "billing_reason": "manual", "collection_method": "send_invoice" });
+    let by_hand = with(invoice(&[of_invoice_item(MONTH)]), marks);
+    assert_eq!(until(&told(PAID, &by_hand)), None);
+    let cash = json!({ "charge": null, "payment_intent": null, "paid_out_of_band": true, "amount_paid": 0 });
+    for object in [
+        with(old_invoice(&[old_line(MONTH, "subscription", false)]), cash.clone()),
+        with(invoice(&[of_item(MONTH, false)]), cash),
+    ] {
+        let order = told(PAID, &object);
+        assert_eq!(until(&order), Some(at(MONTH)));
+        assert_eq!(order.references, names(&["in_1", "sub_1"]).into_iter().collect());
+    }
 }
 
 #[test]

@@ -51,14 +51,14 @@ fn translate_all(body: &str, status: u16, reply: &Value) {
         let mut answers: Vec<Answer> = Vec::new();
         // A list that always has more is read ten pages far, after the first look-up of its kind.
         for _ in 0..12 {
-            match Stripe.translate(&incoming[0], &Settings { level }, &answers) {
+            match Stripe.translate(&incoming[0], &Settings { level, ..Settings::default() }, &answers) {
                 Ok(Step::Need(requests)) => {
                     answers.extend(requests.iter().map(|request| answer(&request.path, status, reply)));
                 }
                 Ok(Step::Facts(_)) | Err(_) => break,
             }
         }
-        let last = Stripe.translate(&incoming[0], &Settings { level }, &answers);
+        let last = Stripe.translate(&incoming[0], &Settings { level, ..Settings::default() }, &answers);
         assert!(!matches!(last, Ok(Step::Need(_))), "the look-ups come to an end");
     }
 }
@@ -85,7 +85,7 @@ fn nonsense_beside_what_is_needed_changes_no_outcome() {
         let mut event: Value = serde_json::from_str(&body).expect(&name);
         let facts = |event: &Value| {
             let incoming = taken_in(event.to_string().as_bytes()).expect(&name).remove(0);
-            Stripe.translate(&incoming, &Settings { level: Level::None }, &[])
+            Stripe.translate(&incoming, &Settings { level: Level::None, ..Settings::default() }, &[])
         };
         let before = facts(&event);
         event["data"]["object"]["a field of tomorrow"] = json!({ "id": ["x"] });

@@ -125,6 +125,8 @@ fn each_status_of_a_dispute() {
     let by_charge = with(dispute("lost"), json!({ "payment_intent": null }));
     assert_eq!(told("charge.dispute.closed", &by_charge).references, names(&["ch_1"]).into_iter().collect());
     assert_eq!(refusal("charge.dispute.closed", &json!({ "id": "dp_1" })), "`data.object.charge` is missing");
+    let of_old = told("charge.dispute.closed", &with(by_charge, json!({ "id": null })));
+    assert_eq!(of_old.disputes[&Reference::from("ch_1")].state, Lost, "it goes by its charge, which had one at most");
 }
 
 #[test]

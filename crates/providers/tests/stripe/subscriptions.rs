@@ -64,6 +64,24 @@ fn what_each_status_means_and_what_it_grants() {
 }
 
 #[test]
+fn a_paused_collection_is_service_for_free_and_a_paused_subscription_is_none() {
+    use SubscriptionStatus::{Active, Paused};
+    let requested = json!({ "paused": { "subscription": { "type": "final_payment_failure" } } });
+    for (fields, means, granted) in [
+        (json!({ "pause_collection": null }), Active, Some(END)),
+        (json!({ "pause_collection": { "behavior": "void", "resumes_at": END + 9 } }), Active, Some(END)),
+        (json!({ "pause_collection": { "behavior": "keep_as_draft" } }), Active, Some(END)),
+        (json!({ "pause_collection": { "behavior": "mark_uncollectible" } }), Active, Some(END)),
+        (json!({ "pause_collection": { "behavior": "a behaviour of tomorrow" } }), Active, Some(END)),
+        (json!({ "status": "paused" }), Paused, None),
+        (json!({ "status": "paused", "status_details": requested }), Paused, None),
+    ] {
+        let order = told(UPDATED, &with(subscription(), fields.clone()));
+        assert_eq!((state(&order).status, state(&order).granted_until), (means, granted.map(at)), "{fields}");
+    }
+}
+
+#[test]
 fn the_period_ends_with_its_last_item_or_as_versions_before_basil_say() {
     let item = |end: Value| json!({ "id": "si", "price": "p", "current_period_end": end });
     for (fields, granted) in [

@@ -41,12 +41,12 @@ pub(crate) fn event(kind: &str, object: &Value) -> Incoming {
 }
 
 pub(crate) fn answer(path: &str, status: u16, body: &Value) -> Answer {
-    let request = Request { path: path.into() };
+    let request = Request::get(path);
     Answer { request, asked_at: at(ASKED), status, body: body.to_string() }
 }
 
 pub(crate) fn step(level: Level, incoming: &Incoming, answers: &[Answer]) -> Result<Step, Malformed> {
-    Stripe.translate(incoming, &Settings { level }, answers)
+    Stripe.translate(incoming, &Settings { level, ..Settings::default() }, answers)
 }
 
 /// What must be asked next.

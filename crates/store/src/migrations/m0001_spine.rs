@@ -20,7 +20,7 @@ struct Table {
 const TABLES: &[Table] = &[
     Table {
         name: "tenants",
-        columns: "id uuid, slug text, name text, catalogue_revision bigint, created_at bigint",
+        columns: "id uuid, slug text, name text, catalogue_revision bigint, test_clock_ahead bigint, created_at bigint",
         primary: &["id"],
         unique: &[&["slug"]],
         indexes: &[],
@@ -51,9 +51,9 @@ const TABLES: &[Table] = &[
     Table {
         name: "price_rules",
         columns: "id uuid, tenant_id uuid, connection_id uuid, matcher_kind text, matcher_value text, grants text,
-            created_at bigint",
+            adds text, valid_from bigint, valid_until bigint?, created_at bigint",
         primary: &["id"],
-        unique: &[&["tenant_id", "connection_id", "matcher_kind", "matcher_value"]],
+        unique: &[&["tenant_id", "connection_id", "matcher_kind", "matcher_value", "valid_from"]],
         indexes: &[],
     },
     Table {
@@ -124,8 +124,8 @@ const TABLES: &[Table] = &[
     Table {
         name: "licenses",
         columns: "id uuid, tenant_id uuid, livemode boolean, order_id uuid, origin_order_id uuid, slot integer,
-            customer_id uuid?, product_id uuid, plan_id uuid, plan_version integer, seats integer, state text, until bigint?,
-            unit text, standing text, rulings text, holding text, superseded_by uuid?, announced boolean, keys integer,
+            customer_id uuid?, product_id uuid, plan_id uuid, plan_version integer, seats integer,
+            adjustment text?, state text, until bigint?, unit text, standing text, rulings text, holding text, superseded_by uuid?, announced boolean, keys integer,
             issued_at bigint, updated_at bigint",
         primary: &["id"],
         unique: &[&["order_id", "slot"]],
@@ -145,6 +145,13 @@ const TABLES: &[Table] = &[
             last_seen_at bigint",
         primary: &["id"],
         unique: &[&["license_id", "fingerprint"]],
+        indexes: &[],
+    },
+    Table {
+        name: "license_usage",
+        columns: "license_id uuid, month integer, checks bigint",
+        primary: &["license_id", "month"],
+        unique: &[],
         indexes: &[],
     },
     Table {
@@ -192,6 +199,15 @@ const TABLES: &[Table] = &[
         indexes: &[(&["status", "next_attempt_at", "id"], Some("status <> 'sent'"))],
     },
     Table {
+        name: "provider_calls",
+        columns: "id uuid, tenant_id uuid, connection_id uuid, license_id uuid, customer text, status text,
+            attempts integer, next_attempt_at bigint?, lease_token uuid?, lease_until bigint?, error text?,
+            created_at bigint, done_at bigint?",
+        primary: &["id"],
+        unique: &[&["license_id", "customer"]],
+        indexes: &[(&["next_attempt_at"], Some("next_attempt_at IS NOT NULL"))],
+    },
+    Table {
         name: "attention_items",
         columns: "id uuid, tenant_id uuid, kind text, subject text, lookup text?, connection_id uuid?, order_id uuid?,
             inbound_id uuid?, detail text, opened_at bigint, closed_at bigint?, dismissed_at bigint?",
@@ -224,7 +240,7 @@ const TABLES: &[Table] = &[
 
 /// Tables of small rows that SQLite keeps inside the index of their primary key, so that one look finds a row. Others
 /// have an index that leads to a row number, and another that leads from there to the row.
-const FOUND_AT_ONCE: &[&str] = &["license_keys", "order_references"];
+const FOUND_AT_ONCE: &[&str] = &["license_keys", "license_usage", "order_references"];
 
 impl Table {
     fn create(&self, backend: DbBackend) -> TableCreateStatement {

@@ -45,7 +45,7 @@ impl Draft<'_> {
             return self.wrong(entry, What::Connection, code, Some("webhook_secrets"), message);
         }
         let kept = before.and_then(|before| before.secrets.as_ref());
-        let settings = settings(before, input.level);
+        let settings = settings(before, input);
         let row = rows::Connection {
             id: before.map_or_else(|| self.making.id(), |before| before.row.id),
             tenant_id: self.current.tenant.id,
@@ -61,7 +61,7 @@ impl Draft<'_> {
         if let Some(CurrentConnection { row: before, .. }) = before {
             details = changed(&[
                 ("mode", before.mode != row.mode),
-                ("level", serde_json::from_str(&before.settings).ok().as_ref() != Some(&settings)),
+                ("settings", serde_json::from_str(&before.settings).ok().as_ref() != Some(&settings)),
                 ("api_base", before.api_base != row.api_base),
                 ("webhook_secrets", kept.is_none_or(|kept| kept.webhook != secrets.webhook)),
                 ("api_key", kept.is_none_or(|kept| kept.api_key != secrets.api_key)),
@@ -196,10 +196,11 @@ fn secrets(before: Option<&CurrentConnection>, input: &ConnectionInput) -> Optio
     Some(ConnectionSecrets { webhook: webhook.unwrap_or(kept.webhook), api_key: api_key.or(kept.api_key) })
 }
 
-/// The settings with another level. What else stands there stays.
-fn settings(before: Option<&CurrentConnection>, level: Level) -> serde_json::Value {
+/// The settings as they are to be. What is not asked for stays.
+fn settings(before: Option<&CurrentConnection>, input: &ConnectionInput) -> serde_json::Value {
     let kept = before.and_then(|before| serde_json::from_str::<Settings>(&before.row.settings).ok());
     let mut settings = kept.unwrap_or_default();
-    settings.level = level;
+    settings.level = input.level;
+    settings.write_back = input.write_back.unwrap_or(settings.write_back);
     serde_json::json!(settings)
 }

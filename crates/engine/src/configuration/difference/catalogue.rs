@@ -1,10 +1,11 @@
 //! Products, plans and price rules: what orders are decided by.
 
 use domain::{
-    decision::{Matcher, RuleGrant},
+    decision::{Matcher, Rule, RuleGrant},
     id::{PlanId, PriceRuleId},
     plan::PlanTerms,
 };
+use jiff::Timestamp;
 use store::{catalogue::matcher_columns, rows};
 
 use super::{
@@ -65,6 +66,13 @@ impl Draft<'_> {
                  plan another code";
             return self.wrong(entry, What::Plan, &input.code, Some("product"), message);
         }
+        let smaller = input.terms.policy.downgrade_to.as_ref();
+        if let Some(code) = smaller.filter(|code| !self.is_of_product(code.as_str(), product)) {
+            let message =
+                format!("there is no plan `{code}` of product `{}`; name it in a [[plan]] above", input.product);
+            return self.wrong(entry, What::Plan, &input.code, Some("downgrade_to"), message);
+        }
+        self.products_of_plans.insert(input.code.clone(), product);
         let row = rows::Plan {
             id: before.map_or_else(|| self.making.id(), |row| row.id),
             version: before.map_or(1, |row| row.version + 1),
@@ -81,6 +89,12 @@ impl Draft<'_> {
             details.push(format!("version {}; what was sold keeps its version", row.version));
         }
         self.compared(What::Plan, &input.code, before.is_none(), details, Step::Plan(row));
+    }
+
+    /// Whether that plan is there, or will be, and belongs to the product.
+    fn is_of_product(&self, code: &str, product: uuid::Uuid) -> bool {
+        let kept = || self.current.plans.get(code).map(|row| row.product_id);
+        self.products_of_plans.get(code).copied().or_else(kept) == Some(product)
     }
 
     pub(super) fn price_rule(&mut self, entry: &Entry<PriceRuleInput>) {
@@ -107,8 +121,10 @@ impl Draft<'_> {
             return;
         }
         let (kind, value) = matcher_columns(&input.matcher);
+        let valid_from = input.from.map_or(0, Timestamp::as_microsecond);
         let is_same = |rule: &&rows::PriceRule| {
-            (rule.connection_id, rule.matcher_kind.as_str(), rule.matcher_value.as_str()) == (connection, kind, value)
+            (rule.connection_id, rule.matcher_kind.as_str(), rule.matcher_value.as_str(), rule.valid_from)
+                == (connection, kind, value, valid_from)
         };
         let before = self.current.rules.iter().find(is_same);
         let row = rows::PriceRule {
@@ -118,11 +134,15 @@ impl Draft<'_> {
             matcher_kind: kind.to_owned(),
             matcher_value: value.to_owned(),
             grants: serde_json::json!(grants).to_string(),
+            adds: serde_json::json!(input.adds).to_string(),
+            valid_from,
+            valid_until: input.until.map(Timestamp::as_microsecond),
             created_at: before.map_or_else(|| self.making.at(), |row| row.created_at),
         };
         self.rules.insert(row.id);
-        let kept = before.and_then(|before| serde_json::from_str::<Vec<RuleGrant>>(&before.grants).ok());
-        let gives = if kept.is_some_and(|kept| kept == grants) { Vec::new() } else { vec![gives(input)] };
+        let wanted = Rule { grants, adds: input.adds.clone(), from: input.from, until: input.until };
+        let kept = before.and_then(|before| store::catalogue::rule(before).ok());
+        let gives = if kept.is_some_and(|kept| kept == wanted) { Vec::new() } else { vec![gives(input)] };
         self.compared(What::PriceRule, &name, before.is_none(), gives, Step::PriceRule(row));
     }
 
@@ -165,6 +185,7 @@ fn plan_parts(before: &rows::Plan, input: &PlanInput) -> Vec<String> {
         ("name", before.name != input.name),
         ("duration_days", terms.duration_days != input.terms.duration_days),
         ("activations", terms.limits.activations != input.terms.limits.activations),
+        ("checks_per_month", terms.limits.checks_per_month != input.terms.limits.checks_per_month),
         ("features", terms.limits.features != input.terms.limits.features),
         ("policy", terms.policy != input.terms.policy),
         ("lease", terms.lease != input.terms.lease),
@@ -174,8 +195,8 @@ fn plan_parts(before: &rows::Plan, input: &PlanInput) -> Vec<String> {
 }
 
 fn same_known_parts(one: &PlanTerms, other: &PlanTerms) -> bool {
-    (one.duration_days, &one.limits, one.policy, one.lease)
-        == (other.duration_days, &other.limits, other.policy, other.lease)
+    (one.duration_days, &one.limits, &one.policy, one.lease)
+        == (other.duration_days, &other.limits, &other.policy, other.lease)
 }
 
 pub(super) fn changed(parts: &[(&str, bool)]) -> Vec<String> {
@@ -195,8 +216,16 @@ fn gives(input: &PriceRuleInput) -> String {
         let quantity = serde_json::json!(grant.quantity);
         format!("`{}` ({})", grant.plan, quantity.as_str().unwrap_or_default())
     };
+    let mut parts = Vec::new();
     match input.grants.is_empty() {
-        true => "gives nothing".to_owned(),
-        false => format!("gives {}", input.grants.iter().map(grant).collect::<Vec<_>>().join(" and ")),
+        true if input.adds.is_nothing() => parts.push("gives nothing".to_owned()),
+        true => {}
+        false => parts.push(format!("gives {}", input.grants.iter().map(grant).collect::<Vec<_>>().join(" and "))),
     }
+    if !input.adds.is_nothing() {
+        parts.push(format!("adds {}", serde_json::json!(input.adds)));
+    }
+    parts.extend(input.from.map(|from| format!("from {from}")));
+    parts.extend(input.until.map(|until| format!("until {until}")));
+    parts.join(", ")
 }

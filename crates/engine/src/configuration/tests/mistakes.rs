@@ -23,6 +23,27 @@ const MISTAKES: &[(&str, &str, &str)] = &[
     ),
     ("activations = 1", "activations = 0", "line 25: invalid value: integer `0`, expected a number from 1 on"),
     ("grace_days = 7", "grace = 7", "line 18: unknown field `grace`, expected one of `grace_days`"),
+    (
+        "grace_days = 7",
+        "preset = \"keysteck\"",
+        "line 18: unknown variant `keysteck`, expected one of `traffic-orchestrator-stripe`",
+    ),
+    (
+        "partial_refund = \"freeze\"",
+        "partial_refund = \"downgrade\"",
+        "line 11: plan `pro`: downgrade_to: what a downgrade",
+    ),
+    ("grace_days = 7", "downgrade_to = \"starter\"", "line 11: plan `pro`: downgrade_to: what a downgrade"),
+    (
+        "partial_refund = \"freeze\"",
+        "partial_refund = \"downgrade\", downgrade_to = \"smaller\"",
+        "line 11: plan `pro`: downgrade_to: there is no plan `smaller` of product `tool`; name it in a [[plan]] above",
+    ),
+    (
+        "quantity = \"seats\"",
+        "from = \"2030-01-01T00:00:00Z\"\nuntil = \"2029-01-01T00:00:00Z\"",
+        "line 35: price rule `stripe` price `price_1`: until: a rule ends after it begins",
+    ),
     ("offline_days = 30", "offline_days = 0", "line 11: plan `pro`: lease: a lease of no time is of no use"),
     (
         "mode = \"test\"",

@@ -51,7 +51,7 @@ fn facts(account: &Account, event: &Event, level: Level) -> Vec<Fact> {
     };
     let mut answers = Vec::new();
     loop {
-        match provider.translate(&incoming, &Settings { level }, &answers).unwrap() {
+        match provider.translate(&incoming, &Settings { level, ..Settings::default() }, &answers).unwrap() {
             Step::Facts(facts) => return facts,
             Step::Need(requests) => answers.extend(requests.into_iter().map(|request| {
                 let (path, query) = request.path.split_once('?').unwrap_or((&request.path, ""));

@@ -1,0 +1,180 @@
+//! What can happen to a subscription: each alone, and each together with each other, told twice and in every order. What
+//! the license is then stands in `docs/happenings.md`, which is written from here (`UPDATE_DOCS=1`).
+
+use std::path::Path;
+
+use domain::{
+    fulfil::Change,
+    order::{
+        DisputeState::{Lost, Open},
+        Order,
+        SubscriptionStatus::{self, Active, PastDue, Paused},
+    },
+};
+
+use crate::{
+    permutations::budget,
+    telling::{day, dispute, invoice, refund, sale, snapshot},
+    world::{Dice, World},
+};
+
+/// The day on which the license is looked at: after the first month, within the days of grace.
+const LOOK: u32 = 40;
+/// So many facts are permuted exhaustively.
+const EXHAUSTIVE_MAX: usize = 5;
+/// Arrivals tried of what has more facts.
+const ARRIVALS: usize = 120;
+
+/// What happened, and on which day of the month it did. Where both of two happen, the earlier one comes first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Happening {
+    PlanChange,
+    QuantityChange,
+    Pause,
+    Dispute,
+    DisputeLost,
+    PartialRefund,
+    FullRefund,
+    CancelAtPeriodEnd,
+    CancelAtOnce,
+    PastDue,
+    Renewal,
+    Reactivation,
+}
+
+use Happening as H;
+
+const ALL: [(Happening, u32, &str); 12] = [
+    (H::PlanChange, 8, "plan changed from A to B on day 8"),
+    (H::QuantityChange, 9, "quantity changed from 1 to 2 on day 9"),
+    (H::Pause, 12, "paused on day 12"),
+    (H::Dispute, 14, "first payment disputed on day 14"),
+    (H::DisputeLost, 15, "another dispute of it lost on day 15"),
+    (H::PartialRefund, 16, "40 % of the first payment refunded on day 16"),
+    (H::FullRefund, 18, "first payment refunded in full on day 18"),
+    (H::CancelAtPeriodEnd, 20, "cancelled on day 20 for day 30"),
+    (H::CancelAtOnce, 25, "cancelled at once on day 25"),
+    (H::PastDue, 30, "renewal failed on day 30"),
+    (H::Renewal, 32, "renewed until day 60, paid on day 32"),
+    (H::Reactivation, 35, "active again, without cancellation, on day 35"),
+];
+
+/// The subscription as its provider shows it.
+struct Shown {
+    price: &'static str,
+    quantity: u32,
+    status: SubscriptionStatus,
+    cancel_at: Option<u32>,
+    ended_at: Option<u32>,
+}
+
+impl Shown {
+    fn on(&self, at: u32) -> Order {
+        let mut shown = snapshot("sub_1", at).item("si_1", self.price).times(self.quantity).status(self.status);
+        if let Some(end) = self.cancel_at {
+            shown = shown.cancelling(end);
+        }
+        match self.ended_at {
+            Some(end) => shown.ended(end).into(),
+            None => shown.into(),
+        }
+    }
+}
+
+/// What is told of a purchase and of what happened to it, in the order in which it happened.
+fn told(happenings: &[Happening]) -> Vec<Order> {
+    let mut shown = Shown { price: "A", quantity: 1, status: Active, cancel_at: None, ended_at: None };
+    let checkout = sale("cs_1").starting("sub_1").paying("in_1").renewing("li_1", "A").buyer("a@example.com");
+    let mut facts = vec![checkout.into(), invoice("in_1", "sub_1", 30).paying("pi_1").into(), shown.on(0)];
+    for (happening, at, _) in ALL.into_iter().filter(|(happening, ..)| happenings.contains(happening)) {
+        match happening {
+            H::PlanChange => shown.price = "B",
+            H::QuantityChange => shown.quantity = 2,
+            H::Pause => shown.status = Paused,
+            H::PastDue => shown.status = PastDue,
+            H::CancelAtPeriodEnd => shown.cancel_at = Some(30),
+            H::CancelAtOnce => shown.ended_at = Some(at),
+            H::Renewal => shown.status = Active,
+            H::Reactivation => (shown.status, shown.cancel_at) = (Active, None),
+            H::Dispute | H::DisputeLost | H::PartialRefund | H::FullRefund => {}
+        }
+        facts.push(match happening {
+            H::Dispute => dispute("dp_1", "pi_1", Open),
+            H::DisputeLost => dispute("dp_2", "pi_1", Lost),
+            H::PartialRefund => refund("re_1", "pi_1", 400),
+            H::FullRefund => {
+                let rest = if happenings.contains(&H::PartialRefund) { 600 } else { 1_000 };
+                refund("re_2", "pi_1", rest)
+            }
+            _ => shown.on(at),
+        });
+        if happening == H::Renewal {
+            facts.push(invoice("in_2", "sub_1", 60).paying("pi_2").into());
+        }
+    }
+    facts
+}
+
+/// The license on the day it is looked at, whatever order the facts arrive in.
+fn comes_to(happenings: &[Happening]) -> String {
+    let facts = told(happenings);
+    let expected = outcome(&facts);
+    let mut sequence: Vec<usize> = (0..facts.len()).collect();
+    let mut dice = Dice(happenings.iter().fold(17, |seed, happening| seed * 31 + *happening as u64));
+    let tries = if facts.len() <= EXHAUSTIVE_MAX { 120 } else { budget(ARRIVALS) };
+    for _ in 0..tries {
+        dice.shuffle(&mut sequence);
+        let twice: Vec<Order> =
+            sequence.iter().flat_map(|place| [facts[*place].clone(), facts[*place].clone()]).collect();
+        assert_eq!(outcome(&twice), expected, "{happenings:?} as {sequence:?}");
+    }
+    expected
+}
+
+/// Facts arrive one by one on the day of the purchase.
+fn outcome(facts: &[Order]) -> String {
+    let mut world = World::selling(&["A", "B"]);
+    for fact in facts {
+        world.put(std::slice::from_ref(fact), day(0));
+    }
+    world.pass_time(day(LOOK));
+    world.settle_all(day(LOOK));
+    let announced = world.count(&Change::Announced);
+    assert!(announced <= world.licenses().count(), "a license is announced once");
+    world.outcome().join("; ")
+}
+
+fn document() -> String {
+    let mut text = String::from(
+        "# What happens to a license when something happens to its subscription\n\n\
+         A subscription to plan A is bought on day 0 and paid until day 30; its license is looked at on day 40, on the \
+         default policy (14 days of grace, refunds in full and lost disputes revoke, open disputes freeze, a part of a \
+         refund keeps, cancellations expire at the end of what was paid).\n\n\
+         Each line holds whatever order the events arrive in, and however often: the table is written by the test \
+         `domain::it::happenings::whatever_happens_in_any_order`, which tries them. `×2` are seats, two entries are two \
+         licenses, `look again` is the day on which time itself may change something.\n\n\
+         | what happened | and | the license on day 40 |\n|---|---|---|\n",
+    );
+    let mut row = |first: &str, second: &str, happenings: &[Happening]| {
+        text += &format!("| {first} | {second} | {} |\n", comes_to(happenings));
+    };
+    row("nothing but the purchase", "", &[]);
+    for (place, (first, _, name)) in ALL.iter().enumerate() {
+        row(name, "", &[*first]);
+        for (second, _, other) in &ALL[place + 1..] {
+            row(name, other, &[*first, *second]);
+        }
+    }
+    text
+}
+
+#[test]
+fn whatever_happens_in_any_order() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/happenings.md");
+    let document = document();
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        std::fs::write(&path, &document).expect("docs/happenings.md can be written");
+    }
+    let written = std::fs::read_to_string(&path).expect("docs/happenings.md");
+    assert_eq!(written, document, "write it anew with UPDATE_DOCS=1");
+}

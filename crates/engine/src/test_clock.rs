@@ -1,0 +1,90 @@
+//! A tenant's clock of test mode runs ahead of the real one, so that a vendor sees a whole year before going live.
+//!
+//! Only judging knows of it: what a license of test mode is, and what an app is told of it. What happened, happened at the
+//! real time, and what is due is kept in real time.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, RwLock},
+};
+
+use domain::{id::TenantId, time::after};
+use jiff::{SignedDuration, Timestamp};
+use serde_json::json;
+use store::Store;
+
+use crate::{Engine, Error, rulings::By};
+
+/// Another node may have moved a clock: what is kept is read again after this.
+const FRESH: SignedDuration = SignedDuration::from_millis(500);
+/// The furthest that a clock may run ahead: a century.
+pub const AHEAD_MAX: SignedDuration = SignedDuration::from_hours(100 * 366 * 24);
+
+/// How far the clocks run ahead, by tenant. Those that do not are left out.
+type Ahead = HashMap<TenantId, SignedDuration>;
+
+/// The clocks as they were read last.
+#[derive(Default)]
+pub(crate) struct TestClocks {
+    kept: RwLock<Option<(Timestamp, Arc<Ahead>)>>,
+}
+
+impl TestClocks {
+    async fn ahead(&self, store: &Store, now: Timestamp) -> Result<Arc<Ahead>, Error> {
+        if let Ok(kept) = self.kept.read()
+            && let Some((read_at, ahead)) = &*kept
+            && now.duration_since(*read_at).abs() < FRESH
+        {
+            return Ok(Arc::clone(ahead));
+        }
+        let ahead: Ahead = store.test_clocks().await?.into_iter().collect();
+        let ahead = Arc::new(ahead);
+        if let Ok(mut kept) = self.kept.write() {
+            *kept = Some((now, Arc::clone(&ahead)));
+        }
+        Ok(ahead)
+    }
+
+    fn forget(&self) {
+        if let Ok(mut kept) = self.kept.write() {
+            *kept = None;
+        }
+    }
+}
+
+impl Engine {
+    /// How far ahead a license is judged: zero, except in the test mode of a tenant whose clock was moved.
+    pub(crate) async fn ahead(&self, tenant: TenantId, livemode: bool) -> Result<SignedDuration, Error> {
+        if livemode {
+            return Ok(SignedDuration::ZERO);
+        }
+        let ahead = self.test_clocks.ahead(&self.store, self.now()).await?;
+        Ok(ahead.get(&tenant).copied().unwrap_or_default())
+    }
+
+    /// Moves a tenant's clock of test mode on, and has everything of test mode looked at. Returns how far it runs ahead
+    /// from now on; it never runs back.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn advance_test_clock(
+        &self,
+        tenant: TenantId,
+        by: SignedDuration,
+        who: &By,
+    ) -> Result<SignedDuration, Error> {
+        let now = self.now();
+        let write = self.store.begin().await?;
+        let before = write.test_clock(tenant).await?;
+        let ahead = before.saturating_add(by.max(SignedDuration::ZERO)).min(AHEAD_MAX);
+        write.set_test_clock(tenant, ahead).await?;
+        write.wake_test_orders(tenant, now).await?;
+        let detail = json!({ "ahead_seconds": ahead.as_secs(), "now": after(now, ahead), "note": who.note });
+        let entry = self.told(tenant, "test_clock.advanced", tenant.to_string(), None, &detail, who);
+        crate::audit::add(&write, vec![entry]).await?;
+        write.commit().await?;
+        self.test_clocks.forget();
+        self.work.notify_one();
+        Ok(ahead)
+    }
+}

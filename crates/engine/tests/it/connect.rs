@@ -1,0 +1,113 @@
+//! Connecting an account: the key is looked at first, and nothing is written unless all of it works.
+
+use std::sync::{Arc, Mutex};
+
+use engine::{
+    Dial, DialError, Dialled,
+    connect::{Connect, ConnectError},
+    connections::{Connection, Mode},
+    tenants::DEFAULT_TENANT,
+};
+use futures::future::BoxFuture;
+use providers::{Level, http::Request};
+use secrecy::SecretString;
+use serde_json::json;
+use store::testing::TestDatabase;
+
+use crate::harness::Harness;
+
+/// A Stripe that refuses some permissions, and makes webhook endpoints.
+#[derive(Default)]
+struct Account {
+    lacks: Vec<&'static str>,
+    is_key_unknown: bool,
+    forms: Mutex<Vec<String>>,
+}
+
+impl Dial for Account {
+    fn dial<'a>(&'a self, _: &'a Connection, request: &'a Request) -> BoxFuture<'a, Result<Dialled, DialError>> {
+        let path = request.path.as_str();
+        let needed = match (&request.post, path) {
+            (Some(_), path) if path.starts_with("/v1/webhook_endpoints") => "rak_webhook_write",
+            (_, path) if path.starts_with("/v1/charges") => "rak_charge_read",
+            _ => "",
+        };
+        let error = |status, message: String| (status, json!({ "error": { "message": message } }));
+        let (status, body) = if self.is_key_unknown {
+            error(401, "Invalid API Key provided".to_owned())
+        } else if self.lacks.contains(&needed) {
+            error(403, format!("Having the '{needed}' permission would allow this request to continue."))
+        } else if path == "/v1/webhook_endpoints" {
+            let form = request.post.as_ref().map(|post| post.body()).unwrap_or_default();
+            self.forms.lock().unwrap().push(form);
+            (200, json!({ "id": "we_1", "object": "webhook_endpoint", "secret": "whsec_made" }))
+        } else {
+            error(404, "No such object".to_owned())
+        };
+        Box::pin(std::future::ready(Ok(Dialled { status, body: body.to_string(), retry_after_seconds: None })))
+    }
+}
+
+async fn harness(account: &Arc<Account>) -> Harness {
+    Harness::with_dialler(TestDatabase::sqlite().await, Arc::clone(account) as Arc<dyn Dial>).await
+}
+
+fn asked(harness: &Harness) -> Connect {
+    Connect {
+        tenant: harness.tenant,
+        tenant_slug: DEFAULT_TENANT.to_owned(),
+        code: "shop".to_owned(),
+        provider: "stripe".to_owned(),
+        mode: Mode::Test,
+        level: Level::Read,
+        api_key: SecretString::from("rk_test_1"),
+        api_base: None,
+        server: Some("https://keys.example.com/".to_owned()),
+    }
+}
+
+#[tokio::test]
+async fn the_endpoint_is_made_and_its_secret_believed() {
+    let account = Arc::new(Account { lacks: vec!["rak_charge_read"], ..Account::default() });
+    let harness = harness(&account).await;
+    let connected = harness.engine.connect(&asked(&harness), "cli").await.unwrap();
+    assert_eq!((connected.change.action.as_str(), connected.webhook.as_deref()), ("created", Some("we_1")));
+    let missing: Vec<_> = connected.check.missing.iter().map(|missing| missing.code.as_str()).collect();
+    assert_eq!(missing, ["rak_charge_read"], "what it lacks is told and in nobody's way");
+    assert!(connected.check.link.unwrap().starts_with("https://dashboard.stripe.com/test/apikeys/create?"));
+    let forms = account.forms.lock().unwrap().clone();
+    assert!(forms[0].contains("url=https%3A%2F%2Fkeys.example.com%2Fv1%2Fwebhooks%2Fstripe%2Fdefault"), "{forms:?}");
+    let connections = harness.engine.connections().await.unwrap();
+    let made = connections.iter().find(|connection| connection.code == "shop").unwrap();
+    assert_eq!((made.webhook_secrets.len(), made.settings.level, made.api_key.is_some()), (1, Level::Read, true));
+}
+
+#[tokio::test]
+async fn a_key_that_will_not_do_changes_nothing() {
+    let unknown = Arc::new(Account { is_key_unknown: true, ..Account::default() });
+    let lacking = Arc::new(Account { lacks: vec!["rak_webhook_write"], ..Account::default() });
+    for (account, expected) in [(unknown, "does not take this API key"), (lacking, "`Webhook Endpoints: write`")] {
+        let harness = harness(&account).await;
+        let refused = harness.engine.connect(&asked(&harness), "cli").await.unwrap_err();
+        assert!(refused.to_string().contains(expected), "{refused}");
+        if let ConnectError::MayNotMakeWebhook { link, .. } = refused {
+            assert!(
+                link.contains("rak_webhook_write") && link.contains("rak_charge_read"),
+                "all that is needed: {link}"
+            );
+        }
+        let connections = harness.engine.connections().await.unwrap();
+        assert!(connections.iter().all(|connection| connection.code != "shop"));
+        assert!(account.forms.lock().unwrap().is_empty());
+    }
+}
+
+#[tokio::test]
+async fn without_an_address_no_endpoint_is_made() {
+    let account = Arc::new(Account { lacks: vec!["rak_webhook_write"], ..Account::default() });
+    let harness = harness(&account).await;
+    let connected = harness.engine.connect(&Connect { server: None, ..asked(&harness) }, "cli").await.unwrap();
+    assert_eq!((connected.webhook, connected.check.missing), (None, Vec::new()));
+    let again = harness.engine.connect(&Connect { server: None, ..asked(&harness) }, "cli").await.unwrap();
+    assert_eq!(again.change.action.as_str(), "unchanged");
+}

@@ -1,0 +1,89 @@
+//! `keywright connect stripe`: one command instead of a form at the provider and a secret carried by hand.
+
+use anyhow::{Context, bail};
+use clap::Args;
+use engine::{connect::Connect as Asked, connections::Mode, tenants::DEFAULT_TENANT};
+use providers::Level;
+use secrecy::SecretString;
+use url::Url;
+
+use crate::{
+    options::{DataOptions, secret},
+    output::say,
+    server,
+};
+
+/// Connects an account at a payment provider: finds out what its API key may do, and has the webhook endpoint made there.
+#[derive(Debug, Args)]
+pub(crate) struct Connect {
+    /// Which provider: `stripe`.
+    provider: String,
+
+    /// Where its API key is: env:NAME or file:PATH. A restricted key will do.
+    #[arg(long)]
+    api_key: String,
+
+    /// Where the provider reaches this server, such as https://keys.example.com. Without it, the webhook endpoint is
+    /// made by hand and its secret applied from a file.
+    #[arg(long)]
+    url: Option<Url>,
+
+    /// Your name for the connection. [default: the provider's]
+    #[arg(long)]
+    code: Option<String>,
+
+    /// Looks up subscriptions, invoices and missed events as well, not only what was bought.
+    #[arg(long)]
+    full: bool,
+
+    /// Whose account it is.
+    #[arg(long, default_value = DEFAULT_TENANT)]
+    tenant: String,
+
+    #[command(flatten)]
+    data: DataOptions,
+}
+
+impl Connect {
+    pub(crate) async fn run(self) -> anyhow::Result<()> {
+        let key = secret(&self.api_key).map_err(|problem| anyhow::anyhow!("--api-key: {problem}"))?;
+        let key = key.trim().to_owned();
+        let provider = providers::by_slug(&self.provider)
+            .with_context(|| format!("there is no provider `{}`; there is `stripe`", self.provider))?;
+        let mode = match provider.is_live_key(&key) {
+            Some(true) => Mode::Live,
+            Some(false) => Mode::Test,
+            None => bail!(
+                "--api-key names no API key of {}; one starts with rk_live_, rk_test_, sk_live_ or sk_test_",
+                provider.info().name
+            ),
+        };
+        let engine = server::open(&self.data).await?.engine;
+        let tenant = engine.tenant(&self.tenant).await?;
+        let tenant = tenant.with_context(|| format!("there is no tenant `{}`", self.tenant))?;
+        let asked = Asked {
+            tenant,
+            tenant_slug: self.tenant.clone(),
+            code: self.code.unwrap_or_else(|| self.provider.clone()),
+            provider: self.provider,
+            mode,
+            level: if self.full { Level::Full } else { Level::Read },
+            api_key: SecretString::from(key),
+            api_base: None,
+            server: self.url.map(|url| url.origin().ascii_serialization()),
+        };
+        let connected = engine.connect(&asked, "cli").await?;
+        say!("The {} connection `{}` is {}.", mode.as_str(), asked.code, connected.change.action.as_str());
+        match &connected.webhook {
+            Some(id) => say!("{} sends its events here now (endpoint {id}); the secret is kept.", provider.info().name),
+            None => say!("No webhook endpoint was made; say --url https://… to have it made."),
+        }
+        for missing in &connected.check.missing {
+            say!("The key lacks `{}`: {}.", missing.name, missing.without);
+        }
+        if let Some(link) = &connected.check.link {
+            say!("A key that has all of it is made here:\n  {link}");
+        }
+        Ok(())
+    }
+}

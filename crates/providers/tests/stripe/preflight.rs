@@ -1,0 +1,151 @@
+//! What a restricted key lacks.
+
+use providers::{
+    Level, Provider,
+    calls::{KeyCheck, Uses},
+    http::{Answer, Request},
+    stripe::Stripe,
+};
+use serde_json::json;
+
+use crate::support::at;
+
+const READ: Uses = Uses { level: Level::Read, write_back: false, create_webhook: false };
+const ALL: Uses = Uses { level: Level::Full, write_back: true, create_webhook: true };
+
+/// As Stripe refuses.
+fn forbidden(permission: &str) -> String {
+    let message = format!(
+        "The provided key 'rk_test_…' does not have the required permissions for this endpoint on account 'acct_1'. \
+         Having the '{permission}' permission would allow this request to continue."
+    );
+    json!({ "error": { "type": "invalid_request_error", "message": message } }).to_string()
+}
+
+fn answered(request: &Request, status: u16, body: &str) -> Answer {
+    Answer { request: request.clone(), asked_at: at(0), status, body: body.into() }
+}
+
+/// Every question is answered so: a status and a body.
+fn check(uses: Uses, answer: impl Fn(&Request) -> (u16, String)) -> KeyCheck {
+    let answers = Stripe.preflight(uses).into_iter().map(|request| {
+        let (status, body) = answer(&request);
+        answered(&request, status, &body)
+    });
+    Stripe.check_key(uses, &answers.collect::<Vec<_>>(), false)
+}
+
+fn codes(check: &KeyCheck) -> Vec<&str> {
+    check.missing.iter().map(|missing| missing.code.as_str()).collect()
+}
+
+fn nothing_there(_: &Request) -> (u16, String) {
+    (404, json!({ "error": { "message": "No such object" } }).to_string())
+}
+
+#[test]
+fn each_use_asks_for_as_little_as_it_needs() {
+    for (uses, count, writes) in [
+        (Uses::default(), 0, 0),
+        (READ, 3, 0),
+        (Uses { write_back: true, ..READ }, 4, 1),
+        (Uses { level: Level::Full, ..READ }, 9, 0),
+        (ALL, 11, 2),
+    ] {
+        let questions = Stripe.preflight(uses);
+        assert_eq!(questions.len(), count, "{uses:?}");
+        assert_eq!(questions.iter().filter(|question| question.post.is_some()).count(), writes, "{uses:?}");
+    }
+}
+
+#[test]
+fn every_question_is_about_something_that_cannot_be_there() {
+    for question in Stripe.preflight(ALL) {
+        assert!(question.path.contains("_keywright_preflight"), "{}", question.path);
+        if let Some(post) = question.post {
+            assert_eq!(post.body(), "", "{}", question.path);
+        }
+    }
+}
+
+#[test]
+fn a_key_that_may_ask_lacks_nothing_whatever_it_finds() {
+    assert_eq!(check(ALL, nothing_there), KeyCheck::default());
+    assert_eq!(check(ALL, |_| (200, "{}".into())), KeyCheck::default());
+    assert_eq!(check(ALL, |_| (400, "{}".into())), KeyCheck::default());
+}
+
+#[test]
+fn what_stripe_names_is_missing_and_its_form_has_all_filled_in() {
+    let found = check(READ, |request| match request.path.starts_with("/v1/charges") {
+        true => (403, forbidden("rak_charge_read")),
+        false => nothing_there(request),
+    });
+    assert_eq!(codes(&found), ["rak_charge_read"]);
+    let missing = &found.missing[0];
+    assert_eq!((missing.name.as_str(), missing.without), ("Charges: read", "refunds cannot be compared with licenses"));
+    assert_eq!(
+        found.link.as_deref(),
+        Some(
+            "https://dashboard.stripe.com/test/apikeys/create?name=Keywright\
+             &permissions%5B0%5D=rak_checkout_session_read&permissions%5B1%5D=rak_customer_read\
+             &permissions%5B2%5D=rak_charge_read"
+        )
+    );
+    let answers: Vec<Answer> =
+        Stripe.preflight(READ).iter().map(|request| answered(request, 403, &forbidden("rak_x_read"))).collect();
+    let live = Stripe.check_key(READ, &answers, true);
+    assert_eq!(codes(&live), ["rak_x_read"], "named by three questions, and once is enough");
+    let link = live.link.expect("a form");
+    assert!(
+        link.starts_with("https://dashboard.stripe.com/apikeys/create?") && link.ends_with("=rak_x_read"),
+        "{link}"
+    );
+}
+
+#[test]
+fn a_refusal_that_names_nothing_sensible_stands_for_what_was_asked() {
+    for body in [
+        String::new(),
+        json!({ "error": { "message": "Forbidden." } }).to_string(),
+        forbidden(""),
+        forbidden("charge_read"),
+        forbidden("rak_x&permissions[9]=rak_everything_write"),
+        forbidden("rak_<script>"),
+    ] {
+        let found = check(READ, |request| match request.path.starts_with("/v1/charges") {
+            true => (403, body.clone()),
+            false => nothing_there(request),
+        });
+        assert_eq!(codes(&found), ["rak_charge_read"], "{body}");
+    }
+}
+
+#[test]
+fn reading_and_writing_the_same_object_are_two_permissions() {
+    let found = check(ALL, |request| match (&request.post, request.path.starts_with("/v1/customers")) {
+        (Some(_), true) => (403, forbidden("rak_customer_write")),
+        _ => nothing_there(request),
+    });
+    assert_eq!(codes(&found), ["rak_customer_write"]);
+}
+
+#[test]
+fn a_key_that_stripe_does_not_know_lacks_no_permission() {
+    let body = json!({ "error": { "message": "Invalid API Key provided: rk_test_****abcd" } }).to_string();
+    let found = check(READ, |_| (401, body.clone()));
+    assert_eq!(found.refused.as_deref(), Some("Invalid API Key provided: rk_test_****abcd"));
+    assert_eq!((found.missing, found.link), (Vec::new(), None));
+}
+
+#[test]
+fn a_question_without_an_answer_shows_nothing() {
+    assert_eq!(Stripe.check_key(ALL, &[], true), KeyCheck::default());
+}
+
+#[test]
+fn a_provider_without_permissions_has_nothing_to_check() {
+    use providers::manual::Manual;
+    assert_eq!(Manual.preflight(ALL), []);
+    assert_eq!(Manual.check_key(ALL, &[], true), KeyCheck::default());
+}

@@ -1,0 +1,104 @@
+//! Calls to providers that follow from a change: written with it, made by a worker.
+
+use jiff::Timestamp;
+use sea_orm::{
+    ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
+    sea_query::{Expr, LockBehavior, LockType},
+};
+use uuid::Uuid;
+
+use crate::{
+    Store, Write,
+    bulk::{self, Existing, any_of},
+    convert::micros,
+    entities::provider_calls,
+    error::StoreError,
+    rows::ProviderCall,
+};
+
+/// How far a call has come, as stored.
+pub mod status {
+    /// To be made.
+    pub const PENDING: &str = "pending";
+    /// The provider took it.
+    pub const DONE: &str = "done";
+    /// The provider refused it for good, or did not take it in all tries.
+    pub const FAILED: &str = "failed";
+}
+
+impl Store {
+    /// Whether any call is due.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn is_call_due(&self, now: Timestamp) -> Result<bool, StoreError> {
+        let query = provider_calls::Entity::find().select_only().column(provider_calls::Column::Id);
+        let due: Option<Uuid> =
+            query.filter(provider_calls::Column::NextAttemptAt.lte(micros(now))).into_tuple().one(&self.reader).await?;
+        Ok(due.is_some())
+    }
+}
+
+impl Write {
+    /// Adds calls. One per license and customer: another is not written.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn add_calls(&self, added: Vec<ProviderCall>) -> Result<(), StoreError> {
+        bulk::insert::<provider_calls::Entity>(&self.transaction, added, Existing::Keep).await?;
+        Ok(())
+    }
+
+    /// Takes up to `limit` calls that are due, for `token` alone. They are due again at `lease_until`, should nobody say
+    /// how they ended.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn lease_calls(
+        &self,
+        token: Uuid,
+        now: Timestamp,
+        lease_until: Timestamp,
+        limit: u64,
+    ) -> Result<Vec<ProviderCall>, StoreError> {
+        let mut query = provider_calls::Entity::find()
+            .filter(provider_calls::Column::NextAttemptAt.lte(micros(now)))
+            .order_by_asc(provider_calls::Column::NextAttemptAt)
+            .limit(limit);
+        if self.is_shared() {
+            query = query.lock_with_behavior(LockType::Update, LockBehavior::SkipLocked);
+        }
+        let found = query.all(&self.transaction).await?;
+        for condition in any_of(&self.transaction, provider_calls::Column::Id, found.iter().map(|row| row.id).collect())
+        {
+            provider_calls::Entity::update_many()
+                .col_expr(provider_calls::Column::LeaseToken, Expr::val(token))
+                .col_expr(provider_calls::Column::LeaseUntil, Expr::val(micros(lease_until)))
+                .col_expr(provider_calls::Column::NextAttemptAt, Expr::val(micros(lease_until)))
+                .filter(condition)
+                .exec(&self.transaction)
+                .await?;
+        }
+        Ok(found)
+    }
+
+    /// Writes how a call ended, unless another worker has taken it meanwhile.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn save_call(&self, token: Uuid, call: &ProviderCall) -> Result<bool, StoreError> {
+        let result = provider_calls::Entity::update_many()
+            .col_expr(provider_calls::Column::Status, Expr::val(call.status.as_str()))
+            .col_expr(provider_calls::Column::Attempts, Expr::val(call.attempts))
+            .col_expr(provider_calls::Column::NextAttemptAt, Expr::val(call.next_attempt_at))
+            .col_expr(provider_calls::Column::Error, Expr::val(call.error.clone()))
+            .col_expr(provider_calls::Column::DoneAt, Expr::val(call.done_at))
+            .col_expr(provider_calls::Column::LeaseToken, Expr::val(Option::<Uuid>::None))
+            .col_expr(provider_calls::Column::LeaseUntil, Expr::val(Option::<i64>::None))
+            .filter(provider_calls::Column::Id.eq(call.id))
+            .filter(provider_calls::Column::LeaseToken.eq(token))
+            .exec(&self.transaction)
+            .await?;
+        Ok(result.rows_affected == 1)
+    }
+}
