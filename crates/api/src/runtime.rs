@@ -12,7 +12,7 @@ use domain::{
     activation::VerdictCode,
     id::{ActivationId, LicenseId},
 };
-use engine::runtime::{AppAnswer, AppCall};
+use engine::runtime::{ActivationKind, AppAnswer, AppCall};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -44,9 +44,13 @@ pub(crate) struct AppRequest {
     /// The code of the product that the app is, so that a key of another product opens nothing.
     #[serde(default)]
     product: Option<String>,
-    /// The device that asks. Needed to activate and to deactivate.
+    /// The device that asks. Needed to activate and to deactivate, unless a domain does.
     #[serde(default)]
     device: Option<Device>,
+    /// The domain that asks, in place of a device: `shop.example.com`. An address that leads there will do.
+    #[serde(default)]
+    #[schema(example = "shop.example.com")]
+    domain: Option<String>,
 }
 
 /// The answer to an app.
@@ -151,13 +155,15 @@ impl AppRequest {
         if let Some((field, _)) = texts.into_iter().find(|(_, text)| text.is_some_and(has_control)) {
             return Err(Problem::invalid(format!("`{field}` has control characters. Send plain text.")));
         }
-        let device = self.device.as_ref().map(|_| self.fingerprint()).transpose()?;
+        let is_named = self.device.is_some() || self.domain.is_some();
+        let device = is_named.then(|| self.fingerprint()).transpose()?;
         let name = self.device_name();
         Ok(AppCall {
             key: self.key.clone(),
             product: self.product.clone(),
             device,
             device_name: name.map(|name| name.chars().take(DEVICE_CHARACTERS_MAX).collect()),
+            kind: if self.domain.is_some() { ActivationKind::Domain } else { ActivationKind::Device },
         })
     }
 
@@ -166,6 +172,13 @@ impl AppRequest {
     }
 
     fn fingerprint(&self) -> Result<String, Problem> {
+        match (&self.device, &self.domain) {
+            (Some(_), Some(_)) => {
+                return Err(Problem::invalid("Send `device` or `domain`, not both: one of them uses the license."));
+            }
+            (None, Some(domain)) => return domain_name(domain),
+            _ => {}
+        }
         let fingerprint = self.device.as_ref().map(|device| device.fingerprint.trim()).unwrap_or_default();
         match fingerprint.chars().count() {
             0 => Err(Problem::invalid("`device.fingerprint` is missing or empty. Send what identifies the device.")),
@@ -177,6 +190,17 @@ impl AppRequest {
             }
             _ => Ok(fingerprint.to_owned()),
         }
+    }
+}
+
+/// A domain as the internet knows it: small letters, without scheme, port and path, in its ASCII form.
+fn domain_name(text: &str) -> Result<String, Problem> {
+    let text = text.trim();
+    let rest = text.split_once("://").map_or(text, |(_, rest)| rest);
+    let host = rest.split(['/', '?', '#', ':']).next().unwrap_or_default().trim_end_matches('.');
+    match url::Host::parse(host) {
+        Ok(url::Host::Domain(name)) if name.len() <= DEVICE_CHARACTERS_MAX => Ok(name),
+        _ => Err(Problem::invalid("`domain` is no domain name. Send one like `shop.example.com`.").of("domain")),
     }
 }
 

@@ -32,6 +32,29 @@ pub struct AppCall {
     pub device: Option<String>,
     /// A name that its owner recognises.
     pub device_name: Option<String>,
+    /// What uses the license.
+    pub kind: ActivationKind,
+}
+
+/// What uses a license (E01). All of them count against the same limit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ActivationKind {
+    /// A device or an instance.
+    #[default]
+    Device,
+    /// An internet domain.
+    Domain,
+}
+
+impl ActivationKind {
+    /// The word for it, as stored.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Device => "device",
+            Self::Domain => "domain",
+        }
+    }
 }
 
 /// What an app is told.
@@ -78,7 +101,7 @@ impl Unanswered {
 
 /// What a device wants of its slot.
 pub(crate) enum Wish {
-    Activate { name: Option<String>, id: ActivationId, offer: Arc<Offer> },
+    Activate { kind: ActivationKind, name: Option<String>, id: ActivationId, offer: Arc<Offer> },
     Deactivate,
 }
 
@@ -201,7 +224,7 @@ fn grant(
     let of_license = |row: &&rows::Activation| row.license_id == found.id.0;
     let slots: Vec<_> =
         taken.iter().filter(of_license).map(|row| (ActivationId(row.id), row.fingerprint.as_str())).collect();
-    let Wish::Activate { name, id, offer } = &call.wish else {
+    let Wish::Activate { kind, name, id, offer } = &call.wish else {
         let Some((id, _)) = slots.into_iter().find(|(_, device)| *device == call.fingerprint) else {
             return Granted::Nothing;
         };
@@ -224,7 +247,7 @@ fn grant(
             Granted::Slot(same)
         }
         Slot::New => {
-            let row = new_activation(call, found, *id, name.clone());
+            let row = new_activation(call, found, *id, *kind, name.clone());
             saved.insert(row.id, row.clone());
             taken.push(row);
             Granted::Slot(*id)
@@ -232,12 +255,18 @@ fn grant(
     }
 }
 
-fn new_activation(call: &SlotCall, found: &FoundLicense, id: ActivationId, name: Option<String>) -> rows::Activation {
+fn new_activation(
+    call: &SlotCall,
+    found: &FoundLicense,
+    id: ActivationId,
+    kind: ActivationKind,
+    name: Option<String>,
+) -> rows::Activation {
     rows::Activation {
         id: id.0,
         tenant_id: found.tenant.0,
         license_id: found.id.0,
-        kind: "device".to_owned(),
+        kind: kind.as_str().to_owned(),
         fingerprint: call.fingerprint.clone(),
         name,
         created_at: call.now.as_microsecond(),
@@ -307,7 +336,12 @@ impl Engine {
             }
             let now = self.now();
             let id = ActivationId::new(now, &mut *self.entropy());
-            let wish = Wish::Activate { name: call.device_name.clone(), id, offer: Arc::clone(&license.offer) };
+            let wish = Wish::Activate {
+                kind: call.kind,
+                name: call.device_name.clone(),
+                id,
+                offer: Arc::clone(&license.offer),
+            };
             let judged_at = self.judged_at(&license.found, now).await?;
             return match self.slot(call, fingerprint, wish, now, judged_at).await? {
                 Some((_, Granted::OtherPlan)) => continue,

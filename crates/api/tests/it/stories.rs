@@ -398,3 +398,27 @@ async fn the_keys_of_all_tenants_verify_leases() {
     let kids: std::collections::BTreeSet<String> = keys["keys"].as_array().unwrap().iter().map(kid).collect();
     assert_eq!(kids.len(), 2);
 }
+
+#[tokio::test]
+async fn a_domain_uses_a_license() {
+    let shop = Shop::sqlite().await;
+    shop.deliver(&paid("basic", true)).await;
+    let license = ids(&shop.get("/v1/licenses").await)[0].clone();
+    let key = shop.key_of(&license).await;
+    let call = |path: &str, domain: &str| shop.call("POST", path).json(json!({ "key": key, "domain": domain }));
+    assert_eq!(call("/v1/check", "shop.example.com").succeed().await["code"], "not_activated");
+    let first = call("/v1/activate", "shop.example.com").succeed().await;
+    assert_eq!(first["code"], "valid", "{first}");
+    for same in ["https://Shop.Example.com/cart?x=1", "shop.example.com.", "http://shop.example.com:8080"] {
+        assert_eq!(call("/v1/activate", same).succeed().await["activation"], first["activation"], "{same}");
+    }
+    assert_eq!(call("/v1/check", "SHOP.example.com").succeed().await["code"], "valid");
+    assert_eq!(call("/v1/check", "other.example.com").succeed().await["code"], "not_activated");
+    for wrong in ["", "a b", "127.0.0.1", "https://"] {
+        assert_eq!(call("/v1/activate", wrong).refused().await, (400, "invalid_request".to_owned()), "{wrong}");
+    }
+    let both = json!({ "key": key, "domain": "a.example", "device": { "fingerprint": "pc" } });
+    assert_eq!(shop.call("POST", "/v1/check").json(both).refused().await.0, 400);
+    let shown = shop.get(&format!("/v1/licenses/{license}")).await;
+    assert_eq!(shown["activations"].as_array().map(Vec::len), Some(1), "{shown}");
+}

@@ -3,7 +3,11 @@
 use std::sync::Arc;
 
 use domain::ruling::Ruling;
-use engine::{doctor::Finding, rulings::By, runtime::AppCall};
+use engine::{
+    doctor::Finding,
+    rulings::By,
+    runtime::{ActivationKind, AppCall},
+};
 use jiff::SignedDuration;
 use providers::{Delivery, signature};
 use store::{
@@ -39,8 +43,13 @@ async fn sound(harness: &Harness) {
     let license = |place: usize| issued.licenses[place].license.id;
     harness.engine.rule(harness.tenant, license(0), &Ruling::Revoke, &by).await.unwrap();
     harness.engine.rule(harness.tenant, license(1), &Ruling::Freeze, &by).await.unwrap();
-    let call =
-        AppCall { key: issued.licenses[2].key.reveal().to_owned(), product: None, device: None, device_name: None };
+    let call = AppCall {
+        key: issued.licenses[2].key.reveal().to_owned(),
+        product: None,
+        device: None,
+        device_name: None,
+        kind: ActivationKind::Device,
+    };
     harness.engine.activate(&call, "laptop", "http://localhost").await.unwrap();
     mails_are_sent(harness).await;
 }
@@ -272,7 +281,13 @@ async fn what_waits_for_nobody_is_found(harness: Harness) {
 /// Uses the key of a new license on these devices.
 async fn activated(harness: &Harness, devices: &[&str]) -> domain::id::LicenseId {
     let issued = harness.issue("pro", "ada@example.com", 1).await.licenses.remove(0);
-    let call = AppCall { key: issued.key.reveal().to_owned(), product: None, device: None, device_name: None };
+    let call = AppCall {
+        key: issued.key.reveal().to_owned(),
+        product: None,
+        device: None,
+        device_name: None,
+        kind: ActivationKind::Device,
+    };
     for device in devices {
         harness.engine.activate(&call, device, "http://localhost").await.unwrap();
         harness.clock.advance(SignedDuration::from_secs(1));

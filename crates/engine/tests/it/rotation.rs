@@ -7,7 +7,7 @@ use engine::{
     api_keys::Scope,
     idempotency::{Answer, Call, Claim},
     rotation::RotationError,
-    runtime::AppCall,
+    runtime::{ActivationKind, AppCall},
 };
 use secrecy::ExposeSecret;
 
@@ -85,7 +85,13 @@ impl Sealed {
     /// Everything is found and opens, with this node's ring.
     async fn opens(&self, harness: &Harness, node: &Engine) {
         for key in self.keys.iter().step_by(97) {
-            let call = AppCall { key: key.clone(), product: None, device: None, device_name: None };
+            let call = AppCall {
+                key: key.clone(),
+                product: None,
+                device: None,
+                device_name: None,
+                kind: ActivationKind::Device,
+            };
             let answer = node.check(&call).await.unwrap();
             assert!(answer.verdict.code.is_valid(), "{:?}", answer.verdict);
         }
@@ -153,7 +159,13 @@ async fn what_does_not_open_is_told_and_left(harness: Harness) {
     // The old key is still needed, and a ring without it is refused.
     let new = with_new_key(&old, 1).without(old.ids().next().unwrap()).unwrap();
     assert!(harness.another_node(new).check_ring().await.is_err());
-    let call = AppCall { key: sealed.keys[0].clone(), product: None, device: None, device_name: None };
+    let call = AppCall {
+        key: sealed.keys[0].clone(),
+        product: None,
+        device: None,
+        device_name: None,
+        kind: ActivationKind::Device,
+    };
     assert!(node.check(&call).await.unwrap().verdict.code.is_valid());
 }
 
@@ -174,7 +186,13 @@ async fn nodes_that_know_each_others_keys_find_everything(harness: Harness) {
     let by_old_again = harness.issue("pro", "ada@example.com", 1).await.licenses.remove(0).key;
     for node in [&harness.engine, &moved] {
         for key in [&by_old, &by_old_again] {
-            let call = AppCall { key: key.reveal().to_owned(), product: None, device: None, device_name: None };
+            let call = AppCall {
+                key: key.reveal().to_owned(),
+                product: None,
+                device: None,
+                device_name: None,
+                kind: ActivationKind::Device,
+            };
             assert!(node.check(&call).await.unwrap().verdict.code.is_valid());
         }
     }

@@ -4,7 +4,12 @@ use std::collections::BTreeSet;
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use domain::{id::LicenseId, license::LicenseState, text::PlanCode};
-use engine::{Engine, issue::IssueRequest, rulings::By, runtime::AppCall};
+use engine::{
+    Engine,
+    issue::IssueRequest,
+    rulings::By,
+    runtime::{ActivationKind, AppCall},
+};
 use jiff::SignedDuration;
 use store::lists::Whose;
 
@@ -85,7 +90,13 @@ async fn the_clock_of_test_mode_is_ahead_for_test_mode_alone(harness: Harness) {
     harness.apply(SHOP).await;
     let (test, test_key) = issue(&harness, false).await;
     let (live, live_key) = issue(&harness, true).await;
-    let call = |key: &str| AppCall { key: key.to_owned(), product: None, device: None, device_name: None };
+    let call = |key: &str| AppCall {
+        key: key.to_owned(),
+        product: None,
+        device: None,
+        device_name: None,
+        kind: ActivationKind::Device,
+    };
     let by = By { actor: "test".to_owned(), note: None };
     let state = async |id: LicenseId, livemode| {
         let whose = Whose { tenant: harness.tenant, livemode };
@@ -125,7 +136,7 @@ const THREE: &str = r#"
 async fn checks_are_counted_by_the_month(harness: Harness) {
     harness.apply(THREE).await;
     let (_, key) = issue(&harness, true).await;
-    let call = AppCall { key, product: None, device: None, device_name: None };
+    let call = AppCall { key, product: None, device: None, device_name: None, kind: ActivationKind::Device };
     let at_once = async |count: usize| {
         let checks = (0..count).map(|_| harness.engine.check(&call));
         let checks = futures::future::join_all(checks).await;

@@ -1,7 +1,7 @@
 //! `keywright check KEY`.
 
 use clap::Args;
-use engine::runtime::AppCall;
+use engine::runtime::{ActivationKind, AppCall};
 
 use crate::{options::DataOptions, output::say, server};
 
@@ -26,7 +26,13 @@ pub(crate) struct Check {
 impl Check {
     pub(crate) async fn run(self) -> anyhow::Result<()> {
         let engine = server::open(&self.data).await?.engine;
-        let call = AppCall { key: self.key, product: self.product, device: self.device, device_name: None };
+        let call = AppCall {
+            key: self.key,
+            product: self.product,
+            device: self.device,
+            device_name: None,
+            kind: ActivationKind::Device,
+        };
         let answer = engine.check(&call).await?;
         let verdict = &answer.verdict;
         say!(
