@@ -45,14 +45,15 @@ impl Draft<'_> {
             return self.wrong(entry, What::Connection, code, Some("webhook_secrets"), message);
         }
         let kept = before.and_then(|before| before.secrets.as_ref());
-        let settings = settings(before, input);
+        let before_settings = before.and_then(|before| serde_json::from_str::<Settings>(&before.row.settings).ok());
+        let settings = settings(before_settings.clone(), input);
         let row = rows::Connection {
             id: before.map_or_else(|| self.making.id(), |before| before.row.id),
             tenant_id: self.current.tenant.id,
             provider: input.provider.clone(),
             code: code.clone(),
             mode: input.mode.as_str().to_owned(),
-            settings: settings.to_string(),
+            settings: serde_json::json!(settings).to_string(),
             api_base: input.api_base.clone(),
             secrets: before.and_then(|before| before.row.secrets.clone()),
             created_at: before.map_or_else(|| self.making.at(), |before| before.row.created_at),
@@ -61,7 +62,8 @@ impl Draft<'_> {
         if let Some(CurrentConnection { row: before, .. }) = before {
             details = changed(&[
                 ("mode", before.mode != row.mode),
-                ("settings", serde_json::from_str(&before.settings).ok().as_ref() != Some(&settings)),
+                ("level", before_settings.as_ref().map(|kept| kept.level) != Some(settings.level)),
+                ("write_back", before_settings.as_ref().map(|kept| kept.write_back) != Some(settings.write_back)),
                 ("api_base", before.api_base != row.api_base),
                 ("webhook_secrets", kept.is_none_or(|kept| kept.webhook != secrets.webhook)),
                 ("api_key", kept.is_none_or(|kept| kept.api_key != secrets.api_key)),
@@ -197,10 +199,9 @@ fn secrets(before: Option<&CurrentConnection>, input: &ConnectionInput) -> Optio
 }
 
 /// The settings as they are to be. What is not asked for stays.
-fn settings(before: Option<&CurrentConnection>, input: &ConnectionInput) -> serde_json::Value {
-    let kept = before.and_then(|before| serde_json::from_str::<Settings>(&before.row.settings).ok());
-    let mut settings = kept.unwrap_or_default();
+fn settings(before: Option<Settings>, input: &ConnectionInput) -> Settings {
+    let mut settings = before.unwrap_or_default();
     settings.level = input.level;
     settings.write_back = input.write_back.unwrap_or(settings.write_back);
-    serde_json::json!(settings)
+    settings
 }
