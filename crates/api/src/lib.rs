@@ -10,6 +10,7 @@ mod idempotency;
 mod issue;
 mod limits;
 mod metrics;
+mod named;
 mod openapi;
 mod page;
 mod problem;
@@ -37,6 +38,7 @@ pub use problem::{Code, Problem};
 use admin::{
     attention, audit, catalogue, connections, customers, decisions, inbound, licenses, orders, price_rules, rulings,
 };
+use named::selected;
 use openapi::At;
 
 /// The largest body that is read, in bytes. Providers' events are a few kilobytes.
@@ -109,6 +111,8 @@ fn keyed_routes() -> OpenApiRouter<Api> {
         .at("POST /v1/orders/{id}/approve", routes!(decisions::approve))
         .at("POST /v1/orders/{id}/reject", routes!(decisions::reject))
         .at("POST /v1/redecide", routes!(decisions::redecide))
+        .at("POST /v1/licenses/revoke", routes!(selected::revoke))
+        .at("POST /v1/licenses/downgrade", routes!(selected::downgrade))
         // What happened.
         .at("GET /v1/inbound-events", routes!(inbound::list))
         .at("GET /v1/inbound-events/{id}", routes!(inbound::get))
@@ -119,12 +123,21 @@ fn keyed_routes() -> OpenApiRouter<Api> {
         .at("GET /v1/status", routes!(metrics::status))
 }
 
+/// What the source documents call by name, in their words. All other routes with an API key are below `/api` too (A06).
+fn named_routes() -> OpenApiRouter<Api> {
+    OpenApiRouter::default()
+        .at("POST /api/v1/licenses", routes!(named::licenses::create))
+        .at("PATCH /api/v1/licenses/{id}", routes!(named::licenses::change))
+}
+
 /// All routes.
 pub fn router(api: Api) -> Router {
     let with_key = ServiceBuilder::new()
         .layer(from_fn_with_state(api.clone(), caller::authenticate))
         .layer(from_fn_with_state(api.clone(), idempotency::once));
-    let keyed = Router::from(keyed_routes()).route_layer(with_key);
+    let keyed = Router::from(keyed_routes());
+    let keyed = Router::new().nest("/api", keyed.clone()).merge(keyed).merge(Router::from(named_routes()));
+    let keyed = keyed.route_layer(with_key);
     // One stack instead of a layer after the other: each of those would box every call once more.
     let every = ServiceBuilder::new()
         .layer(from_fn_with_state(api.clone(), request_id::stamp))

@@ -18,6 +18,7 @@ mod group;
 pub mod idempotency;
 pub mod inbound;
 pub mod issue;
+pub mod license_metadata;
 mod lookup;
 pub mod metrics;
 mod outcome;

@@ -196,6 +196,14 @@ entities! {
         hint: String,
         created_at: i64,
     }
+    /// What a vendor's own code wrote beside a license: a JSON object. No event ever writes here, so a license that is
+    /// settled anew keeps it.
+    license_metadata = "license_metadata" {
+        #[sea_orm(primary_key, auto_increment = false)] license_id: Uuid,
+        tenant_id: Uuid,
+        body: String,
+        updated_at: i64,
+    }
     /// A license in use.
     activations = "activations" {
         #[sea_orm(primary_key, auto_increment = false)] id: Uuid,

@@ -6,6 +6,7 @@ mod decisions;
 mod documents;
 mod idempotency;
 mod inbound;
+mod named;
 mod pages;
 mod scopes;
 mod shop;

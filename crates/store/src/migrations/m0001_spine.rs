@@ -131,6 +131,13 @@ const TABLES: &[Table] = &[
         indexes: &[(&["license_id"], None)],
     },
     Table {
+        name: "license_metadata",
+        columns: "license_id uuid, tenant_id uuid, body text, updated_at bigint",
+        primary: &["license_id"],
+        unique: &[],
+        indexes: &[],
+    },
+    Table {
         name: "activations",
         columns: "id uuid, tenant_id uuid, license_id uuid, kind text, fingerprint text, name text?, created_at bigint,
             last_seen_at bigint",
