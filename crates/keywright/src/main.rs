@@ -11,6 +11,7 @@ mod output;
 mod ring_file;
 mod server;
 mod simulator;
+mod stripe_options;
 
 use clap::{Parser, Subcommand};
 

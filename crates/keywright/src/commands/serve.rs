@@ -18,6 +18,7 @@ use crate::{
     options::{DataOptions, value_or_file},
     output::say,
     server::{self, Installation},
+    stripe_options::StripeOptions,
 };
 
 /// How long a stopping server waits for what is in flight: containers are killed after ten seconds.
@@ -54,6 +55,9 @@ pub(crate) struct Serve {
     /// The sender of mails whose product names none.
     #[arg(long, env = "KEYWRIGHT_MAIL_FROM")]
     pub(crate) mail_from: Option<String>,
+
+    #[command(flatten)]
+    pub(crate) stripe: StripeOptions,
 }
 
 /// A server that runs.
@@ -81,6 +85,9 @@ impl Serve {
     pub(crate) async fn start(&self, open_mail: bool) -> anyhow::Result<Running> {
         let lease = SignedDuration::from_secs(self.lease_seconds.into());
         let Installation { engine, ring } = server::open_with(&self.data, lease).await?;
+        for sentence in self.stripe.configure(&engine).await? {
+            eprintln!("{sentence}");
+        }
         let listener =
             TcpListener::bind(self.listen).await.with_context(|| format!("{} cannot be listened on", self.listen))?;
         let address = listener.local_addr()?;
