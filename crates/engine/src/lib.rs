@@ -30,6 +30,7 @@ pub mod runtime;
 mod sales;
 mod settle;
 mod signing;
+pub mod taken_over;
 pub mod tenants;
 pub mod test_clock;
 #[cfg(feature = "testing")]

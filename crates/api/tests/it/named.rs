@@ -1,10 +1,13 @@
 //! What the source documents call by name, called as they call it.
 
+use std::time::Duration;
+
+use engine::receive::Received;
 use jiff::SignedDuration;
 use serde_json::{Value, json};
 use store::testing::TestDatabase;
 
-use crate::shop::{NOW, Shop, event, ids, paid};
+use crate::shop::{LIVE_SECRET, NOW, Shop, event, ids, paid};
 
 /// Thirty days, in seconds.
 const MONTH: i64 = 30 * 86_400;
@@ -312,4 +315,60 @@ async fn suspended_and_paused_are_other_words_for_frozen() {
         let found = shop.get(&format!("/v1/licenses?state={word}")).await;
         assert_eq!((ids(&found), &found["data"][0]["state"]), (vec![license.clone()], &json!("frozen")), "{word}");
     }
+}
+
+/// The event that somebody became a customer at Stripe.
+fn customer(number: u32, email: &str) -> Value {
+    let object = json!({ "id": format!("cus_{number}"), "object": "customer", "email": email, "name": "Ada" });
+    event(&format!("evt_customer_{number}"), "customer.created", true, object)
+}
+
+#[tokio::test]
+async fn stripe_may_post_to_v1_and_hears_who_the_customer_is_on_sqlite() {
+    bridge(Shop::sqlite().await).await;
+}
+
+#[tokio::test]
+async fn stripe_may_post_to_v1_and_hears_who_the_customer_is_on_postgres() {
+    bridge(Shop::open(TestDatabase::postgres().await).await).await;
+}
+
+async fn bridge(shop: Shop) {
+    shop.start();
+    let post = async |event: Value| {
+        let answer = shop.deliver_bytes("/v1", LIVE_SECRET, event.to_string().as_bytes()).await;
+        (answer.status.as_u16(), answer.json())
+    };
+    let (first, second) = tokio::join!(post(customer(1, "basic@example.com")), post(customer(2, "Basic@example.com")));
+    let user = first.1["data"]["userId"].clone();
+    let told = json!({ "message": "User upserted successfully.", "data": { "userId": user }, "status": 201 });
+    assert_eq!((first, second), ((201, told.clone()), (201, told.clone())), "two at once are one");
+    assert_eq!(post(customer(1, "basic@example.com")).await, (201, told), "as often as it comes");
+    let known = shop.get(&format!("/v1/customers/{}", user.as_str().unwrap())).await;
+    assert_eq!((&known["name"], &known["orders"]["data"]), (&json!("Ada"), &json!([])));
+
+    let (status, paid) = post(paid("basic", true)).await;
+    assert_eq!((status, &paid["data"]["userId"]), (200, &user), "{paid}");
+    assert_eq!(ids(&shop.get("/v1/licenses").await).len(), 2);
+    // Others are taken in as everywhere, and nobody waits for them.
+    assert_eq!(post(crate::shop::refunded("basic")).await, (200, json!({ "received": true })));
+    let nobody = event("evt_nobody", "customer.created", true, json!({ "id": "cus_3", "object": "customer" }));
+    assert_eq!(post(nobody).await, (200, json!({ "received": true })), "without an address there is no customer");
+    let body = customer(4, "eve@example.com").to_string();
+    assert_eq!(shop.deliver_bytes("/v1", "whsec_wrong", body.as_bytes()).await.status, 400);
+}
+
+#[tokio::test]
+async fn what_is_not_done_in_time_is_answered_as_received() {
+    let shop = Shop::sqlite().await;
+    let body = customer(1, "ada@example.com").to_string();
+    let signed = providers::signature::sign(&LIVE_SECRET.into(), body.as_bytes(), shop.engine.now());
+    let header = |name: &str| (name == "stripe-signature").then_some(signed.as_str());
+    let delivery = providers::Delivery { header: &header, body: body.as_bytes() };
+    let waited =
+        shop.engine.receive_and_wait("stripe", "default", &delivery, &["customer.created"], Duration::ZERO).await;
+    assert!(matches!(waited, (Received::Answer(answer), None) if answer.status == 200));
+    shop.settle().await;
+    let events = shop.get("/v1/inbound-events").await;
+    assert_eq!(events["data"][0]["status"], "done", "it is done all the same");
 }
