@@ -261,6 +261,9 @@ impl From<IssueError> for Problem {
     fn from(error: IssueError) -> Self {
         match error {
             IssueError::UnknownPlan(_) => Self::new(Code::NotFound, sentence(&error)),
+            IssueError::AccountStopped(_) | IssueError::AccountFull { .. } => {
+                Self::new(Code::Conflict, sentence(&error))
+            }
             IssueError::Quantity(_) => Self::invalid(sentence(&error)),
             IssueError::NotYet(_) => Self::new(Code::NotYet, sentence(&error)),
             IssueError::Engine(error) => error.into(),

@@ -3,6 +3,7 @@
 //! Decisions are the domain's; this crate fetches what they rest on and stores what follows, a batch at a time and in
 //! one transaction. `receive` → inbox → `lookup` → `fulfil` → orders, licenses, audit, mails, events.
 
+pub mod accounts;
 pub mod api_keys;
 mod attention;
 pub mod audit;

@@ -11,4 +11,5 @@ pub(crate) mod keys;
 pub(crate) mod mail;
 pub(crate) mod serve;
 pub(crate) mod simulate;
+pub(crate) mod tenant;
 pub(crate) mod test_clock;

@@ -20,7 +20,8 @@ struct Table {
 const TABLES: &[Table] = &[
     Table {
         name: "tenants",
-        columns: "id uuid, slug text, name text, catalogue_revision bigint, test_clock_ahead bigint, created_at bigint",
+        columns: "id uuid, slug text, name text, status text, account text, catalogue_revision bigint,
+            test_clock_ahead bigint, created_at bigint",
         primary: &["id"],
         unique: &[&["slug"]],
         indexes: &[],
