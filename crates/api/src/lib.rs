@@ -17,6 +17,7 @@ mod problem;
 mod read;
 mod request_id;
 mod runtime;
+mod sign_up;
 mod webhooks;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
@@ -55,6 +56,8 @@ pub struct Api {
     pub limits: Arc<Limits>,
     /// The address under which this server is reached, as it stands in leases and links.
     pub public_url: Arc<str>,
+    /// Whether anybody may make an account.
+    pub sign_up_open: bool,
     /// Set while the server stops: it is no longer ready. Behind an `Arc`, since every call clones this and cloning a
     /// token takes a lock.
     pub draining: Arc<CancellationToken>,
@@ -72,6 +75,7 @@ fn open_routes() -> OpenApiRouter<Api> {
         .at("POST /v1/check", routes!(runtime::check))
         .at("POST /v1/deactivate", routes!(runtime::deactivate))
         .at("GET /.well-known/jwks.json", routes!(runtime::keys))
+        .at("POST /v1/sign-up", routes!(sign_up::sign_up))
         // Operators.
         .at("GET /livez", routes!(health::live))
         .at("GET /readyz", routes!(health::ready))

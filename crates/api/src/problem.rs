@@ -10,6 +10,7 @@ use axum::{
 };
 use engine::{
     Error,
+    accounts::AccountError,
     configuration::{self, ConfigurationError},
     inbound::ReplayError,
     issue::IssueError,
@@ -297,6 +298,18 @@ impl From<SecretError> for Problem {
             SecretError::Shared(_) => Self::new(Code::Conflict, sentence(&error)),
             SecretError::Manual => Self::invalid(sentence(&error)),
             SecretError::Engine(error) => error.into(),
+        }
+    }
+}
+
+impl From<AccountError> for Problem {
+    fn from(error: AccountError) -> Self {
+        match error {
+            AccountError::Slug => Self::invalid(sentence(&error)).of("slug"),
+            AccountError::Name => Self::invalid(sentence(&error)).of("name"),
+            AccountError::SlugTaken(_) => Self::new(Code::Conflict, sentence(&error)),
+            AccountError::Unknown(_) => Self::new(Code::NotFound, sentence(&error)),
+            AccountError::Engine(error) => error.into(),
         }
     }
 }

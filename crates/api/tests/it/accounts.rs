@@ -124,3 +124,35 @@ price_rule = [{ connection = "stripe", default = true, plan = "basic" }]
     shop.deliver(&paid("basic", true)).await;
     assert_eq!(states(&shop, &shop.live).await.len(), 2);
 }
+
+#[tokio::test]
+async fn signing_up_is_closed_unless_it_was_opened() {
+    let mut shop = Shop::sqlite().await;
+    let body = json!({ "slug": "acme", "name": "Acme" });
+    let answer = shop.call("POST", "/v1/sign-up").json(body.clone()).send().await;
+    assert_eq!((answer.status.as_u16(), answer.json()["code"].clone()), (403, json!("forbidden")));
+    assert!(answer.json()["detail"].as_str().unwrap().starts_with("Signing up is closed here."), "{}", answer.text);
+
+    shop.open_for_all();
+    let answer = shop.call("POST", "/v1/sign-up").json(body.clone()).send().await;
+    assert_eq!(answer.status, 201, "{}", answer.text);
+    let signed_up = answer.json();
+    assert_eq!(signed_up["account"], json!({ "licenses_max": 5, "checks_per_month": 500 }));
+    for (key, livemode) in [("live_key", true), ("test_key", false)] {
+        let key = signed_up[key].as_str().unwrap();
+        let product = json!({ "code": "studio", "name": "Studio" });
+        shop.call("POST", "/v1/products").key(key).json(product).succeed().await;
+        let licenses = shop.call("GET", "/v1/licenses").key(key).succeed().await;
+        assert_eq!(licenses["data"], json!([]), "all of the API, and nothing of anybody else's; live: {livemode}");
+    }
+    for (body, expected) in [
+        (body, (409, "conflict")),
+        (json!({ "slug": "Acme", "name": "Acme" }), (400, "invalid_request")),
+        (json!({ "slug": "other", "name": " " }), (400, "invalid_request")),
+        (json!({ "slug": "default", "name": "Thief" }), (409, "conflict")),
+        (json!({ "slug": "sixth", "name": "Sixth" }), (429, "rate_limited")),
+    ] {
+        let (status, code) = shop.call("POST", "/v1/sign-up").json(body.clone()).refused().await;
+        assert_eq!((status, code.as_str()), expected, "{body}");
+    }
+}

@@ -115,7 +115,7 @@ fn every_operation_says_what_it_is_what_it_refuses_and_what_it_needs() {
 
 /// Routes under `/v1` that ask for no API key: what apps and providers call.
 fn is_for_anybody(path: &str) -> bool {
-    matches!(path, "/v1/activate" | "/v1/check" | "/v1/deactivate" | "/v1/webhooks/{provider}/{tenant}")
+    matches!(path, "/v1/activate" | "/v1/check" | "/v1/deactivate" | "/v1/sign-up" | "/v1/webhooks/{provider}/{tenant}")
 }
 
 #[test]

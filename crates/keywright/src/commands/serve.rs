@@ -4,7 +4,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::Context;
 use api::{Api, Limits};
-use clap::Args;
+use clap::{Args, ValueEnum};
 use delivery::{MailParts, MailWorker, Smtp, SmtpSettings};
 use engine::Engine;
 use jiff::SignedDuration;
@@ -56,8 +56,21 @@ pub(crate) struct Serve {
     #[arg(long, env = "KEYWRIGHT_MAIL_FROM")]
     pub(crate) mail_from: Option<String>,
 
+    /// Whether anybody may make a free account, with 5 licenses.
+    #[arg(long, env = "KEYWRIGHT_SIGN_UP", value_enum, default_value = "closed")]
+    pub(crate) sign_up: SignUp,
+
     #[command(flatten)]
     pub(crate) stripe: StripeOptions,
+}
+
+/// Who makes accounts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum SignUp {
+    /// The operator.
+    Closed,
+    /// Whoever wants one.
+    Open,
 }
 
 /// A server that runs.
@@ -109,6 +122,7 @@ impl Serve {
             engine: Arc::clone(&engine),
             limits: Arc::new(Limits::default()),
             public_url: self.public_url.clone().unwrap_or_else(|| format!("http://{address}")).into(),
+            sign_up_open: self.sign_up == SignUp::Open,
             draining: Arc::new(stop.clone()),
         };
         if let Some(metrics_listen) = self.metrics_listen {
