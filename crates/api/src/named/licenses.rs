@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
-use super::wording::{AskedLimits, NamedPlan, accept_limits, plan_named};
+use super::wording::{AskedLimits, NamedPlan, instead, plan_named};
 use crate::{
     Api,
     admin::{
@@ -93,7 +93,8 @@ pub(crate) async fn create(
         check_product(&api, whose.tenant, product, &plan).await?;
     }
     let NewLicenseBody { max_domains, features, monthly_limit, .. } = body;
-    accept_limits(&plan, &AskedLimits { max_domains, features, monthly_limit })?;
+    let asked = AskedLimits { max_domains, features, monthly_limit };
+    asked.check()?;
     license_metadata::check(&body.metadata)?;
     let email = body.email.as_deref().map(EmailAddress::parse).transpose();
     let email = email.map_err(|error| Problem::invalid(format!("`email`: {error}.")).of("email"))?;
@@ -115,6 +116,9 @@ pub(crate) async fn create(
     let issued = issued.licenses.into_iter().next();
     let issued = issued.ok_or_else(|| Problem::new(Code::NotYet, "The license is accepted and not issued yet."))?;
     let (license, by) = (&issued.license, caller.by(None));
+    if let Some(ruling) = asked.ruling(&plan.limits, instead(license)) {
+        api.engine.rule(whose.tenant, license.id, &ruling, &by).await?;
+    }
     let standing = &license.standing;
     api.engine.merge_license_metadata(whose.tenant, license.id, standing, &body.metadata, &by).await?;
     let key = issued.key.reveal().to_owned();
@@ -166,7 +170,7 @@ pub(crate) async fn change(
         license_metadata::check(metadata)?;
     }
     let current = api.engine.offer(whose.tenant, license.plan).await?;
-    let mut plan = match body.tier.as_deref() {
+    let plan = match body.tier.as_deref() {
         // A license that is on that plan keeps the version that was sold.
         Some(name) if name != current.plan.code.as_str() => plan_named(&api, whose.tenant, Some(name), "tier").await?,
         _ => NamedPlan {
@@ -175,12 +179,15 @@ pub(crate) async fn change(
             limits: current.plan.terms.limits.clone(),
         },
     };
-    plan.limits = Adjustment::default().limits(&plan.limits, license.unit.seats);
     let LicenseChangeBody { max_domains, features, monthly_limit, .. } = body;
-    accept_limits(&plan, &AskedLimits { max_domains, features, monthly_limit })?;
+    let asked = AskedLimits { max_domains, features, monthly_limit };
+    asked.check()?;
     let by = caller.by(note(body.note.clone())?);
-    if plan.version != license.plan {
-        let Json(_) = rule(&api, &caller, id, Ruling::ChangePlan(plan.version), body.note).await?;
+    // Add-ons count on top, so they are no part of what is compared.
+    let of_plan = Adjustment::default().limits(&plan.limits, license.unit.seats);
+    let plan_changed = (plan.version != license.plan).then_some(Ruling::ChangePlan(plan.version));
+    for ruling in plan_changed.into_iter().chain(asked.ruling(&of_plan, instead(&license))) {
+        let Json(_) = rule(&api, &caller, id, ruling, body.note.clone()).await?;
     }
     if let Some(metadata) = &body.metadata {
         api.engine.merge_license_metadata(whose.tenant, id, &license.standing, metadata, &by).await?;

@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 
 use domain::{
     id::{PlanId, ProductId, TenantId},
+    license::License,
     plan::{Limits, PlanTerms, PlanVersion},
+    ruling::Ruling,
     text::PlanCode,
 };
 
@@ -49,7 +51,7 @@ pub(super) async fn plan_named(
     Err(Problem::new(Code::Unprocessable, detail).of(param))
 }
 
-/// Limits that a call asks for. What is left out is the plan's.
+/// Limits that a call asks for. What is left out stays as it is.
 #[derive(Debug, Default)]
 pub(super) struct AskedLimits {
     pub(super) max_domains: Option<u32>,
@@ -57,33 +59,74 @@ pub(super) struct AskedLimits {
     pub(super) monthly_limit: Option<u64>,
 }
 
-/// **The place where limits of one license will override those of its plan.** Until a license can have limits of its own,
-/// only the plan's are accepted, and whoever asks for others is told so: nothing is promised that is not kept.
-pub(super) fn accept_limits(plan: &NamedPlan, asked: &AskedLimits) -> Result<(), Problem> {
-    let refused = |param: &str, theirs: String, ours: String| {
-        let detail = format!(
-            "The plan `{}` has {ours} and the call asks for {theirs}. A license has the limits of its plan: leave \
-             `{param}` out, or name a plan that has them.",
-            plan.code
-        );
-        Err(Problem::new(Code::Unprocessable, detail).of(param))
-    };
-    let count =
-        |limit: Option<u32>| limit.map_or_else(|| "any number of domains".to_owned(), |n| format!("{n} domains"));
-    let listed = |features: &BTreeSet<String>| match features.is_empty() {
-        true => "no features".to_owned(),
-        false => format!("the features `{}`", features.iter().cloned().collect::<Vec<_>>().join("`, `")),
-    };
-    match asked {
-        AskedLimits { max_domains: Some(domains), .. } if plan.limits.activations != Some(*domains) => {
-            refused("max_domains", count(Some(*domains)), count(plan.limits.activations))
+impl AskedLimits {
+    /// Whether a license can have these.
+    pub(super) fn check(&self) -> Result<(), Problem> {
+        let refused = |param: &str, detail: &str| Err(Problem::new(Code::Unprocessable, detail).of(param));
+        match self {
+            Self { max_domains: Some(0), .. } => refused("max_domains", "A license allows one domain at least."),
+            Self { features: Some(features), .. }
+                if features.iter().any(|word| word.trim() != word || word.is_empty()) =>
+            {
+                refused("features", "A feature is a word without blanks around it.")
+            }
+            // Nothing is promised that is not kept.
+            Self { monthly_limit: Some(_), .. } => refused(
+                "monthly_limit",
+                "Checks in a month are not counted yet, so none can be limited. Leave `monthly_limit` out.",
+            ),
+            _ => Ok(()),
         }
-        AskedLimits { features: Some(features), .. } if plan.limits.features != *features => {
-            refused("features", listed(features), listed(&plan.limits.features))
+    }
+
+    /// The ruling that gives a license what is asked for: other limits than `plan`, which are those of its plan and seats,
+    /// or the plan's back. `now` are those that a ruling gave it before. None: it is so already.
+    pub(super) fn ruling(self, plan: &Limits, now: Option<&Limits>) -> Option<Ruling> {
+        let Self { max_domains, features, .. } = self;
+        if max_domains.is_none() && features.is_none() {
+            return None;
         }
-        AskedLimits { monthly_limit: Some(checks), .. } => {
-            refused("monthly_limit", format!("{checks} checks a month"), "any number of checks".to_owned())
+        let before = now.unwrap_or(plan);
+        let wanted = Limits {
+            activations: max_domains.or(before.activations),
+            features: features.unwrap_or_else(|| before.features.clone()),
+        };
+        let instead = (wanted != *plan).then_some(wanted);
+        (instead.as_ref() != now).then_some(Ruling::Limits(instead))
+    }
+}
+
+/// What a ruling lets a license have instead of its plan's limits.
+pub(super) fn instead(license: &License) -> Option<&Limits> {
+    license.rulings.limits.as_ref().and_then(|register| register.value.as_ref())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn limits(activations: Option<u32>, features: &[&str]) -> Limits {
+        Limits { activations, features: features.iter().map(|word| (*word).to_owned()).collect() }
+    }
+
+    #[test]
+    fn a_ruling_is_made_only_where_something_is_to_be_different() {
+        let plan = limits(Some(3), &["basic"]);
+        let instead = |limits: Limits| Some(Ruling::Limits(Some(limits)));
+        let many = limits(Some(9), &["basic"]);
+        let words = |words: &[&str]| Some(limits(None, words).features);
+        for (asked, now, expected) in [
+            ((None, None), None, None),
+            ((Some(3), words(&["basic"])), None, None),
+            ((Some(9), None), None, instead(many.clone())),
+            ((Some(9), None), Some(&many), None),
+            ((None, words(&["sso"])), Some(&many), instead(limits(Some(9), &["sso"]))),
+            ((Some(3), None), Some(&many), Some(Ruling::Limits(None))),
+        ] {
+            let told = format!("{asked:?} {now:?}");
+            let (max_domains, features) = asked;
+            let asked = AskedLimits { max_domains, features, monthly_limit: None };
+            assert_eq!(asked.ruling(&plan, now), expected, "{told}");
         }
-        _ => Ok(()),
     }
 }
