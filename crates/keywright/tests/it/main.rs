@@ -11,3 +11,4 @@ mod process;
 mod relay;
 mod samples;
 mod simulate;
+mod tenants;
