@@ -108,6 +108,8 @@ struct PlanOfLicense {
 struct LimitsOfLicense {
     /// Devices, domains or instances at the same time; none: any number.
     activations: Option<u32>,
+    /// Checks in one calendar month (UTC); none: any number.
+    checks_per_month: Option<u32>,
     features: Vec<String>,
 }
 
@@ -167,6 +169,7 @@ impl LicenseDocument {
             seats: license.unit.seats,
             limits: LimitsOfLicense {
                 activations: limits.activations,
+                checks_per_month: limits.checks_per_month,
                 features: limits.features.into_iter().collect(),
             },
             order: order.to_string(),

@@ -54,7 +54,7 @@ pub(crate) struct NewLicenseBody {
     features: Option<BTreeSet<String>>,
     /// Checks in a month. Also `monthlyLimit`.
     #[serde(default, alias = "monthlyLimit")]
-    monthly_limit: Option<u64>,
+    monthly_limit: Option<u32>,
     /// What your own code wants to find beside it: texts, numbers, yes or no.
     #[serde(default)]
     #[schema(value_type = Object)]
@@ -142,7 +142,7 @@ pub(crate) struct LicenseChangeBody {
     features: Option<BTreeSet<String>>,
     /// Checks in a month. Also `monthlyLimit`.
     #[serde(default, alias = "monthlyLimit")]
-    monthly_limit: Option<u64>,
+    monthly_limit: Option<u32>,
     /// Merged into what is there, never put in its place: a key that is set to null goes, one that is not named stays.
     #[serde(default)]
     #[schema(value_type = Option<Object>)]

@@ -56,7 +56,7 @@ pub(super) async fn plan_named(
 pub(super) struct AskedLimits {
     pub(super) max_domains: Option<u32>,
     pub(super) features: Option<BTreeSet<String>>,
-    pub(super) monthly_limit: Option<u64>,
+    pub(super) monthly_limit: Option<u32>,
 }
 
 impl AskedLimits {
@@ -70,11 +70,9 @@ impl AskedLimits {
             {
                 refused("features", "A feature is a word without blanks around it.")
             }
-            // Nothing is promised that is not kept.
-            Self { monthly_limit: Some(_), .. } => refused(
-                "monthly_limit",
-                "Checks in a month are not counted yet, so none can be limited. Leave `monthly_limit` out.",
-            ),
+            Self { monthly_limit: Some(0), .. } => {
+                refused("monthly_limit", "A license allows one check a month at least.")
+            }
             _ => Ok(()),
         }
     }
@@ -82,13 +80,14 @@ impl AskedLimits {
     /// The ruling that gives a license what is asked for: other limits than `plan`, which are those of its plan and seats,
     /// or the plan's back. `now` are those that a ruling gave it before. None: it is so already.
     pub(super) fn ruling(self, plan: &Limits, now: Option<&Limits>) -> Option<Ruling> {
-        let Self { max_domains, features, .. } = self;
-        if max_domains.is_none() && features.is_none() {
+        let Self { max_domains, features, monthly_limit } = self;
+        if max_domains.is_none() && features.is_none() && monthly_limit.is_none() {
             return None;
         }
         let before = now.unwrap_or(plan);
         let wanted = Limits {
             activations: max_domains.or(before.activations),
+            checks_per_month: monthly_limit.or(before.checks_per_month),
             features: features.unwrap_or_else(|| before.features.clone()),
         };
         let instead = (wanted != *plan).then_some(wanted);
@@ -106,7 +105,11 @@ mod tests {
     use super::*;
 
     fn limits(activations: Option<u32>, features: &[&str]) -> Limits {
-        Limits { activations, features: features.iter().map(|word| (*word).to_owned()).collect() }
+        Limits {
+            activations,
+            checks_per_month: None,
+            features: features.iter().map(|word| (*word).to_owned()).collect(),
+        }
     }
 
     #[test]

@@ -41,7 +41,7 @@ async fn a_license_is_made_in_the_words_of_either_document_on_postgres() {
 
 async fn either_document(shop: Shop) {
     shop.start();
-    let first = json!({ "email": "ada@example.com", "planId": "pro", "maxDomains": 25, "features": ["basic", "api"] });
+    let first = json!({ "email": "ada@example.com", "planId": "pro", "maxDomains": 25, "features": ["basic", "api"], "monthlyLimit": 1000 });
     let answer = shop.call("POST", "/api/v1/licenses").key(&shop.live).json(first).send().await;
     assert_eq!(answer.status, 201, "{}", answer.text);
     let made = answer.json();
@@ -50,7 +50,11 @@ async fn either_document(shop: Shop) {
         (&made["state"], &made["plan"]["code"], &made["metadata"]),
         (&json!("active"), &json!("pro"), &json!({}))
     );
-    assert_eq!(made["limits"], json!({ "activations": 25, "features": ["api", "basic"] }), "more than its plan");
+    assert_eq!(
+        made["limits"],
+        json!({ "activations": 25, "checks_per_month": 1000, "features": ["api", "basic"] }),
+        "more than its plan"
+    );
     let verdict = shop.call("POST", "/v1/check").json(json!({ "key": key })).succeed().await;
     assert_eq!((&verdict["code"], &verdict["license"]["activations_max"]), (&json!("valid"), &json!(25)));
     assert_eq!(shop.get(&format!("/api/v1/licenses/{id}")).await["id"], id, "all of the API is below /api");
@@ -75,7 +79,7 @@ async fn what_no_plan_gives_is_refused_with_what_there_is() {
         (json!({}), "tier", "The call names no plan; the plans are `basic`, `pro`."),
         (json!({ "tier": "pro", "max_domains": 0 }), "max_domains", "A license allows one domain at least."),
         (json!({ "tier": "pro", "features": [" "] }), "features", "A feature is a word without blanks around it."),
-        (json!({ "tier": "pro", "monthlyLimit": 1000 }), "monthly_limit", "Checks in a month are not counted yet"),
+        (json!({ "tier": "pro", "monthlyLimit": 0 }), "monthly_limit", "A license allows one check a month at least."),
         (
             json!({ "tier": "pro", "product_id": "game" }),
             "product_id",
@@ -112,11 +116,15 @@ async fn change(shop: Shop) {
     assert_eq!(metadata(json!({ "b": 3, "c": true })).await, json!({ "a": "1", "b": 3, "c": true }), "it merges");
     assert_eq!(metadata(json!({ "a": null, "c": null })).await, json!({ "b": 3 }), "null takes away");
     let own = changed(&shop, &license, json!({ "tier": "pro", "max_domains": 9, "features": ["sso"] })).await;
-    assert_eq!(own["limits"], json!({ "activations": 9, "features": ["sso"] }), "its own");
+    assert_eq!(own["limits"], json!({ "activations": 9, "checks_per_month": null, "features": ["sso"] }), "its own");
     assert_eq!(changed(&shop, &license, json!({ "max_domains": 10 })).await["limits"]["features"], json!(["sso"]));
     let downgraded = changed(&shop, &license, json!({ "tier": "basic", "max_domains": 3, "features": [] })).await;
     assert_eq!((&downgraded["plan"]["code"], &downgraded["metadata"]), (&json!("basic"), &json!({ "b": 3 })));
-    assert_eq!(downgraded["limits"], json!({ "activations": 3, "features": [] }), "its plan's again");
+    assert_eq!(
+        downgraded["limits"],
+        json!({ "activations": 3, "checks_per_month": null, "features": [] }),
+        "its plan's again"
+    );
 
     let path = format!("/api/v1/licenses/{license}");
     for (body, expected) in [
