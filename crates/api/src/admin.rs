@@ -62,7 +62,7 @@ pub(crate) struct NoteBody {
 }
 
 /// The reason, if it is one that can be kept.
-fn note(text: Option<String>) -> Result<Option<String>, Problem> {
+pub(crate) fn note(text: Option<String>) -> Result<Option<String>, Problem> {
     match text.as_deref().map(|text| text.chars().count()) {
         Some(count) if count > NOTE_CHARACTERS_MAX => {
             let detail = format!("`note` has {count} characters; {NOTE_CHARACTERS_MAX} is the most.");

@@ -10,12 +10,14 @@ mod idempotency;
 mod issue;
 mod limits;
 mod metrics;
+mod named;
 mod openapi;
 mod page;
 mod problem;
 mod read;
 mod request_id;
 mod runtime;
+mod sign_up;
 mod webhooks;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
@@ -38,6 +40,7 @@ use admin::{
     attention, audit, catalogue, connections, customers, decisions, inbound, licenses, orders, price_rules, reconcile,
     rulings,
 };
+use named::selected;
 use openapi::At;
 
 /// The largest body that is read, in bytes. Providers' events are a few kilobytes.
@@ -54,6 +57,8 @@ pub struct Api {
     pub limits: Arc<Limits>,
     /// The address under which this server is reached, as it stands in leases and links.
     pub public_url: Arc<str>,
+    /// Whether anybody may make an account.
+    pub sign_up_open: bool,
     /// Set while the server stops: it is no longer ready. Behind an `Arc`, since every call clones this and cloning a
     /// token takes a lock.
     pub draining: Arc<CancellationToken>,
@@ -65,11 +70,13 @@ fn open_routes() -> OpenApiRouter<Api> {
         // Providers. One handler; the aliases are the addresses that other systems' guides tell people to use (X16).
         .at("POST /v1/webhooks/{provider}/{tenant}", routes!(webhooks::receive))
         .at("POST /webhooks/stripe", routes!(webhooks::receive_stripe))
+        .at("POST /v1", routes!(named::bridge::receive))
         // Apps.
         .at("POST /v1/activate", routes!(runtime::activate))
         .at("POST /v1/check", routes!(runtime::check))
         .at("POST /v1/deactivate", routes!(runtime::deactivate))
         .at("GET /.well-known/jwks.json", routes!(runtime::keys))
+        .at("POST /v1/sign-up", routes!(sign_up::sign_up))
         // Operators.
         .at("GET /livez", routes!(health::live))
         .at("GET /readyz", routes!(health::ready))
@@ -112,6 +119,8 @@ fn keyed_routes() -> OpenApiRouter<Api> {
         .at("POST /v1/orders/{id}/approve", routes!(decisions::approve))
         .at("POST /v1/orders/{id}/reject", routes!(decisions::reject))
         .at("POST /v1/redecide", routes!(decisions::redecide))
+        .at("POST /v1/licenses/revoke", routes!(selected::revoke))
+        .at("POST /v1/licenses/downgrade", routes!(selected::downgrade))
         // What happened.
         .at("GET /v1/inbound-events", routes!(inbound::list))
         .at("GET /v1/inbound-events/{id}", routes!(inbound::get))
@@ -122,12 +131,21 @@ fn keyed_routes() -> OpenApiRouter<Api> {
         .at("GET /v1/status", routes!(metrics::status))
 }
 
+/// What the source documents call by name, in their words. All other routes with an API key are below `/api` too (A06).
+fn named_routes() -> OpenApiRouter<Api> {
+    OpenApiRouter::default()
+        .at("POST /api/v1/licenses", routes!(named::licenses::create))
+        .at("PATCH /api/v1/licenses/{id}", routes!(named::licenses::change))
+}
+
 /// All routes.
 pub fn router(api: Api) -> Router {
     let with_key = ServiceBuilder::new()
         .layer(from_fn_with_state(api.clone(), caller::authenticate))
         .layer(from_fn_with_state(api.clone(), idempotency::once));
-    let keyed = Router::from(keyed_routes()).route_layer(with_key);
+    let keyed = Router::from(keyed_routes());
+    let keyed = Router::new().nest("/api", keyed.clone()).merge(keyed).merge(Router::from(named_routes()));
+    let keyed = keyed.route_layer(with_key);
     // One stack instead of a layer after the other: each of those would box every call once more.
     let every = ServiceBuilder::new()
         .layer(from_fn_with_state(api.clone(), request_id::stamp))

@@ -1,5 +1,5 @@
-//! Limits that protect against guessing keys. They are per process; those that are a promise to a customer are counted
-//! in the database.
+//! Limits that protect against guessing keys, and against accounts that are made in bulk. They are per process; those that
+//! are a promise to a customer are counted in the database.
 
 use std::{
     net::{IpAddr, Ipv6Addr},
@@ -8,13 +8,18 @@ use std::{
 };
 
 use domain::id::TenantId;
-use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter, clock::Clock};
+use governor::{
+    DefaultKeyedRateLimiter, NotUntil, Quota, RateLimiter,
+    clock::{Clock, DefaultClock},
+};
 
 /// Unknown keys that one address may try in a minute.
 const UNKNOWN_PER_ADDRESS: NonZeroU32 = NonZeroU32::new(30).unwrap();
 /// Unknown keys that may be tried of one tenant in a minute.
 const UNKNOWN_PER_TENANT: NonZeroU32 = NonZeroU32::new(600).unwrap();
 
+/// Accounts that one address may make in an hour.
+const SIGN_UPS_PER_ADDRESS: NonZeroU32 = NonZeroU32::new(5).unwrap();
 /// Unknown keys after which quiet addresses are forgotten.
 const TIDIED_EVERY: u64 = 4_096;
 
@@ -22,6 +27,7 @@ const TIDIED_EVERY: u64 = 4_096;
 pub struct Limits {
     by_address: DefaultKeyedRateLimiter<IpAddr>,
     by_tenant: DefaultKeyedRateLimiter<Option<TenantId>>,
+    sign_ups: DefaultKeyedRateLimiter<IpAddr>,
     counted: AtomicU64,
 }
 
@@ -30,6 +36,7 @@ impl Default for Limits {
         Self {
             by_address: RateLimiter::keyed(Quota::per_minute(UNKNOWN_PER_ADDRESS)),
             by_tenant: RateLimiter::keyed(Quota::per_minute(UNKNOWN_PER_TENANT)),
+            sign_ups: RateLimiter::keyed(Quota::per_hour(SIGN_UPS_PER_ADDRESS)),
             counted: AtomicU64::new(0),
         }
     }
@@ -40,11 +47,16 @@ impl Limits {
     #[must_use]
     pub fn unknown_key(&self, address: IpAddr, tenant: Option<TenantId>) -> Option<u64> {
         self.tidy();
-        let seconds = |wait: std::time::Duration| wait.as_secs() + 1;
-        let clock = governor::clock::DefaultClock::default();
         let by_address = self.by_address.check_key(&network(address)).err();
         let by_tenant = self.by_tenant.check_key(&tenant).err();
-        by_address.or(by_tenant).map(|not_until| seconds(not_until.wait_time_from(clock.now())))
+        by_address.or(by_tenant).map(|not_until| seconds_until(&not_until))
+    }
+
+    /// Counts a sign-up. Some: too many; that many seconds have to pass.
+    #[must_use]
+    pub fn sign_up(&self, address: IpAddr) -> Option<u64> {
+        self.tidy();
+        self.sign_ups.check_key(&network(address)).err().map(|not_until| seconds_until(&not_until))
     }
 
     /// Forgets addresses that have been quiet, once in a while.
@@ -52,8 +64,13 @@ impl Limits {
         if self.counted.fetch_add(1, Ordering::Relaxed) % TIDIED_EVERY == TIDIED_EVERY - 1 {
             self.by_address.retain_recent();
             self.by_tenant.retain_recent();
+            self.sign_ups.retain_recent();
         }
     }
+}
+
+fn seconds_until(not_until: &NotUntil<<DefaultClock as Clock>::Instant>) -> u64 {
+    not_until.wait_time_from(DefaultClock::default().now()).as_secs() + 1
 }
 
 /// Who shares a limit: an IPv4 address, or the /64 that an IPv6 customer has to himself.

@@ -37,6 +37,8 @@ license is never a refusal: it is 200 with `valid` and `code`.
 **Repeating.** Send an `Idempotency-Key` with a POST: made again within 24 hours, it gets the answer of the first call and \
 does nothing. Each API key has idempotency keys of its own.
 
+**Addresses.** Whatever needs an API key is answered below `/api/v1` as well as below `/v1`.
+
 **Lists** are the newest first, `limit` at a time; go on with `after` or `before`.
 
 **Values.** Ids have prefixes and sort by time. Times are RFC 3339 in UTC. Amounts are in the smallest unit of their currency.";
@@ -94,6 +96,7 @@ static DOCUMENT: LazyLock<String> = LazyLock::new(|| {
     let mut document = About::openapi();
     document.merge(crate::open_routes().into_openapi());
     document.merge(crate::keyed_routes().into_openapi());
+    document.merge(crate::named_routes().into_openapi());
     let components = document.components.get_or_insert_default();
     add_components(components);
     for item in document.paths.paths.values_mut() {

@@ -10,10 +10,12 @@ use axum::{
 };
 use engine::{
     Error,
+    accounts::AccountError,
     catchup::CatchUpError,
     configuration::{self, ConfigurationError},
     inbound::ReplayError,
     issue::IssueError,
+    license_metadata::MetadataError,
     webhook_secrets::SecretError,
 };
 use serde::Serialize;
@@ -54,6 +56,8 @@ pub enum Code {
     IdempotencyMismatch,
     /// A call with this idempotency key is running.
     IdempotencyRunning,
+    /// The call is of the expected form, and what it asks for cannot be.
+    Unprocessable,
 }
 
 impl Code {
@@ -70,7 +74,7 @@ impl Code {
             Self::NotYet => StatusCode::ACCEPTED,
             Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
-            Self::IdempotencyMismatch => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::IdempotencyMismatch | Self::Unprocessable => StatusCode::UNPROCESSABLE_ENTITY,
             Self::IdempotencyRunning => StatusCode::CONFLICT,
         }
     }
@@ -91,6 +95,7 @@ impl Code {
             Self::Internal => "Something went wrong on our side",
             Self::IdempotencyMismatch => "This idempotency key was used for another call",
             Self::IdempotencyRunning => "A call with this idempotency key is running",
+            Self::Unprocessable => "What the call asks for cannot be",
         }
     }
 }
@@ -101,6 +106,7 @@ pub struct Problem {
     code: Code,
     detail: String,
     errors: Vec<FieldProblem>,
+    licenses: Vec<LicenseMatch>,
     retry_after_seconds: Option<u64>,
 }
 
@@ -124,6 +130,10 @@ pub(crate) struct ProblemDocument {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(required = false)]
     errors: Vec<FieldProblem>,
+    /// The licenses that match, where one had to.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false)]
+    licenses: Vec<LicenseMatch>,
     /// The address that was called. It is known, as the id is, when the answer goes out.
     #[serde(skip_serializing_if = "String::is_empty")]
     instance: String,
@@ -134,7 +144,7 @@ pub(crate) struct ProblemDocument {
 
 impl From<Problem> for ProblemDocument {
     fn from(problem: Problem) -> Self {
-        let Problem { code, detail, errors, .. } = problem;
+        let Problem { code, detail, errors, licenses, .. } = problem;
         let word = serde_json::to_value(code).ok().and_then(|value| value.as_str().map(str::to_owned));
         Self {
             kind: format!("/docs/errors/{}", word.unwrap_or_default()),
@@ -143,6 +153,7 @@ impl From<Problem> for ProblemDocument {
             detail,
             code,
             errors,
+            licenses,
             instance: String::new(),
             request_id: String::new(),
         }
@@ -158,10 +169,22 @@ pub(crate) struct FieldProblem {
     pub(crate) detail: String,
 }
 
+/// A license that matches, with as much of it as tells it from the others.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub(crate) struct LicenseMatch {
+    pub(crate) id: String,
+    /// The code of its plan.
+    pub(crate) plan: String,
+    /// Its state.
+    pub(crate) state: String,
+    /// What may be shown of its key.
+    pub(crate) key_hint: Option<String>,
+}
+
 impl Problem {
     /// A refusal with what was wrong and what to do.
     pub fn new(code: Code, detail: impl Into<String>) -> Self {
-        Self { code, detail: detail.into(), errors: Vec::new(), retry_after_seconds: None }
+        Self { code, detail: detail.into(), errors: Vec::new(), licenses: Vec::new(), retry_after_seconds: None }
     }
 
     /// The call is not of the expected form.
@@ -189,6 +212,11 @@ impl Problem {
     pub(crate) fn of(self, param: &str) -> Self {
         let detail = self.detail.clone();
         self.about([FieldProblem { param: param.to_owned(), detail }])
+    }
+
+    /// The same, with the licenses that match where one had to.
+    pub(crate) fn matching(self, licenses: Vec<LicenseMatch>) -> Self {
+        Self { licenses, ..self }
     }
 
     /// The same; the call may be made again after so many seconds.
@@ -235,6 +263,9 @@ impl From<IssueError> for Problem {
     fn from(error: IssueError) -> Self {
         match error {
             IssueError::UnknownPlan(_) => Self::new(Code::NotFound, sentence(&error)),
+            IssueError::AccountStopped(_) | IssueError::AccountFull { .. } => {
+                Self::new(Code::Conflict, sentence(&error))
+            }
             IssueError::Quantity(_) => Self::invalid(sentence(&error)),
             IssueError::NotYet(_) => Self::new(Code::NotYet, sentence(&error)),
             IssueError::Engine(error) => error.into(),
@@ -278,6 +309,27 @@ impl From<CatchUpError> for Problem {
             CatchUpError::NoConnection(_) => Self::new(Code::NotFound, sentence(&error)),
             CatchUpError::NoList(_) => Self::new(Code::Conflict, sentence(&error)),
             CatchUpError::Engine(error) => error.into(),
+        }
+    }
+}
+
+impl From<AccountError> for Problem {
+    fn from(error: AccountError) -> Self {
+        match error {
+            AccountError::Slug => Self::invalid(sentence(&error)).of("slug"),
+            AccountError::Name => Self::invalid(sentence(&error)).of("name"),
+            AccountError::SlugTaken(_) => Self::new(Code::Conflict, sentence(&error)),
+            AccountError::Unknown(_) => Self::new(Code::NotFound, sentence(&error)),
+            AccountError::Engine(error) => error.into(),
+        }
+    }
+}
+
+impl From<MetadataError> for Problem {
+    fn from(error: MetadataError) -> Self {
+        match error {
+            MetadataError::Engine(error) => error.into(),
+            refused => Self::new(Code::Unprocessable, format!("{refused}.")).of("metadata"),
         }
     }
 }

@@ -60,16 +60,26 @@ async fn take_in(
     headers: &HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Response {
-    let body = match body {
+    let body = match self::body(body) {
         Ok(body) => body,
-        Err(rejection) if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE => {
-            return Problem::new(Code::TooLarge, "An event may have 1 MiB at most.").into_response();
-        }
-        Err(rejection) => return Problem::invalid(rejection.body_text()).into_response(),
+        Err(problem) => return problem.into_response(),
     };
     let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     let delivery = Delivery { header: &header, body: &body };
-    match api.engine.receive(provider, tenant, &delivery).await {
+    answer(api.engine.receive(provider, tenant, &delivery).await, provider, tenant)
+}
+
+/// The bytes of a call, which were not read if there are too many.
+pub(crate) fn body(body: Result<Bytes, BytesRejection>) -> Result<Bytes, Problem> {
+    body.map_err(|rejection| match rejection.status() {
+        StatusCode::PAYLOAD_TOO_LARGE => Problem::new(Code::TooLarge, "An event may have 1 MiB at most."),
+        _ => Problem::invalid(rejection.body_text()),
+    })
+}
+
+/// How a call is answered.
+pub(crate) fn answer(received: Received, provider: &str, tenant: &str) -> Response {
+    match received {
         Received::Answer(answer) => plain(answer),
         Received::Unknown => {
             let detail = format!("There is no connection to `{provider}` for a tenant `{tenant}`.");

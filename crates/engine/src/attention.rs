@@ -24,6 +24,15 @@ pub(crate) const UNMAPPED_PRICE: &str = "unmapped_price";
 pub(crate) const LINES_UNKNOWN: &str = "lines_unknown";
 /// Nobody to send the key to.
 pub(crate) const NO_ADDRESS: &str = "no_address";
+/// The account may not sell at present.
+pub(crate) const ACCOUNT_STOPPED: &str = "account_stopped";
+/// The account has no room for more licenses.
+pub(crate) const ACCOUNT_FULL: &str = "account_full";
+/// What a person reads then.
+const STOPPED: &str = "the account is suspended or closed: what was sold is kept, and its licenses are issued once the account \
+    is active again";
+const FULL: &str = "the account has as many licenses as it may have: what was sold is kept, and its licenses are issued once \
+    there is room, by a larger account or by licenses that ended";
 /// A signed event that is not understood.
 const MALFORMED: &str = "event_malformed";
 /// An event of the other mode.
@@ -131,6 +140,8 @@ fn about(order: &StoredOrder, waiting: &Waiting, connection: &Connection) -> Abo
                 "two sales turned out to be one; {license} was issued twice and its key now opens the first license"
             ),
         ),
+        Waiting::AccountStopped => plain(ACCOUNT_STOPPED, String::new(), STOPPED.to_owned()),
+        Waiting::AccountFull => plain(ACCOUNT_FULL, String::new(), FULL.to_owned()),
         Waiting::SeveralCustomers { customers } => several_customers(customers),
         Waiting::PartlyRefunded { payment, amount } => plain(
             "partly_refunded",

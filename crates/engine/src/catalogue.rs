@@ -12,7 +12,7 @@ use domain::{
 };
 use store::{Write, rows};
 
-use crate::{Engine, Error};
+use crate::{Engine, Error, accounts::AccountStanding};
 
 /// A tenant's plans, rules and products, as of one revision.
 pub struct Shelf {
@@ -20,6 +20,8 @@ pub struct Shelf {
     pub catalogue: Catalogue,
     /// Products, by id.
     pub products: HashMap<ProductId, rows::Product>,
+    /// Whether the tenant may sell, and how much.
+    pub(crate) standing: AccountStanding,
     /// The same once more, as apps ask for it.
     offers: HashMap<PlanVersion, Arc<Offer>>,
 }
@@ -34,14 +36,14 @@ pub struct Offer {
 }
 
 impl Shelf {
-    fn new(catalogue: Catalogue, products: Vec<rows::Product>) -> Self {
+    fn new(catalogue: Catalogue, products: Vec<rows::Product>, standing: AccountStanding) -> Self {
         let products: HashMap<_, _> = products.into_iter().map(|row| (ProductId(row.id), row)).collect();
         let offer = |plan: &Plan| {
             let product = products.get(&plan.version.product)?.code.clone();
             Some((plan.version, Arc::new(Offer { plan: plan.clone(), product })))
         };
         let offers = catalogue.plans().filter_map(offer).collect();
-        Self { catalogue, products, offers }
+        Self { catalogue, products, standing, offers }
     }
 }
 
@@ -58,7 +60,9 @@ impl Catalogues {
         if let Some(shelf) = self.kept(tenant, revision) {
             return Ok(shelf);
         }
-        let shelf = Arc::new(Shelf::new(write.catalogue(tenant).await?, write.products(tenant).await?));
+        let standing = write.tenant(tenant).await?.as_ref().map(AccountStanding::read).unwrap_or_default();
+        let products = write.products(tenant).await?;
+        let shelf = Arc::new(Shelf::new(write.catalogue(tenant).await?, products, standing));
         if let Ok(mut kept) = self.kept.write() {
             kept.insert(tenant, (revision, Arc::clone(&shelf)));
         }

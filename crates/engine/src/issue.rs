@@ -10,7 +10,12 @@ use domain::{
 };
 use providers::{Incoming, manual};
 
-use crate::{Engine, Error, connections::Connection, receive};
+use crate::{
+    Engine, Error,
+    accounts::{AccountStanding, AccountStatus},
+    connections::Connection,
+    receive,
+};
 
 /// How long a caller waits for the keys; they are issued all the same.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -62,6 +67,17 @@ pub enum IssueError {
     /// There is no plan of that code.
     #[error("there is no plan with the code `{0}`")]
     UnknownPlan(PlanCode),
+    /// The account may not sell at present.
+    #[error("the account is {0}, so it gets no new licenses; `keywright tenant resume` makes it active again")]
+    AccountStopped(AccountStatus),
+    /// The account has no room for so many.
+    #[error("the account has {used} of {most} licenses, so there is no room for these")]
+    AccountFull {
+        /// How many it may have.
+        most: u32,
+        /// How many it has.
+        used: u64,
+    },
     /// More than one order may hold, or none at all.
     #[error("the quantity is {0}; it must be between 1 and {max}", max = domain::fulfil::UNITS_MAX)]
     Quantity(u32),
@@ -98,12 +114,27 @@ impl Engine {
             at: now,
         };
         let name = Reference::new(issue.reference.as_str());
+        // Nothing is paid yet, so nothing has to be kept. Asking once more for what was issued is answered all the same.
+        if self.store.order_licenses(connection.id, &name).await.map_err(Error::from)?.is_none() {
+            self.check_account(request.tenant, request.livemode, request.quantity).await?;
+        }
         self.enter(&connection, issue).await?;
         let waiting = self.keys_of(&connection, &name);
         match tokio::time::timeout(PATIENCE, waiting).await {
             Ok(issued) => Ok(issued?),
             Err(_) => Err(IssueError::NotYet(reference)),
         }
+    }
+
+    async fn check_account(&self, tenant: TenantId, livemode: bool, quantity: u32) -> Result<(), IssueError> {
+        let AccountStanding { status, account } = self.account_of(tenant).await?;
+        if status != AccountStatus::Active {
+            return Err(IssueError::AccountStopped(status));
+        }
+        let Some(most) = account.licenses_max.filter(|_| livemode) else { return Ok(()) };
+        let write = self.store.begin().await.map_err(Error::from)?;
+        let used = write.licenses_that_count(tenant).await.map_err(Error::from)?;
+        if used + u64::from(quantity) > u64::from(most) { Err(IssueError::AccountFull { most, used }) } else { Ok(()) }
     }
 
     async fn enter(&self, connection: &Connection, issue: manual::Issue) -> Result<(), Error> {

@@ -3,6 +3,7 @@
 //! Decisions are the domain's; this crate fetches what they rest on and stores what follows, a batch at a time and in
 //! one transaction. `receive` → inbox → `lookup` → `fulfil` → orders, licenses, audit, mails, events.
 
+pub mod accounts;
 pub mod api_keys;
 mod attention;
 pub mod audit;
@@ -19,6 +20,7 @@ mod group;
 pub mod idempotency;
 pub mod inbound;
 pub mod issue;
+pub mod license_metadata;
 mod lookup;
 pub mod metrics;
 mod outcome;
@@ -30,6 +32,7 @@ pub mod runtime;
 mod sales;
 mod settle;
 mod signing;
+pub mod taken_over;
 pub mod tenants;
 pub mod test_clock;
 #[cfg(feature = "testing")]

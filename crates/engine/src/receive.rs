@@ -160,10 +160,10 @@ impl Engine {
 }
 
 /// Why nobody believed a call; none: there is no such connection.
-type NotBelieved = Option<(&'static dyn Provider, Reject)>;
+pub(crate) type NotBelieved = Option<(&'static dyn Provider, Reject)>;
 
 /// The connection of that provider and tenant whose secret fits.
-fn believe<'a, 'c>(
+pub(crate) fn believe<'a, 'c>(
     connections: &'c [Arc<Connection>],
     provider: &str,
     tenant: &str,

@@ -7,7 +7,7 @@ use std::{
 
 use domain::{
     Entropy,
-    fulfil::{Settled, Settling, Waiting, reconcile, resolve},
+    fulfil::{Admission, Settled, Settling, Waiting, reconcile, resolve},
     id::TenantId,
     license::Holding,
     time::after,
@@ -16,7 +16,9 @@ use jiff::{SignedDuration, Timestamp};
 use store::{StoredOrder, Write, rows::AttentionItem};
 
 use crate::{
-    Engine, Error, attention,
+    Engine, Error,
+    accounts::AccountStatus,
+    attention,
     buyers::{self, Identities},
     catalogue::Shelf,
     connections::{Connection, find},
@@ -27,6 +29,8 @@ use crate::{
 const UNKNOWN_CONNECTION: SignedDuration = SignedDuration::from_mins(5);
 /// When an order is looked at again whose customer has no address.
 const ADDRESS_AGAIN: SignedDuration = SignedDuration::from_mins(5);
+/// When an order is looked at again for which the account has no room.
+const ROOM_AGAIN: SignedDuration = SignedDuration::from_hours(1);
 
 /// Who is behind what happens to an order, as the audit log names them.
 pub(crate) type ActorOf<'a> = &'a (dyn Fn(&StoredOrder, &Connection) -> String + Sync);
@@ -47,6 +51,7 @@ impl Engine {
         let ring = self.ring();
         let shelves = self.shelves(write, orders).await?;
         let open = write.open_attention(orders.iter().map(|order| order.id.0).collect()).await?;
+        let mut admission = admission(write, &shelves, orders).await?;
         let buyers = buyers::find(write, orders, identities, &mut *entropy, now).await?;
         let ahead = test_clocks(write, orders).await?;
         for order in orders {
@@ -60,7 +65,8 @@ impl Engine {
             let address = identities.address(order);
             let is_new = order.licenses.is_empty();
             order.customer = order.customer.or_else(|| buyers.get(&order.id).copied());
-            let settled = settle(order, shelf, address.is_some(), &mut *entropy, after(now, ahead));
+            let admission = admission.entry((order.tenant, order.livemode)).or_default();
+            let settled = settle(order, shelf, address.is_some(), admission, &mut *entropy, after(now, ahead));
             // The clock of test mode decides; when that comes to pass is a real moment.
             order.due_at = order.due_at.map(|due| after(due, -ahead));
             let open = open.iter().filter(|item| item.order_id == Some(order.id.0));
@@ -93,22 +99,54 @@ async fn test_clocks(write: &Write, orders: &[StoredOrder]) -> Result<HashMap<Te
     Ok(ahead)
 }
 
+/// Whether the tenants of a batch may have new licenses, live and in test mode. Only for accounts with a limit is anything
+/// counted, and such a tenant's batches go one after the other from here on, so that no two fill the same place.
+async fn admission(
+    write: &Write,
+    shelves: &HashMap<TenantId, Arc<Shelf>>,
+    orders: &[StoredOrder],
+) -> Result<HashMap<(TenantId, bool), Admission>, Error> {
+    let mut admission = HashMap::new();
+    for (tenant, livemode) in orders.iter().map(|order| (order.tenant, order.livemode)).collect::<BTreeSet<_>>() {
+        let Some(shelf) = shelves.get(&tenant) else { continue };
+        let may = match (shelf.standing.status, shelf.standing.account.licenses_max) {
+            (AccountStatus::Suspended | AccountStatus::Closed, _) => Admission::Stopped,
+            // Trying things out takes no room.
+            (AccountStatus::Active, Some(most)) if livemode => {
+                write.lock_audit_chains(&[tenant].into()).await?;
+                Admission::Room(u64::from(most).saturating_sub(write.licenses_that_count(tenant).await?))
+            }
+            (AccountStatus::Active, _) => Admission::Open,
+        };
+        admission.insert((tenant, livemode), may);
+    }
+    Ok(admission)
+}
+
 /// Decides, reconciles, and sets the moment at which the order must be looked at again.
 fn settle(
     order: &mut StoredOrder,
     shelf: &Shelf,
     has_address: bool,
+    admission: &mut Admission,
     entropy: &mut dyn Entropy,
     now: Timestamp,
 ) -> Settled {
     resolve(&mut order.order, order.connection, &shelf.catalogue, now);
-    let mut settling = Settling { order: order.id, catalogue: &shelf.catalogue, has_address, now, entropy };
+    let mut settling =
+        Settling { order: order.id, catalogue: &shelf.catalogue, has_address, admission: *admission, now, entropy };
     let settled = reconcile(&order.order, &mut order.licenses, &mut settling);
+    *admission = settling.admission;
     let holding = order.licenses.iter().filter(|license| license.holding == Holding::Unit);
     order.due_at = holding.filter_map(|license| license.standing.next_check).chain(settled.look_again_at).min();
     if settled.waiting.contains(&Waiting::NoAddress) && !order.order.customers.is_empty() {
         // Whoever learns of the customer's address wakes the order, unless both happen at the same moment.
         let again = after(now, ADDRESS_AGAIN);
+        order.due_at = Some(order.due_at.map_or(again, |due| due.min(again)));
+    }
+    if settled.waiting.contains(&Waiting::AccountFull) {
+        // Licenses of other orders end by themselves, and nobody tells this one.
+        let again = after(now, ROOM_AGAIN);
         order.due_at = Some(order.due_at.map_or(again, |due| due.min(again)));
     }
     settled

@@ -4,7 +4,11 @@ use domain::id::{ConnectionId, TenantId};
 use providers::manual;
 use store::{StoreError, rows};
 
-use crate::{Engine, Error, connections::Mode};
+use crate::{
+    Engine, Error,
+    accounts::{Account, AccountStatus},
+    connections::Mode,
+};
 
 /// The slug of the tenant that a fresh installation has.
 pub const DEFAULT_TENANT: &str = "default";
@@ -26,14 +30,15 @@ impl Engine {
         if let Some(tenant) = self.tenant(slug).await? {
             return Ok(tenant);
         }
-        match self.make_tenant(slug, name).await {
+        match self.make_tenant(slug, name, &Account::default()).await {
             // Another node was faster.
             Err(Error::Store(StoreError::Duplicate(_))) => self.tenant(slug).await?.ok_or(Error::NoManualConnection),
             made => made,
         }
     }
 
-    async fn make_tenant(&self, slug: &str, name: &str) -> Result<TenantId, Error> {
+    /// Makes a tenant with its connections for orders made by hand.
+    pub(crate) async fn make_tenant(&self, slug: &str, name: &str, account: &Account) -> Result<TenantId, Error> {
         let now = self.now();
         let mut entropy = self.entropy();
         let tenant = TenantId::new(now, &mut *entropy);
@@ -43,6 +48,8 @@ impl Engine {
                 id: tenant.0,
                 slug: slug.to_owned(),
                 name: name.to_owned(),
+                status: AccountStatus::Active.as_str().to_owned(),
+                account: serde_json::to_string(account).map_err(Error::Document)?,
                 catalogue_revision: 1,
                 test_clock_ahead: 0,
                 created_at: now.as_microsecond(),

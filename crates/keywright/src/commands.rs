@@ -12,4 +12,5 @@ pub(crate) mod mail;
 pub(crate) mod reconcile;
 pub(crate) mod serve;
 pub(crate) mod simulate;
+pub(crate) mod tenant;
 pub(crate) mod test_clock;

@@ -11,6 +11,7 @@ mod output;
 mod ring_file;
 mod server;
 mod simulator;
+mod stripe_options;
 
 use clap::{Parser, Subcommand};
 
@@ -39,6 +40,9 @@ enum Command {
     /// Makes, lists and revokes API keys.
     #[command(subcommand)]
     ApiKey(commands::api_key::ApiKeyCommand),
+    /// Makes, lists, suspends, closes and resumes vendors' accounts.
+    #[command(subcommand)]
+    Tenant(commands::tenant::TenantCommand),
     /// Issues a license by hand and prints its key.
     Issue(commands::issue::Issue),
     /// Shows what an app would be told about a license key.
@@ -76,6 +80,7 @@ fn main() -> anyhow::Result<()> {
             Command::Serve(command) => command.run().await,
             Command::Apply(command) => command.run().await,
             Command::ApiKey(command) => command.run().await,
+            Command::Tenant(command) => command.run().await,
             Command::Issue(command) => command.run().await,
             Command::Check(command) => command.run().await,
             Command::Connect(command) => command.run().await,

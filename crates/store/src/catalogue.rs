@@ -62,6 +62,14 @@ impl Write {
         read(&self.transaction, tenant).await
     }
 
+    /// A tenant.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn tenant(&self, tenant: TenantId) -> Result<Option<Tenant>, StoreError> {
+        Ok(tenants::Entity::find_by_id(tenant.0).one(&self.transaction).await?)
+    }
+
     /// A tenant's products.
     ///
     /// # Errors

@@ -43,6 +43,19 @@ impl Write {
         Ok(())
     }
 
+    /// Gives a tenant's account another status.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn save_tenant_status(&self, tenant: TenantId, status: &str) -> Result<(), StoreError> {
+        tenants::Entity::update_many()
+            .col_expr(tenants::Column::Status, Expr::val(status))
+            .filter(tenants::Column::Id.eq(tenant.0))
+            .exec(&self.transaction)
+            .await?;
+        Ok(())
+    }
+
     /// A tenant's plans, each in its latest version.
     ///
     /// # Errors

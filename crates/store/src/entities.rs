@@ -36,12 +36,14 @@ macro_rules! entities {
 }
 
 entities! {
-    /// A vendor's account. `catalogue_revision` grows with every change to plans and rules; `test_clock_ahead` is by how
-    /// many microseconds the clock of test mode is ahead.
+    /// A vendor's account. `catalogue_revision` grows with every change to plans, rules and the account itself; `account`
+    /// is a document with what it may have; `test_clock_ahead` is by how many microseconds the clock of test mode is ahead.
     tenants = "tenants" {
         #[sea_orm(primary_key, auto_increment = false)] id: Uuid,
         slug: String,
         name: String,
+        status: String,
+        account: String,
         catalogue_revision: i64,
         test_clock_ahead: i64,
         created_at: i64,
@@ -212,6 +214,14 @@ entities! {
         sealed_by: String,
         hint: String,
         created_at: i64,
+    }
+    /// What a vendor's own code wrote beside a license: a JSON object. No event ever writes here, so a license that is
+    /// settled anew keeps it.
+    license_metadata = "license_metadata" {
+        #[sea_orm(primary_key, auto_increment = false)] license_id: Uuid,
+        tenant_id: Uuid,
+        body: String,
+        updated_at: i64,
     }
     /// A license in use.
     activations = "activations" {

@@ -20,6 +20,7 @@ mod keys;
 mod licenses;
 pub mod lists;
 mod maintenance;
+mod metadata;
 mod migrations;
 mod orders;
 pub mod outbox;

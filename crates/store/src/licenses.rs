@@ -9,7 +9,7 @@ use domain::{
 };
 use jiff::Timestamp;
 use sea_orm::{
-    ColumnTrait, EntityTrait, JoinType, QueryFilter, QueryOrder, QuerySelect, Select,
+    ColumnTrait, EntityTrait, JoinType, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, Select,
     sea_query::{Expr, SimpleExpr},
 };
 use uuid::Uuid;
@@ -156,6 +156,18 @@ impl Write {
             read(query.into_tuple().all(&self.transaction).await?, &mut found)?;
         }
         Ok(found)
+    }
+
+    /// How many live licenses of a tenant work, or could again: those that take room in its account.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn licenses_that_count(&self, tenant: TenantId) -> Result<u64, StoreError> {
+        let query = licenses::Entity::find()
+            .filter(licenses::Column::TenantId.eq(tenant.0))
+            .filter(licenses::Column::Livemode.eq(true))
+            .filter(licenses::Column::State.is_in(["active", "frozen"]));
+        Ok(query.count(&self.transaction).await?)
     }
 
     /// All activations of these licenses.

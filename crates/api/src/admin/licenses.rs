@@ -6,6 +6,7 @@ use domain::{
     license::{Holding, LicenseState, Rulings},
     text::Reference,
 };
+use engine::license_metadata::as_read;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use store::{
@@ -28,7 +29,8 @@ words! {
     StateWord as LicenseState of LicenseState {
         /// It works.
         Active,
-        /// It does not work for now.
+        /// It does not work for now. Other systems say suspended or paused (X22).
+        #[serde(alias = "suspended", alias = "paused")]
         Frozen,
         /// Its time is over.
         Expired,
@@ -70,11 +72,18 @@ pub(crate) struct LicenseDocument {
     /// What it allows, all seats together.
     limits: LimitsOfLicense,
     order: String,
+    /// The provider's id of the subscription that it belongs to.
+    #[schema(example = "sub_1")]
+    subscription: Option<String>,
     customer: Option<String>,
     /// Two sales turned out to be one: that license stands for this one.
     superseded_by: Option<String>,
     /// What people decided about it.
     rulings: RulingsDocument,
+    /// What your own code wrote beside it. While a payment is overdue it also has `payment_status` and
+    /// `grace_period_start`.
+    #[schema(value_type = Object, example = json!({ "paddle_customer_id": "ctm_1" }))]
+    metadata: serde_json::Map<String, serde_json::Value>,
     issued_at: Timestamp,
 }
 
@@ -99,6 +108,8 @@ struct PlanOfLicense {
 struct LimitsOfLicense {
     /// Devices, domains or instances at the same time; none: any number.
     activations: Option<u32>,
+    /// Checks in one calendar month (UTC); none: any number.
+    checks_per_month: Option<u32>,
     features: Vec<String>,
 }
 
@@ -132,11 +143,12 @@ impl Listable for LicenseDocument {
 }
 
 impl LicenseDocument {
-    pub(super) async fn new(api: &Api, whose: Whose, listed: ListedLicense) -> Result<Self, Problem> {
-        let ListedLicense { license, order, customer, livemode, key_hint } = listed;
+    pub(crate) async fn new(api: &Api, whose: Whose, listed: ListedLicense) -> Result<Self, Problem> {
+        let ListedLicense { license, order, customer, livemode, key_hint, metadata } = listed;
         let offer = api.engine.offer(whose.tenant, license.plan).await?;
         let limits = license.limits(&offer.plan.terms.limits);
         let standing = license.standing;
+        let metadata = as_read(metadata, &standing);
         Ok(Self {
             id: license.id.to_string(),
             livemode,
@@ -157,15 +169,18 @@ impl LicenseDocument {
             seats: license.unit.seats,
             limits: LimitsOfLicense {
                 activations: limits.activations,
+                checks_per_month: limits.checks_per_month,
                 features: limits.features.into_iter().collect(),
             },
             order: order.to_string(),
+            subscription: license.unit.subscribed.then(|| license.unit.source.to_string()),
             customer: customer.map(|id| id.to_string()),
             superseded_by: match license.holding {
                 Holding::SupersededBy(id) => Some(id.to_string()),
                 Holding::Unit | Holding::Retired => None,
             },
             rulings: RulingsDocument::from(&license.rulings),
+            metadata,
             issued_at: license.issued_at,
         })
     }
@@ -185,7 +200,7 @@ pub(super) async fn documents(
 }
 
 /// The document of a license of the caller's.
-pub(super) async fn document(api: &Api, whose: Whose, id: LicenseId) -> Result<LicenseDocument, Problem> {
+pub(crate) async fn document(api: &Api, whose: Whose, id: LicenseId) -> Result<LicenseDocument, Problem> {
     let listed = api.engine.store.listed_license(whose, id).await?;
     LicenseDocument::new(api, whose, listed.ok_or_else(|| Problem::not_found(id))?).await
 }

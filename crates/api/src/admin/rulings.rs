@@ -19,8 +19,8 @@ use crate::{
     read::{Body, Id, MaybeBody},
 };
 
-type Ruled = Result<Json<LicenseDocument>, Problem>;
-type Ruler = Allowed<scope::LicenseWrite>;
+pub(crate) type Ruled = Result<Json<LicenseDocument>, Problem>;
+pub(crate) type Ruler = Allowed<scope::LicenseWrite>;
 
 /// Stops a license for now.
 #[utoipa::path(post, path = "/v1/licenses/{id}/freeze", tag = "licenses", operation_id = "freeze_license",
@@ -152,7 +152,8 @@ pub(crate) async fn limits(
     rule(&api, &caller, id, Ruling::Limits(body.limits.map(Into::into)), body.note).await
 }
 
-async fn rule(api: &Api, caller: &Ruler, id: LicenseId, ruling: Ruling, text: Option<String>) -> Ruled {
+/// Rules about a license of the caller's, and shows what came of it.
+pub(crate) async fn rule(api: &Api, caller: &Ruler, id: LicenseId, ruling: Ruling, text: Option<String>) -> Ruled {
     let (whose, by) = (caller.whose(), caller.by(note(text)?));
     let listed = api.engine.store.listed_license(whose, id).await?.ok_or_else(|| Problem::not_found(id))?;
     if let Holding::SupersededBy(other) = listed.license.holding {

@@ -125,8 +125,8 @@ async fn limits_of_one_license_count_at_once() {
         let call = json!({ "key": key, "device": { "fingerprint": device } });
         async { shop.call("POST", "/v1/activate").json(call).succeed().await["code"].clone() }
     };
-    let set = limits(json!({ "activations": 1, "features": ["sso"] })).await;
-    assert_eq!(set["limits"], json!({ "activations": 1, "features": ["sso"] }), "{set}");
+    let set = limits(json!({ "activations": 1, "checks_per_month": null, "features": ["sso"] })).await;
+    assert_eq!(set["limits"], json!({ "activations": 1, "checks_per_month": null, "features": ["sso"] }), "{set}");
     assert_eq!((activate("one").await, activate("two").await), (json!("valid"), json!("activation_limit")));
     shop.clock.advance(SignedDuration::from_secs(1));
     limits(Value::Null).await;

@@ -2,10 +2,12 @@
 
 #![expect(clippy::unwrap_used, reason = "what does not work has failed its test")]
 
+mod accounts;
 mod decisions;
 mod documents;
 mod idempotency;
 mod inbound;
+mod named;
 mod pages;
 mod reconcile;
 mod scopes;

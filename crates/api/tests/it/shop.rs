@@ -91,18 +91,18 @@ impl Shop {
             lease: SignedDuration::from_secs(120),
         });
         let tenant = configured(&engine, "default").await;
-        let router = api::router(Api {
-            engine: engine.clone(),
-            limits: Arc::new(Limits::default()),
-            public_url: "https://licenses.example.com".into(),
-            draining: Arc::new(CancellationToken::new()),
-        });
+        let router = router(&engine, false);
         let stop = CancellationToken::new();
         let mut shop =
             Self { engine, router, tenant, clock, database, live: String::new(), test: String::new(), asked, stop };
         shop.live = shop.key("live", ApiKeyKind::Live, &[Scope::Admin]).await;
         shop.test = shop.key("test", ApiKeyKind::Test, &[Scope::Admin]).await;
         shop
+    }
+
+    /// The same server, at which anybody may sign up.
+    pub(crate) fn open_for_all(&mut self) {
+        self.router = router(&self.engine, true);
     }
 
     /// Has the workers of a server work.
@@ -189,6 +189,16 @@ impl Shop {
         let answer = self.call("POST", "/v1/check").json(json!({ "key": key })).succeed().await;
         answer["code"].as_str().unwrap().to_owned()
     }
+}
+
+fn router(engine: &Arc<Engine>, sign_up_open: bool) -> Router {
+    api::router(Api {
+        engine: engine.clone(),
+        limits: Arc::new(Limits::default()),
+        public_url: "https://licenses.example.com".into(),
+        sign_up_open,
+        draining: Arc::new(CancellationToken::new()),
+    })
 }
 
 async fn configured(engine: &Arc<Engine>, slug: &str) -> TenantId {

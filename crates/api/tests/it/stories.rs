@@ -178,7 +178,10 @@ async fn a_plan_that_changes_gets_a_version() {
     plan["limits"] = json!({ "activations": 10 });
     plan["policy"] = json!({ "dispute": "keep" });
     let second = save(&plan).await.json();
-    assert_eq!((&second["version"], &second["limits"]), (&json!(2), &json!({ "activations": 10, "features": [] })));
+    assert_eq!(
+        (&second["version"], &second["limits"]),
+        (&json!(2), &json!({ "activations": 10, "checks_per_month": null, "features": [] }))
+    );
     let path = format!("/v1/plans/{}", document["id"].as_str().unwrap());
     let shown = shop.get(&path).await;
     assert_eq!((&shown["version"], shown.get("versions")), (&json!(2), None));

@@ -115,6 +115,8 @@ impl Shop {
             id: tenant_id,
             slug: "acme".into(),
             name: "Acme".into(),
+            status: "active".into(),
+            account: "{}".into(),
             catalogue_revision: 1,
             test_clock_ahead: 0,
             created_at,

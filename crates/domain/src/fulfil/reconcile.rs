@@ -48,6 +48,33 @@ pub enum Change {
     },
 }
 
+/// Whether new licenses may come to be (D05, A35). Those that are there are judged all the same.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Admission {
+    /// As many as were sold.
+    #[default]
+    Open,
+    /// So many, since the account has room for no more.
+    Room(u64),
+    /// None, since the account may not sell at present.
+    Stopped,
+}
+
+impl Admission {
+    /// Takes the place of one license, if there is one.
+    fn take(&mut self) -> Result<(), Waiting> {
+        match self {
+            Self::Open => Ok(()),
+            Self::Room(0) => Err(Waiting::AccountFull),
+            Self::Room(left) => {
+                *left -= 1;
+                Ok(())
+            }
+            Self::Stopped => Err(Waiting::AccountStopped),
+        }
+    }
+}
+
 /// What reconciling needs to know.
 pub struct Settling<'a> {
     /// The order's id.
@@ -56,6 +83,8 @@ pub struct Settling<'a> {
     pub catalogue: &'a Catalogue,
     /// Whether the order, or the customer's identity, has an address.
     pub has_address: bool,
+    /// Whether new licenses may come to be; afterwards, whether more may.
+    pub admission: Admission,
     /// The moment.
     pub now: Timestamp,
     /// Where ids of new licenses come from.
@@ -204,7 +233,8 @@ fn plan_that_counts(license: &License) -> PlanVersion {
     license.rulings.plan.as_ref().map(|register| register.value).or(license.unit.plan).unwrap_or(license.plan)
 }
 
-/// A new license in its true state, even if that is revoked. A unit without a plan issues none.
+/// A new license in its true state, even if that is revoked. A unit without a plan issues none, and one for which the
+/// account has no place waits.
 fn issue(
     order: &Order,
     unit: Unit,
@@ -220,6 +250,10 @@ fn issue(
     }
     if policy.issuing == Issuing::AfterApproval {
         settled.must_approve(order, settling.now)?;
+    }
+    if let Err(waiting) = settling.admission.take() {
+        settled.waiting.insert(waiting);
+        return None;
     }
     let id = LicenseId::new(settling.now, settling.entropy);
     let slot = licenses.iter().map(|license| license.slot + 1).max().unwrap_or(0);

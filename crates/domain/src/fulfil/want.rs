@@ -81,6 +81,10 @@ pub enum Waiting {
         /// How much in all.
         amount: Money,
     },
+    /// The vendor's account may not sell at present.
+    AccountStopped,
+    /// The vendor's account has no room for more licenses.
+    AccountFull,
 }
 
 /// A line that counts, and the source it counts for.

@@ -7,7 +7,7 @@ use std::{
 
 use domain::{
     decision::{Catalogue, Matcher, QuantityRule, Rule, RuleGrant},
-    fulfil::{Change, Settling, Waiting, reconcile, resolve, want},
+    fulfil::{Admission, Change, Settling, Waiting, reconcile, resolve, want},
     id::{ConnectionId, Entropy, LicenseId, OrderId, PlanId, ProductId},
     join::Join,
     license::{Holding, License, LicenseState, Unit},
@@ -233,8 +233,14 @@ impl World {
         let row = self.orders.get_mut(&id).expect("an order");
         resolve(&mut row.order, CONNECTION, &self.catalogue, now);
         let has_address = row.order.contact.is_some();
-        let settling =
-            &mut Settling { order: id, catalogue: &self.catalogue, has_address, now, entropy: &mut self.dice };
+        let settling = &mut Settling {
+            order: id,
+            catalogue: &self.catalogue,
+            has_address,
+            admission: Admission::Open,
+            now,
+            entropy: &mut self.dice,
+        };
         let settled = reconcile(&row.order, &mut row.licenses, settling);
         row.waiting = settled.waiting;
         row.look_again_at = settled.look_again_at;
@@ -378,6 +384,8 @@ fn waiting_words(waiting: &Waiting) -> Option<String> {
         Waiting::Tied { subscription } => format!("waits: snapshots of {subscription} tied"),
         Waiting::PartlyRefunded { payment, amount } => format!("waits: {amount} of {payment} went back"),
         Waiting::SeveralCustomers { customers } => format!("waits: {} customers", customers.len()),
+        Waiting::AccountStopped => "waits: account stopped".into(),
+        Waiting::AccountFull => "waits: account full".into(),
         Waiting::Merged { .. } => return None,
     })
 }

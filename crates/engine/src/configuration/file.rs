@@ -29,6 +29,7 @@ use super::{
     secret::{SecretSource, SecretSources},
 };
 use crate::{
+    accounts::{AccountError, is_slug},
     api_keys::{UnknownScope, kind_name},
     connections::Mode,
     tenants::DEFAULT_TENANT,
@@ -231,11 +232,10 @@ impl ConfigurationFile {
     /// A slug stands in addresses.
     pub(super) fn check_slug(&self) -> Result<(), ConfigurationError> {
         let slug = self.tenant_slug();
-        let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-        if (1..=40).contains(&slug.len()) && slug.bytes().all(plain) {
+        if is_slug(slug) {
             return Ok(());
         }
-        let message = "a slug has 1 to 40 characters, each a letter a-z, a digit or `-`".to_owned();
+        let message = AccountError::Slug.to_string();
         let subject = "tenant".to_owned();
         Err(ConfigurationError::Problems(vec![Problem { line: None, subject, field: Some("slug"), message }]))
     }

@@ -7,6 +7,7 @@ use domain::id::{ApiKeyId, TenantId};
 use store::{Write, rows};
 
 use super::{ConfigurationError, input::Wanted};
+use crate::accounts::AccountStatus;
 use crate::connections::{ConnectionSecrets, open_secrets};
 
 /// A connection with its secrets.
@@ -41,6 +42,8 @@ impl Current {
                 id: uuid::Uuid::nil(),
                 slug: slug.to_owned(),
                 name: name.to_owned(),
+                status: AccountStatus::Active.as_str().to_owned(),
+                account: "{}".to_owned(),
                 catalogue_revision: 0,
                 test_clock_ahead: 0,
                 created_at: 0,

@@ -6,7 +6,7 @@ use crypto::ring::KeyRing;
 use domain::{
     Entropy,
     decision::Catalogue,
-    fulfil::{Change, Judged, Settling, Waiting, judge, reconcile, resolve, want},
+    fulfil::{Admission, Change, Judged, Settling, Waiting, judge, reconcile, resolve, want},
     license::{Holding, License, Standing},
     order::Order,
 };
@@ -14,7 +14,10 @@ use jiff::Timestamp;
 use store::StoredOrder;
 
 use super::{Finding, Gathered, deliveries, keys, names, of};
-use crate::{attention, connections::Connection};
+use crate::{
+    attention::{self, ACCOUNT_FULL, ACCOUNT_STOPPED},
+    connections::Connection,
+};
 
 /// An order with everything that stands around it.
 pub(super) struct Case<'a> {
@@ -130,8 +133,9 @@ fn settled(case: &Case<'_>, catalogue: &Catalogue) -> Vec<Finding> {
     let mut findings = waits_in_vain(case, catalogue);
     let mut licenses = order.licenses.clone();
     let has_address = case.gathered.has_address(order);
-    let mut settling =
-        Settling { order: order.id, catalogue, has_address, now: case.judged_at, entropy: &mut NoEntropy };
+    let entropy = &mut NoEntropy;
+    let admission = admission(case);
+    let mut settling = Settling { order: order.id, catalogue, has_address, admission, now: case.judged_at, entropy };
     let settled = reconcile(&order.order, &mut licenses, &mut settling);
     for (license, change) in settled.changes {
         let (invariant, problem) = would(&change);
@@ -142,6 +146,18 @@ fn settled(case: &Case<'_>, catalogue: &Catalogue) -> Vec<Finding> {
     }
     findings.extend(case.connection.map(|connection| told(case, &settled.waiting, connection)).unwrap_or_default());
     findings
+}
+
+/// What kept the order from new licenses when it was last looked at, as its items say.
+fn admission(case: &Case<'_>) -> Admission {
+    let is_open = |kind: &str| of(&case.gathered.open, &case.order.id).iter().any(|item| item.kind == kind);
+    if is_open(ACCOUNT_STOPPED) {
+        Admission::Stopped
+    } else if is_open(ACCOUNT_FULL) {
+        Admission::Room(0)
+    } else {
+        Admission::Open
+    }
 }
 
 fn would(change: &Change) -> (u8, String) {

@@ -4,7 +4,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::Context;
 use api::{Api, Limits};
-use clap::Args;
+use clap::{Args, ValueEnum};
 use delivery::{MailParts, MailWorker, Smtp, SmtpSettings};
 use engine::Engine;
 use jiff::SignedDuration;
@@ -18,6 +18,7 @@ use crate::{
     options::{DataOptions, value_or_file},
     output::say,
     server::{self, Installation},
+    stripe_options::StripeOptions,
 };
 
 /// How long a stopping server waits for what is in flight: containers are killed after ten seconds.
@@ -54,6 +55,22 @@ pub(crate) struct Serve {
     /// The sender of mails whose product names none.
     #[arg(long, env = "KEYWRIGHT_MAIL_FROM")]
     pub(crate) mail_from: Option<String>,
+
+    /// Whether anybody may make a free account, with 5 licenses.
+    #[arg(long, env = "KEYWRIGHT_SIGN_UP", value_enum, default_value = "closed")]
+    pub(crate) sign_up: SignUp,
+
+    #[command(flatten)]
+    pub(crate) stripe: StripeOptions,
+}
+
+/// Who makes accounts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum SignUp {
+    /// The operator.
+    Closed,
+    /// Whoever wants one.
+    Open,
 }
 
 /// A server that runs.
@@ -81,6 +98,9 @@ impl Serve {
     pub(crate) async fn start(&self, open_mail: bool) -> anyhow::Result<Running> {
         let lease = SignedDuration::from_secs(self.lease_seconds.into());
         let Installation { engine, ring } = server::open_with(&self.data, lease).await?;
+        for sentence in self.stripe.configure(&engine).await? {
+            eprintln!("{sentence}");
+        }
         let listener =
             TcpListener::bind(self.listen).await.with_context(|| format!("{} cannot be listened on", self.listen))?;
         let address = listener.local_addr()?;
@@ -103,6 +123,7 @@ impl Serve {
             engine: Arc::clone(&engine),
             limits: Arc::new(Limits::default()),
             public_url: self.public_url.clone().unwrap_or_else(|| format!("http://{address}")).into(),
+            sign_up_open: self.sign_up == SignUp::Open,
             draining: Arc::new(stop.clone()),
         };
         if let Some(metrics_listen) = self.metrics_listen {

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod demo;
+mod environment;
 mod faults;
 mod oracles;
 mod output;
@@ -10,3 +11,4 @@ mod process;
 mod relay;
 mod samples;
 mod simulate;
+mod tenants;

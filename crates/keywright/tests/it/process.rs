@@ -20,11 +20,16 @@ const LOOK: Duration = Duration::from_millis(5);
 /// The binary, without whatever the environment says about another installation.
 pub(crate) fn keywright() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_keywright"));
-    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("KEYWRIGHT_")) {
+    for (name, _) in std::env::vars_os().filter(|(name, _)| is_ours(&name.to_string_lossy())) {
         command.env_remove(name);
     }
     command.stdin(Stdio::null());
     command
+}
+
+/// Whether a variable of the environment is one that the binary reads.
+fn is_ours(name: &str) -> bool {
+    ["KEYWRIGHT_", "STRIPE_"].iter().any(|beginning| name.starts_with(beginning))
 }
 
 /// What a command printed, and how it ended.
@@ -161,7 +166,7 @@ pub(crate) fn run_with(command: &mut Command, input: &str) -> Ran {
 pub(crate) struct Installation {
     pub(crate) folder: TempDir,
     /// What its commands find in their environment.
-    environment: Vec<(&'static str, String)>,
+    pub(crate) environment: Vec<(&'static str, String)>,
     server: Option<(Process, String)>,
 }
 

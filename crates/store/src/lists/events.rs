@@ -127,6 +127,24 @@ impl Store {
         Ok(inbound_events::Entity::find_by_id(id.0).filter(inbound_of(whose)).one(&self.reader).await?)
     }
 
+    /// The event of that key, and how far it has come: a word of [`crate::inbox::status`].
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn progress_of_event(
+        &self,
+        connection: ConnectionId,
+        key: &str,
+    ) -> Result<Option<(InboundId, String)>, StoreError> {
+        let query = inbound_events::Entity::find()
+            .select_only()
+            .columns([inbound_events::Column::Id, inbound_events::Column::Status])
+            .filter(inbound_events::Column::ConnectionId.eq(connection.0))
+            .filter(inbound_events::Column::EventKey.eq(key));
+        let found: Option<(Uuid, String)> = query.into_tuple().one(&self.reader).await?;
+        Ok(found.map(|(id, status)| (InboundId(id), status)))
+    }
+
     /// What an event said, in its order.
     ///
     /// # Errors

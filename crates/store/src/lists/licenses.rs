@@ -8,6 +8,7 @@ use domain::{
 };
 use jiff::Timestamp;
 use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter};
+use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use super::{Listed, Page, Whose, read};
@@ -17,6 +18,7 @@ use crate::{
     convert::{self, micros},
     entities::{license_keys, licenses},
     error::StoreError,
+    metadata,
 };
 
 /// Which licenses.
@@ -47,6 +49,8 @@ pub struct ListedLicense {
     pub livemode: bool,
     /// What may be shown of its first key; none: another license took its keys over.
     pub key_hint: Option<String>,
+    /// What the vendor's own code wrote beside it.
+    pub metadata: Map<String, Value>,
 }
 
 impl LicenseFilter {
@@ -74,7 +78,7 @@ impl Store {
     ) -> Result<Listed<ListedLicense>, StoreError> {
         let query = licenses::Entity::find().filter(of(whose)).filter(filter.condition());
         let Listed { rows, has_more } = read(&self.reader, query, licenses::Column::Id, page).await?;
-        Ok(Listed { rows: self.with_hints(rows).await?, has_more })
+        Ok(Listed { rows: self.completed(rows).await?, has_more })
     }
 
     /// Some licenses by their ids, in no particular order. What is another tenant's or of the other mode is left out.
@@ -86,7 +90,7 @@ impl Store {
         for condition in any_of(&self.reader, licenses::Column::Id, ids.into_iter().map(|id| id.0).collect()) {
             rows.extend(licenses::Entity::find().filter(of(whose)).filter(condition).all(&self.reader).await?);
         }
-        self.with_hints(rows).await
+        self.completed(rows).await
     }
 
     /// A license.
@@ -100,12 +104,13 @@ impl Store {
     /// The licenses of an order, by their slots.
     pub(super) async fn licenses_of_order(&self, order: OrderId) -> Result<Vec<ListedLicense>, StoreError> {
         let query = licenses::Entity::find().filter(licenses::Column::OrderId.eq(order.0));
-        let mut licenses = self.with_hints(query.all(&self.reader).await?).await?;
+        let mut licenses = self.completed(query.all(&self.reader).await?).await?;
         licenses.sort_by_key(|listed| listed.license.slot);
         Ok(licenses)
     }
 
-    async fn with_hints(&self, rows: Vec<licenses::Model>) -> Result<Vec<ListedLicense>, StoreError> {
+    /// Rows with what other tables know of them.
+    async fn completed(&self, rows: Vec<licenses::Model>) -> Result<Vec<ListedLicense>, StoreError> {
         let mut keys = Vec::with_capacity(rows.len());
         for condition in any_of(&self.reader, license_keys::Column::LicenseId, rows.iter().map(|row| row.id).collect())
         {
@@ -114,6 +119,7 @@ impl Store {
         // The first key of each license is inserted last, and stays.
         keys.sort_by_key(|key| std::cmp::Reverse((key.created_at, key.id)));
         let mut hints: HashMap<Uuid, String> = keys.into_iter().map(|key| (key.license_id, key.hint)).collect();
+        let mut metadata = metadata::of_licenses(&self.reader, rows.iter().map(|row| row.id).collect()).await?;
         rows.into_iter()
             .map(|row| {
                 Ok(ListedLicense {
@@ -122,6 +128,7 @@ impl Store {
                     customer: row.customer_id.map(CustomerId),
                     livemode: row.livemode,
                     key_hint: hints.remove(&row.id),
+                    metadata: metadata.remove(&row.id).unwrap_or_default(),
                 })
             })
             .collect()

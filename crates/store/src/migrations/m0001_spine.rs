@@ -20,7 +20,8 @@ struct Table {
 const TABLES: &[Table] = &[
     Table {
         name: "tenants",
-        columns: "id uuid, slug text, name text, catalogue_revision bigint, test_clock_ahead bigint, created_at bigint",
+        columns: "id uuid, slug text, name text, status text, account text, catalogue_revision bigint,
+            test_clock_ahead bigint, created_at bigint",
         primary: &["id"],
         unique: &[&["slug"]],
         indexes: &[],
@@ -138,6 +139,13 @@ const TABLES: &[Table] = &[
         primary: &["hash"],
         unique: &[&["id"]],
         indexes: &[(&["license_id"], None)],
+    },
+    Table {
+        name: "license_metadata",
+        columns: "license_id uuid, tenant_id uuid, body text, updated_at bigint",
+        primary: &["license_id"],
+        unique: &[],
+        indexes: &[],
     },
     Table {
         name: "activations",
