@@ -23,6 +23,7 @@ use store::StoreError;
 
 use crate::Error;
 
+pub use check::wrong_with_limits;
 pub use file::ConfigurationFile;
 pub use input::{ApiKeyInput, ConnectionInput, Existing, GrantInput, PlanInput, PriceRuleInput, ProductInput};
 pub use report::{Action, ApplyReport, ConfigurationChange, What};

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use domain::id::{ConnectionId, TenantId};
+use jiff::SignedDuration;
 use providers::{
     Level, Settings,
     calls::{KeyCheck, NotCreated, Unsupported, Uses},
@@ -60,6 +61,9 @@ pub enum ConnectError {
     /// The provider does not take the key.
     #[error("the provider does not take this API key: {0}")]
     Refused(String),
+    /// The connection of that code is of the other mode.
+    #[error("the connection `{0}` is a {1} connection and the key is not; give the new one another name with --code")]
+    OtherMode(String, &'static str),
     /// The key may not make a webhook endpoint.
     #[error(
         "the key lacks the permission `{permission}`, so the webhook endpoint cannot be made; make a key that has it: {link}"
@@ -96,11 +100,21 @@ impl Engine {
         if let Some(words) = check.refused {
             return Err(ConnectError::Refused(words));
         }
+        let connections = self.connections_within(SignedDuration::ZERO).await.map_err(ConfigurationError::from)?;
+        let known = connections.iter().find(|known| known.tenant == asked.tenant && known.code == asked.code);
+        if let Some(known) = known.filter(|known| known.mode != asked.mode) {
+            return Err(ConnectError::OtherMode(asked.code.clone(), known.mode.as_str()));
+        }
         let webhook = match &asked.server {
             Some(server) => Some(self.make_webhook(&connection, server).await?),
             None => None,
         };
-        let (id, secret) = webhook.map(|(id, secret)| (Some(id), Some(vec![secret]))).unwrap_or_default();
+        // What was signed for an endpoint that was made before is still believed.
+        let before = || known.map(|known| known.webhook_secrets.clone()).unwrap_or_default();
+        let (id, secrets) = match webhook {
+            Some((id, secret)) => (Some(id), Some(before().into_iter().chain([secret]).collect())),
+            None => (None, None),
+        };
         let input = ConnectionInput {
             code: asked.code.clone(),
             provider: asked.provider.clone(),
@@ -108,7 +122,7 @@ impl Engine {
             level: asked.level,
             write_back: None,
             api_base: asked.api_base.clone(),
-            webhook_secrets: secret,
+            webhook_secrets: secrets,
             api_key: Some(asked.api_key.clone()),
         };
         let change = self.save_connection(asked.tenant, input, Existing::Either, actor).await?;

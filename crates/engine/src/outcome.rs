@@ -164,7 +164,12 @@ impl Outcome<'_> {
 
     /// The key goes to the provider's record of the customer, where that is switched on (B05).
     fn write_back(&self, license: &License, entropy: &mut dyn Entropy) -> Option<ProviderCall> {
-        let customer = self.order.order.customers.first().filter(|_| self.connection.settings.write_back)?;
+        // Of several customers, nobody knows whose sale it is.
+        let mut customers = self.order.order.customers.iter();
+        let (customer, None) = (customers.next()?, customers.next()) else { return None };
+        if !self.connection.settings.write_back {
+            return None;
+        }
         Some(ProviderCall {
             id: domain::id::uuid_v7(self.now, entropy),
             tenant_id: self.order.tenant.0,

@@ -3,7 +3,7 @@
 use domain::{
     fulfil::{Concern, resolve_again},
     id::{ConnectionId, LicenseId, OrderId},
-    plan::PlanVersion,
+    plan::{AddOn, PlanVersion},
 };
 use store::{
     StoredOrder,
@@ -36,10 +36,21 @@ pub struct Redecided {
     pub order: OrderId,
     /// The license; none: a new one.
     pub license: Option<LicenseId>,
-    /// What it gave, and for how many seats.
-    pub from: Option<(PlanVersion, u32)>,
-    /// What it gives, and for how many seats; none: nothing any more.
-    pub to: Option<(PlanVersion, u32)>,
+    /// What it gave.
+    pub from: Option<Gives>,
+    /// What it gives; none: nothing any more.
+    pub to: Option<Gives>,
+}
+
+/// What a license gives.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Gives {
+    /// Its plan.
+    pub plan: PlanVersion,
+    /// By how much the plan's limits are multiplied.
+    pub seats: u32,
+    /// What add-ons add.
+    pub added: AddOn,
 }
 
 impl Engine {
@@ -84,7 +95,11 @@ impl Engine {
 fn differences(before: &StoredOrder, after: &StoredOrder) -> Vec<Redecided> {
     let gives = |order: &StoredOrder, id: LicenseId| {
         let license = order.licenses.iter().find(|license| license.id == id && license.stands());
-        license.map(|license| (license.plan, license.unit.seats))
+        license.map(|license| Gives {
+            plan: license.plan,
+            seats: license.unit.seats,
+            added: license.unit.added.clone(),
+        })
     };
     let is_known = |id: LicenseId| before.licenses.iter().any(|license| license.id == id);
     let difference = |id: LicenseId| {

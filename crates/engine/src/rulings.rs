@@ -91,11 +91,20 @@ impl Engine {
         order: OrderId,
         ruling: &OrderRuling,
     ) -> Result<Option<(StoredOrder, StoredOrder)>, Error> {
+        let about = About::Order(order, ruling);
+        store::repeat(|| self.preview_once(tenant, about), Error::is_conflict).await
+    }
+
+    async fn preview_once(
+        &self,
+        tenant: TenantId,
+        about: About<'_>,
+    ) -> Result<Option<(StoredOrder, StoredOrder)>, Error> {
         let write = self.store.begin().await?;
-        let Some(mut orders) = found(&write, tenant, About::Order(order, ruling)).await? else { return Ok(None) };
+        let Some(mut orders) = found(&write, tenant, about).await? else { return Ok(None) };
         let before = orders.first().cloned();
         let by = By { actor: String::new(), note: None };
-        self.settle_decided(&write, &mut orders, About::Order(order, ruling), &by).await?;
+        self.settle_decided(&write, &mut orders, about, &by).await?;
         Ok(before.zip(orders.into_iter().next()))
     }
 

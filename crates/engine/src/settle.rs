@@ -66,7 +66,7 @@ impl Engine {
             let is_new = order.licenses.is_empty();
             order.customer = order.customer.or_else(|| buyers.get(&order.id).copied());
             let admission = admission.entry((order.tenant, order.livemode)).or_default();
-            let settled = settle(order, shelf, address.is_some(), admission, &mut *entropy, after(now, ahead));
+            let settled = settle(order, shelf, address.is_some(), admission, &mut *entropy, (now, after(now, ahead)));
             // The clock of test mode decides; when that comes to pass is a real moment.
             order.due_at = order.due_at.map(|due| after(due, -ahead));
             let open = open.iter().filter(|item| item.order_id == Some(order.id.0));
@@ -130,23 +130,23 @@ fn settle(
     has_address: bool,
     admission: &mut Admission,
     entropy: &mut dyn Entropy,
-    now: Timestamp,
+    (now, judged_at): (Timestamp, Timestamp),
 ) -> Settled {
     resolve(&mut order.order, order.connection, &shelf.catalogue, now);
-    let mut settling =
-        Settling { order: order.id, catalogue: &shelf.catalogue, has_address, admission: *admission, now, entropy };
+    let (catalogue, may) = (&shelf.catalogue, *admission);
+    let mut settling = Settling { order: order.id, catalogue, has_address, admission: may, now, judged_at, entropy };
     let settled = reconcile(&order.order, &mut order.licenses, &mut settling);
     *admission = settling.admission;
     let holding = order.licenses.iter().filter(|license| license.holding == Holding::Unit);
     order.due_at = holding.filter_map(|license| license.standing.next_check).chain(settled.look_again_at).min();
     if settled.waiting.contains(&Waiting::NoAddress) && !order.order.customers.is_empty() {
         // Whoever learns of the customer's address wakes the order, unless both happen at the same moment.
-        let again = after(now, ADDRESS_AGAIN);
+        let again = after(judged_at, ADDRESS_AGAIN);
         order.due_at = Some(order.due_at.map_or(again, |due| due.min(again)));
     }
     if settled.waiting.contains(&Waiting::AccountFull) {
         // Licenses of other orders end by themselves, and nobody tells this one.
-        let again = after(now, ROOM_AGAIN);
+        let again = after(judged_at, ROOM_AGAIN);
         order.due_at = Some(order.due_at.map_or(again, |due| due.min(again)));
     }
     settled

@@ -73,8 +73,17 @@ impl Engine {
         by: SignedDuration,
         who: &By,
     ) -> Result<SignedDuration, Error> {
+        let ahead = store::repeat(|| self.advance_once(tenant, by, who), Error::is_conflict).await?;
+        self.test_clocks.forget();
+        self.work.notify_one();
+        Ok(ahead)
+    }
+
+    async fn advance_once(&self, tenant: TenantId, by: SignedDuration, who: &By) -> Result<SignedDuration, Error> {
         let now = self.now();
         let write = self.store.begin().await?;
+        // Batches hold it while they settle by the clock as it was, and those that come after see it as it will be.
+        write.lock_catalogue(tenant).await?;
         let before = write.test_clock(tenant).await?;
         let ahead = before.saturating_add(by.max(SignedDuration::ZERO)).min(AHEAD_MAX);
         write.set_test_clock(tenant, ahead).await?;
@@ -83,8 +92,6 @@ impl Engine {
         let entry = self.told(tenant, "test_clock.advanced", tenant.to_string(), None, &detail, who);
         crate::audit::add(&write, vec![entry]).await?;
         write.commit().await?;
-        self.test_clocks.forget();
-        self.work.notify_one();
         Ok(ahead)
     }
 }

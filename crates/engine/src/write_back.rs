@@ -47,7 +47,10 @@ impl Engine {
         write.commit().await?;
         let count = calls.len();
         for mut call in calls {
-            let ended = self.write_back(&call).await?;
+            let ended = match self.write_back(&call).await {
+                Ok(ended) => ended,
+                Err(error) => Ended::Again(error.to_string(), None),
+            };
             let item = self.note(&mut call, ended);
             let write = self.store.begin().await?;
             if write.save_call(token, &call).await? {

@@ -8,17 +8,19 @@ use domain::{
     fulfil::Concern,
     id::OrderId,
     order::Approval,
-    plan::PlanVersion,
     text::{PlanCode, PriceReference, ProductReference},
 };
 use engine::{
-    redecide::{Redecide, Redecided},
+    redecide::{Gives, Redecide, Redecided},
     rulings::OrderRuling,
 };
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{NoteBody, catalogue::current_plan, connections::connection_named, note, orders::OrderDocument};
+use super::{
+    NoteBody, catalogue::current_plan, connections::connection_named, note, orders::OrderDocument,
+    price_rules::AddOnDocument,
+};
 use crate::{
     Api,
     caller::{Allowed, scope},
@@ -115,6 +117,8 @@ struct GivenDocument {
     version: u32,
     /// By how much its limits are multiplied.
     seats: u32,
+    /// What add-ons add.
+    adds: AddOnDocument,
 }
 
 /// A license that gives something else.
@@ -164,10 +168,11 @@ pub(crate) async fn redecide(
     let (changed, next) = api.engine.redecide(whose, &asked, behind, &by).await?;
     let plans = api.engine.store.plans(whose.tenant).await?;
     let codes: HashMap<_, _> = plans.into_iter().map(|row| (row.id, row.code)).collect();
-    let given = |(plan, seats): (PlanVersion, u32)| GivenDocument {
+    let given = |Gives { plan, seats, added }: Gives| GivenDocument {
         plan: codes.get(&plan.plan.0).cloned().unwrap_or_default(),
         version: plan.version,
         seats,
+        adds: AddOnDocument { activations: added.activations, features: added.features },
     };
     let document = |Redecided { order, license, from, to }| RedecidedDocument {
         livemode: whose.livemode,

@@ -59,11 +59,11 @@ const fn keys() -> QuantityWord {
 #[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
 #[schema(as = AddOn)]
-struct AddOnDocument {
+pub(super) struct AddOnDocument {
     /// So many activations more, for each one bought.
-    activations: u32,
+    pub(super) activations: u32,
     /// Features that come with it.
-    features: BTreeSet<String>,
+    pub(super) features: BTreeSet<String>,
 }
 
 /// What a provider's price gives.
@@ -223,13 +223,14 @@ impl PriceRuleBody {
     }
 
     fn grants(self) -> Result<Vec<GrantInput>, Problem> {
+        let adds = self.adds();
         let input = |grant: GrantDocument| GrantInput { plan: grant.plan, quantity: grant.quantity.into() };
         match (self.plan, self.quantity, self.grants) {
             (Some(plan), quantity, None) => {
                 Ok(vec![input(GrantDocument { plan, quantity: quantity.unwrap_or(QuantityWord::Keys) })])
             }
             (None, None, Some(grants)) => Ok(grants.into_iter().map(input).collect()),
-            (None, None, None) if self.adds.is_some() => Ok(Vec::new()),
+            (None, None, None) if !adds.is_nothing() => Ok(Vec::new()),
             _ => {
                 Err(Problem::invalid("Say what it gives: `plan`, with or without `quantity`, or `grants`, or `adds`."))
             }

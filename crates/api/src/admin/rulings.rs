@@ -1,7 +1,8 @@
 //! What people decide about a license. Each decision may be taken back by its opposite, and is in the audit log.
 
 use axum::{Json, extract::State};
-use domain::{id::LicenseId, license::Holding, ruling::Ruling, text::PlanCode};
+use domain::{id::LicenseId, license::Holding, plan::Limits, ruling::Ruling, text::PlanCode};
+use engine::configuration::wrong_with_limits;
 use jiff::Timestamp;
 use serde::Deserialize;
 use utoipa::ToSchema;
@@ -149,7 +150,11 @@ pub(crate) async fn limits(
     Id(id): Id<LicenseId>,
     Body(body): Body<LimitsBody>,
 ) -> Ruled {
-    rule(&api, &caller, id, Ruling::Limits(body.limits.map(Into::into)), body.note).await
+    let limits = body.limits.map(Limits::from);
+    if let Some((field, message)) = limits.as_ref().and_then(wrong_with_limits) {
+        return Err(Problem::invalid(format!("`{field}`: {message}.")).of("limits"));
+    }
+    rule(&api, &caller, id, Ruling::Limits(limits), body.note).await
 }
 
 /// Rules about a license of the caller's, and shows what came of it.

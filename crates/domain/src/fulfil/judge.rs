@@ -238,9 +238,17 @@ fn grace(
     days(policy.grace_days).max(collecting.unwrap_or_default())
 }
 
-/// A refund counts against the period that its payment paid for: a part of an old one freezes nothing.
+/// Money that went back counts against the period that it paid for: an old one freezes nothing. An open dispute is
+/// another matter: it is about the buyer, whatever month it names.
 fn is_of_the_past(cause: &Cause, order: &Order, paid_until: Option<Timestamp>) -> bool {
-    let Cause::Refunded { payment: refunded, .. } = cause else { return false };
+    let refunded = match cause {
+        Cause::Refunded { payment, .. } => payment,
+        Cause::Disputed { dispute, lost: true } => match order.disputes.get(dispute) {
+            Some(dispute) => &dispute.payment,
+            None => return false,
+        },
+        _ => return false,
+    };
     let mut paid = order.periods.iter().filter(|(payment, _)| order.payments.same(payment, refunded));
     paid.any(|(_, period)| paid_until.is_some_and(|until| period.until < until))
 }
@@ -298,7 +306,9 @@ fn follow(
     findings: &mut Findings,
 ) {
     let End::At(paid_until) = term.end else { return };
-    if let Some(at) = subscription.cancel_at.filter(|at| *at <= paid_until) {
+    // Once it has ended, the end itself counts, and may be excused.
+    let announced = subscription.cancel_at.filter(|_| subscription.ended_at.is_none());
+    if let Some(at) = announced.filter(|at| *at <= paid_until) {
         end_with_subscription(term, policy, at);
         if policy.cancellation.revokes() && !term.lost {
             term.reason = Reason::Cause(Cause::Ended { subscription: id.clone(), at });

@@ -11,7 +11,7 @@ use crate::{
     license::{Holding, License, LicenseState, Rulings, Standing, Unit},
     order::{Approval, Order},
     plan::{Plan, PlanVersion},
-    policy::{Issuing, OnTrial},
+    policy::{Issuing, MailBy, OnTrial},
     reason::Reason,
     time::after,
 };
@@ -85,8 +85,10 @@ pub struct Settling<'a> {
     pub has_address: bool,
     /// Whether new licenses may come to be; afterwards, whether more may.
     pub admission: Admission,
-    /// The moment.
+    /// The moment: when whatever comes to be came to be.
     pub now: Timestamp,
+    /// The moment by which licenses are judged. It is another one only in test mode, whose clock may be ahead.
+    pub judged_at: Timestamp,
     /// Where ids of new licenses come from.
     pub entropy: &'a mut dyn Entropy,
 }
@@ -246,10 +248,14 @@ fn issue(
     // Nothing can be judged by a plan that is not there.
     let policy = &settling.catalogue.plan(plan)?.terms.policy;
     if policy.trial == OnTrial::Wait && order.is_on_trial(&unit) {
+        if !order.is_trialing(&unit) {
+            // Its trial is over, or nobody told of one: the money should be here by now.
+            settled.waiting.insert(Waiting::PeriodUnknown { purchase: unit.source });
+        }
         return None;
     }
     if policy.issuing == Issuing::AfterApproval {
-        settled.must_approve(order, settling.now)?;
+        settled.must_approve(order, settling.judged_at)?;
     }
     if let Err(waiting) = settling.admission.take() {
         settled.waiting.insert(waiting);
@@ -286,7 +292,7 @@ fn rejudge(
     // A plan version is never deleted; without it the license keeps the standing it has.
     let Some(plan) = settling.catalogue.plan(plan_that_counts(license)) else { return };
     let case = Judged { order, unit: &license.unit, rulings: &license.rulings, terms: &plan.terms };
-    let before = std::mem::replace(&mut license.standing, judge(case, settling.now));
+    let before = std::mem::replace(&mut license.standing, judge(case, settling.judged_at));
     license.plan = given(license, plan, settling.catalogue);
     if let Some(from) = had.filter(|from| *from != (license.plan, license.unit.seats)) {
         settled.changes.push((license.id, Change::PlanChanged { from }));
@@ -314,8 +320,15 @@ fn given(license: &License, plan: &Plan, catalogue: &Catalogue) -> PlanVersion {
     }
 }
 
+/// Where the vendor sends the mails, no address of ours is needed.
+fn can_be_told(license: &License, settling: &Settling<'_>) -> bool {
+    let plan = settling.catalogue.plan(license.plan);
+    settling.has_address || plan.is_some_and(|plan| plan.terms.policy.mail == MailBy::Vendor)
+}
+
 fn announce(license: &mut License, settling: &Settling<'_>, settled: &mut Settled) {
-    if !license.announced && settling.has_address && license.standing.state == LicenseState::Active {
+    let is_ready = license.standing.state == LicenseState::Active && can_be_told(license, settling);
+    if !license.announced && is_ready {
         license.announced = true;
         settled.changes.push((license.id, Change::Announced));
     }

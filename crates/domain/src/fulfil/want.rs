@@ -10,7 +10,7 @@ use crate::{
     join::Join,
     license::Unit,
     money::Money,
-    order::{Line, Lines, Missing, Order, Purchase, PurchaseState, Subscription},
+    order::{Line, Lines, Missing, Order, Period, Purchase, PurchaseState, Subscription, SubscriptionStatus},
     plan::{AddOn, PlanVersion},
     text::{CustomerReference, PlanCode, PriceReference, ProductReference, Reference},
 };
@@ -143,17 +143,42 @@ impl Order {
             || self.paid_purchases().any(|(source, purchase)| Self::starts(source, purchase, id, subscription))
     }
 
-    /// When the sale was made: its first paid purchase. None: only a subscription is known.
+    /// When the sale was made: its first paid purchase, else when its provider first spoke of a subscription.
     pub(super) fn sold_at(&self) -> Option<Timestamp> {
-        self.paid_purchases().map(|(_, purchase)| purchase.at).min()
+        let bought = self.paid_purchases().map(|(_, purchase)| purchase.at).min();
+        bought.or_else(|| self.subscriptions.values().map(|register| register.stamp.at).min())
     }
 
-    /// Whether nothing but a trial has been had of the subscription so far.
+    /// When a line was sold: with the purchase that has its price, else when the provider told of a subscription's items.
+    fn line_sold_at(&self, source: &Source<'_>) -> Option<Timestamp> {
+        let has_it = |purchase: &Purchase| match &purchase.lines {
+            Lines::Known(lines) => lines.iter().any(|line| line.price == source.line.price),
+            Lines::Unknown { .. } => false,
+        };
+        let bought =
+            self.paid_purchases().filter(|(_, purchase)| has_it(purchase)).map(|(_, purchase)| purchase.at).min();
+        let told = self.items.get(source.source).filter(|_| source.subscribed).map(|register| register.stamp.at);
+        bought.or(told).or_else(|| self.sold_at())
+    }
+
+    /// Whether no money has been seen that pays for more than a trial. Without its subscription, nobody can tell.
     pub(super) fn is_on_trial(&self, unit: &Unit) -> bool {
         let subscription = self.subscriptions.get(&unit.source).filter(|_| unit.subscribed);
-        let trial_until = subscription.and_then(|register| register.value.trial_until);
-        let mut periods = self.periods.values().filter(|period| period.subscription == unit.source);
-        trial_until.is_some_and(|trial_until| periods.all(|period| period.until <= trial_until))
+        let trial = subscription.map(|register| register.value.trial_until);
+        let pays = |period: &Period| {
+            period.total.minor > 0 || matches!(trial, Some(until) if until.is_none_or(|until| period.until > until))
+        };
+        let is_its = |period: &&Period| !unit.subscribed || period.subscription == unit.source;
+        match trial {
+            Some(None) => false,
+            _ => unit.recurring && !self.periods.values().filter(is_its).any(pays),
+        }
+    }
+
+    /// Whether its subscription is known, and still in its trial.
+    pub(super) fn is_trialing(&self, unit: &Unit) -> bool {
+        let subscription = self.subscriptions.get(&unit.source).filter(|_| unit.subscribed);
+        subscription.is_some_and(|register| register.value.status == SubscriptionStatus::Trialing)
     }
 
     pub(super) fn paid_purchases(&self) -> impl Iterator<Item = (&Reference, &Purchase)> {
@@ -229,8 +254,7 @@ fn purchase_lines<'a>(id: &Reference, purchase: &'a Purchase) -> Vec<Cow<'a, Lin
 /// subscription's items have taken, since they may have arrived earlier.
 pub fn resolve(order: &mut Order, connection: ConnectionId, catalogue: &Catalogue, now: Timestamp) {
     let mut decisions = Vec::new();
-    let sold_at = order.sold_at().unwrap_or(now);
-    let mut consider = |line: &Line, sale: Option<&PlanCode>, is_sold: bool| {
+    let mut consider = |line: &Line, sale: Option<&PlanCode>, sold_at: Timestamp, is_sold: bool| {
         let before = order.decided.get(&line.price).map(|decision| decision.evidence);
         let Some(ruled) = catalogue.decide(connection, line, sale, sold_at) else { return };
         let is_better = ruled.evidence.is_told() && before.is_none_or(|before| ruled.evidence > before);
@@ -239,11 +263,13 @@ pub fn resolve(order: &mut Order, connection: ConnectionId, catalogue: &Catalogu
         }
     };
     for source in order.sources() {
-        consider(&source.line, order.named_by_sale(&source), true);
+        let sold_at = order.line_sold_at(&source).unwrap_or(now);
+        consider(&source.line, order.named_by_sale(&source), sold_at, true);
     }
-    let bought = order.paid_purchases().flat_map(|(id, purchase)| purchase_lines(id, purchase));
-    for line in bought.filter(|line| line.named.is_some()) {
-        consider(&line, None, false);
+    let lines =
+        |(id, purchase)| purchase_lines(id, purchase).into_iter().map(move |line: Cow<'_, Line>| (purchase.at, line));
+    for (sold_at, line) in order.paid_purchases().flat_map(lines).filter(|(_, line)| line.named.is_some()) {
+        consider(&line, None, sold_at, false);
     }
     for decision in decisions {
         order.decided.join([decision].into());
@@ -285,7 +311,6 @@ pub fn resolve_again(
     concern: &Concern,
     now: Timestamp,
 ) -> bool {
-    let sold_at = order.sold_at().unwrap_or(now);
     let decided: Vec<_> = order
         .sources()
         .iter()
@@ -294,6 +319,7 @@ pub fn resolve_again(
             if !concern.is_about(&source.line, decided) {
                 return None;
             }
+            let sold_at = order.line_sold_at(source).unwrap_or(now);
             let ruled = catalogue.decide(connection, &source.line, order.named_by_sale(source), sold_at)?;
             let is_new = decided.is_none_or(|before| (&before.grants, &before.adds) != (&ruled.grants, &ruled.adds));
             is_new.then(|| (source.line.price.clone(), ruled.decided(now, Some(now))))

@@ -183,7 +183,7 @@ fn a_trial_gives_a_license_or_waits_for_money() {
     let mut world = after(Policy { trial: OnTrial::Wait, ..Policy::default() }, &begun);
     assert_eq!(world.outcome(), [""; 0], "nothing waits for anybody");
     world.put(&facts![seen(14).granted(44).on_trial_until(14)], day(14));
-    assert_eq!(world.live().count(), 0, "active is not money");
+    assert_eq!(world.outcome(), ["waits: period of sub_1 unknown"], "active is not money, and somebody is told");
     world.put(&facts![invoice("in_2", "sub_1", 44)], day(14));
     assert_eq!(world.words_of_only(), "pro v2 ×1 active paid until 44, look again 44");
 }
@@ -234,4 +234,47 @@ fn each_document_has_its_preset() {
         assert_eq!(words(name), expected, "{name}");
     }
     assert_eq!(Policy::preset("nobody"), None);
+}
+
+#[test]
+fn a_lost_dispute_of_an_old_month_holds_nothing_against_a_paid_one() {
+    for full_refund in [OnLoss::Freeze, OnLoss::Downgrade, OnLoss::Revoke] {
+        let policy = Policy { full_refund, ..Policy::default() };
+        let told = facts![checkout(), month(1), month(2), seen(30), dispute("dp_1", "pi_1", Lost)];
+        assert_eq!(after(policy, &told).words_of_only(), "pro v2 ×1 active paid until 60, look again 60");
+    }
+}
+
+#[test]
+fn a_trial_that_must_wait_waits_whatever_comes_first() {
+    let trial = || seen(0).status(Trialing).granted(14).on_trial_until(14);
+    let free = || invoice("in_1", "sub_1", 14).total(0);
+    let told = facts![checkout().total(0), trial(), free(), invoice("in_2", "sub_1", 44)];
+    for order in [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]] {
+        let mut world = selling(Policy { trial: OnTrial::Wait, ..Policy::default() });
+        for place in order {
+            world.put(&told[place..=place], day(0));
+            assert_eq!(world.live().count(), 0, "{order:?}");
+        }
+        world.put(&told[3..], day(14));
+        assert_eq!(world.live().count(), 1, "{order:?}");
+    }
+}
+
+#[test]
+fn an_end_can_be_excused_even_if_it_was_announced() {
+    let policy = Policy { cancellation: OnCancellation::RevokeAtOnce, ..Policy::default() };
+    let mut world = after(policy, &facts![checkout(), month(1), seen(10).cancelling(10).ended(10)]);
+    world.pass_time(day(10));
+    assert_eq!(world.words_of_only(), "pro v2 ×1 revoked subscription_ended until 10");
+    world.unfreeze_all(day(11));
+    assert_eq!(world.words_of_only(), "pro v2 ×1 active paid until 30, look again 30");
+}
+
+#[test]
+fn who_mails_the_keys_needs_no_address_of_ours() {
+    let sold = facts![sale("cs_1").once("li_1", "pro").paying("pi_1")];
+    assert_eq!(after(Policy::default(), &sold).outcome(), ["pro v2 ×1 active paid", "waits: no address"]);
+    let world = after(Policy { mail: MailBy::Vendor, ..Policy::default() }, &sold);
+    assert_eq!((world.outcome(), world.count(&Change::Announced)), (vec!["pro v2 ×1 active paid".to_owned()], 1));
 }

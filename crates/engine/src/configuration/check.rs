@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use crypto::key::Prefix;
+use domain::plan::Limits;
 use providers::{Level, manual};
 
 use super::input::{ApiKeyInput, ConnectionInput, PlanInput, PriceRuleInput, ProductInput};
@@ -46,6 +47,20 @@ pub(super) fn product(input: &ProductInput) -> Vec<Wrong> {
     wrong
 }
 
+/// What limits cannot be: the field, and what it may be.
+#[must_use]
+pub fn wrong_with_limits(limits: &Limits) -> Option<(&'static str, String)> {
+    if limits.activations == Some(0) {
+        return Some(("activations", "a number from 1 on, or \"unlimited\"".to_owned()));
+    }
+    if limits.checks_per_month == Some(0) {
+        return Some(("checks_per_month", "a number from 1 on; leave it out for any number".to_owned()));
+    }
+    let is_word = |feature: &String| feature.trim() == feature && !feature.is_empty();
+    let is_wrong = !limits.features.iter().all(is_word);
+    is_wrong.then(|| ("features", "a feature is a word without blanks around it".to_owned()))
+}
+
 pub(super) fn plan(input: &PlanInput) -> Vec<Wrong> {
     let mut wrong = Vec::new();
     code(&input.code, &mut wrong);
@@ -57,19 +72,14 @@ pub(super) fn plan(input: &PlanInput) -> Vec<Wrong> {
             "a plan lasts at least one day; leave it out for one that lasts for good".to_owned(),
         ));
     }
-    if terms.limits.activations == Some(0) {
-        wrong.push(("activations", "a number from 1 on, or \"unlimited\"".to_owned()));
-    }
-    if terms.limits.checks_per_month == Some(0) {
-        wrong.push(("checks_per_month", "a number from 1 on; leave it out for any number".to_owned()));
-    }
-    if terms.limits.features.iter().any(|feature| feature.trim() != feature || feature.is_empty()) {
-        wrong.push(("features", "a feature is a word without blanks around it".to_owned()));
-    }
+    wrong.extend(wrong_with_limits(&terms.limits));
     if terms.policy.downgrades() != terms.policy.downgrade_to.is_some() {
         let message =
             "what a downgrade leads to is said by downgrade_to = \"CODE\", and only where something downgrades";
         wrong.push(("downgrade_to", message.to_owned()));
+    }
+    if terms.policy.downgrade_to.as_ref().is_some_and(|smaller| smaller.as_str() == input.code) {
+        wrong.push(("downgrade_to", "a plan cannot be its own smaller plan".to_owned()));
     }
     if terms.lease.offline_days == 0 || terms.lease.recheck_hours == 0 {
         let message = "a lease of no time is of no use; offline_days and recheck_hours are at least 1".to_owned();
@@ -128,6 +138,9 @@ pub(super) fn price_rule(input: &PriceRuleInput) -> Vec<Wrong> {
     let (field, text) = store::catalogue::matcher_columns(&input.matcher);
     if field != "default" && (text.trim().is_empty() || text.trim() != text) {
         wrong.push((field, "the provider's own id, without blanks around it".to_owned()));
+    }
+    if input.adds.features.iter().any(|feature| feature.trim() != feature || feature.is_empty()) {
+        wrong.push(("adds", "a feature is a word without blanks around it".to_owned()));
     }
     if input.from.zip(input.until).is_some_and(|(from, until)| from >= until) {
         wrong.push(("until", "a rule ends after it begins".to_owned()));

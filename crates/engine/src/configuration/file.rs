@@ -366,7 +366,7 @@ impl Reader<'_> {
                 vec![GrantInput { plan: plan.clone(), quantity: quantity.unwrap_or_default() }]
             }
             (None, Some(grants), None) => grants.iter().map(GrantSection::input).collect(),
-            (None, None, None) if section.adds.is_some() => Vec::new(),
+            (None, None, None) if section.adds.as_ref().is_some_and(|adds| !adds.is_nothing()) => Vec::new(),
             _ => {
                 let message = "say what it gives: plan = \"…\" (with or without quantity = \"keys\" or \"seats\"), or \
                      grants = [{ plan = \"…\", quantity = \"keys\" }, …]; grants = [] gives nothing; \

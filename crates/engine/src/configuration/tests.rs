@@ -353,3 +353,12 @@ fn keys_that_are_revoked_or_of_others_are_refused() {
     let problems = compared(&current, FULL).unwrap_err();
     assert!(problems[0].message.starts_with("this key belongs to another tenant"), "{}", problems[0]);
 }
+
+#[test]
+fn a_price_may_have_several_rules_one_after_the_other() {
+    let later = "\n[[price_rule]]\nconnection = \"stripe\"\nprice = \"price_1\"\nplan = \"starter\"\n\
+                 from = \"2027-01-01T00:00:00Z\"\n";
+    let changes = compared(&full(), &format!("{FULL}{later}")).unwrap();
+    let expected = "created   price rule `stripe` price `price_1` from 2027-01-01T00:00:00Z: gives `starter` (keys)";
+    assert_eq!(told(&changes), [expected]);
+}

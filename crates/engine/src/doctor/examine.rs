@@ -135,7 +135,8 @@ fn settled(case: &Case<'_>, catalogue: &Catalogue) -> Vec<Finding> {
     let has_address = case.gathered.has_address(order);
     let entropy = &mut NoEntropy;
     let admission = admission(case);
-    let mut settling = Settling { order: order.id, catalogue, has_address, admission, now: case.judged_at, entropy };
+    let (now, judged_at) = (case.now, case.judged_at);
+    let mut settling = Settling { order: order.id, catalogue, has_address, admission, now, judged_at, entropy };
     let settled = reconcile(&order.order, &mut licenses, &mut settling);
     for (license, change) in settled.changes {
         let (invariant, problem) = would(&change);
@@ -186,7 +187,7 @@ fn waits_in_vain(case: &Case<'_>, catalogue: &Catalogue) -> Vec<Finding> {
         return Vec::new();
     }
     let mut resolved = stored.clone();
-    resolve(&mut resolved, case.order.connection, catalogue, case.judged_at);
+    resolve(&mut resolved, case.order.connection, catalogue, case.now);
     if waiting.is_subset(&for_a_rule(&resolved)) {
         return Vec::new();
     }

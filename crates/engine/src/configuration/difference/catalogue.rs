@@ -99,7 +99,7 @@ impl Draft<'_> {
 
     pub(super) fn price_rule(&mut self, entry: &Entry<PriceRuleInput>) {
         let input = &entry.item;
-        let name = rule_name(&input.connection, &input.matcher);
+        let name = rule_name(&input.connection, &input.matcher, input.from);
         if !self.is_sound(entry, What::PriceRule, &name, check::price_rule(input)) {
             return;
         }
@@ -174,7 +174,8 @@ impl Draft<'_> {
     fn name_of_rule(&self, rule: &rows::PriceRule) -> String {
         let of_rule = self.connections.iter().find(|(_, id)| **id == rule.connection_id);
         let connection = of_rule.map_or("?", |(code, _)| code.as_str());
-        rule_name(connection, &store::catalogue::matcher(&rule.matcher_kind, &rule.matcher_value))
+        let from = (rule.valid_from != 0).then(|| Timestamp::from_microsecond(rule.valid_from).unwrap_or_default());
+        rule_name(connection, &store::catalogue::matcher(&rule.matcher_kind, &rule.matcher_value), from)
     }
 }
 
@@ -203,11 +204,12 @@ pub(super) fn changed(parts: &[(&str, bool)]) -> Vec<String> {
     parts.iter().filter(|(_, differs)| *differs).map(|(part, _)| (*part).to_owned()).collect()
 }
 
-fn rule_name(connection: &str, matcher: &Matcher) -> String {
+fn rule_name(connection: &str, matcher: &Matcher, from: Option<Timestamp>) -> String {
+    let from = from.map(|from| format!(" from {from}")).unwrap_or_default();
     match matcher {
-        Matcher::Price(price) => format!("`{connection}` price `{price}`"),
-        Matcher::Product(product) => format!("`{connection}` product `{product}`"),
-        Matcher::Default => format!("`{connection}` default"),
+        Matcher::Price(price) => format!("`{connection}` price `{price}`{from}"),
+        Matcher::Product(product) => format!("`{connection}` product `{product}`{from}"),
+        Matcher::Default => format!("`{connection}` default{from}"),
     }
 }
 
@@ -225,7 +227,6 @@ fn gives(input: &PriceRuleInput) -> String {
     if !input.adds.is_nothing() {
         parts.push(format!("adds {}", serde_json::json!(input.adds)));
     }
-    parts.extend(input.from.map(|from| format!("from {from}")));
     parts.extend(input.until.map(|until| format!("until {until}")));
     parts.join(", ")
 }
