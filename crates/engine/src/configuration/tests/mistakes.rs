@@ -42,7 +42,7 @@ const MISTAKES: &[(&str, &str, &str)] = &[
     (
         "quantity = \"seats\"",
         "from = \"2030-01-01T00:00:00Z\"\nuntil = \"2029-01-01T00:00:00Z\"",
-        "line 35: price rule `stripe` price `price_1`: until: a rule ends after it begins",
+        "line 35: price rule `stripe` price `price_1` from 2030-01-01T00:00:00Z: until: a rule ends after it begins",
     ),
     ("offline_days = 30", "offline_days = 0", "line 11: plan `pro`: lease: a lease of no time is of no use"),
     (
