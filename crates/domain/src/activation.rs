@@ -37,7 +37,7 @@ pub enum VerdictCode {
     NotActivated,
     /// All its slots are taken.
     ActivationLimit,
-    /// It was checked as often as its plan allows in a month.
+    /// It was checked as often as its plan, or its vendor's account, allows in a month.
     ChecksExceeded,
 }
 
@@ -123,6 +123,12 @@ impl Verdict {
     pub fn checks_exceeded(checks: u32) -> Self {
         let message = format!("All {checks} checks of this license are used up for this month.");
         Self::of(VerdictCode::ChecksExceeded, message)
+    }
+
+    /// All checks of the vendor's account are used up (A35).
+    #[must_use]
+    pub fn account_checks_exceeded() -> Self {
+        Self::of(VerdictCode::ChecksExceeded, "The checks of this vendor's account are used up for this month.")
     }
 
     fn activation_limit(slots: u32) -> Self {

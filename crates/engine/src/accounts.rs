@@ -78,7 +78,7 @@ pub struct Account {
     /// Live licenses that work, or could again.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub licenses_max: Option<u32>,
-    /// Checks in a calendar month. Kept with the account, and not counted yet.
+    /// Checks of live licenses in a calendar month (UTC).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub checks_per_month: Option<u32>,
 }

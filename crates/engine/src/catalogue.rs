@@ -12,7 +12,10 @@ use domain::{
 };
 use store::{Write, rows};
 
-use crate::{Engine, Error, accounts::AccountStanding};
+use crate::{
+    Engine, Error,
+    accounts::{Account, AccountStanding},
+};
 
 /// A tenant's plans, rules and products, as of one revision.
 pub struct Shelf {
@@ -69,6 +72,12 @@ impl Catalogues {
         Ok(shelf)
     }
 
+    /// What a tenant's account may have, as it was read last.
+    fn account(&self, tenant: TenantId) -> Option<Account> {
+        let kept = self.kept.read().ok()?;
+        Some(kept.get(&tenant)?.1.standing.account)
+    }
+
     /// A plan version that was read before. Versions never change, so it is right whatever revision it came with.
     fn offer(&self, tenant: TenantId, version: PlanVersion) -> Option<Arc<Offer>> {
         let kept = self.kept.read().ok()?;
@@ -91,6 +100,11 @@ impl Catalogues {
 }
 
 impl Engine {
+    /// What a tenant's account may have, as it was read last: a check has read its plan before.
+    pub(crate) fn account(&self, tenant: TenantId) -> Option<Account> {
+        self.catalogues.account(tenant)
+    }
+
     /// The tenant whose app names this product: an unknown key has no other owner. None: nobody who is known here.
     #[must_use]
     pub fn seller(&self, product: &str) -> Option<TenantId> {

@@ -281,12 +281,10 @@ impl Engine {
     /// The database does not answer.
     pub async fn check(&self, call: &AppCall) -> Result<AppAnswer, Error> {
         let mut answer = self.examine(call).await?;
-        if let Some(license) = answer.license.as_ref().filter(|_| answer.verdict.code.is_valid())
-            && let Some(max) = license.limits().checks_per_month
-        {
+        if let Some(license) = answer.license.as_ref().filter(|_| answer.verdict.code.is_valid()) {
             let at = self.judged_at(&license.found, self.now()).await?;
-            if self.count_check(license.found.id, at).await? > max.into() {
-                answer.verdict = Verdict::checks_exceeded(max);
+            if let Some(refusal) = self.count_check(license, at).await? {
+                answer.verdict = refusal;
             }
         }
         Ok(answer)

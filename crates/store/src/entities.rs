@@ -234,9 +234,10 @@ entities! {
         created_at: i64,
         last_seen_at: i64,
     }
-    /// How often a license was checked in a month, counted from the year 0. Only where its plan limits that.
-    license_usage = "license_usage" {
-        #[sea_orm(primary_key, auto_increment = false)] license_id: Uuid,
+    /// How often a license, or all licenses of a tenant, were checked in a month, counted from the year 0. Only where a plan
+    /// or an account limits that.
+    check_usage = "check_usage" {
+        #[sea_orm(primary_key, auto_increment = false)] subject_id: Uuid,
         #[sea_orm(primary_key, auto_increment = false)] month: i32,
         checks: i64,
     }

@@ -2,17 +2,17 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use domain::id::LicenseId;
 use sea_orm::{
     ActiveValue::Set,
     ColumnTrait, EntityTrait, QueryFilter,
     sea_query::{Expr, OnConflict},
 };
+use uuid::Uuid;
 
-use crate::{Write, bulk::any_of, entities::license_usage, error::StoreError};
+use crate::{Write, bulk::any_of, entities::check_usage, error::StoreError};
 
 impl Write {
-    /// Counts checks of a month, and returns how many there are then. Whoever counts the same license meanwhile waits, so
+    /// Counts checks of a month, and returns how many there are then. Whoever counts the same license or tenant meanwhile waits, so
     /// that no two callers see the same number.
     ///
     /// # Errors
@@ -20,23 +20,23 @@ impl Write {
     pub async fn count_checks(
         &self,
         month: i32,
-        checks: &BTreeMap<LicenseId, i64>,
-    ) -> Result<HashMap<LicenseId, i64>, StoreError> {
-        let rows = checks.iter().map(|(license, checks)| license_usage::ActiveModel {
-            license_id: Set(license.0),
+        checks: &BTreeMap<Uuid, i64>,
+    ) -> Result<HashMap<Uuid, i64>, StoreError> {
+        let rows = checks.iter().map(|(subject, checks)| check_usage::ActiveModel {
+            subject_id: Set(*subject),
             month: Set(month),
             checks: Set(*checks),
         });
-        let again = OnConflict::columns([license_usage::Column::LicenseId, license_usage::Column::Month])
-            .value(license_usage::Column::Checks, Expr::cust("license_usage.checks + excluded.checks"))
+        let again = OnConflict::columns([check_usage::Column::SubjectId, check_usage::Column::Month])
+            .value(check_usage::Column::Checks, Expr::cust("check_usage.checks + excluded.checks"))
             .to_owned();
-        license_usage::Entity::insert_many(rows).on_conflict(again).exec_without_returning(&self.transaction).await?;
+        check_usage::Entity::insert_many(rows).on_conflict(again).exec_without_returning(&self.transaction).await?;
         let mut counted = HashMap::with_capacity(checks.len());
-        let ids = checks.keys().map(|license| license.0).collect();
-        for condition in any_of(&self.transaction, license_usage::Column::LicenseId, ids) {
-            let query = license_usage::Entity::find().filter(condition).filter(license_usage::Column::Month.eq(month));
+        let ids = checks.keys().copied().collect();
+        for condition in any_of(&self.transaction, check_usage::Column::SubjectId, ids) {
+            let query = check_usage::Entity::find().filter(condition).filter(check_usage::Column::Month.eq(month));
             let rows = query.all(&self.transaction).await?;
-            counted.extend(rows.into_iter().map(|row| (LicenseId(row.license_id), row.checks)));
+            counted.extend(rows.into_iter().map(|row| (row.subject_id, row.checks)));
         }
         Ok(counted)
     }

@@ -79,10 +79,10 @@ async fn a_full_account_keeps_what_was_paid_until_there_is_room_on_postgres() {
     full(Shop::open(TestDatabase::postgres().await).await).await;
 }
 
-/// Five licenses at most, and every checkout buys two.
-async fn full(shop: Shop) {
+/// Another vendor, with this account. Returns a live key that may do everything.
+async fn small(shop: &Shop, account: Account) -> String {
     let by = By { actor: "test".to_owned(), note: None };
-    let tenant = shop.engine.create_tenant("small", "Small", &Account::FREE, &by).await.unwrap();
+    let tenant = shop.engine.create_tenant("small", "Small", &account, &by).await.unwrap();
     let configuration = r#"
 tenant = { slug = "small" }
 product = [{ code = "studio", name = "Studio" }]
@@ -92,14 +92,35 @@ price_rule = [{ connection = "stripe", default = true, plan = "basic" }]
 "#;
     let file = ConfigurationFile::parse(configuration).unwrap();
     shop.engine.apply(&file, &|_| Ok(format!("{LIVE_SECRET}small")), false, "test").await.unwrap();
-    let key = shop.engine.create_api_key(
-        tenant,
-        "live",
-        crypto::token::ApiKeyKind::Live,
-        &[engine::api_keys::Scope::Admin],
-        "test",
-    );
-    let key = key.await.unwrap().1.reveal().as_str().to_owned();
+    let scopes = [engine::api_keys::Scope::Admin];
+    let key = shop.engine.create_api_key(tenant, "live", crypto::token::ApiKeyKind::Live, &scopes, "test");
+    key.await.unwrap().1.reveal().as_str().to_owned()
+}
+
+#[tokio::test]
+async fn checks_of_the_free_account_are_counted() {
+    let shop = Shop::sqlite().await;
+    let key = small(&shop, Account { checks_per_month: Some(3), ..Account::FREE }).await;
+    shop.start();
+    let mut keys = Vec::new();
+    for _ in 0..2 {
+        let issued = shop.call("POST", "/v1/issue").key(&key).json(json!({ "plan": "basic" })).succeed().await;
+        keys.push(issued["licenses"][0]["key"].clone());
+    }
+    let mut codes = Vec::new();
+    for place in 0..5 {
+        let call = json!({ "key": keys[place % 2], "product": "studio" });
+        codes.push(shop.call("POST", "/v1/check").json(call).succeed().await["code"].clone());
+    }
+    assert_eq!(codes, ["valid", "valid", "valid", "checks_exceeded", "checks_exceeded"], "of all licenses together");
+    shop.deliver(&paid("basic", true)).await;
+    let license = ids(&shop.get("/v1/licenses").await)[0].clone();
+    assert_eq!(shop.verdict(&license).await, "valid", "other vendors have no part in it");
+}
+
+/// Five licenses at most, and every checkout buys two.
+async fn full(shop: Shop) {
+    let key = small(&shop, Account::FREE).await;
     let deliver = async |event: Value| {
         let secret = format!("{LIVE_SECRET}small");
         let bytes = event.to_string();

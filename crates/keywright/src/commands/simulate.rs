@@ -17,7 +17,7 @@ use crate::{
         api::Trouble,
         offers::{Offer, find, next, offers},
         play::{Played, play, play_lost},
-        provider::Action,
+        provider::{Action, Outcome},
         send::{self, Manner},
         setup,
         stage::{Setting, Stage},
@@ -111,6 +111,16 @@ enum Scenario {
     Refund,
     /// Half of a payment goes back.
     PartialRefund,
+    /// The buyer's bank questions a payment.
+    Dispute,
+    /// It came back to the vendor.
+    DisputeWon,
+    /// The bank kept it.
+    DisputeLost,
+    /// A subscription stops for a while.
+    Pause,
+    /// It goes on.
+    Resume,
     /// Every event of a purchase comes three times, all at the same time.
     Duplicate,
     /// A subscription and its renewal, in any order and each event twice.
@@ -156,6 +166,8 @@ impl Scenario {
                 | Self::Upgrade
                 | Self::PastDue
                 | Self::Cancel
+                | Self::Pause
+                | Self::Resume
                 | Self::OutOfOrder
                 | Self::LostWebhooks
         )
@@ -337,6 +349,19 @@ impl Play {
             Scenario::PastDue => Action::FailPayment { subscription: subscription(sale)?.to_owned() },
             Scenario::Cancel => Action::Cancel { subscription: subscription(sale)?.to_owned(), at_once: self.now },
             Scenario::Upgrade => self.upgrade(stage, subscription(sale)?).await?,
+            Scenario::Pause | Scenario::Resume => {
+                let pauses = self.scenario == Scenario::Pause;
+                Action::Pause { subscription: subscription(sale)?.to_owned(), pauses }
+            }
+            Scenario::Dispute | Scenario::DisputeWon | Scenario::DisputeLost => {
+                let payment = stage.with_account(|account| account.last_payment(sale).cloned());
+                let outcome = match self.scenario {
+                    Scenario::DisputeWon => Outcome::Won,
+                    Scenario::DisputeLost => Outcome::Lost,
+                    _ => Outcome::Open,
+                };
+                Action::Dispute { payment: payment.context("the sale has no payment")?.intent, outcome }
+            }
             _ => {
                 let payment = stage.with_account(|account| account.last_payment(sale).cloned());
                 let payment = payment.context("the sale has no payment")?;
@@ -380,7 +405,10 @@ impl Play {
             Scenario::PastDue => &["renew --last", "cancel --last --now"],
             Scenario::Cancel => &["refund --last", "subscription"],
             Scenario::PartialRefund => &["refund --last"],
-            Scenario::Refund => &["checkout"],
+            Scenario::Refund | Scenario::DisputeWon | Scenario::DisputeLost => &["checkout"],
+            Scenario::Dispute => &["dispute-won --last", "dispute-lost --last"],
+            Scenario::Pause => &["resume --last"],
+            Scenario::Resume => &["renew --last", "pause --last"],
         };
         let folder = self.data_option();
         let server = match self.server.as_str().trim_end_matches('/') {

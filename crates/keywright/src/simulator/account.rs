@@ -99,6 +99,7 @@ pub(crate) struct Session {
 pub(crate) enum Status {
     Active,
     PastDue,
+    Paused,
     Canceled,
 }
 
@@ -107,6 +108,7 @@ impl Status {
         match self {
             Self::Active => "active",
             Self::PastDue => "past_due",
+            Self::Paused => "paused",
             Self::Canceled => "canceled",
         }
     }

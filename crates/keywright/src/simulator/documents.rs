@@ -263,6 +263,22 @@ pub(crate) fn charge(payment: &Payment) -> Value {
     })
 }
 
+pub(crate) fn dispute(payment: &Payment, id: &str, status: &str) -> Value {
+    json!({
+        "id": id,
+        "object": "dispute",
+        "amount": payment.amount,
+        "charge": payment.charge,
+        "created": payment.created,
+        "currency": CURRENCY,
+        "livemode": false,
+        "metadata": {},
+        "payment_intent": payment.intent,
+        "reason": "fraudulent",
+        "status": status,
+    })
+}
+
 pub(crate) fn refund(account: &Account, refund: &Refund) -> Value {
     json!({
         "id": refund.id,

@@ -35,6 +35,31 @@ pub(crate) enum Action {
     Cancel { subscription: String, at_once: bool },
     /// Money goes back: that much, or all that is left.
     Refund { payment: String, amount: Option<i64> },
+    /// The buyer's bank questions a payment, or says how that ended.
+    Dispute { payment: String, outcome: Outcome },
+    /// It stops for a while, or goes on.
+    Pause { subscription: String, pauses: bool },
+}
+
+/// How far a dispute has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// The money is held.
+    Open,
+    /// It came back.
+    Won,
+    /// The bank kept it.
+    Lost,
+}
+
+impl Outcome {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Open => "needs_response",
+            Self::Won => "won",
+            Self::Lost => "lost",
+        }
+    }
 }
 
 /// Why an action cannot happen.
@@ -60,6 +85,8 @@ impl Account {
             Action::Change { subscription, price, quantity } => self.change(subscription, (price, *quantity), now),
             Action::Cancel { subscription, at_once } => self.cancel(subscription, *at_once, now),
             Action::Refund { payment, amount } => self.refund(payment, *amount, now),
+            Action::Dispute { payment, outcome } => self.dispute(payment, *outcome, now),
+            Action::Pause { subscription, pauses } => self.pause(subscription, *pauses, now),
         }
     }
 
@@ -238,6 +265,38 @@ impl Account {
 }
 
 impl Account {
+    /// A dispute that ends without having been opened is opened first.
+    fn dispute(&mut self, payment: &str, outcome: Outcome, now: i64) -> Result<Vec<Event>, Impossible> {
+        let Some(payment) = self.payments.get(payment).cloned() else {
+            return impossible(format!("there is no payment {payment}"));
+        };
+        let id = format!("dp_{}", payment.charge.trim_start_matches("ch_"));
+        let mut events = Vec::new();
+        if !self.events.iter().any(|event| event.kind == "charge.dispute.created" && event.body.contains(&id)) {
+            let opened = documents::dispute(&payment, &id, Outcome::Open.as_str());
+            events.push(self.event("charge.dispute.created", now, &opened));
+        }
+        if outcome != Outcome::Open {
+            let closed = documents::dispute(&payment, &id, outcome.as_str());
+            events.push(self.event("charge.dispute.closed", now, &closed));
+        }
+        if events.is_empty() { impossible(format!("{} is disputed already", payment.intent)) } else { Ok(events) }
+    }
+
+    fn pause(&mut self, id: &str, pauses: bool, now: i64) -> Result<Vec<Event>, Impossible> {
+        let mut subscription = self.running(id)?;
+        if (subscription.status == Status::Paused) == pauses {
+            return impossible(format!("{id} is {} already", subscription.status.as_str()));
+        }
+        let told_at = subscription.next_moment(now);
+        subscription.status = if pauses { Status::Paused } else { Status::Active };
+        let kind = if pauses { "customer.subscription.paused" } else { "customer.subscription.resumed" };
+        let document = documents::subscription(self, &subscription);
+        let event = self.event(kind, told_at, &document);
+        self.subscriptions.insert(subscription.id.clone(), subscription);
+        Ok(vec![event])
+    }
+
     /// Adds a price, or changes it, and yields the event that tells of it.
     pub(crate) fn price_event(&mut self, price: Price, now: Timestamp) -> Event {
         let document = documents::price(&price);

@@ -86,13 +86,30 @@ fn every_follow_up_can_begin_by_itself() {
         ("upgrade", "changed"),
         ("past-due", "scheduled"),
         ("cancel", "scheduled"),
+        ("pause", "frozen"),
         ("refund", "revoked"),
+        ("dispute", "frozen"),
+        ("dispute-lost", "revoked"),
     ] {
-        let plan = if scenario == "refund" { "studio-pro" } else { "relay-starter" };
+        let is_bought_once = scenario == "refund" || scenario.starts_with("dispute");
+        let plan = if is_bought_once { "studio-pro" } else { "relay-starter" };
         let played = shop.simulate(&[scenario, "--plan", plan]);
         assert_eq!(played.keys().len(), 1, "{}", played.stdout);
         assert!(!played.told(word).is_empty(), "{}", played.stdout);
     }
+}
+
+#[test]
+fn what_froze_a_license_lets_it_go_again() {
+    let shop = Installation::of_sample();
+    for (freezes, thaws, plan) in [("dispute", "dispute-won", "studio-pro"), ("pause", "resume", "relay-starter")] {
+        let frozen = shop.simulate(&[freezes, "--plan", plan]);
+        assert!(frozen.told("frozen")[0].contains("active → frozen"), "{}", frozen.stdout);
+        let key = one_key(&frozen);
+        shop.simulate(&[thaws, "--last"]);
+        assert_eq!(shop.run(&["check", &key]).status.code(), Some(0), "{thaws}");
+    }
+    shop.verify();
 }
 
 #[test]

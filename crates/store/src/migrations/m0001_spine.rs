@@ -156,9 +156,9 @@ const TABLES: &[Table] = &[
         indexes: &[],
     },
     Table {
-        name: "license_usage",
-        columns: "license_id uuid, month integer, checks bigint",
-        primary: &["license_id", "month"],
+        name: "check_usage",
+        columns: "subject_id uuid, month integer, checks bigint",
+        primary: &["subject_id", "month"],
         unique: &[],
         indexes: &[],
     },
@@ -248,7 +248,7 @@ const TABLES: &[Table] = &[
 
 /// Tables of small rows that SQLite keeps inside the index of their primary key, so that one look finds a row. Others
 /// have an index that leads to a row number, and another that leads from there to the row.
-const FOUND_AT_ONCE: &[&str] = &["license_keys", "license_usage", "order_references"];
+const FOUND_AT_ONCE: &[&str] = &["license_keys", "check_usage", "order_references"];
 
 impl Table {
     fn create(&self, backend: DbBackend) -> TableCreateStatement {
