@@ -10,7 +10,7 @@ use domain::{
 };
 use jiff::Timestamp;
 use sea_orm::{
-    ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
+    ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Select,
     sea_query::{Expr, LockBehavior, LockType},
 };
 use uuid::Uuid;
@@ -46,6 +46,15 @@ pub struct StoredOrder {
     pub merged_into: Option<OrderId>,
     /// When it was first heard of.
     pub created_at: Timestamp,
+}
+
+/// Orders whose time has come. Those whose time is far away cost nothing: the index that is read begins with these.
+pub(crate) fn due(now: Timestamp) -> Select<orders::Entity> {
+    orders::Entity::find()
+        .select_only()
+        .column(orders::Column::Id)
+        .filter(orders::Column::DueAt.lte(micros(now)))
+        .order_by_asc(orders::Column::DueAt)
 }
 
 impl Write {
@@ -104,12 +113,7 @@ impl Write {
     /// # Errors
     /// Those of the database.
     pub async fn due_orders(&self, now: Timestamp, limit: u64) -> Result<BTreeSet<OrderId>, StoreError> {
-        let mut query = orders::Entity::find()
-            .select_only()
-            .column(orders::Column::Id)
-            .filter(orders::Column::DueAt.lte(micros(now)))
-            .order_by_asc(orders::Column::DueAt)
-            .limit(limit);
+        let mut query = due(now).limit(limit);
         if self.is_shared() {
             query = query.lock_with_behavior(LockType::Update, LockBehavior::SkipLocked);
         }

@@ -84,7 +84,7 @@ async fn postgres_has_the_columns_of_the_rows() {
 }
 
 /// How a database would answer a query.
-async fn plan(store: &Store, query: Select<entities::inbound_events::Entity>) -> String {
+async fn plan<E: EntityTrait>(store: &Store, query: Select<E>) -> String {
     let backend = store.reader.get_database_backend();
     let (explain, column) = if store.is_shared() { ("EXPLAIN", 0) } else { ("EXPLAIN QUERY PLAN", 3) };
     let Statement { sql, values, db_backend } = query.build(backend);
@@ -105,6 +105,22 @@ async fn the_inbox_is_looked_at_by_its_own_indexes(database: TestDatabase) {
         let plan = plan(&database.store, query.limit(256)).await;
         assert!(plan.contains(index) && !plan.contains("TEMP B-TREE") && !plan.contains("Sort"), "{what}: {plan}");
     }
+}
+
+/// A timer that is far away costs nothing, however many there are.
+async fn due_orders_are_found_by_their_own_index(database: TestDatabase) {
+    let plan = plan(&database.store, crate::orders::due(jiff::Timestamp::UNIX_EPOCH).limit(256)).await;
+    assert!(plan.contains("orders_0") && !plan.contains("TEMP B-TREE") && !plan.contains("Sort"), "{plan}");
+}
+
+#[tokio::test]
+async fn sqlite_finds_due_orders_by_their_own_index() {
+    due_orders_are_found_by_their_own_index(TestDatabase::sqlite().await).await;
+}
+
+#[tokio::test]
+async fn postgres_finds_due_orders_by_their_own_index() {
+    due_orders_are_found_by_their_own_index(TestDatabase::postgres().await).await;
 }
 
 #[tokio::test]
