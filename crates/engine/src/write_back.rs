@@ -26,6 +26,8 @@ const FAILED: &str = "write_back_failed";
 /// How a call ended.
 enum Ended {
     Done,
+    /// Nobody wants it any more; should they again, it is made then.
+    Dropped(String),
     Refused(String),
     Again(String, Option<u32>),
 }
@@ -55,6 +57,10 @@ impl Engine {
             let write = self.store.begin().await?;
             if write.save_call(token, &call).await? {
                 write.open_items(item.into_iter().collect()).await?;
+                if call.done_at.is_some() {
+                    let (tenant, now) = (TenantId(call.tenant_id), self.now());
+                    write.close_items_about(tenant, FAILED, vec![subject(&call)], now).await?;
+                }
             }
             write.commit().await?;
         }
@@ -67,7 +73,7 @@ impl Engine {
             return Ok(Ended::Refused("its connection is gone".to_owned()));
         };
         if !connection.settings.write_back {
-            return Ok(Ended::Refused("writing keys back was switched off".to_owned()));
+            return Ok(Ended::Dropped("writing keys back was switched off".to_owned()));
         }
         let license = LicenseId(call.license_id);
         let Some(key) = self.reveal(TenantId(call.tenant_id), license).await? else {
@@ -99,6 +105,11 @@ impl Engine {
                 (call.next_attempt_at, call.error, call.done_at) = (None, None, Some(now.as_microsecond()));
                 return None;
             }
+            Ended::Dropped(problem) => {
+                status::FAILED.clone_into(&mut call.status);
+                (call.next_attempt_at, call.error) = (None, Some(problem));
+                return None;
+            }
             Ended::Again(problem, wait) if call.attempts < TRIES_MAX => (problem, Some(wait)),
             Ended::Again(problem, _) | Ended::Refused(problem) => (problem, None),
         };
@@ -118,7 +129,7 @@ impl Engine {
             id: AttentionId::new(now, &mut *self.entropy()).0,
             tenant_id: call.tenant_id,
             kind: FAILED.to_owned(),
-            subject: format!("{license}/{}", call.customer),
+            subject: subject(call),
             lookup: None,
             connection_id: Some(call.connection_id),
             order_id: None,
@@ -129,4 +140,9 @@ impl Engine {
             dismissed_at: None,
         })
     }
+}
+
+/// What an item is about.
+fn subject(call: &ProviderCall) -> String {
+    format!("{}/{}", LicenseId(call.license_id), call.customer)
 }

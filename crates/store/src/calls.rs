@@ -1,5 +1,6 @@
 //! Calls to providers that follow from a change: written with it, made by a worker.
 
+use domain::id::ConnectionId;
 use jiff::Timestamp;
 use sea_orm::{
     ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
@@ -80,6 +81,23 @@ impl Write {
                 .await?;
         }
         Ok(found)
+    }
+
+    /// Has the failed calls of a connection made again: it is another one now.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn retry_calls(&self, connection: ConnectionId, now: Timestamp) -> Result<(), StoreError> {
+        provider_calls::Entity::update_many()
+            .col_expr(provider_calls::Column::Status, Expr::val(status::PENDING))
+            .col_expr(provider_calls::Column::Attempts, Expr::val(0))
+            .col_expr(provider_calls::Column::NextAttemptAt, Expr::val(Some(micros(now))))
+            .filter(provider_calls::Column::ConnectionId.eq(connection.0))
+            // Word for word the condition of the index.
+            .filter(Expr::cust("status = 'failed'"))
+            .exec(&self.transaction)
+            .await?;
+        Ok(())
     }
 
     /// Writes how a call ended, unless another worker has taken it meanwhile.

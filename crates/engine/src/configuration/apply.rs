@@ -213,6 +213,7 @@ impl Engine {
                 if let Some(secrets) = secrets {
                     seal_secrets(&mut row, &secrets, &self.ring(), &mut *self.entropy())?;
                 }
+                write.retry_calls(ConnectionId(row.id), self.now()).await?;
                 write.save_connection(row).await?;
             }
             Step::PriceRule(row) => write.save_price_rule(row).await?,

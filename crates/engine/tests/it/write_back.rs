@@ -36,20 +36,23 @@ impl Dial for Customers {
     }
 }
 
-/// A shop that has sold one key, after so many turns of the worker.
-async fn sold(write_back: bool, troubles: &[u16], turns: usize) -> (Harness, Arc<Customers>) {
-    let customers = Arc::new(Customers { troubles: Mutex::new(troubles.to_vec()), ..Customers::default() });
-    let harness = Harness::with_dialler(TestDatabase::sqlite().await, Arc::clone(&customers) as Arc<dyn Dial>).await;
-    let shop = format!(
+fn shop(write_back: bool) -> String {
+    format!(
         r#"
         product = [{{ code = "studio", name = "Studio", key_prefix = "ACME" }}]
         plan = [{{ code = "basic", product = "studio", name = "Basic" }}]
         connection = [{{ code = "stripe", provider = "stripe", mode = "test", webhook_secrets = ["env:S"],
             api_key = "env:K", write_back = {write_back} }}]
         "#
-    );
+    )
+}
+
+/// A shop that has sold one key, after so many turns of the worker.
+async fn sold(write_back: bool, troubles: &[u16], turns: usize) -> (Harness, Arc<Customers>) {
+    let customers = Arc::new(Customers { troubles: Mutex::new(troubles.to_vec()), ..Customers::default() });
+    let harness = Harness::with_dialler(TestDatabase::sqlite().await, Arc::clone(&customers) as Arc<dyn Dial>).await;
     let secret = |source: &str| Ok(if source == "env:S" { SECRET } else { "rk_test_1" }.to_owned());
-    let file = engine::configuration::ConfigurationFile::parse(&shop).unwrap();
+    let file = engine::configuration::ConfigurationFile::parse(&shop(write_back)).unwrap();
     harness.engine.apply(&file, &secret, false, "test").await.unwrap();
     let body = refunded_life("ada")[0].to_string();
     let signed = signature::sign(&SECRET.into(), body.as_bytes(), harness.engine.now());
@@ -91,6 +94,14 @@ async fn what_the_provider_refuses_is_seen_and_not_repeated() {
     let (harness, customers) = sold(true, &[403], 3).await;
     assert_eq!(customers.taken.lock().unwrap().len(), 0);
     assert_eq!(harness.attention().await, ["write_back_failed"]);
+
+    // Another key, that may: what failed is done, and the item closes by itself.
+    let secret = |source: &str| Ok(if source == "env:S" { SECRET } else { "rk_test_2" }.to_owned());
+    let file = engine::configuration::ConfigurationFile::parse(&shop(true)).unwrap();
+    harness.engine.apply(&file, &secret, false, "test").await.unwrap();
+    harness.engine.write_keys_back().await.unwrap();
+    assert_eq!(customers.taken.lock().unwrap().len(), 1);
+    assert_eq!(harness.attention().await, [] as [String; 0]);
 }
 
 #[tokio::test]

@@ -213,7 +213,10 @@ const TABLES: &[Table] = &[
             created_at bigint, done_at bigint?",
         primary: &["id"],
         unique: &[&["license_id", "customer"]],
-        indexes: &[(&["next_attempt_at"], Some("next_attempt_at IS NOT NULL"))],
+        indexes: &[
+            (&["next_attempt_at"], Some("next_attempt_at IS NOT NULL")),
+            (&["connection_id"], Some("status = 'failed'")),
+        ],
     },
     Table {
         name: "attention_items",
