@@ -52,7 +52,7 @@ pub(crate) struct SignedUpDocument {
 struct AccountDocument {
     /// Live licenses that work, or could again. What is sold beyond waits.
     licenses_max: Option<u32>,
-    /// Checks in a calendar month. Told, and not limited yet.
+    /// Checks of live licenses in a calendar month (UTC). What comes beyond is answered `checks_exceeded`.
     checks_per_month: Option<u32>,
 }
 

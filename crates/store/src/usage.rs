@@ -12,8 +12,8 @@ use uuid::Uuid;
 use crate::{Write, bulk::any_of, entities::check_usage, error::StoreError};
 
 impl Write {
-    /// Counts checks of a month, and returns how many there are then. Whoever counts the same license or tenant meanwhile waits, so
-    /// that no two callers see the same number.
+    /// Counts checks of a month, and returns how many there are then. Whoever counts the same license or tenant meanwhile
+    /// waits, so that no two callers see the same number.
     ///
     /// # Errors
     /// Those of the database.

@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use store::{outbox, rows::Backfill, testing::TestDatabase};
 
 use crate::{
-    harness::Harness,
+    harness::{Harness, on_both_databases},
     life::{BEGIN, DAY, LivesAtTheirEnd, SECRET, event, refunded_life, subscription_life},
 };
 
@@ -465,26 +465,6 @@ async fn without_a_key(database: TestDatabase) {
     let refused = shop.start(None).await.unwrap_err();
     assert!(matches!(&refused, CatchUpError::NoList(code) if code == "stripe"), "{refused}");
     assert_eq!(shop.stripe.asked(), [""; 0]);
-}
-
-macro_rules! on_both_databases {
-    ($($name:ident: $test:ident;)*) => {
-        mod sqlite {
-            use super::*;
-            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn $name() {
-                $test(TestDatabase::sqlite().await).await;
-            })*
-        }
-
-        mod postgres {
-            use super::*;
-            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn $name() {
-                $test(TestDatabase::postgres().await).await;
-            })*
-        }
-    };
 }
 
 on_both_databases! {

@@ -10,7 +10,7 @@ use store::{lists::Whose, testing::TestDatabase};
 
 use crate::{
     doctor::{deliver, studio},
-    harness::Harness,
+    harness::{Harness, on_both_databases},
     life::{BEGIN, DAY, LivesAtTheirEnd, refunded_life, subscription_life},
 };
 
@@ -127,26 +127,6 @@ async fn windows_and_pages(database: TestDatabase) {
     for (whose, window) in [(mine, &elsewhere), (theirs, &window)] {
         assert_eq!(harness.engine.discrepancies(whose, window, None, 2).await.unwrap().rows, []);
     }
-}
-
-macro_rules! on_both_databases {
-    ($($name:ident: $test:ident;)*) => {
-        mod sqlite {
-            use super::*;
-            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn $name() {
-                $test(TestDatabase::sqlite().await).await;
-            })*
-        }
-
-        mod postgres {
-            use super::*;
-            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn $name() {
-                $test(TestDatabase::postgres().await).await;
-            })*
-        }
-    };
 }
 
 on_both_databases! {

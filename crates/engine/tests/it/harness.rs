@@ -236,8 +236,23 @@ pub(crate) fn with_new_key(ring: &KeyRing, seed: u64) -> KeyRing {
     copy.add_active(&mut *SeededEntropy::new(2_000 + seed).entropy()).unwrap()
 }
 
-/// Runs each test on both databases.
+/// Runs each test on both databases: in the world of [`Harness`], or, as `name: test;`, in one that it makes of the database.
 macro_rules! on_both_databases {
+    ($($name:ident: $test:ident;)+) => {
+        mod sqlite {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $name() {
+                super::$test(store::testing::TestDatabase::sqlite().await).await;
+            })+
+        }
+
+        mod postgres {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $name() {
+                super::$test(store::testing::TestDatabase::postgres().await).await;
+            })+
+        }
+    };
     ($($name:ident),* $(,)?) => {
         mod sqlite {
             $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
