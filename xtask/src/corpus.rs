@@ -85,7 +85,7 @@ fn examine(bytes: &[u8]) -> Outcome {
     let signed_at = Timestamp::UNIX_EPOCH;
     let header = signature::sign(&secrets[0], bytes, signed_at);
     let delivery = Delivery { header: &|name| (name == "stripe-signature").then_some(header.as_str()), body: bytes };
-    let incoming = match provider.verify(&delivery, &secrets, signed_at) {
+    let incoming = match provider.verify(&delivery, &secrets, &Settings::default(), signed_at) {
         Ok(verified) => provider.incoming(&verified),
         Err(reject) => return Outcome::NotAnEvent(reject.to_string()),
     };

@@ -121,6 +121,7 @@ impl Engine {
             mode: asked.mode,
             level: asked.level,
             write_back: None,
+            tolerance_seconds: None,
             api_base: asked.api_base.clone(),
             webhook_secrets: secrets,
             api_key: Some(asked.api_key.clone()),
@@ -169,7 +170,8 @@ impl Connect {
     /// The connection as it is before it is written: enough to ask its provider.
     fn connection(&self) -> Option<Arc<Connection>> {
         let provider = providers::by_slug(&self.provider)?;
-        let api_base = self.api_base.clone().unwrap_or_else(|| provider.info().api_base.to_owned());
+        let api_base =
+            self.api_base.clone().unwrap_or_else(|| provider.info().api_base.of(self.mode.is_live()).to_owned());
         Some(Arc::new(Connection {
             id: ConnectionId(uuid::Uuid::nil()),
             tenant: self.tenant,

@@ -199,7 +199,9 @@ fn connection(
         provider,
         mode: Mode::read(&row.mode),
         settings: serde_json::from_str(&row.settings).map_err(Error::Document)?,
-        api_base: row.api_base.unwrap_or_else(|| provider.info().api_base.to_owned()),
+        api_base: row
+            .api_base
+            .unwrap_or_else(|| provider.info().api_base.of(Mode::read(&row.mode).is_live()).to_owned()),
         webhook_secrets: secrets.webhook.into_iter().map(SecretString::from).collect(),
         api_key: secrets.api_key.map(SecretString::from),
         code: row.code,

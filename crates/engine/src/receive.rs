@@ -140,8 +140,15 @@ impl Engine {
     async fn take_in(&self, connection: &Arc<Connection>, verified: &Verified<'_>) -> Received {
         let now = self.now();
         let mut entropy = self.entropy();
+        let mut kinds = Vec::new();
         let arrivals = match connection.provider.incoming(verified) {
-            Ok(events) => events.into_iter().map(|event| arrival(connection, event, now, &mut *entropy)).collect(),
+            Ok(events) => events
+                .into_iter()
+                .map(|event| {
+                    kinds.push(event.kind.clone());
+                    arrival(connection, event, now, &mut *entropy)
+                })
+                .collect(),
             Err(malformed) => vec![nonsense(connection, verified, &malformed, now, &mut *entropy)],
         };
         for kept in futures::future::join_all(arrivals.into_iter().map(|arrival| self.inbox.ask(arrival))).await {
@@ -155,7 +162,7 @@ impl Engine {
             return Received::Unavailable(problem);
         }
         self.metrics.webhook(connection.provider.info().slug, "received");
-        Received::Answer(connection.provider.answer(&Outcome::Received))
+        Received::Answer(connection.provider.answer(&Outcome::Received { kinds }))
     }
 }
 
@@ -175,7 +182,7 @@ pub(crate) fn believe<'a, 'c>(
         if connection.provider.info().slug != provider || connection.tenant_slug != tenant {
             continue;
         }
-        match connection.provider.verify(delivery, &connection.webhook_secrets, now) {
+        match connection.provider.verify(delivery, &connection.webhook_secrets, &connection.settings, now) {
             Ok(verified) => return Ok((connection, verified)),
             Err(reject) => rejected = Some((connection.provider, more_telling(rejected, reject))),
         }

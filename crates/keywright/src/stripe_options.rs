@@ -135,6 +135,7 @@ fn wanted(known: &[&Connection], given: &Given, mode: Mode) -> ConnectionInput {
         webhook_secrets: secret.map(|secret| vec![secret]),
         api_key: given.key.clone(),
         write_back: None,
+        tolerance_seconds: None,
     }
 }
 

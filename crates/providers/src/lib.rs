@@ -42,9 +42,49 @@ pub struct Info {
     /// Which permission of the API key tells what is missing, in the provider's words.
     pub permissions: &'static [(domain::order::Missing, &'static str)],
     /// Where its API is reached.
-    pub api_base: &'static str,
+    pub api_base: ApiBase,
     /// Headers of every request to it, the version of its API among them.
     pub api_headers: &'static [(&'static str, &'static str)],
+    /// What a vendor does there to set a connection up.
+    pub guide: Guide,
+}
+
+/// Where a provider's API is reached, without a slash at the end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ApiBase {
+    /// For live money.
+    pub live: &'static str,
+    /// For test money; the same where the key alone tells.
+    pub test: &'static str,
+}
+
+impl ApiBase {
+    /// One address for both kinds of money.
+    #[must_use]
+    pub const fn both(address: &'static str) -> Self {
+        Self { live: address, test: address }
+    }
+
+    /// The address for live or for test money.
+    #[must_use]
+    pub const fn of(&self, live: bool) -> &'static str {
+        if live { self.live } else { self.test }
+    }
+}
+
+/// What a vendor does at the provider, in Markdown, for the provider's page in `docs/providers`.
+#[derive(Debug, Default)]
+pub struct Guide {
+    /// How a webhook endpoint is made there, up to the list of events.
+    pub endpoint: &'static str,
+    /// Where the secret is shown that its calls are signed with.
+    pub secret: &'static str,
+    /// How a key to its API is made, and what knowing one is good for. None: there is no use for one.
+    pub api_key: Option<&'static str>,
+    /// What is sold there, in the provider's words, and where the id is shown that a price rule names.
+    pub price: &'static str,
+    /// What works otherwise than one may expect.
+    pub notes: &'static [&'static str],
 }
 
 /// What a connection's credentials let us look up.
@@ -69,6 +109,9 @@ pub struct Settings {
     /// Keys are written to the provider's own record of the customer (B05).
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub write_back: bool,
+    /// Seconds that a signature may be old. None: as many as the provider's module thinks right.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tolerance_seconds: Option<u32>,
 }
 
 /// A webhook call as it came in.
@@ -156,7 +199,10 @@ pub enum Step {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// It is in the inbox.
-    Received,
+    Received {
+        /// The kinds of its events; none if it was not understood, and kept all the same.
+        kinds: Vec<String>,
+    },
     /// It was not believed.
     Rejected(Reject),
 }
@@ -174,6 +220,7 @@ pub trait Provider: Sync {
         &self,
         delivery: &Delivery<'a>,
         secrets: &[SecretString],
+        settings: &Settings,
         now: Timestamp,
     ) -> Result<Verified<'a>, Reject>;
 

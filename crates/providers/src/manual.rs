@@ -13,7 +13,7 @@ use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Delivery, Incoming, Info, Malformed, Outcome, Provider, Reject, Settings, Step, Verified,
+    ApiBase, Delivery, Guide, Incoming, Info, Malformed, Outcome, Provider, Reject, Settings, Step, Verified,
     http::{Answer, HttpAnswer},
 };
 
@@ -47,7 +47,17 @@ pub struct Issue {
 /// The provider of orders made by hand.
 pub struct Manual;
 
-static INFO: Info = Info { slug: SLUG, name: "Manual", events: &[], permissions: &[], api_base: "", api_headers: &[] };
+static INFO: Info = Info {
+    slug: SLUG,
+    name: "Manual",
+    events: &[],
+    permissions: &[],
+    api_base: ApiBase::both(""),
+    api_headers: &[],
+    guide: GUIDE,
+};
+
+const GUIDE: Guide = Guide { endpoint: "", secret: "", api_key: None, price: "", notes: &[] };
 
 impl Issue {
     fn order(self) -> Order {
@@ -86,7 +96,13 @@ impl Provider for Manual {
         &INFO
     }
 
-    fn verify<'a>(&self, _: &Delivery<'a>, _: &[SecretString], _: Timestamp) -> Result<Verified<'a>, Reject> {
+    fn verify<'a>(
+        &self,
+        _: &Delivery<'a>,
+        _: &[SecretString],
+        _: &Settings,
+        _: Timestamp,
+    ) -> Result<Verified<'a>, Reject> {
         Err(Reject::NoSecret)
     }
 

@@ -10,7 +10,7 @@ use secrecy::{ExposeSecret, SecretString};
 use sha2::Sha256;
 use subtle::ConstantTimeEq;
 
-use crate::{Reject, Verified};
+use crate::{Reject, Settings, Verified};
 
 /// Seconds that a signature may be old. Every retry is signed afresh, so the window can be narrow. A time in the
 /// future is accepted, as the official SDKs do: the clock that is wrong may be ours.
@@ -23,6 +23,7 @@ pub(crate) fn verify<'a>(
     header: Option<&str>,
     body: &'a [u8],
     secrets: &[SecretString],
+    settings: &Settings,
     now: Timestamp,
 ) -> Result<Verified<'a>, Reject> {
     // Anyone can sign with a blank secret, so it is none.
@@ -36,8 +37,9 @@ pub(crate) fn verify<'a>(
         .position(|secret| usable(secret) && claim.is_signed_with(secret, body))
         .ok_or(Reject::WrongSignature)?;
     let age_seconds = now.as_second().saturating_sub(claim.at);
-    if age_seconds > TOLERANCE_SECONDS {
-        return Err(Reject::Stale { age_seconds, tolerance_seconds: TOLERANCE_SECONDS });
+    let tolerance_seconds = settings.tolerance_seconds.map_or(TOLERANCE_SECONDS, i64::from);
+    if age_seconds > tolerance_seconds {
+        return Err(Reject::Stale { age_seconds, tolerance_seconds });
     }
     Ok(Verified { body, secret })
 }
@@ -117,7 +119,7 @@ mod tests {
     }
 
     fn judged(header: &str, texts: &[&str]) -> Result<usize, Reject> {
-        verify(Some(header), BODY, &secrets(texts), at(NOW)).map(|verified| verified.secret)
+        verify(Some(header), BODY, &secrets(texts), &Settings::default(), at(NOW)).map(|verified| verified.secret)
     }
 
     #[test]
@@ -177,7 +179,8 @@ mod tests {
             };
             assert_eq!(judged(&header, &texts), expected, "{call}");
         }
-        let without = verify(None, BODY, &secrets(&["new"]), at(NOW)).map(|verified| verified.secret);
+        let without =
+            verify(None, BODY, &secrets(&["new"]), &Settings::default(), at(NOW)).map(|verified| verified.secret);
         assert_eq!(without, Err(Reject::NoSignature), "no header");
     }
 
@@ -193,10 +196,20 @@ mod tests {
     }
 
     #[test]
+    fn a_connection_may_say_how_old_a_signature_may_be() {
+        let header = sign(&SecretString::from("s"), BODY, at(NOW - 60));
+        for (tolerance_seconds, believed) in [(59, false), (60, true), (3_600, true)] {
+            let settings = Settings { tolerance_seconds: Some(tolerance_seconds), ..Settings::default() };
+            let outcome = verify(Some(&header), BODY, &secrets(&["s"]), &settings, at(NOW));
+            assert_eq!(outcome.is_ok(), believed, "{tolerance_seconds} seconds");
+        }
+    }
+
+    #[test]
     fn a_changed_body_is_refused() {
         let header = sign(&SecretString::from("s"), BODY, at(NOW));
         for changed in [&BODY[1..], &BODY[..BODY.len() - 1], b"".as_slice(), b"{\"id\": \"evt_1\"}"] {
-            let outcome = verify(Some(&header), changed, &secrets(&["s"]), at(NOW)).map(|_| ());
+            let outcome = verify(Some(&header), changed, &secrets(&["s"]), &Settings::default(), at(NOW)).map(|_| ());
             assert_eq!(outcome, Err(Reject::WrongSignature));
         }
     }
@@ -208,14 +221,14 @@ mod tests {
             body: Vec<u8>,
             second in 0i64..=4_000_000_000,
         ) {
-            let outcome = verify(Some(&header), &body, &secrets(&["s"]), at(second));
+            let outcome = verify(Some(&header), &body, &secrets(&["s"]), &Settings::default(), at(second));
             proptest::prop_assert!(outcome.is_err());
         }
 
         #[test]
         fn what_is_signed_is_believed(secret in "\\PC{1,40}[a-z]", body: Vec<u8>, second in 0i64..=4_000_000_000) {
             let header = sign(&SecretString::from(secret.clone()), &body, at(second));
-            let verified = verify(Some(&header), &body, &secrets(&[&secret]), at(second)).expect("its own signature");
+            let verified = verify(Some(&header), &body, &secrets(&[&secret]), &Settings::default(), at(second)).expect("its own signature");
             proptest::prop_assert_eq!(verified.body(), &body[..]);
         }
     }

@@ -28,7 +28,7 @@ use self::{
     lookup::{LookUps, Stop},
 };
 use crate::{
-    Delivery, Incoming, Info, Malformed, Outcome, Provider, Reject, Settings, Step, Verified,
+    ApiBase, Delivery, Guide, Incoming, Info, Malformed, Outcome, Provider, Reject, Settings, Step, Verified,
     backfill::Backfill,
     calls::{KeyCheck, NewWebhook, NotCreated, Unsupported, Uses, WriteBack},
     http::{Answer, HttpAnswer, Request},
@@ -70,9 +70,24 @@ static INFO: Info = Info {
         "charge.dispute.funds_reinstated",
     ],
     permissions: &[(Missing::Lines, "Checkout Sessions: read"), (Missing::PaymentLink, "Invoices: read")],
-    api_base: "https://api.stripe.com",
+    api_base: ApiBase::both("https://api.stripe.com"),
     // Older versions than it do not know invoice payments, which would read as "no link".
     api_headers: &[("stripe-version", VERSION)],
+    guide: Guide {
+        endpoint: "In the Stripe Dashboard open *Developers → Webhooks*, choose *Add endpoint* and paste the address.",
+        secret: "The endpoint's page shows it under *Signing secret*. It begins with `whsec_`.",
+        api_key: Some(
+            "*Developers → API keys → Create restricted key*. With a key, `keywright connect stripe` makes the endpoint by \
+             itself, keeps its secret, and says which permissions the key lacks. Without one, only payment links and \
+             checkouts that name a plan in their metadata say what was bought.",
+        ),
+        price: "A price of a product. Its id begins with `price_` and stands on the product's page.",
+        notes: &[
+            "A checkout that is completed is not always paid: a bank debit takes days. The license comes with the money.",
+            "The end of a subscription that was cancelled for the end of its period is told when it comes.",
+            "A refund that waits or fails changes nothing; a part of a refund does what the plan's policy says.",
+        ],
+    },
 };
 
 /// The version of Stripe's API that is asked, and in which an endpoint of our making delivers.
@@ -91,9 +106,10 @@ impl Provider for Stripe {
         &self,
         delivery: &Delivery<'a>,
         secrets: &[SecretString],
+        settings: &Settings,
         now: Timestamp,
     ) -> Result<Verified<'a>, Reject> {
-        signature::verify((delivery.header)("stripe-signature"), delivery.body, secrets, now)
+        signature::verify((delivery.header)("stripe-signature"), delivery.body, secrets, settings, now)
     }
 
     fn incoming(&self, verified: &Verified<'_>) -> Result<Vec<Incoming>, Malformed> {
@@ -119,7 +135,7 @@ impl Provider for Stripe {
 
     fn answer(&self, outcome: &Outcome) -> HttpAnswer {
         match outcome {
-            Outcome::Received => HttpAnswer::json(200, r#"{"received":true}"#),
+            Outcome::Received { .. } => HttpAnswer::json(200, r#"{"received":true}"#),
             Outcome::Rejected(_) => HttpAnswer::text(400, REJECTED),
         }
     }

@@ -75,6 +75,8 @@ pub(crate) struct ConnectionDocument {
     level: LevelWord,
     /// Whether keys are written to the provider's record of its customer, as metadata.
     write_back: bool,
+    /// Seconds that the signature of a webhook may be old; none: as the provider's own SDKs hold it.
+    tolerance_seconds: Option<u32>,
     /// Where the provider's API is, for one that is simulated.
     api_base: Option<String>,
     /// Where the provider delivers its events; none: orders are made by hand.
@@ -116,6 +118,7 @@ impl Api {
             mode: mode(&row).into(),
             level: settings(&row).level.into(),
             write_back: settings(&row).write_back,
+            tolerance_seconds: settings(&row).tolerance_seconds,
             webhook_url: is_delivered.then(url),
             webhook_events: events.iter().map(|event| (*event).to_owned()).collect(),
             webhook_secrets: secrets
@@ -226,6 +229,10 @@ pub(crate) struct ConnectionBody {
     /// write customers.
     #[serde(default)]
     write_back: bool,
+    /// Seconds that the signature of a webhook may be old, where the provider signs a time; none: as it thinks right.
+    #[serde(default)]
+    #[schema(minimum = 5, maximum = 3600)]
+    tolerance_seconds: Option<u32>,
     /// Where the provider's API is, for one that is simulated.
     #[serde(default)]
     api_base: Option<String>,
@@ -274,6 +281,7 @@ pub(crate) async fn create(
         mode: body.mode.into(),
         level: body.level.into(),
         write_back: Some(body.write_back),
+        tolerance_seconds: body.tolerance_seconds,
         api_base: body.api_base,
         webhook_secrets: Some(body.webhook_secrets.into_iter().map(|secret| secret.0).collect()),
         api_key: body.api_key.map(|secret| secret.0),
@@ -295,6 +303,10 @@ pub(crate) struct ConnectionChange {
     /// Whether keys are written to the provider's record of its customer, as metadata.
     #[serde(default)]
     write_back: Option<bool>,
+    /// Seconds that the signature of a webhook may be old, where the provider signs a time.
+    #[serde(default)]
+    #[schema(minimum = 5, maximum = 3600)]
+    tolerance_seconds: Option<u32>,
     /// Where the provider's API is, for one that is simulated.
     #[serde(default)]
     api_base: Option<String>,
@@ -325,6 +337,7 @@ pub(crate) async fn change(
         mode: new_mode,
         level: body.level.map_or_else(|| settings(&row).level, Level::from),
         write_back: body.write_back,
+        tolerance_seconds: body.tolerance_seconds,
         api_base: body.api_base.or_else(|| row.api_base.clone()),
         webhook_secrets: None,
         api_key: body.api_key.map(|secret| secret.0),

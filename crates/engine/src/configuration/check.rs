@@ -14,6 +14,8 @@ pub(super) type Wrong = (&'static str, String);
 
 /// The longest code: it stands in addresses, metadata and lists.
 const CODE_MAX: usize = 64;
+/// Seconds that a signature may be old: less refuses whoever's clock is a little off, more invites whoever listens.
+const TOLERANCE_SECONDS: std::ops::RangeInclusive<u32> = 5..=3_600;
 /// The longest name.
 const NAME_MAX: usize = 120;
 
@@ -102,6 +104,10 @@ pub(super) fn connection(input: &ConnectionInput) -> Vec<Wrong> {
             let message = format!("there is no provider `{}`; there are {}", input.provider, known.join(", "));
             wrong.push(("provider", message));
         }
+    }
+    if let Some(seconds) = input.tolerance_seconds.filter(|seconds| !TOLERANCE_SECONDS.contains(seconds)) {
+        let (least, most) = (TOLERANCE_SECONDS.start(), TOLERANCE_SECONDS.end());
+        wrong.push(("tolerance_seconds", format!("{seconds} is not between {least} and {most}")));
     }
     match (&input.api_base, input.mode) {
         (Some(base), Mode::Simulated) if is_loopback(base) => {}

@@ -107,6 +107,7 @@ struct ConnectionSection {
     level: Level,
     #[serde(default)]
     write_back: bool,
+    tolerance_seconds: Option<u32>,
     webhook_secrets: Option<SecretSources>,
     api_key: Option<SecretSource>,
     api_base: Option<String>,
@@ -343,6 +344,7 @@ impl Reader<'_> {
             mode: section.mode,
             level: section.level,
             write_back: Some(section.write_back),
+            tolerance_seconds: section.tolerance_seconds,
             api_base: section.api_base.clone(),
             webhook_secrets,
             api_key,

@@ -53,6 +53,8 @@ pub struct ConnectionInput {
     pub level: Level,
     /// Whether keys are written to the provider's record of its customer. None: it stays as it is.
     pub write_back: Option<bool>,
+    /// Seconds that a signature may be old. None: it stays as it is, which is the provider's own way to begin with.
+    pub tolerance_seconds: Option<u32>,
     /// Where the provider's API is, for one that is simulated.
     pub api_base: Option<String>,
     /// Signing secrets of its webhooks. None: they stay as they are.

@@ -9,6 +9,7 @@ mod configuration;
 mod connect;
 mod discrepancies;
 mod doctor;
+mod happenings;
 mod harness;
 mod intake;
 mod life;

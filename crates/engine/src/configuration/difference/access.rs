@@ -64,6 +64,10 @@ impl Draft<'_> {
                 ("mode", before.mode != row.mode),
                 ("level", before_settings.as_ref().map(|kept| kept.level) != Some(settings.level)),
                 ("write_back", before_settings.as_ref().map(|kept| kept.write_back) != Some(settings.write_back)),
+                (
+                    "tolerance_seconds",
+                    before_settings.as_ref().map(|kept| kept.tolerance_seconds) != Some(settings.tolerance_seconds),
+                ),
                 ("api_base", before.api_base != row.api_base),
                 ("webhook_secrets", kept.is_none_or(|kept| kept.webhook != secrets.webhook)),
                 ("api_key", kept.is_none_or(|kept| kept.api_key != secrets.api_key)),
@@ -203,5 +207,6 @@ fn settings(before: Option<Settings>, input: &ConnectionInput) -> Settings {
     let mut settings = before.unwrap_or_default();
     settings.level = input.level;
     settings.write_back = input.write_back.unwrap_or(settings.write_back);
+    settings.tolerance_seconds = input.tolerance_seconds.or(settings.tolerance_seconds);
     settings
 }

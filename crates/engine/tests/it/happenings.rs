@@ -1,0 +1,272 @@
+//! What happens to a subscription, in each provider's own words: alone, each together with each other, and many together,
+//! told twice and in any order. The license ends where `docs/happenings.md` says, whoever tells it.
+
+mod stripe;
+
+use std::collections::HashMap;
+
+use domain::{
+    Entropy,
+    ambient::EntropySource,
+    license::{Holding, License},
+    text::Reference,
+};
+use engine::{receive::Received, testing::SeededEntropy};
+use jiff::{SignedDuration, Timestamp};
+use providers::Delivery;
+use uuid::Uuid;
+
+use crate::harness::Harness;
+
+/// The table that the rules' own test writes.
+const TABLE: &str = include_str!("../../../../docs/happenings.md");
+/// The signing secret of each provider's connection.
+pub(crate) const SECRET: &str = "whsec_happenings_0123456789abcdef";
+/// The day on which the license is looked at, as in the table.
+const LOOK: u32 = 40;
+/// Arrivals tried of each row: as it happened, backwards, and shuffled.
+const ARRIVALS: usize = 4;
+/// Sets of three and more happenings that are tried.
+const SETS: usize = 40;
+
+/// What can happen, in the order in which it does if several things do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum Happening {
+    PlanChange,
+    QuantityChange,
+    Pause,
+    Dispute,
+    DisputeLost,
+    PartialRefund,
+    FullRefund,
+    CancelAtPeriodEnd,
+    CancelAtOnce,
+    PastDue,
+    Renewal,
+    Reactivation,
+}
+
+use Happening as H;
+
+/// What can happen, on which day it does, and the table's words for it.
+pub(crate) const ALL: [(Happening, u32, &str); 12] = [
+    (H::PlanChange, 8, "plan changed from A to B on day 8"),
+    (H::QuantityChange, 9, "quantity changed from 1 to 2 on day 9"),
+    (H::Pause, 12, "paused on day 12"),
+    (H::Dispute, 14, "first payment disputed on day 14"),
+    (H::DisputeLost, 15, "another dispute of it lost on day 15"),
+    (H::PartialRefund, 16, "40 % of the first payment refunded on day 16"),
+    (H::FullRefund, 18, "first payment refunded in full on day 18"),
+    (H::CancelAtPeriodEnd, 20, "cancelled on day 20 for day 30"),
+    (H::CancelAtOnce, 25, "cancelled at once on day 25"),
+    (H::PastDue, 30, "renewal failed on day 30"),
+    (H::Renewal, 32, "renewed until day 60, paid on day 32"),
+    (H::Reactivation, 35, "active again, without cancellation, on day 35"),
+];
+
+/// A provider that tells of a subscription called `name` in its own words.
+pub(crate) trait Teller: Sync {
+    /// Its slug.
+    fn slug(&self) -> &'static str;
+
+    /// Its name for the price that gives plan A or B.
+    fn price(&self, plan: &str) -> String;
+
+    /// Whether it has a word for it.
+    fn knows(&self, happening: Happening) -> bool;
+
+    /// What it delivers of a purchase on day 0, paid until day 30 with 10.00 EUR by `NAME@example.com`, and of what
+    /// happened to it, in the order in which it happened. `happenings` are sorted.
+    fn tell(&self, name: &str, happenings: &[Happening]) -> Vec<String>;
+
+    /// The headers of a delivery.
+    fn headers(&self, body: &str, at: Timestamp) -> Vec<(&'static str, String)>;
+
+    /// A reference that the order of that subscription has.
+    fn reference(&self, name: &str) -> String;
+}
+
+/// The moment at which a day of the story begins.
+pub(crate) fn day(number: u32) -> Timestamp {
+    let begin = Timestamp::from_second(crate::life::BEGIN).unwrap();
+    domain::time::after(begin, SignedDuration::from_hours(24 * i64::from(number)))
+}
+
+/// Some happenings, and a name for each way in which they arrive.
+struct Row {
+    happenings: Vec<Happening>,
+    names: Vec<String>,
+}
+
+struct Shop {
+    harness: Harness,
+    teller: &'static dyn Teller,
+}
+
+impl Shop {
+    async fn open(teller: &'static dyn Teller) -> Self {
+        let harness = Harness::sqlite().await;
+        let (slug, a, b) = (teller.slug(), teller.price("A"), teller.price("B"));
+        let file = format!(
+            r#"
+            product = [{{ code = "tool", name = "Tool", key_prefix = "TOOL" }}]
+            plan = [{{ code = "A", product = "tool", name = "A" }}, {{ code = "B", product = "tool", name = "B" }}]
+            connection = [{{ code = "shop", provider = "{slug}", mode = "test", webhook_secrets = ["env:S"] }}]
+            price_rule = [
+                {{ connection = "shop", price = "{a}", plan = "A" }},
+                {{ connection = "shop", price = "{b}", plan = "B" }},
+            ]
+            "#
+        );
+        let file = engine::configuration::ConfigurationFile::parse(&file).unwrap();
+        harness.engine.apply(&file, &|_| Ok(SECRET.to_owned()), false, "test").await.unwrap();
+        Self { harness, teller }
+    }
+
+    async fn deliver(&self, body: &str) {
+        let engine = &self.harness.engine;
+        let headers = self.teller.headers(body, engine.now());
+        let header = |asked: &str| headers.iter().find(|(name, _)| *name == asked).map(|(_, value)| value.as_str());
+        let delivery = Delivery { header: &header, body: body.as_bytes() };
+        let received = engine.receive(self.teller.slug(), "default", &delivery).await;
+        assert!(matches!(&received, Received::Answer(answer) if answer.status == 200), "{body}: {received:?}");
+    }
+
+    /// Tells of all rows at once, the events of each in the orders of arrival; each event twice.
+    async fn tell(&self, rows: &[Row], dice: &mut dyn Entropy) {
+        let mut arrivals: Vec<Vec<String>> = Vec::new();
+        for row in rows {
+            for (arrival, name) in row.names.iter().enumerate() {
+                let mut events = self.teller.tell(name, &row.happenings);
+                match arrival {
+                    0 => {}
+                    1 => events.reverse(),
+                    _ => shuffle(&mut events, dice),
+                }
+                arrivals.push(events);
+            }
+        }
+        let longest = arrivals.iter().map(Vec::len).max().unwrap_or_default();
+        for place in 0..longest {
+            let due = arrivals.iter().filter_map(|events| events.get(place));
+            futures::future::join_all(due.flat_map(|event| [self.deliver(event), self.deliver(event)])).await;
+            self.harness.settle().await;
+        }
+        self.harness.clock.advance(SignedDuration::from_hours(24 * i64::from(LOOK)));
+        self.harness.settle().await;
+    }
+
+    /// What came of a subscription, in the words of the table.
+    async fn outcome(&self, name: &str, plans: &HashMap<Uuid, String>) -> String {
+        let reference = Reference::new(self.teller.reference(name));
+        let connection = self.harness.connection("shop").await;
+        let found = self.harness.engine.store.order_licenses(connection, &reference).await.unwrap();
+        let Some((_, licenses)) = found else { return "no order".to_owned() };
+        let live = licenses.iter().filter(|license| license.holding == Holding::Unit);
+        let mut words: Vec<String> = live.map(|license| told(license, plans)).collect();
+        words.sort();
+        words.join("; ")
+    }
+}
+
+/// `A ×1 active paid until 30, expired on 30, look again 30`, days counted from the purchase.
+fn told(license: &License, plans: &HashMap<Uuid, String>) -> String {
+    let standing = &license.standing;
+    let plan = &plans[&license.plan.plan.0];
+    let mut words = format!("{plan} ×{} {} {}", license.unit.seats, standing.state.as_str(), standing.reason.code());
+    if let Some(until) = standing.until {
+        words += &format!(" until {}", day_of(until));
+    }
+    if standing.at_risk {
+        words += ", at risk";
+    }
+    if let Some(scheduled) = standing.scheduled {
+        words += &format!(", {} on {}", scheduled.state.as_str(), day_of(scheduled.at));
+    }
+    if let Some(at) = standing.next_check {
+        words += &format!(", look again {}", day_of(at));
+    }
+    words
+}
+
+fn day_of(at: Timestamp) -> i64 {
+    at.duration_since(day(0)).as_hours() / 24
+}
+
+fn below(dice: &mut dyn Entropy, limit: usize) -> usize {
+    let mut bytes = [0; 8];
+    dice.fill(&mut bytes);
+    (u64::from_be_bytes(bytes) % limit as u64) as usize
+}
+
+fn shuffle<T>(items: &mut [T], dice: &mut dyn Entropy) {
+    for place in (1..items.len()).rev() {
+        items.swap(place, below(dice, place + 1));
+    }
+}
+
+/// The rows of the table that a provider can tell, and what the license is on day 40.
+fn table(teller: &dyn Teller) -> Vec<(Row, &'static str)> {
+    let happening = |words: &str| ALL.into_iter().find(|(_, _, name)| *name == words).map(|(happening, ..)| happening);
+    let mut rows = Vec::new();
+    for line in TABLE.lines().filter(|line| line.starts_with("| ")).skip(1) {
+        let [_, first, second, outcome, _] = line.split('|').map(str::trim).collect::<Vec<_>>()[..] else {
+            panic!("a row has three columns: {line}");
+        };
+        let happenings: Vec<Happening> = [first, second].into_iter().filter_map(happening).collect();
+        let expected = usize::from(first != "nothing but the purchase") + usize::from(!second.is_empty());
+        assert_eq!(happenings.len(), expected, "this test has no such happening: {line}");
+        if happenings.iter().all(|happening| teller.knows(*happening)) {
+            rows.push((row(happenings, rows.len()), outcome));
+        }
+    }
+    rows
+}
+
+fn row(happenings: Vec<Happening>, number: usize) -> Row {
+    let names = (0..ARRIVALS).map(|arrival| format!("row{number}x{arrival}")).collect();
+    Row { happenings, names }
+}
+
+/// Sets of many happenings that a provider can tell.
+fn sets(teller: &dyn Teller, dice: &mut dyn Entropy) -> Vec<Row> {
+    let known: Vec<Happening> = ALL.into_iter().map(|(happening, ..)| happening).filter(|h| teller.knows(*h)).collect();
+    let mut rows = vec![row(known.clone(), 1_000)];
+    for number in 0..SETS {
+        let mut some = known.clone();
+        shuffle(&mut some, dice);
+        some.truncate(3 + below(dice, known.len().saturating_sub(3)));
+        some.sort();
+        rows.push(row(some, 1_001 + number));
+    }
+    rows
+}
+
+async fn ends_as_the_table_says(teller: &'static dyn Teller) {
+    let mut dice = SeededEntropy::new(11).entropy();
+    let (rows, expected): (Vec<Row>, Vec<&str>) = table(teller).into_iter().unzip();
+    let sets = sets(teller, &mut *dice);
+    let shop = Shop::open(teller).await;
+    let all: Vec<Row> = rows.into_iter().chain(sets).collect();
+    shop.tell(&all, &mut *dice).await;
+    let plans = shop.harness.engine.store.plans(shop.harness.tenant).await.unwrap();
+    let plans: HashMap<Uuid, String> = plans.into_iter().map(|plan| (plan.id, plan.code)).collect();
+    let mut wrong = Vec::new();
+    for (place, row) in all.iter().enumerate() {
+        let in_order = shop.outcome(&row.names[0], &plans).await;
+        // A row of the table ends as the table says; any set ends as it does if it arrives as it happened.
+        let expected = expected.get(place).map_or(in_order.as_str(), |expected| *expected);
+        for name in &row.names {
+            let outcome = shop.outcome(name, &plans).await;
+            if outcome != expected {
+                wrong.push(format!("{:?} ({name})\n  is:        {outcome}\n  should be: {expected}", row.happenings));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}: {} of {}\n{}", teller.slug(), wrong.len(), all.len(), wrong.join("\n"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn stripe_tells_of_a_subscription_as_the_table_says() {
+    ends_as_the_table_says(&stripe::Stripe).await;
+}
