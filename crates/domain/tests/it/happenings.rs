@@ -1,5 +1,5 @@
-//! What can happen to a subscription: each alone, and each together with each other, told twice and in every order. What
-//! the license is then stands in `docs/happenings.md`, which is written from here (`UPDATE_DOCS=1`).
+//! What can happen to a subscription: each alone, each together with each other, and all sets of them, told twice and in
+//! every order. What the license is then stands in `docs/happenings.md`, which is written from here (`UPDATE_DOCS=1`).
 
 use std::path::Path;
 
@@ -81,6 +81,41 @@ impl Shown {
     }
 }
 
+/// Where more than two things happen: the first line applies whose happenings did, and whose others did not.
+struct Rule {
+    with: &'static [Happening],
+    without: &'static [Happening],
+    then: &'static str,
+}
+
+const fn rule(with: &'static [Happening], without: &'static [Happening], then: &'static str) -> Rule {
+    Rule { with, without, then }
+}
+
+/// What money and subscription come to. Which plan it is, and how many licenses, is changed by nothing else.
+const RULES: [Rule; 16] = [
+    rule(&[H::DisputeLost], &[H::Renewal], "revoked dispute_lost"),
+    rule(&[H::FullRefund], &[H::Renewal], "revoked refunded_in_full"),
+    rule(&[H::Renewal, H::Dispute, H::CancelAtOnce], &[], "frozen dispute_open until 60, expired on 60, look again 60"),
+    rule(
+        &[H::Renewal, H::Dispute, H::CancelAtPeriodEnd],
+        &[H::Reactivation],
+        "frozen dispute_open until 60, expired on 60, look again 60",
+    ),
+    rule(&[H::Renewal, H::Dispute], &[], "frozen dispute_open until 60, look again 60"),
+    rule(&[H::Renewal, H::CancelAtOnce], &[], "active paid until 60, expired on 60, look again 60"),
+    rule(&[H::Renewal, H::CancelAtPeriodEnd], &[H::Reactivation], "active paid until 60, expired on 60, look again 60"),
+    rule(&[H::Renewal], &[], "active paid until 60, look again 60"),
+    rule(&[H::CancelAtOnce], &[], "expired subscription_ended until 30"),
+    rule(&[H::CancelAtPeriodEnd, H::PastDue], &[H::Reactivation], "frozen payment_past_due until 30"),
+    rule(&[H::CancelAtPeriodEnd], &[H::Reactivation], "expired not_renewed until 30"),
+    rule(&[H::Dispute, H::PastDue], &[H::Reactivation], "frozen dispute_open until 30, look again 44"),
+    rule(&[H::Dispute], &[], "frozen dispute_open until 30, expired on 44, look again 44"),
+    rule(&[H::PastDue], &[H::Reactivation], "active payment_past_due until 30, at risk, frozen on 44, look again 44"),
+    rule(&[H::Pause], &[H::Reactivation], "frozen subscription_paused until 30, expired on 44, look again 44"),
+    rule(&[], &[], "active renewal_awaited until 30, at risk, expired on 44, look again 44"),
+];
+
 /// What is told of a purchase and of what happened to it, in the order in which it happened.
 fn told(happenings: &[Happening]) -> Vec<Order> {
     let mut shown = Shown { price: "A", quantity: 1, status: Active, cancel_at: None, ended_at: None };
@@ -118,10 +153,15 @@ fn told(happenings: &[Happening]) -> Vec<Order> {
 /// The license on the day it is looked at, whatever order the facts arrive in.
 fn comes_to(happenings: &[Happening]) -> String {
     let facts = told(happenings);
-    let expected = outcome(&facts);
+    let tries = if facts.len() <= EXHAUSTIVE_MAX { 120 } else { budget(ARRIVALS) };
+    any_arrival(happenings, &facts, tries)
+}
+
+/// The outcome of facts as they happened, which so many shuffled arrivals, each fact twice, come to as well.
+fn any_arrival(happenings: &[Happening], facts: &[Order], tries: usize) -> String {
+    let expected = outcome(facts);
     let mut sequence: Vec<usize> = (0..facts.len()).collect();
     let mut dice = Dice(happenings.iter().fold(17, |seed, happening| seed * 31 + *happening as u64));
-    let tries = if facts.len() <= EXHAUSTIVE_MAX { 120 } else { budget(ARRIVALS) };
     for _ in 0..tries {
         dice.shuffle(&mut sequence);
         let twice: Vec<Order> =
@@ -165,7 +205,47 @@ fn document() -> String {
             row(name, other, &[*first, *second]);
         }
     }
+    text += &rules();
     text
+}
+
+fn rules() -> String {
+    let mut text = String::from(
+        "\n## When more of it happens\n\n\
+         Any of the 4,096 sets of these twelve, in any order of arrival: the plan is B if it was changed, there are two \
+         licenses if the quantity was changed, and what each is says the first line that applies. The test \
+         `domain::it::happenings::any_set_of_happenings_follows_the_rules` tries all of them.\n\n\
+         | with | without | the license on day 40 |\n|---|---|---|\n",
+    );
+    let names = |happenings: &[Happening]| {
+        let named = ALL.iter().filter(|(happening, ..)| happenings.contains(happening)).map(|(_, _, name)| *name);
+        named.collect::<Vec<_>>().join("; ")
+    };
+    for rule in &RULES {
+        let with = if rule.with.is_empty() { "anything else".to_owned() } else { names(rule.with) };
+        text += &format!("| {with} | {} | {} |\n", names(rule.without), rule.then);
+    }
+    text
+}
+
+/// What the rules say about a set.
+fn ruled(set: &[Happening]) -> String {
+    let applies = |rule: &&Rule| {
+        rule.with.iter().all(|happening| set.contains(happening)) && !rule.without.iter().any(|h| set.contains(h))
+    };
+    let rule = RULES.iter().find(applies).expect("the last line always applies");
+    let plan = if set.contains(&H::PlanChange) { "B" } else { "A" };
+    let count = if set.contains(&H::QuantityChange) { 2 } else { 1 };
+    vec![format!("{plan} ×1 {}", rule.then); count].join("; ")
+}
+
+#[test]
+fn any_set_of_happenings_follows_the_rules() {
+    for bits in 0_u32..1 << ALL.len() {
+        let chosen = ALL.iter().enumerate().filter(|(place, _)| bits & (1 << place) != 0);
+        let set: Vec<Happening> = chosen.map(|(_, (happening, ..))| *happening).collect();
+        assert_eq!(any_arrival(&set, &told(&set), budget(1)), ruled(&set), "{set:?}");
+    }
 }
 
 #[test]

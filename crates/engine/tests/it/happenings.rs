@@ -209,7 +209,8 @@ fn shuffle<T>(items: &mut [T], dice: &mut dyn Entropy) {
 fn table(teller: &dyn Teller) -> Vec<(Row, &'static str)> {
     let happening = |words: &str| ALL.into_iter().find(|(_, _, name)| *name == words).map(|(happening, ..)| happening);
     let mut rows = Vec::new();
-    for line in TABLE.lines().filter(|line| line.starts_with("| ")).skip(1) {
+    let (pairs, _) = TABLE.split_once("\n## ").expect("the rules for sets come after the pairs");
+    for line in pairs.lines().filter(|line| line.starts_with("| ")).skip(1) {
         let [_, first, second, outcome, _] = line.split('|').map(str::trim).collect::<Vec<_>>()[..] else {
             panic!("a row has three columns: {line}");
         };
