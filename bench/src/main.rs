@@ -35,6 +35,8 @@ pub(crate) enum Part {
     /// License checks where there are many, beside those where there are few. Not measured unless asked for: it takes
     /// minutes to issue them.
     Growth,
+    /// What a timer far away costs: licenses that all end in a year, beside few of them. Not measured unless asked for.
+    Timers,
     /// Paid events in, licenses out.
     Fulfilment,
     /// Paid events in, mails accepted by the relay.

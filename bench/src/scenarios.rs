@@ -45,6 +45,7 @@ pub(crate) async fn run(database: Database, options: &Run) -> anyhow::Result<Rep
             Part::Intake => intake(&keywright, &mut report, &yardstick).await?,
             Part::Checks => checks(&keywright, &mut report, &yardstick).await?,
             Part::Growth => growth(&keywright, options, &mut report, &yardstick).await?,
+            Part::Timers => timers(&keywright, options, &mut report).await?,
             Part::Fulfilment => {
                 fulfilment(&keywright, &mut report, options.orders, "no look-up", Some("pro")).await?;
             }
@@ -143,6 +144,65 @@ async fn growth(few: &Keywright, options: &Run, report: &mut Report, yardstick: 
     report.add(format!("check among {} licenses, of {LICENSES}", options.licenses), figure, "0.8");
     report.add("the same, of echo", yardstick.beside(crowd).await?, "");
     Ok(())
+}
+
+/// Licenses that end in a year, each with an order of its own, beside few of them: what a server does while nothing
+/// happens, and how fast it sells.
+async fn timers(few: &Keywright, options: &Run, report: &mut Report) -> anyhow::Result<()> {
+    const SOLD_AT_ONCE: usize = 2_000;
+    let many = server::keywright(&options.binary, report.database, Neighbours::default())?;
+    let (mut few, mut many) = (Seller::new(few), Seller::new(&many));
+    few.sell(LICENSES).await?;
+    many.sell(options.licenses).await?;
+    let (idle_few, idle_many) = tokio::try_join!(few.idle(options.seconds), many.idle(options.seconds))?;
+    let what = format!("processor time while {} timers wait, of {LICENSES}", options.licenses);
+    report.add(what, format!("{idle_many:.1} ms/s, {idle_few:.1} ms/s"), "no more");
+    let resident = [&many, &few].map(|seller| seller.keywright.process.resident_mebibytes());
+    let [resident_many, resident_few] = resident;
+    report.add("memory then", format!("{} MiB, {} MiB", resident_many?, resident_few?), "64 MiB for 100,000 licenses");
+    let (mut expected, mut sold) = (0.0, 0.0);
+    for _ in 0..options.seconds {
+        expected += few.sell(SOLD_AT_ONCE).await?;
+        sold += many.sell(SOLD_AT_ONCE).await?;
+    }
+    report.add("paid event to license beside them, of few", format!("{:.2}", sold / expected), "");
+    Ok(())
+}
+
+/// A server on which licenses of a year are bought.
+struct Seller<'k> {
+    keywright: &'k Keywright,
+    sold: usize,
+}
+
+impl<'k> Seller<'k> {
+    const fn new(keywright: &'k Keywright) -> Self {
+        Self { keywright, sold: 0 }
+    }
+
+    /// Sells so many; returns how many a second that were.
+    async fn sell(&mut self, count: usize) -> anyhow::Result<f64> {
+        const AT_ONCE: usize = 50_000;
+        let begun = Instant::now();
+        let goal = self.sold + count;
+        while self.sold < goal {
+            let (orders, before, now) = ((goal - self.sold).min(AT_ONCE), self.sold, seconds_since_1970()?);
+            let most = Pressure { connections: CONNECTIONS, seconds: 600, calls_max: orders, rate: None };
+            let call =
+                move |number| Arc::new(events::delivery(&events::checkout("y", before + number, Some("year")), now));
+            press(self.keywright.process.address, most, call).await?;
+            self.sold += orders;
+            wait_for(self.keywright, self.sold).await?;
+        }
+        Ok(count as f64 / begun.elapsed().as_secs_f64())
+    }
+
+    /// The processor time, in milliseconds a second, that it uses while nothing happens.
+    async fn idle(&self, seconds: u64) -> anyhow::Result<f64> {
+        let before = self.keywright.process.processor_milliseconds()?;
+        tokio::time::sleep(Duration::from_secs(seconds)).await;
+        Ok((self.keywright.process.processor_milliseconds()? - before) as f64 / seconds as f64)
+    }
 }
 
 /// Issues licenses and returns checks that visit all of them, in an order that no cache likes.

@@ -22,6 +22,27 @@ pub(crate) struct Process {
     pub(crate) address: SocketAddr,
 }
 
+impl Process {
+    /// The processor time it has used so far, in milliseconds.
+    pub(crate) fn processor_milliseconds(&self) -> anyhow::Result<u64> {
+        // Linux counts in hundredths of a second on every machine (proc(5), USER_HZ).
+        const TICK_MILLISECONDS: u64 = 10;
+        let text = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
+        // The name in brackets may have blanks; user and system time are the 14th and 15th field of all.
+        let (_, fields) = text.rsplit_once(')').context("a name in brackets")?;
+        let ticks = fields.split_whitespace().skip(11).take(2).map(str::parse::<u64>);
+        Ok(ticks.sum::<Result<u64, _>>()? * TICK_MILLISECONDS)
+    }
+
+    /// The memory that it holds now, in MiB.
+    pub(crate) fn resident_mebibytes(&self) -> anyhow::Result<u64> {
+        let text = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
+        let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("a line VmRSS")?;
+        let kibibytes: u64 = line.trim().trim_end_matches("kB").trim().parse()?;
+        Ok(kibibytes / 1024)
+    }
+}
+
 impl Drop for Process {
     fn drop(&mut self) {
         // It may have ended already.
@@ -90,7 +111,8 @@ fn configuration(provider: Option<SocketAddr>) -> String {
     };
     format!(
         "[[product]]\ncode = \"bench\"\nname = \"Bench\"\nkey_prefix = \"BENCH\"\n\n[[plan]]\ncode = \"pro\"\n\
-         product = \"bench\"\nname = \"Pro\"\nactivations = 3\n\n[[connection]]\ncode = \"stripe\"\nprovider = \"stripe\"\n\
+         product = \"bench\"\nname = \"Pro\"\nactivations = 3\n\n[[plan]]\ncode = \"year\"\nproduct = \"bench\"\n\
+         name = \"Year\"\nduration_days = 365\n\n[[connection]]\ncode = \"stripe\"\nprovider = \"stripe\"\n\
          {connection}\nwebhook_secrets = [\"env:BENCH_SECRET\"]\n\n[[price_rule]]\nconnection = \"stripe\"\n\
          price = \"price_bench\"\nplan = \"pro\"\n"
     )
