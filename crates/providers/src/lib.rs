@@ -83,6 +83,8 @@ pub struct Guide {
     pub api_key: Option<&'static str>,
     /// What is sold there, in the provider's words, and where the id is shown that a price rule names.
     pub price: &'static str,
+    /// Such an id, as a price rule names it.
+    pub price_example: &'static str,
     /// What works otherwise than one may expect.
     pub notes: &'static [&'static str],
 }

@@ -81,7 +81,8 @@ static INFO: Info = Info {
              itself, keeps its secret, and says which permissions the key lacks. Without one, only payment links and \
              checkouts that name a plan in their metadata say what was bought.",
         ),
-        price: "A price of a product. Its id begins with `price_` and stands on the product's page.",
+        price: "`price` is the id of a price of a product; it stands on the product's page.",
+        price_example: "price_1Abc",
         notes: &[
             "A checkout that is completed is not always paid: a bank debit takes days. The license comes with the money.",
             "The end of a subscription that was cancelled for the end of its period is told when it comes.",
