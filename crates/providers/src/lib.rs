@@ -41,12 +41,20 @@ pub struct Info {
     pub events: &'static [&'static str],
     /// Which permission of the API key tells what is missing, in the provider's words.
     pub permissions: &'static [(domain::order::Missing, &'static str)],
-    /// Where its API is reached.
+    /// Where its API is reached; blank if it has none that is asked.
     pub api_base: ApiBase,
     /// Headers of every request to it, the version of its API among them.
     pub api_headers: &'static [(&'static str, &'static str)],
     /// What a vendor does there to set a connection up.
     pub guide: Guide,
+}
+
+impl Info {
+    /// Whether anything can be looked up there.
+    #[must_use]
+    pub const fn has_api(&self) -> bool {
+        !self.api_base.live.is_empty()
+    }
 }
 
 /// Where a provider's API is reached, without a slash at the end.

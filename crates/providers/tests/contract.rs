@@ -229,7 +229,9 @@ fn every_provider_introduces_itself() {
         let info = provider.info();
         assert!(by_slug(info.slug).is_some_and(|found| std::ptr::eq(found.info(), info)), "{}", info.slug);
         assert!(info.slug.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit()), "{}", info.slug);
-        for base in [info.api_base.live, info.api_base.test] {
+        let bases = [info.api_base.live, info.api_base.test];
+        assert_eq!(bases.map(str::is_empty), [!info.has_api(); 2], "{}", info.slug);
+        for base in bases.into_iter().filter(|base| !base.is_empty()) {
             assert!(base.starts_with("https://") && !base.ends_with('/'), "{base}");
         }
         assert!(!info.name.is_empty() && !info.events.is_empty());

@@ -97,6 +97,10 @@ pub(super) fn connection(input: &ConnectionInput) -> Vec<Wrong> {
         Some(_) if input.provider == manual::SLUG => {
             wrong.push(("provider", "connections for orders made by hand are there by themselves".to_owned()));
         }
+        Some(provider) if !provider.info().has_api() && input.level != Level::None => {
+            let message = format!("{} has nothing to look up; leave it out", provider.info().name);
+            wrong.push(("level", message));
+        }
         Some(_) => {}
         None => {
             let known = providers::PROVIDERS.iter().map(|provider| provider.info().slug);
