@@ -5,6 +5,7 @@
 
 pub mod backfill;
 pub mod calls;
+pub mod generic;
 pub mod http;
 pub mod manual;
 pub mod signature;
@@ -22,7 +23,7 @@ use crate::{
 };
 
 /// All providers. Adding one is a module, a line here, and fixtures.
-pub static PROVIDERS: &[&dyn Provider] = &[&stripe::Stripe, &manual::Manual];
+pub static PROVIDERS: &[&dyn Provider] = &[&stripe::Stripe, &generic::Generic, &manual::Manual];
 
 /// Finds a provider by its slug.
 #[must_use]

@@ -19,6 +19,7 @@ use secrecy::SecretString;
 fn signed(slug: &str, secret: &SecretString, body: &[u8], at: Timestamp) -> (&'static str, String) {
     match slug {
         "stripe" => ("stripe-signature", signature::sign(secret, body, at)),
+        "generic" => (providers::generic::SIGNATURE, signature::sign(secret, body, at)),
         other => panic!("say here how {other} signs"),
     }
 }

@@ -1,6 +1,7 @@
 //! What happens to a subscription, in each provider's own words: alone, each together with each other, and many together,
 //! told twice and in any order. The license ends where `docs/happenings.md` says, whoever tells it.
 
+mod generic;
 mod stripe;
 
 use std::collections::HashMap;
@@ -270,4 +271,9 @@ async fn ends_as_the_table_says(teller: &'static dyn Teller) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn stripe_tells_of_a_subscription_as_the_table_says() {
     ends_as_the_table_says(&stripe::Stripe).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn any_other_shop_tells_of_a_subscription_as_the_table_says() {
+    ends_as_the_table_says(&generic::Generic).await;
 }

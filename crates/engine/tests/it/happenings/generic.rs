@@ -1,0 +1,77 @@
+//! Our own words for any other shop: whole states of an order that renews, refunds as totals.
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use super::{ALL, Happening as H, SECRET, Teller, day};
+
+pub(super) struct Generic;
+
+impl Teller for Generic {
+    fn slug(&self) -> &'static str {
+        "generic"
+    }
+
+    fn price(&self, plan: &str) -> String {
+        format!("tool-{plan}")
+    }
+
+    fn knows(&self, _: H) -> bool {
+        true
+    }
+
+    fn tell(&self, name: &str, happenings: &[H]) -> Vec<String> {
+        let (mut price, mut quantity, mut status, mut cancel_at) = ("tool-A", 1, "active", None);
+        let euros = |amount: u32| json!({ "amount": amount, "currency": "EUR" });
+        let items = |price: &str, quantity: u32| json!([{ "id": "1", "price": price, "quantity": quantity }]);
+        let paid = |number: u32, until: u32, items: Value, cancel_at: Option<Timestamp>| {
+            json!({
+                "id": name, "payment": format!("{name}-{number}"), "email": format!("{name}@example.com"),
+                "total": euros(1_000), "items": items, "paid_until": day(until), "cancel_at": cancel_at
+            })
+        };
+        let refunded = |amount| json!({ "id": name, "payment": format!("{name}-1"), "refunded": euros(amount) });
+        let disputed = |number: u32, status: &str| {
+            let dispute = format!("{name}-dispute-{number}");
+            json!({ "id": name, "payment": format!("{name}-1"), "dispute": dispute, "status": status })
+        };
+        let mut told = vec![(0, "order.paid", paid(1, 30, items(price, quantity), cancel_at))];
+        for (happening, at, _) in ALL.into_iter().filter(|(happening, ..)| happenings.contains(happening)) {
+            match happening {
+                H::PlanChange => price = "tool-B",
+                H::QuantityChange => quantity = 2,
+                H::Pause => status = "paused",
+                H::CancelAtPeriodEnd => cancel_at = Some(day(30)),
+                H::PastDue => status = "past_due",
+                H::Renewal => status = "active",
+                H::Reactivation => (status, cancel_at) = ("active", None),
+                _ => {}
+            }
+            let changed =
+                json!({ "id": name, "items": items(price, quantity), "status": status, "cancel_at": cancel_at });
+            told.push(match happening {
+                H::Dispute => (at, "order.disputed", disputed(1, "open")),
+                H::DisputeLost => (at, "order.disputed", disputed(2, "lost")),
+                H::PartialRefund => (at, "order.refunded", refunded(400)),
+                H::FullRefund => (at, "order.refunded", refunded(1_000)),
+                H::CancelAtOnce => (at, "order.ended", json!({ "id": name })),
+                H::Renewal => (at, "order.paid", paid(2, 60, items(price, quantity), cancel_at)),
+                _ => (at, "order.changed", changed),
+            });
+        }
+        let event = |(number, (at, kind, order)): (usize, (u32, &str, Value))| {
+            json!({ "id": format!("{name}-{number}"), "type": kind, "occurred_at": day(at), "order": order })
+                .to_string()
+        };
+        told.into_iter().enumerate().map(event).collect()
+    }
+
+    fn headers(&self, body: &str, at: Timestamp) -> Vec<(&'static str, String)> {
+        let signed = providers::signature::sign(&SECRET.into(), body.as_bytes(), at);
+        vec![(providers::generic::SIGNATURE, signed)]
+    }
+
+    fn reference(&self, name: &str) -> String {
+        format!("subscription:{name}")
+    }
+}
