@@ -3,9 +3,10 @@
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
+use proptest::{prop_assert_eq, proptest};
 use providers::{Delivery, Incoming, Level, Malformed, Outcome, Provider, Reject, Settings, signature, stripe::Stripe};
 use secrecy::SecretString;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::{
     snapshots,
@@ -131,4 +132,31 @@ fn every_event_worth_subscribing_to_has_a_fixture_that_tells_something() {
     }
     let silent: Vec<_> = Stripe.info().events.iter().filter(|kind| !telling.contains(**kind)).collect();
     assert_eq!(silent, Vec::<&&str>::new());
+}
+
+#[test]
+fn nonsense_beside_what_is_needed_changes_no_outcome() {
+    for (name, body) in snapshots::fixtures() {
+        let mut event: Value = serde_json::from_str(&body).expect(&name);
+        let facts = |event: &Value| {
+            let incoming = taken_in(event.to_string().as_bytes()).expect(&name).remove(0);
+            Stripe.translate(&incoming, &Settings { level: Level::None, ..Settings::default() }, &[])
+        };
+        let before = facts(&event);
+        event["data"]["object"]["a field of tomorrow"] = json!({ "id": ["x"] });
+        event["a field of tomorrow"] = json!(7);
+        assert_eq!(facts(&event), before, "{name}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn any_second_is_a_time_or_none(second: i64) {
+        let object = json!({ "id": "cs_1", "payment_status": "paid", "created": second });
+        let body = json!({ "id": "evt_1", "type": "checkout.session.completed", "created": second, "data": { "object": object } });
+        if let Ok(incoming) = taken_in(body.to_string().as_bytes()) {
+            let outcome = Stripe.translate(&incoming[0], &Settings::default(), &[]);
+            prop_assert_eq!(outcome.is_ok(), incoming[0].occurred_at.is_some());
+        }
+    }
 }

@@ -6,7 +6,6 @@ mod customers;
 mod envelope;
 mod failures;
 mod invoices;
-mod mutations;
 mod outgoing;
 mod payments;
 mod preflight;

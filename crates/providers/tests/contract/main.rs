@@ -1,6 +1,8 @@
 //! What every provider must keep, tried with every one of its fixtures. A new provider gets these tests by its line in
 //! `PROVIDERS`, its fixtures, and its way of signing below.
 
+mod mutations;
+
 use std::{collections::BTreeSet, fs, path::Path};
 
 use domain::{
