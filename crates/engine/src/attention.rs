@@ -22,6 +22,10 @@ use crate::connections::Connection;
 pub(crate) const UNMAPPED_PRICE: &str = "unmapped_price";
 /// A purchase that does not say what was bought.
 pub(crate) const LINES_UNKNOWN: &str = "lines_unknown";
+/// A sale that somebody has to approve.
+pub const APPROVAL: &str = "approval";
+/// The same, for more than a day.
+pub const APPROVAL_OVERDUE: &str = "approval_overdue";
 /// Nobody to send the key to.
 pub(crate) const NO_ADDRESS: &str = "no_address";
 /// The account may not sell at present.
@@ -154,8 +158,8 @@ fn about(order: &StoredOrder, waiting: &Waiting, connection: &Connection) -> Abo
 /// A sale whose plan asks for somebody's word (B29).
 fn approval(is_overdue: bool) -> About {
     let (kind, since) = match is_overdue {
-        true => ("approval_overdue", "it was paid more than a day ago and still"),
-        false => ("approval", "it is paid and"),
+        true => (APPROVAL_OVERDUE, "it was paid more than a day ago and still"),
+        false => (APPROVAL, "it is paid and"),
     };
     let sentence = format!("{since} waits for somebody to approve or reject it");
     About { kind, part: String::new(), lookup: None, sentence }

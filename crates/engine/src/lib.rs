@@ -5,7 +5,7 @@
 
 pub mod accounts;
 pub mod api_keys;
-mod attention;
+pub mod attention;
 pub mod audit;
 mod buyers;
 pub mod catalogue;

@@ -54,7 +54,10 @@ impl TestClocks {
 
 impl Engine {
     /// How far ahead a license is judged: zero, except in the test mode of a tenant whose clock was moved.
-    pub(crate) async fn ahead(&self, tenant: TenantId, livemode: bool) -> Result<SignedDuration, Error> {
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn ahead(&self, tenant: TenantId, livemode: bool) -> Result<SignedDuration, Error> {
         if livemode {
             return Ok(SignedDuration::ZERO);
         }
@@ -63,7 +66,7 @@ impl Engine {
     }
 
     /// Moves a tenant's clock of test mode on, and has everything of test mode looked at. Returns how far it runs ahead
-    /// from now on; it never runs back.
+    /// from now on; by this it never runs back.
     ///
     /// # Errors
     /// Those of the database.
@@ -73,25 +76,53 @@ impl Engine {
         by: SignedDuration,
         who: &By,
     ) -> Result<SignedDuration, Error> {
-        let ahead = store::repeat(|| self.advance_once(tenant, by, who), Error::is_conflict).await?;
+        self.move_test_clock(tenant, Move::On(by.max(SignedDuration::ZERO)), who).await
+    }
+
+    /// Time in a tenant's test mode is real time again, and everything of test mode is looked at by it. A license's state
+    /// follows from what happened and from the time alone, so what expired by the clock works again. What was told
+    /// meanwhile stays told: mails, events, the audit log.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn reset_test_clock(&self, tenant: TenantId, who: &By) -> Result<(), Error> {
+        self.move_test_clock(tenant, Move::Back, who).await?;
+        Ok(())
+    }
+
+    async fn move_test_clock(&self, tenant: TenantId, how: Move, who: &By) -> Result<SignedDuration, Error> {
+        let ahead = store::repeat(|| self.move_once(tenant, how, who), Error::is_conflict).await?;
         self.test_clocks.forget();
         self.work.notify_one();
         Ok(ahead)
     }
 
-    async fn advance_once(&self, tenant: TenantId, by: SignedDuration, who: &By) -> Result<SignedDuration, Error> {
+    async fn move_once(&self, tenant: TenantId, how: Move, who: &By) -> Result<SignedDuration, Error> {
         let now = self.now();
         let write = self.store.begin().await?;
         // Batches hold it while they settle by the clock as it was, and those that come after see it as it will be.
         write.lock_catalogue(tenant).await?;
         let before = write.test_clock(tenant).await?;
-        let ahead = before.saturating_add(by.max(SignedDuration::ZERO)).min(AHEAD_MAX);
+        let (ahead, action) = match how {
+            Move::On(by) => (before.saturating_add(by).min(AHEAD_MAX), "test_clock.advanced"),
+            Move::Back => (SignedDuration::ZERO, "test_clock.reset"),
+        };
         write.set_test_clock(tenant, ahead).await?;
-        write.wake_test_orders(tenant, now).await?;
+        // What has come to pass waits for nothing any more, and comes to pass once more if the time runs back.
+        write.wake_test_orders(tenant, ahead < before, now).await?;
         let detail = json!({ "ahead_seconds": ahead.as_secs(), "now": after(now, ahead), "note": who.note });
-        let entry = self.told(tenant, "test_clock.advanced", tenant.to_string(), None, &detail, who);
+        let entry = self.told(tenant, action, tenant.to_string(), None, &detail, who);
         crate::audit::add(&write, vec![entry]).await?;
         write.commit().await?;
         Ok(ahead)
     }
+}
+
+/// How a clock is moved.
+#[derive(Clone, Copy)]
+enum Move {
+    /// So much further ahead.
+    On(SignedDuration),
+    /// To real time.
+    Back,
 }

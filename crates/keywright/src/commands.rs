@@ -2,6 +2,7 @@
 
 pub(crate) mod api_key;
 pub(crate) mod apply;
+pub(crate) mod approve;
 pub(crate) mod check;
 pub(crate) mod connect;
 pub(crate) mod demo;

@@ -14,6 +14,7 @@ mod simulator;
 mod stripe_options;
 
 use clap::{Parser, Subcommand};
+use domain::order::Approval;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -45,6 +46,10 @@ enum Command {
     Tenant(commands::tenant::TenantCommand),
     /// Issues a license by hand and prints its key.
     Issue(commands::issue::Issue),
+    /// Lets a sale have its licenses, where its plan waits for somebody to approve it.
+    Approve(commands::approve::Decide),
+    /// Gives a sale no licenses. It may be approved later after all.
+    Reject(commands::approve::Decide),
     /// Shows what an app would be told about a license key.
     Check(commands::check::Check),
     /// Connects an account at a payment provider.
@@ -82,6 +87,8 @@ fn main() -> anyhow::Result<()> {
             Command::ApiKey(command) => command.run().await,
             Command::Tenant(command) => command.run().await,
             Command::Issue(command) => command.run().await,
+            Command::Approve(command) => command.run(Approval::Approved).await,
+            Command::Reject(command) => command.run(Approval::Rejected).await,
             Command::Check(command) => command.run().await,
             Command::Connect(command) => command.run().await,
             Command::Mail(command) => command.run().await,

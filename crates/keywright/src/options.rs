@@ -23,6 +23,13 @@ pub(crate) struct DataOptions {
 }
 
 impl DataOptions {
+    /// The option that names this data folder in a command that is suggested, where it has to be named.
+    pub(crate) fn as_option(&self) -> String {
+        let folder = self.data_dir.display().to_string();
+        let is_known = folder == "keywright-data" || std::env::var_os("KEYWRIGHT_DATA_DIR").is_some();
+        if is_known { String::new() } else { format!(" --data-dir {folder}") }
+    }
+
     /// The address of the database.
     pub(crate) fn database(&self) -> anyhow::Result<String> {
         let given = value_or_file(self.database_url.as_deref(), "KEYWRIGHT_DATABASE_URL")?;

@@ -51,18 +51,21 @@ impl Write {
         Ok(())
     }
 
-    /// Has every order of a tenant's test mode that waits for its time looked at, from `now` on.
+    /// Has the orders of a tenant's test mode looked at, from `now` on: those that wait for their time, or `all`.
     ///
     /// # Errors
     /// Those of the database.
-    pub async fn wake_test_orders(&self, tenant: TenantId, now: Timestamp) -> Result<(), StoreError> {
-        orders::Entity::update_many()
+    pub async fn wake_test_orders(&self, tenant: TenantId, all: bool, now: Timestamp) -> Result<(), StoreError> {
+        let mut update = orders::Entity::update_many()
             .col_expr(orders::Column::DueAt, Expr::val(micros(now)))
             .filter(orders::Column::TenantId.eq(tenant.0))
             .filter(orders::Column::Livemode.eq(false))
-            .filter(orders::Column::DueAt.is_not_null())
-            .exec(&self.transaction)
-            .await?;
+            // An order that became part of another is settled with it.
+            .filter(orders::Column::MergedInto.is_null());
+        if !all {
+            update = update.filter(orders::Column::DueAt.is_not_null());
+        }
+        update.exec(&self.transaction).await?;
         Ok(())
     }
 }

@@ -8,7 +8,7 @@ use domain::{
     decision::Catalogue,
     fulfil::{Admission, Change, Judged, Settling, Waiting, judge, reconcile, resolve, want},
     license::{Holding, License, Standing},
-    order::Order,
+    order::{Approval, Order},
 };
 use jiff::Timestamp;
 use store::StoredOrder;
@@ -65,7 +65,9 @@ pub(super) fn licenses(case: &Case<'_>) -> Vec<Finding> {
     let order = case.order;
     let wanted = want(&order.order).units.iter().filter(|unit| unit.plan.is_some()).count();
     let held = order.licenses.iter().filter(|license| license.holding == Holding::Unit).count();
-    if wanted == held || !of(&case.gathered.open, &order.id).is_empty() {
+    // What was rejected has no licenses, or those of before. Settling it once more tells whether it should have one.
+    let is_rejected = order.order.approval.as_ref().is_some_and(|register| register.value == Approval::Rejected);
+    if wanted == held || (is_rejected && held < wanted) || !of(&case.gathered.open, &order.id).is_empty() {
         return Vec::new();
     }
     vec![Finding::new(1, order.id, format!("{wanted} licenses were sold and {held} are there, and no item says why"))]

@@ -42,7 +42,12 @@ pub(super) fn redirect(case: &Case<'_>) -> Vec<Finding> {
 /// An order is what its facts come to when they are joined again, apart from what was decided about it here.
 pub(super) fn rebuilt(case: &Case<'_>) -> Vec<Finding> {
     let stored = &case.order.order;
-    let mut built = Order { decided: stored.decided.clone(), excused: stored.excused.clone(), ..Order::default() };
+    let mut built = Order {
+        decided: stored.decided.clone(),
+        approval: stored.approval.clone(),
+        excused: stored.excused.clone(),
+        ..Order::default()
+    };
     for fact in of(&case.gathered.facts, &case.order.id) {
         match fact {
             Ok(Fact::Order(order)) => built.join(Order::clone(order)),

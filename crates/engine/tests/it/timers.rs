@@ -21,6 +21,7 @@ const HOUR: SignedDuration = SignedDuration::from_hours(1);
 on_both_databases![
     a_thousand_terms_that_end_in_one_second_end_once_on_two_nodes,
     the_clock_of_test_mode_is_ahead_for_test_mode_alone,
+    what_expired_by_the_clock_of_test_mode_alone_works_again_in_real_time,
     checks_are_counted_by_the_month,
 ];
 
@@ -86,17 +87,15 @@ async fn issue(harness: &Harness, livemode: bool) -> (LicenseId, String) {
     (license.license.id, license.key.reveal().to_owned())
 }
 
+/// An app asks about a key.
+fn call(key: &str) -> AppCall {
+    AppCall { key: key.to_owned(), product: None, device: None, device_name: None, kind: ActivationKind::Device }
+}
+
 async fn the_clock_of_test_mode_is_ahead_for_test_mode_alone(harness: Harness) {
     harness.apply(SHOP).await;
     let (test, test_key) = issue(&harness, false).await;
     let (live, live_key) = issue(&harness, true).await;
-    let call = |key: &str| AppCall {
-        key: key.to_owned(),
-        product: None,
-        device: None,
-        device_name: None,
-        kind: ActivationKind::Device,
-    };
     let by = By { actor: "test".to_owned(), note: None };
     let state = async |id: LicenseId, livemode| {
         let whose = Whose { tenant: harness.tenant, livemode };
@@ -124,6 +123,47 @@ async fn the_clock_of_test_mode_is_ahead_for_test_mode_alone(harness: Harness) {
     assert_eq!(harness.engine.verify().await.unwrap(), [], "the doctor knows of it");
     let back = harness.engine.advance_test_clock(harness.tenant, -YEAR, &by).await.unwrap();
     assert_eq!(back, YEAR, "it never runs back");
+}
+
+async fn what_expired_by_the_clock_of_test_mode_alone_works_again_in_real_time(harness: Harness) {
+    harness.apply(SHOP).await;
+    let (early, early_key) = issue(&harness, false).await;
+    let by = By { actor: "test".to_owned(), note: None };
+    let whose = Whose { tenant: harness.tenant, livemode: false };
+    let state = async |id: LicenseId| {
+        harness.engine.store.listed_license(whose, id).await.unwrap().unwrap().license.standing.state
+    };
+    let code = async |key: &str| harness.engine.check(&call(key)).await.unwrap().verdict.code.as_str();
+
+    harness.engine.advance_test_clock(harness.tenant, YEAR, &by).await.unwrap();
+    harness.settle().await;
+    let (late, late_key) = issue(&harness, false).await;
+    assert_eq!((state(early).await, state(late).await), (LicenseState::Expired, LicenseState::Active));
+    assert_eq!(code(&late_key).await, "ending", "what is sold by the clock begins then");
+
+    harness.engine.reset_test_clock(harness.tenant, &by).await.unwrap();
+    assert_eq!((code(&early_key).await, code(&late_key).await), ("ending", "ending"), "at once");
+    harness.settle().await;
+    assert_eq!((state(early).await, state(late).await), (LicenseState::Active, LicenseState::Active));
+    assert_eq!(harness.engine.verify().await.unwrap(), []);
+
+    // What it waits for is its real end again.
+    harness.clock.advance(YEAR);
+    harness.settle().await;
+    assert_eq!(
+        (state(early).await, state(late).await),
+        (LicenseState::Expired, LicenseState::Active),
+        "this time it is so"
+    );
+    harness.engine.reset_test_clock(harness.tenant, &by).await.unwrap();
+    harness.settle().await;
+    assert_eq!((state(early).await, code(&early_key).await), (LicenseState::Expired, "expired"));
+    let entries = harness.engine.store.snapshot().await.unwrap().audit_after(harness.tenant, 0, 1_000).await.unwrap();
+    let moves: Vec<_> = entries.iter().filter(|entry| entry.action.starts_with("test_clock.")).collect();
+    assert_eq!(
+        moves.iter().map(|entry| entry.action.as_str()).collect::<Vec<_>>(),
+        ["test_clock.advanced", "test_clock.reset", "test_clock.reset",]
+    );
 }
 
 /// A plan that may be checked three times a month.

@@ -21,7 +21,7 @@ use crate::simulator::{
     history,
     offers::{Offer, offers},
     play::{Played, play},
-    provider::Action,
+    provider::{Action, Paying},
     send::Manner,
     stage::{Setting, Stage},
     tell::{self, Line, program},
@@ -170,7 +170,12 @@ async fn purchase(stage: &mut Stage, offers: &[Offer], server: &Url) -> anyhow::
     let offer = offers.iter().find(|offer| offer.plan == BOUGHT).context("the sample has another plan")?;
     let now = stage.engine.now();
     let price = stage.price(offer, false, now).await?;
-    let action = Action::Checkout { buyer: Buyer::of("ada@example.com"), lines: vec![(price, 1)], plan: None };
+    let action = Action::Checkout {
+        buyer: Buyer::of("ada@example.com"),
+        lines: vec![(price, 1)],
+        plan: None,
+        paying: Paying::AtOnce,
+    };
     let events = stage.step(&action, now)?;
     stage.made_known(&events[0]).await?;
     let session = stage.last_sale().context("the purchase is not there")?.session;

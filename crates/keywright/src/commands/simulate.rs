@@ -1,23 +1,25 @@
 //! `keywright simulate stripe SCENARIO`.
 
+mod scenario;
+mod script;
+
 use anyhow::{Context, bail};
 use clap::{Args, Subcommand, ValueEnum};
-use domain::ambient::Clock;
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 use providers::Level;
 use url::Url;
 
+use self::{scenario::Scenario, script::subscription};
 use crate::{
-    clock::SystemClock,
     options::DataOptions,
     output::say,
     server,
     simulator::{
-        account::{Buyer, Event, Sale},
+        account::{Event, Sale},
         api::Trouble,
-        offers::{Offer, find, next, offers},
+        offers::{find, offers},
         play::{Played, play, play_lost},
-        provider::{Action, Outcome},
+        provider::Action,
         send::{self, Manner},
         setup,
         stage::{Setting, Stage},
@@ -57,6 +59,10 @@ pub(crate) struct Play {
     #[arg(long)]
     price: Option<String>,
 
+    /// A plan that is bought with it, as another line. May be given several times.
+    #[arg(long, value_name = "PLAN")]
+    also: Vec<String>,
+
     /// For `upgrade`: the plan that comes after. [default: the next plan of the same product]
     #[arg(long)]
     to: Option<String>,
@@ -93,42 +99,6 @@ pub(crate) struct Play {
     data: DataOptions,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Scenario {
-    /// Somebody buys once.
-    Checkout,
-    /// Somebody subscribes, month by month.
-    Subscription,
-    /// The next month of a subscription is paid, or the one that is overdue.
-    Renew,
-    /// A subscription changes to another plan or number.
-    Upgrade,
-    /// The next month of a subscription is not paid.
-    PastDue,
-    /// A subscription is cancelled.
-    Cancel,
-    /// A payment goes back in full.
-    Refund,
-    /// Half of a payment goes back.
-    PartialRefund,
-    /// The buyer's bank questions a payment.
-    Dispute,
-    /// It came back to the vendor.
-    DisputeWon,
-    /// The bank kept it.
-    DisputeLost,
-    /// A subscription stops for a while.
-    Pause,
-    /// It goes on.
-    Resume,
-    /// Every event of a purchase comes three times, all at the same time.
-    Duplicate,
-    /// A subscription and its renewal, in any order and each event twice.
-    OutOfOrder,
-    /// Webhooks of a day are lost; the server finds the events in the provider's list. Then they come after all.
-    LostWebhooks,
-}
-
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum LevelName {
     /// Nothing: only the webhook's secret is known.
@@ -156,24 +126,6 @@ const THRICE: Manner = Manner { copies: 3, shuffled: true, at_once: 16 };
 /// In any order, each event twice.
 const SHUFFLED: Manner = Manner { copies: 2, shuffled: true, at_once: 4 };
 
-impl Scenario {
-    /// Whether it is about a subscription.
-    const fn is_of_subscription(self) -> bool {
-        matches!(
-            self,
-            Self::Subscription
-                | Self::Renew
-                | Self::Upgrade
-                | Self::PastDue
-                | Self::Cancel
-                | Self::Pause
-                | Self::Resume
-                | Self::OutOfOrder
-                | Self::LostWebhooks
-        )
-    }
-}
-
 impl Play {
     async fn run(self) -> anyhow::Result<()> {
         let folder = self.data.data_dir.display();
@@ -187,7 +139,10 @@ impl Play {
         let engine = server::open(&self.data).await?.engine;
         // Nothing is set up for a purchase that cannot be made.
         if !self.last {
-            find(&offers(&engine).await?, self.plan.as_deref())?;
+            let offers = offers(&engine).await?;
+            for plan in [self.plan.as_ref()].into_iter().chain(self.also.iter().map(Some)) {
+                find(&offers, plan.map(String::as_str))?;
+            }
         }
         let setting = Setting {
             engine,
@@ -201,8 +156,13 @@ impl Play {
         stage.close().await;
         let played = played?;
         if played.told == 0 {
-            let (licenses, mails) = (counted(played.licenses, "license"), counted(played.mails, "mail"));
-            say!("Nothing changed: still {licenses} and {mails}. The server knew all of this already.");
+            match self.scenario.nothing_followed() {
+                Some(why) => say!("{why}"),
+                None => {
+                    let (licenses, mails) = (counted(played.licenses, "license"), counted(played.mails, "mail"));
+                    say!("Nothing changed: still {licenses} and {mails}. The server knew all of this already.");
+                }
+            }
         }
         self.hint(&played);
         Ok(())
@@ -229,7 +189,12 @@ impl Play {
 
     async fn play(&self, stage: &mut Stage) -> anyhow::Result<Played> {
         match self.scenario {
-            Scenario::Checkout | Scenario::Subscription => self.buy(stage, Manner::ORDERLY).await,
+            Scenario::Checkout
+            | Scenario::Free
+            | Scenario::Expired
+            | Scenario::AsyncCheckout
+            | Scenario::Subscription
+            | Scenario::Trial => self.buy(stage, Manner::ORDERLY).await,
             Scenario::Duplicate if self.last => {
                 let sale = self.last_sale(stage)?;
                 self.send(stage, &sale, sale.events.clone(), THRICE).await
@@ -258,7 +223,7 @@ impl Play {
             sale
         };
         let action = self.action(stage, &sale).await?;
-        let events = stage.step(&action, SystemClock.now())?;
+        let events = stage.step(&action, stage.now())?;
         self.send(stage, &sale, events, Manner::ORDERLY).await
     }
 
@@ -267,13 +232,13 @@ impl Play {
         let (sale, mut events) =
             if self.last { (self.last_sale(stage)?, Vec::new()) } else { self.purchase(stage).await? };
         let action = Action::Renew { subscription: subscription(&sale)?.to_owned() };
-        events.extend(stage.step(&action, SystemClock.now())?);
+        events.extend(stage.step(&action, stage.now())?);
         self.send(stage, &sale, events, SHUFFLED).await
     }
 
     /// A subscription of yesterday, of which the server heard nothing.
     async fn lost_webhooks(&self, stage: &mut Stage) -> anyhow::Result<Played> {
-        let bought = domain::time::after(SystemClock.now(), -A_DAY);
+        let bought = domain::time::after(stage.now(), -A_DAY);
         let (sale, events) = self.purchase_at(stage, bought).await?;
         let first = events.first().context("there is nothing to lose")?;
         stage.made_known(first).await?;
@@ -296,121 +261,10 @@ impl Play {
         play(stage, &sale.session, &events, manner).await
     }
 
-    /// Somebody buys what was asked for.
-    async fn purchase(&self, stage: &mut Stage) -> anyhow::Result<(Sale, Vec<Event>)> {
-        self.purchase_at(stage, SystemClock.now()).await
-    }
-
-    async fn purchase_at(&self, stage: &mut Stage, now: Timestamp) -> anyhow::Result<(Sale, Vec<Event>)> {
-        let monthly = self.scenario.is_of_subscription();
-        let offer = self.offer(stage).await?;
-        let price = match &self.price {
-            Some(price) => {
-                stage.put_price(price, &offer, monthly, now);
-                price.clone()
-            }
-            None => stage.price(&offer, monthly, now).await?,
-        };
-        let buyer = Buyer::of(&self.email);
-        // Who may not ask what was bought has the checkout's metadata name the plan.
-        let names_plan = stage.connection.settings.level == Level::None && self.price.is_none();
-        let plan = names_plan.then_some(offer.plan);
-        // With `upgrade` the quantity is the one that comes after.
-        let quantity = self.quantity.filter(|_| self.scenario != Scenario::Upgrade).unwrap_or(1);
-        let action = match monthly {
-            true => Action::Subscribe { buyer, price, quantity, plan },
-            false => Action::Checkout { buyer, lines: vec![(price, quantity)], plan },
-        };
-        let events = stage.step(&action, now)?;
-        let sale = stage.last_sale().context("the purchase is not there")?;
-        Ok((sale, events))
-    }
-
-    async fn offer(&self, stage: &Stage) -> anyhow::Result<Offer> {
-        let offers = offers(&stage.engine).await?;
-        let asked_for = if self.last { None } else { self.plan.as_deref() };
-        find(&offers, asked_for)
-    }
-
-    fn last_sale(&self, stage: &Stage) -> anyhow::Result<Sale> {
-        let about = self.scenario.is_of_subscription();
-        let sale = stage.with_account(|account| {
-            let fits = |sale: &&Sale| !about || sale.subscription.is_some();
-            account.sales.iter().rev().find(fits).cloned()
-        });
-        let what = if about { "subscription" } else { "checkout" };
-        sale.with_context(|| format!("there is no {what} yet; play one: {} simulate stripe {what}", program()))
-    }
-
-    /// What happens to a sale in this scenario.
-    async fn action(&self, stage: &mut Stage, sale: &Sale) -> anyhow::Result<Action> {
-        Ok(match self.scenario {
-            Scenario::Renew => Action::Renew { subscription: subscription(sale)?.to_owned() },
-            Scenario::PastDue => Action::FailPayment { subscription: subscription(sale)?.to_owned() },
-            Scenario::Cancel => Action::Cancel { subscription: subscription(sale)?.to_owned(), at_once: self.now },
-            Scenario::Upgrade => self.upgrade(stage, subscription(sale)?).await?,
-            Scenario::Pause | Scenario::Resume => {
-                let pauses = self.scenario == Scenario::Pause;
-                Action::Pause { subscription: subscription(sale)?.to_owned(), pauses }
-            }
-            Scenario::Dispute | Scenario::DisputeWon | Scenario::DisputeLost => {
-                let payment = stage.with_account(|account| account.last_payment(sale).cloned());
-                let outcome = match self.scenario {
-                    Scenario::DisputeWon => Outcome::Won,
-                    Scenario::DisputeLost => Outcome::Lost,
-                    _ => Outcome::Open,
-                };
-                Action::Dispute { payment: payment.context("the sale has no payment")?.intent, outcome }
-            }
-            _ => {
-                let payment = stage.with_account(|account| account.last_payment(sale).cloned());
-                let payment = payment.context("the sale has no payment")?;
-                let half = (self.scenario == Scenario::PartialRefund).then_some(payment.amount / 2);
-                Action::Refund { payment: payment.intent, amount: half }
-            }
-        })
-    }
-
-    async fn upgrade(&self, stage: &mut Stage, id: &str) -> anyhow::Result<Action> {
-        let item = stage.with_account(|account| account.subscriptions.get(id)?.items.first().cloned());
-        let item = item.context("the subscription has no items")?;
-        let quantity = self.quantity.unwrap_or(item.quantity);
-        let target = self.to.as_deref().or(self.plan.as_deref().filter(|_| self.last));
-        let price = match (target, self.quantity) {
-            (None, Some(_)) => item.price,
-            (target, _) => {
-                let offers = offers(&stage.engine).await?;
-                let now = offers.iter().position(|offer| item.price == format!("price_sim_{}_monthly", offer.plan));
-                let offer = match target {
-                    Some(_) => find(&offers, target)?,
-                    None => next(&offers, now)
-                        .context("there is no other plan to change to; name a number with --quantity")?,
-                };
-                stage.price(&offer, true, SystemClock.now()).await?
-            }
-        };
-        Ok(Action::Change { subscription: id.to_owned(), price, quantity })
-    }
-
     /// What one could do next.
     fn hint(&self, played: &Played) {
         let program = program();
-        let next: &[&str] = match self.scenario {
-            Scenario::Checkout | Scenario::Duplicate => &["duplicate --last", "refund --last"],
-            Scenario::Subscription | Scenario::OutOfOrder | Scenario::LostWebhooks => {
-                &["renew --last", "upgrade --last", "past-due --last", "cancel --last"]
-            }
-            Scenario::Renew => &["refund --last", "cancel --last"],
-            Scenario::Upgrade => &["renew --last", "cancel --last"],
-            Scenario::PastDue => &["renew --last", "cancel --last --now"],
-            Scenario::Cancel => &["refund --last", "subscription"],
-            Scenario::PartialRefund => &["refund --last"],
-            Scenario::Refund | Scenario::DisputeWon | Scenario::DisputeLost => &["checkout"],
-            Scenario::Dispute => &["dispute-won --last", "dispute-lost --last"],
-            Scenario::Pause => &["resume --last"],
-            Scenario::Resume => &["renew --last", "pause --last"],
-        };
-        let folder = self.data_option();
+        let folder = self.data.as_option();
         let server = match self.server.as_str().trim_end_matches('/') {
             "http://127.0.0.1:8400" => String::new(),
             _ if std::env::var_os("KEYWRIGHT_SERVER").is_some() => String::new(),
@@ -422,25 +276,23 @@ impl Play {
             say!("  [[price_rule]]\n  connection = \"{code}\"\n  price = \"{price}\"\n  plan = \"{plan}\"");
             return;
         }
+        if let Some(order) = played.to_approve {
+            say!("Its plan says that somebody approves a sale before it has licenses. Next:");
+            for word in ["approve", "reject"] {
+                say!("  {program} {word} {order}{folder}    or POST /v1/orders/{order}/{word}");
+            }
+            return;
+        }
         say!("Next:");
         if let Some(key) = played.keys.first() {
             say!("  {program} check {key}{folder}");
         }
-        for scenario in next {
-            say!("  {program} simulate stripe {scenario}{folder}{server}");
+        for next in self.scenario.next() {
+            // Time passes without a server.
+            let server = if next.starts_with("clock") { "" } else { &server };
+            say!("  {program} simulate {next}{folder}{server}");
         }
     }
-
-    /// The option that names this data folder, where it has to be named.
-    fn data_option(&self) -> String {
-        let folder = self.data.data_dir.display().to_string();
-        let is_known = folder == "keywright-data" || std::env::var_os("KEYWRIGHT_DATA_DIR").is_some();
-        if is_known { String::new() } else { format!(" --data-dir {folder}") }
-    }
-}
-
-fn subscription(sale: &Sale) -> anyhow::Result<&str> {
-    sale.subscription.as_deref().context("the last purchase is no subscription")
 }
 
 fn counted(count: usize, noun: &str) -> String {

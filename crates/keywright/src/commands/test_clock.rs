@@ -5,14 +5,14 @@ use domain::{ambient::Clock, time::after};
 use engine::{rulings::By, tenants::DEFAULT_TENANT};
 use jiff::SignedDuration;
 
-use crate::{clock::SystemClock, options::DataOptions, output::say, server};
+use crate::{clock::SystemClock, options::DataOptions, output::say, server, simulator::tell::program};
 
 /// By how much time passes.
 #[derive(Debug, Args)]
 pub(crate) struct TestClock {
-    /// `+400d`, `+12h` or `+30m`. The clock of test mode never runs back.
-    #[arg(value_parser = span)]
-    by: SignedDuration,
+    /// `+400d`, `+12h`, `+30m`, or `reset`: time is real time again.
+    #[arg(value_parser = movement)]
+    by: Movement,
 
     /// Whose clock.
     #[arg(long, default_value = DEFAULT_TENANT)]
@@ -22,23 +22,45 @@ pub(crate) struct TestClock {
     data: DataOptions,
 }
 
+/// How the clock is moved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Movement {
+    On(SignedDuration),
+    Back,
+}
+
 impl TestClock {
     pub(crate) async fn run(self) -> anyhow::Result<()> {
         let engine = server::open(&self.data).await?.engine;
         let tenant = engine.tenant(&self.tenant).await?;
         let tenant = tenant.ok_or_else(|| anyhow::anyhow!("there is no tenant `{}`", self.tenant))?;
         let by = By { actor: "cli".to_owned(), note: None };
-        let ahead = engine.advance_test_clock(tenant, self.by, &by).await?;
-        let now = after(SystemClock.now(), ahead);
-        say!("In test mode it is {} now, {} days ahead.", now.strftime("%Y-%m-%d %H:%M UTC"), ahead.as_hours() / 24);
-        say!("A running server takes notice within a second.");
+        let moment = |ahead| after(SystemClock.now(), ahead).strftime("%Y-%m-%d %H:%M UTC").to_string();
+        match self.by {
+            Movement::On(span) => {
+                let ahead = engine.advance_test_clock(tenant, span, &by).await?;
+                say!("In test mode it is {} now, {} days ahead.", moment(ahead), ahead.as_hours() / 24);
+                say!("A running server takes notice within a second, and what `simulate` plays happens then.");
+                say!("Back to real time:  {} simulate clock reset{}", program(), self.data.as_option());
+            }
+            Movement::Back => {
+                engine.reset_test_clock(tenant, &by).await?;
+                say!("In test mode it is real time again: {}.", moment(SignedDuration::ZERO));
+                say!(
+                    "What expired by the clock alone works again within a second. What was mailed meanwhile is mailed."
+                );
+            }
+        }
         Ok(())
     }
 }
 
-/// A number of days, hours or minutes.
-fn span(text: &str) -> Result<SignedDuration, String> {
-    let wrong = || format!("`{text}` is no time; write it like +400d, +12h or +30m");
+/// A number of days, hours or minutes, or the way back.
+fn movement(text: &str) -> Result<Movement, String> {
+    let wrong = || format!("`{text}` is no time; write it like +400d, +12h or +30m, or write reset");
+    if text == "reset" {
+        return Ok(Movement::Back);
+    }
     let number = text.strip_prefix('+').unwrap_or(text);
     let unit = number.chars().next_back().ok_or_else(wrong)?;
     let count: i64 = number[..number.len() - unit.len_utf8()].parse().map_err(|_| wrong())?;
@@ -49,7 +71,7 @@ fn span(text: &str) -> Result<SignedDuration, String> {
         _ => return Err(wrong()),
     };
     let minutes = count.checked_mul(minutes).filter(|minutes| *minutes >= 0 && *minutes < i64::MAX / 60);
-    minutes.map(SignedDuration::from_mins).ok_or_else(wrong)
+    minutes.map(SignedDuration::from_mins).map(Movement::On).ok_or_else(wrong)
 }
 
 #[cfg(test)]
@@ -57,12 +79,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn spans_are_days_hours_or_minutes() {
+    fn time_passes_by_days_hours_or_minutes_or_is_real_again() {
         for (text, hours) in [("+400d", 9_600), ("12h", 12), ("+120m", 2), ("+0d", 0)] {
-            assert_eq!(span(text), Ok(SignedDuration::from_hours(hours)), "{text}");
+            assert_eq!(movement(text), Ok(Movement::On(SignedDuration::from_hours(hours))), "{text}");
         }
-        for text in ["", "+", "d", "+4", "-4d", "+4w", "+99999999999999999999d", "+9999999999999999d", "ä"] {
-            assert!(span(text).unwrap_err().contains("write it like +400d"), "{text}");
+        assert_eq!(movement("reset"), Ok(Movement::Back));
+        for text in ["", "+", "d", "+4", "-4d", "+4w", "+99999999999999999999d", "+9999999999999999d", "ä", "+reset"] {
+            assert!(movement(text).unwrap_err().contains("write it like +400d"), "{text}");
         }
     }
 }

@@ -23,6 +23,9 @@ pub(crate) struct Account {
     /// By payment intent; each has one charge.
     pub(crate) payments: BTreeMap<String, Payment>,
     pub(crate) refunds: BTreeMap<String, Refund>,
+    /// By payment.
+    #[serde(default)]
+    pub(crate) disputes: BTreeMap<String, Dispute>,
     /// The sales, the latest last.
     pub(crate) sales: Vec<Sale>,
     /// The events, in the order in which they were made. The provider keeps them for a while.
@@ -77,7 +80,20 @@ pub(crate) struct Item {
     pub(crate) quantity: u32,
 }
 
-/// A completed checkout.
+/// How far the money of a checkout has come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Paid {
+    /// It is there.
+    #[default]
+    Yes,
+    /// It is under way, or did not come.
+    No,
+    /// There is nothing to pay.
+    NotRequired,
+}
+
+/// A checkout: a completed one, or one that nobody completed in time.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Session {
     pub(crate) id: String,
@@ -85,7 +101,13 @@ pub(crate) struct Session {
     pub(crate) buyer: Buyer,
     pub(crate) customer: Option<String>,
     pub(crate) lines: Vec<Item>,
+    /// What is due.
     pub(crate) total: i64,
+    #[serde(default)]
+    pub(crate) paid: Paid,
+    /// It was left open until it was too late.
+    #[serde(default)]
+    pub(crate) is_expired: bool,
     pub(crate) payment: Option<String>,
     pub(crate) subscription: Option<String>,
     pub(crate) invoice: Option<String>,
@@ -97,6 +119,7 @@ pub(crate) struct Session {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Status {
+    Trialing,
     Active,
     PastDue,
     Paused,
@@ -106,6 +129,7 @@ pub(crate) enum Status {
 impl Status {
     pub(crate) const fn as_str(self) -> &'static str {
         match self {
+            Self::Trialing => "trialing",
             Self::Active => "active",
             Self::PastDue => "past_due",
             Self::Paused => "paused",
@@ -123,6 +147,9 @@ pub(crate) struct Subscription {
     pub(crate) items: Vec<Item>,
     pub(crate) period_start: i64,
     pub(crate) period_end: i64,
+    /// The end of the trial that it began with.
+    #[serde(default)]
+    pub(crate) trial_end: Option<i64>,
     pub(crate) status: Status,
     pub(crate) cancel_at_period_end: bool,
     pub(crate) canceled_at: Option<i64>,
@@ -182,6 +209,26 @@ pub(crate) struct Invoice {
     pub(crate) link: String,
 }
 
+impl Invoice {
+    /// Whether nothing is owed of it. One of nothing is paid by itself, as that of a trial.
+    pub(crate) const fn is_paid(&self) -> bool {
+        self.payment.is_some() || self.total == 0
+    }
+}
+
+/// How far something that takes a while has come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Progress {
+    /// It is under way.
+    Pending,
+    /// It is done.
+    #[default]
+    Succeeded,
+    /// It will not come to anything.
+    Failed,
+}
+
 /// A payment intent with its charge.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Payment {
@@ -190,6 +237,8 @@ pub(crate) struct Payment {
     pub(crate) created: i64,
     pub(crate) amount: i64,
     pub(crate) refunded: i64,
+    #[serde(default)]
+    pub(crate) progress: Progress,
     pub(crate) buyer: Buyer,
     pub(crate) customer: Option<String>,
 }
@@ -201,7 +250,31 @@ pub(crate) struct Refund {
     pub(crate) payment: String,
     pub(crate) amount: i64,
     pub(crate) created: i64,
-    pub(crate) succeeded: bool,
+    #[serde(default)]
+    pub(crate) progress: Progress,
+}
+
+/// How far a dispute has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Outcome {
+    /// The bank only asks; no money has moved.
+    Inquiry,
+    /// The money is held.
+    Open,
+    /// It came back.
+    Won,
+    /// The bank kept it.
+    Lost,
+}
+
+/// What a buyer's bank says about a payment.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Dispute {
+    pub(crate) id: String,
+    pub(crate) payment: String,
+    pub(crate) created: i64,
+    pub(crate) outcome: Outcome,
 }
 
 /// A sale, as `--last` finds it.
@@ -234,6 +307,7 @@ impl Account {
             invoices: BTreeMap::new(),
             payments: BTreeMap::new(),
             refunds: BTreeMap::new(),
+            disputes: BTreeMap::new(),
             sales: Vec::new(),
             events: Vec::new(),
         }

@@ -5,7 +5,8 @@
 use serde_json::{Map, Value, json};
 
 use super::account::{
-    Account, CURRENCY, Customer, Event, Invoice, InvoiceLine, Item, Payment, Price, Refund, Session, Subscription,
+    Account, CURRENCY, Customer, Dispute, Event, Invoice, InvoiceLine, Item, Outcome, Paid, Payment, Price, Progress,
+    Refund, Session, Subscription,
 };
 
 /// The version of the provider's API that events are written in.
@@ -73,13 +74,22 @@ pub(crate) fn customer(customer: &Customer) -> Value {
 }
 
 /// A checkout. It never carries its lines: whoever wants to know them asks.
-pub(crate) fn session(session: &Session) -> Value {
+pub(crate) fn session(account: &Account, session: &Session) -> Value {
+    let (status, paid) = match (session.is_expired, session.paid) {
+        (true, _) => ("expired", "unpaid"),
+        (false, Paid::Yes) => ("complete", "paid"),
+        (false, Paid::No) => ("complete", "unpaid"),
+        (false, Paid::NotRequired) => ("complete", "no_payment_required"),
+    };
+    let subtotal: i64 = session.lines.iter().map(|line| account.cost(line)).sum();
+    // What a trial does not cost yet is no discount.
+    let discount = if session.subscription.is_none() { subtotal - session.total } else { 0 };
     let plan = session.plan.iter().map(|plan| ("plan_code".to_owned(), json!(plan)));
     let metadata: Map<String, Value> = plan.collect();
     json!({
         "id": session.id,
         "object": "checkout.session",
-        "amount_subtotal": session.total,
+        "amount_subtotal": session.total + discount,
         "amount_total": session.total,
         "client_reference_id": null,
         "created": session.created,
@@ -94,9 +104,11 @@ pub(crate) fn session(session: &Session) -> Value {
         "metadata": metadata,
         "mode": if session.subscription.is_some() { "subscription" } else { "payment" },
         "payment_intent": session.payment.as_ref().filter(|_| session.subscription.is_none()),
-        "payment_status": "paid",
-        "status": "complete",
+        "payment_link": null,
+        "payment_status": paid,
+        "status": status,
         "subscription": session.subscription,
+        "total_details": { "amount_discount": discount, "amount_shipping": 0, "amount_tax": 0 },
         "ui_mode": "hosted_page",
     })
 }
@@ -152,7 +164,8 @@ pub(crate) fn subscription(account: &Account, subscription: &Subscription) -> Va
         "metadata": {},
         "start_date": subscription.created,
         "status": subscription.status.as_str(),
-        "trial_end": null,
+        "trial_end": subscription.trial_end,
+        "trial_start": subscription.trial_end.map(|_| subscription.created),
     })
 }
 
@@ -181,7 +194,7 @@ pub(crate) fn invoice_line(account: &Account, invoice: &Invoice, line: &InvoiceL
 pub(crate) fn invoice(account: &Account, invoice: &Invoice) -> Value {
     let buyer = account.customers.get(&invoice.customer).map(|customer| &customer.buyer);
     let lines: Vec<Value> = invoice.lines.iter().map(|line| invoice_line(account, invoice, line)).collect();
-    let paid = if invoice.payment.is_some() { invoice.total } else { 0 };
+    let paid = if invoice.is_paid() { invoice.total } else { 0 };
     json!({
         "id": invoice.id,
         "object": "invoice",
@@ -204,7 +217,7 @@ pub(crate) fn invoice(account: &Account, invoice: &Invoice) -> Value {
             "quote_details": null,
             "subscription_details": { "metadata": {}, "subscription": invoice.subscription },
         },
-        "status": if invoice.payment.is_some() { "paid" } else { "open" },
+        "status": if invoice.is_paid() { "paid" } else { "open" },
         "total": invoice.total,
     })
 }
@@ -227,28 +240,34 @@ pub(crate) fn invoice_payment(invoice: &Invoice) -> Value {
 }
 
 pub(crate) fn payment_intent(payment: &Payment) -> Value {
+    let (status, received) = match payment.progress {
+        Progress::Pending => ("processing", 0),
+        Progress::Succeeded => ("succeeded", payment.amount),
+        Progress::Failed => ("requires_payment_method", 0),
+    };
     json!({
         "id": payment.intent,
         "object": "payment_intent",
         "amount": payment.amount,
-        "amount_received": payment.amount,
+        "amount_received": received,
         "created": payment.created,
         "currency": CURRENCY,
         "customer": payment.customer,
         "latest_charge": payment.charge,
         "livemode": false,
         "metadata": {},
-        "status": "succeeded",
+        "status": status,
     })
 }
 
 /// A charge. It does not say which invoice it paid (2025-03-31 and later).
 pub(crate) fn charge(payment: &Payment) -> Value {
+    let is_paid = payment.progress == Progress::Succeeded;
     json!({
         "id": payment.charge,
         "object": "charge",
         "amount": payment.amount,
-        "amount_captured": payment.amount,
+        "amount_captured": if is_paid { payment.amount } else { 0 },
         "amount_refunded": payment.refunded,
         "billing_details": { "email": payment.buyer.email, "name": payment.buyer.name },
         "created": payment.created,
@@ -256,30 +275,45 @@ pub(crate) fn charge(payment: &Payment) -> Value {
         "customer": payment.customer,
         "livemode": false,
         "metadata": {},
-        "paid": true,
+        "paid": is_paid,
         "payment_intent": payment.intent,
         "refunded": payment.refunded >= payment.amount,
-        "status": "succeeded",
+        "status": progress(payment.progress),
     })
 }
 
-pub(crate) fn dispute(payment: &Payment, id: &str, status: &str) -> Value {
+const fn progress(progress: Progress) -> &'static str {
+    match progress {
+        Progress::Pending => "pending",
+        Progress::Succeeded => "succeeded",
+        Progress::Failed => "failed",
+    }
+}
+
+pub(crate) fn dispute(payment: &Payment, dispute: &Dispute) -> Value {
+    let status = match dispute.outcome {
+        Outcome::Inquiry => "warning_needs_response",
+        Outcome::Open => "needs_response",
+        Outcome::Won => "won",
+        Outcome::Lost => "lost",
+    };
     json!({
-        "id": id,
+        "id": dispute.id,
         "object": "dispute",
         "amount": payment.amount,
         "charge": payment.charge,
-        "created": payment.created,
+        "created": dispute.created,
         "currency": CURRENCY,
         "livemode": false,
         "metadata": {},
         "payment_intent": payment.intent,
-        "reason": "fraudulent",
+        "reason": if dispute.outcome == Outcome::Inquiry { "general" } else { "fraudulent" },
         "status": status,
     })
 }
 
 pub(crate) fn refund(account: &Account, refund: &Refund) -> Value {
+    let is_failed = refund.progress == Progress::Failed;
     json!({
         "id": refund.id,
         "object": "refund",
@@ -287,9 +321,10 @@ pub(crate) fn refund(account: &Account, refund: &Refund) -> Value {
         "charge": account.payments.get(&refund.payment).map(|payment| &payment.charge),
         "created": refund.created,
         "currency": CURRENCY,
+        "failure_reason": is_failed.then_some("lost_or_stolen_card"),
         "metadata": {},
         "payment_intent": refund.payment,
         "reason": "requested_by_customer",
-        "status": if refund.succeeded { "succeeded" } else { "pending" },
+        "status": progress(refund.progress),
     })
 }

@@ -5,7 +5,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::{
     account::{Account, Buyer, Event},
     offers::Offer,
-    provider::Action,
+    provider::{Action, Paying},
     stage::Stage,
 };
 
@@ -71,8 +71,8 @@ pub(crate) async fn write(stage: &mut Stage, offers: &[Offer], now: Timestamp) -
         };
         let (buyer, quantity) = (Buyer::of(story.email), story.quantity);
         let bought = match monthly {
-            true => Action::Subscribe { buyer, price, quantity, plan: None },
-            false => Action::Checkout { buyer, lines: vec![(price, quantity)], plan: None },
+            true => Action::Subscribe { buyer, lines: vec![(price, quantity)], plan: None, trial_days: 0 },
+            false => Action::Checkout { buyer, lines: vec![(price, quantity)], plan: None, paying: Paying::AtOnce },
         };
         events.extend(stage.step(&bought, ago(story.bought))?);
         for (days, then) in story.then {

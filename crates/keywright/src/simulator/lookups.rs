@@ -61,7 +61,7 @@ impl Account {
     pub(crate) fn answer(&self, question: &Question<'_>) -> Reply {
         let parts: Vec<&str> = question.path.split('/').skip(1).collect();
         let found = match parts[..] {
-            ["v1", "checkout", "sessions", id] => self.sessions.get(id).map(documents::session),
+            ["v1", "checkout", "sessions", id] => self.sessions.get(id).map(|found| documents::session(self, found)),
             ["v1", "checkout", "sessions", id, "line_items"] => self.line_items(id, question),
             ["v1", "subscriptions", id] => self.subscriptions.get(id).map(|found| documents::subscription(self, found)),
             ["v1", "invoices", id] => self.invoices.get(id).map(|found| documents::invoice(self, found)),
@@ -135,7 +135,7 @@ mod tests {
     use super::*;
     use crate::simulator::{
         account::{Buyer, Price},
-        provider::Action,
+        provider::{Action, Paying},
     };
 
     fn ask(account: &Account, path: &str, query: &[(&str, &str)]) -> Reply {
@@ -165,7 +165,7 @@ mod tests {
     fn a_long_list_comes_in_pages() {
         let mut account = shop();
         let lines = (0..250).map(|_| ("price_once".to_owned(), 1)).collect();
-        let action = Action::Checkout { buyer: buyer(), lines, plan: None };
+        let action = Action::Checkout { buyer: buyer(), lines, plan: None, paying: Paying::AtOnce };
         account.step(&action, Timestamp::UNIX_EPOCH).unwrap();
         let session = account.sales[0].session.clone();
         let path = format!("/v1/checkout/sessions/{session}/line_items");
@@ -188,7 +188,12 @@ mod tests {
     fn events_are_listed_from_the_newest_since_a_moment() {
         let mut account = shop();
         for second in [100, 300, 200] {
-            let action = Action::Checkout { buyer: buyer(), lines: vec![("price_once".to_owned(), 1)], plan: None };
+            let action = Action::Checkout {
+                buyer: buyer(),
+                lines: vec![("price_once".to_owned(), 1)],
+                plan: None,
+                paying: Paying::AtOnce,
+            };
             account.step(&action, Timestamp::from_second(second).unwrap()).unwrap();
         }
         let created = |query: &[(&str, &str)]| {
@@ -211,7 +216,8 @@ mod tests {
     #[test]
     fn a_payment_leads_to_its_invoice() {
         let mut account = shop();
-        let action = Action::Subscribe { buyer: buyer(), price: "price_month".to_owned(), quantity: 1, plan: None };
+        let action =
+            Action::Subscribe { buyer: buyer(), lines: vec![("price_month".to_owned(), 1)], plan: None, trial_days: 0 };
         account.step(&action, Timestamp::UNIX_EPOCH).unwrap();
         let (invoice, intent) =
             account.invoices.values().map(|one| (one.id.clone(), one.payment.clone())).next().unwrap();

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
+use domain::id::OrderId;
 use engine::rulings::By;
 use jiff::Timestamp;
 
@@ -25,6 +26,8 @@ pub(crate) struct Played {
     pub(crate) mails: usize,
     /// The keys that were issued.
     pub(crate) keys: Vec<String>,
+    /// The order, if a person has to approve it before it has licenses.
+    pub(crate) to_approve: Option<OrderId>,
     /// When the first event was posted.
     pub(crate) since: Instant,
 }
@@ -57,9 +60,7 @@ pub(crate) async fn play_lost(
     };
     let (found, told) = tokio::join!(finding, watcher.follow(&progress));
     found?;
-    let told = told?;
-    let (licenses, mails) = watcher.totals();
-    Ok(Played { told, licenses, mails, keys: watcher.keys, since: progress.since })
+    Ok(played(watcher, told?, &progress))
 }
 
 /// Waits until the server has read the list to its end, and notes which of the events it found there.
@@ -108,6 +109,11 @@ pub(crate) async fn play(stage: &Stage, session: &str, events: &[Event], manner:
     let ((), told) = tokio::join!(posting, watcher.follow(&progress));
     let told = told?;
     anyhow::ensure!(!progress.is_in_vain(), "the server took none of the events");
+    Ok(played(watcher, told, &progress))
+}
+
+fn played(watcher: Watcher<'_>, told: usize, progress: &Progress) -> Played {
     let (licenses, mails) = watcher.totals();
-    Ok(Played { told, licenses, mails, keys: watcher.keys, since: progress.since })
+    let to_approve = watcher.to_approve();
+    Played { told, licenses, mails, to_approve, keys: watcher.keys, since: progress.since }
 }

@@ -7,9 +7,9 @@ use std::{
 };
 
 use anyhow::{Context, bail};
-use domain::id::TenantId;
+use domain::{ambient::Clock, id::TenantId};
 use engine::{Engine, connections::Connection, tenants::DEFAULT_TENANT};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use providers::Level;
 use tokio::net::TcpListener;
 use url::Url;
@@ -23,6 +23,7 @@ use super::{
     send::Sender,
     setup,
 };
+use crate::clock::SystemClock;
 
 /// A running server reads changed connections again after five seconds at the latest; and a little more.
 const KNOWN_MAX: Duration = Duration::from_secs(6);
@@ -49,6 +50,8 @@ pub(crate) struct Stage {
     pub(crate) sender: Sender,
     /// A server in another process may not have read the connection as it is now.
     is_changed: bool,
+    /// How far the clock of test mode is ahead.
+    ahead: SignedDuration,
     /// Events about prices, which the provider sends like all others.
     untold: Vec<Event>,
     account: SharedAccount,
@@ -69,6 +72,7 @@ impl Stage {
             bail!("the connection `{}` has no secrets", connection.code)
         };
         let route = server.join(&format!("/v1/webhooks/{}/{DEFAULT_TENANT}", setup::PROVIDER))?;
+        let ahead = engine.ahead(tenant, connection.mode.is_live()).await?;
         let account = Arc::new(Mutex::new(account));
         let api = Api::new(Arc::clone(&account), key.clone(), connection.settings.level, trouble);
         Ok(Self {
@@ -76,12 +80,19 @@ impl Stage {
             engine,
             tenant,
             is_changed,
+            ahead,
             untold: Vec::new(),
             account,
             books,
             api: api.start(listener),
             connection,
         })
+    }
+
+    /// When what is played happens: by the clock of test mode, as a provider's own test clock has it. Who looks at next
+    /// year wants to see what is bought then, and not licenses that have ended before they began.
+    pub(crate) fn now(&self) -> Timestamp {
+        domain::time::after(SystemClock.now(), self.ahead)
     }
 
     /// Something happens at the provider. What follows is kept before anybody is told.

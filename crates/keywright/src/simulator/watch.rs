@@ -14,7 +14,7 @@ use domain::{
     reason::day,
     text::Reference,
 };
-use engine::{Engine, connections::Connection};
+use engine::{Engine, attention, connections::Connection};
 use store::{
     inbox,
     lists::{Cursor, InboundFilter, InboundSummary, Page, Whose},
@@ -39,6 +39,9 @@ const PATIENCE: Duration = Duration::from_secs(20);
 const MAILS_MAX: u64 = 200;
 /// Events that are read at once.
 const EVENTS_PAGE: u64 = 50;
+
+/// What an order waits for that a person has to approve.
+const APPROVALS: [&str; 2] = [attention::APPROVAL, attention::APPROVAL_OVERDUE];
 
 /// What stands in the database about one sale.
 #[derive(Default)]
@@ -327,6 +330,12 @@ impl<'a> Watcher<'a> {
         let write = self.engine.store.begin().await?;
         engine::audit::add(&write, entries).await?;
         Ok(write.commit().await?)
+    }
+
+    /// The order, if a person has to approve it before it has licenses.
+    pub(crate) fn to_approve(&self) -> Option<OrderId> {
+        let waits = self.seen.attention.values().any(|item| APPROVALS.contains(&item.kind.as_str()));
+        self.seen.order.filter(|_| waits)
     }
 
     /// How many licenses and mails the sale has come to.

@@ -4,7 +4,10 @@ use domain::{fact::Fact, order::Order};
 use providers::{Incoming, Level, Settings, Step, http::Answer};
 
 use super::*;
-use crate::simulator::{account::Price, lookups::Question};
+use crate::simulator::{
+    account::{Billing, Price, Status, month_after},
+    lookups::Question,
+};
 
 const NOW: Timestamp = Timestamp::constant(1_790_000_000, 0);
 
@@ -24,11 +27,17 @@ fn buyer() -> Buyer {
 }
 
 fn checkout(quantity: u32) -> Action {
-    Action::Checkout { buyer: buyer(), lines: vec![("price_once".into(), quantity)], plan: None }
+    Action::Checkout {
+        buyer: buyer(),
+        lines: vec![("price_once".into(), quantity)],
+        plan: None,
+        paying: Paying::AtOnce,
+    }
 }
 
 fn subscribed(account: &mut Account) -> (String, Vec<Event>) {
-    let action = Action::Subscribe { buyer: buyer(), price: "price_small".into(), quantity: 1, plan: None };
+    let action =
+        Action::Subscribe { buyer: buyer(), lines: vec![("price_small".into(), 1)], plan: None, trial_days: 0 };
     let events = account.step(&action, NOW).unwrap();
     (account.sales.last().unwrap().subscription.clone().unwrap(), events)
 }
@@ -95,6 +104,102 @@ fn a_checkout_is_a_paid_purchase_of_its_lines() {
     let domain::order::Lines::Known(lines) = &purchase.lines else { panic!("{:?}", purchase.lines) };
     assert_eq!((lines[0].price.as_str(), lines[0].quantity), ("price_once", 2));
     assert_eq!(order.contact.unwrap().value.email.as_str(), "ada@example.com");
+    // As by a payment link: a guest, and nothing that the vendor's code wrote.
+    let session: Value = serde_json::from_str(&events[2].body).unwrap();
+    assert_eq!(session["data"]["object"]["customer"], Value::Null);
+    assert_eq!(session["data"]["object"]["metadata"], serde_json::json!({}));
+}
+
+#[test]
+fn money_comes_at_once_or_later_or_is_not_needed() {
+    use domain::order::PurchaseState::{Failed, Paid, Pending};
+    let state = |account: &Account, events: &[Event]| {
+        let order = order(account, events, Level::Read);
+        let (_, purchase) = order.purchases.first_key_value().unwrap();
+        (purchase.state, purchase.total.minor)
+    };
+    let bought = |paying| {
+        let mut account = shop();
+        let lines = vec![("price_once".into(), 1)];
+        let events = account.step(&Action::Checkout { buyer: buyer(), lines, plan: None, paying }, NOW).unwrap();
+        (account, events)
+    };
+    for (paying, expected) in
+        [(Paying::AtOnce, (Paid, 4_900)), (Paying::Later, (Pending, 4_900)), (Paying::Nothing, (Paid, 0))]
+    {
+        let (account, events) = bought(paying);
+        assert_eq!(state(&account, &events), expected, "{paying:?}");
+    }
+    for (arrives, expected) in [(true, Paid), (false, Failed)] {
+        let (mut account, mut events) = bought(Paying::Later);
+        let action = Action::Arrive { session: account.sales[0].session.clone(), arrives };
+        events.extend(account.step(&action, NOW).unwrap());
+        assert_eq!(state(&account, &events).0, expected);
+        assert!(account.step(&action, NOW).is_err(), "it came once, or not at all");
+    }
+}
+
+#[test]
+fn a_checkout_that_is_left_is_no_order() {
+    let mut account = shop();
+    let leave = Action::Leave { buyer: buyer(), lines: vec![("price_once".into(), 1)] };
+    let events = account.step(&leave, NOW).unwrap();
+    assert_eq!(kinds(&events), ["checkout.session.expired"]);
+    assert_eq!(order(&account, &events, Level::Read), Order::default());
+}
+
+#[test]
+fn a_trial_costs_nothing_and_ends_with_a_paid_month() {
+    let mut account = shop();
+    let lines = vec![("price_small".into(), 1)];
+    let trial = Action::Subscribe { buyer: buyer(), lines, plan: None, trial_days: 14 };
+    let mut events = account.step(&trial, NOW).unwrap();
+    assert_eq!(
+        kinds(&events),
+        ["customer.created", "checkout.session.completed", "customer.subscription.created", "invoice.paid"]
+    );
+    let trial_end = NOW.as_second() + 14 * 86_400;
+    let subscription = account.sales[0].subscription.clone().unwrap();
+    let before = order(&account, &events, Level::None);
+    let state = &before.subscriptions[subscription.as_str()].value;
+    assert_eq!(state.trial_until.map(Timestamp::as_second), Some(trial_end));
+    assert_eq!(before.purchases.values().map(|purchase| purchase.total.minor).collect::<Vec<_>>(), [0]);
+    let end = Action::EndTrial { subscription };
+    events.extend(account.step(&end, NOW).unwrap());
+    let paid: Vec<_> = order(&account, &events, Level::None)
+        .periods
+        .values()
+        .map(|period| (period.until.as_second(), period.total.minor))
+        .collect();
+    assert!(paid.contains(&(month_after(trial_end), 900)), "{paid:?}");
+    assert!(account.step(&end, NOW).is_err());
+}
+
+#[test]
+fn what_is_renewed_late_is_paid_for_the_month_of_now() {
+    let mut account = shop();
+    let (subscription, _) = subscribed(&mut account);
+    let late = domain::time::after(NOW, jiff::SignedDuration::from_hours(24 * 400));
+    account.step(&Action::Renew { subscription: subscription.clone() }, late).unwrap();
+    let kept = &account.subscriptions[&subscription];
+    assert!(kept.period_start <= late.as_second() && late.as_second() < kept.period_end);
+}
+
+#[test]
+fn disputes_go_one_way() {
+    let mut account = shop();
+    account.step(&checkout(1), NOW).unwrap();
+    let payment = account.last_payment(&account.sales[0]).unwrap().intent.clone();
+    let mut said = |outcome| account.step(&Action::Dispute { payment: payment.clone(), outcome }, NOW);
+    for (outcome, expected) in [
+        (Outcome::Inquiry, "charge.dispute.created"),
+        (Outcome::Open, "charge.dispute.updated"),
+        (Outcome::Lost, "charge.dispute.closed"),
+    ] {
+        assert_eq!(kinds(&said(outcome).unwrap()), [expected]);
+        assert!(said(outcome).is_err(), "{outcome:?}");
+    }
+    assert!(said(Outcome::Open).is_err());
 }
 
 #[test]
@@ -185,6 +290,10 @@ fn refunds_add_up_to_the_payment() {
     events.extend(account.step(&refund(None), NOW).unwrap());
     assert_eq!(refunded(&account, &events), 4_900);
     assert!(account.step(&refund(None), NOW).is_err());
+    // The later of the two fails.
+    events.extend(account.step(&Action::FailRefund { payment: payment.clone() }, NOW).unwrap());
+    assert!([2_000, 2_900].contains(&refunded(&account, &events)));
+    assert_eq!(account.payments[&payment].refunded, refunded(&account, &events));
 }
 
 #[test]

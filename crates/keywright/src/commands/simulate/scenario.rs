@@ -1,0 +1,137 @@
+//! The scenarios: what each is about, what there is to say of it, and what one could do next.
+
+use clap::ValueEnum;
+
+use crate::simulator::provider::Paying;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Scenario {
+    /// Somebody buys once, as a guest.
+    Checkout,
+    /// Somebody buys with a discount that takes all of it off.
+    Free,
+    /// Somebody opens a checkout and leaves it until it expires.
+    Expired,
+    /// Somebody buys, and the money takes days to come.
+    AsyncCheckout,
+    /// The money comes.
+    AsyncPaid,
+    /// The money does not come.
+    AsyncFailed,
+    /// Somebody subscribes, month by month.
+    Subscription,
+    /// Somebody subscribes and tries it for two weeks first.
+    Trial,
+    /// The trial ends, and the first month is paid.
+    TrialEnd,
+    /// The next month of a subscription is paid, or the one that is overdue.
+    Renew,
+    /// A subscription changes to another plan or number.
+    Upgrade,
+    /// The next month of a subscription is not paid.
+    PastDue,
+    /// A subscription is cancelled.
+    Cancel,
+    /// A payment goes back in full.
+    Refund,
+    /// Half of a payment goes back.
+    PartialRefund,
+    /// A refund fails afterwards, and the money is the vendor's again.
+    RefundFailed,
+    /// The buyer's bank only asks about a payment.
+    Inquiry,
+    /// The buyer's bank questions a payment, and takes the money.
+    Dispute,
+    /// It came back to the vendor.
+    DisputeWon,
+    /// The bank kept it.
+    DisputeLost,
+    /// A subscription stops for a while.
+    Pause,
+    /// It goes on.
+    Resume,
+    /// Every event of a purchase comes three times, all at the same time.
+    Duplicate,
+    /// A subscription and its renewal, in any order and each event twice.
+    OutOfOrder,
+    /// Webhooks of a day are lost; the server finds the events in the provider's list. Then they come after all.
+    LostWebhooks,
+}
+
+impl Scenario {
+    /// Whether it is about a subscription.
+    pub(super) const fn is_of_subscription(self) -> bool {
+        matches!(
+            self,
+            Self::Subscription
+                | Self::Trial
+                | Self::TrialEnd
+                | Self::Renew
+                | Self::Upgrade
+                | Self::PastDue
+                | Self::Cancel
+                | Self::Pause
+                | Self::Resume
+                | Self::OutOfOrder
+                | Self::LostWebhooks
+        )
+    }
+
+    /// Whether its purchase begins with a trial.
+    pub(super) const fn is_of_trial(self) -> bool {
+        matches!(self, Self::Trial | Self::TrialEnd)
+    }
+
+    /// When the money of its purchase comes.
+    pub(super) const fn paying(self) -> Paying {
+        match self {
+            Self::Free => Paying::Nothing,
+            Self::AsyncCheckout | Self::AsyncPaid | Self::AsyncFailed => Paying::Later,
+            _ => Paying::AtOnce,
+        }
+    }
+
+    /// What is to be said where nothing followed, and nothing should.
+    pub(super) const fn nothing_followed(self) -> Option<&'static str> {
+        match self {
+            Self::Expired => Some("Nobody bought anything, so nothing is issued."),
+            Self::AsyncCheckout => {
+                Some("Nothing is issued yet: the checkout is completed, and its money is under way.")
+            }
+            Self::AsyncFailed => Some("Nothing is issued: the money did not come."),
+            Self::Inquiry => Some("Nothing changed: an inquiry moves no money, so it takes no license."),
+            _ => None,
+        }
+    }
+
+    /// What one could do next, as what follows `keywright simulate`.
+    pub(super) const fn next(self) -> &'static [&'static str] {
+        match self {
+            Self::Checkout | Self::Duplicate => {
+                &["stripe duplicate --last", "stripe refund --last", "stripe inquiry --last"]
+            }
+            Self::Free => &["stripe duplicate --last", "stripe checkout"],
+            Self::Expired => &["stripe checkout"],
+            Self::AsyncCheckout => &["stripe async-paid --last", "stripe async-failed --last"],
+            Self::AsyncPaid => &["stripe refund --last"],
+            Self::AsyncFailed => &["stripe async-checkout", "stripe checkout"],
+            Self::Subscription | Self::OutOfOrder | Self::LostWebhooks => {
+                &["stripe renew --last", "stripe upgrade --last", "stripe past-due --last", "stripe cancel --last"]
+            }
+            Self::Trial => &["clock +14d", "stripe trial-end --last", "stripe past-due --last", "stripe cancel --last"],
+            Self::TrialEnd => &["stripe renew --last", "stripe cancel --last"],
+            Self::Renew => &["stripe refund --last", "stripe cancel --last"],
+            Self::Upgrade => &["stripe renew --last", "stripe cancel --last"],
+            Self::PastDue => &["stripe renew --last", "stripe cancel --last --now"],
+            Self::Cancel => &["stripe refund --last", "stripe subscription"],
+            Self::PartialRefund => &["stripe refund --last"],
+            Self::Refund => &["stripe refund-failed --last", "stripe checkout"],
+            Self::RefundFailed => &["stripe refund --last"],
+            Self::DisputeWon | Self::DisputeLost => &["stripe checkout"],
+            Self::Inquiry => &["stripe dispute --last"],
+            Self::Dispute => &["stripe dispute-won --last", "stripe dispute-lost --last"],
+            Self::Pause => &["stripe resume --last"],
+            Self::Resume => &["stripe renew --last", "stripe pause --last"],
+        }
+    }
+}

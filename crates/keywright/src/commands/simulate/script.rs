@@ -1,0 +1,137 @@
+//! What a scenario does at the provider: who buys what, and what happens to it then.
+
+use anyhow::Context;
+use jiff::Timestamp;
+use providers::Level;
+
+use super::{Play, Scenario};
+use crate::simulator::{
+    account::{Buyer, Event, Outcome, Sale},
+    offers::{Offer, find, next, offers},
+    provider::{Action, Lines},
+    stage::Stage,
+    tell::program,
+};
+
+/// How long a trial lasts.
+const TRIAL_DAYS: i64 = 14;
+
+impl Play {
+    /// Somebody buys what was asked for.
+    pub(super) async fn purchase(&self, stage: &mut Stage) -> anyhow::Result<(Sale, Vec<Event>)> {
+        let now = stage.now();
+        self.purchase_at(stage, now).await
+    }
+
+    /// The same, at another time.
+    pub(super) async fn purchase_at(&self, stage: &mut Stage, now: Timestamp) -> anyhow::Result<(Sale, Vec<Event>)> {
+        let offers = offers(&stage.engine).await?;
+        let asked_for = if self.last { None } else { self.plan.as_deref() };
+        let offer = find(&offers, asked_for)?;
+        let lines = self.lines(stage, &offers, &offer, now).await?;
+        let buyer = Buyer::of(&self.email);
+        // Who may not ask what was bought has the checkout's metadata name the plan, which can only be one.
+        let names_plan = stage.connection.settings.level == Level::None && self.price.is_none() && self.also.is_empty();
+        let plan = names_plan.then_some(offer.plan);
+        let action = match self.scenario {
+            Scenario::Expired => Action::Leave { buyer, lines },
+            scenario if scenario.is_of_subscription() => {
+                let trial_days = if scenario.is_of_trial() { TRIAL_DAYS } else { 0 };
+                Action::Subscribe { buyer, lines, plan, trial_days }
+            }
+            scenario => Action::Checkout { buyer, lines, plan, paying: scenario.paying() },
+        };
+        let events = stage.step(&action, now)?;
+        let sale = stage.last_sale().context("the purchase is not there")?;
+        Ok((sale, events))
+    }
+
+    /// The prices that are bought, and how many of each.
+    async fn lines(&self, stage: &mut Stage, offers: &[Offer], offer: &Offer, now: Timestamp) -> anyhow::Result<Lines> {
+        let monthly = self.scenario.is_of_subscription();
+        let price = match &self.price {
+            Some(price) => {
+                stage.put_price(price, offer, monthly, now);
+                price.clone()
+            }
+            None => stage.price(offer, monthly, now).await?,
+        };
+        // With `upgrade` the quantity is the one that comes after.
+        let quantity = self.quantity.filter(|_| self.scenario != Scenario::Upgrade).unwrap_or(1);
+        let mut lines = vec![(price, quantity)];
+        for plan in &self.also {
+            lines.push((stage.price(&find(offers, Some(plan))?, monthly, now).await?, 1));
+        }
+        Ok(lines)
+    }
+
+    /// The latest sale of the kind that the scenario is about.
+    pub(super) fn last_sale(&self, stage: &Stage) -> anyhow::Result<Sale> {
+        let about = self.scenario.is_of_subscription();
+        let sale = stage.with_account(|account| {
+            let fits = |sale: &&Sale| !about || sale.subscription.is_some();
+            account.sales.iter().rev().find(fits).cloned()
+        });
+        let what = if about { "subscription" } else { "checkout" };
+        sale.with_context(|| format!("there is no {what} yet; play one: {} simulate stripe {what}", program()))
+    }
+
+    /// What happens to a sale in this scenario.
+    pub(super) async fn action(&self, stage: &mut Stage, sale: &Sale) -> anyhow::Result<Action> {
+        if self.scenario.is_of_subscription() {
+            let subscription = subscription(sale)?.to_owned();
+            return Ok(match self.scenario {
+                Scenario::TrialEnd => Action::EndTrial { subscription },
+                Scenario::PastDue => Action::FailPayment { subscription },
+                Scenario::Cancel => Action::Cancel { subscription, at_once: self.now },
+                Scenario::Upgrade => self.upgrade(stage, subscription).await?,
+                Scenario::Pause => Action::Pause { subscription, pauses: true },
+                Scenario::Resume => Action::Pause { subscription, pauses: false },
+                _ => Action::Renew { subscription },
+            });
+        }
+        if matches!(self.scenario, Scenario::AsyncPaid | Scenario::AsyncFailed) {
+            let arrives = self.scenario == Scenario::AsyncPaid;
+            return Ok(Action::Arrive { session: sale.session.clone(), arrives });
+        }
+        let payment = stage.with_account(|account| account.last_payment(sale).cloned());
+        let payment = payment.context("the last purchase has no payment; play one that has: checkout")?;
+        let (half, payment) = (payment.amount / 2, payment.intent);
+        Ok(match self.scenario {
+            Scenario::Inquiry => Action::Dispute { payment, outcome: Outcome::Inquiry },
+            Scenario::Dispute => Action::Dispute { payment, outcome: Outcome::Open },
+            Scenario::DisputeWon => Action::Dispute { payment, outcome: Outcome::Won },
+            Scenario::DisputeLost => Action::Dispute { payment, outcome: Outcome::Lost },
+            Scenario::RefundFailed => Action::FailRefund { payment },
+            Scenario::PartialRefund => Action::Refund { payment, amount: Some(half) },
+            _ => Action::Refund { payment, amount: None },
+        })
+    }
+
+    async fn upgrade(&self, stage: &mut Stage, subscription: String) -> anyhow::Result<Action> {
+        let item = stage.with_account(|account| account.subscriptions.get(&subscription)?.items.first().cloned());
+        let item = item.context("the subscription has no items")?;
+        let quantity = self.quantity.unwrap_or(item.quantity);
+        let target = self.to.as_deref().or(self.plan.as_deref().filter(|_| self.last));
+        let price = match (target, self.quantity) {
+            (None, Some(_)) => item.price,
+            (target, _) => {
+                let offers = offers(&stage.engine).await?;
+                let now = offers.iter().position(|offer| item.price == format!("price_sim_{}_monthly", offer.plan));
+                let offer = match target {
+                    Some(_) => find(&offers, target)?,
+                    None => next(&offers, now)
+                        .context("there is no other plan to change to; name a number with --quantity")?,
+                };
+                let now = stage.now();
+                stage.price(&offer, true, now).await?
+            }
+        };
+        Ok(Action::Change { subscription, price, quantity })
+    }
+}
+
+/// The subscription that a sale began.
+pub(super) fn subscription(sale: &Sale) -> anyhow::Result<&str> {
+    sale.subscription.as_deref().context("the last purchase is no subscription")
+}

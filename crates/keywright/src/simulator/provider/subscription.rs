@@ -1,0 +1,225 @@
+//! What becomes of a subscription.
+
+use serde_json::Value;
+
+use super::{
+    super::{
+        account::{
+            Account, Billing, Buyer, Event, Invoice, InvoiceLine, Item, Payment, Progress, Status, Subscription,
+            month_after,
+        },
+        documents,
+    },
+    Impossible, impossible,
+};
+
+impl Account {
+    pub(super) fn end_trial(&mut self, id: &str, now: i64) -> Result<Vec<Event>, Impossible> {
+        if self.running(id)?.status != Status::Trialing {
+            return impossible(format!("{id} is in no trial"));
+        }
+        self.renew(id, now)
+    }
+
+    pub(super) fn renew(&mut self, id: &str, now: i64) -> Result<Vec<Event>, Impossible> {
+        let mut subscription = self.running(id)?;
+        if subscription.cancel_at_period_end {
+            return impossible(format!("{id} is cancelled and will not renew"));
+        }
+        let now = subscription.next_moment(now);
+        let before = self.before(&subscription);
+        let open = self.invoices.get(&subscription.latest_invoice).filter(|invoice| !invoice.is_paid());
+        // An overdue month is paid by its own invoice; only after that comes the next month.
+        subscription.status = Status::Active;
+        let invoice = match open.cloned() {
+            Some(invoice) => invoice,
+            None => self.next_period(&mut subscription, now),
+        };
+        let (invoice, payment) = self.settle(invoice, now);
+        let mut events = vec![self.updated(subscription, before, now)];
+        events.extend(self.paid(&invoice, payment.as_ref(), now));
+        Ok(events)
+    }
+
+    pub(super) fn fail_payment(&mut self, id: &str, now: i64) -> Result<Vec<Event>, Impossible> {
+        let mut subscription = self.running(id)?;
+        if subscription.status == Status::PastDue {
+            return impossible(format!("{id} is overdue already"));
+        }
+        let now = subscription.next_moment(now);
+        let before = self.before(&subscription);
+        subscription.status = Status::PastDue;
+        let invoice = self.next_period(&mut subscription, now);
+        self.invoices.insert(invoice.id.clone(), invoice.clone());
+        Ok(vec![
+            self.event("invoice.payment_failed", now, &documents::invoice(self, &invoice)),
+            self.updated(subscription, before, now),
+        ])
+    }
+
+    pub(super) fn change(
+        &mut self,
+        id: &str,
+        (price, quantity): (&str, u32),
+        now: i64,
+    ) -> Result<Vec<Event>, Impossible> {
+        let mut subscription = self.running(id)?;
+        let Some(old) = subscription.items.first().cloned() else { return impossible(format!("{id} has no items")) };
+        let new = Item { id: old.id.clone(), price: price.to_owned(), quantity };
+        if new == old {
+            return impossible(format!("{id} is for {quantity} of {price} already"));
+        }
+        let now = subscription.next_moment(now);
+        let before = self.before(&subscription);
+        let (credit, rest) = (-self.cost(&old), self.cost(&new));
+        subscription.items[0] = new.clone();
+        // What became cheaper is credited to the next invoice, and a trial costs nothing: there is none now.
+        if credit + rest <= 0 || subscription.status == Status::Trialing {
+            return Ok(vec![self.updated(subscription, before, now)]);
+        }
+        let lines = vec![(old, credit, true), (new, rest, true)];
+        let period = (now, subscription.period_end);
+        let invoice = self.bill(&subscription, Billing::Update, lines, period, now);
+        subscription.latest_invoice.clone_from(&invoice.id);
+        let mut events = vec![self.updated(subscription, before, now)];
+        let (invoice, payment) = self.settle(invoice, now);
+        events.extend(self.paid(&invoice, payment.as_ref(), now));
+        Ok(events)
+    }
+
+    pub(super) fn cancel(&mut self, id: &str, at_once: bool, now: i64) -> Result<Vec<Event>, Impossible> {
+        let mut subscription = self.running(id)?;
+        if subscription.cancel_at_period_end && !at_once {
+            return impossible(format!("{id} is cancelled already"));
+        }
+        let told_at = subscription.next_moment(now);
+        let before = self.before(&subscription);
+        subscription.canceled_at = Some(now);
+        if !at_once {
+            subscription.cancel_at_period_end = true;
+            return Ok(vec![self.updated(subscription, before, told_at)]);
+        }
+        subscription.status = Status::Canceled;
+        subscription.ended_at = Some(now);
+        let document = documents::subscription(self, &subscription);
+        let deleted = self.event("customer.subscription.deleted", told_at, &document);
+        self.subscriptions.insert(subscription.id.clone(), subscription);
+        Ok(vec![deleted])
+    }
+
+    pub(super) fn pause(&mut self, id: &str, pauses: bool, now: i64) -> Result<Vec<Event>, Impossible> {
+        let mut subscription = self.running(id)?;
+        if (subscription.status == Status::Paused) == pauses {
+            return impossible(format!("{id} is {} already", subscription.status.as_str()));
+        }
+        let told_at = subscription.next_moment(now);
+        subscription.status = if pauses { Status::Paused } else { Status::Active };
+        let kind = if pauses { "customer.subscription.paused" } else { "customer.subscription.resumed" };
+        let document = documents::subscription(self, &subscription);
+        let event = self.event(kind, told_at, &document);
+        self.subscriptions.insert(subscription.id.clone(), subscription);
+        Ok(vec![event])
+    }
+}
+
+/// The parts that they share.
+impl Account {
+    fn running(&self, id: &str) -> Result<Subscription, Impossible> {
+        match self.subscriptions.get(id) {
+            None => impossible(format!("there is no subscription {id}")),
+            Some(subscription) if subscription.status == Status::Canceled => impossible(format!("{id} has ended")),
+            Some(subscription) => Ok(subscription.clone()),
+        }
+    }
+
+    /// What a subscription said of itself, for `previous_attributes`.
+    fn before(&self, subscription: &Subscription) -> Value {
+        documents::subscription(self, subscription)
+    }
+
+    /// Keeps a changed subscription and tells of it, with those of its former fields that are different now.
+    fn updated(&mut self, subscription: Subscription, before: Value, now: i64) -> Event {
+        let after = documents::subscription(self, &subscription);
+        let mut previous = before;
+        if let (Value::Object(fields), Value::Object(after)) = (&mut previous, &after) {
+            fields.retain(|name, value| after.get(name) != Some(&*value));
+        }
+        self.subscriptions.insert(subscription.id.clone(), subscription);
+        self.event_after("customer.subscription.updated", now, &after, previous)
+    }
+
+    /// Moves on to the next month that is not over, and bills it. What nobody played of the time in between is left out.
+    fn next_period(&mut self, subscription: &mut Subscription, now: i64) -> Invoice {
+        let (mut start, mut end) = (subscription.period_end, month_after(subscription.period_end));
+        // Where the calendar ends there is no later month.
+        while end <= now && end > start {
+            (start, end) = (end, month_after(end));
+        }
+        (subscription.period_start, subscription.period_end) = (start, end);
+        self.bill_period(subscription, Billing::Cycle, now)
+    }
+
+    pub(super) fn bill_period(&mut self, subscription: &mut Subscription, billing: Billing, now: i64) -> Invoice {
+        // A trial is a period that costs nothing.
+        let cost = |item: &Item| if subscription.status == Status::Trialing { 0 } else { self.cost(item) };
+        let lines = subscription.items.iter().map(|item| (item.clone(), cost(item), false)).collect();
+        let period = (subscription.period_start, subscription.period_end);
+        let invoice = self.bill(subscription, billing, lines, period, now);
+        subscription.latest_invoice.clone_from(&invoice.id);
+        invoice
+    }
+
+    /// Writes an invoice; each line is an item, what it costs, and whether it corrects the running period.
+    fn bill(
+        &mut self,
+        subscription: &Subscription,
+        billing: Billing,
+        lines: Vec<(Item, i64, bool)>,
+        (start, end): (i64, i64),
+        now: i64,
+    ) -> Invoice {
+        let lines: Vec<InvoiceLine> = lines
+            .into_iter()
+            .map(|(item, amount, proration)| InvoiceLine { id: self.id("il_"), item, amount, start, end, proration })
+            .collect();
+        Invoice {
+            id: self.id("in_"),
+            created: now,
+            subscription: subscription.id.clone(),
+            customer: subscription.customer.clone(),
+            billing,
+            total: lines.iter().map(|line| line.amount).sum(),
+            lines,
+            payment: None,
+            link: self.id("inpay_"),
+        }
+    }
+
+    /// Collects the money for an invoice, if it asks for any, and keeps it.
+    pub(super) fn settle(&mut self, invoice: Invoice, now: i64) -> (Invoice, Option<Payment>) {
+        let nobody = || Buyer { email: String::new(), name: String::new() };
+        let buyer = self.customers.get(&invoice.customer).map_or_else(nobody, |customer| customer.buyer.clone());
+        let customer = Some(invoice.customer.clone());
+        let payment = (invoice.total > 0).then(|| self.pay(invoice.total, &buyer, customer, Progress::Succeeded, now));
+        let invoice = Invoice { payment: payment.as_ref().map(|payment| payment.intent.clone()), ..invoice };
+        self.invoices.insert(invoice.id.clone(), invoice.clone());
+        (invoice, payment)
+    }
+
+    /// The events of a paid invoice. One of nothing has no payment.
+    pub(super) fn paid(&mut self, invoice: &Invoice, payment: Option<&Payment>, now: i64) -> Vec<Event> {
+        let mut events = Vec::new();
+        events.extend(payment.map(|payment| self.event("charge.succeeded", now, &documents::charge(payment))));
+        events.push(self.event("invoice.paid", now, &documents::invoice(self, invoice)));
+        events.extend(payment.map(|_| self.event("invoice_payment.paid", now, &documents::invoice_payment(invoice))));
+        events
+    }
+}
+
+impl Subscription {
+    /// The moment of its next event: now, and never the second of the one before.
+    fn next_moment(&mut self, now: i64) -> i64 {
+        self.told_at = now.max(self.told_at + 1);
+        self.told_at
+    }
+}
