@@ -9,12 +9,14 @@ use std::collections::HashMap;
 use domain::{
     Entropy,
     ambient::EntropySource,
+    id::CustomerId,
     license::{Holding, License},
     text::Reference,
 };
 use engine::{receive::Received, testing::SeededEntropy};
 use jiff::{SignedDuration, Timestamp};
 use providers::Delivery;
+use store::lists::{CustomerFilter, OrderFilter, Page, Whose};
 use uuid::Uuid;
 
 use crate::harness::Harness;
@@ -27,6 +29,8 @@ pub(crate) const SECRET: &str = "whsec_happenings_0123456789abcdef";
 const LOOK: u32 = 40;
 /// Arrivals tried of each row: as it happened, backwards, and shuffled.
 const ARRIVALS: usize = 4;
+/// All that a list has.
+const PAGE: Page = Page { limit: 100, from: None };
 /// Sets of three and more happenings that are tried.
 const SETS: usize = 40;
 
@@ -99,46 +103,58 @@ struct Row {
     names: Vec<String>,
 }
 
-struct Shop {
-    harness: Harness,
-    teller: &'static dyn Teller,
-}
+/// A vendor who sells at some providers.
+struct Shop(Harness);
 
 impl Shop {
-    async fn open(teller: &'static dyn Teller) -> Self {
+    async fn open(tellers: &[&'static dyn Teller]) -> Self {
         let harness = Harness::sqlite().await;
-        let (slug, a, b) = (teller.slug(), teller.price("A"), teller.price("B"));
-        let file = format!(
+        let mut file = String::from(
             r#"
-            product = [{{ code = "tool", name = "Tool", key_prefix = "TOOL" }}]
-            plan = [{{ code = "A", product = "tool", name = "A" }}, {{ code = "B", product = "tool", name = "B" }}]
-            connection = [{{ code = "shop", provider = "{slug}", mode = "test", webhook_secrets = ["env:S"] }}]
-            price_rule = [
-                {{ connection = "shop", price = "{a}", plan = "A" }},
-                {{ connection = "shop", price = "{b}", plan = "B" }},
-            ]
-            "#
+            product = [{ code = "tool", name = "Tool", key_prefix = "TOOL" }]
+            plan = [{ code = "A", product = "tool", name = "A" }, { code = "B", product = "tool", name = "B" }]
+            "#,
         );
+        for teller in tellers {
+            let (slug, a, b) = (teller.slug(), teller.price("A"), teller.price("B"));
+            file += &format!(
+                r#"
+                [[connection]]
+                code = "{slug}"
+                provider = "{slug}"
+                mode = "test"
+                webhook_secrets = ["env:SECRET"]
+                [[price_rule]]
+                connection = "{slug}"
+                price = "{a}"
+                plan = "A"
+                [[price_rule]]
+                connection = "{slug}"
+                price = "{b}"
+                plan = "B"
+                "#
+            );
+        }
         let file = engine::configuration::ConfigurationFile::parse(&file).unwrap();
         harness.engine.apply(&file, &|_| Ok(SECRET.to_owned()), false, "test").await.unwrap();
-        Self { harness, teller }
+        Self(harness)
     }
 
-    async fn deliver(&self, body: &str) {
-        let engine = &self.harness.engine;
-        let headers = self.teller.headers(body, engine.now());
+    async fn deliver(&self, teller: &dyn Teller, body: &str) {
+        let engine = &self.0.engine;
+        let headers = teller.headers(body, engine.now());
         let header = |asked: &str| headers.iter().find(|(name, _)| *name == asked).map(|(_, value)| value.as_str());
         let delivery = Delivery { header: &header, body: body.as_bytes() };
-        let received = engine.receive(self.teller.slug(), "default", &delivery).await;
+        let received = engine.receive(teller.slug(), "default", &delivery).await;
         assert!(matches!(&received, Received::Answer(answer) if answer.status == 200), "{body}: {received:?}");
     }
 
     /// Tells of all rows at once, the events of each in the orders of arrival; each event twice.
-    async fn tell(&self, rows: &[Row], dice: &mut dyn Entropy) {
+    async fn tell(&self, teller: &dyn Teller, rows: &[Row], dice: &mut dyn Entropy) {
         let mut arrivals: Vec<Vec<String>> = Vec::new();
         for row in rows {
             for (arrival, name) in row.names.iter().enumerate() {
-                let mut events = self.teller.tell(name, &row.happenings);
+                let mut events = teller.tell(name, &row.happenings);
                 match arrival {
                     0 => {}
                     1 => events.reverse(),
@@ -150,18 +166,28 @@ impl Shop {
         let longest = arrivals.iter().map(Vec::len).max().unwrap_or_default();
         for place in 0..longest {
             let due = arrivals.iter().filter_map(|events| events.get(place));
-            futures::future::join_all(due.flat_map(|event| [self.deliver(event), self.deliver(event)])).await;
-            self.harness.settle().await;
+            let twice = due.flat_map(|event| [self.deliver(teller, event), self.deliver(teller, event)]);
+            futures::future::join_all(twice).await;
+            self.0.settle().await;
         }
-        self.harness.clock.advance(SignedDuration::from_hours(24 * i64::from(LOOK)));
-        self.harness.settle().await;
+    }
+
+    /// It is the day on which licenses are looked at.
+    async fn pass_time(&self) {
+        self.0.clock.advance(SignedDuration::from_hours(24 * i64::from(LOOK)));
+        self.0.settle().await;
+    }
+
+    async fn plans(&self) -> HashMap<Uuid, String> {
+        let plans = self.0.engine.store.plans(self.0.tenant).await.unwrap();
+        plans.into_iter().map(|plan| (plan.id, plan.code)).collect()
     }
 
     /// What came of a subscription, in the words of the table.
-    async fn outcome(&self, name: &str, plans: &HashMap<Uuid, String>) -> String {
-        let reference = Reference::new(self.teller.reference(name));
-        let connection = self.harness.connection("shop").await;
-        let found = self.harness.engine.store.order_licenses(connection, &reference).await.unwrap();
+    async fn outcome(&self, teller: &dyn Teller, name: &str, plans: &HashMap<Uuid, String>) -> String {
+        let reference = Reference::new(teller.reference(name));
+        let connection = self.0.connection(teller.slug()).await;
+        let found = self.0.engine.store.order_licenses(connection, &reference).await.unwrap();
         let Some((_, licenses)) = found else { return "no order".to_owned() };
         let live = licenses.iter().filter(|license| license.holding == Holding::Unit);
         let mut words: Vec<String> = live.map(|license| told(license, plans)).collect();
@@ -248,18 +274,18 @@ async fn ends_as_the_table_says(teller: &'static dyn Teller) {
     let mut dice = SeededEntropy::new(11).entropy();
     let (rows, expected): (Vec<Row>, Vec<&str>) = table(teller).into_iter().unzip();
     let sets = sets(teller, &mut *dice);
-    let shop = Shop::open(teller).await;
+    let shop = Shop::open(&[teller]).await;
     let all: Vec<Row> = rows.into_iter().chain(sets).collect();
-    shop.tell(&all, &mut *dice).await;
-    let plans = shop.harness.engine.store.plans(shop.harness.tenant).await.unwrap();
-    let plans: HashMap<Uuid, String> = plans.into_iter().map(|plan| (plan.id, plan.code)).collect();
+    shop.tell(teller, &all, &mut *dice).await;
+    shop.pass_time().await;
+    let plans = shop.plans().await;
     let mut wrong = Vec::new();
     for (place, row) in all.iter().enumerate() {
-        let in_order = shop.outcome(&row.names[0], &plans).await;
+        let in_order = shop.outcome(teller, &row.names[0], &plans).await;
         // A row of the table ends as the table says; any set ends as it does if it arrives as it happened.
         let expected = expected.get(place).map_or(in_order.as_str(), |expected| *expected);
         for name in &row.names {
-            let outcome = shop.outcome(name, &plans).await;
+            let outcome = shop.outcome(teller, name, &plans).await;
             if outcome != expected {
                 wrong.push(format!("{:?} ({name})\n  is:        {outcome}\n  should be: {expected}", row.happenings));
             }
@@ -276,4 +302,35 @@ async fn stripe_tells_of_a_subscription_as_the_table_says() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn any_other_shop_tells_of_a_subscription_as_the_table_says() {
     ends_as_the_table_says(&generic::Generic).await;
+}
+
+/// One address, and the same names for everything at each provider.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_customer_of_several_providers_has_an_order_at_each_and_nothing_is_mixed() {
+    const TELLERS: [&dyn Teller; 2] = [&stripe::Stripe, &generic::Generic];
+    // What happens at the first one happens at no other.
+    let happened: [&[Happening]; 2] = [&[H::FullRefund, H::CancelAtOnce], &[H::Renewal]];
+    let expected = ["A ×1 revoked refunded_in_full", "A ×1 active paid until 60, look again 60"];
+    let shop = Shop::open(&TELLERS).await;
+    let told = TELLERS
+        .iter()
+        .zip(happened)
+        .flat_map(|(teller, happened)| teller.tell("ada", happened).into_iter().map(move |event| (*teller, event)));
+    let mut told: Vec<(&dyn Teller, String)> = told.collect();
+    shuffle(&mut told, &mut *SeededEntropy::new(12).entropy());
+    for (teller, event) in &told {
+        shop.deliver(*teller, event).await;
+        shop.0.settle().await;
+    }
+    shop.pass_time().await;
+    let plans = shop.plans().await;
+    for (teller, expected) in TELLERS.into_iter().zip(expected) {
+        assert_eq!(shop.outcome(teller, "ada", &plans).await, expected, "{}", teller.slug());
+    }
+    let (store, whose) = (&shop.0.engine.store, Whose { tenant: shop.0.tenant, livemode: false });
+    let customers = store.list_customers(whose, &CustomerFilter::default(), PAGE).await.unwrap().rows;
+    assert_eq!(customers.len(), 1, "one account");
+    let of_customer = OrderFilter { customer: Some(CustomerId(customers[0].id)) };
+    let orders = store.list_orders(whose, &of_customer, PAGE).await.unwrap().rows;
+    assert_eq!(orders.len(), TELLERS.len(), "an order at each");
 }
