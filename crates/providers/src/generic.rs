@@ -41,8 +41,8 @@ static INFO: Info = Info {
         notes: &[
             "Send an event again until it is answered with 200: the same `id` is the same event, however often it comes.",
             "The order of arrival does not matter; `occurred_at` says what came later.",
-            "A body with a field that is not in this page is kept and held as *not understood*, and shows up under what needs \
-             attention with the place of the mistake. Nothing is lost: send it right, under another `id`.",
+            "A body with a field that is not in this page is answered with `\"understood\":false`, kept, and shown among what \
+             needs attention with the place of the mistake. Send it right, under the same `id`.",
             "A refund tells all that has gone back of its payment so far, not what went back this time.",
         ],
     },
@@ -65,10 +65,15 @@ impl Provider for Generic {
 
     fn incoming(&self, verified: &Verified<'_>) -> Result<Vec<Incoming>, Malformed> {
         let text = str::from_utf8(verified.body()).map_err(|error| Malformed { what: error.to_string() })?;
-        let Envelope { id, kind, occurred_at, livemode, .. } = body::read(text)?;
+        let Envelope { id, kind, occurred_at, livemode, order } = body::read(text)?;
+        let kind = String::from(kind);
+        // Read whole at once, so that whoever posts learns in the answer whether it makes sense.
+        if self.ignores(&kind).is_none() {
+            Event::read(&kind, order)?.fact(occurred_at)?;
+        }
         Ok(vec![Incoming {
             key: id.into(),
-            kind: kind.into(),
+            kind,
             occurred_at: Some(occurred_at),
             live: livemode,
             account: None,
