@@ -260,7 +260,8 @@ pub(crate) fn lookup_failing(
     of_event(LOOKUP_FAILING, event, sentence, AttentionId::new(now, entropy), now)
 }
 
-/// The item for a connection whose missed events cannot be found. It closes when its list is read again.
+/// The item for a connection whose missed events cannot be found. It closes when its list is read again, or
+/// when the connection may not ask for it any more.
 pub(crate) fn not_caught_up(
     connection: &Connection,
     problem: &str,

@@ -19,7 +19,7 @@ use providers::{
     http::Answer,
 };
 use serde_json::json;
-use store::rows;
+use store::{StoreError, Write, rows};
 
 use crate::{
     Engine, Error, attention,
@@ -59,8 +59,8 @@ pub enum CatchUpError {
     Engine(#[from] Error),
 }
 
-impl From<store::StoreError> for CatchUpError {
-    fn from(error: store::StoreError) -> Self {
+impl From<StoreError> for CatchUpError {
+    fn from(error: StoreError) -> Self {
         Self::Engine(error.into())
     }
 }
@@ -105,6 +105,7 @@ impl Engine {
         let leased = write.lease_backfill(&due, token, now, after(now, self.lease)).await?;
         write.commit().await?;
         let Some(row) = leased else { return Ok(false) };
+        fail::fail_point!("catchup-after-lease");
         let Some(connection) = find(&connections, ConnectionId(row.connection_id)) else { return Ok(false) };
         let (had_failed, lost) = (row.error.is_some(), lost(connection, &row, now));
         let row = self.read_page(connection, row).await?;
@@ -223,7 +224,9 @@ impl Engine {
                 _ => {}
             }
         }
+        fail::fail_point!("catchup-before-commit");
         write.commit().await?;
+        fail::fail_point!("catchup-after-commit");
         Ok(())
     }
 
@@ -274,6 +277,14 @@ impl Engine {
         write.hasten_backfills(self.now()).await?;
         Ok(write.commit().await?)
     }
+}
+
+/// Nobody waits any more for the list of a connection that may not ask, and a page that is on its way is let go. How far it
+/// was read stays, so that it goes on from there once the connection may ask again.
+pub(crate) async fn stop_reading(write: &Write, row: &rows::Connection, now: Timestamp) -> Result<(), StoreError> {
+    let id = ConnectionId(row.id);
+    write.stop_backfill(id).await?;
+    write.close_items_about(TenantId(row.tenant_id), attention::NOT_CAUGHT_UP, vec![id.to_string()], now).await
 }
 
 /// Why there is no page.

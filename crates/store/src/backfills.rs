@@ -104,6 +104,26 @@ impl Write {
         Ok(row)
     }
 
+    /// Begins a list's reading anew when it is its turn, as if nothing had been asked since it was read to its end. Whoever
+    /// is reading it loses it.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn stop_backfill(&self, connection: ConnectionId) -> Result<(), StoreError> {
+        backfills::Entity::update_many()
+            .col_expr(backfills::Column::Since, Expr::val(Option::<i64>::None))
+            .col_expr(backfills::Column::Until, Expr::val(Option::<i64>::None))
+            .col_expr(backfills::Column::Page, Expr::val(Option::<String>::None))
+            .col_expr(backfills::Column::Attempts, Expr::val(0))
+            .col_expr(backfills::Column::Error, Expr::val(Option::<String>::None))
+            .col_expr(backfills::Column::LeaseToken, Expr::val(Option::<Uuid>::None))
+            .col_expr(backfills::Column::LeaseUntil, Expr::val(Option::<i64>::None))
+            .filter(backfills::Column::ConnectionId.eq(connection.0))
+            .exec(&self.transaction)
+            .await?;
+        Ok(())
+    }
+
     /// Has every list that is read by itself, and was not refused lately, read now.
     ///
     /// # Errors

@@ -7,6 +7,7 @@ use domain::{
     id::{AuditId, ConnectionId, OrderId, PriceRuleId, TenantId},
 };
 use jiff::Timestamp;
+use providers::{Level, Settings};
 use serde_json::json;
 use store::{Write, rows};
 
@@ -21,6 +22,7 @@ use super::{
 use crate::{
     Engine, Error,
     attention::{LINES_UNKNOWN, UNMAPPED_PRICE},
+    catchup,
     connections::seal_secrets,
 };
 
@@ -214,6 +216,9 @@ impl Engine {
                     seal_secrets(&mut row, &secrets, &self.ring(), &mut *self.entropy())?;
                 }
                 write.retry_calls(ConnectionId(row.id), self.now()).await?;
+                if !may_ask(&row) {
+                    catchup::stop_reading(write, &row, self.now()).await?;
+                }
                 write.save_connection(row).await?;
             }
             Step::PriceRule(row) => write.save_price_rule(row).await?,
@@ -262,6 +267,11 @@ impl Engine {
         }
         entries
     }
+}
+
+/// Whether a connection may look things up. Its level alone says so: the others cannot be had without a key.
+fn may_ask(row: &rows::Connection) -> bool {
+    serde_json::from_str::<Settings>(&row.settings).is_ok_and(|settings| settings.level != Level::None)
 }
 
 fn check_existing(existing: Existing, changes: &[ConfigurationChange]) -> Result<(), ConfigurationError> {

@@ -98,6 +98,13 @@ impl Shop {
     async fn with_level(database: TestDatabase, level: &str) -> Self {
         let stripe = Arc::new(Listed::default());
         let harness = Harness::with_dialler(database, Arc::clone(&stripe) as Arc<_>).await;
+        let shop = Self { harness, stripe };
+        shop.apply(level).await;
+        shop
+    }
+
+    /// Makes the shop's configuration so, with that level.
+    async fn apply(&self, level: &str) {
         let file = format!(
             r#"
             product = [{{ code = "studio", name = "Studio", key_prefix = "ACME" }}]
@@ -111,8 +118,7 @@ impl Shop {
             "#
         );
         let secret = |source: &str| Ok(if source == "env:SECRET" { SECRET } else { "rk_test_1" }.to_owned());
-        harness.engine.apply(&ConfigurationFile::parse(&file).unwrap(), &secret, false, "test").await.unwrap();
-        Self { harness, stripe }
+        self.engine().apply(&ConfigurationFile::parse(&file).unwrap(), &secret, false, "test").await.unwrap();
     }
 
     /// Whose lists have been read up to now.
@@ -344,6 +350,26 @@ async fn a_missing_permission(database: TestDatabase) {
     }
 }
 
+/// Who may not ask any more has nothing to act on. Once they may again, it goes on from where it was.
+async fn a_level_that_is_taken_away(database: TestDatabase) {
+    let shop = Shop::caught_up(database).await;
+    shop.stripe.trouble([Some((403, None))]);
+    shop.later(900);
+    shop.catch_up().await;
+    assert_eq!(shop.harness.attention().await, ["not_caught_up"]);
+    shop.stripe.asked();
+    shop.apply("none").await;
+    shop.later(900);
+    shop.catch_up().await;
+    assert_eq!((shop.attention().await.len(), shop.stripe.asked().len()), (0, 0));
+    assert_eq!((shop.row().await.error, shop.row().await.attempts), (None, 0));
+    let ago = format!("created%5Bgte%5D={}&limit=100", BEGIN - 300);
+    shop.apply("read").await;
+    shop.catch_up().await;
+    assert_eq!(shop.stripe.asked(), [ago], "the time without a key is not left out");
+    assert_eq!(shop.attention().await, [""; 0]);
+}
+
 /// A list that keeps failing needs a person, but not after its first failure.
 async fn a_list_that_keeps_failing(database: TestDatabase) {
     let shop = Shop::caught_up(database).await;
@@ -474,6 +500,7 @@ on_both_databases! {
     what_fails_midway_goes_on_where_it_was_and_when_it_may: what_fails_is_asked_again;
     a_lost_place_begins_anew: a_lost_place;
     a_missing_permission_is_named_until_it_is_there: a_missing_permission;
+    a_level_that_is_taken_away_needs_nobody: a_level_that_is_taken_away;
     a_list_that_keeps_failing_needs_a_person: a_list_that_keeps_failing;
     an_outage_that_is_too_long_is_told: too_late;
     two_nodes_read_a_list_once: two_nodes;
