@@ -29,6 +29,9 @@ struct Snapshot {
     status: Option<String>,
     #[serde(deserialize_with = "read::text")]
     collection_method: Option<String>,
+    /// What it was called until 2019-10-17.
+    #[serde(deserialize_with = "read::text")]
+    billing: Option<String>,
     #[serde(deserialize_with = "read::time")]
     current_period_end: Option<Timestamp>,
     #[serde(deserialize_with = "read::time")]
@@ -140,11 +143,10 @@ impl Snapshot {
     /// counts where Stripe collects by itself, for a subscription that sends invoices is active while nobody pays.
     /// While collecting is paused, a running period is what Stripe gives for free.
     fn granted_until(&self, status: SubscriptionStatus) -> Option<Timestamp> {
+        let collection = self.collection_method.as_deref().or(self.billing.as_deref());
         match status {
             SubscriptionStatus::Trialing => self.trial_end.or_else(|| self.period_end()),
-            SubscriptionStatus::Active if self.collection_method.as_deref() == Some("charge_automatically") => {
-                self.period_end()
-            }
+            SubscriptionStatus::Active if collection == Some("charge_automatically") => self.period_end(),
             _ => None,
         }
     }

@@ -64,6 +64,19 @@ fn what_each_status_means_and_what_it_grants() {
 }
 
 #[test]
+fn how_money_is_collected_had_another_name() {
+    for (fields, granted) in [
+        (json!({ "collection_method": null, "billing": "charge_automatically" }), Some(END)),
+        (json!({ "collection_method": null, "billing": "send_invoice" }), None),
+        (json!({ "collection_method": "send_invoice", "billing": "charge_automatically" }), None),
+        (json!({ "collection_method": null }), None),
+    ] {
+        let order = told(UPDATED, &with(subscription(), fields.clone()));
+        assert_eq!(state(&order).granted_until, granted.map(at), "{fields}");
+    }
+}
+
+#[test]
 fn a_paused_collection_is_service_for_free_and_a_paused_subscription_is_none() {
     use SubscriptionStatus::{Active, Paused};
     let requested = json!({ "paused": { "subscription": { "type": "final_payment_failure" } } });
