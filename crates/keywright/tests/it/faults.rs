@@ -1,5 +1,6 @@
 //! The process is killed between any two steps from a webhook's receipt to its mail, under duplicated and shuffled
-//! events that come eight at a time, and started again. Nothing is lost and nothing happens twice.
+//! events that come eight at a time, and started again; and so it is while webhooks that never came are caught up. Nothing
+//! is lost and nothing happens twice.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -23,7 +24,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const LOOK: Duration = Duration::from_millis(10);
 
 /// Every step from receipt to mail, each killed at its first and at its second hit.
-const STEPS: [&str; 12] = [
+const STEPS: [&str; 15] = [
     "receive-before-commit",
     "receive-after-commit",
     "fulfil-after-claim",
@@ -36,6 +37,9 @@ const STEPS: [&str; 12] = [
     "mail-after-lease",
     "mail-after-send",
     "mail-after-commit",
+    "catchup-after-lease",
+    "catchup-before-commit",
+    "catchup-after-commit",
 ];
 
 #[test]
@@ -59,9 +63,10 @@ fn postgres_survives_a_kill_at_every_step() {
 }
 
 fn survives(step: &str, hit: usize, postgres: Option<String>) {
-    let shop = Shop::new(postgres);
+    let shop = Shop::new(postgres, step.starts_with("catchup-"));
     let mut doomed = shop.serve(Some(&format!("{step}:{hit}")));
-    let senders: Vec<_> = deliveries(hit).into_iter().map(|share| shop.send(share)).collect();
+    let mut senders: Vec<_> = shop.deliveries(hit).into_iter().map(|share| shop.send(share)).collect();
+    senders.extend(shop.loses_webhooks.then(|| shop.catch_up()));
     shop.wait_until_dead_or_idle(&mut doomed, &format!("{step}:{hit}"));
     // Some steps handle so much at once that there is no second hit; then it is killed while it is idle.
     assert!(hit > 1 || doomed.0.try_wait().unwrap().is_some(), "{step}: it was to be killed");
@@ -78,25 +83,19 @@ fn survives(step: &str, hit: usize, postgres: Option<String>) {
     shop.check_licenses_and_mails(step);
 }
 
-/// All events, some of them twice, shuffled, and dealt to eight senders.
-fn deliveries(seed: usize) -> Vec<Vec<Value>> {
-    let mut events: Vec<Value> = (0..SALES).flat_map(sale).collect();
-    let again: Vec<Value> = events.iter().step_by(2).cloned().collect();
-    events.extend(again);
-    // A fixed shuffle: a stride that is coprime to any count below it.
-    let count = events.len();
-    let shuffled: Vec<Value> = (0..count).map(|place| events[(place * 1_009 + seed * 31) % count].clone()).collect();
-    (0..8).map(|sender| shuffled.iter().skip(sender).step_by(8).cloned().collect()).collect()
+/// Whether no webhook tells of a sale, where some are lost. Some of these sales are refunded.
+fn is_lost(number: usize) -> bool {
+    number % 4 == 1
 }
 
-fn sale(number: usize) -> Vec<Value> {
+fn sale(number: usize, at: i64) -> Vec<Value> {
     let event = |kind: &str, object: Value| {
         json!({ "id": format!("evt_{kind}_{number}"), "object": "event", "api_version": "2026-08-26.dahlia",
-            "type": kind, "created": 1_793_500_000, "livemode": false, "data": { "object": object } })
+            "type": kind, "created": at, "livemode": false, "data": { "object": object } })
     };
     let checkout = json!({
         "id": format!("cs_{number}"), "object": "checkout.session", "mode": "payment", "payment_status": "paid",
-        "amount_total": 4_900, "currency": "eur", "created": 1_793_500_000, "payment_intent": format!("pi_{number}"),
+        "amount_total": 4_900, "currency": "eur", "created": at, "payment_intent": format!("pi_{number}"),
         "customer_details": { "email": buyer(number), "name": "Ada" }, "metadata": {}
     });
     let charge = json!({
@@ -121,16 +120,21 @@ struct Shop {
     address: SocketAddr,
     relay: Relay,
     api_key: String,
+    /// Whether some webhooks never come, so that the list of all events has to be read.
+    loses_webhooks: bool,
+    /// When everything happened, in seconds: what is long ago would be mailed to nobody without another word.
+    opened_at: i64,
 }
 
 impl Shop {
-    fn new(postgres: Option<String>) -> Self {
+    fn new(postgres: Option<String>, loses_webhooks: bool) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        let api_key = String::new();
-        let mut shop = Self { folder, postgres, address, relay: Relay::start(), api_key };
+        let (api_key, opened_at) = (String::new(), now().as_second());
+        let mut shop = Self { folder, postgres, address, relay: Relay::start(), api_key, loses_webhooks, opened_at };
+        let happened = (0..SALES).flat_map(|number| sale(number, opened_at)).rev().collect();
         let file = shop.folder.path().join("shop.toml");
-        std::fs::write(&file, configuration(stripe(&lines()))).unwrap();
+        std::fs::write(&file, configuration(stripe(&lines(), happened))).unwrap();
         let applied = run(shop.command().arg("apply").arg(&file));
         assert!(applied.status.success(), "{applied:?}");
         let made =
@@ -138,6 +142,19 @@ impl Shop {
         assert!(made.status.success(), "{made:?}");
         shop.api_key = made.stdout.trim().to_owned();
         shop
+    }
+
+    /// All events whose webhooks come, some of them twice, shuffled, and dealt to eight senders.
+    fn deliveries(&self, seed: usize) -> Vec<Vec<Value>> {
+        let told = (0..SALES).filter(|number| !(self.loses_webhooks && is_lost(*number)));
+        let mut events: Vec<Value> = told.flat_map(|number| sale(number, self.opened_at)).collect();
+        let again: Vec<Value> = events.iter().step_by(2).cloned().collect();
+        events.extend(again);
+        // A fixed shuffle: a stride that is coprime to any count below it.
+        let count = events.len();
+        let shuffled: Vec<Value> =
+            (0..count).map(|place| events[(place * 1_009 + seed * 31) % count].clone()).collect();
+        (0..8).map(|sender| shuffled.iter().skip(sender).step_by(8).cloned().collect()).collect()
     }
 
     /// The binary on this installation.
@@ -177,6 +194,27 @@ impl Shop {
         })
     }
 
+    /// Asks for the list of all events to be read, until that is promised.
+    fn catch_up(&self) -> std::thread::JoinHandle<()> {
+        let (address, api_key) = (self.address, self.api_key.clone());
+        std::thread::spawn(move || {
+            let since = Instant::now();
+            while called(address, &api_key, "GET", "/v1/connections")
+                .and_then(|connections| called(address, &api_key, "POST", &list_of(&connections)))
+                .is_none()
+            {
+                assert!(since.elapsed() < PATIENCE, "its list is not going to be read");
+                std::thread::sleep(LOOK);
+            }
+        })
+    }
+
+    /// Whether the list of all events has been read to its end.
+    fn is_caught_up(&self) -> bool {
+        let asked = self.get("/v1/connections").and_then(|connections| self.get(&list_of(&connections)));
+        asked.is_some_and(|list| list["running"] == false && list["caught_up_to"].is_string())
+    }
+
     fn wait_until_dead_or_idle(&self, process: &mut Process, step: &str) {
         let since = Instant::now();
         let idle = || self.status().is_some_and(|status| status["licenses_total"] == SALES && !is_pending(&status));
@@ -188,7 +226,7 @@ impl Shop {
 
     fn wait_until_nothing_is_pending(&self, step: &str) {
         let since = Instant::now();
-        while self.status().is_none_or(|status| is_pending(&status)) {
+        while (self.loses_webhooks && !self.is_caught_up()) || self.status().is_none_or(|status| is_pending(&status)) {
             assert!(since.elapsed() < PATIENCE, "{step}: something stays pending: {:?}", self.status());
             std::thread::sleep(LOOK);
         }
@@ -200,16 +238,11 @@ impl Shop {
     }
 
     fn get(&self, path: &str) -> Option<Value> {
-        let request = format!(
-            "GET {path} HTTP/1.1\r\nhost: shop\r\nconnection: close\r\nauthorization: Bearer {}\r\n\r\n",
-            self.api_key
-        );
-        let answer = ask(self.address, &request)?;
-        serde_json::from_str(answer.split_once("\r\n\r\n")?.1).ok()
+        called(self.address, &self.api_key, "GET", path)
     }
 
-    /// Every event was answered with 200 in the end: each is in the inbox once and done, each sale has its license, and
-    /// each refund has taken one back.
+    /// Every event was answered with 200 or found in the list in the end: each is in the inbox once and done, each sale has
+    /// its license, and each refund has taken one back.
     fn check_what_was_answered(&self, step: &str) {
         let count = |path: &str| self.get(path).map(|list| list["data"].as_array().map_or(0, Vec::len));
         let events = SALES + SALES / 3;
@@ -236,6 +269,21 @@ impl Shop {
         let distinct: usize = ids.values().map(BTreeSet::len).sum();
         assert!(mails.len() <= distinct + 8, "{step}: {} mails were sent for {distinct}", mails.len());
     }
+}
+
+/// One call with the API key. None: the server is away, or refuses.
+fn called(address: SocketAddr, api_key: &str, method: &str, path: &str) -> Option<Value> {
+    let request = format!(
+        "{method} {path} HTTP/1.1\r\nhost: shop\r\nconnection: close\r\nauthorization: Bearer {api_key}\r\n\
+         content-length: 0\r\n\r\n"
+    );
+    let answer = ask(address, &request).filter(|answer| answer.starts_with("HTTP/1.1 200"))?;
+    serde_json::from_str(answer.split_once("\r\n\r\n")?.1).ok()
+}
+
+/// How far the list of the only connection has been read.
+fn list_of(connections: &Value) -> String {
+    format!("/v1/connections/{}/catch-up", connections["data"][0]["id"].as_str().unwrap_or_default())
 }
 
 fn is_pending(status: &Value) -> bool {

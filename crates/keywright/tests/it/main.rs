@@ -5,6 +5,7 @@
 mod demo;
 mod environment;
 mod faults;
+mod localstripe;
 mod oracles;
 mod output;
 mod process;

@@ -5,7 +5,7 @@
     oracles.py construct SECRET HEADER    reads the body on stdin as a vendor's own webhook would; prints the event
     oracles.py lease URL AUDIENCE         verifies the lease on stdin with the keys at URL; prints header and claims
     oracles.py call BASE KEY VERSION      calls the API at BASE as the JSON on stdin says: `of` (whose method), `arguments`
-                                          and, for what changes something, `options`
+                                          and, for what changes something, `options`; prints the answer
 """
 
 import http.client
@@ -80,7 +80,7 @@ def call_api(what, base, key, version):
     for name in what["of"]:
         method = getattr(method, name)
     options = {"options": what["options"]} if "options" in what else {}
-    method(*what["arguments"], **options)
+    tell(json.loads(str(method(*what["arguments"], **options))))
 
 
 ask = {"deliver": deliver, "construct": construct, "lease": lease, "call": call_api}[sys.argv[1]]

@@ -15,7 +15,9 @@ use crate::{
     relay::{Relay, python, stripe},
 };
 
-const SECRET: &str = "whsec_oracles_0123456789abcdef";
+pub(crate) const SECRET: &str = "whsec_oracles_0123456789abcdef";
+/// The key that connections ask with.
+pub(crate) const API_KEY: &str = "sk_test_1";
 const BUYER: &str = "ada@example.com";
 const DEVICE: &str = "b7c1-mac-studio";
 /// The longest that anything may take here. What it does take is printed.
@@ -74,21 +76,21 @@ fn the_official_sdk_accepts_our_signature() {
 }
 
 /// An installation that began with an empty folder, its mail relay, and an API key.
-struct Shop {
-    installation: Installation,
+pub(crate) struct Shop {
+    pub(crate) installation: Installation,
     postgres: Option<String>,
     relay: Relay,
     api_key: String,
 }
 
 impl Shop {
-    fn new(postgres: Option<String>, connection: &str) -> Self {
+    pub(crate) fn new(postgres: Option<String>, connection: &str) -> Self {
         let relay = Relay::start();
         let mut environment = vec![
             ("KEYWRIGHT_SMTP_URL", relay.url()),
             ("KEYWRIGHT_MAIL_FROM", "keys@acme.test".to_owned()),
             ("SECRET", SECRET.to_owned()),
-            ("API_KEY", "rk_test_1".to_owned()),
+            ("API_KEY", API_KEY.to_owned()),
         ];
         environment.extend(postgres.clone().map(|address| ("KEYWRIGHT_DATABASE_URL", address)));
         let mut installation = Installation::with(environment);
@@ -227,7 +229,7 @@ impl Shop {
     }
 
     /// Posts an event so many times at once, signed by the official SDK. When the last answer came.
-    fn deliver(&self, event: &Value, times: usize) -> f64 {
+    pub(crate) fn deliver(&self, event: &Value, times: usize) -> f64 {
         let address = format!("{}/v1/webhooks/stripe/default", self.installation.address());
         let answers = oracle(&["deliver", &address, SECRET, &times.to_string()], &event.to_string());
         assert_eq!(answers.len(), times);
@@ -245,7 +247,7 @@ impl Shop {
         seen
     }
 
-    fn wait<T>(&self, what: &str, seen: impl Fn() -> Option<T>) -> T {
+    pub(crate) fn wait<T>(&self, what: &str, seen: impl Fn() -> Option<T>) -> T {
         let began = Instant::now();
         loop {
             if let Some(seen) = seen() {
@@ -257,7 +259,7 @@ impl Shop {
     }
 
     /// Waits until all that came in is worked on and mailed.
-    fn settle(&self) {
+    pub(crate) fn settle(&self) {
         self.wait("the end of all work", || {
             let status = self.get("/v1/status");
             let pending = ["inbox_pending", "mails_pending"].map(|name| status[name].as_u64());
@@ -265,29 +267,29 @@ impl Shop {
         });
     }
 
-    /// The licenses of a checkout.
-    fn licenses(&self, checkout: &str) -> Vec<Value> {
-        let found = self.post("/v1/licenses/lookup", &json!({ "reference": checkout }));
+    /// The licenses of a checkout or a subscription.
+    pub(crate) fn licenses(&self, reference: &str) -> Vec<Value> {
+        let found = self.post("/v1/licenses/lookup", &json!({ "reference": reference }));
         found["data"].as_array().unwrap_or_else(|| panic!("{found}")).clone()
     }
 
-    fn mails(&self) -> Vec<Value> {
+    pub(crate) fn mails(&self) -> Vec<Value> {
         self.relay.mails().clone()
     }
 
     /// The distinct keys in all mails.
-    fn mailed_keys(&self) -> Vec<String> {
+    pub(crate) fn mailed_keys(&self) -> Vec<String> {
         let mut all: Vec<String> = self.mails().iter().flat_map(|mail| keys(mail["text"].as_str().unwrap())).collect();
         all.sort();
         all.dedup();
         all
     }
 
-    fn get(&self, path: &str) -> Value {
+    pub(crate) fn get(&self, path: &str) -> Value {
         self.call(&format!("GET {path}"), "")
     }
 
-    fn post(&self, path: &str, body: &Value) -> Value {
+    pub(crate) fn post(&self, path: &str, body: &Value) -> Value {
         self.call(&format!("POST {path}"), &body.to_string())
     }
 
@@ -351,14 +353,16 @@ fn configuration(connection: &str) -> String {
 
 /// A connection to a Stripe of which every checkout holds two of one price.
 fn with_lines() -> String {
-    let address = stripe(&json!({ "object": "list", "has_more": false, "data": [{
+    let lines = json!({ "object": "list", "has_more": false, "data": [{
         "id": "li_1", "object": "item", "quantity": 2, "description": "myproduct",
         "price": { "id": "price_1Qrandom", "object": "price", "product": "prod_random", "type": "one_time", "recurring": null }
-    }] }));
+    }] });
+    let address = stripe(&lines, Vec::new());
     format!(r#"mode = "simulated", level = "read", api_key = "env:API_KEY", api_base = "http://{address}""#)
 }
 
-fn event(id: &str, kind: &str, object: &Value) -> Value {
+/// An event of a Stripe of today.
+pub(crate) fn event(id: &str, kind: &str, object: &Value) -> Value {
     json!({ "id": id, "object": "event", "api_version": "2026-08-26.dahlia", "type": kind, "created": 1_793_500_000,
         "livemode": false, "pending_webhooks": 1, "request": { "id": null, "idempotency_key": null },
         "data": { "object": object } })
@@ -397,7 +401,7 @@ fn triggered() -> Value {
 }
 
 /// Asks other people's implementations; a line of their answer each. They must agree.
-fn oracle(arguments: &[&str], input: &str) -> Vec<Value> {
+pub(crate) fn oracle(arguments: &[&str], input: &str) -> Vec<Value> {
     let ran = try_oracle(arguments, input);
     assert!(ran.status.success(), "{ran:?}");
     ran.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect()

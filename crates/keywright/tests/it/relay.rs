@@ -8,7 +8,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard},
 };
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::process::Process;
 
@@ -52,24 +52,41 @@ impl Relay {
     }
 }
 
-/// A Stripe that says of every checkout that it has these lines, for as long as the test process lives.
-pub(crate) fn stripe(lines: &Value) -> SocketAddr {
+/// Events on a page of the list, whatever is asked for, so that a list of a few events has several pages.
+const PAGE: usize = 5;
+
+/// A Stripe that says of every checkout that it has these lines, and that these events have happened, the newest first, for
+/// as long as the test process lives.
+pub(crate) fn stripe(lines: &Value, events: Vec<Value>) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     let lines = lines.to_string();
     std::thread::spawn(move || {
         for stream in listener.incoming().map_while(Result::ok) {
-            answer(stream, &lines);
+            answer(stream, &lines, &events);
         }
     });
     address
 }
 
-fn answer(mut stream: TcpStream, lines: &str) {
+fn answer(mut stream: TcpStream, lines: &str, events: &[Value]) {
     let mut request = String::new();
     let mut reader = BufReader::new(stream.try_clone().unwrap());
     while reader.read_line(&mut request).is_ok_and(|read| read > 2) {}
-    let (status, body) = if request.contains("/line_items") { ("200 OK", lines) } else { ("404 Not Found", "{}") };
+    let (status, body) = match &request {
+        asked if asked.contains("/line_items") => ("200 OK", lines.to_owned()),
+        asked if asked.starts_with("GET /v1/events?") => ("200 OK", page(events, asked)),
+        _ => ("404 Not Found", "{}".to_owned()),
+    };
     let head = format!("HTTP/1.1 {status}\r\nconnection: close\r\ncontent-length: {}\r\n\r\n", body.len());
     let _ = stream.write_all([head.as_bytes(), body.as_bytes()].concat().as_slice());
+}
+
+/// The page that a request asks for.
+fn page(events: &[Value], request: &str) -> String {
+    let after = request.split(['&', ' ']).find_map(|part| part.strip_prefix("starting_after="));
+    let start = after.map_or(0, |after| events.iter().position(|event| event["id"] == *after).unwrap() + 1);
+    let rest = &events[start..];
+    let on_it = rest.len().min(PAGE);
+    json!({ "object": "list", "has_more": on_it < rest.len(), "data": rest[..on_it] }).to_string()
 }
