@@ -9,7 +9,7 @@ use std::{
 };
 
 use delivery::Brand;
-use domain::activation::VerdictCode;
+use domain::{activation::VerdictCode, policy::Policy};
 use engine::{api_keys::Scope, configuration::ConfigurationFile};
 use serde_json::Value;
 
@@ -214,6 +214,22 @@ fn the_reference_has_every_field_of_a_brand() {
     assert_eq!(reference.rows("`brand`").into_iter().map(|(field, _)| field).collect::<BTreeSet<_>>(), fields);
 }
 
+#[test]
+fn each_preset_differs_from_the_default_as_told() {
+    let fields = |policy: Policy| serde_json::to_value(policy).unwrap().as_object().unwrap().clone();
+    let default = fields(Policy::default());
+    let selling = page("selling.md");
+    let rows: BTreeMap<&str, &str> = selling.rows("Presets").into_iter().collect();
+    assert_eq!(rows.len(), Policy::PRESETS.len());
+    for name in Policy::PRESETS {
+        let differing =
+            fields(Policy::preset(name).unwrap()).into_iter().filter(|(field, value)| default[field] != *value);
+        let differing: BTreeSet<String> = differing.map(|(field, value)| format!("{field} = {value}")).collect();
+        let told = rows[name].split('`').skip(1).step_by(2).filter(|text| text.contains(" = "));
+        assert_eq!(told.map(str::to_owned).collect::<BTreeSet<_>>(), differing, "{name}");
+    }
+}
+
 /// The help of a command, and whether it has commands of its own.
 fn help(command: &[&str]) -> Option<(String, bool)> {
     let ran = run(keywright().args(command).arg("--help"));
@@ -236,6 +252,7 @@ fn is_known(line: &str) -> bool {
     options.into_iter().all(|option| text.split([' ', ',', '\n', '[']).any(|word| word == option))
 }
 
+/// Providers' pages are left out: they speak of simulating each of them, which there is for Stripe alone so far.
 #[test]
 fn every_command_and_option_is_there() {
     let mut commands: BTreeMap<String, String> = BTreeMap::new();
