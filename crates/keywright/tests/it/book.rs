@@ -147,49 +147,70 @@ fn every_whole_file_is_accepted() {
     assert!(count >= 6, "{count} files");
 }
 
-/// The sections of a configuration file: the heading of each in the reference, and a file with a field of it.
-const SECTIONS: [(&str, &str, &str); 11] = [
-    ("The sections", "", ""),
-    ("`[tenant]`", "[tenant]\n", ""),
-    ("`[[product]]`", "[[product]]\n", ""),
-    ("`[[plan]]`", "[[plan]]\n", ""),
-    ("`policy`", "[[plan]]\npolicy = { ", " }"),
-    ("`lease`", "[[plan]]\nlease = { ", " }"),
-    ("`[[connection]]`", "[[connection]]\n", ""),
-    ("`[[price_rule]]`", "[[price_rule]]\n", ""),
-    ("`grants`", "[[price_rule]]\ngrants = [{ ", " }]"),
-    ("`adds`", "[[price_rule]]\nadds = { ", " }"),
-    ("`[[api_key]]`", "[[api_key]]\n", ""),
-];
+/// A table of a configuration file: the heading that it has in the reference, and what stands around one of its fields.
+struct Section {
+    heading: String,
+    before: String,
+    behind: String,
+}
+
+impl Section {
+    fn mistake(&self, field: &str) -> String {
+        mistake(&format!("{}{field}{}", self.before, self.behind))
+    }
+
+    /// The fields, as the mistake about one that is not known tells them.
+    fn fields(&self) -> BTreeSet<String> {
+        expected("field", &self.mistake("nonsense = 1")).into_iter().map(str::to_owned).collect()
+    }
+
+    /// The tables within it.
+    fn sections(&self) -> Vec<Self> {
+        let is_root = self.before.is_empty();
+        let mut found = Vec::new();
+        for field in self.fields() {
+            for (open, close, in_file) in [("{ ", " }", format!("[{field}]")), ("[{ ", " }]", format!("[[{field}]]"))] {
+                let heading = if is_root { format!("`{in_file}`") } else { format!("`{field}`") };
+                let before = format!("{}{field} = {open}", self.before);
+                let section = Self { heading, before, behind: format!("{close}{}", self.behind) };
+                found.extend(Some(section).filter(|section| !section.fields().is_empty()));
+            }
+        }
+        found
+    }
+}
 
 /// What the program says is wrong with a file.
 fn mistake(file: &str) -> String {
     ConfigurationFile::parse(file).err().map(|error| error.to_string()).unwrap_or_default()
 }
 
-/// What would have been right, as a mistake tells it.
-fn expected(mistake: &str) -> BTreeSet<&str> {
-    let told = mistake.split_once("expected").map_or("", |(_, told)| told);
+/// Which fields, or variants of a word, there are in place of `nonsense`, as a mistake tells it.
+fn expected<'a>(what: &str, mistake: &'a str) -> BTreeSet<&'a str> {
+    let told = mistake.split_once(&format!("unknown {what} `nonsense`, expected")).map_or("", |(_, told)| told);
     told.split('`').skip(1).step_by(2).collect()
 }
 
 #[test]
 fn the_reference_has_every_field_of_the_file_and_every_word_that_a_field_takes() {
     let reference = page("configuration.md");
-    for (heading, before, behind) in SECTIONS {
-        let unknown = mistake(&format!("{before}nonsense = 1{behind}"));
-        assert!(unknown.contains("unknown field `nonsense`"), "{heading}: {unknown}");
+    let root = Section { heading: "The sections".to_owned(), before: String::new(), behind: String::new() };
+    let mut sections = vec![root];
+    let mut count = 0;
+    while let Some(section) = sections.pop() {
+        let heading = &section.heading;
         let rows = reference.rows(heading);
-        let told: BTreeSet<&str> = rows.iter().map(|(field, _)| *field).collect();
-        assert_eq!(expected(&unknown), told, "{heading}");
+        let told: BTreeSet<String> = rows.iter().map(|(field, _)| (*field).to_owned()).collect();
+        assert_eq!(told, section.fields(), "{heading}: docs/configuration.md, and the file");
         for (field, row) in rows {
-            let wrong = mistake(&format!("{before}{field} = \"nonsense\"{behind}"));
-            let words = if wrong.contains("unknown variant `nonsense`") { expected(&wrong) } else { BTreeSet::new() };
-            for word in words {
+            for word in expected("variant", &section.mistake(&format!("{field} = \"nonsense\""))) {
                 assert!(row.contains(&format!("`{word}`")), "{heading}, {field}: the row does not name `{word}`");
             }
         }
+        sections.extend(section.sections());
+        count += 1;
     }
+    assert!(count >= 11, "{count} sections");
 }
 
 #[test]
