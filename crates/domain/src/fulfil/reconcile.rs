@@ -301,7 +301,9 @@ fn rejudge(
     if before == Standing::unjudged() {
         return;
     }
-    if before.until != after.until {
+    // What is taken back has no term: that it is gone, or back, is told by its state.
+    let is_taken_back = [before.state, after.state].contains(&LicenseState::Revoked);
+    if before.until != after.until && !is_taken_back {
         settled.changes.push((license.id, Change::TermChanged { from: before.until }));
     }
     if (before.state, &before.reason) != (after.state, &after.reason) {

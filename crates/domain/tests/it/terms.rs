@@ -1,9 +1,13 @@
 //! How a license unfolds in time: terms, grace, cancellations, and what people rule.
 
 use domain::{
-    fulfil::{Judged, judge},
+    fulfil::{Change, Judged, judge},
     license::{LicenseState, Rulings, Unit},
-    order::{DisputeState::Open, Order, SubscriptionStatus::Trialing},
+    order::{
+        DisputeState::{Lost, Open, Won},
+        Order,
+        SubscriptionStatus::Trialing,
+    },
     plan::{AddOn, PlanTerms},
     policy::{OnCancellation, OnLoss, Policy},
     ruling::Ruling,
@@ -46,6 +50,19 @@ fn unfold(world: &mut World, expected: &[(u32, &str)]) {
     for (at, words) in expected {
         world.pass_time(day(*at));
         assert_eq!(world.words(world.only()), *words, "on day {at}");
+    }
+}
+
+#[test]
+fn what_is_taken_back_and_comes_back_is_told_by_its_state_alone() {
+    let mut world = World::selling(&["A"]);
+    world.put(&subscribed([]), day(0));
+    for (state, is_taken_back) in [(Lost, true), (Won, false)] {
+        world.put(&facts![dispute("dp_1", "pi_1", state)], day(1));
+        assert_eq!(world.only().standing.state == LicenseState::Revoked, is_taken_back, "{state:?}");
+    }
+    for moved in [Some(day(30)), None] {
+        assert_eq!(world.count(&Change::TermChanged { from: moved }), 0, "its term did not move from {moved:?}");
     }
 }
 
