@@ -7,7 +7,10 @@ pub mod backfill;
 pub mod calls;
 pub mod generic;
 pub mod http;
+mod lookup;
 pub mod manual;
+mod read;
+mod sale;
 pub mod signature;
 pub mod stripe;
 
