@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use domain::{
     money::{Currency, Money},
     text::EmailAddress,
+    time::stored,
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Deserializer, de::DeserializeOwned};
@@ -74,6 +75,12 @@ fn truncated(number: f64) -> Option<i64> {
     // Every amount and every time of this world is far inside the whole numbers that a decimal holds exactly.
     const EXACT: f64 = 9_007_199_254_740_992.0;
     (number.abs() < EXACT).then_some(number as i64)
+}
+
+/// A moment, as RFC 3339 writes it.
+pub(crate) fn instant<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Timestamp>, D::Error> {
+    // Some have more digits than are kept.
+    Ok(text(deserializer)?.and_then(|text| text.trim().parse().ok()).map(stored))
 }
 
 /// A moment, in seconds since 1970.

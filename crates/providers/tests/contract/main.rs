@@ -21,6 +21,7 @@ use secrecy::SecretString;
 fn signed(slug: &str, secret: &SecretString, body: &[u8], at: Timestamp) -> (&'static str, String) {
     match slug {
         "stripe" => ("stripe-signature", signature::STRIPE.sign(secret, body, at)),
+        "paddle" => ("paddle-signature", signature::PADDLE.sign(secret, body, at)),
         "generic" => (providers::generic::SIGNATURE, signature::STRIPE.sign(secret, body, at)),
         other => panic!("say here how {other} signs"),
     }
