@@ -1,4 +1,4 @@
-//! Runs every event file of a folder through a provider's module and says what came of it.
+//! Runs every event file of a folder through the module of its provider and says what came of it.
 //!
 //! The files stay where they are: recordings of other people's events show how tolerant the reading is, but no test
 //! depends on them.
@@ -16,9 +16,15 @@ use domain::{
     order::{Lines, Order},
 };
 use jiff::Timestamp;
-use providers::{Delivery, Incoming, Level, Provider, Settings, Step, signature, stripe::Stripe};
+use providers::{
+    Delivery, Incoming, Level, Malformed, Provider, Settings, Step, paddle::Paddle, signature, stripe::Stripe,
+};
 use secrecy::SecretString;
 use serde_json::Value;
+
+/// Whose events are known by their form, and how their calls are signed.
+static PROVIDERS: [(&dyn Provider, &str, signature::Scheme); 2] =
+    [(&Stripe, "stripe-signature", signature::STRIPE), (&Paddle, "paddle-signature", signature::PADDLE)];
 
 /// What came of one file.
 enum Outcome {
@@ -42,7 +48,7 @@ struct Report {
     lines: Vec<String>,
 }
 
-/// Reads all `*.json` below a folder as Stripe's events, prints what each yields, and a summary.
+/// Reads all `*.json` below a folder as events, prints what each yields, and a summary.
 pub(crate) fn run(folder: &Path) -> anyhow::Result<()> {
     let mut files = Vec::new();
     gather(folder, &mut files)?;
@@ -78,27 +84,39 @@ fn gather(folder: &Path, files: &mut Vec<PathBuf>) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Takes the bytes in as a signed call, since nothing else can be read, and translates without and with a key.
+/// Finds whose event it is, and translates it without and with a key.
 fn examine(bytes: &[u8]) -> Outcome {
-    let provider = Stripe;
-    let secrets = [SecretString::from("whsec_corpus")];
-    let signed_at = Timestamp::UNIX_EPOCH;
-    let header = signature::sign(&secrets[0], bytes, signed_at);
-    let delivery = Delivery { header: &|name| (name == "stripe-signature").then_some(header.as_str()), body: bytes };
-    let incoming = match provider.verify(&delivery, &secrets, &Settings::default(), signed_at) {
-        Ok(verified) => provider.incoming(&verified),
-        Err(reject) => return Outcome::NotAnEvent(reject.to_string()),
-    };
-    match incoming {
-        Ok(events) => events
-            .into_iter()
-            .next()
-            .map_or_else(|| Outcome::NotAnEvent("it holds no events".to_owned()), |event| translated(&provider, event)),
-        Err(malformed) => Outcome::NotAnEvent(malformed.what),
+    let mut why = None;
+    for (provider, header, scheme) in &PROVIDERS {
+        match taken_in(*provider, header, scheme, bytes) {
+            Ok(events) => {
+                let nothing = || Outcome::NotAnEvent("it holds no events".to_owned());
+                return events.into_iter().next().map_or_else(nothing, |event| translated(*provider, event));
+            }
+            Err(malformed) => {
+                why.get_or_insert(malformed.what);
+            }
+        }
     }
+    Outcome::NotAnEvent(why.unwrap_or_default())
 }
 
-fn translated(provider: &Stripe, event: Incoming) -> Outcome {
+/// Takes the bytes in as a signed call, since nothing else can be read.
+fn taken_in(
+    provider: &dyn Provider,
+    header: &str,
+    scheme: &signature::Scheme,
+    bytes: &[u8],
+) -> Result<Vec<Incoming>, Malformed> {
+    let secrets = [SecretString::from("corpus")];
+    let signed_at = Timestamp::UNIX_EPOCH;
+    let value = scheme.sign(&secrets[0], bytes, signed_at);
+    let delivery = Delivery { header: &|name| (name == header).then_some(value.as_str()), body: bytes };
+    let verified = provider.verify(&delivery, &secrets, &Settings::default(), signed_at);
+    provider.incoming(&verified.map_err(|reject| Malformed { what: reject.to_string() })?)
+}
+
+fn translated(provider: &dyn Provider, event: Incoming) -> Outcome {
     let document: Value = serde_json::from_str(&event.body).unwrap_or_default();
     let version = document["api_version"].as_str().unwrap_or("no version").to_owned();
     let mut lines = Vec::new();
@@ -256,6 +274,7 @@ mod tests {
 
     #[test]
     fn files_are_sorted_by_what_comes_of_them() {
+        let transaction = br#"{"event_id":"evt_1","event_type":"transaction.completed","occurred_at":"2026-09-21T14:13:20Z","data":{"id":"txn_1"}}"#;
         let refund = br#"{"id":"evt_1","type":"charge.refunded","created":1,"data":{"object":{}}}"#;
         for (bytes, what) in [
             (&b"no JSON"[..], "not an event"),
@@ -263,6 +282,8 @@ mod tests {
             (br#"{"id":"evt_1","type":"price.updated"}"#, "ignored"),
             (refund, "not understood"),
             (br#"{"id":"evt_1","type":"customer.created","created":1,"data":{"object":{"id":"cus_1"}}}"#, "facts"),
+            (br#"{"event_id":"evt_1","event_type":"price.updated"}"#, "ignored"),
+            (transaction, "facts"),
         ] {
             let word = match examine(bytes) {
                 Outcome::NotAnEvent(_) => "not an event",

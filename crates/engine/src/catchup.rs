@@ -135,7 +135,7 @@ impl Engine {
         let limit = (list.limit_max() >> halvings).max(1);
         let piece = Piece { since: micros(since), after: row.page.as_deref(), limit };
         let asked = self.ask_in_turn(connection, list.request(&piece)).await;
-        let page = match read(list, asked) {
+        let page = match read(list, &piece, asked) {
             Ok(page) => page,
             Err(refusal) => return Ok(refused(row, connection, refusal, now)),
         };
@@ -297,13 +297,13 @@ enum Refusal {
     Lost(String),
 }
 
-fn read(list: &dyn Backfill, asked: Asked) -> Result<Page, Refusal> {
+fn read(list: &dyn Backfill, piece: &Piece<'_>, asked: Asked) -> Result<Page, Refusal> {
     let Answer { status, body, .. } = match asked {
         Asked::Final(answer) => answer,
         Asked::Again(problem, wait) => return Err(Refusal::Failed(problem, wait)),
     };
     match status {
-        200..=299 => list.page(&body).map_err(|malformed| Refusal::Failed(malformed.to_string(), None)),
+        200..=299 => list.page(piece, &body).map_err(|malformed| Refusal::Failed(malformed.to_string(), None)),
         401 => Err(Refusal::Forbidden("the API key is not accepted; make a new one and save it there".to_owned())),
         403 => Err(Refusal::Forbidden(format!("its API key needs the permission `{}`", list.permission()))),
         _ => Err(Refusal::Lost(format!("the provider answers {status}"))),

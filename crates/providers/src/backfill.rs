@@ -38,9 +38,9 @@ pub trait Backfill: Sync {
     /// Asks for a piece of the list.
     fn request(&self, piece: &Piece<'_>) -> Request;
 
-    /// Reads a page.
+    /// Reads the page that was asked for.
     ///
     /// # Errors
     /// The body is no page of the list.
-    fn page(&self, body: &str) -> Result<Page, Malformed>;
+    fn page(&self, piece: &Piece<'_>, body: &str) -> Result<Page, Malformed>;
 }

@@ -60,7 +60,7 @@ impl Provider for Generic {
         settings: &Settings,
         now: Timestamp,
     ) -> Result<Verified<'a>, Reject> {
-        signature::verify((delivery.header)(SIGNATURE), delivery.body, secrets, settings, now)
+        signature::STRIPE.verify((delivery.header)(SIGNATURE), delivery.body, secrets, settings, now)
     }
 
     fn incoming(&self, verified: &Verified<'_>) -> Result<Vec<Incoming>, Malformed> {

@@ -7,7 +7,11 @@ pub mod backfill;
 pub mod calls;
 pub mod generic;
 pub mod http;
+mod lookup;
 pub mod manual;
+pub mod paddle;
+mod read;
+mod sale;
 pub mod signature;
 pub mod stripe;
 
@@ -23,7 +27,7 @@ use crate::{
 };
 
 /// All providers. Adding one is a module, a line here, and fixtures.
-pub static PROVIDERS: &[&dyn Provider] = &[&stripe::Stripe, &generic::Generic, &manual::Manual];
+pub static PROVIDERS: &[&dyn Provider] = &[&stripe::Stripe, &paddle::Paddle, &generic::Generic, &manual::Manual];
 
 /// Finds a provider by its slug.
 #[must_use]

@@ -1,8 +1,8 @@
-//! The timestamped signature that Stripe began and others took over: `t=<unix seconds>,v1=<hex>[,v1=<hex>…][,v0=…]`.
+//! Timestamped signatures in one header: `t=<unix seconds>,v1=<hex>[,v1=<hex>…]` as Stripe began, and what others made of it.
 //!
-//! `v1` is the lower-case hexadecimal HMAC-SHA256 over `{t}.{body}`, keyed with the whole text of the secret. While a
-//! secret is being replaced there is one `v1` per secret. Every other scheme is ignored: test events carry a `v0` that
-//! proves nothing.
+//! A signature is the lower-case hexadecimal HMAC-SHA256 over the time, a joint and the body, keyed with the whole text of
+//! the secret. While a secret is being replaced there is one signature per secret. Every other part is ignored: Stripe's
+//! test events carry a `v0` that proves nothing.
 
 use hmac::{Hmac, KeyInit, Mac};
 use jiff::Timestamp;
@@ -13,43 +13,79 @@ use subtle::ConstantTimeEq;
 use crate::{Reject, Settings, Verified};
 
 /// Seconds that a signature may be old. Every retry is signed afresh, so the window can be narrow. A time in the
-/// future is accepted, as the official SDKs do: the clock that is wrong may be ours.
+/// future is accepted, as most official SDKs do: the clock that is wrong may be ours.
 pub const TOLERANCE_SECONDS: i64 = 300;
 
-/// Believes a body if any `v1` of the header is the signature of any of the secrets.
-///
-/// The age is judged last, so that only a signature that was right once is ever called stale.
-pub(crate) fn verify<'a>(
-    header: Option<&str>,
-    body: &'a [u8],
-    secrets: &[SecretString],
-    settings: &Settings,
-    now: Timestamp,
-) -> Result<Verified<'a>, Reject> {
-    // Anyone can sign with a blank secret, so it is none.
-    let usable = |secret: &SecretString| !secret.expose_secret().trim().is_empty();
-    if !secrets.iter().any(usable) {
-        return Err(Reject::NoSecret);
-    }
-    let claim = header.and_then(Claim::read).ok_or(Reject::NoSignature)?;
-    let secret = secrets
-        .iter()
-        .position(|secret| usable(secret) && claim.is_signed_with(secret, body))
-        .ok_or(Reject::WrongSignature)?;
-    let age_seconds = now.as_second().saturating_sub(claim.at);
-    let tolerance_seconds = settings.tolerance_seconds.map_or(TOLERANCE_SECONDS, i64::from);
-    if age_seconds > tolerance_seconds {
-        return Err(Reject::Stale { age_seconds, tolerance_seconds });
-    }
-    Ok(Verified { body, secret })
+/// How a provider writes such a header.
+#[derive(Clone, Copy, Debug)]
+pub struct Scheme {
+    /// What the parts are apart by.
+    separator: char,
+    /// The name of the time.
+    time: &'static str,
+    /// The name of a signature.
+    signature: &'static str,
+    /// What stands between the time and the body in what is signed.
+    joint: &'static str,
 }
 
-/// Makes the header that [`verify`] accepts: for the loopback provider of `simulate`, and for tests.
+/// `t=…,v1=…`, signed is `{t}.{body}`.
+pub const STRIPE: Scheme = Scheme { separator: ',', time: "t", signature: "v1", joint: "." };
+
+/// `ts=…;h1=…`, signed is `{ts}:{body}`.
+pub const PADDLE: Scheme = Scheme { separator: ';', time: "ts", signature: "h1", joint: ":" };
+
+impl Scheme {
+    /// Believes a body if any signature of the header is that of any of the secrets.
+    ///
+    /// The age is judged last, so that only a signature that was right once is ever called stale.
+    pub(crate) fn verify<'a>(
+        &self,
+        header: Option<&str>,
+        body: &'a [u8],
+        secrets: &[SecretString],
+        settings: &Settings,
+        now: Timestamp,
+    ) -> Result<Verified<'a>, Reject> {
+        // Anyone can sign with a blank secret, so it is none.
+        let usable = |secret: &SecretString| !secret.expose_secret().trim().is_empty();
+        if !secrets.iter().any(usable) {
+            return Err(Reject::NoSecret);
+        }
+        let claim = header.and_then(|header| Claim::read(header, self)).ok_or(Reject::NoSignature)?;
+        let is_signed_with = |secret: &SecretString| claim.is_made_by(&self.signature_of(secret, claim.at_text, body));
+        let secret =
+            secrets.iter().position(|secret| usable(secret) && is_signed_with(secret)).ok_or(Reject::WrongSignature)?;
+        let age_seconds = now.as_second().saturating_sub(claim.at);
+        let tolerance_seconds = settings.tolerance_seconds.map_or(TOLERANCE_SECONDS, i64::from);
+        if age_seconds > tolerance_seconds {
+            return Err(Reject::Stale { age_seconds, tolerance_seconds });
+        }
+        Ok(Verified { body, secret })
+    }
+
+    /// Makes the header that the provider would send: for the loopback provider of `simulate`, and for tests.
+    #[must_use]
+    pub fn sign(&self, secret: &SecretString, body: &[u8], at: Timestamp) -> String {
+        let at = at.as_second().to_string();
+        let signature = self.signature_of(secret, &at, body);
+        format!("{}={at}{}{}={signature}", self.time, self.separator, self.signature)
+    }
+
+    fn signature_of(&self, secret: &SecretString, at: &str, body: &[u8]) -> String {
+        let mut mac = Hmac::<Sha256>::new_from_slice(secret.expose_secret().as_bytes())
+            .unwrap_or_else(|_| unreachable!("HMAC takes a key of any length"));
+        mac.update(at.as_bytes());
+        mac.update(self.joint.as_bytes());
+        mac.update(body);
+        hex::encode(mac.finalize().into_bytes())
+    }
+}
+
+/// Makes the header that Stripe would send.
 #[must_use]
 pub fn sign(secret: &SecretString, body: &[u8], at: Timestamp) -> String {
-    let at = at.as_second().to_string();
-    let signature = hex::encode(mac(secret, &at, body));
-    format!("t={at},v1={signature}")
+    STRIPE.sign(secret, body, at)
 }
 
 /// What a header says.
@@ -61,18 +97,19 @@ struct Claim<'h> {
 }
 
 impl<'h> Claim<'h> {
-    /// Reads a header. Without exactly one time or without any `v1` it is none.
+    /// Reads a header. Without exactly one time or without any signature it is none.
     ///
-    /// Of two times the official SDKs disagree which counts (Node takes the last, Python the first) and Stripe never
-    /// sends two, so such a header is malformed. A blank after a comma makes the next name an unknown one, as in the SDKs.
-    fn read(header: &'h str) -> Option<Self> {
+    /// Of two times the official SDKs disagree which counts (Stripe's for Node takes the last, the one for Python the first)
+    /// and nobody sends two, so such a header is malformed. A blank after a separator makes the next name an unknown one,
+    /// as in the SDKs.
+    fn read(header: &'h str, scheme: &Scheme) -> Option<Self> {
         let mut times = Vec::new();
         let mut signatures = Vec::new();
-        for (name, value) in header.split(',').filter_map(|part| part.split_once('=')) {
-            match name {
-                "t" => times.push(value),
-                "v1" => signatures.push(value),
-                _ => {}
+        for (name, value) in header.split(scheme.separator).filter_map(|part| part.split_once('=')) {
+            if name == scheme.time {
+                times.push(value);
+            } else if name == scheme.signature {
+                signatures.push(value);
             }
         }
         let [at_text] = times[..] else { return None };
@@ -81,21 +118,11 @@ impl<'h> Claim<'h> {
         (!signatures.is_empty()).then_some(Self { at_text, at, signatures })
     }
 
-    /// Compares in constant time, and as text: an upper-case signature is not the one that Stripe sends.
-    fn is_signed_with(&self, secret: &SecretString, body: &[u8]) -> bool {
-        let expected = hex::encode(mac(secret, self.at_text, body));
+    /// Compares in constant time, and as text: an upper-case signature is not the one that is sent.
+    fn is_made_by(&self, expected: &str) -> bool {
         let is_expected = |signature: &&str| bool::from(signature.as_bytes().ct_eq(expected.as_bytes()));
         self.signatures.iter().any(is_expected)
     }
-}
-
-fn mac(secret: &SecretString, at: &str, body: &[u8]) -> [u8; 32] {
-    let mut mac = Hmac::<Sha256>::new_from_slice(secret.expose_secret().as_bytes())
-        .unwrap_or_else(|_| unreachable!("HMAC takes a key of any length"));
-    mac.update(at.as_bytes());
-    mac.update(b".");
-    mac.update(body);
-    mac.finalize().into_bytes().into()
 }
 
 #[cfg(test)]
@@ -113,13 +140,15 @@ mod tests {
         texts.iter().map(|text| SecretString::from(*text)).collect()
     }
 
+    const SCHEMES: [Scheme; 2] = [STRIPE, PADDLE];
+
     /// The signature of the body under a secret at a moment.
-    fn v1(secret: &str, second: i64) -> String {
-        hex::encode(mac(&SecretString::from(secret), &second.to_string(), BODY))
+    fn signature(scheme: Scheme, secret: &str, second: i64) -> String {
+        scheme.signature_of(&SecretString::from(secret), &second.to_string(), BODY)
     }
 
-    fn judged(header: &str, texts: &[&str]) -> Result<usize, Reject> {
-        verify(Some(header), BODY, &secrets(texts), &Settings::default(), at(NOW)).map(|verified| verified.secret)
+    fn judged(scheme: Scheme, header: Option<&str>, texts: &[&str]) -> Result<usize, Reject> {
+        scheme.verify(header, BODY, &secrets(texts), &Settings::default(), at(NOW)).map(|verified| verified.secret)
     }
 
     #[test]
@@ -130,7 +159,15 @@ mod tests {
         assert_eq!(header, "t=1700000000,v1=c6014fd4b390b4bc9c887a309c78277b7c4c562fbe61a9e713bfc5da054789da");
     }
 
-    /// What it is, the header, the connection's secrets, and which of them matched. NEW and OLD are the signatures of
+    #[test]
+    fn the_signature_is_the_one_that_paddle_computes() {
+        // Computed by paddle-python-sdk 1.16.1 (PyPI): PaddleSignature.calculate_hmac.
+        let header =
+            PADDLE.sign(&SecretString::from("pdl_ntfset_vector"), br#"{"event_id":"evt_1"}"#, at(1_700_000_000));
+        assert_eq!(header, "ts=1700000000;h1=2948ca73e3e637e5ce6d1157f525307f76bfefcb5eb198a5f294f7067d9ca41f");
+    }
+
+    /// What it is, the header as Stripe writes it, the connection's secrets, and which of them matched. NEW and OLD are the signatures of
     /// the body under the secrets `new` and `old`, FAKE is a signature of nothing, `_` is a blank secret.
     const CALLS: &str = "
         one secret                        | t=NOW,v1=NEW           | new     | 0
@@ -143,7 +180,7 @@ mod tests {
         unknown parts beside it           | t=NOW,v2=FAKE,v1=NEW,x | new     | 0
         a blank secret is passed over     | t=NOW,v1=NEW           | _ new   | 1
         signed under the fake scheme only | t=NOW,v0=NEW           | new     | malformed
-        a blank after the comma           | t=NOW, v1=NEW          | new     | malformed
+        a blank after the separator       | t=NOW, v1=NEW          | new     | malformed
         no time                           | v1=NEW                 | new     | malformed
         two times                         | t=NOW,t=NOW,v1=NEW     | new     | malformed
         a time that is no number          | t=now,v1=NEW           | new     | malformed
@@ -158,30 +195,48 @@ mod tests {
         signed with a blank secret        | t=NOW,v1=BLANK         | _       | no secret
         no secret                         | t=NOW,v1=NEW           |         | no secret";
 
+    /// A header in the notation of a scheme.
+    fn written(scheme: Scheme, header: &str) -> String {
+        let part = |part: &str| match part.split_once('=') {
+            Some(("t", value)) => format!("{}={value}", scheme.time),
+            Some(("v1", value)) => format!("{}={value}", scheme.signature),
+            _ => part.to_owned(),
+        };
+        header.split(',').map(part).collect::<Vec<_>>().join(&scheme.separator.to_string())
+    }
+
     #[test]
     fn a_call_is_believed_if_any_signature_is_of_any_secret() {
-        let upper = v1("new", NOW).to_uppercase();
-        for call in CALLS.lines().filter(|line| !line.is_empty()) {
+        for (scheme, call) in SCHEMES.iter().flat_map(|scheme| CALLS.lines().map(move |line| (*scheme, line))) {
             let cells: Vec<&str> = call.split('|').map(str::trim).collect();
-            let header = cells[1]
+            let [_, header, texts, outcome] = cells[..] else { continue };
+            let header = written(scheme, header)
                 .replace("NOW", &NOW.to_string())
-                .replace("NEW", &v1("new", NOW))
-                .replace("OLD", &v1("old", NOW))
-                .replace("BLANK", &v1("", NOW))
-                .replace("UPPER", &upper)
+                .replace("NEW", &signature(scheme, "new", NOW))
+                .replace("OLD", &signature(scheme, "old", NOW))
+                .replace("BLANK", &signature(scheme, "", NOW))
+                .replace("UPPER", &signature(scheme, "new", NOW).to_uppercase())
                 .replace("FAKE", &"0".repeat(64));
-            let texts: Vec<&str> = cells[2].split_whitespace().map(|text| text.trim_matches('_')).collect();
-            let expected = match cells[3] {
+            let texts: Vec<&str> = texts.split_whitespace().map(|text| text.trim_matches('_')).collect();
+            let expected = match outcome {
                 "malformed" => Err(Reject::NoSignature),
                 "wrong" => Err(Reject::WrongSignature),
                 "no secret" => Err(Reject::NoSecret),
                 place => Ok(place.parse().expect("a place")),
             };
-            assert_eq!(judged(&header, &texts), expected, "{call}");
+            assert_eq!(judged(scheme, Some(&header), &texts), expected, "{header}: {call}");
         }
-        let without =
-            verify(None, BODY, &secrets(&["new"]), &Settings::default(), at(NOW)).map(|verified| verified.secret);
-        assert_eq!(without, Err(Reject::NoSignature), "no header");
+        for scheme in SCHEMES {
+            assert_eq!(judged(scheme, None, &["new"]), Err(Reject::NoSignature), "no header");
+        }
+    }
+
+    #[test]
+    fn the_header_of_one_provider_is_none_of_the_other() {
+        for (signing, judging) in [(STRIPE, PADDLE), (PADDLE, STRIPE)] {
+            let header = signing.sign(&SecretString::from("s"), BODY, at(NOW));
+            assert_eq!(judged(judging, Some(&header), &["s"]), Err(Reject::NoSignature), "{header}");
+        }
     }
 
     #[test]
@@ -190,46 +245,57 @@ mod tests {
         for (age, expected) in
             [(0, Ok(0)), (300, Ok(0)), (301, stale(301)), (86_400, stale(86_400)), (-3_600, Ok(0)), (NOW, stale(NOW))]
         {
-            let signed = NOW - age;
-            assert_eq!(judged(&format!("t={signed},v1={}", v1("s", signed)), &["s"]), expected, "age {age}");
+            for scheme in SCHEMES {
+                let header = scheme.sign(&SecretString::from("s"), BODY, at(NOW - age));
+                assert_eq!(judged(scheme, Some(&header), &["s"]), expected, "age {age}");
+            }
         }
     }
 
     #[test]
     fn a_connection_may_say_how_old_a_signature_may_be() {
-        let header = sign(&SecretString::from("s"), BODY, at(NOW - 60));
-        for (tolerance_seconds, believed) in [(59, false), (60, true), (3_600, true)] {
-            let settings = Settings { tolerance_seconds: Some(tolerance_seconds), ..Settings::default() };
-            let outcome = verify(Some(&header), BODY, &secrets(&["s"]), &settings, at(NOW));
-            assert_eq!(outcome.is_ok(), believed, "{tolerance_seconds} seconds");
+        for scheme in SCHEMES {
+            let header = scheme.sign(&SecretString::from("s"), BODY, at(NOW - 60));
+            for (tolerance_seconds, believed) in [(59, false), (60, true), (3_600, true)] {
+                let settings = Settings { tolerance_seconds: Some(tolerance_seconds), ..Settings::default() };
+                let outcome = scheme.verify(Some(&header), BODY, &secrets(&["s"]), &settings, at(NOW));
+                assert_eq!(outcome.is_ok(), believed, "{tolerance_seconds} seconds");
+            }
         }
     }
 
     #[test]
     fn a_changed_body_is_refused() {
-        let header = sign(&SecretString::from("s"), BODY, at(NOW));
-        for changed in [&BODY[1..], &BODY[..BODY.len() - 1], b"".as_slice(), b"{\"id\": \"evt_1\"}"] {
-            let outcome = verify(Some(&header), changed, &secrets(&["s"]), &Settings::default(), at(NOW)).map(|_| ());
-            assert_eq!(outcome, Err(Reject::WrongSignature));
+        for scheme in SCHEMES {
+            let header = scheme.sign(&SecretString::from("s"), BODY, at(NOW));
+            for changed in [&BODY[1..], &BODY[..BODY.len() - 1], b"".as_slice(), b"{\"id\": \"evt_1\"}"] {
+                let outcome =
+                    scheme.verify(Some(&header), changed, &secrets(&["s"]), &Settings::default(), at(NOW)).map(|_| ());
+                assert_eq!(outcome, Err(Reject::WrongSignature));
+            }
         }
     }
 
     proptest::proptest! {
         #[test]
         fn no_header_and_no_body_makes_it_panic(
-            header in "(t=|v1=|v0=|,|=| |[0-9]{1,40}|[a-f]{1,70}|\\PC){0,20}",
+            header in "(t=|v1=|v0=|ts=|h1=|,|;|=| |[0-9]{1,40}|[a-f]{1,70}|\\PC){0,20}",
             body: Vec<u8>,
             second in 0i64..=4_000_000_000,
         ) {
-            let outcome = verify(Some(&header), &body, &secrets(&["s"]), &Settings::default(), at(second));
-            proptest::prop_assert!(outcome.is_err());
+            for scheme in SCHEMES {
+                let outcome = scheme.verify(Some(&header), &body, &secrets(&["s"]), &Settings::default(), at(second));
+                proptest::prop_assert!(outcome.is_err());
+            }
         }
 
         #[test]
         fn what_is_signed_is_believed(secret in "\\PC{1,40}[a-z]", body: Vec<u8>, second in 0i64..=4_000_000_000) {
-            let header = sign(&SecretString::from(secret.clone()), &body, at(second));
-            let verified = verify(Some(&header), &body, &secrets(&[&secret]), &Settings::default(), at(second)).expect("its own signature");
-            proptest::prop_assert_eq!(verified.body(), &body[..]);
+            for scheme in SCHEMES {
+                let header = scheme.sign(&SecretString::from(secret.clone()), &body, at(second));
+                let outcome = scheme.verify(Some(&header), &body, &secrets(&[&secret]), &Settings::default(), at(second));
+                proptest::prop_assert_eq!(outcome.expect("its own signature").body(), &body[..]);
+            }
         }
     }
 }

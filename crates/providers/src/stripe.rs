@@ -15,7 +15,6 @@ mod outgoing;
 mod payment;
 mod preflight;
 mod price;
-mod read;
 mod sale;
 mod subscription;
 
@@ -32,7 +31,7 @@ use crate::{
     backfill::Backfill,
     calls::{KeyCheck, NewWebhook, NotCreated, Unsupported, Uses, WriteBack},
     http::{Answer, HttpAnswer, Request},
-    signature,
+    read, signature,
 };
 
 /// The provider of this module.
@@ -110,7 +109,7 @@ impl Provider for Stripe {
         settings: &Settings,
         now: Timestamp,
     ) -> Result<Verified<'a>, Reject> {
-        signature::verify((delivery.header)("stripe-signature"), delivery.body, secrets, settings, now)
+        signature::STRIPE.verify((delivery.header)("stripe-signature"), delivery.body, secrets, settings, now)
     }
 
     fn incoming(&self, verified: &Verified<'_>) -> Result<Vec<Incoming>, Malformed> {
@@ -118,16 +117,13 @@ impl Provider for Stripe {
     }
 
     fn ignores(&self, kind: &str) -> Option<&'static str> {
-        translator(kind).is_none().then(|| ignored::why(kind))
+        translator(kind).is_none().then(|| read::reason_for(kind, ignored::REASONS))
     }
 
     fn translate(&self, incoming: &Incoming, settings: &Settings, answers: &[Answer]) -> Result<Step, Malformed> {
         let Some(translate) = translator(&incoming.kind) else { return Ok(Step::Facts(Vec::new())) };
-        match facts(translate, incoming, LookUps { level: settings.level, answers }) {
-            Ok(facts) => Ok(Step::Facts(facts)),
-            Err(Stop::Ask(request)) => Ok(Step::Need(vec![request])),
-            Err(Stop::Malformed(malformed)) => Err(malformed),
-        }
+        let look_ups = LookUps { level: settings.level, answers };
+        Stop::or_facts(facts(translate, incoming, look_ups))
     }
 
     fn backfill(&self) -> Option<&'static dyn Backfill> {

@@ -2,6 +2,7 @@
 //! told twice and in any order. The license ends where `docs/happenings.md` says, whoever tells it.
 
 mod generic;
+mod paddle;
 mod stripe;
 
 use std::collections::HashMap;
@@ -300,6 +301,11 @@ async fn stripe_tells_of_a_subscription_as_the_table_says() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn paddle_tells_of_a_subscription_as_the_table_says() {
+    ends_as_the_table_says(&paddle::Paddle).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn any_other_shop_tells_of_a_subscription_as_the_table_says() {
     ends_as_the_table_says(&generic::Generic).await;
 }
@@ -307,10 +313,15 @@ async fn any_other_shop_tells_of_a_subscription_as_the_table_says() {
 /// One address, and the same names for everything at each provider.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_customer_of_several_providers_has_an_order_at_each_and_nothing_is_mixed() {
-    const TELLERS: [&dyn Teller; 2] = [&stripe::Stripe, &generic::Generic];
+    const TELLERS: [&dyn Teller; 3] = [&stripe::Stripe, &generic::Generic, &paddle::Paddle];
     // What happens at the first one happens at no other.
-    let happened: [&[Happening]; 2] = [&[H::FullRefund, H::CancelAtOnce], &[H::Renewal]];
-    let expected = ["A ×1 revoked refunded_in_full", "A ×1 active paid until 60, look again 60"];
+    let happened: [&[Happening]; 3] =
+        [&[H::FullRefund, H::CancelAtOnce], &[H::Renewal], &[H::PlanChange, H::CancelAtPeriodEnd]];
+    let expected = [
+        "A ×1 revoked refunded_in_full",
+        "A ×1 active paid until 60, look again 60",
+        "B ×1 expired not_renewed until 30",
+    ];
     let shop = Shop::open(&TELLERS).await;
     let told = TELLERS
         .iter()

@@ -13,6 +13,7 @@ mod happenings;
 mod harness;
 mod intake;
 mod life;
+mod paddle;
 mod rotation;
 mod timers;
 mod write_back;

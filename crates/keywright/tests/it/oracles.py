@@ -1,8 +1,11 @@
-"""Other people's implementations, asked by the tests: the official stripe package and PyJWT.
+"""Other people's implementations, asked by the tests: the official packages of Stripe and Paddle, and PyJWT.
 
     oracles.py deliver URL SECRET TIMES   signs the event on stdin as Stripe does and posts it, all at once;
                                           a line of JSON for each answer
     oracles.py construct SECRET HEADER    reads the body on stdin as a vendor's own webhook would; prints the event
+    oracles.py paddle-sign SECRET...      signs the body on stdin as Paddle does, once with each secret; prints the header
+    oracles.py paddle-verify HEADER SECRET...
+                                          verifies the body on stdin as a vendor of Paddle would; prints whether it is valid
     oracles.py lease URL AUDIENCE         verifies the lease on stdin with the keys at URL; prints header and claims
     oracles.py call BASE KEY VERSION      calls the API at BASE as the JSON on stdin says: `of` (whose method), `arguments`
                                           and, for what changes something, `options`; prints the answer
@@ -63,6 +66,29 @@ def construct(body, secret, header):
     tell({"id": event.id, "type": event.type, "session": event.data.object.id})
 
 
+def paddle_sign(body, *secrets):
+    from paddle_billing.Notifications.PaddleSignature import PaddleSignature
+
+    signed_at = int(time.time())
+    made = [PaddleSignature.calculate_hmac(secret, f"{signed_at}:{body}".encode()).hexdigest() for secret in secrets]
+    tell({"header": ";".join([f"ts={signed_at}"] + [f"h1={signature}" for signature in made])})
+
+
+def paddle_verify(body, header, *secrets):
+    from paddle_billing.Notifications import Secret, Verifier
+
+    class Request:
+        pass
+
+    Request.headers, Request.body = {"Paddle-Signature": header}, body.encode()
+    # The five seconds that it allows by itself may pass while Python starts.
+    try:
+        valid = Verifier(maximum_variance=PATIENCE_SECONDS).verify(Request, [Secret(secret) for secret in secrets])
+    except ConnectionRefusedError:
+        valid = False
+    tell({"valid": valid})
+
+
 def lease(token, url, audience):
     status, text = call("GET", url)
     assert status == 200, (status, text)
@@ -83,5 +109,12 @@ def call_api(what, base, key, version):
     tell(json.loads(str(method(*what["arguments"], **options))))
 
 
-ask = {"deliver": deliver, "construct": construct, "lease": lease, "call": call_api}[sys.argv[1]]
+ask = {
+    "deliver": deliver,
+    "construct": construct,
+    "paddle-sign": paddle_sign,
+    "paddle-verify": paddle_verify,
+    "lease": lease,
+    "call": call_api,
+}[sys.argv[1]]
 ask(sys.stdin.buffer.read().decode(), *sys.argv[2:])

@@ -11,7 +11,12 @@ fn every_sample_applies_and_twice_changes_nothing() {
     samples.sort();
     assert!(samples.len() >= 3, "{samples:?}");
     for sample in samples {
-        let secrets = [("STRIPE_WEBHOOK_SECRET", "whsec_1"), ("STRIPE_SECRET_KEY", "rk_test_1")];
+        let secrets = [
+            ("STRIPE_WEBHOOK_SECRET", "whsec_1"),
+            ("STRIPE_SECRET_KEY", "rk_test_1"),
+            ("PADDLE_WEBHOOK_SECRET", "pdl_ntfset_1"),
+            ("PADDLE_API_KEY", "pdl_sdbx_apikey_1"),
+        ];
         let secrets = secrets.map(|(name, value)| (name, value.to_owned()));
         let installation = Installation::with(secrets.into());
         let file = sample.to_str().unwrap();

@@ -39,7 +39,7 @@ impl Backfill for Events {
         Request::get(path)
     }
 
-    fn page(&self, body: &str) -> Result<Page, Malformed> {
+    fn page(&self, _: &Piece<'_>, body: &str) -> Result<Page, Malformed> {
         #[derive(Deserialize)]
         struct List<'a> {
             #[serde(borrow)]

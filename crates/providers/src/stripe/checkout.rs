@@ -13,9 +13,9 @@ use serde::Deserialize;
 use super::{
     event::{Event, lacks},
     lookup::{Found, LookUps, Stop},
-    price::{Price, plan_named_in},
+    price::Price,
     read::{self, List},
-    sale,
+    sale::{self, plan_named_in},
 };
 use crate::{Level, http::percent_encoded};
 

@@ -4,7 +4,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::value::RawValue;
 
-use super::read;
+pub(super) use super::read::lacks;
+use super::read::{self, malformed};
 use crate::{Incoming, Malformed};
 
 #[derive(Deserialize)]
@@ -25,13 +26,7 @@ struct Envelope {
 
 /// Reads the outside of a body. What it is about is read when it is translated.
 pub(super) fn incoming(body: &[u8]) -> Result<Incoming, Malformed> {
-    let body = str::from_utf8(body).map_err(|error| malformed(format!("the body is not UTF-8: {error}")))?;
-    // A list would be read as the fields of an envelope, one after the other.
-    if !body.trim_start().starts_with('{') {
-        return Err(malformed("the body is not a JSON object".into()));
-    }
-    let envelope: Envelope =
-        serde_json::from_str(body).map_err(|error| malformed(format!("the body is not a JSON object: {error}")))?;
+    let (body, envelope): (_, Envelope) = read::document(body)?;
     match envelope.object.as_deref() {
         None | Some("event") => {}
         Some(thin) if thin.starts_with("v2.") => {
@@ -96,13 +91,4 @@ impl<'a> Event<'a> {
     pub(super) fn previous<T: DeserializeOwned + Default>(&self) -> T {
         self.previous.and_then(|previous| serde_json::from_str(previous.get()).ok()).unwrap_or_default()
     }
-}
-
-/// The refusal that names what is missing.
-pub(super) fn lacks(field: &str) -> Malformed {
-    malformed(format!("`{field}` is missing"))
-}
-
-fn malformed(what: String) -> Malformed {
-    Malformed { what }
 }

@@ -1,7 +1,7 @@
 //! Kinds of events that say nothing about licenses, and why. They are kept and shown, and nobody works on them.
 
 /// Why a kind is ignored: the first beginning that fits.
-const REASONS: &[(&str, &str)] = &[
+pub(super) const REASONS: &[(&str, &str)] = &[
     ("checkout.session.expired", "nobody bought anything"),
     ("customer.subscription.", "the subscription itself says the same"),
     ("invoice.payment_succeeded", "invoice.paid says the same, and of invoices paid outside Stripe too"),
@@ -18,8 +18,3 @@ const REASONS: &[(&str, &str)] = &[
     ("account.", "about the vendor's own account"),
     ("", "not about a sale, as far as is known"),
 ];
-
-/// Why events of a kind that nobody translates say nothing about licenses.
-pub(super) fn why(kind: &str) -> &'static str {
-    REASONS.iter().find(|(beginning, _)| kind.starts_with(beginning)).map_or("", |(_, why)| why)
-}

@@ -4,11 +4,14 @@ use std::collections::BTreeMap;
 
 use domain::{
     order::Line,
-    text::{PlanCode, PriceReference, ProductReference, Reference},
+    text::{PriceReference, ProductReference, Reference},
 };
 use serde::Deserialize;
 
-use super::read;
+use super::{
+    read,
+    sale::{plan_named_in, quantity_of},
+};
 
 /// A price, or its predecessor, a plan.
 #[derive(Debug, Default, Deserialize)]
@@ -56,22 +59,4 @@ impl Price {
             line,
         }
     }
-}
-
-/// How many. One where Stripe does not count (metered prices); nothing sensible is one, too.
-fn quantity_of(quantity: Option<i64>) -> u32 {
-    match quantity {
-        Some(quantity) if quantity >= 0 => u32::try_from(quantity).unwrap_or(u32::MAX),
-        _ => 1,
-    }
-}
-
-/// The plan that a vendor's metadata names, under any of the names that the vendors' own integrations use (A15, D15).
-pub(super) fn plan_named_in(metadata: &BTreeMap<String, String>) -> Option<PlanCode> {
-    ["plan_id", "plan_code", "key_type_id"]
-        .into_iter()
-        .filter_map(|key| metadata.get(key))
-        .map(|code| code.trim())
-        .find(|code| !code.is_empty())
-        .map(PlanCode::from)
 }

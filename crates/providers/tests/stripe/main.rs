@@ -2,6 +2,8 @@
 
 mod backfill;
 mod checkout;
+#[path = "../common/mod.rs"]
+mod common;
 mod customers;
 mod envelope;
 mod failures;

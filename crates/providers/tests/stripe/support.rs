@@ -1,23 +1,13 @@
 //! Events and answers in few words.
 
-use domain::{fact::Fact, join::Join, order::Order, text::Reference};
-use jiff::Timestamp;
-use providers::{
-    Incoming, Level, Malformed, Provider, Settings, Step,
-    http::{Answer, Request},
-    stripe::Stripe,
-};
+use domain::{fact::Fact, order::Order, text::Reference};
+use providers::{Incoming, Level, Malformed, Provider, Settings, Step, http::Answer, stripe::Stripe};
 use serde_json::{Value, json};
+
+pub(crate) use crate::common::{ASKED, answer, at, joined, permutations, with};
 
 /// When the events of these tests are made.
 pub(crate) const CREATED: i64 = 1_790_000_000;
-/// When the look-ups of these tests are asked.
-pub(crate) const ASKED: i64 = 1_790_000_777;
-
-pub(crate) fn at(second: i64) -> Timestamp {
-    Timestamp::from_second(second).expect("a time")
-}
-
 /// Two names of one thing, or a thing and its part.
 pub(crate) fn names(names: &[&str]) -> Vec<Reference> {
     names.iter().copied().map(Reference::from).collect()
@@ -38,11 +28,6 @@ pub(crate) fn event_at(second: i64, kind: &str, object: &Value) -> Incoming {
 
 pub(crate) fn event(kind: &str, object: &Value) -> Incoming {
     event_at(CREATED, kind, object)
-}
-
-pub(crate) fn answer(path: &str, status: u16, body: &Value) -> Answer {
-    let request = Request::get(path);
-    Answer { request, asked_at: at(ASKED), status, body: body.to_string() }
 }
 
 pub(crate) fn step(level: Level, incoming: &Incoming, answers: &[Answer]) -> Result<Step, Malformed> {
@@ -85,35 +70,4 @@ pub(crate) fn tells_nothing(kind: &str, object: &Value) {
 /// Why it makes no sense.
 pub(crate) fn refusal(kind: &str, object: &Value) -> String {
     step(Level::None, &event(kind, object), &[]).expect_err("it lacks what it must have").what
-}
-
-pub(crate) fn joined(orders: &[Order]) -> Order {
-    let mut sum = Order::default();
-    for order in orders {
-        sum.join(order.clone());
-    }
-    sum
-}
-
-/// An object with some fields replaced.
-pub(crate) fn with(mut object: Value, fields: Value) -> Value {
-    let Value::Object(fields) = fields else { panic!("fields are an object") };
-    for (key, value) in fields {
-        object[key] = value;
-    }
-    object
-}
-
-/// All orders of a few things.
-pub(crate) fn permutations<T: Clone>(items: &[T]) -> Vec<Vec<T>> {
-    if items.is_empty() {
-        return vec![Vec::new()];
-    }
-    (0..items.len())
-        .flat_map(|first| {
-            let mut rest = items.to_vec();
-            let head = rest.remove(first);
-            permutations(&rest).into_iter().map(move |tail| [vec![head.clone()], tail].concat())
-        })
-        .collect()
 }

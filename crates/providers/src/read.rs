@@ -1,27 +1,33 @@
-//! Reads what Stripe writes, of whatever API version.
+//! Reads what providers write, of whatever API version.
 //!
 //! Only the fields that are needed are read, and all of them are optional: an unknown value, a number written as text,
 //! an object where an id was expected, or nonsense in one field must not cost the rest of the event.
 
 use std::collections::BTreeMap;
 
-use domain::{money::Currency, money::Money, text::EmailAddress};
+use domain::{
+    money::{Currency, Money},
+    text::EmailAddress,
+    time::stored,
+};
 use jiff::Timestamp;
 use serde::{Deserialize, Deserializer, de::DeserializeOwned};
 use serde_json::Value;
 
+use crate::Malformed;
+
 /// A list as the API writes it. Elements that are no objects are passed over.
 #[derive(Debug, Deserialize)]
 #[serde(bound = "T: DeserializeOwned")]
-pub(super) struct List<T> {
+pub(crate) struct List<T> {
     #[serde(default = "Vec::new", deserialize_with = "elements")]
-    pub(super) data: Vec<T>,
+    pub(crate) data: Vec<T>,
     #[serde(default, deserialize_with = "flag")]
-    pub(super) has_more: bool,
+    pub(crate) has_more: bool,
 }
 
 /// An id, whether alone or inside the object it stands for (Stripe calls that expanded).
-pub(super) fn id<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
+pub(crate) fn id<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
 where
     D: Deserializer<'de>,
     T: for<'text> From<&'text str>,
@@ -36,7 +42,7 @@ where
 }
 
 /// As [`id`], and keeps apart whether the field is there at all: `Some(None)` is a null.
-pub(super) fn id_if_told<'de, D, T>(deserializer: D) -> Result<Option<Option<T>>, D::Error>
+pub(crate) fn id_if_told<'de, D, T>(deserializer: D) -> Result<Option<Option<T>>, D::Error>
 where
     D: Deserializer<'de>,
     T: for<'text> From<&'text str>,
@@ -45,7 +51,7 @@ where
 }
 
 /// A text that says something.
-pub(super) fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+pub(crate) fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
     Ok(match Value::deserialize(deserializer)? {
         Value::String(text) if !text.trim().is_empty() => Some(text),
         _ => None,
@@ -53,7 +59,7 @@ pub(super) fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<
 }
 
 /// A whole number, written as integer, decimal or text. Fractions of the smallest unit are dropped.
-pub(super) fn number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<i64>, D::Error> {
+pub(crate) fn number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<i64>, D::Error> {
     Ok(whole(&Value::deserialize(deserializer)?))
 }
 
@@ -71,28 +77,34 @@ fn truncated(number: f64) -> Option<i64> {
     (number.abs() < EXACT).then_some(number as i64)
 }
 
+/// A moment, as RFC 3339 writes it.
+pub(crate) fn instant<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Timestamp>, D::Error> {
+    // Some have more digits than are kept.
+    Ok(text(deserializer)?.and_then(|text| text.trim().parse().ok()).map(stored))
+}
+
 /// A moment, in seconds since 1970.
-pub(super) fn time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Timestamp>, D::Error> {
+pub(crate) fn time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Timestamp>, D::Error> {
     Ok(number(deserializer)?.and_then(|second| Timestamp::from_second(second).ok()))
 }
 
 /// Yes, if it says so.
-pub(super) fn flag<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
+pub(crate) fn flag<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
     Ok(Value::deserialize(deserializer)? == Value::Bool(true))
 }
 
 /// Yes or no, if it says either.
-pub(super) fn flag_if_told<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<bool>, D::Error> {
+pub(crate) fn flag_if_told<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<bool>, D::Error> {
     Ok(Value::deserialize(deserializer)?.as_bool())
 }
 
 /// An address, if it has the shape of one.
-pub(super) fn email<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<EmailAddress>, D::Error> {
+pub(crate) fn email<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<EmailAddress>, D::Error> {
     Ok(text(deserializer)?.and_then(|text| EmailAddress::parse(&text).ok()))
 }
 
 /// An object. Where only its id is given, an object that has that id and nothing else.
-pub(super) fn object<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
+pub(crate) fn object<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
 where
     D: Deserializer<'de>,
     T: DeserializeOwned,
@@ -104,7 +116,8 @@ where
     Ok(serde_json::from_value(value).ok())
 }
 
-fn elements<'de, D, T>(deserializer: D) -> Result<Vec<T>, D::Error>
+/// A list, as far as its elements are what they should be.
+pub(crate) fn elements<'de, D, T>(deserializer: D) -> Result<Vec<T>, D::Error>
 where
     D: Deserializer<'de>,
     T: DeserializeOwned,
@@ -116,7 +129,7 @@ where
 }
 
 /// What the vendor wrote on an object. Values are texts by contract.
-pub(super) fn metadata<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<String, String>, D::Error> {
+pub(crate) fn metadata<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<String, String>, D::Error> {
     let Value::Object(entries) = Value::deserialize(deserializer)? else {
         return Ok(BTreeMap::new());
     };
@@ -128,8 +141,35 @@ pub(super) fn metadata<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTr
 }
 
 /// An amount. A checkout that cost nothing may name neither amount nor currency.
-pub(super) fn money(minor: Option<i64>, currency: Option<&str>) -> Money {
+pub(crate) fn money(minor: Option<i64>, currency: Option<&str>) -> Money {
     Money::new(minor.unwrap_or(0), currency.map_or(Currency::NONE, Currency::parse))
+}
+
+/// The document of a body, and the fields of it that are read.
+pub(crate) fn document<'b, T: Deserialize<'b>>(body: &'b [u8]) -> Result<(&'b str, T), Malformed> {
+    let text = str::from_utf8(body).map_err(|error| malformed(format!("the body is not UTF-8: {error}")))?;
+    // A list would be read as the fields of an envelope, one after the other.
+    if !text.trim_start().starts_with('{') {
+        return Err(malformed("the body is not a JSON object".into()));
+    }
+    let fields =
+        serde_json::from_str(text).map_err(|error| malformed(format!("the body is not a JSON object: {error}")))?;
+    Ok((text, fields))
+}
+
+/// Why events of a kind that nobody translates say nothing about licenses: the reason whose beginning fits first.
+pub(crate) fn reason_for(kind: &str, reasons: &[(&str, &'static str)]) -> &'static str {
+    reasons.iter().find(|(beginning, _)| kind.starts_with(beginning)).map_or("", |(_, why)| why)
+}
+
+/// The refusal that names what is missing.
+pub(crate) fn lacks(field: &str) -> Malformed {
+    malformed(format!("`{field}` is missing"))
+}
+
+/// A refusal in these words.
+pub(crate) const fn malformed(what: String) -> Malformed {
+    Malformed { what }
 }
 
 #[cfg(test)]

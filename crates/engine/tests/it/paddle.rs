@@ -1,0 +1,238 @@
+//! What is particular about Paddle: its events do not name the buyer, its sandbox is an account of its own, and its list of
+//! events is not asked for by time.
+
+use std::sync::{Arc, Mutex};
+
+use domain::{license::LicenseState, text::Reference};
+use engine::{Dial, DialError, Dialled, configuration::ConfigurationFile, connections::Connection, receive::Received};
+use futures::future::BoxFuture;
+use jiff::{SignedDuration, Timestamp};
+use providers::{Delivery, http::Request, signature};
+use serde_json::{Value, json};
+use store::testing::TestDatabase;
+
+use crate::harness::{Harness, on_both_databases};
+
+const LIVE_SECRET: &str = "pdl_ntfset_live_0123456789abcdef";
+const SANDBOX_SECRET: &str = "pdl_ntfset_sandbox_0123456789abcdef";
+/// Events on one page of the list, however many are asked for.
+const PER_PAGE: usize = 2;
+
+/// A Paddle that knows every customer and keeps a list of its events.
+#[derive(Default)]
+struct Listed {
+    /// The newest first.
+    events: Mutex<Vec<Value>>,
+    asked: Mutex<Vec<String>>,
+}
+
+impl Listed {
+    fn asked(&self) -> Vec<String> {
+        std::mem::take(&mut self.asked.lock().unwrap())
+    }
+
+    fn page(&self, query: &str) -> Value {
+        let events = self.events.lock().unwrap();
+        let after = query.split('&').find_map(|pair| pair.strip_prefix("after="));
+        let start = after.map_or(0, |after| events.iter().position(|event| event["event_id"] == *after).unwrap() + 1);
+        let end = events.len().min(start + PER_PAGE);
+        let pagination = json!({ "per_page": PER_PAGE, "has_more": end < events.len() });
+        json!({ "data": events[start..end], "meta": { "pagination": pagination } })
+    }
+}
+
+impl Dial for Listed {
+    fn dial<'a>(&'a self, _: &'a Connection, request: &'a Request) -> BoxFuture<'a, Result<Dialled, DialError>> {
+        self.asked.lock().unwrap().push(request.path.clone());
+        let body = match (request.path.strip_prefix("/customers/"), request.path.strip_prefix("/events?")) {
+            (Some(customer), _) => json!({ "data": { "id": customer, "email": "looked-up@example.com" } }),
+            (_, Some(query)) => self.page(query),
+            _ => panic!("nobody asks for {}", request.path),
+        };
+        Box::pin(std::future::ready(Ok(Dialled { status: 200, body: body.to_string(), retry_after_seconds: None })))
+    }
+}
+
+/// A shop with an account at Paddle and one in its sandbox.
+struct Shop {
+    harness: Harness,
+    paddle: Arc<Listed>,
+}
+
+impl Shop {
+    async fn open(database: TestDatabase, level: &str) -> Self {
+        let paddle = Arc::new(Listed::default());
+        let harness = Harness::with_dialler(database, Arc::clone(&paddle) as Arc<_>).await;
+        let file = format!(
+            r#"
+            product = [{{ code = "editor", name = "Editor", key_prefix = "EDIT" }}]
+            plan = [{{ code = "solo", product = "editor", name = "Solo" }}]
+            connection = [
+                {{ code = "live", provider = "paddle", mode = "live", level = "{level}",
+                    webhook_secrets = ["env:LIVE"], api_key = "env:API_KEY" }},
+                {{ code = "sandbox", provider = "paddle", mode = "test", level = "none", webhook_secrets = ["env:SANDBOX"] }},
+            ]
+            price_rule = [
+                {{ connection = "live", price = "pri_1", plan = "solo" }},
+                {{ connection = "sandbox", price = "pri_1", plan = "solo" }},
+            ]
+            "#
+        );
+        let secret = |source: &str| {
+            Ok(match source {
+                "env:LIVE" => LIVE_SECRET,
+                "env:SANDBOX" => SANDBOX_SECRET,
+                _ => "pdl_live_apikey_1",
+            }
+            .to_owned())
+        };
+        harness.engine.apply(&ConfigurationFile::parse(&file).unwrap(), &secret, false, "test").await.unwrap();
+        Self { harness, paddle }
+    }
+
+    /// Delivers an event, signed for one of the two accounts.
+    async fn deliver(&self, secret: &str, event: &Value) {
+        let engine = &self.harness.engine;
+        let body = event.to_string();
+        let signed = signature::PADDLE.sign(&secret.into(), body.as_bytes(), engine.now());
+        let header = |name: &str| (name == "paddle-signature").then_some(signed.as_str());
+        let received = engine.receive("paddle", "default", &Delivery { header: &header, body: body.as_bytes() }).await;
+        let Received::Answer(answer) = received else { panic!("{received:?}") };
+        assert_eq!((answer.status, answer.body.as_str()), (200, r#"{"received":true}"#));
+    }
+
+    /// Where the mails of all licenses go, sorted.
+    async fn mailed_to(&self) -> Vec<String> {
+        let mails = self.harness.engine.store.mails(self.harness.tenant.0, 100).await.unwrap();
+        let mut addresses: Vec<String> = mails.into_iter().map(|mail| mail.recipient).collect();
+        addresses.sort();
+        addresses
+    }
+
+    /// The states of the licenses of a sale.
+    async fn states(&self, connection: &str, reference: &str) -> Vec<LicenseState> {
+        let connection = self.harness.connection(connection).await;
+        let found = self.harness.engine.store.order_licenses(connection, &Reference::new(reference)).await.unwrap();
+        found.map_or_else(Vec::new, |(_, licenses)| licenses.iter().map(|license| license.standing.state).collect())
+    }
+}
+
+fn event(id: &str, kind: &str, at: Timestamp, data: Value) -> Value {
+    json!({ "event_id": format!("evt_{id}"), "event_type": kind, "occurred_at": at, "data": data })
+}
+
+/// A sale of one subscription to `ctm_ada`, paid for a month.
+fn purchase(name: &str, at: Timestamp) -> Value {
+    let until = at + SignedDuration::from_hours(30 * 24);
+    let data = json!({
+        "id": format!("txn_{name}"), "origin": "web", "customer_id": "ctm_ada", "subscription_id": format!("sub_{name}"),
+        "currency_code": "EUR", "billing_period": { "ends_at": until }, "details": { "totals": { "grand_total": "1900" } },
+        "items": [{ "quantity": 1, "price": { "id": "pri_1", "billing_cycle": { "interval": "month" } } }]
+    });
+    event(&format!("{name}_bought"), "transaction.completed", at, data)
+}
+
+fn customer(email: &str, at: Timestamp) -> Value {
+    event("customer", "customer.updated", at, json!({ "id": "ctm_ada", "email": email }))
+}
+
+async fn without_a_key_the_mail_waits_for_the_customers_own_event(database: TestDatabase) {
+    let shop = Shop::open(database, "none").await;
+    let now = shop.harness.engine.now();
+    // One event may come as several notifications.
+    for notification in ["ntf_1", "ntf_2"] {
+        let mut purchase = purchase("once", now);
+        purchase["notification_id"] = json!(notification);
+        shop.deliver(LIVE_SECRET, &purchase).await;
+    }
+    shop.harness.settle().await;
+    assert_eq!(shop.states("live", "sub_once").await, [LicenseState::Active]);
+    assert_eq!((shop.harness.attention().await, shop.mailed_to().await), (vec!["no_address".to_owned()], vec![]));
+    shop.deliver(LIVE_SECRET, &customer("ada@example.com", now)).await;
+    shop.harness.settle().await;
+    assert_eq!((shop.harness.attention().await, shop.mailed_to().await), (vec![], vec!["ada@example.com".to_owned()]));
+    assert_eq!(shop.paddle.asked(), [""; 0]);
+}
+
+async fn with_a_key_paddle_is_answered_before_the_buyer_is_looked_up(database: TestDatabase) {
+    let shop = Shop::open(database, "read").await;
+    shop.deliver(LIVE_SECRET, &purchase("once", shop.harness.engine.now())).await;
+    assert_eq!(shop.paddle.asked(), [""; 0], "the answer waits for nobody");
+    shop.harness.settle().await;
+    assert_eq!(shop.paddle.asked(), ["/customers/ctm_ada"]);
+    assert_eq!(shop.mailed_to().await, ["looked-up@example.com"]);
+}
+
+async fn the_sandbox_and_the_live_account_stand_side_by_side(database: TestDatabase) {
+    let shop = Shop::open(database, "none").await;
+    let now = shop.harness.engine.now();
+    for (secret, email) in [(LIVE_SECRET, "buyer@example.com"), (SANDBOX_SECRET, "tester@example.com")] {
+        shop.deliver(secret, &purchase("same", now)).await;
+        shop.deliver(secret, &customer(email, now)).await;
+    }
+    shop.harness.settle().await;
+    assert_eq!(shop.states("live", "sub_same").await.len(), 1);
+    assert_eq!(shop.states("sandbox", "sub_same").await.len(), 1);
+    assert_eq!(shop.mailed_to().await, ["buyer@example.com", "tester@example.com"]);
+    let connections = shop.harness.engine.connections().await.unwrap();
+    let at_paddle = connections.iter().filter(|each| each.provider.info().slug == "paddle");
+    let mut bases: Vec<_> = at_paddle.map(|each| (each.code.as_str(), each.api_base.as_str())).collect();
+    bases.sort_unstable();
+    assert_eq!(bases, [("live", "https://api.paddle.com"), ("sandbox", "https://sandbox-api.paddle.com")]);
+}
+
+async fn cancelling_one_subscription_leaves_the_customers_other_alone(database: TestDatabase) {
+    let shop = Shop::open(database, "none").await;
+    let now = shop.harness.engine.now();
+    shop.deliver(LIVE_SECRET, &customer("ada@example.com", now)).await;
+    for name in ["kept", "ended"] {
+        shop.deliver(LIVE_SECRET, &purchase(name, now)).await;
+    }
+    let canceled = json!({ "id": "sub_ended", "status": "canceled", "customer_id": "ctm_ada", "canceled_at": now });
+    shop.deliver(LIVE_SECRET, &event("canceled", "subscription.canceled", now, canceled)).await;
+    // A subscription that nobody bought here says nothing about anybody's license.
+    let foreign = json!({ "id": "sub_foreign", "status": "canceled", "customer_id": "ctm_ada" });
+    shop.deliver(LIVE_SECRET, &event("foreign", "subscription.canceled", now, foreign)).await;
+    shop.harness.clock.advance(SignedDuration::from_hours(31 * 24));
+    shop.harness.settle().await;
+    assert_eq!(shop.states("live", "sub_ended").await, [LicenseState::Expired]);
+    assert_eq!(shop.states("live", "sub_kept").await, [LicenseState::Active], "in its grace");
+    assert_eq!(shop.states("live", "sub_foreign").await, []);
+}
+
+async fn lost_webhooks_are_found_in_paddles_list(database: TestDatabase) {
+    let shop = Shop::open(database, "read").await;
+    let begun = shop.harness.engine.now();
+    shop.harness.engine.catch_up().await.unwrap();
+    shop.paddle.asked();
+    let at = |minutes: i64| begun + SignedDuration::from_mins(minutes);
+    let day_before = -24 * 60;
+    let happened = [
+        purchase("third", at(50)),
+        event("noise", "transaction.paid", at(40), json!({})),
+        purchase("second", at(30)),
+        purchase("first", at(20)),
+        purchase("long_ago", at(day_before)),
+        purchase("longer_ago", at(day_before - 1)),
+    ];
+    shop.paddle.events.lock().unwrap().extend(happened);
+    shop.harness.clock.advance(SignedDuration::from_hours(1));
+    while shop.harness.engine.catch_up().await.unwrap() {
+        shop.harness.settle().await;
+        shop.harness.clock.advance(SignedDuration::from_secs(1));
+    }
+    shop.harness.settle().await;
+    for (name, licenses) in [("first", 1), ("second", 1), ("third", 1), ("long_ago", 0), ("longer_ago", 0)] {
+        assert_eq!(shop.states("live", &format!("sub_{name}")).await.len(), licenses, "{name}");
+    }
+    let pages = shop.paddle.asked().into_iter().filter(|path| path.starts_with("/events?")).count();
+    assert_eq!(pages, 3, "the third reaches back behind what is wanted");
+}
+
+on_both_databases! {
+    without_a_key: without_a_key_the_mail_waits_for_the_customers_own_event;
+    with_a_key: with_a_key_paddle_is_answered_before_the_buyer_is_looked_up;
+    sandbox_and_live: the_sandbox_and_the_live_account_stand_side_by_side;
+    one_of_two_subscriptions: cancelling_one_subscription_leaves_the_customers_other_alone;
+    lost_webhooks: lost_webhooks_are_found_in_paddles_list;
+}

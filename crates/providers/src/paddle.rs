@@ -1,0 +1,169 @@
+//! Paddle Billing: whole snapshots, ordered by the moment at which each event happened.
+//!
+//! A transaction names its subscription, and an adjustment its transaction, so the events of one sale meet by themselves.
+//! Nothing in a sale says who bought it but the customer's id: that is looked up, or awaited from the customer's own event.
+//! Each kind of object has its file here.
+
+mod adjustment;
+mod backfill;
+mod customer;
+mod event;
+mod ignored;
+mod preflight;
+mod price;
+mod subscription;
+mod transaction;
+
+use domain::fact::Fact;
+use jiff::Timestamp;
+use secrecy::SecretString;
+
+use self::event::Event;
+use crate::{
+    ApiBase, Delivery, Guide, Incoming, Info, Malformed, Outcome, Provider, Reject, Settings, Step, Verified,
+    backfill::Backfill,
+    calls::{KeyCheck, Uses},
+    http::{Answer, HttpAnswer, Request},
+    lookup::{LookUps, Stop},
+    read, signature,
+};
+
+/// The provider of this module.
+#[derive(Debug)]
+pub struct Paddle;
+
+static INFO: Info = Info {
+    slug: "paddle",
+    name: "Paddle",
+    events: &[
+        "transaction.completed",
+        "subscription.created",
+        "subscription.trialing",
+        "subscription.activated",
+        "subscription.updated",
+        "subscription.past_due",
+        "subscription.paused",
+        "subscription.resumed",
+        "subscription.canceled",
+        "subscription.imported",
+        "adjustment.created",
+        "adjustment.updated",
+        "customer.created",
+        "customer.updated",
+        "customer.imported",
+    ],
+    permissions: &[],
+    api_base: ApiBase { live: "https://api.paddle.com", test: "https://sandbox-api.paddle.com" },
+    api_headers: &[("paddle-version", "1")],
+    guide: Guide {
+        endpoint: "In Paddle open *Developer tools → Notifications*, choose *New destination*, then *URL* as its type, and \
+                   paste the address.",
+        secret: "*Edit destination* on the list of destinations shows it under *Secret key*. It begins with `pdl_ntfset_`.",
+        api_key: Some(
+            "*Developer tools → Authentication → API keys → New API key*, with the permissions *Customers: read* and \
+             *Notifications: read*. With a key, the buyer's address is looked up and lost webhooks are caught up. Without \
+             one, a license is mailed once an event of the customer tells the address, so leave the customer events on. \
+             Paddle lets a key expire after 90 days unless you say otherwise when you make it.",
+        ),
+        price: "`price` is the id of a price of a product: *Catalog → Products*, the product, and the menu beside the price \
+                copies it.",
+        price_example: "pri_01h1vjes1y163xfj1rh1tkfb65",
+        notes: &[
+            "The sandbox is an account of its own at `sandbox-vendors.paddle.com`, with its own prices, keys and \
+             destinations: it is a connection of its own, in test mode.",
+            "`transaction.completed` gives the license, and comes a moment after `transaction.paid`.",
+            "A refund counts once Paddle has approved it. In the sandbox that takes up to ten minutes.",
+            "`subscription.canceled` means that it is over now. A cancellation for the end of the period is told before, by \
+             `subscription.updated`.",
+            "Paddle does not say when it tries again to collect an overdue payment: give a plan as many days of grace as your \
+             account goes on trying.",
+            "A payload that *Developer tools → Simulations* makes up looks like a sale: let its destination be another one.",
+        ],
+    },
+};
+
+/// What Paddle reads when a call is not believed (E11). A connection without a secret answers the same: who has no
+/// signature need not learn which it was. The difference is on the connection's page.
+const REJECTED: &str = r#"{"error":"Invalid signature"}"#;
+
+impl Provider for Paddle {
+    fn info(&self) -> &'static Info {
+        &INFO
+    }
+
+    fn verify<'a>(
+        &self,
+        delivery: &Delivery<'a>,
+        secrets: &[SecretString],
+        settings: &Settings,
+        now: Timestamp,
+    ) -> Result<Verified<'a>, Reject> {
+        signature::PADDLE.verify((delivery.header)("paddle-signature"), delivery.body, secrets, settings, now)
+    }
+
+    fn incoming(&self, verified: &Verified<'_>) -> Result<Vec<Incoming>, Malformed> {
+        event::incoming(verified.body()).map(|incoming| vec![incoming])
+    }
+
+    fn ignores(&self, kind: &str) -> Option<&'static str> {
+        translator(kind).is_none().then(|| read::reason_for(kind, ignored::REASONS))
+    }
+
+    fn translate(&self, incoming: &Incoming, settings: &Settings, answers: &[Answer]) -> Result<Step, Malformed> {
+        let Some(translate) = translator(&incoming.kind) else { return Ok(Step::Facts(Vec::new())) };
+        let look_ups = LookUps { level: settings.level, answers };
+        Stop::or_facts(facts(translate, incoming, look_ups))
+    }
+
+    fn backfill(&self) -> Option<&'static dyn Backfill> {
+        Some(&backfill::Events)
+    }
+
+    fn answer(&self, outcome: &Outcome) -> HttpAnswer {
+        match outcome {
+            Outcome::Received { .. } => HttpAnswer::json(200, r#"{"received":true}"#),
+            Outcome::Rejected(_) => HttpAnswer::json(401, REJECTED),
+        }
+    }
+
+    fn is_live_key(&self, key: &str) -> Option<bool> {
+        match (key.starts_with("pdl_live_apikey_"), key.starts_with("pdl_sdbx_apikey_")) {
+            (false, false) => None,
+            (live, _) => Some(live),
+        }
+    }
+
+    fn preflight(&self, uses: Uses) -> Vec<Request> {
+        preflight::questions(uses)
+    }
+
+    fn check_key(&self, _: Uses, answers: &[Answer], live: bool) -> KeyCheck {
+        preflight::read(answers, live)
+    }
+}
+
+/// Says what an event of one kind means.
+type Translate = fn(&Event<'_>, LookUps<'_>) -> Result<Vec<Fact>, Stop>;
+
+/// Who knows what events of a kind mean. A kind that is not named here means nothing for licenses, and [`ignored`] says why.
+fn translator(kind: &str) -> Option<Translate> {
+    Some(match kind {
+        "transaction.completed" => transaction::completed,
+        "subscription.created"
+        | "subscription.trialing"
+        | "subscription.activated"
+        | "subscription.updated"
+        | "subscription.past_due"
+        | "subscription.paused"
+        | "subscription.resumed"
+        | "subscription.canceled"
+        | "subscription.imported" => subscription::subscription,
+        "adjustment.created" | "adjustment.updated" => adjustment::adjustment,
+        "customer.created" | "customer.updated" | "customer.imported" => customer::customer,
+        _ => return None,
+    })
+}
+
+fn facts(translate: Translate, incoming: &Incoming, look_ups: LookUps<'_>) -> Result<Vec<Fact>, Stop> {
+    translate(&Event::read(incoming)?, look_ups)
+}

@@ -1,0 +1,75 @@
+//! The envelope of an event. It does not say whose money it is about: live and sandbox are two environments, each with its
+//! own endpoints, so the connection knows.
+
+use jiff::Timestamp;
+use serde::{Deserialize, de::DeserializeOwned};
+use serde_json::value::RawValue;
+
+pub(super) use crate::read::lacks;
+use crate::{
+    Incoming, Malformed,
+    read::{self, malformed},
+};
+
+#[derive(Deserialize)]
+struct Envelope {
+    /// One event may be delivered as several notifications, each with an id of its own, and is in the list without any.
+    #[serde(default, deserialize_with = "read::text")]
+    event_id: Option<String>,
+    #[serde(default, deserialize_with = "read::text")]
+    event_type: Option<String>,
+    #[serde(default, deserialize_with = "read::instant")]
+    occurred_at: Option<Timestamp>,
+    /// What Paddle Classic calls the kind of its alerts.
+    #[serde(default, deserialize_with = "read::text")]
+    alert_name: Option<String>,
+}
+
+/// Reads the outside of a body. What it is about is read when it is translated.
+pub(super) fn incoming(body: &[u8]) -> Result<Incoming, Malformed> {
+    let (body, envelope): (_, Envelope) = read::document(body)?;
+    if let (None, Some(alert)) = (&envelope.event_id, envelope.alert_name) {
+        return Err(malformed(format!(
+            "this is an alert of Paddle Classic (`{alert}`), not an event of Paddle Billing"
+        )));
+    }
+    Ok(Incoming {
+        key: envelope.event_id.ok_or_else(|| lacks("event_id"))?,
+        kind: envelope.event_type.ok_or_else(|| lacks("event_type"))?,
+        occurred_at: envelope.occurred_at,
+        live: None,
+        account: None,
+        body: body.to_owned(),
+    })
+}
+
+/// An event whose kind means something.
+pub(super) struct Event<'a> {
+    /// What happened.
+    pub(super) kind: &'a str,
+    /// When it happened, to the microsecond: this orders the events of one thing.
+    pub(super) at: Timestamp,
+    data: &'a RawValue,
+}
+
+impl<'a> Event<'a> {
+    pub(super) fn read(incoming: &'a Incoming) -> Result<Self, Malformed> {
+        #[derive(Deserialize)]
+        struct Body<'a> {
+            #[serde(default, borrow)]
+            data: Option<&'a RawValue>,
+        }
+        let body: Body<'a> = serde_json::from_str(&incoming.body)
+            .map_err(|error| malformed(format!("`data` does not read: {error}")))?;
+        Ok(Self {
+            kind: &incoming.kind,
+            at: incoming.occurred_at.ok_or_else(|| lacks("occurred_at"))?,
+            data: body.data.ok_or_else(|| lacks("data"))?,
+        })
+    }
+
+    /// What the event is about, as it was then.
+    pub(super) fn data<T: DeserializeOwned>(&self) -> Result<T, Malformed> {
+        serde_json::from_str(self.data.get()).map_err(|error| malformed(format!("`data` does not read: {error}")))
+    }
+}
