@@ -8,7 +8,7 @@ use engine::{
 };
 use futures::future::BoxFuture;
 use net::{Client, Limits, Overflow, Reach, SendError};
-use providers::http::{Post, Request};
+use providers::http::Request;
 use secrecy::ExposeSecret;
 
 const LIMITS: Limits = Limits {
@@ -70,13 +70,13 @@ fn outgoing(connection: &Connection, request: &Request) -> Result<net::Request, 
     let Some(post) = &request.post else {
         return Ok(net::Request { method: http::Method::GET, url, headers, body: bytes::Bytes::new() });
     };
-    headers.push((http::header::CONTENT_TYPE, http::HeaderValue::from_static(Post::CONTENT_TYPE)));
+    headers.push((http::header::CONTENT_TYPE, http::HeaderValue::from_static(post.content.media_type())));
     if let Some(key) = &post.idempotency_key {
         let value = http::HeaderValue::from_str(key)
             .map_err(|_| DialError(format!("`{key}` has characters that no idempotency key has")))?;
         headers.push((IDEMPOTENCY_KEY, value));
     }
-    Ok(net::Request { method: http::Method::POST, url, headers, body: post.body().into() })
+    Ok(net::Request { method: http::Method::POST, url, headers, body: post.content.body().into() })
 }
 
 fn problem(error: &SendError) -> DialError {

@@ -29,34 +29,62 @@ impl Request {
     }
 }
 
-/// What a call that changes something sends: a form. `Debug` shows the names of its fields and no value.
-#[derive(Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+/// What a call that changes something sends.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Post {
-    /// The fields, in this order. Names may have brackets.
-    pub form: Vec<(String, String)>,
+    /// What it says.
+    pub content: Content,
     /// Makes two calls with the same key one: a call whose answer was lost is sent again with it.
     pub idempotency_key: Option<String>,
 }
 
-impl Post {
-    /// The media type of [`Post::body`].
-    pub const CONTENT_TYPE: &str = "application/x-www-form-urlencoded";
+/// What a call says, in the form that the provider reads. `Debug` shows no value of it.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Content {
+    /// Fields, in this order. Names may have brackets.
+    Form(Vec<(String, String)>),
+    /// A document.
+    Json(String),
+}
 
-    /// The fields as they are sent. The brackets of names stay as they are, as the providers' own SDKs send them.
+impl Content {
+    /// The media type of [`Content::body`].
+    #[must_use]
+    pub const fn media_type(&self) -> &'static str {
+        match self {
+            Self::Form(_) => "application/x-www-form-urlencoded",
+            Self::Json(_) => "application/json",
+        }
+    }
+
+    /// The bytes that are sent. The brackets of names stay as they are, as the providers' own SDKs send them.
     #[must_use]
     pub fn body(&self) -> String {
-        let fields = self.form.iter().map(|(name, value)| {
-            let name = percent_encoded(name).replace("%5B", "[").replace("%5D", "]");
-            format!("{name}={}", percent_encoded(value))
-        });
-        fields.collect::<Vec<_>>().join("&")
+        match self {
+            Self::Form(fields) => {
+                let fields = fields.iter().map(|(name, value)| {
+                    let name = percent_encoded(name).replace("%5B", "[").replace("%5D", "]");
+                    format!("{name}={}", percent_encoded(value))
+                });
+                fields.collect::<Vec<_>>().join("&")
+            }
+            Self::Json(document) => document.clone(),
+        }
     }
 }
 
-impl fmt::Debug for Post {
+impl Default for Content {
+    fn default() -> Self {
+        Self::Form(Vec::new())
+    }
+}
+
+impl fmt::Debug for Content {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let names: Vec<&str> = self.form.iter().map(|(name, _)| name.as_str()).collect();
-        f.debug_struct("Post").field("form", &names).field("idempotency_key", &self.idempotency_key).finish()
+        match self {
+            Self::Form(fields) => f.debug_list().entries(fields.iter().map(|(name, _)| name)).finish(),
+            Self::Json(_) => f.write_str("Json"),
+        }
     }
 }
 
@@ -140,12 +168,17 @@ mod tests {
     #[test]
     fn what_is_sent_is_neither_kept_nor_shown() {
         let form = vec![("metadata[lic_1]".into(), "KEY-SECRET".into()), ("a b".into(), "ü&=".into())];
-        let call = Request::post("/v1/customers/cus_1", Post { form, idempotency_key: Some("once".into()) });
-        let post = call.post.as_ref().expect("a call that changes something");
-        assert_eq!(post.body(), "metadata[lic_1]=KEY-SECRET&a%20b=%C3%BC%26%3D");
-        for shown in [format!("{call:?}"), serde_json::to_string(&call).expect("it has a JSON form")] {
-            assert!(!shown.contains("SECRET"), "{shown}");
+        for (content, body, media_type) in [
+            (Content::Form(form), "metadata[lic_1]=KEY-SECRET&a%20b=%C3%BC%26%3D", "application/x-www-form-urlencoded"),
+            (Content::Json(r#"{"key":"KEY-SECRET"}"#.into()), r#"{"key":"KEY-SECRET"}"#, "application/json"),
+        ] {
+            let call = Request::post("/v1/customers/cus_1", Post { content, idempotency_key: Some("once".into()) });
+            let post = call.post.as_ref().expect("a call that changes something");
+            assert_eq!((post.content.body().as_str(), post.content.media_type()), (body, media_type));
+            for shown in [format!("{call:?}"), serde_json::to_string(&call).expect("it has a JSON form")] {
+                assert!(!shown.contains("SECRET"), "{shown}");
+            }
         }
-        assert_eq!(Post::default().body(), "");
+        assert_eq!(Post::default().content.body(), "");
     }
 }

@@ -9,6 +9,7 @@ mod backfill;
 mod customer;
 mod event;
 mod ignored;
+mod outgoing;
 mod preflight;
 mod price;
 mod subscription;
@@ -22,7 +23,7 @@ use self::event::Event;
 use crate::{
     ApiBase, Delivery, Guide, Incoming, Info, Malformed, Outcome, Provider, Reject, Settings, Step, Verified,
     backfill::Backfill,
-    calls::{KeyCheck, Uses},
+    calls::{KeyCheck, NewWebhook, NotCreated, Unsupported, Uses},
     http::{Answer, HttpAnswer, Request},
     lookup::{LookUps, Stop},
     read, signature,
@@ -61,8 +62,9 @@ static INFO: Info = Info {
         secret: "*Edit destination* on the list of destinations shows it under *Secret key*. It begins with `pdl_ntfset_`.",
         api_key: Some(
             "*Developer tools → Authentication → API keys → New API key*, with the permissions *Customers: read* and \
-             *Notifications: read*. With a key, the buyer's address is looked up and lost webhooks are caught up. Without \
-             one, a license is mailed once an event of the customer tells the address, so leave the customer events on. \
+             *Notifications: read*. With a key, the buyer's address is looked up and lost webhooks are caught up; with \
+             *Notification settings: write*, too, `keywright connect paddle` makes the destination and keeps its secret. \
+             Without one, a license is mailed once an event of the customer tells the address, so leave the customer events on. \
              Paddle lets a key expire after 90 days unless you say otherwise when you make it.",
         ),
         price: "`price` is the id of a price of a product: *Catalog → Products*, the product, and the menu beside the price \
@@ -139,6 +141,14 @@ impl Provider for Paddle {
 
     fn check_key(&self, _: Uses, answers: &[Answer], live: bool) -> KeyCheck {
         preflight::read(answers, live)
+    }
+
+    fn create_webhook(&self, url: &str, attempt: &str) -> Result<Request, Unsupported> {
+        Ok(outgoing::create_webhook(url, attempt))
+    }
+
+    fn webhook_created(&self, status: u16, body: &str) -> Result<NewWebhook, NotCreated> {
+        outgoing::webhook_created(status, body)
     }
 }
 

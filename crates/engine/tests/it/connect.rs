@@ -38,7 +38,7 @@ impl Dial for Account {
         } else if self.lacks.contains(&needed) {
             error(403, format!("Having the '{needed}' permission would allow this request to continue."))
         } else if path == "/v1/webhook_endpoints" {
-            let form = request.post.as_ref().map(|post| post.body()).unwrap_or_default();
+            let form = request.post.as_ref().map(|post| post.content.body()).unwrap_or_default();
             self.forms.lock().unwrap().push(form);
             (200, json!({ "id": "we_1", "object": "webhook_endpoint", "secret": "whsec_made" }))
         } else {

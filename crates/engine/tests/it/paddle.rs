@@ -4,10 +4,17 @@
 use std::sync::{Arc, Mutex};
 
 use domain::{license::LicenseState, text::Reference};
-use engine::{Dial, DialError, Dialled, configuration::ConfigurationFile, connections::Connection, receive::Received};
+use engine::{
+    Dial, DialError, Dialled,
+    configuration::ConfigurationFile,
+    connect::Connect,
+    connections::{Connection, Mode},
+    receive::Received,
+    tenants::DEFAULT_TENANT,
+};
 use futures::future::BoxFuture;
 use jiff::{SignedDuration, Timestamp};
-use providers::{Delivery, http::Request, signature};
+use providers::{Delivery, Level, calls::KeyCheck, http::Request, signature};
 use serde_json::{Value, json};
 use store::testing::TestDatabase;
 
@@ -15,6 +22,8 @@ use crate::harness::{Harness, on_both_databases};
 
 const LIVE_SECRET: &str = "pdl_ntfset_live_0123456789abcdef";
 const SANDBOX_SECRET: &str = "pdl_ntfset_sandbox_0123456789abcdef";
+/// That of a destination that Paddle makes.
+const MADE_SECRET: &str = "pdl_ntfset_made_0123456789abcdef";
 /// Events on one page of the list, however many are asked for.
 const PER_PAGE: usize = 2;
 
@@ -47,6 +56,10 @@ impl Dial for Listed {
         let body = match (request.path.strip_prefix("/customers/"), request.path.strip_prefix("/events?")) {
             (Some(customer), _) => json!({ "data": { "id": customer, "email": "looked-up@example.com" } }),
             (_, Some(query)) => self.page(query),
+            _ if request.path == "/customers?per_page=1" => json!({ "data": [] }),
+            _ if request.post.is_some() => {
+                json!({ "data": { "id": "ntfset_1", "endpoint_secret_key": MADE_SECRET } })
+            }
             _ => panic!("nobody asks for {}", request.path),
         };
         Box::pin(std::future::ready(Ok(Dialled { status: 200, body: body.to_string(), retry_after_seconds: None })))
@@ -229,7 +242,26 @@ async fn lost_webhooks_are_found_in_paddles_list(database: TestDatabase) {
     assert_eq!(pages, 3, "the third reaches back behind what is wanted");
 }
 
+async fn an_account_is_connected_with_one_command(database: TestDatabase) {
+    let shop = Shop::open(database, "none").await;
+    let asked = Connect {
+        tenant: shop.harness.tenant,
+        tenant_slug: DEFAULT_TENANT.to_owned(),
+        code: "another".to_owned(),
+        provider: "paddle".to_owned(),
+        mode: Mode::Test,
+        level: Level::Read,
+        api_key: "pdl_sdbx_apikey_1".into(),
+        api_base: None,
+        server: Some("https://keys.example".to_owned()),
+    };
+    let connected = shop.harness.engine.connect(&asked, "test").await.unwrap();
+    assert_eq!((connected.webhook.as_deref(), connected.check), (Some("ntfset_1"), KeyCheck::default()));
+    shop.deliver(MADE_SECRET, &customer("ada@example.com", shop.harness.engine.now())).await;
+}
+
 on_both_databases! {
+    an_account_is_connected: an_account_is_connected_with_one_command;
     without_a_key: without_a_key_the_mail_waits_for_the_customers_own_event;
     with_a_key: with_a_key_paddle_is_answered_before_the_buyer_is_looked_up;
     sandbox_and_live: the_sandbox_and_the_live_account_stand_side_by_side;

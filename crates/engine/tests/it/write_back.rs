@@ -27,7 +27,7 @@ impl Dial for Customers {
             (None, _) => 404,
             (Some(_), Some(trouble)) => trouble,
             (Some(post), None) => {
-                let call = (request.path.clone(), post.body(), post.idempotency_key.clone());
+                let call = (request.path.clone(), post.content.body(), post.idempotency_key.clone());
                 self.taken.lock().unwrap().push(call);
                 200
             }

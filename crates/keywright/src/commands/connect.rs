@@ -1,4 +1,4 @@
-//! `keywright connect stripe`: one command instead of a form at the provider and a secret carried by hand.
+//! `keywright connect PROVIDER`: one command instead of a form at the provider and a secret carried by hand.
 
 use anyhow::{Context, bail};
 use clap::Args;
@@ -16,7 +16,7 @@ use crate::{
 /// Connects an account at a payment provider: finds out what its API key may do, and has the webhook endpoint made there.
 #[derive(Debug, Args)]
 pub(crate) struct Connect {
-    /// Which provider: `stripe`.
+    /// Which provider: `stripe` or `paddle`.
     provider: String,
 
     /// Where its API key is: env:NAME or file:PATH. A restricted key will do.
@@ -49,13 +49,14 @@ impl Connect {
         let key = secret(&self.api_key).map_err(|problem| anyhow::anyhow!("--api-key: {problem}"))?;
         let key = key.trim().to_owned();
         let provider = providers::by_slug(&self.provider)
-            .with_context(|| format!("there is no provider `{}`; there is `stripe`", self.provider))?;
+            .with_context(|| format!("there is no provider `{}`; there are {}", self.provider, with_an_api()))?;
         let mode = match provider.is_live_key(&key) {
             Some(true) => Mode::Live,
             Some(false) => Mode::Test,
             None => bail!(
-                "--api-key names no API key of {}; one starts with rk_live_, rk_test_, sk_live_ or sk_test_",
-                provider.info().name
+                "--api-key names no API key of {}. Where one is made: {}",
+                provider.info().name,
+                provider.info().guide.api_key.unwrap_or("it has none")
             ),
         };
         let engine = server::open(&self.data).await?.engine;
@@ -86,4 +87,10 @@ impl Connect {
         }
         Ok(())
     }
+}
+
+/// The providers that have an API, for whoever named another.
+fn with_an_api() -> String {
+    let slugs = providers::PROVIDERS.iter().map(|provider| provider.info()).filter(|info| info.has_api());
+    slugs.map(|info| format!("`{}`", info.slug)).collect::<Vec<_>>().join(", ")
 }

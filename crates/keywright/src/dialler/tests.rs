@@ -10,7 +10,12 @@ use domain::{
     id::{ConnectionId, TenantId},
     text::CustomerReference,
 };
-use providers::{Provider, Settings, calls::WriteBack, stripe::Stripe};
+use providers::{
+    Provider, Settings,
+    calls::WriteBack,
+    http::{Content, Post},
+    stripe::Stripe,
+};
 use secrecy::SecretString;
 use serde_json::{Value, json};
 use tokio::{
@@ -135,7 +140,7 @@ async fn a_look_up_is_a_get_without_a_body() {
 #[tokio::test]
 async fn a_change_is_a_form_with_its_idempotency_key() {
     let form = vec![("metadata[lic_1]".to_owned(), "KEY-A&B".to_owned())];
-    let post = Post { form, idempotency_key: Some("once-1".to_owned()) };
+    let post = Post { content: Content::Form(form), idempotency_key: Some("once-1".to_owned()) };
     let call = ours(&Request::post("/v1/customers/cus_1", post)).await;
     assert_eq!(
         (call.line.as_str(), call.body.as_str()),
@@ -148,6 +153,9 @@ async fn a_change_is_a_form_with_its_idempotency_key() {
     ] {
         assert_eq!(call.header(name), Some(value), "{name}");
     }
+    let document = Post { content: Content::Json(r#"{"active":true}"#.to_owned()), ..Post::default() };
+    let call = ours(&Request::post("/notification-settings", document)).await;
+    assert_eq!((call.header("content-type"), call.body.as_str()), (Some("application/json"), r#"{"active":true}"#));
     let call = ours(&Request::post("/v1/customers/cus_1", Post::default())).await;
     assert_eq!((call.line.as_str(), call.body.as_str()), ("POST /v1/customers/cus_1 HTTP/1.1", ""));
     assert_eq!(call.header("idempotency-key"), None);
@@ -199,7 +207,7 @@ async fn the_official_sdk_makes_the_same_calls() {
 
 #[test]
 fn what_no_header_can_say_is_not_sent() {
-    let post = Post { form: Vec::new(), idempotency_key: Some("a\nb".to_owned()) };
+    let post = Post { idempotency_key: Some("a\nb".to_owned()), ..Post::default() };
     let refusal = outgoing(&connection("http://127.0.0.1".to_owned()), &Request::post("/v1/x", post));
     assert!(refusal.is_err());
 }

@@ -63,6 +63,11 @@ fn reason(body: &str) -> Reason {
     serde_json::from_str::<Refusal>(body).ok().and_then(|refusal| refusal.error).unwrap_or_default()
 }
 
+/// What Paddle says of a refusal.
+pub(super) fn detail(body: &str) -> Option<String> {
+    reason(body).detail
+}
+
 /// Any level looks up the same: Paddle's own times order its events, so nothing has to be looked at again.
 pub(super) fn questions(uses: Uses) -> Vec<Request> {
     let needed = PERMISSIONS.iter().filter(|_| uses.level != Level::None);

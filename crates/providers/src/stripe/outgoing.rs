@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 use super::{INFO, VERSION, read};
 use crate::{
     calls::{NewWebhook, NotCreated, Unsupported, WriteBack},
-    http::{Post, Request, percent_encoded},
+    http::{Content, Post, Request, percent_encoded},
 };
 
 /// Characters that Stripe keeps of a metadata value.
@@ -22,11 +22,11 @@ pub(super) fn write_back(note: &WriteBack<'_>) -> Result<Request, Unsupported> {
         return Err(Unsupported::TooLong { provider: INFO.name, characters, characters_max: METADATA_CHARACTERS_MAX });
     }
     let path = format!("/v1/customers/{}", percent_encoded(note.customer.as_str()));
-    let form = vec![(format!("metadata[{}]", note.license), key.to_owned())];
+    let content = Content::Form(vec![(format!("metadata[{}]", note.license), key.to_owned())]);
     // Another key or customer is another call: Stripe refuses the same idempotency key with other parameters.
     let mark = Sha256::new().chain_update(&path).chain_update([0]).chain_update(key).finalize();
     let idempotency_key = Some(format!("keywright-write-back-{}-{}", note.license, hex::encode(&mark[..8])));
-    Ok(Request::post(path, Post { form, idempotency_key }))
+    Ok(Request::post(path, Post { content, idempotency_key }))
 }
 
 /// Makes the endpoint that delivers to `url` all that is understood, in the version that look-ups use.
@@ -38,7 +38,7 @@ pub(super) fn create_webhook(url: &str, attempt: &str) -> Request {
     form.push(("api_version".to_owned(), VERSION.to_owned()));
     form.push(("description".to_owned(), "Keywright".to_owned()));
     let idempotency_key = Some(format!("keywright-webhook-{attempt}"));
-    Request::post("/v1/webhook_endpoints", Post { form, idempotency_key })
+    Request::post("/v1/webhook_endpoints", Post { content: Content::Form(form), idempotency_key })
 }
 
 /// Reads the answer to [`create_webhook`].

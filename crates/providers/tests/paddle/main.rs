@@ -7,6 +7,7 @@ mod common;
 mod customers;
 mod envelope;
 mod failures;
+mod outgoing;
 mod preflight;
 mod snapshots;
 mod subscriptions;

@@ -4,7 +4,7 @@ use domain::{id::LicenseId, text::CustomerReference};
 use providers::{
     Provider,
     calls::{Unsupported, WriteBack},
-    http::{Post, Request},
+    http::{Content, Post, Request},
     manual::Manual,
     stripe::Stripe,
 };
@@ -27,10 +27,14 @@ fn sent(request: Request) -> (String, Post) {
 fn a_key_is_written_beside_what_the_customer_has() {
     let (path, post) = sent(note(LICENSE, "cus_1", "KEY-AAAA-BBBB").expect("a call"));
     assert_eq!(path, "/v1/customers/cus_1");
-    assert_eq!(post.body(), format!("metadata[{LICENSE}]=KEY-AAAA-BBBB"));
+    assert_eq!(post.content.body(), format!("metadata[{LICENSE}]=KEY-AAAA-BBBB"));
     assert!(LICENSE.len() <= 40, "Stripe's limit for the name of an entry");
     let (path, post) = sent(note(LICENSE, "../x", "").expect("a call"));
-    assert_eq!((path.as_str(), post.body()), ("/v1/customers/..%2Fx", format!("metadata[{LICENSE}]=")), "taken away");
+    assert_eq!(
+        (path.as_str(), post.content.body()),
+        ("/v1/customers/..%2Fx", format!("metadata[{LICENSE}]=")),
+        "taken away"
+    );
 }
 
 #[test]
@@ -70,18 +74,15 @@ fn an_endpoint_is_subscribed_to_all_that_is_understood_in_the_version_that_is_as
     let (path, post) = sent(Stripe.create_webhook("https://kw.example/v1/acme/stripe", "con_1").expect("a call"));
     assert_eq!(path, "/v1/webhook_endpoints");
     assert_eq!(post.idempotency_key.as_deref(), Some("keywright-webhook-con_1"));
-    let value = |name: &str| post.form.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str());
+    let Content::Form(form) = &post.content else { panic!("a form: {post:?}") };
+    let value = |name: &str| form.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str());
     assert_eq!(value("url"), Some("https://kw.example/v1/acme/stripe"));
     let version = Stripe.info().api_headers.iter().find(|(name, _)| *name == "stripe-version").map(|(_, value)| *value);
     assert_eq!(value("api_version"), version);
-    let events: Vec<&str> = post
-        .form
-        .iter()
-        .filter(|(name, _)| name.starts_with("enabled_events["))
-        .map(|(_, kind)| kind.as_str())
-        .collect();
+    let events: Vec<&str> =
+        form.iter().filter(|(name, _)| name.starts_with("enabled_events[")).map(|(_, kind)| kind.as_str()).collect();
     assert_eq!(events, Stripe.info().events);
-    assert!(post.body().starts_with(
+    assert!(post.content.body().starts_with(
         "url=https%3A%2F%2Fkw.example%2Fv1%2Facme%2Fstripe&enabled_events[0]=checkout.session.completed&enabled_events[1]="
     ));
 }
