@@ -70,6 +70,7 @@ fn open_routes() -> OpenApiRouter<Api> {
         // Providers. One handler; the aliases are the addresses that other systems' guides tell people to use (X16).
         .at("POST /v1/webhooks/{provider}/{tenant}", routes!(webhooks::receive))
         .at("POST /webhooks/stripe", routes!(webhooks::receive_stripe))
+        .at("POST /api/stripe/webhook/connect", routes!(webhooks::receive_stripe_connect))
         .at("POST /v1", routes!(named::bridge::receive))
         // Apps.
         .at("POST /v1/activate", routes!(runtime::activate))

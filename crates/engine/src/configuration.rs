@@ -25,7 +25,9 @@ use crate::Error;
 
 pub use check::wrong_with_limits;
 pub use file::ConfigurationFile;
-pub use input::{ApiKeyInput, ConnectionInput, Existing, GrantInput, PlanInput, PriceRuleInput, ProductInput};
+pub use input::{
+    AccountsInput, ApiKeyInput, ConnectionInput, Existing, GrantInput, PlanInput, PriceRuleInput, ProductInput,
+};
 pub use report::{Action, ApplyReport, ConfigurationChange, What};
 
 /// Something that cannot be as it is asked for.

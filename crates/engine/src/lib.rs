@@ -12,6 +12,7 @@ pub mod catalogue;
 pub mod catchup;
 pub mod configuration;
 pub mod connect;
+mod connected_accounts;
 pub mod connections;
 pub mod doctor;
 mod fulfil;

@@ -127,6 +127,19 @@ pub struct Settings {
     /// Seconds that a signature may be old. None: as many as the provider's module thinks right.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tolerance_seconds: Option<u32>,
+    /// The account there that this connection is about, where a platform's key acts for it (D14). None: the key's own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub account: Option<String>,
+    /// The vendor has taken the right to act for `account` away from the platform.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub disconnected: bool,
+    /// Its key and its webhook secrets are a platform's: they serve the accounts that other connections name.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub platform: bool,
+    /// The platform's share of what a connected account sells, in ten-thousandths. On a platform: that of all its
+    /// accounts; on an account: its own. None: as the platform says, which says half a percent unless told (D07).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fee_ten_thousandths: Option<u16>,
 }
 
 /// A webhook call as it came in.
@@ -238,6 +251,17 @@ pub trait Provider: Sync {
         settings: &Settings,
         now: Timestamp,
     ) -> Result<Verified<'a>, Reject>;
+
+    /// The header that names a connected account in a call with a platform's key. None: there are no such accounts.
+    fn account_header(&self) -> Option<&'static str> {
+        None
+    }
+
+    /// Whether this event says that the vendor has taken a platform's right to act for the account away.
+    fn disconnects(&self, incoming: &Incoming) -> bool {
+        let _ = incoming;
+        false
+    }
 
     /// Splits a body into its events.
     ///

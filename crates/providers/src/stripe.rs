@@ -93,6 +93,12 @@ static INFO: Info = Info {
 /// The version of Stripe's API that is asked, and in which an endpoint of our making delivers.
 const VERSION: &str = "2026-08-26.dahlia";
 
+/// Which connected account a call of the platform is about. Every object of a direct charge lives there.
+const ACCOUNT_HEADER: &str = "stripe-account";
+
+/// The vendor has disconnected the platform. The object is the platform's application; the account is the event's own.
+const DEAUTHORIZED: &str = "account.application.deauthorized";
+
 /// What Stripe reads when a call is not believed. A connection without a secret answers the same: who has no signature
 /// need not learn which it was. The difference is on the connection's page.
 const REJECTED: &str = "Webhook signature verification failed";
@@ -110,6 +116,14 @@ impl Provider for Stripe {
         now: Timestamp,
     ) -> Result<Verified<'a>, Reject> {
         signature::STRIPE.verify((delivery.header)("stripe-signature"), delivery.body, secrets, settings, now)
+    }
+
+    fn account_header(&self) -> Option<&'static str> {
+        Some(ACCOUNT_HEADER)
+    }
+
+    fn disconnects(&self, incoming: &Incoming) -> bool {
+        incoming.kind == DEAUTHORIZED
     }
 
     fn incoming(&self, verified: &Verified<'_>) -> Result<Vec<Incoming>, Malformed> {

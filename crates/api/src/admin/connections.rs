@@ -8,7 +8,7 @@ use axum::{
 use domain::id::{ConnectionId, IdError, TenantId};
 use engine::{
     api_keys::Scope,
-    configuration::{ConnectionInput, Existing},
+    configuration::{AccountsInput, ConnectionInput, Existing},
     connections::{ConnectionSecrets, Mode, open_secrets},
     webhook_secrets::{SecretChange, fingerprint},
 };
@@ -79,6 +79,11 @@ pub(crate) struct ConnectionDocument {
     tolerance_seconds: Option<u32>,
     /// Where the provider's API is, for one that is simulated.
     api_base: Option<String>,
+    /// The account there, where a platform's key acts for it.
+    #[schema(example = "acct_1032D82eZvKYlo2C")]
+    account: Option<String>,
+    /// Whether that account may be used: its vendor has not disconnected it. Always true without one.
+    connected: bool,
     /// Where the provider delivers its events; none: orders are made by hand.
     #[schema(example = "https://licenses.example.com/v1/webhooks/stripe/default")]
     webhook_url: Option<String>,
@@ -111,14 +116,21 @@ impl Api {
         let info = providers::by_slug(&row.provider).map(providers::Provider::info);
         let events = info.map(|info| info.events).unwrap_or_default();
         let is_delivered = row.provider != providers::manual::SLUG;
-        let url = || format!("{}/v1/webhooks/{}/{slug}", self.public_url.trim_end_matches('/'), row.provider);
+        let settings = settings(&row);
+        let is_of_platform = settings.platform || settings.account.is_some();
+        let url = || match is_of_platform {
+            true => format!("{}/api/{}/webhook/connect", self.public_url.trim_end_matches('/'), row.provider),
+            false => format!("{}/v1/webhooks/{}/{slug}", self.public_url.trim_end_matches('/'), row.provider),
+        };
         Ok(ConnectionDocument {
             id: ConnectionId(row.id).to_string(),
             livemode: mode(&row).is_live(),
             mode: mode(&row).into(),
-            level: settings(&row).level.into(),
-            write_back: settings(&row).write_back,
-            tolerance_seconds: settings(&row).tolerance_seconds,
+            level: settings.level.into(),
+            write_back: settings.write_back,
+            tolerance_seconds: settings.tolerance_seconds,
+            account: settings.account,
+            connected: !settings.disconnected,
             webhook_url: is_delivered.then(url),
             webhook_events: events.iter().map(|event| (*event).to_owned()).collect(),
             webhook_secrets: secrets
@@ -285,6 +297,7 @@ pub(crate) async fn create(
         api_base: body.api_base,
         webhook_secrets: Some(body.webhook_secrets.into_iter().map(|secret| secret.0).collect()),
         api_key: body.api_key.map(|secret| secret.0),
+        accounts: AccountsInput::default(),
     };
     let change = api.engine.save_connection(tenant, input, Existing::New, &caller.identity.actor()).await?;
     let row = connection_named(&api, tenant, &code).await?;
@@ -341,6 +354,7 @@ pub(crate) async fn change(
         api_base: body.api_base.or_else(|| row.api_base.clone()),
         webhook_secrets: None,
         api_key: body.api_key.map(|secret| secret.0),
+        accounts: AccountsInput::default(),
     };
     api.engine.save_connection(tenant, input, Existing::There, &caller.identity.actor()).await?;
     shown(&api, tenant, id).await.map(Json)

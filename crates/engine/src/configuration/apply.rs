@@ -219,6 +219,7 @@ impl Engine {
                 if !may_ask(&row) {
                     catchup::stop_reading(write, &row, self.now()).await?;
                 }
+                self.note_connected(write, &row).await?;
                 write.save_connection(row).await?;
             }
             Step::PriceRule(row) => write.save_price_rule(row).await?,

@@ -6,7 +6,7 @@ use crypto::key::Prefix;
 use domain::plan::Limits;
 use providers::{Level, manual};
 
-use super::input::{ApiKeyInput, ConnectionInput, PlanInput, PriceRuleInput, ProductInput};
+use super::input::{AccountsInput, ApiKeyInput, ConnectionInput, PlanInput, PriceRuleInput, ProductInput};
 use crate::{api_keys::check_scopes, connections::Mode};
 
 /// A field, and what is wrong with it.
@@ -16,6 +16,8 @@ pub(super) type Wrong = (&'static str, String);
 const CODE_MAX: usize = 64;
 /// Seconds that a signature may be old: less refuses whoever's clock is a little off, more invites whoever listens.
 const TOLERANCE_SECONDS: std::ops::RangeInclusive<u32> = 5..=3_600;
+/// The largest share of a platform, in ten-thousandths: half of everything.
+const FEE_MAX: u16 = 5_000;
 /// The longest name.
 const NAME_MAX: usize = 120;
 
@@ -113,6 +115,7 @@ pub(super) fn connection(input: &ConnectionInput) -> Vec<Wrong> {
         let (least, most) = (TOLERANCE_SECONDS.start(), TOLERANCE_SECONDS.end());
         wrong.push(("tolerance_seconds", format!("{seconds} is not between {least} and {most}")));
     }
+    wrong.extend(accounts(input));
     match (&input.api_base, input.mode) {
         (Some(base), Mode::Simulated) if is_loopback(base) => {}
         (Some(_), Mode::Simulated) => {
@@ -124,10 +127,30 @@ pub(super) fn connection(input: &ConnectionInput) -> Vec<Wrong> {
                  may be sent elsewhere";
             wrong.push(("api_base", message.to_owned()));
         }
-        (None, Mode::Simulated) if input.level != Level::None => {
+        (None, Mode::Simulated) if input.level != Level::None && input.accounts.account.is_none() => {
             wrong.push(("api_base", "a simulated connection that looks things up needs one".to_owned()));
         }
         (None, _) => {}
+    }
+    wrong
+}
+
+fn accounts(input: &ConnectionInput) -> Vec<Wrong> {
+    let AccountsInput { account, is_platform, fee_ten_thousandths, .. } = &input.accounts;
+    let mut wrong = Vec::new();
+    let has_accounts = providers::by_slug(&input.provider).is_some_and(|provider| provider.account_header().is_some());
+    if (account.is_some() || *is_platform) && !has_accounts {
+        wrong.push(("provider", format!("{} has no connected accounts", input.provider)));
+    }
+    if account.as_ref().is_some_and(|account| !is_code(account)) {
+        wrong.push(("account", "the provider's own id of the account, such as acct_1".to_owned()));
+    }
+    if account.is_some() && (*is_platform || input.api_key.is_some() || input.api_base.is_some()) {
+        let message = "an account is reached with its platform's key: leave out platform, api_key and api_base";
+        wrong.push(("account", message.to_owned()));
+    }
+    if fee_ten_thousandths.is_some_and(|fee| fee > FEE_MAX) {
+        wrong.push(("fee_ten_thousandths", format!("a share is at most {FEE_MAX}; 50 is half a percent")));
     }
     wrong
 }

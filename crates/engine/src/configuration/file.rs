@@ -23,7 +23,8 @@ use toml::Spanned;
 use super::{
     ConfigurationError, Problem,
     input::{
-        ApiKeyInput, ConnectionInput, Entry, GrantInput, PlanInput, PriceRuleInput, ProductInput, Unnamed, Wanted,
+        AccountsInput, ApiKeyInput, ConnectionInput, Entry, GrantInput, PlanInput, PriceRuleInput, ProductInput,
+        Unnamed, Wanted,
     },
     policy::PolicySection,
     secret::{SecretSource, SecretSources},
@@ -111,6 +112,10 @@ struct ConnectionSection {
     webhook_secrets: Option<SecretSources>,
     api_key: Option<SecretSource>,
     api_base: Option<String>,
+    account: Option<String>,
+    #[serde(default)]
+    platform: bool,
+    fee_ten_thousandths: Option<u16>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -348,6 +353,12 @@ impl Reader<'_> {
             api_base: section.api_base.clone(),
             webhook_secrets,
             api_key,
+            accounts: AccountsInput {
+                account: section.account.clone(),
+                is_connected: false,
+                is_platform: section.platform,
+                fee_ten_thousandths: section.fee_ten_thousandths,
+            },
         })
     }
 

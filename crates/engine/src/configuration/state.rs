@@ -8,7 +8,7 @@ use store::{Write, rows};
 
 use super::{ConfigurationError, input::Wanted};
 use crate::accounts::AccountStatus;
-use crate::connections::{ConnectionSecrets, open_secrets};
+use crate::connections::{ConnectionSecrets, account_of, open_secrets};
 
 /// A connection with its secrets.
 #[derive(Debug)]
@@ -32,6 +32,8 @@ pub(super) struct Current {
     pub(super) api_keys: Vec<rows::ApiKey>,
     /// Wanted API keys that are another tenant's.
     pub(super) keys_of_others: BTreeSet<ApiKeyId>,
+    /// Provider, mode and name of the accounts that are connected to other tenants.
+    pub(super) accounts_of_others: BTreeSet<(String, String, String)>,
 }
 
 impl Current {
@@ -54,6 +56,7 @@ impl Current {
             rules: Vec::new(),
             api_keys: Vec::new(),
             keys_of_others: BTreeSet::new(),
+            accounts_of_others: BTreeSet::new(),
         }
     }
 
@@ -78,7 +81,10 @@ impl Current {
                 keys_of_others.insert(key);
             }
         }
+        let others = write.connections().await?;
+        let others = others.iter().filter(|row| row.tenant_id != id.0);
         Ok(Self {
+            accounts_of_others: others.filter_map(account_of).collect(),
             tenant,
             products: write.products(id).await?.into_iter().map(|row| (row.code.clone(), row)).collect(),
             plans: write.current_plans(id).await?.into_iter().map(|row| (row.code.clone(), row)).collect(),

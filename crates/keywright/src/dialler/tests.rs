@@ -197,6 +197,33 @@ async fn the_official_sdk_makes_the_same_calls() {
     }
 }
 
+#[tokio::test]
+async fn a_call_for_a_connected_account_names_it_as_the_official_sdk_does() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mut connection = connection(base_of(&listener));
+    connection.settings.account = Some("acct_1".to_owned());
+    let (dialler, request) = (Dialler::new().unwrap(), Request::get("/v1/subscriptions/sub_1"));
+    let (ours, answer) = tokio::join!(record(&listener), dialler.dial(&connection, &request));
+    assert_eq!(answer.unwrap().status, 200);
+    let what = json!({
+        "of": ["subscriptions", "retrieve"], "arguments": ["sub_1"], "options": { "stripe_account": "acct_1" }
+    });
+    let theirs = theirs(&what).await;
+    assert_eq!(ours.essence(), theirs.essence());
+    assert_eq!((ours.header("stripe-account"), theirs.header("stripe-account")), (Some("acct_1"), Some("acct_1")));
+}
+
+#[test]
+fn an_account_is_asked_with_its_platforms_key_or_not_at_all() {
+    let mut connection = connection("http://127.0.0.1".to_owned());
+    connection.settings.account = Some("acct_1".to_owned());
+    connection.api_key = None;
+    let refusal = |connection: &Connection| outgoing(connection, &Request::get("/v1/x")).err().unwrap().to_string();
+    assert!(refusal(&connection).contains("set STRIPE_SECRET_KEY and STRIPE_CONNECT_WEBHOOK_SECRET"));
+    connection.settings.disconnected = true;
+    assert!(refusal(&connection).contains("its vendor has disconnected it"));
+}
+
 #[test]
 fn what_no_header_can_say_is_not_sent() {
     let post = Post { form: Vec::new(), idempotency_key: Some("a\nb".to_owned()) };
