@@ -135,6 +135,7 @@ fn keyed_routes() -> OpenApiRouter<Api> {
 /// What the source documents call by name, in their words. All other routes with an API key are below `/api` too (A06).
 fn named_routes() -> OpenApiRouter<Api> {
     OpenApiRouter::default()
+        .at("POST /api/{tenant}/checkout", routes!(named::checkout::open))
         .at("POST /api/v1/licenses", routes!(named::licenses::create))
         .at("PATCH /api/v1/licenses/{id}", routes!(named::licenses::change))
 }

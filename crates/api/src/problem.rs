@@ -58,6 +58,8 @@ pub enum Code {
     IdempotencyRunning,
     /// The call is of the expected form, and what it asks for cannot be.
     Unprocessable,
+    /// The payment provider did not do what it was asked for.
+    ProviderRefused,
 }
 
 impl Code {
@@ -76,6 +78,7 @@ impl Code {
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
             Self::IdempotencyMismatch | Self::Unprocessable => StatusCode::UNPROCESSABLE_ENTITY,
             Self::IdempotencyRunning => StatusCode::CONFLICT,
+            Self::ProviderRefused => StatusCode::BAD_GATEWAY,
         }
     }
 
@@ -96,6 +99,7 @@ impl Code {
             Self::IdempotencyMismatch => "This idempotency key was used for another call",
             Self::IdempotencyRunning => "A call with this idempotency key is running",
             Self::Unprocessable => "What the call asks for cannot be",
+            Self::ProviderRefused => "The payment provider did not do it",
         }
     }
 }

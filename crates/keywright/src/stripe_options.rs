@@ -227,6 +227,25 @@ mod tests {
     }
 
     #[test]
+    fn a_platform_has_every_secret_that_is_given_and_the_key() {
+        let options = StripeOptions {
+            stripe_secret_key: Some("sk_test_1".to_owned()),
+            stripe_connect_webhook_secret: Some("whsec_new, whsec_old,".to_owned()),
+            stripe_connect_fee: Some(75),
+            ..StripeOptions::default()
+        };
+        let input = options.given().map(|given| platform(&given, Mode::Test)).ok();
+        let input = input.map(|input| {
+            let secrets = input.webhook_secrets.unwrap_or_default();
+            let secrets: Vec<String> = secrets.iter().map(|secret| secret.expose_secret().to_owned()).collect();
+            (input.code, secrets, input.api_key.is_some(), input.accounts)
+        });
+        let accounts = AccountsInput { is_platform: true, fee_ten_thousandths: Some(75), ..AccountsInput::default() };
+        let secrets = ["whsec_new", "whsec_old"].map(str::to_owned).to_vec();
+        assert_eq!(input, Some(("stripe-connect-test".to_owned(), secrets, true, accounts)));
+    }
+
+    #[test]
     fn what_is_missing_is_named() {
         let secret = || Some(SecretString::from("s"));
         for (key, webhook_secret, expected) in [

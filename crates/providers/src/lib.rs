@@ -12,6 +12,7 @@ pub mod manual;
 pub mod paddle;
 mod read;
 mod sale;
+pub mod selling;
 pub mod signature;
 pub mod stripe;
 
@@ -24,6 +25,7 @@ use crate::{
     backfill::Backfill,
     calls::{KeyCheck, NewWebhook, NotCreated, Unsupported, Uses, WriteBack},
     http::{Answer, HttpAnswer, Request},
+    selling::Selling,
 };
 
 /// All providers. Adding one is a module, a line here, and fixtures.
@@ -284,6 +286,11 @@ pub trait Provider: Sync {
 
     /// The provider's own list of its events, where it keeps one: what was not delivered is found there.
     fn backfill(&self) -> Option<&'static dyn Backfill> {
+        None
+    }
+
+    /// The way to have prices and checkouts made there. None: they are made by hand.
+    fn selling(&self) -> Option<&'static dyn Selling> {
         None
     }
 

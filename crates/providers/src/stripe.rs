@@ -16,6 +16,7 @@ mod payment;
 mod preflight;
 mod price;
 mod sale;
+mod selling;
 mod subscription;
 
 use domain::{fact::Fact, order::Missing};
@@ -31,7 +32,9 @@ use crate::{
     backfill::Backfill,
     calls::{KeyCheck, NewWebhook, NotCreated, Unsupported, Uses, WriteBack},
     http::{Answer, HttpAnswer, Request},
-    read, signature,
+    read,
+    selling::Selling,
+    signature,
 };
 
 /// The provider of this module.
@@ -142,6 +145,10 @@ impl Provider for Stripe {
 
     fn backfill(&self) -> Option<&'static dyn Backfill> {
         Some(&backfill::Events)
+    }
+
+    fn selling(&self) -> Option<&'static dyn Selling> {
+        Some(&selling::Shop)
     }
 
     fn answer(&self, outcome: &Outcome) -> HttpAnswer {

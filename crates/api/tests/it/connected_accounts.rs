@@ -42,7 +42,8 @@ fn connected(slug: &str, account: &str, mode: &str) -> String {
     )
 }
 
-async fn apply(shop: &Shop, text: &str) -> Result<(), String> {
+/// Applies a file as the operator.
+pub(crate) async fn apply(shop: &Shop, text: &str) -> Result<(), String> {
     let secret = |source: &str| {
         Ok(match source {
             "env:SECRET_0" => PLATFORM_SECRETS[0],

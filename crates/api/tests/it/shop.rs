@@ -105,6 +105,20 @@ impl Shop {
         self.router = router(&self.engine, true);
     }
 
+    /// Another process on the same database.
+    pub(crate) fn peer(&self) -> Router {
+        let ring = KeyRing::parse(&self.engine.ring().to_text()).unwrap();
+        let engine = Engine::new(Parts {
+            store: self.database.store.clone(),
+            ring: SharedRing::new(ring),
+            clock: self.clock.clone(),
+            entropy: Arc::new(SeededEntropy::new(2)),
+            dialler: self.stripe.clone(),
+            lease: SignedDuration::from_secs(120),
+        });
+        router(&engine, false)
+    }
+
     /// Has the workers of a server work.
     pub(crate) fn start(&self) {
         self.engine.start(&TaskTracker::new(), &self.stop);
@@ -128,9 +142,19 @@ impl Shop {
         self.stripe.calls.lock().unwrap().iter().map(|call| call.path.clone()).collect()
     }
 
+    /// What was to be changed at Stripe.
+    pub(crate) fn posted(&self) -> Vec<Called> {
+        self.stripe.calls.lock().unwrap().iter().filter(|call| call.is_post).cloned().collect()
+    }
+
     /// Everything that Stripe was called with.
     pub(crate) fn called(&self) -> Vec<Called> {
         self.stripe.calls.lock().unwrap().clone()
+    }
+
+    /// Has Stripe answer the next change like this.
+    pub(crate) fn stripe_answers(&self, status: u16, body: Value) {
+        self.stripe.troubles.lock().unwrap().push((status, body));
     }
 
     /// Calls with the live key, which is to be answered with success.
@@ -246,7 +270,12 @@ impl Answer {
     }
 }
 
-impl Call<'_> {
+impl<'a> Call<'a> {
+    /// The same call to another process.
+    pub(crate) fn at(self, router: &'a Router) -> Self {
+        Self { router, ..self }
+    }
+
     pub(crate) fn key(self, key: &str) -> Self {
         self.header(header::AUTHORIZATION.as_str(), format!("Bearer {key}"))
     }
@@ -356,11 +385,12 @@ impl Dial for Stripe {
     }
 }
 
-/// The lines of the checkout called `cs_NAME`: two of `price_NAME`.
+/// The lines of the checkout called `cs_NAME`: two of `price_NAME`, or one where it was opened here.
 fn lines(path: &str) -> Option<Value> {
     let name = path.strip_prefix("/v1/checkout/sessions/cs_")?.split_once('/')?.0;
+    let quantity = if name.starts_with("made") { 1 } else { 2 };
     let line = json!({
-        "id": format!("li_{name}"), "object": "item", "quantity": 2, "description": "Studio for two",
+        "id": format!("li_{name}"), "object": "item", "quantity": quantity, "description": "Studio for two",
         "price": { "id": format!("price_{name}"), "product": "prod_studio", "type": "one_time" }
     });
     Some(json!({ "object": "list", "has_more": false, "data": [line] }))

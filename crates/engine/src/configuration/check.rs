@@ -3,7 +3,10 @@
 use std::net::SocketAddr;
 
 use crypto::key::Prefix;
-use domain::plan::Limits;
+use domain::{
+    money::Currency,
+    plan::{Limits, PlanPrice},
+};
 use providers::{Level, manual};
 
 use super::input::{AccountsInput, ApiKeyInput, ConnectionInput, PlanInput, PriceRuleInput, ProductInput};
@@ -84,6 +87,14 @@ pub(super) fn plan(input: &PlanInput) -> Vec<Wrong> {
     }
     if terms.policy.downgrade_to.as_ref().is_some_and(|smaller| smaller.as_str() == input.code) {
         wrong.push(("downgrade_to", "a plan cannot be its own smaller plan".to_owned()));
+    }
+    if let Some(price) = terms.price {
+        let is_charged = (1..=PlanPrice::MINOR_MAX).contains(&price.money.minor);
+        if !is_charged || price.money.currency == Currency::NONE {
+            let message = "a price has an amount in the smallest unit, 1 to 99999999, and a currency of three letters: \
+                 { amount = 4900, currency = \"EUR\" }, with interval = \"month\" for a subscription";
+            wrong.push(("price", message.to_owned()));
+        }
     }
     if terms.lease.offline_days == 0 || terms.lease.recheck_hours == 0 {
         let message = "a lease of no time is of no use; offline_days and recheck_hours are at least 1".to_owned();

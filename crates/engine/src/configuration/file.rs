@@ -8,7 +8,8 @@ use std::{
 use crypto::token::{ApiKeyKind, ApiKeyText};
 use domain::{
     decision::{Matcher, QuantityRule},
-    plan::{AddOn, LeaseTerms, Limits, PlanTerms},
+    money::{Currency, Money},
+    plan::{AddOn, Interval, LeaseTerms, Limits, PlanPrice, PlanTerms},
     text::{PriceReference, ProductReference},
 };
 use jiff::Timestamp;
@@ -96,6 +97,22 @@ struct PlanSection {
     policy: PolicySection,
     #[serde(default)]
     lease: LeaseTerms,
+    price: Option<PriceSection>,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PriceSection {
+    amount: i64,
+    currency: Currency,
+    interval: Option<Interval>,
+}
+
+impl From<PriceSection> for PlanPrice {
+    fn from(section: PriceSection) -> Self {
+        let PriceSection { amount, currency, interval } = section;
+        Self { money: Money::new(amount, currency), every: interval }
+    }
 }
 
 #[derive(Debug, Deserialize)]
@@ -280,13 +297,13 @@ fn plan(section: &PlanSection) -> PlanInput {
         checks_per_month: section.checks_per_month,
         features: section.features.clone(),
     };
-    let PlanSection { duration_days, lease, .. } = *section;
+    let PlanSection { duration_days, lease, price, .. } = *section;
     let policy = section.policy.policy();
     PlanInput {
         code: section.code.clone(),
         product: section.product.clone(),
         name: section.name.clone(),
-        terms: PlanTerms { limits, duration_days, policy, lease },
+        terms: PlanTerms { limits, duration_days, policy, lease, price: price.map(PlanPrice::from) },
     }
 }
 

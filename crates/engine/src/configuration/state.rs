@@ -29,6 +29,8 @@ pub(super) struct Current {
     pub(super) plans: BTreeMap<String, rows::Plan>,
     pub(super) connections: BTreeMap<String, CurrentConnection>,
     pub(super) rules: Vec<rows::PriceRule>,
+    /// Connection and name of the prices that this server has made. Their rules are its own.
+    pub(super) made_prices: BTreeSet<(uuid::Uuid, String)>,
     pub(super) api_keys: Vec<rows::ApiKey>,
     /// Wanted API keys that are another tenant's.
     pub(super) keys_of_others: BTreeSet<ApiKeyId>,
@@ -54,6 +56,7 @@ impl Current {
             plans: BTreeMap::new(),
             connections: BTreeMap::new(),
             rules: Vec::new(),
+            made_prices: BTreeSet::new(),
             api_keys: Vec::new(),
             keys_of_others: BTreeSet::new(),
             accounts_of_others: BTreeSet::new(),
@@ -81,6 +84,7 @@ impl Current {
                 keys_of_others.insert(key);
             }
         }
+        let made_prices = write.plan_prices(id).await?.into_iter();
         let others = write.connections().await?;
         let others = others.iter().filter(|row| row.tenant_id != id.0);
         Ok(Self {
@@ -90,6 +94,7 @@ impl Current {
             plans: write.current_plans(id).await?.into_iter().map(|row| (row.code.clone(), row)).collect(),
             connections: connections.collect(),
             rules: write.price_rules(id).await?,
+            made_prices: made_prices.filter_map(|row| Some((row.connection_id, row.reference?))).collect(),
             api_keys: write.api_keys(id).await?,
             keys_of_others,
         })

@@ -8,9 +8,16 @@ use std::{
 
 use domain::{
     id::{ConnectionId, TenantId},
-    text::CustomerReference,
+    money::{Currency, Money},
+    plan::{Interval, PlanPrice},
+    text::{CustomerReference, EmailAddress, PlanCode, PriceReference},
 };
-use providers::{Provider, Settings, calls::WriteBack, stripe::Stripe};
+use providers::{
+    Provider, Settings,
+    calls::WriteBack,
+    selling::{NewCheckout, NewPrice},
+    stripe::Stripe,
+};
 use secrecy::SecretString;
 use serde_json::{Value, json};
 use tokio::{
@@ -192,6 +199,69 @@ async fn the_official_sdk_makes_the_same_calls() {
         ),
         (Request::get(link), json!({ "of": ["invoice_payments", "list"], "arguments": [paid_by] })),
     ] {
+        let (ours, theirs) = (ours(&request).await, theirs(&what).await);
+        assert_eq!(ours.essence(), theirs.essence(), "{what}");
+    }
+}
+
+fn checkout<'a>(
+    price: &'a PlanPrice,
+    reference: &'a PriceReference,
+    plan: &'a PlanCode,
+    email: &'a EmailAddress,
+) -> NewCheckout<'a> {
+    NewCheckout {
+        product: "studio",
+        plan,
+        reference,
+        price,
+        success_url: "https://yourapp.com/thanks?s={CHECKOUT_SESSION_ID}",
+        cancel_url: "https://yourapp.com/pricing",
+        email: Some(email),
+        fee_ten_thousandths: Some(50),
+        attempt: "1",
+    }
+}
+
+#[tokio::test]
+async fn the_official_sdk_sells_with_the_same_calls() {
+    let (plan, reference) = (PlanCode::new("pro"), PriceReference::new("price_1"));
+    let email = EmailAddress::parse("buyer@example.com").unwrap();
+    let money = Money::new(4_900, Currency::parse("EUR"));
+    let [once, monthly] = [None, Some(Interval::Month)].map(|every| PlanPrice { money, every });
+    let selling = Stripe.selling().unwrap();
+    let price = NewPrice { plan: &plan, name: "Studio Pro", price: &monthly, attempt: "1" };
+    let page = |mode: &str, fee: (&str, Value)| {
+        json!({
+            "mode": mode, "line_items": [{ "price": "price_1", "quantity": 1 }],
+            "success_url": "https://yourapp.com/thanks?s={CHECKOUT_SESSION_ID}",
+            "cancel_url": "https://yourapp.com/pricing", "customer_email": "buyer@example.com",
+            "metadata": { "product_id": "studio", "key_type_id": "pro" }, fee.0: fee.1,
+        })
+    };
+    for (request, of, arguments) in [
+        (
+            selling.create_price(&price),
+            json!(["prices", "create"]),
+            json!([{
+                "currency": "eur", "unit_amount": 4900, "product_data": { "name": "Studio Pro" },
+                "metadata": { "plan_code": "pro" }, "recurring": { "interval": "month" },
+            }]),
+        ),
+        (selling.archive_price(&reference), json!(["prices", "update"]), json!(["price_1", { "active": "false" }])),
+        (
+            selling.create_checkout(&checkout(&once, &reference, &plan, &email)),
+            json!(["checkout", "sessions", "create"]),
+            json!([page("payment", ("payment_intent_data", json!({ "application_fee_amount": 25 })))]),
+        ),
+        (
+            selling.create_checkout(&checkout(&monthly, &reference, &plan, &email)),
+            json!(["checkout", "sessions", "create"]),
+            json!([page("subscription", ("subscription_data", json!({ "application_fee_percent": 0.5 })))]),
+        ),
+    ] {
+        let once = request.post.as_ref().unwrap().idempotency_key.clone();
+        let what = json!({ "of": of, "arguments": arguments, "options": { "idempotency_key": once } });
         let (ours, theirs) = (ours(&request).await, theirs(&what).await);
         assert_eq!(ours.essence(), theirs.essence(), "{what}");
     }
