@@ -94,6 +94,7 @@ fn keyed_routes() -> OpenApiRouter<Api> {
         .at("GET /v1/plans/{id}", routes!(catalogue::get_plan))
         .at("GET POST /v1/price-rules", routes!(price_rules::list, price_rules::save))
         .at("DELETE /v1/price-rules/{id}", routes!(price_rules::delete))
+        .at("POST /v1/connect", routes!(connections::connect))
         .at("GET POST /v1/connections", routes!(connections::list, connections::create))
         .at("GET PATCH /v1/connections/{id}", routes!(connections::get, connections::change))
         .at("POST /v1/connections/{id}/webhook-secrets", routes!(connections::add_secret))

@@ -16,6 +16,7 @@ use engine::{
     inbound::ReplayError,
     issue::IssueError,
     license_metadata::MetadataError,
+    onboarding::OnboardingError,
     webhook_secrets::SecretError,
 };
 use serde::Serialize;
@@ -303,6 +304,27 @@ impl From<SecretError> for Problem {
             SecretError::Shared(_) => Self::new(Code::Conflict, sentence(&error)),
             SecretError::Manual => Self::invalid(sentence(&error)),
             SecretError::Engine(error) => error.into(),
+        }
+    }
+}
+
+impl From<OnboardingError> for Problem {
+    fn from(error: OnboardingError) -> Self {
+        let detail = sentence(&error);
+        match error {
+            OnboardingError::Provider(_) => Self::invalid(detail).of("provider"),
+            OnboardingError::Url { field, .. } => Self::invalid(detail).of(field),
+            OnboardingError::NoPlatform(_) | OnboardingError::Taken(_) => Self::new(Code::Conflict, detail),
+            OnboardingError::Refused(refused) => {
+                tracing::warn!(%refused, "an account was not connected");
+                Self::new(Code::ProviderRefused, detail)
+            }
+            OnboardingError::Dial(error) => {
+                tracing::warn!(%error, "an account was not connected");
+                Self::new(Code::Unavailable, detail)
+            }
+            OnboardingError::Configuration(error) => error.into(),
+            OnboardingError::Engine(error) => error.into(),
         }
     }
 }

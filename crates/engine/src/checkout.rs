@@ -280,7 +280,8 @@ fn check_url(field: &'static str, text: &str, is_live: bool) -> Result<(), Check
     }
 }
 
-fn wrong_with_url(text: &str, is_live: bool) -> Option<&'static str> {
+/// What is wrong with an address to which somebody is to be sent.
+pub(crate) fn wrong_with_url(text: &str, is_live: bool) -> Option<&'static str> {
     if text.len() > URL_BYTES_MAX || text.chars().any(|letter| letter.is_control() || letter.is_whitespace()) {
         return Some("an address has 2048 characters at most and no blanks");
     }

@@ -26,6 +26,7 @@ pub mod issue;
 pub mod license_metadata;
 mod lookup;
 pub mod metrics;
+pub mod onboarding;
 mod outcome;
 mod prices;
 pub mod receive;

@@ -93,7 +93,7 @@ fn account_header(connection: &Connection, account: &str) -> Result<(http::Heade
         };
         return Err(DialError(format!("the account {account} cannot be asked: {why}")));
     }
-    let header = connection.provider.account_header();
+    let header = connection.provider.accounts().map(providers::accounts::Accounts::header);
     let header =
         header.ok_or_else(|| DialError(format!("{} has no connected accounts", connection.provider.info().name)))?;
     let value = http::HeaderValue::from_str(account)

@@ -3,6 +3,7 @@
 //! A provider is a slug and one module. Everything else (route, inbox, replay, settings, metrics, contract tests)
 //! comes from [`PROVIDERS`]. Everything comes in as data and goes out as data: no clock, no network, no stored state.
 
+pub mod accounts;
 pub mod backfill;
 pub mod calls;
 pub mod generic;
@@ -22,6 +23,7 @@ use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    accounts::Accounts,
     backfill::Backfill,
     calls::{KeyCheck, NewWebhook, NotCreated, Unsupported, Uses, WriteBack},
     http::{Answer, HttpAnswer, Request},
@@ -254,15 +256,9 @@ pub trait Provider: Sync {
         now: Timestamp,
     ) -> Result<Verified<'a>, Reject>;
 
-    /// The header that names a connected account in a call with a platform's key. None: there are no such accounts.
-    fn account_header(&self) -> Option<&'static str> {
+    /// The way in which a platform's key acts for accounts of others. None: there are no such accounts.
+    fn accounts(&self) -> Option<&'static dyn Accounts> {
         None
-    }
-
-    /// Whether this event says that the vendor has taken a platform's right to act for the account away.
-    fn disconnects(&self, incoming: &Incoming) -> bool {
-        let _ = incoming;
-        false
     }
 
     /// Splits a body into its events.

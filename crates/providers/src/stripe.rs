@@ -4,6 +4,7 @@
 //! an object says of itself, keyed by that object's id; where a snapshot replaces another (a subscription) a fresh look
 //! orders them if the key allows one, and the event's own time if not. Each kind of object has its file here.
 
+mod accounts;
 mod backfill;
 mod checkout;
 mod customer;
@@ -29,6 +30,7 @@ use self::{
 };
 use crate::{
     ApiBase, Delivery, Guide, Incoming, Info, Malformed, Outcome, Provider, Reject, Settings, Step, Verified,
+    accounts::Accounts,
     backfill::Backfill,
     calls::{KeyCheck, NewWebhook, NotCreated, Unsupported, Uses, WriteBack},
     http::{Answer, HttpAnswer, Request},
@@ -96,12 +98,6 @@ static INFO: Info = Info {
 /// The version of Stripe's API that is asked, and in which an endpoint of our making delivers.
 const VERSION: &str = "2026-08-26.dahlia";
 
-/// Which connected account a call of the platform is about. Every object of a direct charge lives there.
-const ACCOUNT_HEADER: &str = "stripe-account";
-
-/// The vendor has disconnected the platform. The object is the platform's application; the account is the event's own.
-const DEAUTHORIZED: &str = "account.application.deauthorized";
-
 /// What Stripe reads when a call is not believed. A connection without a secret answers the same: who has no signature
 /// need not learn which it was. The difference is on the connection's page.
 const REJECTED: &str = "Webhook signature verification failed";
@@ -121,12 +117,8 @@ impl Provider for Stripe {
         signature::STRIPE.verify((delivery.header)("stripe-signature"), delivery.body, secrets, settings, now)
     }
 
-    fn account_header(&self) -> Option<&'static str> {
-        Some(ACCOUNT_HEADER)
-    }
-
-    fn disconnects(&self, incoming: &Incoming) -> bool {
-        incoming.kind == DEAUTHORIZED
+    fn accounts(&self) -> Option<&'static dyn Accounts> {
+        Some(&accounts::Connect)
     }
 
     fn incoming(&self, verified: &Verified<'_>) -> Result<Vec<Incoming>, Malformed> {

@@ -1,7 +1,7 @@
 //! Connections: accounts at payment providers, each in one mode. Their secrets go in and never come out.
 
 use axum::{
-    Json,
+    Extension, Json,
     extract::{Path, State},
     http::StatusCode,
 };
@@ -10,6 +10,7 @@ use engine::{
     api_keys::Scope,
     configuration::{AccountsInput, ConnectionInput, Existing},
     connections::{ConnectionSecrets, Mode, open_secrets},
+    onboarding::Onboarding,
     webhook_secrets::{SecretChange, fingerprint},
 };
 use jiff::Timestamp;
@@ -23,9 +24,10 @@ use super::{catalogue::status, instant};
 use crate::{
     Api,
     caller::{Allowed, scope},
+    idempotency::CallId,
     page::{List, Listable, Listing, PageParams},
     problem::{Code, Problem},
-    read::{Id, SecretBody},
+    read::{Body, Id, SecretBody},
 };
 
 words! {
@@ -302,6 +304,58 @@ pub(crate) async fn create(
     let change = api.engine.save_connection(tenant, input, Existing::New, &caller.identity.actor()).await?;
     let row = connection_named(&api, tenant, &code).await?;
     Ok((status(&change), Json(shown(&api, tenant, ConnectionId(row.id)).await?)))
+}
+
+/// An account that is to be connected.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ConnectBody {
+    /// Its provider.
+    #[schema(example = "stripe")]
+    provider: String,
+    /// The vendor's name for the connection. Asked again with it, an account that was not finished goes on.
+    #[schema(max_length = 64, example = "stripe-account")]
+    code: String,
+    /// Where you go once you are done there.
+    #[schema(example = "https://yourapp.com/settings")]
+    return_url: String,
+    /// Where you go if the page is too old: call this again there. Left out: `return_url`.
+    #[serde(default)]
+    refresh_url: Option<String>,
+}
+
+/// An account that is being connected.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct ConnectDocument {
+    connection: ConnectionDocument,
+    /// Where the account is filled in. It is good for one visit, within a few minutes.
+    #[schema(example = "https://connect.stripe.com/setup/s/acct_1/abc")]
+    url: String,
+}
+
+/// Connects an account of your own: it is made at the provider, and you are sent there to fill it in. A live key connects a
+/// live account, a test key one for trying things out.
+#[utoipa::path(post, path = "/v1/connect", tag = "connections", operation_id = "connect_account",
+    request_body = ConnectBody, security(("api_key" = ["catalogue:write"])),
+    responses((status = 200, body = ConnectDocument)))]
+pub(crate) async fn connect(
+    State(api): State<Api>,
+    caller: Allowed<scope::CatalogueWrite>,
+    call: Option<Extension<CallId>>,
+    Body(body): Body<ConnectBody>,
+) -> Result<Json<ConnectDocument>, Problem> {
+    let whose = caller.whose();
+    let asked = Onboarding {
+        tenant: whose.tenant,
+        provider: body.provider,
+        livemode: whose.livemode,
+        code: body.code,
+        refresh_url: body.refresh_url.unwrap_or_else(|| body.return_url.clone()),
+        return_url: body.return_url,
+        attempt: call.map(|Extension(CallId(id))| id),
+    };
+    let (id, url) = api.engine.onboard(&asked, &caller.identity.actor()).await?;
+    Ok(Json(ConnectDocument { connection: shown(&api, whose.tenant, id).await?, url }))
 }
 
 /// What is to change of a connection. What is left out stays.

@@ -212,6 +212,47 @@ async fn who_may_name_an_account_and_which() {
 }
 
 #[tokio::test]
+async fn a_vendor_connects_an_account_that_is_made_for_them() {
+    let shop = Shop::sqlite().await;
+    let (_, key) = shop.neighbour().await;
+    let ask = async |code: &str, return_url: &str| {
+        let body = json!({ "provider": "stripe", "code": code, "return_url": return_url });
+        let answer = shop.call("POST", "/v1/connect").key(&key).json(body).send().await;
+        (answer.status.as_u16(), answer.json())
+    };
+    let page = "https://yourapp.com/settings";
+    let (status, problem) = ask("mine", page).await;
+    assert_eq!(status, 409, "{problem}");
+    assert!(problem["detail"].as_str().unwrap().contains("STRIPE_CONNECT_WEBHOOK_SECRET"), "{problem}");
+    make_platform(&shop, "live").await;
+    for (code, return_url, status) in [("mine", "http://yourapp.com/", 400), ("stripe", page, 409)] {
+        assert_eq!(ask(code, return_url).await.0, status, "{code} {return_url}");
+    }
+    assert_eq!(shop.posted(), []);
+
+    let (status, connected) = ask("mine", page).await;
+    assert_eq!((status, &connected["url"]), (200, &json!("https://connect.stripe.com/setup/s/1")), "{connected}");
+    assert_eq!(connected["connection"]["account"], "acct_made_1");
+    let calls: Vec<_> = shop.posted().into_iter().map(|call| (call.account, call.path, call.body)).collect();
+    let links = "account=acct_made_1&type=account_onboarding&return_url=https%3A%2F%2Fyourapp.com%2Fsettings\
+        &refresh_url=https%3A%2F%2Fyourapp.com%2Fsettings";
+    assert_eq!(
+        calls,
+        [("/v1/accounts", "type=standard"), ("/v1/account_links", links)].map(|(path, body)| (
+            None,
+            path.to_owned(),
+            body.to_owned()
+        ))
+    );
+    // Whoever has not finished goes on with the same account.
+    let (_, again) = ask("mine", page).await;
+    assert_eq!(again["connection"], connected["connection"]);
+    assert_ne!(again["url"], connected["url"]);
+    assert_eq!(deliver(&shop, PLATFORM_SECRETS[0], &about("acct_made_1", paid("basic", true))).await, 200);
+    assert_eq!(waiting(&shop, &key).await, ["unmapped_price"], "its sales are the vendor's");
+}
+
+#[tokio::test]
 async fn without_a_platform_there_is_no_such_endpoint() {
     let shop = Shop::sqlite().await;
     assert_eq!(deliver(&shop, PLATFORM_SECRETS[0], &about(ACCOUNT, paid("basic", true))).await, 404);

@@ -353,6 +353,8 @@ impl Stripe {
         let number = calls.iter().filter(|call| call.is_post && call.path == path).count();
         match path {
             "/v1/prices" => (200, json!({ "id": format!("price_made_{number}"), "object": "price" })),
+            "/v1/accounts" => (200, json!({ "id": format!("acct_made_{number}"), "object": "account" })),
+            "/v1/account_links" => (200, json!({ "url": format!("https://connect.stripe.com/setup/s/{number}") })),
             "/v1/checkout/sessions" => {
                 let id = format!("cs_made_{number}");
                 let url = format!("https://checkout.stripe.com/c/pay/{id}#fid");

@@ -149,7 +149,7 @@ pub(super) fn connection(input: &ConnectionInput) -> Vec<Wrong> {
 fn accounts(input: &ConnectionInput) -> Vec<Wrong> {
     let AccountsInput { account, is_platform, fee_ten_thousandths, .. } = &input.accounts;
     let mut wrong = Vec::new();
-    let has_accounts = providers::by_slug(&input.provider).is_some_and(|provider| provider.account_header().is_some());
+    let has_accounts = providers::by_slug(&input.provider).is_some_and(|provider| provider.accounts().is_some());
     if (account.is_some() || *is_platform) && !has_accounts {
         wrong.push(("provider", format!("{} has no connected accounts", input.provider)));
     }

@@ -69,11 +69,11 @@ impl Selling for Shop {
     }
 }
 
-fn field(name: &str, value: impl Into<String>) -> (String, String) {
+pub(super) fn field(name: &str, value: impl Into<String>) -> (String, String) {
     (name.to_owned(), value.into())
 }
 
-fn post(path: impl Into<String>, form: Vec<(String, String)>, idempotency_key: String) -> Request {
+pub(super) fn post(path: impl Into<String>, form: Vec<(String, String)>, idempotency_key: String) -> Request {
     Request::post(path, Post { form, idempotency_key: Some(idempotency_key) })
 }
 
@@ -83,17 +83,17 @@ fn percent(ten_thousandths: u16) -> String {
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
-/// What was made: a price has an id, a checkout an address as well.
+/// What was made: each has an id, or an address, or both.
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct Made {
+pub(super) struct Made {
     #[serde(deserialize_with = "read::text")]
-    id: Option<String>,
+    pub(super) id: Option<String>,
     #[serde(deserialize_with = "read::text")]
-    url: Option<String>,
+    pub(super) url: Option<String>,
 }
 
-fn made(status: u16, body: &str) -> Result<Made, Refused> {
+pub(super) fn made(status: u16, body: &str) -> Result<Made, Refused> {
     if !(200..300).contains(&status) {
         return Err(Refused { status, message: message(body).unwrap_or_else(|| "it gives no reason".to_owned()) });
     }
@@ -101,7 +101,7 @@ fn made(status: u16, body: &str) -> Result<Made, Refused> {
         .map_err(|error| Refused { status, message: format!("its answer does not read: {error}") })
 }
 
-fn lacks(status: u16, what: &str) -> Refused {
+pub(super) fn lacks(status: u16, what: &str) -> Refused {
     Refused { status, message: format!("its answer has no `{what}`") }
 }
 
