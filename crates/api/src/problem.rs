@@ -314,7 +314,10 @@ impl From<OnboardingError> for Problem {
         match error {
             OnboardingError::Provider(_) => Self::invalid(detail).of("provider"),
             OnboardingError::Url { field, .. } => Self::invalid(detail).of(field),
-            OnboardingError::NoPlatform(_) | OnboardingError::Taken(_) => Self::new(Code::Conflict, detail),
+            OnboardingError::Code => Self::invalid(detail).of("code"),
+            OnboardingError::NoPlatform(_) | OnboardingError::Taken(_) | OnboardingError::TooMany => {
+                Self::new(Code::Conflict, detail)
+            }
             OnboardingError::Refused(refused) => {
                 tracing::warn!(%refused, "an account was not connected");
                 Self::new(Code::ProviderRefused, detail)

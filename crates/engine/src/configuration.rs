@@ -23,6 +23,7 @@ use store::StoreError;
 
 use crate::Error;
 
+pub(crate) use check::is_code;
 pub use check::wrong_with_limits;
 pub use file::ConfigurationFile;
 pub use input::{

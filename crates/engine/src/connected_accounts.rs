@@ -85,7 +85,7 @@ impl Engine {
     /// checkouts are refused. An event that was heard before says nothing new: the account may be connected again.
     pub(crate) async fn note_disconnection(&self, whose: Whose<'_>, event: &Incoming) -> Result<(), Error> {
         let Whose::Of(connection) = whose else { return Ok(()) };
-        if !connection.provider.accounts().is_some_and(|accounts| accounts.disconnects(event))
+        if connection.provider.accounts().is_none_or(|accounts| accounts.disconnection() != event.kind)
             || !self.store.known_events(connection.id, vec![event.key.clone()]).await?.is_empty()
         {
             return Ok(());

@@ -10,9 +10,12 @@ use providers::{Level, accounts::Accounts, http::Request, selling::Refused};
 use crate::{
     DialError, Engine, Error,
     checkout::wrong_with_url,
-    configuration::{AccountsInput, ConfigurationError, ConnectionInput, Existing},
+    configuration::{AccountsInput, ConfigurationError, ConnectionInput, Existing, is_code},
     connections::Connection,
 };
+
+/// Accounts that a vendor may have made.
+const ACCOUNTS_MAX: usize = 10;
 
 /// An account that is to be connected.
 #[derive(Clone, Debug)]
@@ -44,6 +47,12 @@ pub enum OnboardingError {
         "this server is no platform for {0} accounts; the operator sets STRIPE_SECRET_KEY and STRIPE_CONNECT_WEBHOOK_SECRET"
     )]
     NoPlatform(&'static str),
+    /// What is made at the provider could not be named here.
+    #[error("`code` has 1 to 64 characters, each a letter A-Z or a-z, a digit, `.`, `_` or `-`")]
+    Code,
+    /// Enough for a vendor, and for whoever would make accounts without end.
+    #[error("there are {ACCOUNTS_MAX} connected accounts, which is the most; the operator connects more")]
+    TooMany,
     /// There is another connection of that code.
     #[error("the connection `{0}` is there and is not about an account that could be connected; choose another code")]
     Taken(String),
@@ -80,6 +89,9 @@ impl Engine {
                 return Err(OnboardingError::Url { field, problem });
             }
         }
+        if !is_code(&asked.code) {
+            return Err(OnboardingError::Code);
+        }
         let provider = providers::by_slug(&asked.provider);
         let accounts = provider.and_then(|provider| provider.accounts());
         let accounts = accounts.ok_or_else(|| OnboardingError::Provider(asked.provider.clone()))?;
@@ -93,7 +105,11 @@ impl Engine {
         let mode = if asked.livemode { "live" } else { "test" };
         let platform = platform.ok_or(OnboardingError::NoPlatform(mode))?;
         let known = connections.iter().find(|known| known.tenant == asked.tenant && known.code == asked.code);
+        let has_account = |known: &&Arc<Connection>| known.tenant == asked.tenant && known.settings.account.is_some();
         let account = match known {
+            None if connections.iter().filter(has_account).count() >= ACCOUNTS_MAX => {
+                return Err(OnboardingError::TooMany);
+            }
             None => self.make_account(platform, accounts, asked, actor).await?,
             Some(known) => {
                 let is_it = known.mode == platform.mode && !known.settings.disconnected;

@@ -243,8 +243,8 @@ pub(crate) fn failure(call: &rows::ProviderCall, problem: &str) -> Failure {
         kind: FAILED,
         subject: format!("price/{}", call.subject_id),
         sentence: format!(
-            "the price of a plan could not be brought to the provider: {problem}; it is tried again once the connection is \
-             changed, and a plan's price is set in `price`"
+            "the price of a plan was not made or archived at the provider: {problem}; it is tried again once the connection \
+             is changed"
         ),
     }
 }

@@ -1,14 +1,15 @@
 //! Connected accounts: what a platform does so that vendors can sell by accounts of their own, as data.
 
-use crate::{Incoming, http::Request, selling::Refused};
+use crate::{http::Request, selling::Refused};
 
 /// A provider whose platforms act for accounts of others.
 pub trait Accounts: Sync {
     /// The header that names an account in a call with a platform's key.
     fn header(&self) -> &'static str;
 
-    /// Whether this event says that the vendor has taken the right to act for the account away from the platform.
-    fn disconnects(&self, incoming: &Incoming) -> bool;
+    /// The kind of event which says that the vendor has taken the right to act for the account away from the platform. A
+    /// platform's endpoint should be subscribed to it.
+    fn disconnection(&self) -> &'static str;
 
     /// Makes an account for a vendor, which they fill in themselves. Calls of the same attempt make one.
     fn create(&self, attempt: &str) -> Request;

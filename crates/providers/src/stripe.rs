@@ -90,6 +90,9 @@ static INFO: Info = Info {
         notes: &[
             "A checkout that is completed is not always paid: a bank debit takes days. The license comes with the money.",
             "The end of a subscription that was cancelled for the end of its period is told when it comes.",
+            "An operator whose vendors connect accounts makes a second endpoint, for events on connected accounts, at \
+             `https://YOUR-SERVER/api/stripe/webhook/connect`, with `account.application.deauthorized` beside the events \
+             above, and sets `STRIPE_CONNECT_WEBHOOK_SECRET` to its secret and `STRIPE_SECRET_KEY` to the platform's key.",
             "A refund that waits or fails changes nothing; a part of a refund does what the plan's policy says.",
         ],
     },

@@ -14,7 +14,7 @@ use engine::{
     webhook_secrets::{SecretChange, fingerprint},
 };
 use jiff::Timestamp;
-use providers::{Level, Settings};
+use providers::{Level, Provider, Settings, accounts::Accounts};
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use store::rows;
@@ -115,11 +115,14 @@ fn settings(row: &rows::Connection) -> Settings {
 impl Api {
     fn connection_document(&self, row: rows::Connection, slug: &str) -> Result<ConnectionDocument, Problem> {
         let secrets = self.secrets(&row)?;
-        let info = providers::by_slug(&row.provider).map(providers::Provider::info);
-        let events = info.map(|info| info.events).unwrap_or_default();
-        let is_delivered = row.provider != providers::manual::SLUG;
         let settings = settings(&row);
         let is_of_platform = settings.platform || settings.account.is_some();
+        let provider = providers::by_slug(&row.provider);
+        let info = provider.map(Provider::info);
+        let accounts = provider.and_then(Provider::accounts).filter(|_| is_of_platform);
+        let events = info.map(|info| info.events).unwrap_or_default();
+        let events = events.iter().copied().chain(accounts.map(Accounts::disconnection));
+        let is_delivered = row.provider != providers::manual::SLUG;
         let url = || match is_of_platform {
             true => format!("{}/api/{}/webhook/connect", self.public_url.trim_end_matches('/'), row.provider),
             false => format!("{}/v1/webhooks/{}/{slug}", self.public_url.trim_end_matches('/'), row.provider),
@@ -134,7 +137,7 @@ impl Api {
             account: settings.account,
             connected: !settings.disconnected,
             webhook_url: is_delivered.then(url),
-            webhook_events: events.iter().map(|event| (*event).to_owned()).collect(),
+            webhook_events: events.map(str::to_owned).collect(),
             webhook_secrets: secrets
                 .webhook
                 .iter()

@@ -128,6 +128,44 @@ async fn a_buyer_is_sent_to_a_page_of_the_vendors_own_account() {
 }
 
 #[tokio::test]
+async fn the_operator_says_what_the_platforms_share_is() {
+    let market = Market::open(TestDatabase::sqlite().await).await;
+    for (fee, once, monthly) in [
+        (250, "application_fee_amount]=123", "application_fee_percent]=2.5"),
+        (1, "customer_email=buyer%40example.com", "application_fee_percent]=0.01"),
+        (0, "customer_email=buyer%40example.com", "customer_email=buyer%40example.com"),
+    ] {
+        let text = format!(
+            r#"tenant = {{ slug = "vendor" }}
+            connection = [{{ code = "connected-live", provider = "stripe", mode = "live", level = "read",
+                account = "{ACCOUNT}", fee_ten_thousandths = {fee} }}]"#
+        );
+        apply(&market.shop, &text).await.unwrap();
+        for (plan, expected) in [("lifetime", once), ("monthly", monthly)] {
+            assert_eq!(market.ask(body(plan)).await.status, StatusCode::OK);
+            let posted = market.shop.posted().pop().unwrap().body;
+            assert!(posted.ends_with(expected), "{fee} {plan}: {posted}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_vendors_own_key_sells_without_a_platform() {
+    let shop = Shop::sqlite().await;
+    let plan = json!({
+        "code": "lifetime", "product": "studio", "name": "Studio", "price": { "amount": 4900, "currency": "EUR" }
+    });
+    shop.post("/v1/plans", plan).await;
+    shop.engine.call_providers().await.unwrap();
+    let key = shop.key("checkout", ApiKeyKind::Checkout, &[]).await;
+    let answer = shop.call("POST", "/api/default/checkout").key(&key).json(body("lifetime")).succeed().await;
+    assert_eq!(answer, json!({ "url": "https://checkout.stripe.com/c/pay/cs_made_1#fid" }));
+    let posted = shop.posted().pop().unwrap();
+    assert_eq!(posted.account, None);
+    assert!(!posted.body.contains("application_fee"), "{}", posted.body);
+}
+
+#[tokio::test]
 async fn product_and_plan_are_named_by_code_or_id() {
     let market = Market::open(TestDatabase::sqlite().await).await;
     let id_of = async |path: &str, code: &str| {
@@ -325,6 +363,9 @@ async fn a_price_is_made_once_and_another_takes_its_place() {
         rules.filter(|rule| rule["price"].as_str().is_some_and(|price| price.starts_with("price_made"))).count()
     };
     assert_eq!(rules().await, 2, "other ways to the price find their plan too");
+    let file = engine::configuration::ConfigurationFile::parse(VENDOR).unwrap();
+    market.shop.engine.apply(&file, &|_: &str| Ok(String::new()), true, "test").await.unwrap();
+    assert_eq!(rules().await, 2, "no file names them, so none has to");
 
     market.price("lifetime", json!({ "amount": 4900, "currency": "EUR" })).await;
     assert_eq!(market.shop.engine.call_providers().await.unwrap(), 0, "the same price again is no change");

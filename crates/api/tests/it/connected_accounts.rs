@@ -209,6 +209,7 @@ async fn who_may_name_an_account_and_which() {
     assert_eq!(shop.call("POST", "/v1/connections").key(&shop.live).json(body).refused().await.0, 400);
     let listed = shop.get("/v1/connections").await.to_string();
     assert!(listed.contains("https://licenses.example.com/api/stripe/webhook/connect"), "{listed}");
+    assert!(listed.contains("account.application.deauthorized"), "what its endpoint is to be subscribed to");
 }
 
 #[tokio::test]
@@ -225,7 +226,9 @@ async fn a_vendor_connects_an_account_that_is_made_for_them() {
     assert_eq!(status, 409, "{problem}");
     assert!(problem["detail"].as_str().unwrap().contains("STRIPE_CONNECT_WEBHOOK_SECRET"), "{problem}");
     make_platform(&shop, "live").await;
-    for (code, return_url, status) in [("mine", "http://yourapp.com/", 400), ("stripe", page, 409)] {
+    for (code, return_url, status) in
+        [("mine", "http://yourapp.com/", 400), ("not a code", page, 400), ("stripe", page, 409)]
+    {
         assert_eq!(ask(code, return_url).await.0, status, "{code} {return_url}");
     }
     assert_eq!(shop.posted(), []);
@@ -250,6 +253,10 @@ async fn a_vendor_connects_an_account_that_is_made_for_them() {
     assert_ne!(again["url"], connected["url"]);
     assert_eq!(deliver(&shop, PLATFORM_SECRETS[0], &about("acct_made_1", paid("basic", true))).await, 200);
     assert_eq!(waiting(&shop, &key).await, ["unmapped_price"], "its sales are the vendor's");
+    for number in 2..=10 {
+        assert_eq!(ask(&format!("mine-{number}"), page).await.0, 200);
+    }
+    assert_eq!(ask("one-too-many", page).await.0, 409);
 }
 
 #[tokio::test]

@@ -25,7 +25,7 @@ const FEE_MAX: u16 = 5_000;
 const NAME_MAX: usize = 120;
 
 /// Whether a text can be a code: plain characters only, since vendors put it into addresses and providers' metadata.
-pub(super) fn is_code(text: &str) -> bool {
+pub(crate) fn is_code(text: &str) -> bool {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
     (1..=CODE_MAX).contains(&text.len()) && text.bytes().all(plain)
 }

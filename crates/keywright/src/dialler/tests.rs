@@ -62,12 +62,12 @@ impl Arrived {
     }
 
     /// What two calls must have in common: method, path, headers, and the fields of query and body. The order of fields
-    /// and how the brackets of a query are written are left to either.
+    /// and how the brackets of a query and the blanks of a form are written are left to either.
     fn essence(&self) -> (&str, [Option<&str>; 4], [Vec<String>; 2]) {
         let target = self.line.trim_end_matches(" HTTP/1.1");
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
         let headers = ["authorization", "content-type", "idempotency-key", "stripe-version"];
-        let fields = [query.replace("%5B", "[").replace("%5D", "]"), self.body.clone()];
+        let fields = [query.replace("%5B", "[").replace("%5D", "]"), self.body.replace('+', "%20")];
         let sorted = |fields: String| {
             let mut fields: Vec<String> = fields.split('&').map(str::to_owned).collect();
             fields.sort();

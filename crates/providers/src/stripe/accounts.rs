@@ -2,7 +2,6 @@
 
 use super::selling::{field, lacks, made, post};
 use crate::{
-    Incoming,
     accounts::Accounts,
     http::{Post, Request},
     selling::Refused,
@@ -18,8 +17,8 @@ impl Accounts for Connect {
     }
 
     /// The object is the platform's application; the account is the event's own.
-    fn disconnects(&self, incoming: &Incoming) -> bool {
-        incoming.kind == "account.application.deauthorized"
+    fn disconnection(&self) -> &'static str {
+        "account.application.deauthorized"
     }
 
     /// A standard account is the vendor's own: they have the dashboard, and Stripe asks them what it needs to know.
