@@ -70,6 +70,7 @@ fn open_routes() -> OpenApiRouter<Api> {
         // Providers. One handler; the aliases are the addresses that other systems' guides tell people to use (X16).
         .at("POST /v1/webhooks/{provider}/{tenant}", routes!(webhooks::receive))
         .at("POST /webhooks/stripe", routes!(webhooks::receive_stripe))
+        .at("POST /api/stripe/webhook/connect", routes!(webhooks::receive_stripe_connect))
         .at("POST /v1", routes!(named::bridge::receive))
         // Apps.
         .at("POST /v1/activate", routes!(runtime::activate))
@@ -93,6 +94,7 @@ fn keyed_routes() -> OpenApiRouter<Api> {
         .at("GET /v1/plans/{id}", routes!(catalogue::get_plan))
         .at("GET POST /v1/price-rules", routes!(price_rules::list, price_rules::save))
         .at("DELETE /v1/price-rules/{id}", routes!(price_rules::delete))
+        .at("POST /v1/connect", routes!(connections::connect))
         .at("GET POST /v1/connections", routes!(connections::list, connections::create))
         .at("GET PATCH /v1/connections/{id}", routes!(connections::get, connections::change))
         .at("POST /v1/connections/{id}/webhook-secrets", routes!(connections::add_secret))
@@ -134,6 +136,7 @@ fn keyed_routes() -> OpenApiRouter<Api> {
 /// What the source documents call by name, in their words. All other routes with an API key are below `/api` too (A06).
 fn named_routes() -> OpenApiRouter<Api> {
     OpenApiRouter::default()
+        .at("POST /api/{tenant}/checkout", routes!(named::checkout::open))
         .at("POST /api/v1/licenses", routes!(named::licenses::create))
         .at("PATCH /api/v1/licenses/{id}", routes!(named::licenses::change))
 }

@@ -16,6 +16,7 @@ use engine::{
     inbound::ReplayError,
     issue::IssueError,
     license_metadata::MetadataError,
+    onboarding::OnboardingError,
     webhook_secrets::SecretError,
 };
 use serde::Serialize;
@@ -58,6 +59,8 @@ pub enum Code {
     IdempotencyRunning,
     /// The call is of the expected form, and what it asks for cannot be.
     Unprocessable,
+    /// The payment provider did not do what it was asked for.
+    ProviderRefused,
 }
 
 impl Code {
@@ -76,6 +79,7 @@ impl Code {
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
             Self::IdempotencyMismatch | Self::Unprocessable => StatusCode::UNPROCESSABLE_ENTITY,
             Self::IdempotencyRunning => StatusCode::CONFLICT,
+            Self::ProviderRefused => StatusCode::BAD_GATEWAY,
         }
     }
 
@@ -96,6 +100,7 @@ impl Code {
             Self::IdempotencyMismatch => "This idempotency key was used for another call",
             Self::IdempotencyRunning => "A call with this idempotency key is running",
             Self::Unprocessable => "What the call asks for cannot be",
+            Self::ProviderRefused => "The payment provider did not do it",
         }
     }
 }
@@ -299,6 +304,30 @@ impl From<SecretError> for Problem {
             SecretError::Shared(_) => Self::new(Code::Conflict, sentence(&error)),
             SecretError::Manual => Self::invalid(sentence(&error)),
             SecretError::Engine(error) => error.into(),
+        }
+    }
+}
+
+impl From<OnboardingError> for Problem {
+    fn from(error: OnboardingError) -> Self {
+        let detail = sentence(&error);
+        match error {
+            OnboardingError::Provider(_) => Self::invalid(detail).of("provider"),
+            OnboardingError::Url { field, .. } => Self::invalid(detail).of(field),
+            OnboardingError::Code => Self::invalid(detail).of("code"),
+            OnboardingError::NoPlatform(_) | OnboardingError::Taken(_) | OnboardingError::TooMany => {
+                Self::new(Code::Conflict, detail)
+            }
+            OnboardingError::Refused(refused) => {
+                tracing::warn!(%refused, "an account was not connected");
+                Self::new(Code::ProviderRefused, detail)
+            }
+            OnboardingError::Dial(error) => {
+                tracing::warn!(%error, "an account was not connected");
+                Self::new(Code::Unavailable, detail)
+            }
+            OnboardingError::Configuration(error) => error.into(),
+            OnboardingError::Engine(error) => error.into(),
         }
     }
 }

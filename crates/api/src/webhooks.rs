@@ -53,6 +53,37 @@ pub(crate) async fn receive_stripe(
     take_in(&api, "stripe", DEFAULT_TENANT, &headers, body).await
 }
 
+/// Where Stripe delivers the events of connected accounts (D12, D13). An event belongs to the tenant that has connected its
+/// account; one of an account that nobody has connected is kept, and answered with 200 as well.
+#[utoipa::path(post, path = "/api/stripe/webhook/connect", tag = "webhooks",
+    operation_id = "receive_stripe_connect_webhook",
+    request_body(content = String, content_type = "application/json", description = "The raw bytes that were signed."),
+    responses(
+        (status = 200, description = "Committed.", body = String, example = json!({ "received": true })),
+        (status = 400, description = "The signature is missing, wrong or too old.",
+            body = String, content_type = "text/plain", example = "Webhook signature verification failed"),
+        (status = 404, description = "The operator has set up no platform: STRIPE_CONNECT_WEBHOOK_SECRET is not set."),
+    ))]
+pub(crate) async fn receive_stripe_connect(
+    State(api): State<Api>,
+    headers: HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+) -> Response {
+    let body = match self::body(body) {
+        Ok(body) => body,
+        Err(problem) => return problem.into_response(),
+    };
+    let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    let delivery = Delivery { header: &header, body: &body };
+    match api.engine.receive_for_accounts("stripe", &delivery).await {
+        Received::Unknown => {
+            let detail = "There is no platform here. The operator sets STRIPE_CONNECT_WEBHOOK_SECRET to make one.";
+            Problem::new(Code::NotFound, detail).into_response()
+        }
+        received => answer(received, "stripe", DEFAULT_TENANT),
+    }
+}
+
 async fn take_in(
     api: &Api,
     provider: &str,

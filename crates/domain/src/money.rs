@@ -1,4 +1,4 @@
-//! Money is compared, summed and shown; no rate or tax is ever computed (E35).
+//! Money is compared, summed and shown; no rate or tax is ever computed (E35). Of a sale only the platform's share is.
 
 use std::fmt;
 
@@ -72,6 +72,14 @@ impl Money {
     /// Nothing, in no currency.
     pub const ZERO: Self = Self { minor: 0, currency: Currency::NONE };
 
+    /// So many ten-thousandths of it, rounded half up to the smallest unit (D07). Meant for amounts that are not negative.
+    #[must_use]
+    pub fn share(self, ten_thousandths: u16) -> Self {
+        let exact = i128::from(self.minor) * i128::from(ten_thousandths);
+        let minor = (exact + 5_000).div_euclid(10_000);
+        Self { minor: i64::try_from(minor).unwrap_or(i64::MAX), ..self }
+    }
+
     /// An amount in the smallest unit.
     #[must_use]
     pub const fn new(minor: i64, currency: Currency) -> Self {
@@ -95,6 +103,28 @@ impl fmt::Display for Money {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn half_a_percent_is_rounded_half_up() {
+        for (minor, fee) in
+            [(0, 0), (1, 0), (99, 0), (100, 1), (299, 1), (300, 2), (4_900, 25), (4_901, 25), (10_000, 50)]
+        {
+            assert_eq!(Money::new(minor, Currency::parse("EUR")).share(50).minor, fee, "{minor}");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn a_share_is_never_half_a_unit_away(minor in 0..=i64::MAX, share in 0u16..=10_000) {
+            let money = Money::new(minor, Currency::parse("JPY"));
+            let twice = 2 * 10_000 * i128::from(money.share(share).minor);
+            let exact = 2 * i128::from(minor) * i128::from(share);
+            // Half of a unit goes up, and nothing more.
+            proptest::prop_assert!(-10_000 < twice - exact && twice - exact <= 10_000);
+            proptest::prop_assert!(money.share(share).minor <= minor);
+            proptest::prop_assert_eq!(money.share(share).currency, money.currency);
+        }
+    }
 
     #[test]
     fn amounts_read_as_people_write_them() {

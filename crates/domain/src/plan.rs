@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     id::{PlanId, ProductId},
+    money::Money,
     policy::Policy,
     text::PlanCode,
 };
@@ -47,6 +48,52 @@ pub struct PlanTerms {
     pub policy: Policy,
     /// How long an app may trust its lease.
     pub lease: LeaseTerms,
+    /// What it costs, where this server has the price made at the provider (D06). None: prices are made there by hand.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub price: Option<PlanPrice>,
+}
+
+/// What a plan costs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PlanPrice {
+    /// How much.
+    pub money: Money,
+    /// How often; none: once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub every: Option<Interval>,
+}
+
+impl PlanPrice {
+    /// The largest amount that providers charge at once, in the smallest unit.
+    pub const MINOR_MAX: i64 = 99_999_999;
+}
+
+/// How often a subscription is paid.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Interval {
+    /// Every day.
+    Day,
+    /// Every week.
+    Week,
+    /// Every month.
+    Month,
+    /// Every year.
+    Year,
+}
+
+impl Interval {
+    /// The word for it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Day => "day",
+            Self::Week => "week",
+            Self::Month => "month",
+            Self::Year => "year",
+        }
+    }
 }
 
 /// What a license allows.

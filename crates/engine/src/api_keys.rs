@@ -243,6 +243,14 @@ impl Engine {
         Ok(true)
     }
 
+    /// A tenant's keys, revoked ones included.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn api_keys(&self, tenant: TenantId) -> Result<Vec<ApiKey>, Error> {
+        Ok(self.store.begin().await?.api_keys(tenant).await?)
+    }
+
     /// Whether nobody can call the API yet.
     ///
     /// # Errors

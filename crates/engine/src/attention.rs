@@ -44,6 +44,11 @@ pub(crate) const WRONG_MODE: &str = "event_wrong_mode";
 /// The provider does not answer a look-up.
 pub(crate) const LOOKUP_FAILING: &str = "lookup_failing";
 
+/// An event of an account that nobody has connected.
+pub(crate) const UNKNOWN_ACCOUNT: &str = "unknown_account";
+/// An account that its vendor has disconnected.
+pub(crate) const DISCONNECTED: &str = "account_disconnected";
+
 /// A provider's list of events cannot be read.
 pub(crate) const NOT_CAUGHT_UP: &str = "not_caught_up";
 
@@ -246,6 +251,34 @@ pub(crate) fn wrong_mode(
         connection.code
     );
     of_event(WRONG_MODE, event, sentence, AttentionId::new(now, entropy), now)
+}
+
+/// The item for events of an account that no tenant has connected. There is one for each account.
+pub(crate) fn unknown_account(
+    platform: &Connection,
+    account: &str,
+    event: &InboundEvent,
+    now: Timestamp,
+    entropy: &mut dyn Entropy,
+) -> AttentionItem {
+    let sentence = format!(
+        "events of the account {account} come to the platform `{}`, and no tenant has it connected: they are kept; connect it \
+         with `keywright connect`, then have it caught up, or take it off the platform at the provider",
+        platform.code
+    );
+    let item = of_event(UNKNOWN_ACCOUNT, event, sentence, AttentionId::new(now, entropy), now);
+    AttentionItem { subject: account.to_owned(), ..item }
+}
+
+/// The item for an account whose vendor has disconnected it. It closes when the account is connected again.
+pub(crate) fn disconnected(connection: &Connection, now: Timestamp, entropy: &mut dyn Entropy) -> AttentionItem {
+    let account = connection.settings.account.as_deref().unwrap_or_default();
+    let detail = format!(
+        "the account {account} was disconnected at the provider: nothing is sold by `{}` and nothing is looked up; connect it \
+         again, or leave it",
+        connection.code
+    );
+    AttentionItem { kind: DISCONNECTED.to_owned(), detail, ..not_caught_up(connection, "", now, entropy) }
 }
 
 /// The item for a look-up that keeps failing.

@@ -23,9 +23,12 @@ use store::StoreError;
 
 use crate::Error;
 
+pub(crate) use check::is_code;
 pub use check::wrong_with_limits;
 pub use file::ConfigurationFile;
-pub use input::{ApiKeyInput, ConnectionInput, Existing, GrantInput, PlanInput, PriceRuleInput, ProductInput};
+pub use input::{
+    AccountsInput, ApiKeyInput, ConnectionInput, Existing, GrantInput, PlanInput, PriceRuleInput, ProductInput,
+};
 pub use report::{Action, ApplyReport, ConfigurationChange, What};
 
 /// Something that cannot be as it is asked for.

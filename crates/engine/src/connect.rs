@@ -14,7 +14,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use crate::{
     DialError, Engine,
-    configuration::{ConfigurationChange, ConfigurationError, ConnectionInput, Existing},
+    configuration::{AccountsInput, ConfigurationChange, ConfigurationError, ConnectionInput, Existing},
     connections::{Connection, Mode},
 };
 
@@ -125,6 +125,7 @@ impl Engine {
             api_base: asked.api_base.clone(),
             webhook_secrets: secrets,
             api_key: Some(asked.api_key.clone()),
+            accounts: AccountsInput::default(),
         };
         let change = self.save_connection(asked.tenant, input, Existing::Either, actor).await?;
         Ok(Connected { change, check, webhook: id })

@@ -1,6 +1,9 @@
 //! Connections as they are used: settings read, secrets unsealed, kept in memory and read again when they change.
 
-use std::sync::{Arc, RwLock};
+use std::{
+    collections::HashMap,
+    sync::{Arc, RwLock},
+};
 
 use crypto::{
     ring::KeyRing,
@@ -103,6 +106,12 @@ pub struct Connection {
     pub api_key: Option<SecretString>,
 }
 
+/// The account that a stored connection is about, with its provider and mode.
+pub(crate) fn account_of(row: &rows::Connection) -> Option<(String, String, String)> {
+    let settings: Settings = serde_json::from_str(&row.settings).ok()?;
+    settings.account.map(|account| (row.provider.clone(), row.mode.clone(), account))
+}
+
 /// The connection of that id.
 #[must_use]
 pub fn find(connections: &[Arc<Connection>], id: ConnectionId) -> Option<&Arc<Connection>> {
@@ -174,15 +183,34 @@ impl Connections {
         for row in store.connections().await? {
             let slug = tenants.iter().find(|tenant| tenant.id == row.tenant_id).map(|tenant| tenant.slug.clone());
             if let (Some(slug), Some(provider)) = (slug, providers::by_slug(&row.provider)) {
-                connections.push(Arc::new(connection(row, slug, provider, ring)?));
+                connections.push(connection(row, slug, provider, ring)?);
             }
         }
-        let connections = Arc::new(connections);
+        let connections = Arc::new(with_platforms(connections));
         if let Ok(mut kept) = self.kept.write() {
             *kept = Some((now, Arc::clone(&connections)));
         }
         Ok(connections)
     }
+}
+
+/// Connected accounts are reached with the key of their platform, where that is. A simulated platform is on a port of its
+/// own, which is its accounts' too.
+fn with_platforms(mut connections: Vec<Connection>) -> Vec<Arc<Connection>> {
+    let of_platform = |platform: &Connection| {
+        let key = (platform.provider.info().slug, platform.mode.as_str());
+        (key, (platform.api_key.clone(), platform.api_base.clone(), platform.settings.fee_ten_thousandths))
+    };
+    let platforms: HashMap<_, _> =
+        connections.iter().filter(|connection| connection.settings.platform).map(of_platform).collect();
+    for connection in connections.iter_mut().filter(|connection| connection.settings.account.is_some()) {
+        let platform = platforms.get(&(connection.provider.info().slug, connection.mode.as_str()));
+        let Some((key, api_base, fee)) = platform.filter(|_| !connection.settings.disconnected) else { continue };
+        connection.api_key.clone_from(key);
+        connection.api_base.clone_from(api_base);
+        connection.settings.fee_ten_thousandths = connection.settings.fee_ten_thousandths.or(*fee);
+    }
+    connections.into_iter().map(Arc::new).collect()
 }
 
 fn connection(

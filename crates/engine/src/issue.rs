@@ -127,7 +127,13 @@ impl Engine {
         }
     }
 
-    async fn check_account(&self, tenant: TenantId, livemode: bool, quantity: u32) -> Result<(), IssueError> {
+    /// Whether the account may have so many licenses more (D05).
+    pub(crate) async fn check_account(
+        &self,
+        tenant: TenantId,
+        livemode: bool,
+        quantity: u32,
+    ) -> Result<(), IssueError> {
         let AccountStanding { status, account } = self.account_of(tenant).await?;
         if status != AccountStatus::Active {
             return Err(IssueError::AccountStopped(status));

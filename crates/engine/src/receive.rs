@@ -18,7 +18,7 @@ use store::{
 };
 
 use crate::{
-    Engine, Error, Gather, Turns, attention,
+    Engine, Error, Gather, Turns, attention, connected_accounts as accounts,
     connections::{Connection, FRESH, FRESH_ENOUGH_TO_REJECT},
     fulfil,
 };
@@ -34,8 +34,27 @@ const TURNS: Turns = Turns { batch_max: 64, concurrent: 1, waiting_max: 4_096 };
 
 /// One event to be kept, and what a person should know about it.
 pub(crate) struct Arrival {
-    event: InboundEvent,
-    attention: Option<AttentionItem>,
+    pub(crate) event: InboundEvent,
+    pub(crate) attention: Option<AttentionItem>,
+}
+
+/// Where a call came in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Door<'a> {
+    /// At the address of a tenant.
+    Tenant(&'a str),
+    /// At the one of a platform, whose events say which account they are of.
+    Platform,
+}
+
+impl Door<'_> {
+    /// Whether a connection's secrets are tried there.
+    fn leads_to(self, connection: &Connection) -> bool {
+        match self {
+            Self::Tenant(slug) => connection.tenant_slug == slug,
+            Self::Platform => connection.settings.platform,
+        }
+    }
 }
 
 /// The event could not be kept: the provider must send it again.
@@ -115,6 +134,15 @@ async fn keep(store: &Store, arrivals: &[Arrival]) -> Result<(), Error> {
 impl Engine {
     /// Takes a webhook call in. The connection is the one of that tenant and provider whose secret fits.
     pub async fn receive(&self, provider: &str, tenant: &str, delivery: &Delivery<'_>) -> Received {
+        self.receive_at(provider, Door::Tenant(tenant), delivery).await
+    }
+
+    /// Takes a call in that comes to a platform's address: an event is that of whoever has connected its account (D12).
+    pub async fn receive_for_accounts(&self, provider: &str, delivery: &Delivery<'_>) -> Received {
+        self.receive_at(provider, Door::Platform, delivery).await
+    }
+
+    async fn receive_at(&self, provider: &str, door: Door<'_>, delivery: &Delivery<'_>) -> Received {
         let mut rejected = None;
         // Before a call is turned away, connections that another process has just changed are read once more.
         for fresh in [FRESH, FRESH_ENOUGH_TO_REJECT] {
@@ -122,8 +150,8 @@ impl Engine {
                 Ok(connections) => connections,
                 Err(error) => return Received::Unavailable(error.to_string()),
             };
-            match believe(&connections, provider, tenant, delivery, self.now()) {
-                Ok((connection, verified)) => return self.take_in(connection, &verified).await,
+            match believe(&connections, provider, door, delivery, self.now()) {
+                Ok((connection, verified)) => return self.take_in(&connections, connection, &verified).await,
                 Err(reason) => rejected = reason,
             }
         }
@@ -131,26 +159,36 @@ impl Engine {
             None => Received::Unknown,
             Some((provider, reject)) => {
                 self.metrics.webhook(provider.info().slug, "rejected");
-                tracing::warn!(provider = provider.info().slug, tenant, %reject, "a webhook was not believed");
+                tracing::warn!(provider = provider.info().slug, ?door, %reject, "a webhook was not believed");
                 Received::Answer(provider.answer(&Outcome::Rejected(reject)))
             }
         }
     }
 
-    async fn take_in(&self, connection: &Arc<Connection>, verified: &Verified<'_>) -> Received {
+    async fn take_in(
+        &self,
+        connections: &[Arc<Connection>],
+        connection: &Arc<Connection>,
+        verified: &Verified<'_>,
+    ) -> Received {
         let now = self.now();
         let mut entropy = self.entropy();
         let mut kinds = Vec::new();
-        let arrivals = match connection.provider.incoming(verified) {
-            Ok(events) => events
-                .into_iter()
-                .map(|event| {
+        let mut arrivals = Vec::new();
+        match connection.provider.incoming(verified) {
+            Ok(events) => {
+                for event in events {
                     kinds.push(event.kind.clone());
-                    arrival(connection, event, now, &mut *entropy)
-                })
-                .collect(),
-            Err(malformed) => vec![nonsense(connection, verified, &malformed, now, &mut *entropy)],
-        };
+                    let whose = accounts::whose(connections, connection, &event);
+                    if let Err(error) = self.note_disconnection(whose, &event).await {
+                        tracing::error!(connection = %connection.id, %error, "a webhook is refused so that it is sent again");
+                        return Received::Unavailable(error.to_string());
+                    }
+                    arrivals.push(accounts::arrival(whose, connection, event, now, &mut *entropy));
+                }
+            }
+            Err(malformed) => arrivals.push(nonsense(connection, verified, &malformed, now, &mut *entropy)),
+        }
         for kept in futures::future::join_all(arrivals.into_iter().map(|arrival| self.inbox.ask(arrival))).await {
             let problem = match kept {
                 Ok(Ok(())) => continue,
@@ -169,17 +207,17 @@ impl Engine {
 /// Why nobody believed a call; none: there is no such connection.
 pub(crate) type NotBelieved = Option<(&'static dyn Provider, Reject)>;
 
-/// The connection of that provider and tenant whose secret fits.
+/// The connection of that provider behind that door whose secret fits.
 pub(crate) fn believe<'a, 'c>(
     connections: &'c [Arc<Connection>],
     provider: &str,
-    tenant: &str,
+    door: Door<'_>,
     delivery: &Delivery<'a>,
     now: Timestamp,
 ) -> Result<(&'c Arc<Connection>, Verified<'a>), NotBelieved> {
     let mut rejected = None;
     for connection in connections {
-        if connection.provider.info().slug != provider || connection.tenant_slug != tenant {
+        if connection.provider.info().slug != provider || !door.leads_to(connection) {
             continue;
         }
         match connection.provider.verify(delivery, &connection.webhook_secrets, &connection.settings, now) {
@@ -201,7 +239,7 @@ fn more_telling(before: NotBelieved, now: Reject) -> Reject {
 /// An event as it enters the inbox. One that says nothing about licenses is done already, and one that lacks something
 /// waits for it from the start; one of the wrong mode is kept, and held where a person sees it.
 pub(crate) fn arrival(connection: &Connection, event: Incoming, now: Timestamp, entropy: &mut dyn Entropy) -> Arrival {
-    let mut row = row(connection, InboundId::new(now, entropy), now);
+    let mut row = kept(connection, &event, InboundId::new(now, entropy), now);
     if event.live.is_some_and(|live| live != connection.mode.is_live()) {
         row.status = inbox::status::HELD.to_owned();
         row.error = Some(format!("the event is of another mode than the connection `{}`", connection.code));
@@ -211,13 +249,20 @@ pub(crate) fn arrival(connection: &Connection, event: Incoming, now: Timestamp, 
     } else if let Some(requests) = lacking(connection, &event) {
         fulfil::wait_for(&mut row, &requests, now);
     }
-    row.event_key = storable(event.key);
-    row.kind = storable(event.kind);
-    row.occurred_at = event.occurred_at.map(Timestamp::as_microsecond);
-    row.body = event.body;
     let is_held = row.status == inbox::status::HELD;
     let attention = is_held.then(|| attention::wrong_mode(connection, &row, now, entropy));
     Arrival { event: row, attention }
+}
+
+/// An event as it is kept, whatever becomes of it.
+pub(crate) fn kept(connection: &Connection, event: &Incoming, id: InboundId, now: Timestamp) -> InboundEvent {
+    InboundEvent {
+        event_key: storable(event.key.clone()),
+        kind: storable(event.kind.clone()),
+        occurred_at: event.occurred_at.map(Timestamp::as_microsecond),
+        body: event.body.clone(),
+        ..row(connection, id, now)
+    }
 }
 
 /// An event that was found in the provider's own list. What it lacks is asked from `ask_at` on.

@@ -19,7 +19,7 @@ use store::{
 use crate::{
     Engine, Error,
     connections::{Connection, FRESH},
-    receive::{Received, believe},
+    receive::{Door, Received, believe},
 };
 
 /// How often a waiting caller looks, in case another node has done the work.
@@ -70,7 +70,8 @@ impl Engine {
         kinds: &[&str],
     ) -> Result<Option<TakenOver>, Error> {
         let connections = self.connections_within(FRESH).await?;
-        let Ok((connection, verified)) = believe(&connections, provider, tenant, delivery, self.now()) else {
+        let Ok((connection, verified)) = believe(&connections, provider, Door::Tenant(tenant), delivery, self.now())
+        else {
             return Ok(None);
         };
         let Some(Ok([event])) = connection.provider.incoming(&verified).ok().map(<[Incoming; 1]>::try_from) else {

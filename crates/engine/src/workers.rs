@@ -49,8 +49,8 @@ impl Engine {
                 |engine| async move { engine.look_up_if_due().await },
             );
         }
-        self.keep_doing("write-back", tasks, stop, IDLE, never, |engine| async move {
-            Ok(engine.write_keys_back().await? > 0)
+        self.keep_doing("provider calls", tasks, stop, IDLE, never, |engine| async move {
+            Ok(engine.call_providers().await? > 0)
         });
         self.keep_doing("checkpoint", tasks, stop, CHECKPOINTS, never, |engine| async move {
             engine.store.checkpoint().await?;
@@ -62,6 +62,7 @@ impl Engine {
         });
         self.keep_doing("tidying", tasks, stop, TIDYING, never, |engine| async move {
             engine.forget_old_answers().await?;
+            engine.forget_counted_checkouts().await?;
             Ok(false)
         });
     }

@@ -62,6 +62,9 @@ fn outgoing(connection: &Connection, request: &Request) -> Result<net::Request, 
         .iter()
         .map(|(name, value)| (http::HeaderName::from_static(name), http::HeaderValue::from_static(value)))
         .collect();
+    if let Some(account) = &connection.settings.account {
+        headers.push(account_header(connection, account)?);
+    }
     if let Some(key) = &connection.api_key {
         let value = http::HeaderValue::from_str(&format!("Bearer {}", key.expose_secret()))
             .map_err(|_| DialError("the connection's API key has characters that no key has".to_owned()))?;
@@ -77,6 +80,25 @@ fn outgoing(connection: &Connection, request: &Request) -> Result<net::Request, 
         headers.push((IDEMPOTENCY_KEY, value));
     }
     Ok(net::Request { method: http::Method::POST, url, headers, body: post.content.body().into() })
+}
+
+/// Says for which connected account a platform's key acts. Without the key nothing is asked: whoever answered would mean
+/// another account.
+fn account_header(connection: &Connection, account: &str) -> Result<(http::HeaderName, http::HeaderValue), DialError> {
+    if connection.api_key.is_none() {
+        let why = if connection.settings.disconnected {
+            "its vendor has disconnected it; connect it again"
+        } else {
+            "there is no key of a platform for it; set STRIPE_SECRET_KEY and STRIPE_CONNECT_WEBHOOK_SECRET"
+        };
+        return Err(DialError(format!("the account {account} cannot be asked: {why}")));
+    }
+    let header = connection.provider.accounts().map(providers::accounts::Accounts::header);
+    let header =
+        header.ok_or_else(|| DialError(format!("{} has no connected accounts", connection.provider.info().name)))?;
+    let value = http::HeaderValue::from_str(account)
+        .map_err(|_| DialError(format!("`{account}` has characters that no account has")))?;
+    Ok((http::HeaderName::from_static(header), value))
 }
 
 fn problem(error: &SendError) -> DialError {

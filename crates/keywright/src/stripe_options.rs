@@ -7,7 +7,7 @@ use anyhow::{Context, bail};
 use clap::Args;
 use engine::{
     Engine,
-    configuration::{ConnectionInput, Existing},
+    configuration::{AccountsInput, ConnectionInput, Existing},
     connections::{Connection, Mode},
     tenants::DEFAULT_TENANT,
 };
@@ -36,9 +36,14 @@ pub(crate) struct StripeOptions {
     #[arg(long, env = "STRIPE_WEBHOOK_SECRET", hide_env_values = true, value_name = "SECRET")]
     stripe_webhook_secret: Option<String>,
 
-    /// The signing secret of the webhook endpoint for connected accounts. Read, and not used yet.
-    #[arg(long, env = "STRIPE_CONNECT_WEBHOOK_SECRET", hide_env_values = true, value_name = "SECRET")]
+    /// The signing secret of the webhook endpoint for connected accounts, or several with commas between them while one is
+    /// being replaced. With it this server is a platform: STRIPE_SECRET_KEY acts for the accounts that vendors connect.
+    #[arg(long, env = "STRIPE_CONNECT_WEBHOOK_SECRET", hide_env_values = true, value_name = "SECRETS")]
     stripe_connect_webhook_secret: Option<String>,
+
+    /// The platform's share of what connected accounts sell, in ten-thousandths: 50 is half a percent, which is the default.
+    #[arg(long, env = "STRIPE_CONNECT_FEE", value_name = "TEN_THOUSANDTHS")]
+    stripe_connect_fee: Option<u16>,
 }
 
 /// What the variables say.
@@ -46,7 +51,9 @@ pub(crate) struct StripeOptions {
 struct Given {
     key: Option<SecretString>,
     webhook_secret: Option<SecretString>,
-    is_for_connected_accounts: bool,
+    /// Of the endpoint for connected accounts.
+    connect_secrets: Vec<SecretString>,
+    connect_fee: Option<u16>,
 }
 
 impl StripeOptions {
@@ -55,21 +62,37 @@ impl StripeOptions {
     pub(crate) async fn configure(&self, engine: &Engine) -> anyhow::Result<Vec<String>> {
         let given = self.given()?;
         let mut told = Vec::new();
-        if given.is_for_connected_accounts {
-            told.push("STRIPE_CONNECT_WEBHOOK_SECRET is set; connected accounts are not served yet.".to_owned());
-        }
-        if given.key.is_none() && given.webhook_secret.is_none() {
+        let is_platform = !given.connect_secrets.is_empty();
+        if given.key.is_none() && given.webhook_secret.is_none() && !is_platform {
             return Ok(told);
         }
         let mode = mode(given.key.as_ref())?;
+        let tenant = engine.tenant(DEFAULT_TENANT).await?.context("the default tenant is missing")?;
+        if is_platform {
+            if given.key.is_none() {
+                told.push(
+                    "STRIPE_SECRET_KEY is not set: nothing can be looked up or sold for connected accounts. It is the \
+                     platform's own key."
+                        .to_owned(),
+                );
+            }
+            let change = engine.save_connection(tenant, platform(&given, mode), Existing::Either, ACTOR).await;
+            told.push(change.context("Stripe's variables for connected accounts cannot be used")?.to_string());
+            // A platform need not sell anything itself.
+            if given.webhook_secret.is_none() {
+                return Ok(told);
+            }
+        }
         let connections = engine.connections().await?;
         let known = connections.iter().map(std::convert::AsRef::as_ref).filter(|connection: &&Connection| {
-            connection.tenant_slug == DEFAULT_TENANT && connection.provider.info().slug == STRIPE
+            connection.tenant_slug == DEFAULT_TENANT
+                && connection.provider.info().slug == STRIPE
+                && !connection.settings.platform
+                && connection.settings.account.is_none()
         });
         let known: Vec<&Connection> = known.collect();
         let input = wanted(&known, &given, mode);
         told.extend(missing(&known, &input, &given));
-        let tenant = engine.tenant(DEFAULT_TENANT).await?.context("the default tenant is missing")?;
         let change = engine.save_connection(tenant, input, Existing::Either, ACTOR).await;
         let change = change.context("Stripe's variables in the environment cannot be used")?;
         told.insert(0, change.to_string());
@@ -83,10 +106,13 @@ impl StripeOptions {
             Ok(text.filter(|text| !text.trim().is_empty()).map(|text| SecretString::from(text.trim())))
         };
         let connect = read(&self.stripe_connect_webhook_secret, "STRIPE_CONNECT_WEBHOOK_SECRET")?;
+        let connect_secrets = connect.iter().flat_map(|secrets| secrets.expose_secret().split([',', '\n']));
+        let connect_secrets = connect_secrets.map(str::trim).filter(|secret| !secret.is_empty());
         Ok(Given {
             key: read(&self.stripe_secret_key, "STRIPE_SECRET_KEY")?,
             webhook_secret: read(&self.stripe_webhook_secret, "STRIPE_WEBHOOK_SECRET")?,
-            is_for_connected_accounts: connect.is_some(),
+            connect_secrets: connect_secrets.map(SecretString::from).collect(),
+            connect_fee: self.stripe_connect_fee,
         })
     }
 }
@@ -136,6 +162,27 @@ fn wanted(known: &[&Connection], given: &Given, mode: Mode) -> ConnectionInput {
         api_key: given.key.clone(),
         write_back: None,
         tolerance_seconds: None,
+        accounts: AccountsInput::default(),
+    }
+}
+
+/// The platform's connection as it is to be.
+fn platform(given: &Given, mode: Mode) -> ConnectionInput {
+    ConnectionInput {
+        code: if mode.is_live() { "stripe-connect" } else { "stripe-connect-test" }.to_owned(),
+        provider: STRIPE.to_owned(),
+        mode,
+        level: if given.key.is_some() { Level::Full } else { Level::None },
+        write_back: None,
+        tolerance_seconds: None,
+        api_base: None,
+        webhook_secrets: Some(given.connect_secrets.clone()),
+        api_key: given.key.clone(),
+        accounts: AccountsInput {
+            is_platform: true,
+            fee_ten_thousandths: given.connect_fee,
+            ..AccountsInput::default()
+        },
     }
 }
 
@@ -180,6 +227,25 @@ mod tests {
     }
 
     #[test]
+    fn a_platform_has_every_secret_that_is_given_and_the_key() {
+        let options = StripeOptions {
+            stripe_secret_key: Some("sk_test_1".to_owned()),
+            stripe_connect_webhook_secret: Some("whsec_new, whsec_old,".to_owned()),
+            stripe_connect_fee: Some(75),
+            ..StripeOptions::default()
+        };
+        let input = options.given().map(|given| platform(&given, Mode::Test)).ok();
+        let input = input.map(|input| {
+            let secrets = input.webhook_secrets.unwrap_or_default();
+            let secrets: Vec<String> = secrets.iter().map(|secret| secret.expose_secret().to_owned()).collect();
+            (input.code, secrets, input.api_key.is_some(), input.accounts)
+        });
+        let accounts = AccountsInput { is_platform: true, fee_ten_thousandths: Some(75), ..AccountsInput::default() };
+        let secrets = ["whsec_new", "whsec_old"].map(str::to_owned).to_vec();
+        assert_eq!(input, Some(("stripe-connect-test".to_owned(), secrets, true, accounts)));
+    }
+
+    #[test]
     fn what_is_missing_is_named() {
         let secret = || Some(SecretString::from("s"));
         for (key, webhook_secret, expected) in [
@@ -187,7 +253,7 @@ mod tests {
             (secret(), None, vec!["STRIPE_WEBHOOK_SECRET"]),
             (None, secret(), vec!["STRIPE_SECRET_KEY"]),
         ] {
-            let given = Given { key, webhook_secret, is_for_connected_accounts: false };
+            let given = Given { key, webhook_secret, ..Given::default() };
             let input = wanted(&[], &given, Mode::Live);
             assert_eq!((input.code.as_str(), input.level == Level::Read), ("stripe", given.key.is_some()));
             let told = missing(&[], &input, &given);

@@ -3,6 +3,7 @@
 //! A provider is a slug and one module. Everything else (route, inbox, replay, settings, metrics, contract tests)
 //! comes from [`PROVIDERS`]. Everything comes in as data and goes out as data: no clock, no network, no stored state.
 
+pub mod accounts;
 pub mod backfill;
 pub mod calls;
 pub mod generic;
@@ -12,6 +13,7 @@ pub mod manual;
 pub mod paddle;
 mod read;
 mod sale;
+pub mod selling;
 pub mod signature;
 pub mod stripe;
 
@@ -21,9 +23,11 @@ use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    accounts::Accounts,
     backfill::Backfill,
     calls::{KeyCheck, NewWebhook, NotCreated, Unsupported, Uses, WriteBack},
     http::{Answer, HttpAnswer, Request},
+    selling::Selling,
 };
 
 /// All providers. Adding one is a module, a line here, and fixtures.
@@ -127,6 +131,19 @@ pub struct Settings {
     /// Seconds that a signature may be old. None: as many as the provider's module thinks right.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tolerance_seconds: Option<u32>,
+    /// The account there that this connection is about, where a platform's key acts for it (D14). None: the key's own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub account: Option<String>,
+    /// The vendor has taken the right to act for `account` away from the platform.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub disconnected: bool,
+    /// Its key and its webhook secrets are a platform's: they serve the accounts that other connections name.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub platform: bool,
+    /// The platform's share of what a connected account sells, in ten-thousandths. On a platform: that of all its
+    /// accounts; on an account: its own. None: as the platform says, which says half a percent unless told (D07).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fee_ten_thousandths: Option<u16>,
 }
 
 /// A webhook call as it came in.
@@ -239,6 +256,11 @@ pub trait Provider: Sync {
         now: Timestamp,
     ) -> Result<Verified<'a>, Reject>;
 
+    /// The way in which a platform's key acts for accounts of others. None: there are no such accounts.
+    fn accounts(&self) -> Option<&'static dyn Accounts> {
+        None
+    }
+
     /// Splits a body into its events.
     ///
     /// # Errors
@@ -260,6 +282,11 @@ pub trait Provider: Sync {
 
     /// The provider's own list of its events, where it keeps one: what was not delivered is found there.
     fn backfill(&self) -> Option<&'static dyn Backfill> {
+        None
+    }
+
+    /// The way to have prices and checkouts made there. None: they are made by hand.
+    fn selling(&self) -> Option<&'static dyn Selling> {
         None
     }
 

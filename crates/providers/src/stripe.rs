@@ -4,6 +4,7 @@
 //! an object says of itself, keyed by that object's id; where a snapshot replaces another (a subscription) a fresh look
 //! orders them if the key allows one, and the event's own time if not. Each kind of object has its file here.
 
+mod accounts;
 mod backfill;
 mod checkout;
 mod customer;
@@ -16,6 +17,7 @@ mod payment;
 mod preflight;
 mod price;
 mod sale;
+mod selling;
 mod subscription;
 
 use domain::{fact::Fact, order::Missing};
@@ -28,10 +30,13 @@ use self::{
 };
 use crate::{
     ApiBase, Delivery, Guide, Incoming, Info, Malformed, Outcome, Provider, Reject, Settings, Step, Verified,
+    accounts::Accounts,
     backfill::Backfill,
     calls::{KeyCheck, NewWebhook, NotCreated, Unsupported, Uses, WriteBack},
     http::{Answer, HttpAnswer, Request},
-    read, signature,
+    read,
+    selling::Selling,
+    signature,
 };
 
 /// The provider of this module.
@@ -85,6 +90,9 @@ static INFO: Info = Info {
         notes: &[
             "A checkout that is completed is not always paid: a bank debit takes days. The license comes with the money.",
             "The end of a subscription that was cancelled for the end of its period is told when it comes.",
+            "An operator whose vendors connect accounts makes a second endpoint, for events on connected accounts, at \
+             `https://YOUR-SERVER/api/stripe/webhook/connect`, with `account.application.deauthorized` beside the events \
+             above, and sets `STRIPE_CONNECT_WEBHOOK_SECRET` to its secret and `STRIPE_SECRET_KEY` to the platform's key.",
             "A refund that waits or fails changes nothing; a part of a refund does what the plan's policy says.",
         ],
     },
@@ -112,6 +120,10 @@ impl Provider for Stripe {
         signature::STRIPE.verify((delivery.header)("stripe-signature"), delivery.body, secrets, settings, now)
     }
 
+    fn accounts(&self) -> Option<&'static dyn Accounts> {
+        Some(&accounts::Connect)
+    }
+
     fn incoming(&self, verified: &Verified<'_>) -> Result<Vec<Incoming>, Malformed> {
         event::incoming(verified.body()).map(|incoming| vec![incoming])
     }
@@ -128,6 +140,10 @@ impl Provider for Stripe {
 
     fn backfill(&self) -> Option<&'static dyn Backfill> {
         Some(&backfill::Events)
+    }
+
+    fn selling(&self) -> Option<&'static dyn Selling> {
+        Some(&selling::Shop)
     }
 
     fn answer(&self, outcome: &Outcome) -> HttpAnswer {

@@ -17,6 +17,14 @@ use crate::{
     rows::ProviderCall,
 };
 
+/// What a call is about, as stored.
+pub mod kind {
+    /// A license's key goes to the provider's record of its customer.
+    pub const WRITE_BACK: &str = "write_back";
+    /// A price is made, or archived.
+    pub const PRICE: &str = "price";
+}
+
 /// How far a call has come, as stored.
 pub mod status {
     /// To be made.
@@ -38,10 +46,19 @@ impl Store {
             query.filter(provider_calls::Column::NextAttemptAt.lte(micros(now))).into_tuple().one(&self.reader).await?;
         Ok(due.is_some())
     }
+
+    /// The call about something.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn call_about(&self, subject: Uuid) -> Result<Option<ProviderCall>, StoreError> {
+        let query = provider_calls::Entity::find().filter(provider_calls::Column::SubjectId.eq(subject));
+        Ok(query.one(&self.reader).await?)
+    }
 }
 
 impl Write {
-    /// Adds calls. One per license and customer: another is not written.
+    /// Adds calls. One per subject and customer: another is not written.
     ///
     /// # Errors
     /// Those of the database.
@@ -95,6 +112,23 @@ impl Write {
             .filter(provider_calls::Column::ConnectionId.eq(connection.0))
             // Word for word the condition of the index.
             .filter(Expr::cust("status = 'failed'"))
+            .exec(&self.transaction)
+            .await?;
+        Ok(())
+    }
+
+    /// Has the call about something made again: it is to be otherwise now. Whoever is making it does not end it.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn make_call_again(&self, subject: Uuid, now: Timestamp) -> Result<(), StoreError> {
+        provider_calls::Entity::update_many()
+            .col_expr(provider_calls::Column::Status, Expr::val(status::PENDING))
+            .col_expr(provider_calls::Column::Attempts, Expr::val(0))
+            .col_expr(provider_calls::Column::NextAttemptAt, Expr::val(Some(micros(now))))
+            .col_expr(provider_calls::Column::LeaseToken, Expr::val(Option::<Uuid>::None))
+            .col_expr(provider_calls::Column::LeaseUntil, Expr::val(Option::<i64>::None))
+            .filter(provider_calls::Column::SubjectId.eq(subject))
             .exec(&self.transaction)
             .await?;
         Ok(())

@@ -89,6 +89,14 @@ impl Write {
         Ok(query.all(&self.transaction).await?)
     }
 
+    /// Every connection of every tenant, as of this transaction. There are few.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn connections(&self) -> Result<Vec<Connection>, StoreError> {
+        Ok(connections::Entity::find().all(&self.transaction).await?)
+    }
+
     /// Which of these connections have ever taken an event in.
     ///
     /// # Errors

@@ -241,6 +241,24 @@ entities! {
         #[sea_orm(primary_key, auto_increment = false)] month: i32,
         checks: i64,
     }
+    /// How many checkouts a tenant opened in a minute, counted from 1970.
+    checkout_counts = "checkout_counts" {
+        #[sea_orm(primary_key, auto_increment = false)] tenant_id: Uuid,
+        #[sea_orm(primary_key, auto_increment = false)] minute: i64,
+        checkouts: i64,
+    }
+    /// A plan's price at a connection that this server has made or is to make. `price` is what it costs, `reference` what
+    /// the provider calls it. A price never changes: a retired one made place for another.
+    plan_prices = "plan_prices" {
+        #[sea_orm(primary_key, auto_increment = false)] id: Uuid,
+        tenant_id: Uuid,
+        plan_id: Uuid,
+        connection_id: Uuid,
+        price: String,
+        reference: Option<String>,
+        created_at: i64,
+        retired_at: Option<i64>,
+    }
     /// A key that signs leases. The secret half is sealed.
     signing_keys = "signing_keys" {
         #[sea_orm(primary_key, auto_increment = false)] kid: String,
@@ -306,13 +324,14 @@ entities! {
         created_at: i64,
         sent_at: Option<i64>,
     }
-    /// A key that is to be written to the provider's record of its customer. It holds references: the key is unsealed
-    /// when it is sent.
+    /// A call that changes something at a provider. It holds references: a license whose key is to be written to the
+    /// provider's record of its customer, which is unsealed when it is sent, or a price that is to be made or archived.
     provider_calls = "provider_calls" {
         #[sea_orm(primary_key, auto_increment = false)] id: Uuid,
         tenant_id: Uuid,
         connection_id: Uuid,
-        license_id: Uuid,
+        kind: String,
+        subject_id: Uuid,
         customer: String,
         status: String,
         attempts: i32,

@@ -24,6 +24,7 @@ mod metadata;
 mod migrations;
 mod orders;
 pub mod outbox;
+mod prices;
 #[cfg(test)]
 mod schema;
 pub mod snapshot;
@@ -61,8 +62,9 @@ pub mod rows {
         connections::Model as Connection, customers::Model as Customer, events::Model as Event,
         idempotency_keys::Model as IdempotencyKey, identities::Model as Identity,
         inbound_events::Model as InboundEvent, license_keys::Model as LicenseKey, mails::Model as Mail,
-        plans::Model as Plan, price_rules::Model as PriceRule, products::Model as Product,
-        provider_calls::Model as ProviderCall, signing_keys::Model as SigningKey, tenants::Model as Tenant,
+        plan_prices::Model as PlanPrice, plans::Model as Plan, price_rules::Model as PriceRule,
+        products::Model as Product, provider_calls::Model as ProviderCall, signing_keys::Model as SigningKey,
+        tenants::Model as Tenant,
     };
 }
 

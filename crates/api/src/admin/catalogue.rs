@@ -16,7 +16,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::{
     instant,
-    terms::{LeaseDocument, LimitsDocument, PolicyDocument, TermsDocument},
+    terms::{LeaseDocument, LimitsDocument, PolicyDocument, PriceDocument, TermsDocument},
 };
 use crate::{
     Api,
@@ -206,6 +206,9 @@ pub(crate) struct PlanBody {
     policy: PolicyDocument,
     #[serde(default)]
     lease: LeaseDocument,
+    /// What it costs: made at Stripe with it, at every connection that sells.
+    #[serde(default)]
+    price: Option<PriceDocument>,
 }
 
 /// All versions of a tenant's plans, with the codes of their products.
@@ -266,8 +269,8 @@ pub(crate) async fn save_plan(
     Body(body): Body<PlanBody>,
 ) -> Result<(StatusCode, Json<PlanDocument>), Problem> {
     let (tenant, code) = (caller.identity.tenant, body.code.clone());
-    let PlanBody { limits, duration_days, policy, lease, .. } = body;
-    let terms = TermsDocument { limits, duration_days, policy, lease }.into();
+    let PlanBody { limits, duration_days, policy, lease, price, .. } = body;
+    let terms = TermsDocument { limits, duration_days, policy, lease, price }.into();
     let input = PlanInput { code: body.code, product: body.product, name: body.name, terms };
     let change = api.engine.save_plan(tenant, input, Existing::Either, &caller.identity.actor()).await?;
     let plans = Plans::read(&api, tenant).await?;

@@ -1,19 +1,20 @@
 //! Connections: accounts at payment providers, each in one mode. Their secrets go in and never come out.
 
 use axum::{
-    Json,
+    Extension, Json,
     extract::{Path, State},
     http::StatusCode,
 };
 use domain::id::{ConnectionId, IdError, TenantId};
 use engine::{
     api_keys::Scope,
-    configuration::{ConnectionInput, Existing},
+    configuration::{AccountsInput, ConnectionInput, Existing},
     connections::{ConnectionSecrets, Mode, open_secrets},
+    onboarding::Onboarding,
     webhook_secrets::{SecretChange, fingerprint},
 };
 use jiff::Timestamp;
-use providers::{Level, Settings};
+use providers::{Level, Provider, Settings, accounts::Accounts};
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use store::rows;
@@ -23,9 +24,10 @@ use super::{catalogue::status, instant};
 use crate::{
     Api,
     caller::{Allowed, scope},
+    idempotency::CallId,
     page::{List, Listable, Listing, PageParams},
     problem::{Code, Problem},
-    read::{Id, SecretBody},
+    read::{Body, Id, SecretBody},
 };
 
 words! {
@@ -79,6 +81,11 @@ pub(crate) struct ConnectionDocument {
     tolerance_seconds: Option<u32>,
     /// Where the provider's API is, for one that is simulated.
     api_base: Option<String>,
+    /// The account there, where a platform's key acts for it.
+    #[schema(example = "acct_1032D82eZvKYlo2C")]
+    account: Option<String>,
+    /// Whether that account may be used: its vendor has not disconnected it. Always true without one.
+    connected: bool,
     /// Where the provider delivers its events; none: orders are made by hand.
     #[schema(example = "https://licenses.example.com/v1/webhooks/stripe/default")]
     webhook_url: Option<String>,
@@ -108,19 +115,29 @@ fn settings(row: &rows::Connection) -> Settings {
 impl Api {
     fn connection_document(&self, row: rows::Connection, slug: &str) -> Result<ConnectionDocument, Problem> {
         let secrets = self.secrets(&row)?;
-        let info = providers::by_slug(&row.provider).map(providers::Provider::info);
+        let settings = settings(&row);
+        let is_of_platform = settings.platform || settings.account.is_some();
+        let provider = providers::by_slug(&row.provider);
+        let info = provider.map(Provider::info);
+        let accounts = provider.and_then(Provider::accounts).filter(|_| is_of_platform);
         let events = info.map(|info| info.events).unwrap_or_default();
+        let events = events.iter().copied().chain(accounts.map(Accounts::disconnection));
         let is_delivered = row.provider != providers::manual::SLUG;
-        let url = || format!("{}/v1/webhooks/{}/{slug}", self.public_url.trim_end_matches('/'), row.provider);
+        let url = || match is_of_platform {
+            true => format!("{}/api/{}/webhook/connect", self.public_url.trim_end_matches('/'), row.provider),
+            false => format!("{}/v1/webhooks/{}/{slug}", self.public_url.trim_end_matches('/'), row.provider),
+        };
         Ok(ConnectionDocument {
             id: ConnectionId(row.id).to_string(),
             livemode: mode(&row).is_live(),
             mode: mode(&row).into(),
-            level: settings(&row).level.into(),
-            write_back: settings(&row).write_back,
-            tolerance_seconds: settings(&row).tolerance_seconds,
+            level: settings.level.into(),
+            write_back: settings.write_back,
+            tolerance_seconds: settings.tolerance_seconds,
+            account: settings.account,
+            connected: !settings.disconnected,
             webhook_url: is_delivered.then(url),
-            webhook_events: events.iter().map(|event| (*event).to_owned()).collect(),
+            webhook_events: events.map(str::to_owned).collect(),
             webhook_secrets: secrets
                 .webhook
                 .iter()
@@ -285,10 +302,63 @@ pub(crate) async fn create(
         api_base: body.api_base,
         webhook_secrets: Some(body.webhook_secrets.into_iter().map(|secret| secret.0).collect()),
         api_key: body.api_key.map(|secret| secret.0),
+        accounts: AccountsInput::default(),
     };
     let change = api.engine.save_connection(tenant, input, Existing::New, &caller.identity.actor()).await?;
     let row = connection_named(&api, tenant, &code).await?;
     Ok((status(&change), Json(shown(&api, tenant, ConnectionId(row.id)).await?)))
+}
+
+/// An account that is to be connected.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ConnectBody {
+    /// Its provider.
+    #[schema(example = "stripe")]
+    provider: String,
+    /// The vendor's name for the connection. Asked again with it, an account that was not finished goes on.
+    #[schema(max_length = 64, example = "stripe-account")]
+    code: String,
+    /// Where you go once you are done there.
+    #[schema(example = "https://yourapp.com/settings")]
+    return_url: String,
+    /// Where you go if the page is too old: call this again there. Left out: `return_url`.
+    #[serde(default)]
+    refresh_url: Option<String>,
+}
+
+/// An account that is being connected.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct ConnectDocument {
+    connection: ConnectionDocument,
+    /// Where the account is filled in. It is good for one visit, within a few minutes.
+    #[schema(example = "https://connect.stripe.com/setup/s/acct_1/abc")]
+    url: String,
+}
+
+/// Connects an account of your own: it is made at the provider, and you are sent there to fill it in. A live key connects a
+/// live account, a test key one for trying things out.
+#[utoipa::path(post, path = "/v1/connect", tag = "connections", operation_id = "connect_account",
+    request_body = ConnectBody, security(("api_key" = ["catalogue:write"])),
+    responses((status = 200, body = ConnectDocument)))]
+pub(crate) async fn connect(
+    State(api): State<Api>,
+    caller: Allowed<scope::CatalogueWrite>,
+    call: Option<Extension<CallId>>,
+    Body(body): Body<ConnectBody>,
+) -> Result<Json<ConnectDocument>, Problem> {
+    let whose = caller.whose();
+    let asked = Onboarding {
+        tenant: whose.tenant,
+        provider: body.provider,
+        livemode: whose.livemode,
+        code: body.code,
+        refresh_url: body.refresh_url.unwrap_or_else(|| body.return_url.clone()),
+        return_url: body.return_url,
+        attempt: call.map(|Extension(CallId(id))| id),
+    };
+    let (id, url) = api.engine.onboard(&asked, &caller.identity.actor()).await?;
+    Ok(Json(ConnectDocument { connection: shown(&api, whose.tenant, id).await?, url }))
 }
 
 /// What is to change of a connection. What is left out stays.
@@ -341,6 +411,7 @@ pub(crate) async fn change(
         api_base: body.api_base.or_else(|| row.api_base.clone()),
         webhook_secrets: None,
         api_key: body.api_key.map(|secret| secret.0),
+        accounts: AccountsInput::default(),
     };
     api.engine.save_connection(tenant, input, Existing::There, &caller.identity.actor()).await?;
     shown(&api, tenant, id).await.map(Json)

@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 
 use domain::{
-    plan::{LeaseTerms, Limits, PlanTerms},
+    money::{Currency, Money},
+    plan::{Interval, LeaseTerms, Limits, PlanPrice, PlanTerms},
     policy::{Issuing, MailBy, OnCancellation, OnLoss, OnTrial, Policy},
     text::PlanCode,
 };
@@ -117,6 +118,54 @@ pub(super) struct LeaseDocument {
     recheck_hours: u32,
 }
 
+words! {
+    /// How often a subscription is paid.
+    IntervalWord as Interval of Interval {
+        /// Every day.
+        Day,
+        /// Every week.
+        Week,
+        /// Every month.
+        Month,
+        /// Every year.
+        Year,
+    }
+}
+
+/// What a plan costs. It is made at Stripe; another one takes its place and it is archived.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = PlanPrice)]
+pub(super) struct PriceDocument {
+    /// In the smallest unit of the currency.
+    #[schema(minimum = 1, maximum = 99_999_999, example = 4900)]
+    amount: i64,
+    /// Three letters (ISO 4217).
+    #[schema(example = "EUR")]
+    currency: String,
+    /// How often it is paid; none: once.
+    #[serde(default)]
+    interval: Option<IntervalWord>,
+}
+
+impl From<PlanPrice> for PriceDocument {
+    fn from(price: PlanPrice) -> Self {
+        let PlanPrice { money, every } = price;
+        Self {
+            amount: money.minor,
+            currency: money.currency.code().to_owned(),
+            interval: every.map(IntervalWord::from),
+        }
+    }
+}
+
+impl From<PriceDocument> for PlanPrice {
+    fn from(document: PriceDocument) -> Self {
+        let money = Money::new(document.amount, Currency::parse(&document.currency));
+        Self { money, every: document.interval.map(Interval::from) }
+    }
+}
+
 /// What a plan says.
 #[derive(Clone, Debug, Default, Serialize, ToSchema)]
 #[schema(as = PlanTerms)]
@@ -126,6 +175,8 @@ pub(super) struct TermsDocument {
     pub(super) duration_days: Option<u32>,
     pub(super) policy: PolicyDocument,
     pub(super) lease: LeaseDocument,
+    /// What it costs, where this server has the price made at Stripe; none: prices are made there by hand.
+    pub(super) price: Option<PriceDocument>,
 }
 
 impl Default for LimitsDocument {
@@ -201,19 +252,21 @@ impl From<LeaseTerms> for LeaseDocument {
 
 impl From<PlanTerms> for TermsDocument {
     fn from(terms: PlanTerms) -> Self {
-        let PlanTerms { limits, duration_days, policy, lease } = terms;
-        Self { limits: limits.into(), duration_days, policy: policy.into(), lease: lease.into() }
+        let PlanTerms { limits, duration_days, policy, lease, price } = terms;
+        let (limits, policy, lease) = (limits.into(), policy.into(), lease.into());
+        Self { limits, duration_days, policy, lease, price: price.map(PriceDocument::from) }
     }
 }
 
 impl From<TermsDocument> for PlanTerms {
     fn from(document: TermsDocument) -> Self {
-        let TermsDocument { limits, duration_days, policy, lease } = document;
+        let TermsDocument { limits, duration_days, policy, lease, price } = document;
         Self {
             limits: limits.into(),
             duration_days,
             policy: policy.into(),
             lease: LeaseTerms { offline_days: lease.offline_days, recheck_hours: lease.recheck_hours },
+            price: price.map(PlanPrice::from),
         }
     }
 }

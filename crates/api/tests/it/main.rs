@@ -3,6 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "what does not work has failed its test")]
 
 mod accounts;
+mod checkout;
+mod connected_accounts;
 mod decisions;
 mod documents;
 mod idempotency;

@@ -7,6 +7,7 @@ use engine::api_keys::Scope;
 use serde_json::{Value, json};
 
 use crate::{
+    connected_accounts::make_platform,
     documents::{Operation, operations},
     shop::{Shop, TEST_SECRET, event, ids, paid},
 };
@@ -27,6 +28,7 @@ struct World {
 impl World {
     async fn new() -> Self {
         let shop = Shop::sqlite().await;
+        make_platform(&shop, "live").await;
         shop.deliver(&paid("basic", LIVE)).await;
         shop.deliver(&paid("unmapped", LIVE)).await;
         shop.deliver_test(&paid("basic", !LIVE)).await;
@@ -71,6 +73,9 @@ impl World {
                 json!({ "connection": self.ids["connections"], "price": "price_new", "plan": "basic" })
             }
             ("POST", "/v1/connections") => json!({ "code": "new", "provider": "stripe", "mode": "live" }),
+            ("POST", "/v1/connect") => {
+                json!({ "code": "account", "provider": "stripe", "return_url": "https://yourapp.com/" })
+            }
             ("PATCH", "/v1/connections/{id}") => json!({ "level": "read" }),
             ("POST", "/v1/connections/{id}/webhook-secrets") => json!({ "secret": "whsec_new" }),
             ("POST", "/api/v1/licenses") => json!({ "planId": "basic", "reference": "r2" }),
@@ -215,6 +220,8 @@ async fn a_test_key_sees_nothing_live_and_changes_none_of_it() {
         let (status, text) = world.call(operation, Some(&test)).await;
         let expected = match operation.path.as_str() {
             "/v1/licenses/lookup" => 200,
+            // The platform is live.
+            "/v1/connect" => 409,
             path if names_a_license(path) => 404,
             path if path.starts_with("/v1/price-rules") || path.starts_with("/v1/connections") => 403,
             path if path.contains("{id}") => 404,
@@ -250,7 +257,7 @@ async fn another_tenant_sees_nothing_and_changes_nothing() {
         let what = format!("{} {}", operation.method, operation.path);
         let (status, text) = match operation.path.as_str() {
             // What it makes is its own.
-            "/v1/issue" | "/api/v1/licenses" | "/v1/products" | "/v1/plans" | "/v1/connections"
+            "/v1/issue" | "/api/v1/licenses" | "/v1/products" | "/v1/plans" | "/v1/connections" | "/v1/connect"
                 if operation.method == "POST" =>
             {
                 continue;

@@ -63,7 +63,7 @@ pub(crate) struct Shop {
     pub(crate) live: String,
     /// May do everything, in test mode.
     pub(crate) test: String,
-    asked: Arc<Mutex<Vec<String>>>,
+    stripe: Arc<Stripe>,
     stop: CancellationToken,
 }
 
@@ -81,20 +81,20 @@ impl Shop {
     pub(crate) async fn open(database: TestDatabase) -> Self {
         let entropy = SeededEntropy::new(1);
         let clock = Arc::new(ManualClock::at(Timestamp::from_second(NOW).unwrap()));
-        let asked = Arc::new(Mutex::new(Vec::new()));
+        let stripe = Arc::new(Stripe::default());
         let engine = Engine::new(Parts {
             store: database.store.clone(),
             ring: SharedRing::new(KeyRing::generate(&mut *entropy.entropy())),
             clock: clock.clone(),
             entropy: Arc::new(entropy),
-            dialler: Arc::new(Stripe { asked: asked.clone() }),
+            dialler: stripe.clone(),
             lease: SignedDuration::from_secs(120),
         });
         let tenant = configured(&engine, "default").await;
         let router = router(&engine, false);
         let stop = CancellationToken::new();
         let mut shop =
-            Self { engine, router, tenant, clock, database, live: String::new(), test: String::new(), asked, stop };
+            Self { engine, router, tenant, clock, database, live: String::new(), test: String::new(), stripe, stop };
         shop.live = shop.key("live", ApiKeyKind::Live, &[Scope::Admin]).await;
         shop.test = shop.key("test", ApiKeyKind::Test, &[Scope::Admin]).await;
         shop
@@ -103,6 +103,20 @@ impl Shop {
     /// The same server, at which anybody may sign up.
     pub(crate) fn open_for_all(&mut self) {
         self.router = router(&self.engine, true);
+    }
+
+    /// Another process on the same database.
+    pub(crate) fn peer(&self) -> Router {
+        let ring = KeyRing::parse(&self.engine.ring().to_text()).unwrap();
+        let engine = Engine::new(Parts {
+            store: self.database.store.clone(),
+            ring: SharedRing::new(ring),
+            clock: self.clock.clone(),
+            entropy: Arc::new(SeededEntropy::new(2)),
+            dialler: self.stripe.clone(),
+            lease: SignedDuration::from_secs(120),
+        });
+        router(&engine, false)
     }
 
     /// Has the workers of a server work.
@@ -125,7 +139,22 @@ impl Shop {
 
     /// What was looked up at Stripe.
     pub(crate) fn asked(&self) -> Vec<String> {
-        self.asked.lock().unwrap().clone()
+        self.stripe.calls.lock().unwrap().iter().map(|call| call.path.clone()).collect()
+    }
+
+    /// What was to be changed at Stripe.
+    pub(crate) fn posted(&self) -> Vec<Called> {
+        self.stripe.calls.lock().unwrap().iter().filter(|call| call.is_post).cloned().collect()
+    }
+
+    /// Everything that Stripe was called with.
+    pub(crate) fn called(&self) -> Vec<Called> {
+        self.stripe.calls.lock().unwrap().clone()
+    }
+
+    /// Has Stripe answer the next change like this.
+    pub(crate) fn stripe_answers(&self, status: u16, body: Value) {
+        self.stripe.troubles.lock().unwrap().push((status, body));
     }
 
     /// Calls with the live key, which is to be answered with success.
@@ -241,7 +270,12 @@ impl Answer {
     }
 }
 
-impl Call<'_> {
+impl<'a> Call<'a> {
+    /// The same call to another process.
+    pub(crate) fn at(self, router: &'a Router) -> Self {
+        Self { router, ..self }
+    }
+
     pub(crate) fn key(self, key: &str) -> Self {
         self.header(header::AUTHORIZATION.as_str(), format!("Bearer {key}"))
     }
@@ -290,30 +324,75 @@ impl Call<'_> {
     }
 }
 
-/// A Stripe that knows one checkout for each name.
+/// A call as it came to Stripe.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Called {
+    /// The account that it was about.
+    pub(crate) account: Option<String>,
+    pub(crate) path: String,
+    pub(crate) is_post: bool,
+    /// The fields, as they are sent.
+    pub(crate) body: String,
+    pub(crate) idempotency_key: Option<String>,
+}
+
+/// A Stripe that knows one checkout for each name, and makes checkouts and prices.
+#[derive(Default)]
 struct Stripe {
-    asked: Arc<Mutex<Vec<String>>>,
+    calls: Mutex<Vec<Called>>,
+    /// What the next changes are answered with, the last one first.
+    troubles: Mutex<Vec<(u16, Value)>>,
+}
+
+impl Stripe {
+    fn changed(&self, path: &str) -> (u16, Value) {
+        if let Some(trouble) = self.troubles.lock().unwrap().pop() {
+            return trouble;
+        }
+        let calls = self.calls.lock().unwrap();
+        let number = calls.iter().filter(|call| call.is_post && call.path == path).count();
+        match path {
+            "/v1/prices" => (200, json!({ "id": format!("price_made_{number}"), "object": "price" })),
+            "/v1/accounts" => (200, json!({ "id": format!("acct_made_{number}"), "object": "account" })),
+            "/v1/account_links" => (200, json!({ "url": format!("https://connect.stripe.com/setup/s/{number}") })),
+            "/v1/checkout/sessions" => {
+                let id = format!("cs_made_{number}");
+                let url = format!("https://checkout.stripe.com/c/pay/{id}#fid");
+                (200, json!({ "id": id, "object": "checkout.session", "url": url }))
+            }
+            _ => (200, json!({})),
+        }
+    }
 }
 
 impl Dial for Stripe {
     fn dial<'a>(
         &'a self,
-        _: &'a Connection,
+        connection: &'a Connection,
         request: &'a providers::http::Request,
     ) -> BoxFuture<'a, Result<Dialled, DialError>> {
-        self.asked.lock().unwrap().push(request.path.clone());
-        let body = lines(&request.path);
-        let status = if body.is_some() { 200 } else { 404 };
-        let body = body.unwrap_or_else(|| json!({ "error": { "message": "no such object" } })).to_string();
-        Box::pin(std::future::ready(Ok(Dialled { status, body, retry_after_seconds: None })))
+        self.calls.lock().unwrap().push(Called {
+            account: connection.settings.account.clone(),
+            path: request.path.clone(),
+            is_post: request.post.is_some(),
+            body: request.post.as_ref().map(|post| post.content.body()).unwrap_or_default(),
+            idempotency_key: request.post.as_ref().and_then(|post| post.idempotency_key.clone()),
+        });
+        let (status, body) = match (&request.post, lines(&request.path)) {
+            (Some(_), _) => self.changed(&request.path),
+            (None, Some(body)) => (200, body),
+            (None, None) => (404, json!({ "error": { "message": "no such object" } })),
+        };
+        Box::pin(std::future::ready(Ok(Dialled { status, body: body.to_string(), retry_after_seconds: None })))
     }
 }
 
-/// The lines of the checkout called `cs_NAME`: two of `price_NAME`.
+/// The lines of the checkout called `cs_NAME`: two of `price_NAME`, or one where it was opened here.
 fn lines(path: &str) -> Option<Value> {
     let name = path.strip_prefix("/v1/checkout/sessions/cs_")?.split_once('/')?.0;
+    let quantity = if name.starts_with("made") { 1 } else { 2 };
     let line = json!({
-        "id": format!("li_{name}"), "object": "item", "quantity": 2, "description": "Studio for two",
+        "id": format!("li_{name}"), "object": "item", "quantity": quantity, "description": "Studio for two",
         "price": { "id": format!("price_{name}"), "product": "prod_studio", "type": "one_time" }
     });
     Some(json!({ "object": "list", "has_more": false, "data": [line] }))

@@ -197,6 +197,10 @@ impl Engine {
         if report.changes.iter().any(|change| change.step.as_ref().is_some_and(Step::is_of_catalogue)) {
             write.catalogue_changed(tenant).await?;
         }
+        let is_sold_by = |step: &Step| matches!(step, Step::Plan(_) | Step::Connection(..));
+        if report.changes.iter().filter_map(|change| change.step.as_ref()).any(is_sold_by) {
+            self.follow_prices(&write, tenant, now).await?;
+        }
         let waiting = waiting(&write, &current, &report.changes).await?;
         write.wake_orders(&waiting, now).await?;
         report.woken = waiting.len();
@@ -219,6 +223,7 @@ impl Engine {
                 if !may_ask(&row) {
                     catchup::stop_reading(write, &row, self.now()).await?;
                 }
+                self.note_connected(write, &row).await?;
                 write.save_connection(row).await?;
             }
             Step::PriceRule(row) => write.save_price_rule(row).await?,

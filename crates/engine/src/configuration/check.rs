@@ -3,10 +3,13 @@
 use std::net::SocketAddr;
 
 use crypto::key::Prefix;
-use domain::plan::Limits;
+use domain::{
+    money::Currency,
+    plan::{Limits, PlanPrice},
+};
 use providers::{Level, manual};
 
-use super::input::{ApiKeyInput, ConnectionInput, PlanInput, PriceRuleInput, ProductInput};
+use super::input::{AccountsInput, ApiKeyInput, ConnectionInput, PlanInput, PriceRuleInput, ProductInput};
 use crate::{api_keys::check_scopes, connections::Mode};
 
 /// A field, and what is wrong with it.
@@ -16,11 +19,13 @@ pub(super) type Wrong = (&'static str, String);
 const CODE_MAX: usize = 64;
 /// Seconds that a signature may be old: less refuses whoever's clock is a little off, more invites whoever listens.
 const TOLERANCE_SECONDS: std::ops::RangeInclusive<u32> = 5..=3_600;
+/// The largest share of a platform, in ten-thousandths: half of everything.
+const FEE_MAX: u16 = 5_000;
 /// The longest name.
 const NAME_MAX: usize = 120;
 
 /// Whether a text can be a code: plain characters only, since vendors put it into addresses and providers' metadata.
-pub(super) fn is_code(text: &str) -> bool {
+pub(crate) fn is_code(text: &str) -> bool {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
     (1..=CODE_MAX).contains(&text.len()) && text.bytes().all(plain)
 }
@@ -83,6 +88,14 @@ pub(super) fn plan(input: &PlanInput) -> Vec<Wrong> {
     if terms.policy.downgrade_to.as_ref().is_some_and(|smaller| smaller.as_str() == input.code) {
         wrong.push(("downgrade_to", "a plan cannot be its own smaller plan".to_owned()));
     }
+    if let Some(price) = terms.price {
+        let is_charged = (1..=PlanPrice::MINOR_MAX).contains(&price.money.minor);
+        if !is_charged || price.money.currency == Currency::NONE {
+            let message = "a price has an amount in the smallest unit, 1 to 99999999, and a currency of three letters: \
+                 { amount = 4900, currency = \"EUR\" }, with interval = \"month\" for a subscription";
+            wrong.push(("price", message.to_owned()));
+        }
+    }
     if terms.lease.offline_days == 0 || terms.lease.recheck_hours == 0 {
         let message = "a lease of no time is of no use; offline_days and recheck_hours are at least 1".to_owned();
         wrong.push(("lease", message));
@@ -113,6 +126,7 @@ pub(super) fn connection(input: &ConnectionInput) -> Vec<Wrong> {
         let (least, most) = (TOLERANCE_SECONDS.start(), TOLERANCE_SECONDS.end());
         wrong.push(("tolerance_seconds", format!("{seconds} is not between {least} and {most}")));
     }
+    wrong.extend(accounts(input));
     match (&input.api_base, input.mode) {
         (Some(base), Mode::Simulated) if is_loopback(base) => {}
         (Some(_), Mode::Simulated) => {
@@ -124,10 +138,30 @@ pub(super) fn connection(input: &ConnectionInput) -> Vec<Wrong> {
                  may be sent elsewhere";
             wrong.push(("api_base", message.to_owned()));
         }
-        (None, Mode::Simulated) if input.level != Level::None => {
+        (None, Mode::Simulated) if input.level != Level::None && input.accounts.account.is_none() => {
             wrong.push(("api_base", "a simulated connection that looks things up needs one".to_owned()));
         }
         (None, _) => {}
+    }
+    wrong
+}
+
+fn accounts(input: &ConnectionInput) -> Vec<Wrong> {
+    let AccountsInput { account, is_platform, fee_ten_thousandths, .. } = &input.accounts;
+    let mut wrong = Vec::new();
+    let has_accounts = providers::by_slug(&input.provider).is_some_and(|provider| provider.accounts().is_some());
+    if (account.is_some() || *is_platform) && !has_accounts {
+        wrong.push(("provider", format!("{} has no connected accounts", input.provider)));
+    }
+    if account.as_ref().is_some_and(|account| !is_code(account)) {
+        wrong.push(("account", "the provider's own id of the account, such as acct_1".to_owned()));
+    }
+    if account.is_some() && (*is_platform || input.api_key.is_some() || input.api_base.is_some()) {
+        let message = "an account is reached with its platform's key: leave out platform, api_key and api_base";
+        wrong.push(("account", message.to_owned()));
+    }
+    if fee_ten_thousandths.is_some_and(|fee| fee > FEE_MAX) {
+        wrong.push(("fee_ten_thousandths", format!("a share is at most {FEE_MAX}; 50 is half a percent")));
     }
     wrong
 }

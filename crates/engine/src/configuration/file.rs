@@ -8,7 +8,8 @@ use std::{
 use crypto::token::{ApiKeyKind, ApiKeyText};
 use domain::{
     decision::{Matcher, QuantityRule},
-    plan::{AddOn, LeaseTerms, Limits, PlanTerms},
+    money::{Currency, Money},
+    plan::{AddOn, Interval, LeaseTerms, Limits, PlanPrice, PlanTerms},
     text::{PriceReference, ProductReference},
 };
 use jiff::Timestamp;
@@ -23,7 +24,8 @@ use toml::Spanned;
 use super::{
     ConfigurationError, Problem,
     input::{
-        ApiKeyInput, ConnectionInput, Entry, GrantInput, PlanInput, PriceRuleInput, ProductInput, Unnamed, Wanted,
+        AccountsInput, ApiKeyInput, ConnectionInput, Entry, GrantInput, PlanInput, PriceRuleInput, ProductInput,
+        Unnamed, Wanted,
     },
     policy::PolicySection,
     secret::{SecretSource, SecretSources},
@@ -95,6 +97,22 @@ struct PlanSection {
     policy: PolicySection,
     #[serde(default)]
     lease: LeaseTerms,
+    price: Option<PriceSection>,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PriceSection {
+    amount: i64,
+    currency: Currency,
+    interval: Option<Interval>,
+}
+
+impl From<PriceSection> for PlanPrice {
+    fn from(section: PriceSection) -> Self {
+        let PriceSection { amount, currency, interval } = section;
+        Self { money: Money::new(amount, currency), every: interval }
+    }
 }
 
 #[derive(Debug, Deserialize)]
@@ -111,6 +129,10 @@ struct ConnectionSection {
     webhook_secrets: Option<SecretSources>,
     api_key: Option<SecretSource>,
     api_base: Option<String>,
+    account: Option<String>,
+    #[serde(default)]
+    platform: bool,
+    fee_ten_thousandths: Option<u16>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -275,13 +297,13 @@ fn plan(section: &PlanSection) -> PlanInput {
         checks_per_month: section.checks_per_month,
         features: section.features.clone(),
     };
-    let PlanSection { duration_days, lease, .. } = *section;
+    let PlanSection { duration_days, lease, price, .. } = *section;
     let policy = section.policy.policy();
     PlanInput {
         code: section.code.clone(),
         product: section.product.clone(),
         name: section.name.clone(),
-        terms: PlanTerms { limits, duration_days, policy, lease },
+        terms: PlanTerms { limits, duration_days, policy, lease, price: price.map(PlanPrice::from) },
     }
 }
 
@@ -348,6 +370,12 @@ impl Reader<'_> {
             api_base: section.api_base.clone(),
             webhook_secrets,
             api_key,
+            accounts: AccountsInput {
+                account: section.account.clone(),
+                is_connected: false,
+                is_platform: section.platform,
+                fee_ten_thousandths: section.fee_ten_thousandths,
+            },
         })
     }
 

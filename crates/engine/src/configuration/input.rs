@@ -61,6 +61,22 @@ pub struct ConnectionInput {
     pub webhook_secrets: Option<Vec<SecretString>>,
     /// The key to the provider's API. None: it stays as it is.
     pub api_key: Option<SecretString>,
+    /// What it has to do with platforms and their accounts. Only who runs the server says that: whoever could name an
+    /// account would get its sales.
+    pub accounts: AccountsInput,
+}
+
+/// What a connection has to do with platforms and their accounts. What is not said stays.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AccountsInput {
+    /// The account that it is about, for which a platform's key acts.
+    pub account: Option<String>,
+    /// Its vendor has connected that account, again.
+    pub is_connected: bool,
+    /// It is a platform: its key and its webhook secrets serve accounts.
+    pub is_platform: bool,
+    /// The platform's share, in ten-thousandths.
+    pub fee_ten_thousandths: Option<u16>,
 }
 
 /// A price rule as it is to be.

@@ -8,7 +8,7 @@ use store::{Write, rows};
 
 use super::{ConfigurationError, input::Wanted};
 use crate::accounts::AccountStatus;
-use crate::connections::{ConnectionSecrets, open_secrets};
+use crate::connections::{ConnectionSecrets, account_of, open_secrets};
 
 /// A connection with its secrets.
 #[derive(Debug)]
@@ -29,9 +29,13 @@ pub(super) struct Current {
     pub(super) plans: BTreeMap<String, rows::Plan>,
     pub(super) connections: BTreeMap<String, CurrentConnection>,
     pub(super) rules: Vec<rows::PriceRule>,
+    /// Connection and name of the prices that this server has made. Their rules are its own.
+    pub(super) made_prices: BTreeSet<(uuid::Uuid, String)>,
     pub(super) api_keys: Vec<rows::ApiKey>,
     /// Wanted API keys that are another tenant's.
     pub(super) keys_of_others: BTreeSet<ApiKeyId>,
+    /// Provider, mode and name of the accounts that are connected to other tenants.
+    pub(super) accounts_of_others: BTreeSet<(String, String, String)>,
 }
 
 impl Current {
@@ -52,8 +56,10 @@ impl Current {
             plans: BTreeMap::new(),
             connections: BTreeMap::new(),
             rules: Vec::new(),
+            made_prices: BTreeSet::new(),
             api_keys: Vec::new(),
             keys_of_others: BTreeSet::new(),
+            accounts_of_others: BTreeSet::new(),
         }
     }
 
@@ -78,12 +84,17 @@ impl Current {
                 keys_of_others.insert(key);
             }
         }
+        let made_prices = write.plan_prices(id).await?.into_iter();
+        let others = write.connections().await?;
+        let others = others.iter().filter(|row| row.tenant_id != id.0);
         Ok(Self {
+            accounts_of_others: others.filter_map(account_of).collect(),
             tenant,
             products: write.products(id).await?.into_iter().map(|row| (row.code.clone(), row)).collect(),
             plans: write.current_plans(id).await?.into_iter().map(|row| (row.code.clone(), row)).collect(),
             connections: connections.collect(),
             rules: write.price_rules(id).await?,
+            made_prices: made_prices.filter_map(|row| Some((row.connection_id, row.reference?))).collect(),
             api_keys: write.api_keys(id).await?,
             keys_of_others,
         })

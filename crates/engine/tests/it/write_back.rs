@@ -61,7 +61,7 @@ async fn sold(write_back: bool, troubles: &[u16], turns: usize) -> (Harness, Arc
     harness.settle().await;
     assert_eq!(harness.licenses_at("stripe", "cs_ada").await, 1);
     for _ in 0..turns {
-        harness.engine.write_keys_back().await.unwrap();
+        harness.engine.call_providers().await.unwrap();
         harness.clock.advance(SignedDuration::from_hours(2));
     }
     (harness, customers)
@@ -99,7 +99,7 @@ async fn what_the_provider_refuses_is_seen_and_not_repeated() {
     let secret = |source: &str| Ok(if source == "env:S" { SECRET } else { "rk_test_2" }.to_owned());
     let file = engine::configuration::ConfigurationFile::parse(&shop(true)).unwrap();
     harness.engine.apply(&file, &secret, false, "test").await.unwrap();
-    harness.engine.write_keys_back().await.unwrap();
+    harness.engine.call_providers().await.unwrap();
     assert_eq!(customers.taken.lock().unwrap().len(), 1);
     assert_eq!(harness.attention().await, [] as [String; 0]);
 }

@@ -2,7 +2,12 @@
 
 use anyhow::{Context, bail};
 use clap::Args;
-use engine::{connect::Connect as Asked, connections::Mode, tenants::DEFAULT_TENANT};
+use engine::{
+    configuration::{AccountsInput, ConnectionInput, Existing},
+    connect::Connect as Asked,
+    connections::Mode,
+    tenants::DEFAULT_TENANT,
+};
 use providers::Level;
 use secrecy::SecretString;
 use url::Url;
@@ -20,8 +25,17 @@ pub(crate) struct Connect {
     provider: String,
 
     /// Where its API key is: env:NAME or file:PATH. A restricted key will do.
-    #[arg(long)]
-    api_key: String,
+    #[arg(long, required_unless_present = "account")]
+    api_key: Option<String>,
+
+    /// An account that this server, as a platform, acts for: acct_…. Also has one that was disconnected used again. Make sure
+    /// that it is the tenant's: its sales are theirs from then on.
+    #[arg(long, conflicts_with_all = ["api_key", "url"])]
+    account: Option<String>,
+
+    /// The account is used in test mode.
+    #[arg(long, requires = "account")]
+    test: bool,
 
     /// Where the provider reaches this server, such as https://keys.example.com. Without it, the webhook endpoint is
     /// made by hand and its secret applied from a file.
@@ -46,7 +60,44 @@ pub(crate) struct Connect {
 
 impl Connect {
     pub(crate) async fn run(self) -> anyhow::Result<()> {
-        let key = secret(&self.api_key).map_err(|problem| anyhow::anyhow!("--api-key: {problem}"))?;
+        match (&self.account, &self.api_key) {
+            (Some(account), _) => self.connect_account(account).await,
+            (None, Some(source)) => {
+                let source = source.clone();
+                self.connect_key(&source).await
+            }
+            (None, None) => bail!("say --api-key or --account"),
+        }
+    }
+
+    async fn connect_account(&self, account: &str) -> anyhow::Result<()> {
+        let mode = if self.test { Mode::Test } else { Mode::Live };
+        let engine = server::open(&self.data).await?.engine;
+        let tenant = engine.tenant(&self.tenant).await?;
+        let tenant = tenant.with_context(|| format!("there is no tenant `{}`", self.tenant))?;
+        let input = ConnectionInput {
+            code: self.code.clone().unwrap_or_else(|| format!("{}-account", self.provider)),
+            provider: self.provider.clone(),
+            mode,
+            level: if self.full { Level::Full } else { Level::Read },
+            write_back: None,
+            tolerance_seconds: None,
+            api_base: None,
+            webhook_secrets: None,
+            api_key: None,
+            accounts: AccountsInput {
+                account: Some(account.to_owned()),
+                is_connected: true,
+                ..AccountsInput::default()
+            },
+        };
+        let change = engine.save_connection(tenant, input, Existing::Either, "cli").await?;
+        say!("{change}");
+        Ok(())
+    }
+
+    async fn connect_key(self, source: &str) -> anyhow::Result<()> {
+        let key = secret(source).map_err(|problem| anyhow::anyhow!("--api-key: {problem}"))?;
         let key = key.trim().to_owned();
         let provider = providers::by_slug(&self.provider)
             .with_context(|| format!("there is no provider `{}`; there are {}", self.provider, with_an_api()))?;

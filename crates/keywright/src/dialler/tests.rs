@@ -8,12 +8,15 @@ use std::{
 
 use domain::{
     id::{ConnectionId, TenantId},
-    text::CustomerReference,
+    money::{Currency, Money},
+    plan::{Interval, PlanPrice},
+    text::{CustomerReference, EmailAddress, PlanCode, PriceReference},
 };
 use providers::{
     Provider, Settings,
     calls::WriteBack,
     http::{Content, Post},
+    selling::{NewCheckout, NewPrice},
     stripe::Stripe,
 };
 use secrecy::SecretString;
@@ -60,12 +63,12 @@ impl Arrived {
     }
 
     /// What two calls must have in common: method, path, headers, and the fields of query and body. The order of fields
-    /// and how the brackets of a query are written are left to either.
+    /// and how the brackets of a query and the blanks of a form are written are left to either.
     fn essence(&self) -> (&str, [Option<&str>; 4], [Vec<String>; 2]) {
         let target = self.line.trim_end_matches(" HTTP/1.1");
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
         let headers = ["authorization", "content-type", "idempotency-key", "stripe-version"];
-        let fields = [query.replace("%5B", "[").replace("%5D", "]"), self.body.clone()];
+        let fields = [query.replace("%5B", "[").replace("%5D", "]"), self.body.replace('+', "%20")];
         let sorted = |fields: String| {
             let mut fields: Vec<String> = fields.split('&').map(str::to_owned).collect();
             fields.sort();
@@ -203,6 +206,96 @@ async fn the_official_sdk_makes_the_same_calls() {
         let (ours, theirs) = (ours(&request).await, theirs(&what).await);
         assert_eq!(ours.essence(), theirs.essence(), "{what}");
     }
+}
+
+fn checkout<'a>(
+    price: &'a PlanPrice,
+    reference: &'a PriceReference,
+    plan: &'a PlanCode,
+    email: &'a EmailAddress,
+) -> NewCheckout<'a> {
+    NewCheckout {
+        product: "studio",
+        plan,
+        reference,
+        price,
+        success_url: "https://yourapp.com/thanks?s={CHECKOUT_SESSION_ID}",
+        cancel_url: "https://yourapp.com/pricing",
+        email: Some(email),
+        fee_ten_thousandths: Some(50),
+        attempt: "1",
+    }
+}
+
+#[tokio::test]
+async fn the_official_sdk_sells_with_the_same_calls() {
+    let (plan, reference) = (PlanCode::new("pro"), PriceReference::new("price_1"));
+    let email = EmailAddress::parse("buyer@example.com").unwrap();
+    let money = Money::new(4_900, Currency::parse("EUR"));
+    let [once, monthly] = [None, Some(Interval::Month)].map(|every| PlanPrice { money, every });
+    let selling = Stripe.selling().unwrap();
+    let price = NewPrice { plan: &plan, name: "Studio Pro", price: &monthly, attempt: "1" };
+    let page = |mode: &str, fee: (&str, Value)| {
+        json!({
+            "mode": mode, "line_items": [{ "price": "price_1", "quantity": 1 }],
+            "success_url": "https://yourapp.com/thanks?s={CHECKOUT_SESSION_ID}",
+            "cancel_url": "https://yourapp.com/pricing", "customer_email": "buyer@example.com",
+            "metadata": { "product_id": "studio", "key_type_id": "pro" }, fee.0: fee.1,
+        })
+    };
+    for (request, of, arguments) in [
+        (
+            selling.create_price(&price),
+            json!(["prices", "create"]),
+            json!([{
+                "currency": "eur", "unit_amount": 4900, "product_data": { "name": "Studio Pro" },
+                "metadata": { "plan_code": "pro" }, "recurring": { "interval": "month" },
+            }]),
+        ),
+        (selling.archive_price(&reference), json!(["prices", "update"]), json!(["price_1", { "active": "false" }])),
+        (
+            selling.create_checkout(&checkout(&once, &reference, &plan, &email)),
+            json!(["checkout", "sessions", "create"]),
+            json!([page("payment", ("payment_intent_data", json!({ "application_fee_amount": 25 })))]),
+        ),
+        (
+            selling.create_checkout(&checkout(&monthly, &reference, &plan, &email)),
+            json!(["checkout", "sessions", "create"]),
+            json!([page("subscription", ("subscription_data", json!({ "application_fee_percent": 0.5 })))]),
+        ),
+    ] {
+        let once = request.post.as_ref().unwrap().idempotency_key.clone();
+        let what = json!({ "of": of, "arguments": arguments, "options": { "idempotency_key": once } });
+        let (ours, theirs) = (ours(&request).await, theirs(&what).await);
+        assert_eq!(ours.essence(), theirs.essence(), "{what}");
+    }
+}
+
+#[tokio::test]
+async fn a_call_for_a_connected_account_names_it_as_the_official_sdk_does() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mut connection = connection(base_of(&listener));
+    connection.settings.account = Some("acct_1".to_owned());
+    let (dialler, request) = (Dialler::new().unwrap(), Request::get("/v1/subscriptions/sub_1"));
+    let (ours, answer) = tokio::join!(record(&listener), dialler.dial(&connection, &request));
+    assert_eq!(answer.unwrap().status, 200);
+    let what = json!({
+        "of": ["subscriptions", "retrieve"], "arguments": ["sub_1"], "options": { "stripe_account": "acct_1" }
+    });
+    let theirs = theirs(&what).await;
+    assert_eq!(ours.essence(), theirs.essence());
+    assert_eq!((ours.header("stripe-account"), theirs.header("stripe-account")), (Some("acct_1"), Some("acct_1")));
+}
+
+#[test]
+fn an_account_is_asked_with_its_platforms_key_or_not_at_all() {
+    let mut connection = connection("http://127.0.0.1".to_owned());
+    connection.settings.account = Some("acct_1".to_owned());
+    connection.api_key = None;
+    let refusal = |connection: &Connection| outgoing(connection, &Request::get("/v1/x")).err().unwrap().to_string();
+    assert!(refusal(&connection).contains("set STRIPE_SECRET_KEY and STRIPE_CONNECT_WEBHOOK_SECRET"));
+    connection.settings.disconnected = true;
+    assert!(refusal(&connection).contains("its vendor has disconnected it"));
 }
 
 #[test]

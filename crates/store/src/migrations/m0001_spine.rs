@@ -163,6 +163,21 @@ const TABLES: &[Table] = &[
         indexes: &[],
     },
     Table {
+        name: "checkout_counts",
+        columns: "tenant_id uuid, minute bigint, checkouts bigint",
+        primary: &["tenant_id", "minute"],
+        unique: &[],
+        indexes: &[(&["minute"], None)],
+    },
+    Table {
+        name: "plan_prices",
+        columns: "id uuid, tenant_id uuid, plan_id uuid, connection_id uuid, price text, reference text?,
+            created_at bigint, retired_at bigint?",
+        primary: &["id"],
+        unique: &[],
+        indexes: &[(&["tenant_id"], None)],
+    },
+    Table {
         name: "signing_keys",
         columns: "kid text, tenant_id uuid, id uuid, public blob, sealed blob, sealed_by text, created_at bigint,
             retired_at bigint?",
@@ -208,11 +223,11 @@ const TABLES: &[Table] = &[
     },
     Table {
         name: "provider_calls",
-        columns: "id uuid, tenant_id uuid, connection_id uuid, license_id uuid, customer text, status text,
+        columns: "id uuid, tenant_id uuid, connection_id uuid, kind text, subject_id uuid, customer text, status text,
             attempts integer, next_attempt_at bigint?, lease_token uuid?, lease_until bigint?, error text?,
             created_at bigint, done_at bigint?",
         primary: &["id"],
-        unique: &[&["license_id", "customer"]],
+        unique: &[&["subject_id", "customer"]],
         indexes: &[
             (&["next_attempt_at"], Some("next_attempt_at IS NOT NULL")),
             (&["connection_id"], Some("status = 'failed'")),

@@ -11,14 +11,18 @@ use store::rows;
 use super::{
     super::{
         check,
-        input::{ApiKeyInput, ConnectionInput, Entry, Wanted},
+        input::{AccountsInput, ApiKeyInput, ConnectionInput, Entry, Wanted},
         report::{Action, Step, What},
         state::{Current, CurrentConnection},
     },
     Draft,
     catalogue::changed,
 };
-use crate::{api_keys, connections::ConnectionSecrets};
+use crate::{
+    api_keys,
+    connections::{ConnectionSecrets, account_of},
+    tenants::DEFAULT_TENANT,
+};
 
 impl Draft<'_> {
     pub(super) fn connection(&mut self, entry: &Entry<ConnectionInput>) {
@@ -31,12 +35,20 @@ impl Draft<'_> {
         if let Some(message) = before.and_then(|before| fixed(before, input)) {
             return self.wrong(entry, What::Connection, code, None, message);
         }
+        let before_settings = before.and_then(|before| serde_json::from_str::<Settings>(&before.row.settings).ok());
+        let settings = settings(before_settings.clone(), input);
+        if let Some((field, message)) = self.wrong_with_accounts(code, input, &settings) {
+            return self.wrong(entry, What::Connection, code, Some(field), message);
+        }
         let Some(secrets) = secrets(before, input) else {
             let message =
                 "its secrets in the database do not open, so all of them must be given: webhook_secrets and api_key";
             return self.wrong(entry, What::Connection, code, None, message);
         };
-        if input.level != Level::None && secrets.api_key.is_none() {
+        // An account has no key of its own: its platform's is used.
+        let api_key = secrets.api_key.filter(|_| settings.account.is_none());
+        let secrets = ConnectionSecrets { api_key, ..secrets };
+        if input.level != Level::None && secrets.api_key.is_none() && settings.account.is_none() {
             let message = "to look things up it needs the provider's API key; give one, or level = \"none\"";
             return self.wrong(entry, What::Connection, code, Some("api_key"), message);
         }
@@ -45,8 +57,6 @@ impl Draft<'_> {
             return self.wrong(entry, What::Connection, code, Some("webhook_secrets"), message);
         }
         let kept = before.and_then(|before| before.secrets.as_ref());
-        let before_settings = before.and_then(|before| serde_json::from_str::<Settings>(&before.row.settings).ok());
-        let settings = settings(before_settings.clone(), input);
         let row = rows::Connection {
             id: before.map_or_else(|| self.making.id(), |before| before.row.id),
             tenant_id: self.current.tenant.id,
@@ -68,6 +78,7 @@ impl Draft<'_> {
                     "tolerance_seconds",
                     before_settings.as_ref().map(|kept| kept.tolerance_seconds) != Some(settings.tolerance_seconds),
                 ),
+                ("account", of_accounts(before_settings.as_ref()) != of_accounts(Some(&settings))),
                 ("api_base", before.api_base != row.api_base),
                 ("webhook_secrets", kept.is_none_or(|kept| kept.webhook != secrets.webhook)),
                 ("api_key", kept.is_none_or(|kept| kept.api_key != secrets.api_key)),
@@ -77,6 +88,36 @@ impl Draft<'_> {
         self.connections.insert(code.clone(), row.id);
         let step = Step::Connection(row, Some(secrets).filter(|_| before.is_none() || !is_same));
         self.compared(What::Connection, code, before.is_none(), details, step);
+    }
+
+    /// Why a connection cannot be about an account, or serve some.
+    fn wrong_with_accounts(
+        &self,
+        code: &str,
+        input: &ConnectionInput,
+        settings: &Settings,
+    ) -> Option<(&'static str, String)> {
+        let current = self.current;
+        if settings.platform && current.tenant.slug != DEFAULT_TENANT {
+            return Some((
+                "platform",
+                format!("a platform belongs to the tenant `{DEFAULT_TENANT}`, which runs the server"),
+            ));
+        }
+        let account = settings.account.as_ref()?;
+        if input.api_key.is_some() {
+            return Some((
+                "api_key",
+                format!("the account {account} is reached with its platform's key; leave it out"),
+            ));
+        }
+        let key = (input.provider.clone(), input.mode.as_str().to_owned(), account.clone());
+        let is_here = |(other, connection): (&String, &CurrentConnection)| {
+            other != code && account_of(&connection.row) == Some(key.clone())
+        };
+        let is_taken = current.accounts_of_others.contains(&key) || current.connections.iter().any(is_here);
+        is_taken
+            .then(|| ("account", format!("the account {account} has a connection already; its sales belong to one")))
     }
 
     /// Another connection of the provider whose webhooks are signed with the same secret.
@@ -208,5 +249,16 @@ fn settings(before: Option<Settings>, input: &ConnectionInput) -> Settings {
     settings.level = input.level;
     settings.write_back = input.write_back.unwrap_or(settings.write_back);
     settings.tolerance_seconds = input.tolerance_seconds.or(settings.tolerance_seconds);
+    let AccountsInput { account, is_connected, is_platform, fee_ten_thousandths } = &input.accounts;
+    let is_another = account.is_some() && *account != settings.account;
+    settings.disconnected &= !(*is_connected || is_another);
+    settings.account = account.clone().or(settings.account);
+    settings.platform |= *is_platform;
+    settings.fee_ten_thousandths = fee_ten_thousandths.or(settings.fee_ten_thousandths);
     settings
+}
+
+/// What settings say of platforms and their accounts.
+fn of_accounts(settings: Option<&Settings>) -> Option<(Option<&str>, bool, bool, Option<u16>)> {
+    settings.map(|kept| (kept.account.as_deref(), kept.disconnected, kept.platform, kept.fee_ten_thousandths))
 }

@@ -155,7 +155,12 @@ impl Draft<'_> {
 
     pub(super) fn unnamed_rules(&mut self, is_pruned: bool) {
         let current = self.current;
-        for rule in current.rules.iter().filter(|rule| !self.rules.contains(&rule.id)).collect::<Vec<_>>() {
+        let is_made_here = |rule: &rows::PriceRule| {
+            rule.matcher_kind == "price"
+                && current.made_prices.contains(&(rule.connection_id, rule.matcher_value.clone()))
+        };
+        let unnamed = current.rules.iter().filter(|rule| !self.rules.contains(&rule.id) && !is_made_here(rule));
+        for rule in unnamed.collect::<Vec<_>>() {
             let name = self.name_of_rule(rule);
             match is_pruned {
                 true => {
@@ -190,14 +195,15 @@ fn plan_parts(before: &rows::Plan, input: &PlanInput) -> Vec<String> {
         ("features", terms.limits.features != input.terms.limits.features),
         ("policy", terms.policy != input.terms.policy),
         ("lease", terms.lease != input.terms.lease),
+        ("price", terms.price != input.terms.price),
         // Whatever a plan says beside these.
         ("terms", terms != input.terms && same_known_parts(&terms, &input.terms)),
     ])
 }
 
 fn same_known_parts(one: &PlanTerms, other: &PlanTerms) -> bool {
-    (one.duration_days, &one.limits, &one.policy, one.lease)
-        == (other.duration_days, &other.limits, &other.policy, other.lease)
+    (one.duration_days, &one.limits, &one.policy, one.lease, one.price)
+        == (other.duration_days, &other.limits, &other.policy, other.lease, other.price)
 }
 
 pub(super) fn changed(parts: &[(&str, bool)]) -> Vec<String> {

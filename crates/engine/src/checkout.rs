@@ -1,0 +1,337 @@
+//! A vendor's own checkout: a hosted page at the provider, opened for one buyer and one plan (D02 to D10).
+
+use std::sync::Arc;
+
+use domain::{
+    id::{PlanId, ProductId, TenantId, uuid_v7},
+    plan::PlanPrice,
+    text::{EmailAddress, PlanCode, PriceReference},
+};
+use jiff::Timestamp;
+use providers::selling::{NewCheckout, Refused, Selling};
+use store::rows;
+
+use crate::{
+    DialError, Engine, Error,
+    connections::Connection,
+    issue::IssueError,
+    prices::{price_of, sells},
+};
+
+/// Checkouts that an account opens in a minute (D10).
+pub const CHECKOUTS_PER_MINUTE: i64 = 20;
+/// A platform's share, unless it says otherwise: half a percent (D07).
+const FEE_TEN_THOUSANDTHS: u16 = 50;
+/// The longest address that a provider takes, in bytes.
+const URL_BYTES_MAX: usize = 2_048;
+
+/// A checkout that is asked for.
+#[derive(Clone, Debug)]
+pub struct CheckoutRequest {
+    /// Whose plan it is.
+    pub tenant: TenantId,
+    /// The product, by code or id.
+    pub product: String,
+    /// The plan, by code or id.
+    pub plan: String,
+    /// Where the buyer goes who has paid.
+    pub success_url: String,
+    /// Where the buyer goes who has not.
+    pub cancel_url: String,
+    /// What the form is filled in with.
+    pub email: Option<EmailAddress>,
+    /// The same when the call has to be made again. None: it is a call of its own.
+    pub attempt: Option<uuid::Uuid>,
+}
+
+/// Why no checkout was opened.
+#[derive(Debug, thiserror::Error)]
+pub enum CheckoutError {
+    /// There is none of that name.
+    #[error("there is no {what} `{name}`{hint}")]
+    Unknown {
+        /// A product or a plan.
+        what: &'static str,
+        /// What was asked for.
+        name: String,
+        /// Which there are.
+        hint: String,
+    },
+    /// A buyer cannot be sent there.
+    #[error("`{field}`: {problem}")]
+    Url {
+        /// Which address.
+        field: &'static str,
+        /// What is wrong with it.
+        problem: &'static str,
+    },
+    /// The account gets no new licenses (D05).
+    #[error(transparent)]
+    Account(#[from] IssueError),
+    /// Nothing can be sold (D30).
+    #[error("the account is not connected to Stripe; reconnect via Connect: {0}")]
+    NotConnected(&'static str),
+    /// The plan says no price (D31).
+    #[error(
+        "the plan `{0}` has no Stripe price; set `price` on it, in the file of `keywright apply` or with POST /v1/plans"
+    )]
+    NoPrice(String),
+    /// The provider has not made the price.
+    #[error("the price of the plan `{plan}` was not made at Stripe: {problem}")]
+    PriceRefused {
+        /// Which plan.
+        plan: String,
+        /// What the provider says.
+        problem: String,
+    },
+    /// The price was set a moment ago.
+    #[error("the price of the plan `{0}` is being made at Stripe; ask again in a moment")]
+    PriceNotYet(String),
+    /// More than the account may open (D10).
+    #[error("the account opens {CHECKOUTS_PER_MINUTE} checkouts a minute at most")]
+    TooMany {
+        /// How long to wait.
+        seconds: u64,
+    },
+    /// The provider does not open it.
+    #[error("Stripe opened no checkout: {0}")]
+    Refused(#[from] Refused),
+    /// The provider cannot be asked.
+    #[error("Stripe cannot be reached: {0}")]
+    Dial(#[from] DialError),
+    /// Something else.
+    #[error(transparent)]
+    Engine(#[from] Error),
+}
+
+impl From<store::StoreError> for CheckoutError {
+    fn from(error: store::StoreError) -> Self {
+        Self::Engine(error.into())
+    }
+}
+
+/// What is to be sold.
+struct Sold {
+    product: String,
+    plan: PlanId,
+    code: PlanCode,
+    price: Option<PlanPrice>,
+}
+
+impl Engine {
+    /// Opens a checkout and returns where its buyer is sent.
+    ///
+    /// # Errors
+    /// [`CheckoutError`]; nothing was opened then.
+    pub async fn open_checkout(&self, asked: &CheckoutRequest) -> Result<String, CheckoutError> {
+        let sold = self.sold(asked).await?;
+        let connection = self.selling_connection(asked.tenant).await?;
+        let is_live = connection.as_ref().is_none_or(|connection| connection.mode.is_live());
+        check_url("success_url", &asked.success_url, is_live)?;
+        check_url("cancel_url", &asked.cancel_url, is_live)?;
+        self.check_account(asked.tenant, is_live, 1).await?;
+        let connection = connection.ok_or(CheckoutError::NotConnected("it has no account there"))?;
+        let selling = sells(&connection).ok_or_else(|| CheckoutError::NotConnected(why_not(&connection)))?;
+        let price = sold.price.ok_or_else(|| CheckoutError::NoPrice(sold.code.to_string()))?;
+        let reference = self.made_price(&connection, &sold, &price).await?;
+        self.count_checkout(asked.tenant, self.now()).await?;
+        let attempt = asked.attempt.unwrap_or_else(|| uuid_v7(self.now(), &mut *self.entropy())).to_string();
+        let new = NewCheckout {
+            product: &sold.product,
+            plan: &sold.code,
+            reference: &reference,
+            price: &price,
+            success_url: &asked.success_url,
+            cancel_url: &asked.cancel_url,
+            email: asked.email.as_ref(),
+            fee_ten_thousandths: fee(&connection),
+            attempt: &attempt,
+        };
+        self.open(&connection, selling, &new).await
+    }
+
+    async fn open(
+        &self,
+        connection: &Connection,
+        selling: &dyn Selling,
+        new: &NewCheckout<'_>,
+    ) -> Result<String, CheckoutError> {
+        let dialled = self.dialler.dial(connection, &selling.create_checkout(new)).await?;
+        Ok(selling.checkout_created(dialled.status, &dialled.body)?)
+    }
+
+    /// The product and the plan that a call names, by code or id.
+    async fn sold(&self, asked: &CheckoutRequest) -> Result<Sold, CheckoutError> {
+        let products = self.store.products(asked.tenant).await?;
+        let id: Option<ProductId> = asked.product.parse().ok();
+        let is_named = |row: &&rows::Product| row.code == asked.product || id.is_some_and(|id| id.0 == row.id);
+        let codes = || products.iter().map(|row| row.code.as_str());
+        let unknown = |what, name: &str, hint| CheckoutError::Unknown { what, name: name.to_owned(), hint };
+        let product = products.iter().find(is_named);
+        let product = product.ok_or_else(|| unknown("product", &asked.product, known(codes())))?;
+        let mut plans = self.store.plans(asked.tenant).await?;
+        plans.retain(|row| row.product_id == product.id);
+        let id: Option<PlanId> = asked.plan.parse().ok();
+        let is_named = |row: &&rows::Plan| row.code == asked.plan || id.is_some_and(|id| id.0 == row.id);
+        // Rows come in the order of their versions, and the latest is sold.
+        let plan = plans.iter().rfind(is_named);
+        let codes = || plans.iter().map(|row| row.code.as_str());
+        let plan = plan.ok_or_else(|| unknown("plan", &asked.plan, known(codes())))?;
+        Ok(Sold {
+            product: product.code.clone(),
+            plan: PlanId(plan.id),
+            code: PlanCode::new(plan.code.as_str()),
+            price: price_of(plan),
+        })
+    }
+
+    /// The connection that sells: real money before test money, a connected account before a key of the vendor's own. A
+    /// vendor who has only test connections tries things out.
+    async fn selling_connection(&self, tenant: TenantId) -> Result<Option<Arc<Connection>>, Error> {
+        let connections = self.connections().await?;
+        let may_sell = |connection: &&Arc<Connection>| {
+            let settings = &connection.settings;
+            let has_key = settings.account.is_some() || connection.api_key.is_some();
+            connection.tenant == tenant && connection.provider.selling().is_some() && has_key && !settings.platform
+        };
+        let rank = |connection: &&Arc<Connection>| {
+            (!connection.mode.is_live(), connection.settings.account.is_none(), connection.settings.disconnected)
+        };
+        Ok(connections.iter().filter(may_sell).min_by_key(rank).map(Arc::clone))
+    }
+
+    /// What the provider calls the price of a plan.
+    async fn made_price(
+        &self,
+        connection: &Connection,
+        sold: &Sold,
+        price: &PlanPrice,
+    ) -> Result<PriceReference, CheckoutError> {
+        let is_it = |row: &&rows::PlanPrice| {
+            (row.plan_id, row.connection_id, row.retired_at) == (sold.plan.0, connection.id.0, None)
+                && serde_json::from_str::<PlanPrice>(&row.price).is_ok_and(|made| made == *price)
+        };
+        let rows = self.store.plan_prices(connection.tenant).await?;
+        let Some(row) = rows.iter().find(is_it) else {
+            return Err(CheckoutError::PriceNotYet(sold.code.to_string()));
+        };
+        if let Some(reference) = &row.reference {
+            return Ok(PriceReference::new(reference.as_str()));
+        }
+        let call = self.store.call_about(row.id).await?.filter(|call| call.next_attempt_at.is_none());
+        Err(match call.and_then(|call| call.error) {
+            Some(problem) => CheckoutError::PriceRefused { plan: sold.code.to_string(), problem },
+            None => CheckoutError::PriceNotYet(sold.code.to_string()),
+        })
+    }
+
+    /// Counts a checkout in the database, so that all nodes count the same (D10).
+    async fn count_checkout(&self, tenant: TenantId, now: Timestamp) -> Result<(), CheckoutError> {
+        let (minute, second) = (now.as_second().div_euclid(60), now.as_second().rem_euclid(60));
+        let once = || async {
+            let write = self.store.begin().await?;
+            let count = write.count_checkout(tenant, minute).await?;
+            write.commit().await?;
+            Ok::<_, Error>(count)
+        };
+        if store::repeat(once, Error::is_conflict).await? > CHECKOUTS_PER_MINUTE {
+            return Err(CheckoutError::TooMany { seconds: (60 - second).unsigned_abs() });
+        }
+        Ok(())
+    }
+
+    /// Forgets how many checkouts were opened in minutes that are over. Returns how many minutes.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn forget_counted_checkouts(&self) -> Result<u64, Error> {
+        Ok(self.store.forget_checkouts(self.now().as_second().div_euclid(60)).await?)
+    }
+}
+
+/// The platform's share of what is sold by a connection. A vendor's own key has no platform.
+fn fee(connection: &Connection) -> Option<u16> {
+    let settings = &connection.settings;
+    settings.account.as_ref().map(|_| settings.fee_ten_thousandths.unwrap_or(FEE_TEN_THOUSANDTHS))
+}
+
+fn why_not(connection: &Connection) -> &'static str {
+    match connection.settings.disconnected {
+        true => "it was disconnected there",
+        false => "this server is no platform; the operator sets STRIPE_SECRET_KEY and STRIPE_CONNECT_WEBHOOK_SECRET",
+    }
+}
+
+/// The names that a caller may have meant.
+fn known<'a>(codes: impl Iterator<Item = &'a str>) -> String {
+    let codes: std::collections::BTreeSet<&str> = codes.collect();
+    match codes.is_empty() {
+        true => "; there is none yet".to_owned(),
+        false => format!("; there are `{}`", codes.into_iter().collect::<Vec<_>>().join("`, `")),
+    }
+}
+
+/// Whether buyers may be sent there: an absolute https address, or one of this machine while money is only tried out. It is
+/// handed on as it is, since it may have the provider's own placeholders in it.
+fn check_url(field: &'static str, text: &str, is_live: bool) -> Result<(), CheckoutError> {
+    match wrong_with_url(text, is_live) {
+        Some(problem) => Err(CheckoutError::Url { field, problem }),
+        None => Ok(()),
+    }
+}
+
+/// What is wrong with an address to which somebody is to be sent.
+pub(crate) fn wrong_with_url(text: &str, is_live: bool) -> Option<&'static str> {
+    if text.len() > URL_BYTES_MAX || text.chars().any(|letter| letter.is_control() || letter.is_whitespace()) {
+        return Some("an address has 2048 characters at most and no blanks");
+    }
+    let Ok(url) = url::Url::parse(text) else {
+        return Some("an absolute address is needed, such as https://example.com/thanks");
+    };
+    if !url.username().is_empty() || url.password().is_some() {
+        return Some("an address that buyers see has no password in it");
+    }
+    let is_loopback = match url.host() {
+        Some(url::Host::Domain(name)) => name == "localhost",
+        Some(url::Host::Ipv4(address)) => address.is_loopback(),
+        Some(url::Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    };
+    match url.scheme() {
+        "https" => None,
+        "http" if is_loopback && !is_live => None,
+        "http" if is_loopback => Some("only a test checkout may come back to this machine; use https"),
+        _ => Some("buyers are sent to https addresses only"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn buyers_are_sent_to_https_and_to_this_machine_only_to_try_things_out() {
+        for (address, live, test) in [
+            ("https://app.example/thanks?session={CHECKOUT_SESSION_ID}", true, true),
+            ("https://127.0.0.1/thanks", true, true),
+            ("http://localhost:3000/thanks", false, true),
+            ("http://127.0.0.1:3000/", false, true),
+            ("http://[::1]:3000/", false, true),
+            ("http://app.example/thanks", false, false),
+            ("http://localhost.evil.example/", false, false),
+            ("//app.example/thanks", false, false),
+            ("/thanks", false, false),
+            ("javascript:alert(1)", false, false),
+            ("https://user:password@app.example/", false, false),
+            ("https://app.example/a b", false, false),
+            ("https://app.example/\n", false, false),
+            ("", false, false),
+        ] {
+            let is_right = |is_live| wrong_with_url(address, is_live).is_none();
+            assert_eq!((is_right(true), is_right(false)), (live, test), "{address}");
+        }
+        let long = |length: usize| format!("https://a.example/{}", "x".repeat(length - 18));
+        assert_eq!(wrong_with_url(&long(2_048), true), None);
+        assert!(wrong_with_url(&long(2_049), true).is_some());
+    }
+}

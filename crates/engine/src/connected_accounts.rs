@@ -1,0 +1,127 @@
+//! Connected accounts: an event that comes to a platform's endpoint belongs to the connection of the account that it names
+//! (D11 to D14), wherever that connection's tenant is.
+
+use std::sync::Arc;
+
+use domain::{
+    Entropy,
+    id::{ConnectionId, InboundId, TenantId},
+};
+use jiff::Timestamp;
+use providers::{Incoming, Settings};
+use store::{Write, inbox::status, rows};
+
+use crate::{
+    Engine, Error, attention,
+    connections::Connection,
+    receive::{Arrival, arrival as arrival_at, kept},
+    rulings::By,
+    tenants::DEFAULT_TENANT,
+};
+
+/// Who says that an account was disconnected, in the audit log.
+const ACTOR: &str = "provider";
+
+/// Whose an event is that was believed.
+#[derive(Clone, Copy)]
+pub(crate) enum Whose<'c> {
+    /// That of the connection it came in by.
+    Own,
+    /// A connected account's.
+    Of(&'c Arc<Connection>),
+    /// Of the money that the platform is not about. A live endpoint for connected accounts gets their test events too.
+    OtherMode,
+    /// That of an account which nobody has connected.
+    Nobody,
+}
+
+/// Finds out whose an event is.
+pub(crate) fn whose<'c>(connections: &'c [Arc<Connection>], by: &Connection, event: &Incoming) -> Whose<'c> {
+    let Some(account) = event.account.as_deref().filter(|_| by.settings.platform) else { return Whose::Own };
+    if event.live.is_some_and(|live| live != by.mode.is_live()) {
+        return Whose::OtherMode;
+    }
+    let is_it = |connection: &&Arc<Connection>| {
+        connection.settings.account.as_deref() == Some(account)
+            && connection.provider.info().slug == by.provider.info().slug
+            && connection.mode == by.mode
+    };
+    connections.iter().find(is_it).map_or(Whose::Nobody, Whose::Of)
+}
+
+/// The event as it enters the inbox of whoever it belongs to. What belongs to nobody is kept by the platform: done if it says
+/// nothing or is of the other mode, and held where the operator sees it if it may be a sale.
+pub(crate) fn arrival(
+    whose: Whose<'_>,
+    by: &Connection,
+    event: Incoming,
+    now: Timestamp,
+    entropy: &mut dyn Entropy,
+) -> Arrival {
+    let says_nothing = by.provider.ignores(&event.kind).is_some();
+    match whose {
+        Whose::Own => arrival_at(by, event, now, entropy),
+        Whose::Of(connection) => arrival_at(connection, event, now, entropy),
+        Whose::Nobody if !says_nothing => {
+            let account = event.account.clone().unwrap_or_default();
+            let mut row = kept(by, &event, InboundId::new(now, entropy), now);
+            status::HELD.clone_into(&mut row.status);
+            row.error = Some(format!("no tenant has connected the account {account}"));
+            let attention = Some(attention::unknown_account(by, &account, &row, now, entropy));
+            Arrival { event: row, attention }
+        }
+        Whose::Nobody | Whose::OtherMode => {
+            let row = kept(by, &event, InboundId::new(now, entropy), now);
+            let livemode = event.live.unwrap_or(row.livemode);
+            let done_at = Some(now.as_microsecond());
+            let row = rows::InboundEvent { status: status::DONE.to_owned(), livemode, done_at, ..row };
+            Arrival { event: row, attention: None }
+        }
+    }
+}
+
+impl Engine {
+    /// Marks a connection whose account its vendor has disconnected. Nothing is asked with the platform's key any more, and
+    /// checkouts are refused. An event that was heard before says nothing new: the account may be connected again.
+    pub(crate) async fn note_disconnection(&self, whose: Whose<'_>, event: &Incoming) -> Result<(), Error> {
+        let Whose::Of(connection) = whose else { return Ok(()) };
+        if connection.provider.accounts().is_none_or(|accounts| accounts.disconnection() != event.kind)
+            || !self.store.known_events(connection.id, vec![event.key.clone()]).await?.is_empty()
+        {
+            return Ok(());
+        }
+        store::repeat(|| self.disconnect_once(connection), Error::is_conflict).await?;
+        self.configuration_changed();
+        Ok(())
+    }
+
+    /// What a person was told about an account is over once a tenant has it connected.
+    pub(crate) async fn note_connected(&self, write: &Write, row: &rows::Connection) -> Result<(), Error> {
+        let settings: Settings = serde_json::from_str(&row.settings).map_err(Error::Document)?;
+        let Some(account) = settings.account.filter(|_| !settings.disconnected) else { return Ok(()) };
+        let (tenant, id, now) = (TenantId(row.tenant_id), ConnectionId(row.id).to_string(), self.now());
+        write.close_items_about(tenant, attention::DISCONNECTED, vec![id], now).await?;
+        if let Some(operator) = self.tenant(DEFAULT_TENANT).await? {
+            write.close_items_about(operator, attention::UNKNOWN_ACCOUNT, vec![account], now).await?;
+        }
+        Ok(())
+    }
+
+    async fn disconnect_once(&self, connection: &Connection) -> Result<(), Error> {
+        let (tenant, now) = (connection.tenant, self.now());
+        let write = self.store.begin().await?;
+        write.lock_catalogue(tenant).await?;
+        let rows = write.lock_connections(tenant).await?;
+        let Some(row) = rows.into_iter().find(|row| row.id == connection.id.0) else { return Ok(()) };
+        let settings: Settings = serde_json::from_str(&row.settings).map_err(Error::Document)?;
+        let settings = Settings { disconnected: true, ..settings };
+        let detail = serde_json::json!({ "name": row.code, "account": settings.account });
+        let settings = serde_json::to_string(&settings).map_err(Error::Document)?;
+        write.save_connection(rows::Connection { settings, ..row }).await?;
+        write.open_items(vec![attention::disconnected(connection, now, &mut *self.entropy())]).await?;
+        let by = By { actor: ACTOR.to_owned(), note: None };
+        let entry = self.told(tenant, "connection.disconnected", connection.id.to_string(), None, &detail, &by);
+        crate::audit::add(&write, vec![entry]).await?;
+        Ok(write.commit().await?)
+    }
+}

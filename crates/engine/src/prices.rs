@@ -1,0 +1,287 @@
+//! A price that is set on a plan is made at the provider, and the one before it is archived (D06): a call that follows from
+//! the change of the plan. Prices never change there, so another amount is another price.
+
+use std::collections::BTreeMap;
+
+use domain::{
+    decision::{Matcher, QuantityRule},
+    id::{ConnectionId, PlanId, TenantId, uuid_v7},
+    plan::{AddOn, PlanPrice, PlanTerms},
+    text::{PlanCode, PriceReference},
+};
+use jiff::Timestamp;
+use providers::selling::{NewPrice, Selling};
+use store::{
+    Write,
+    calls::{kind, status},
+    rows,
+};
+use uuid::Uuid;
+
+use crate::{
+    Dialled, Engine, Error,
+    calls::{Ended, Failure},
+    configuration::{ConfigurationError, Existing, GrantInput, PriceRuleInput},
+    connections::{Connection, open_secrets},
+};
+
+/// A price that was not made, or not archived.
+const FAILED: &str = "price_failed";
+/// Who makes the rules of prices that were made, in the audit log.
+const ACTOR: &str = "keywright";
+
+/// What is to be done so that prices are as plans say.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Following {
+    made: Vec<(ConnectionId, PlanId, PlanPrice)>,
+    retired: Vec<Uuid>,
+}
+
+/// Compares what plans say with the prices that are there. Each plan has one price at each connection that sells. What is
+/// sold at a connection that sells no more stays as it is.
+fn follow(
+    plans: &BTreeMap<PlanId, Option<PlanPrice>>,
+    selling: &[ConnectionId],
+    there: &[(Uuid, ConnectionId, PlanId, PlanPrice)],
+) -> Following {
+    let wanted = |plan: &PlanId| plans.get(plan).copied().flatten();
+    let is_right = |plan: &PlanId, price: &PlanPrice| wanted(plan) == Some(*price);
+    let retired = there.iter().filter(|(_, _, plan, price)| !is_right(plan, price)).map(|(id, ..)| *id).collect();
+    let each = plans.iter().filter_map(|(plan, price)| Some((*plan, (*price)?)));
+    let each = each.flat_map(|(plan, price)| selling.iter().map(move |connection| (*connection, plan, price)));
+    let is_there = |(connection, plan, price): &(ConnectionId, PlanId, PlanPrice)| {
+        there.iter().any(|(_, at, of, is)| (at, of, is) == (connection, plan, price))
+    };
+    Following { made: each.filter(|price| !is_there(price)).collect(), retired }
+}
+
+/// What a plan costs.
+pub(crate) fn price_of(row: &rows::Plan) -> Option<PlanPrice> {
+    serde_json::from_str::<PlanTerms>(&row.terms).ok()?.price
+}
+
+/// The provider's way to sell, for a connection that may.
+pub(crate) fn sells(connection: &Connection) -> Option<&'static dyn Selling> {
+    let may = connection.api_key.is_some() && !connection.settings.platform && !connection.settings.disconnected;
+    connection.provider.selling().filter(|_| may)
+}
+
+impl Engine {
+    /// Has prices made and archived as the tenant's plans say now.
+    pub(crate) async fn follow_prices(&self, write: &Write, tenant: TenantId, now: Timestamp) -> Result<(), Error> {
+        let plans = write.current_plans(tenant).await?;
+        let plans: BTreeMap<PlanId, Option<PlanPrice>> =
+            plans.iter().map(|row| (PlanId(row.id), price_of(row))).collect();
+        let there = write.plan_prices(tenant).await?.into_iter().filter(|row| row.retired_at.is_none());
+        let there = there
+            .map(|row| {
+                let price = serde_json::from_str(&row.price).map_err(Error::Document)?;
+                Ok((row.id, ConnectionId(row.connection_id), PlanId(row.plan_id), price))
+            })
+            .collect::<Result<Vec<_>, Error>>()?;
+        // Most plans have no price here: then nothing is to be known about connections.
+        if there.is_empty() && plans.values().all(Option::is_none) {
+            return Ok(());
+        }
+        let mut selling = Vec::new();
+        for row in write.lock_connections(tenant).await? {
+            if self.row_sells(&row)? {
+                selling.push(ConnectionId(row.id));
+            }
+        }
+        let Following { made, retired } = follow(&plans, &selling, &there);
+        let (mut rows, mut calls) = (Vec::new(), Vec::new());
+        for (connection, plan, price) in made {
+            let id = uuid_v7(now, &mut *self.entropy());
+            let price = serde_json::to_string(&price).map_err(Error::Document)?;
+            let created_at = now.as_microsecond();
+            let (tenant_id, connection_id, plan_id) = (tenant.0, connection.0, plan.0);
+            let (reference, retired_at) = (None, None);
+            rows.push(rows::PlanPrice {
+                id,
+                tenant_id,
+                plan_id,
+                connection_id,
+                price,
+                reference,
+                created_at,
+                retired_at,
+            });
+            calls.push(self.call(tenant, connection, id, now));
+        }
+        write.add_plan_prices(rows).await?;
+        write.add_calls(calls).await?;
+        for id in retired {
+            write.retire_plan_price(id, now).await?;
+            write.make_call_again(id, now).await?;
+        }
+        Ok(())
+    }
+
+    /// Whether something can be sold by a connection, as it is stored.
+    fn row_sells(&self, row: &rows::Connection) -> Result<bool, Error> {
+        let settings: providers::Settings = serde_json::from_str(&row.settings).map_err(Error::Document)?;
+        let sells = providers::by_slug(&row.provider).is_some_and(|provider| provider.selling().is_some());
+        if !sells || settings.platform || settings.disconnected {
+            return Ok(false);
+        }
+        Ok(settings.account.is_some() || open_secrets(row, &self.ring())?.api_key.is_some())
+    }
+
+    fn call(&self, tenant: TenantId, connection: ConnectionId, price: Uuid, now: Timestamp) -> rows::ProviderCall {
+        rows::ProviderCall {
+            id: uuid_v7(now, &mut *self.entropy()),
+            tenant_id: tenant.0,
+            connection_id: connection.0,
+            kind: kind::PRICE.to_owned(),
+            subject_id: price,
+            customer: String::new(),
+            status: status::PENDING.to_owned(),
+            attempts: 0,
+            next_attempt_at: Some(now.as_microsecond()),
+            lease_token: None,
+            lease_until: None,
+            error: None,
+            created_at: now.as_microsecond(),
+            done_at: None,
+        }
+    }
+
+    /// Brings the provider in line with one price: it is made, or archived.
+    pub(crate) async fn settle_price(
+        &self,
+        connection: &Connection,
+        call: &rows::ProviderCall,
+    ) -> Result<Ended, Error> {
+        let Some(row) = self.store.plan_price(call.subject_id).await? else {
+            return Ok(Ended::Dropped("the price is gone".to_owned()));
+        };
+        let Some(selling) = sells(connection) else {
+            return Ok(Ended::Refused(format!("nothing can be sold by `{}` at present", connection.code)));
+        };
+        match (row.reference.as_deref().map(PriceReference::new), row.retired_at) {
+            (None, Some(_)) => Ok(Ended::Done),
+            (Some(reference), Some(_)) => {
+                let request = selling.archive_price(&reference);
+                Ok(match self.dialler.dial(connection, &request).await {
+                    Ok(dialled) => Ended::of(&dialled),
+                    Err(error) => Ended::Again(error.to_string(), None),
+                })
+            }
+            (Some(reference), None) => self.keep_price(connection, &row, &reference).await,
+            (None, None) => match self.make_price(connection, selling, &row).await? {
+                Ok(reference) => self.keep_price(connection, &row, &reference).await,
+                Err(ended) => Ok(ended),
+            },
+        }
+    }
+
+    async fn make_price(
+        &self,
+        connection: &Connection,
+        selling: &dyn Selling,
+        row: &rows::PlanPrice,
+    ) -> Result<Result<PriceReference, Ended>, Error> {
+        let Some(plan) = self.plan_of(row).await? else {
+            return Ok(Err(Ended::Dropped("the plan is gone".to_owned())));
+        };
+        let price: PlanPrice = serde_json::from_str(&row.price).map_err(Error::Document)?;
+        let (code, attempt) = (PlanCode::new(plan.code.as_str()), row.id.to_string());
+        let new = NewPrice { plan: &code, name: &plan.name, price: &price, attempt: &attempt };
+        let dialled = match self.dialler.dial(connection, &selling.create_price(&new)).await {
+            Ok(dialled) => dialled,
+            Err(error) => return Ok(Err(Ended::Again(error.to_string(), None))),
+        };
+        let Dialled { status, body, retry_after_seconds } = dialled;
+        Ok(selling.price_created(status, &body).map_err(|refused| match status {
+            409 | 429 | 500..=599 => Ended::Again(refused.to_string(), retry_after_seconds),
+            _ => Ended::Refused(refused.to_string()),
+        }))
+    }
+
+    async fn plan_of(&self, row: &rows::PlanPrice) -> Result<Option<rows::Plan>, Error> {
+        let plans = self.store.plans(TenantId(row.tenant_id)).await?;
+        Ok(plans.into_iter().rfind(|plan| plan.id == row.plan_id))
+    }
+
+    /// Notes what the provider calls the price, and makes a rule for it, so that a sale that names no plan finds it too.
+    /// Twice changes nothing.
+    async fn keep_price(
+        &self,
+        connection: &Connection,
+        row: &rows::PlanPrice,
+        reference: &PriceReference,
+    ) -> Result<Ended, Error> {
+        let write = self.store.begin().await?;
+        let named = write.name_plan_price(row.id, reference.as_str()).await?;
+        let is_retired = named.is_some_and(|row| row.retired_at.is_some());
+        if is_retired {
+            // It was made while somebody changed the plan, and is to be archived.
+            write.make_call_again(row.id, self.now()).await?;
+        }
+        write.commit().await?;
+        let Some(plan) = self.plan_of(row).await?.filter(|_| !is_retired) else { return Ok(Ended::Done) };
+        let input = PriceRuleInput {
+            connection: connection.code.clone(),
+            matcher: Matcher::Price(reference.clone()),
+            grants: vec![GrantInput { plan: plan.code, quantity: QuantityRule::default() }],
+            adds: AddOn::default(),
+            from: None,
+            until: None,
+        };
+        match self.save_price_rule(TenantId(row.tenant_id), input, Existing::Either, ACTOR).await {
+            Ok(_) => Ok(Ended::Done),
+            Err(ConfigurationError::Engine(error)) => Err(error),
+            Err(refused) => Ok(Ended::Refused(refused.to_string())),
+        }
+    }
+}
+
+/// What a person is told of a price that was not made or not archived.
+pub(crate) fn failure(call: &rows::ProviderCall, problem: &str) -> Failure {
+    Failure {
+        kind: FAILED,
+        subject: format!("price/{}", call.subject_id),
+        sentence: format!(
+            "the price of a plan was not made or archived at the provider: {problem}; it is tried again once the connection \
+             is changed"
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::{
+        money::{Currency, Money},
+        plan::Interval,
+    };
+
+    use super::*;
+
+    fn price(minor: i64, every: Option<Interval>) -> PlanPrice {
+        PlanPrice { money: Money::new(minor, Currency::parse("EUR")), every }
+    }
+
+    #[test]
+    fn another_price_takes_the_place_of_the_one_before() {
+        let id = Uuid::from_u128;
+        let (plan, live, test) = (PlanId(id(1)), ConnectionId(id(2)), ConnectionId(id(3)));
+        let (old, new, monthly) = (price(4_900, None), price(5_900, None), price(4_900, Some(Interval::Month)));
+        let at_live = (id(9), live, plan, old);
+        for (what, wanted, selling, there, made, retired) in [
+            ("nothing is sold", None, vec![live], vec![], vec![], vec![]),
+            ("nobody sells", Some(old), vec![], vec![], vec![], vec![]),
+            ("it is new", Some(old), vec![live], vec![], vec![(live, old)], vec![]),
+            ("it is there", Some(old), vec![live], vec![at_live], vec![], vec![]),
+            ("another connection sells too", Some(old), vec![live, test], vec![at_live], vec![(test, old)], vec![]),
+            ("it costs more", Some(new), vec![live], vec![at_live], vec![(live, new)], vec![id(9)]),
+            ("it is paid every month", Some(monthly), vec![live], vec![at_live], vec![(live, monthly)], vec![id(9)]),
+            ("it is sold no more", None, vec![live], vec![at_live], vec![], vec![id(9)]),
+            ("its connection sells no more", Some(old), vec![], vec![at_live], vec![], vec![]),
+        ] {
+            let made = made.into_iter().map(|(connection, price)| (connection, plan, price)).collect();
+            let plans = BTreeMap::from([(plan, wanted)]);
+            assert_eq!(follow(&plans, &selling, &there), Following { made, retired }, "{what}");
+        }
+    }
+}
