@@ -8,7 +8,7 @@ use domain::{
     id::{AttentionId, ConnectionId, OrderId, TenantId},
     order::Missing,
     reason::day,
-    text::{CustomerReference, PriceReference, ProductReference},
+    text::{CustomerReference, PriceReference, ProductReference, Reference},
 };
 use jiff::Timestamp;
 use store::{
@@ -97,12 +97,7 @@ fn about(order: &StoredOrder, waiting: &Waiting, connection: &Connection) -> Abo
         Waiting::LinesUnknown { purchase } => plain(
             LINES_UNKNOWN,
             purchase.to_string(),
-            format!(
-                "{purchase} is paid and does not say what was bought; {} needs the permission `{}` to see it, or name the \
-                 plan in the checkout's metadata",
-                connection.code,
-                permission(Missing::Lines)
-            ),
+            lines_unknown(purchase, &connection.code, permission(Missing::Lines)),
         ),
         Waiting::PaymentUnlinked => unlinked(&connection.code, permission(Missing::PaymentLink)),
         Waiting::PeriodUnknown { purchase } => plain(
@@ -153,6 +148,19 @@ fn about(order: &StoredOrder, waiting: &Waiting, connection: &Connection) -> Abo
             format!("{amount} of payment {payment} went back and it paid for several licenses; revoke the right one"),
         ),
     }
+}
+
+/// `permission` is what lets a connection ask; blank: a later event may tell, and there is nothing to ask.
+fn lines_unknown(purchase: &Reference, connection: &str, permission: &str) -> String {
+    let remedy = match permission {
+        "" => format!("a later event may say it, or make a rule of {connection} with default = true"),
+        _ => {
+            format!(
+                "{connection} needs the permission `{permission}` to see it, or name the plan in the checkout's metadata"
+            )
+        }
+    };
+    format!("{purchase} is paid and does not say what was bought; {remedy}")
 }
 
 /// A sale whose plan asks for somebody's word (B29).
