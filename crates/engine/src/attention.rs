@@ -44,6 +44,9 @@ pub(crate) const WRONG_MODE: &str = "event_wrong_mode";
 /// The provider does not answer a look-up.
 pub(crate) const LOOKUP_FAILING: &str = "lookup_failing";
 
+/// Buyers come and the provider does not say what they bought.
+pub(crate) const BUYERS_REFUSED: &str = "buyers_refused";
+
 /// A provider's list of events cannot be read.
 pub(crate) const NOT_CAUGHT_UP: &str = "not_caught_up";
 
@@ -55,6 +58,12 @@ struct About {
     /// What closes it when it changes.
     lookup: Option<String>,
     sentence: String,
+}
+
+/// Whether a person should know what an order waits for. A buyer whom the provider sends here comes for the key, and says
+/// then where mails go.
+pub(crate) fn is_for_a_person(waiting: &Waiting, connection: &Connection) -> bool {
+    *waiting != Waiting::NoAddress || !connection.expects_buyers()
 }
 
 /// The item for something that an order waits for.
@@ -292,6 +301,20 @@ pub(crate) fn not_caught_up(
         opened_at: now.as_microsecond(),
         closed_at: None,
         dismissed_at: None,
+    }
+}
+
+/// The item for a connection whose buyers cannot be shown their keys. It closes with the next one who can.
+pub(crate) fn buyers_refused(connection: &Connection, now: Timestamp, entropy: &mut dyn Entropy) -> AttentionItem {
+    AttentionItem {
+        kind: BUYERS_REFUSED.to_owned(),
+        detail: format!(
+            "a buyer came from {} and could not be shown a key: the provider does not take the client id, its secret, or \
+             the redirect address of {}; compare them with what the provider shows",
+            connection.provider.info().name,
+            connection.code
+        ),
+        ..not_caught_up(connection, "", now, entropy)
     }
 }
 

@@ -125,6 +125,7 @@ impl Engine {
             api_base: asked.api_base.clone(),
             webhook_secrets: secrets,
             api_key: Some(asked.api_key.clone()),
+            oauth_client: None,
         };
         let change = self.save_connection(asked.tenant, input, Existing::Either, actor).await?;
         Ok(Connected { change, check, webhook: id })
@@ -183,6 +184,7 @@ impl Connect {
             api_base,
             webhook_secrets: Vec::new(),
             api_key: Some(SecretString::from(self.api_key.expose_secret())),
+            oauth_client: None,
         }))
     }
 }

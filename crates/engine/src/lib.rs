@@ -26,6 +26,7 @@ pub mod metrics;
 mod outcome;
 pub mod receive;
 pub mod redecide;
+pub mod redeem;
 pub mod rotation;
 pub mod rulings;
 pub mod runtime;

@@ -134,6 +134,7 @@ fn wanted(known: &[&Connection], given: &Given, mode: Mode) -> ConnectionInput {
         api_base: None,
         webhook_secrets: secret.map(|secret| vec![secret]),
         api_key: given.key.clone(),
+        oauth_client: None,
         write_back: None,
         tolerance_seconds: None,
     }

@@ -12,7 +12,7 @@ use domain::{
     text::{PriceReference, ProductReference},
 };
 use jiff::Timestamp;
-use providers::Level;
+use providers::{Level, redeem::OauthClient};
 use secrecy::SecretString;
 use serde::{
     Deserialize, Deserializer,
@@ -110,7 +110,15 @@ struct ConnectionSection {
     tolerance_seconds: Option<u32>,
     webhook_secrets: Option<SecretSources>,
     api_key: Option<SecretSource>,
+    oauth_client: Option<OauthClientSection>,
     api_base: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct OauthClientSection {
+    id: String,
+    secret: SecretSource,
 }
 
 #[derive(Debug, Deserialize)]
@@ -338,6 +346,12 @@ impl Reader<'_> {
             Some(source) => Some(secret("api_key", source)?),
             None => None,
         };
+        let oauth_client = match &section.oauth_client {
+            Some(client) => {
+                Some(OauthClient { id: client.id.clone(), secret: secret("oauth_client", &client.secret)? })
+            }
+            None => None,
+        };
         Some(ConnectionInput {
             code: section.code.clone(),
             provider: section.provider.clone(),
@@ -348,6 +362,7 @@ impl Reader<'_> {
             api_base: section.api_base.clone(),
             webhook_secrets,
             api_key,
+            oauth_client,
         })
     }
 
