@@ -290,6 +290,7 @@ mod tests {
             (br#"{"id":"evt_1","type":"customer.created","created":1,"data":{"object":{"id":"cus_1"}}}"#, "facts"),
             (br#"{"event_id":"evt_1","event_type":"price.updated"}"#, "ignored"),
             (transaction, "facts"),
+            (br#"{"license_key":"k1","event":"activate","created_at":1790000000000,"tier":1}"#, "facts"),
         ] {
             let word = match examine(bytes) {
                 Outcome::NotAnEvent(_) => "not an event",
