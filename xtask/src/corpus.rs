@@ -17,14 +17,24 @@ use domain::{
 };
 use jiff::Timestamp;
 use providers::{
-    Delivery, Incoming, Level, Malformed, Provider, Settings, Step, paddle::Paddle, signature, stripe::Stripe,
+    Delivery, Incoming, Level, Malformed, Provider, Settings, Step,
+    appsumo::{self, AppSumo},
+    paddle::Paddle,
+    signature,
+    stripe::Stripe,
 };
 use secrecy::SecretString;
 use serde_json::Value;
 
+/// Makes the headers of a call.
+type Sign = fn(&SecretString, &[u8], Timestamp) -> Vec<(&'static str, String)>;
+
 /// Whose events are known by their form, and how their calls are signed.
-static PROVIDERS: [(&dyn Provider, &str, signature::Scheme); 2] =
-    [(&Stripe, "stripe-signature", signature::STRIPE), (&Paddle, "paddle-signature", signature::PADDLE)];
+static PROVIDERS: [(&dyn Provider, Sign); 3] = [
+    (&Stripe, |secret, body, at| vec![("stripe-signature", signature::STRIPE.sign(secret, body, at))]),
+    (&Paddle, |secret, body, at| vec![("paddle-signature", signature::PADDLE.sign(secret, body, at))]),
+    (&AppSumo, appsumo::sign),
+];
 
 /// What came of one file.
 enum Outcome {
@@ -87,8 +97,8 @@ fn gather(folder: &Path, files: &mut Vec<PathBuf>) -> anyhow::Result<()> {
 /// Finds whose event it is, and translates it without and with a key.
 fn examine(bytes: &[u8]) -> Outcome {
     let mut why = None;
-    for (provider, header, scheme) in &PROVIDERS {
-        match taken_in(*provider, header, scheme, bytes) {
+    for (provider, sign) in &PROVIDERS {
+        match taken_in(*provider, *sign, bytes) {
             Ok(events) => {
                 let nothing = || Outcome::NotAnEvent("it holds no events".to_owned());
                 return events.into_iter().next().map_or_else(nothing, |event| translated(*provider, event));
@@ -102,16 +112,12 @@ fn examine(bytes: &[u8]) -> Outcome {
 }
 
 /// Takes the bytes in as a signed call, since nothing else can be read.
-fn taken_in(
-    provider: &dyn Provider,
-    header: &str,
-    scheme: &signature::Scheme,
-    bytes: &[u8],
-) -> Result<Vec<Incoming>, Malformed> {
+fn taken_in(provider: &dyn Provider, sign: Sign, bytes: &[u8]) -> Result<Vec<Incoming>, Malformed> {
     let secrets = [SecretString::from("corpus")];
     let signed_at = Timestamp::UNIX_EPOCH;
-    let value = scheme.sign(&secrets[0], bytes, signed_at);
-    let delivery = Delivery { header: &|name| (name == header).then_some(value.as_str()), body: bytes };
+    let headers = sign(&secrets[0], bytes, signed_at);
+    let header = |asked: &str| headers.iter().find(|(name, _)| *name == asked).map(|(_, value)| value.as_str());
+    let delivery = Delivery { header: &header, body: bytes };
     let verified = provider.verify(&delivery, &secrets, &Settings::default(), signed_at);
     provider.incoming(&verified.map_err(|reject| Malformed { what: reject.to_string() })?)
 }
@@ -284,6 +290,7 @@ mod tests {
             (br#"{"id":"evt_1","type":"customer.created","created":1,"data":{"object":{"id":"cus_1"}}}"#, "facts"),
             (br#"{"event_id":"evt_1","event_type":"price.updated"}"#, "ignored"),
             (transaction, "facts"),
+            (br#"{"license_key":"k1","event":"activate","created_at":1790000000000,"tier":1}"#, "facts"),
         ] {
             let word = match examine(bytes) {
                 Outcome::NotAnEvent(_) => "not an event",

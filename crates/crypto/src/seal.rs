@@ -73,6 +73,12 @@ impl Place<'static> {
         Self { tenant, table: "signing_keys", row, column: "sealed" }
     }
 
+    /// What opens the page of a buyer who came from a connection's provider. It is kept nowhere: the buyer has it.
+    #[must_use]
+    pub const fn buyers_page(tenant: TenantId, connection: Uuid) -> Self {
+        Self { tenant, table: "connections", row: connection, column: "buyers_page" }
+    }
+
     /// Where the answer to a call with an idempotency key is kept.
     #[must_use]
     pub const fn idempotent_answer(tenant: TenantId, row: Uuid) -> Self {

@@ -3,7 +3,10 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::{money::Money, text::Reference};
+use crate::{
+    money::{Currency, Money},
+    text::Reference,
+};
 
 /// What speaks against a license. Its content is its identity: lifting one excuses exactly what was seen, and a new
 /// amount, state or episode is a new cause. Later kinds weigh more.
@@ -123,6 +126,10 @@ impl Cause {
             Self::Paused { subscription, .. } => format!("subscription {subscription} is paused"),
             Self::PastDue { subscription, paid_until } => {
                 format!("subscription {subscription} is paid until {} and its renewal is overdue", day(*paid_until))
+            }
+            // A marketplace need not tell amounts.
+            Self::Refunded { payment, amount: Money { currency: Currency::NONE, .. }, full: true } => {
+                format!("payment {payment} was refunded in full")
             }
             Self::Refunded { payment, amount, full: true } => {
                 format!("payment {payment} was refunded in full ({amount})")

@@ -8,7 +8,7 @@ use domain::{
     id::{AttentionId, ConnectionId, OrderId, TenantId},
     order::Missing,
     reason::day,
-    text::{CustomerReference, PriceReference, ProductReference},
+    text::{CustomerReference, PriceReference, ProductReference, Reference},
 };
 use jiff::Timestamp;
 use store::{
@@ -48,6 +48,8 @@ pub(crate) const LOOKUP_FAILING: &str = "lookup_failing";
 pub(crate) const UNKNOWN_ACCOUNT: &str = "unknown_account";
 /// An account that its vendor has disconnected.
 pub(crate) const DISCONNECTED: &str = "account_disconnected";
+/// Buyers come and the provider does not say what they bought.
+pub(crate) const BUYERS_REFUSED: &str = "buyers_refused";
 
 /// A provider's list of events cannot be read.
 pub(crate) const NOT_CAUGHT_UP: &str = "not_caught_up";
@@ -60,6 +62,12 @@ struct About {
     /// What closes it when it changes.
     lookup: Option<String>,
     sentence: String,
+}
+
+/// Whether a person should know what an order waits for. A buyer whom the provider sends here comes for the key, and says
+/// then where mails go.
+pub(crate) fn is_for_a_person(waiting: &Waiting, connection: &Connection) -> bool {
+    *waiting != Waiting::NoAddress || !connection.expects_buyers()
 }
 
 /// The item for something that an order waits for.
@@ -102,12 +110,7 @@ fn about(order: &StoredOrder, waiting: &Waiting, connection: &Connection) -> Abo
         Waiting::LinesUnknown { purchase } => plain(
             LINES_UNKNOWN,
             purchase.to_string(),
-            format!(
-                "{purchase} is paid and does not say what was bought; {} needs the permission `{}` to see it, or name the \
-                 plan in the checkout's metadata",
-                connection.code,
-                permission(Missing::Lines)
-            ),
+            lines_unknown(purchase, &connection.code, permission(Missing::Lines)),
         ),
         Waiting::PaymentUnlinked => unlinked(&connection.code, permission(Missing::PaymentLink)),
         Waiting::PeriodUnknown { purchase } => plain(
@@ -158,6 +161,19 @@ fn about(order: &StoredOrder, waiting: &Waiting, connection: &Connection) -> Abo
             format!("{amount} of payment {payment} went back and it paid for several licenses; revoke the right one"),
         ),
     }
+}
+
+/// `permission` is what lets a connection ask; blank: a later event may tell, and there is nothing to ask.
+fn lines_unknown(purchase: &Reference, connection: &str, permission: &str) -> String {
+    let remedy = match permission {
+        "" => format!("a later event may say it, or make a rule of {connection} with default = true"),
+        _ => {
+            format!(
+                "{connection} needs the permission `{permission}` to see it, or name the plan in the checkout's metadata"
+            )
+        }
+    };
+    format!("{purchase} is paid and does not say what was bought; {remedy}")
 }
 
 /// A sale whose plan asks for somebody's word (B29).
@@ -317,6 +333,20 @@ pub(crate) fn not_caught_up(
         opened_at: now.as_microsecond(),
         closed_at: None,
         dismissed_at: None,
+    }
+}
+
+/// The item for a connection whose buyers cannot be shown their keys. It closes with the next one who can.
+pub(crate) fn buyers_refused(connection: &Connection, now: Timestamp, entropy: &mut dyn Entropy) -> AttentionItem {
+    AttentionItem {
+        kind: BUYERS_REFUSED.to_owned(),
+        detail: format!(
+            "a buyer came from {} and could not be shown a key: the provider does not take the client id, its secret, or \
+             the redirect address of {}; compare them with what the provider shows",
+            connection.provider.info().name,
+            connection.code
+        ),
+        ..not_caught_up(connection, "", now, entropy)
     }
 }
 

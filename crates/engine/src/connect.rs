@@ -126,6 +126,7 @@ impl Engine {
             webhook_secrets: secrets,
             api_key: Some(asked.api_key.clone()),
             accounts: AccountsInput::default(),
+            oauth_client: None,
         };
         let change = self.save_connection(asked.tenant, input, Existing::Either, actor).await?;
         Ok(Connected { change, check, webhook: id })
@@ -184,6 +185,7 @@ impl Connect {
             api_base,
             webhook_secrets: Vec::new(),
             api_key: Some(SecretString::from(self.api_key.expose_secret())),
+            oauth_client: None,
         }))
     }
 }

@@ -14,7 +14,7 @@ use domain::{
     id::{ConnectionId, TenantId},
 };
 use jiff::{SignedDuration, Timestamp};
-use providers::{Provider, Settings};
+use providers::{Provider, Settings, redeem::OauthClient};
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use store::{Store, rows};
@@ -67,18 +67,31 @@ impl Mode {
 }
 
 /// A connection's secrets, as they are sealed together.
-#[derive(Clone, Default, Serialize, Deserialize)]
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ConnectionSecrets {
     /// Signing secrets of its webhooks. Several are accepted, so that they can be changed without a gap (C14).
     pub webhook: Vec<String>,
     /// The key to the provider's API.
     pub api_key: Option<String>,
+    /// What the provider knows the vendor by when buyers come from it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub oauth_client: Option<OauthSecret>,
+}
+
+/// What a provider knows the vendor by.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OauthSecret {
+    /// Its name.
+    pub id: String,
+    /// What proves it.
+    pub secret: String,
 }
 
 impl std::fmt::Debug for ConnectionSecrets {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} webhook secrets, API key: {}", self.webhook.len(), self.api_key.is_some())
+        let (api_key, oauth_client) = (self.api_key.is_some(), self.oauth_client.is_some());
+        write!(f, "{} webhook secrets, API key: {api_key}, OAuth client: {oauth_client}", self.webhook.len())
     }
 }
 
@@ -104,6 +117,16 @@ pub struct Connection {
     pub webhook_secrets: Vec<SecretString>,
     /// The key to the provider's API.
     pub api_key: Option<SecretString>,
+    /// What the provider knows the vendor by when buyers come from it.
+    pub oauth_client: Option<OauthClient>,
+}
+
+impl Connection {
+    /// Whether its provider sends buyers here.
+    #[must_use]
+    pub fn expects_buyers(&self) -> bool {
+        self.oauth_client.is_some() && self.provider.redeem().is_some()
+    }
 }
 
 /// The account that a stored connection is about, with its provider and mode.
@@ -232,6 +255,7 @@ fn connection(
             .unwrap_or_else(|| provider.info().api_base.of(Mode::read(&row.mode).is_live()).to_owned()),
         webhook_secrets: secrets.webhook.into_iter().map(SecretString::from).collect(),
         api_key: secrets.api_key.map(SecretString::from),
+        oauth_client: secrets.oauth_client.map(|OauthSecret { id, secret }| OauthClient { id, secret: secret.into() }),
         code: row.code,
     })
 }

@@ -177,6 +177,11 @@ impl Engine {
             false => TIME.to_owned(),
         };
         let mut rows = self.settle_all(&write, &mut sales.orders, &actor, &identities, &connections, now).await?;
+        // What an order waited for, the order waits for that it is a part of now.
+        let merged: Vec<_> = sales.redirected.iter().map(|(order, _)| order.id.0).collect();
+        if !merged.is_empty() {
+            rows.closed.extend(write.open_attention(merged).await?.into_iter().map(|item| item.id));
+        }
         let old = said.of_long_ago(&sales);
         if !old.is_empty() {
             rows.hold_mails(&old, now, &mut *self.entropy());

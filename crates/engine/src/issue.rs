@@ -14,7 +14,6 @@ use crate::{
     Engine, Error,
     accounts::{AccountStanding, AccountStatus},
     connections::Connection,
-    receive,
 };
 
 /// How long a caller waits for the keys; they are issued all the same.
@@ -119,7 +118,7 @@ impl Engine {
         if self.store.order_licenses(connection.id, &name).await.map_err(Error::from)?.is_none() {
             self.check_account(request.tenant, request.livemode, request.quantity).await?;
         }
-        self.enter(&connection, issue).await?;
+        self.enter_issue(&connection, issue).await?;
         let waiting = self.keys_of(&connection, &name);
         match tokio::time::timeout(PATIENCE, waiting).await {
             Ok(issued) => Ok(issued?),
@@ -144,7 +143,7 @@ impl Engine {
         if used + u64::from(quantity) > u64::from(most) { Err(IssueError::AccountFull { most, used }) } else { Ok(()) }
     }
 
-    async fn enter(&self, connection: &Connection, issue: manual::Issue) -> Result<(), Error> {
+    async fn enter_issue(&self, connection: &Connection, issue: manual::Issue) -> Result<(), Error> {
         let event = Incoming {
             key: issue.reference.clone(),
             kind: manual::ISSUE.to_owned(),
@@ -153,9 +152,7 @@ impl Engine {
             account: None,
             body: serde_json::to_string(&issue).map_err(Error::Document)?,
         };
-        let now = self.now();
-        let arrival = receive::arrival(connection, event, now, &mut *self.entropy());
-        Ok(self.inbox.ask(arrival).await??)
+        self.enter(connection, event).await
     }
 
     /// Waits until the order of that reference has licenses, and opens their keys.

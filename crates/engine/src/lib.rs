@@ -31,6 +31,7 @@ mod outcome;
 mod prices;
 pub mod receive;
 pub mod redecide;
+pub mod redeem;
 pub mod rotation;
 pub mod rulings;
 pub mod runtime;

@@ -147,6 +147,7 @@ impl Engine {
             api_base: None,
             webhook_secrets: None,
             api_key: None,
+            oauth_client: None,
             accounts: AccountsInput { account: Some(account.clone()), ..AccountsInput::default() },
         };
         self.save_connection(asked.tenant, input, Existing::New, actor).await?;

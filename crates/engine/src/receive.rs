@@ -204,6 +204,14 @@ impl Engine {
     }
 }
 
+impl Engine {
+    /// Puts an event of our own making into the inbox, as if it had been delivered.
+    pub(crate) async fn enter(&self, connection: &Connection, event: Incoming) -> Result<(), Error> {
+        let arrival = arrival(connection, event, self.now(), &mut *self.entropy());
+        Ok(self.inbox.ask(arrival).await??)
+    }
+}
+
 /// Why nobody believed a call; none: there is no such connection.
 pub(crate) type NotBelieved = Option<(&'static dyn Provider, Reject)>;
 

@@ -164,6 +164,7 @@ fn note_attention<'a>(
 ) {
     let mut wanted: BTreeMap<(String, String), AttentionItem> = waiting
         .iter()
+        .filter(|waiting| attention::is_for_a_person(waiting, connection))
         .map(|waiting| attention::of_order(order, waiting, connection, now, entropy))
         .map(|item| ((item.kind.clone(), item.subject.clone()), item))
         .collect();

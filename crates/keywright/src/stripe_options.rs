@@ -160,6 +160,7 @@ fn wanted(known: &[&Connection], given: &Given, mode: Mode) -> ConnectionInput {
         api_base: None,
         webhook_secrets: secret.map(|secret| vec![secret]),
         api_key: given.key.clone(),
+        oauth_client: None,
         write_back: None,
         tolerance_seconds: None,
         accounts: AccountsInput::default(),
@@ -178,6 +179,7 @@ fn platform(given: &Given, mode: Mode) -> ConnectionInput {
         api_base: None,
         webhook_secrets: Some(given.connect_secrets.clone()),
         api_key: given.key.clone(),
+        oauth_client: None,
         accounts: AccountsInput {
             is_platform: true,
             fee_ten_thousandths: given.connect_fee,

@@ -36,6 +36,7 @@ static INFO: Info = Info {
         secret: "The secret is yours to make: at least 32 random characters, known to your shop and to this server alone \
                  (`openssl rand -hex 32`).",
         api_key: None,
+        redirect: None,
         price: "`price` is whatever your shop calls what it sells. An item that names a `plan` needs no rule.",
         price_example: "studio-pro",
         notes: &[

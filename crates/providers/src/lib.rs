@@ -4,6 +4,7 @@
 //! comes from [`PROVIDERS`]. Everything comes in as data and goes out as data: no clock, no network, no stored state.
 
 pub mod accounts;
+pub mod appsumo;
 pub mod backfill;
 pub mod calls;
 pub mod generic;
@@ -12,6 +13,7 @@ mod lookup;
 pub mod manual;
 pub mod paddle;
 mod read;
+pub mod redeem;
 mod sale;
 pub mod selling;
 pub mod signature;
@@ -27,11 +29,13 @@ use crate::{
     backfill::Backfill,
     calls::{KeyCheck, NewWebhook, NotCreated, Unsupported, Uses, WriteBack},
     http::{Answer, HttpAnswer, Request},
+    redeem::Redeem,
     selling::Selling,
 };
 
 /// All providers. Adding one is a module, a line here, and fixtures.
-pub static PROVIDERS: &[&dyn Provider] = &[&stripe::Stripe, &paddle::Paddle, &generic::Generic, &manual::Manual];
+pub static PROVIDERS: &[&dyn Provider] =
+    &[&stripe::Stripe, &paddle::Paddle, &appsumo::AppSumo, &generic::Generic, &manual::Manual];
 
 /// Finds a provider by its slug.
 #[must_use]
@@ -98,6 +102,8 @@ pub struct Guide {
     pub secret: &'static str,
     /// How a key to its API is made, and what knowing one is good for. None: there is no use for one.
     pub api_key: Option<&'static str>,
+    /// Where buyers are sent to, and which id and secret belong to that. None: they are sent nowhere.
+    pub redirect: Option<&'static str>,
     /// What is sold there, in the provider's words, and where the id is shown that a price rule names.
     pub price: &'static str,
     /// Such an id, as a price rule names it.
@@ -287,6 +293,11 @@ pub trait Provider: Sync {
 
     /// The way to have prices and checkouts made there. None: they are made by hand.
     fn selling(&self) -> Option<&'static dyn Selling> {
+        None
+    }
+
+    /// How a buyer who is sent here by the provider shows what they bought, where it sends them.
+    fn redeem(&self) -> Option<&'static dyn Redeem> {
         None
     }
 

@@ -57,7 +57,8 @@ static INFO: Info = Info {
     guide: GUIDE,
 };
 
-const GUIDE: Guide = Guide { endpoint: "", secret: "", api_key: None, price: "", price_example: "", notes: &[] };
+const GUIDE: Guide =
+    Guide { endpoint: "", secret: "", api_key: None, redirect: None, price: "", price_example: "", notes: &[] };
 
 impl Issue {
     fn order(self) -> Order {

@@ -67,6 +67,7 @@ static INFO: Info = Info {
              Without one, a license is mailed once an event of the customer tells the address, so leave the customer events on. \
              Paddle lets a key expire after 90 days unless you say otherwise when you make it.",
         ),
+        redirect: None,
         price: "`price` is the id of a price of a product: *Catalog → Products*, the product, and the menu beside the price \
                 copies it.",
         price_example: "pri_01h1vjes1y163xfj1rh1tkfb65",

@@ -88,6 +88,33 @@ pub(crate) fn time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<
     Ok(number(deserializer)?.and_then(|second| Timestamp::from_second(second).ok()))
 }
 
+/// The smallest number that is read as milliseconds since 1970 where seconds are possible, too: as milliseconds it is in
+/// 1973, before anything was sold here, and as seconds in 5138.
+const MILLISECONDS_MIN: i64 = 100_000_000_000;
+
+/// A moment in seconds or in milliseconds since 1970, whichever its size says.
+pub(crate) fn moment_of(number: i64) -> Option<Timestamp> {
+    if number < MILLISECONDS_MIN {
+        Timestamp::from_second(number).ok()
+    } else {
+        Timestamp::from_millisecond(number).ok()
+    }
+}
+
+/// As [`moment_of`], of whatever form the number has.
+pub(crate) fn moment<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Timestamp>, D::Error> {
+    Ok(number(deserializer)?.and_then(moment_of))
+}
+
+/// A name that may be a number: a whole number as it is counted, a text without the blanks around it.
+pub(crate) fn name<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    let value = Value::deserialize(deserializer)?;
+    Ok(match &value {
+        Value::String(text) => Some(text.trim().to_owned()).filter(|text| !text.is_empty()),
+        other => whole(other).map(|number| number.to_string()),
+    })
+}
+
 /// Yes, if it says so.
 pub(crate) fn flag<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
     Ok(Value::deserialize(deserializer)? == Value::Bool(true))
@@ -192,6 +219,10 @@ mod tests {
         number: Option<i64>,
         #[serde(deserialize_with = "time")]
         time: Option<Timestamp>,
+        #[serde(deserialize_with = "moment")]
+        moment: Option<Timestamp>,
+        #[serde(deserialize_with = "name")]
+        name: Option<String>,
         #[serde(deserialize_with = "flag")]
         flag: bool,
         #[serde(deserialize_with = "email")]
@@ -251,7 +282,8 @@ mod tests {
     #[test]
     fn nonsense_in_one_field_does_not_cost_the_others() {
         for nonsense in [json!(null), json!(3), json!("x"), json!([]), json!({}), json!([[{}]]), json!({"data": 3})] {
-            let fields = ["told", "text", "number", "time", "flag", "email", "object", "list", "metadata"];
+            let fields =
+                ["told", "text", "number", "time", "moment", "name", "flag", "email", "object", "list", "metadata"];
             let mut object = json!({ "id": "kept" });
             for field in fields {
                 object[field] = nonsense.clone();
@@ -262,6 +294,38 @@ mod tests {
         let list = list.expect("a list");
         assert_eq!(list.data.iter().filter_map(|each| each.id.clone()).collect::<Vec<_>>(), ["a".into(), "b".into()]);
         assert!(!list.has_more);
+    }
+
+    #[test]
+    fn moments_come_in_seconds_or_milliseconds() {
+        for (written, moment) in [
+            (json!(1_790_000_000), Some("2026-09-21T14:13:20Z")),
+            (json!(1_790_000_000_123i64), Some("2026-09-21T14:13:20.123Z")),
+            (json!("1790000000123"), Some("2026-09-21T14:13:20.123Z")),
+            (json!(99_999_999_999i64), Some("5138-11-16T09:46:39Z")),
+            (json!(100_000_000_000i64), Some("1973-03-03T09:46:40Z")),
+            (json!(-1), Some("1969-12-31T23:59:59Z")),
+            (json!(i64::MAX), None),
+            (json!(i64::MIN), None),
+            (json!("yesterday"), None),
+        ] {
+            let read = read(json!({ "moment": written })).moment.map(|moment| moment.to_string());
+            assert_eq!(read.as_deref(), moment, "{written}");
+        }
+    }
+
+    #[test]
+    fn a_name_may_be_a_number() {
+        for (written, name) in [
+            (json!(2), Some("2")),
+            (json!(2.0), Some("2")),
+            (json!(" Pro "), Some("Pro")),
+            (json!(" "), None),
+            (json!(null), None),
+            (json!({}), None),
+        ] {
+            assert_eq!(read(json!({ "name": written })).name.as_deref(), name, "{written}");
+        }
     }
 
     #[test]

@@ -37,8 +37,6 @@ pub const PADDLE: Scheme = Scheme { separator: ';', time: "ts", signature: "h1",
 
 impl Scheme {
     /// Believes a body if any signature of the header is that of any of the secrets.
-    ///
-    /// The age is judged last, so that only a signature that was right once is ever called stale.
     pub(crate) fn verify<'a>(
         &self,
         header: Option<&str>,
@@ -47,21 +45,11 @@ impl Scheme {
         settings: &Settings,
         now: Timestamp,
     ) -> Result<Verified<'a>, Reject> {
-        // Anyone can sign with a blank secret, so it is none.
-        let usable = |secret: &SecretString| !secret.expose_secret().trim().is_empty();
-        if !secrets.iter().any(usable) {
-            return Err(Reject::NoSecret);
-        }
-        let claim = header.and_then(|header| Claim::read(header, self)).ok_or(Reject::NoSignature)?;
-        let is_signed_with = |secret: &SecretString| claim.is_made_by(&self.signature_of(secret, claim.at_text, body));
-        let secret =
-            secrets.iter().position(|secret| usable(secret) && is_signed_with(secret)).ok_or(Reject::WrongSignature)?;
-        let age_seconds = now.as_second().saturating_sub(claim.at);
-        let tolerance_seconds = settings.tolerance_seconds.map_or(TOLERANCE_SECONDS, i64::from);
-        if age_seconds > tolerance_seconds {
-            return Err(Reject::Stale { age_seconds, tolerance_seconds });
-        }
-        Ok(Verified { body, secret })
+        let claim = header.and_then(|header| Claim::read(header, self)).map(|claim| {
+            let at = claim.at;
+            (at, move |secret: &SecretString| claim.is_made_by(&self.signature_of(secret, claim.at_text, body)))
+        });
+        believe(claim, body, secrets, settings, now)
     }
 
     /// Makes the header that the provider would send: for the loopback provider of `simulate`, and for tests.
@@ -73,12 +61,7 @@ impl Scheme {
     }
 
     fn signature_of(&self, secret: &SecretString, at: &str, body: &[u8]) -> String {
-        let mut mac = Hmac::<Sha256>::new_from_slice(secret.expose_secret().as_bytes())
-            .unwrap_or_else(|_| unreachable!("HMAC takes a key of any length"));
-        mac.update(at.as_bytes());
-        mac.update(self.joint.as_bytes());
-        mac.update(body);
-        hex::encode(mac.finalize().into_bytes())
+        hex::encode(mac(secret, &[at.as_bytes(), self.joint.as_bytes(), body]))
     }
 }
 
@@ -86,6 +69,41 @@ impl Scheme {
 #[must_use]
 pub fn sign(secret: &SecretString, body: &[u8], at: Timestamp) -> String {
     STRIPE.sign(secret, body, at)
+}
+
+/// Believes a body that was signed with any of the secrets, and lately. The claim is when it was signed, in seconds since
+/// 1970, and whether it was with a secret, which is compared in constant time.
+///
+/// The age is judged last, so that only a signature that was right once is ever called stale.
+pub(crate) fn believe<'a>(
+    claim: Option<(i64, impl Fn(&SecretString) -> bool)>,
+    body: &'a [u8],
+    secrets: &[SecretString],
+    settings: &Settings,
+    now: Timestamp,
+) -> Result<Verified<'a>, Reject> {
+    // Anyone can sign with a blank secret, so it is none.
+    let usable = |secret: &SecretString| !secret.expose_secret().trim().is_empty();
+    if !secrets.iter().any(usable) {
+        return Err(Reject::NoSecret);
+    }
+    let (at, is_signed_with) = claim.ok_or(Reject::NoSignature)?;
+    let secret =
+        secrets.iter().position(|secret| usable(secret) && is_signed_with(secret)).ok_or(Reject::WrongSignature)?;
+    let age_seconds = now.as_second().saturating_sub(at);
+    let tolerance_seconds = settings.tolerance_seconds.map_or(TOLERANCE_SECONDS, i64::from);
+    if age_seconds > tolerance_seconds {
+        return Err(Reject::Stale { age_seconds, tolerance_seconds });
+    }
+    Ok(Verified { body, secret })
+}
+
+/// The HMAC-SHA256 over some pieces, one after the other.
+pub(crate) fn mac(secret: &SecretString, pieces: &[&[u8]]) -> [u8; 32] {
+    let mut mac = Hmac::<Sha256>::new_from_slice(secret.expose_secret().as_bytes())
+        .unwrap_or_else(|_| unreachable!("HMAC takes a key of any length"));
+    pieces.iter().for_each(|piece| mac.update(piece));
+    mac.finalize().into_bytes().into()
 }
 
 /// What a header says.

@@ -85,6 +85,7 @@ static INFO: Info = Info {
              itself, keeps its secret, and says which permissions the key lacks. Without one, only payment links and \
              checkouts that name a plan in their metadata say what was bought.",
         ),
+        redirect: None,
         price: "`price` is the id of a price of a product; it stands on the product's page.",
         price_example: "price_1Abc",
         notes: &[

@@ -51,6 +51,15 @@ fn page(info: &Info) -> String {
             write(&lines.collect::<Vec<_>>().join("\n"));
         }
     }
+    if let Some(redirect) = guide.redirect {
+        write(if guide.api_key.is_some() { "## 4. Let buyers come" } else { "## 3. Let buyers come" });
+        write(&format!(
+            "{redirect} The address is\n\n    https://YOUR-SERVER/redeem/{slug}/default\n\nand with several connections to \
+             {name} it is `/redeem/{slug}/default/CODE`, with the code of the connection. Then add to the connection:\n\n\
+             ```toml\noauth_client = {{ id = \"YOUR-CLIENT-ID\", secret = \"env:{}\" }}\n```",
+            client_variable(slug)
+        ));
+    }
     write("## Try it");
     write(&format!(
         "    keywright serve\n    keywright simulate {slug} checkout\n\nplays a purchase against the running server, without \
@@ -87,6 +96,10 @@ fn secret_variable(slug: &str) -> String {
 
 fn key_variable(slug: &str) -> String {
     format!("{}_API_KEY", slug.to_ascii_uppercase())
+}
+
+fn client_variable(slug: &str) -> String {
+    format!("{}_CLIENT_SECRET", slug.to_ascii_uppercase())
 }
 
 const fn purpose(missing: Missing) -> &'static str {

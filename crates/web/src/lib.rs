@@ -1,8 +1,10 @@
-//! Pages. For now the caught mails, so that a vendor sees what a buyer would get before any relay is configured.
+//! Pages: the caught mails, so that a vendor sees what a buyer would get before any relay is configured, and where buyers
+//! come to whom a marketplace sends here.
 
+mod buyers;
 mod mails;
 
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc};
 
 use axum::{Router, routing::get};
 use crypto::ring::SharedRing;
@@ -20,6 +22,10 @@ pub struct Web {
     pub sender: Option<Sender>,
     /// Whether the caught mails may be read without an API key: only in `demo`, where nothing is real.
     pub open: bool,
+    /// The address under which this server is reached: where a marketplace sends its buyers.
+    pub public_url: Arc<str>,
+    /// Counts a call for a buyer's page by the address that it came from. Some: too many; so many seconds have to pass.
+    pub too_many: Arc<dyn Fn(IpAddr) -> Option<u64> + Send + Sync>,
 }
 
 /// All pages.
@@ -28,5 +34,6 @@ pub fn router(web: Web) -> Router {
         .route("/dev/mail", get(mails::list))
         .route("/dev/mail/{id}", get(mails::show))
         .route("/dev/mail/{id}/html", get(mails::html))
+        .merge(buyers::routes(&web))
         .with_state(web)
 }

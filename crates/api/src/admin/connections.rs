@@ -14,7 +14,7 @@ use engine::{
     webhook_secrets::{SecretChange, fingerprint},
 };
 use jiff::Timestamp;
-use providers::{Level, Provider, Settings, accounts::Accounts};
+use providers::{Level, Provider, Settings, accounts::Accounts, redeem::OauthClient};
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use store::rows;
@@ -95,6 +95,12 @@ pub(crate) struct ConnectionDocument {
     webhook_secrets: Vec<WebhookSecret>,
     /// Whether there is a key to the provider's API.
     has_api_key: bool,
+    /// Where a provider that sends buyers is to send them; none: it sends nobody.
+    #[schema(example = json!(null))]
+    redirect_url: Option<String>,
+    /// What such a provider knows the vendor by.
+    #[schema(example = json!(null))]
+    oauth_client_id: Option<String>,
     created_at: Timestamp,
 }
 
@@ -123,10 +129,13 @@ impl Api {
         let events = info.map(|info| info.events).unwrap_or_default();
         let events = events.iter().copied().chain(accounts.map(Accounts::disconnection));
         let is_delivered = row.provider != providers::manual::SLUG;
+        let server = self.public_url.trim_end_matches('/');
         let url = || match is_of_platform {
-            true => format!("{}/api/{}/webhook/connect", self.public_url.trim_end_matches('/'), row.provider),
-            false => format!("{}/v1/webhooks/{}/{slug}", self.public_url.trim_end_matches('/'), row.provider),
+            true => format!("{server}/api/{}/webhook/connect", row.provider),
+            false => format!("{server}/v1/webhooks/{}/{slug}", row.provider),
         };
+        let sends_buyers = provider.is_some_and(|provider| provider.redeem().is_some());
+        let redirect_url = || format!("{server}/redeem/{}/{slug}/{}", row.provider, row.code);
         Ok(ConnectionDocument {
             id: ConnectionId(row.id).to_string(),
             livemode: mode(&row).is_live(),
@@ -144,6 +153,8 @@ impl Api {
                 .map(|secret| WebhookSecret { fingerprint: fingerprint(ConnectionId(row.id), secret) })
                 .collect(),
             has_api_key: secrets.api_key.is_some(),
+            redirect_url: sends_buyers.then(redirect_url),
+            oauth_client_id: secrets.oauth_client.map(|client| client.id),
             created_at: instant(row.created_at),
             code: row.code,
             provider: row.provider,
@@ -261,6 +272,28 @@ pub(crate) struct ConnectionBody {
     #[serde(default)]
     #[schema(value_type = Option<String>, write_only)]
     api_key: Option<SecretText>,
+    /// What a provider that sends buyers knows the vendor by.
+    #[serde(default)]
+    #[schema(write_only)]
+    oauth_client: Option<OauthClientBody>,
+}
+
+/// What a provider that sends buyers knows the vendor by.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = OauthClient)]
+pub(crate) struct OauthClientBody {
+    /// As the provider shows it.
+    id: String,
+    /// It is sealed and never shown.
+    #[schema(value_type = String, write_only)]
+    secret: SecretText,
+}
+
+impl From<OauthClientBody> for OauthClient {
+    fn from(body: OauthClientBody) -> Self {
+        Self { id: body.id, secret: body.secret.0 }
+    }
 }
 
 const fn no_level() -> LevelWord {
@@ -303,6 +336,7 @@ pub(crate) async fn create(
         webhook_secrets: Some(body.webhook_secrets.into_iter().map(|secret| secret.0).collect()),
         api_key: body.api_key.map(|secret| secret.0),
         accounts: AccountsInput::default(),
+        oauth_client: body.oauth_client.map(OauthClient::from),
     };
     let change = api.engine.save_connection(tenant, input, Existing::New, &caller.identity.actor()).await?;
     let row = connection_named(&api, tenant, &code).await?;
@@ -384,6 +418,10 @@ pub(crate) struct ConnectionChange {
     #[serde(default)]
     #[schema(value_type = Option<String>, write_only)]
     api_key: Option<SecretText>,
+    /// What a provider that sends buyers knows the vendor by.
+    #[serde(default)]
+    #[schema(write_only)]
+    oauth_client: Option<OauthClientBody>,
 }
 
 /// Changes a connection.
@@ -412,6 +450,7 @@ pub(crate) async fn change(
         webhook_secrets: None,
         api_key: body.api_key.map(|secret| secret.0),
         accounts: AccountsInput::default(),
+        oauth_client: body.oauth_client.map(OauthClient::from),
     };
     api.engine.save_connection(tenant, input, Existing::There, &caller.identity.actor()).await?;
     shown(&api, tenant, id).await.map(Json)

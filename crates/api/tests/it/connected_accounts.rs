@@ -174,6 +174,7 @@ async fn whoever_disconnects_is_told_and_can_connect_again() {
         api_base: None,
         webhook_secrets: None,
         api_key: None,
+        oauth_client: None,
         accounts: engine::configuration::AccountsInput { is_connected: true, ..Default::default() },
     };
     let existing = engine::configuration::Existing::There;

@@ -425,3 +425,26 @@ async fn a_domain_uses_a_license() {
     let shown = shop.get(&format!("/v1/licenses/{license}")).await;
     assert_eq!(shown["activations"].as_array().map(Vec::len), Some(1), "{shown}");
 }
+
+#[tokio::test]
+async fn what_a_marketplace_knows_the_vendor_by_goes_in_and_never_comes_out() {
+    let shop = Shop::sqlite().await;
+    let client = |id: &str, secret: &str| json!({ "id": id, "secret": secret });
+    let body = json!({
+        "code": "sumo", "provider": "appsumo", "mode": "live", "webhook_secrets": ["appsumo_key"],
+        "oauth_client": client("client-1", "hush-1"),
+    });
+    let made = shop.post("/v1/connections", body).await;
+    assert_eq!(made["redirect_url"], "https://licenses.example.com/redeem/appsumo/default/sumo");
+    assert_eq!(made["oauth_client_id"], "client-1");
+    let path = format!("/v1/connections/{}", made["id"].as_str().unwrap());
+    let change = json!({ "oauth_client": client("client-2", "hush-2") });
+    let changed = shop.call("PATCH", &path).key(&shop.live).json(change).succeed().await;
+    assert_eq!(changed["oauth_client_id"], "client-2");
+    let kept = shop.call("PATCH", &path).key(&shop.live).json(json!({ "tolerance_seconds": 60 })).succeed().await;
+    assert_eq!(kept["oauth_client_id"], "client-2", "what is left out stays");
+    assert!(![made, changed, kept].iter().any(|shown| shown.to_string().contains("hush")));
+    let stripe = json!({ "code": "s2", "provider": "stripe", "mode": "live", "oauth_client": client("c", "s") });
+    let refused = shop.call("POST", "/v1/connections").key(&shop.live).json(stripe).refused().await;
+    assert_eq!(refused, (400, "invalid_request".to_owned()), "Stripe sends no buyers");
+}

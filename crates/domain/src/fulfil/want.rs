@@ -121,6 +121,12 @@ impl Order {
         self.replaced.get(source).is_some_and(|register| paid(&register.value))
     }
 
+    /// Whether all that was paid for a purchase went back.
+    fn is_given_back(&self, id: &Reference) -> bool {
+        let refunded = self.refunded(id);
+        refunded > 0 && self.purchases.get(id).is_some_and(|purchase| refunded >= purchase.total.minor)
+    }
+
     /// Whether every payment that went back, or is disputed, is known to have paid for something.
     fn is_traced(&self) -> bool {
         let refunded = self.refunds.values().map(|register| &register.value.payment);
@@ -367,7 +373,7 @@ pub fn want(order: &Order) -> Wanted {
         }
     }
     for (source, quantity, adds, grants) in add_ons {
-        if !add(&mut wanted.units, source, quantity, adds) && grants.is_empty() {
+        if !add(order, &mut wanted.units, source, quantity, adds) && grants.is_empty() {
             wanted.waiting.insert(Waiting::NothingToAddTo { purchase: source.clone() });
         }
     }
@@ -379,9 +385,13 @@ pub fn want(order: &Order) -> Wanted {
     wanted
 }
 
-/// An add-on counts for what its own source sold, otherwise for all that the order has. False: there is nothing.
-fn add(units: &mut [Unit], source: &Reference, quantity: u32, adds: &AddOn) -> bool {
+/// An add-on counts for what its own source sold, otherwise for all that the order has, until its own money goes back.
+/// False: there is nothing.
+fn add(order: &Order, units: &mut [Unit], source: &Reference, quantity: u32, adds: &AddOn) -> bool {
     let is_beside = units.iter().any(|unit| unit.source == *source);
+    if !is_beside && order.is_given_back(source) {
+        return true;
+    }
     for unit in units.iter_mut().filter(|unit| !is_beside || unit.source == *source) {
         unit.added.add(adds, quantity);
     }

@@ -15,7 +15,7 @@ use domain::{
 use uuid::Uuid;
 
 use crate::{
-    telling::{day, facts, invoice, sale, snapshot},
+    telling::{day, facts, invoice, refund, sale, snapshot},
     world::World,
 };
 
@@ -89,6 +89,29 @@ fn an_add_on_that_is_sold_alone_is_seen() {
     world.add_whole_rule(price("extra"), Rule { adds: seats(5), ..Rule::default() });
     world.put(&facts![sale("cs_1").once("li_1", "extra").buyer("a@example.com")], day(0));
     assert_eq!(world.outcome(), ["waits: cs_1 adds to nothing"]);
+}
+
+#[test]
+fn an_add_on_that_was_bought_by_itself_ends_with_its_own_money() {
+    let extra = || Order::from(sale("k2").once("k2", "extra").times(2).naming("k1"));
+    let back = || refund("re_1", "k2", 1_000);
+    for (facts, activations) in [
+        (vec![extra()], Some(3 + 10)),
+        (vec![extra(), refund("re_1", "k2", 400)], Some(3 + 10)),
+        (vec![extra(), back()], Some(3)),
+        (vec![back(), extra()], Some(3)),
+    ] {
+        let mut world = World::selling(&["A"]);
+        world.add_whole_rule(price("extra"), Rule { adds: seats(5), ..Rule::default() });
+        world.put(&facts, day(0));
+        world.put(&facts![sale("k1").once("k1", "A").buyer("a@example.com")], day(1));
+        assert_eq!(allows(&world).0, activations);
+        assert_eq!(world.words_of_only(), "A ×1 active paid");
+    }
+    let mut world = World::selling(&["A"]);
+    world.add_whole_rule(price("extra"), Rule { adds: seats(5), ..Rule::default() });
+    world.put(&[extra(), back()], day(0));
+    assert_eq!(world.outcome(), [] as [String; 0], "what went back waits for nothing");
 }
 
 #[test]

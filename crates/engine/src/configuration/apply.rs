@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     Engine, Error,
-    attention::{LINES_UNKNOWN, UNMAPPED_PRICE},
+    attention::{LINES_UNKNOWN, NO_ADDRESS, UNMAPPED_PRICE},
     catchup,
     connections::seal_secrets,
 };
@@ -292,13 +292,15 @@ fn check_existing(existing: Existing, changes: &[ConfigurationChange]) -> Result
     Ok(())
 }
 
-/// The orders whose wait may be over: a rule may speak of their price now, or metadata name a plan that is there now.
+/// The orders whose wait may be over: a rule may speak of their price now, metadata name a plan that is there now, or
+/// buyers come for their keys now.
 async fn waiting(
     write: &Write,
     current: &Current,
     changes: &[ConfigurationChange],
 ) -> Result<BTreeSet<OrderId>, Error> {
     let mut at: BTreeSet<(ConnectionId, Option<String>)> = BTreeSet::new();
+    let mut orders = BTreeSet::new();
     for change in changes {
         match &change.step {
             Some(Step::PriceRule(rule) | Step::DeletePriceRule(rule)) => {
@@ -311,10 +313,12 @@ async fn waiting(
             Some(Step::Plan(_)) if change.action == Action::Created => {
                 at.extend(current.connections.values().map(|connection| (ConnectionId(connection.row.id), None)));
             }
+            Some(Step::Connection(row, Some(secrets))) if secrets.oauth_client.is_some() => {
+                orders.extend(write.orders_waiting_for(ConnectionId(row.id), NO_ADDRESS, None).await?);
+            }
             _ => {}
         }
     }
-    let mut orders = BTreeSet::new();
     for (connection, price) in at {
         orders.extend(write.orders_waiting_for(connection, UNMAPPED_PRICE, price.map(|price| vec![price])).await?);
         orders.extend(write.orders_waiting_for(connection, LINES_UNKNOWN, None).await?);

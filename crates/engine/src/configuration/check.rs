@@ -122,6 +122,14 @@ pub(super) fn connection(input: &ConnectionInput) -> Vec<Wrong> {
             wrong.push(("provider", message));
         }
     }
+    if let (Some(client), Some(provider)) = (&input.oauth_client, providers::by_slug(&input.provider)) {
+        if provider.redeem().is_none() {
+            let message = format!("{} sends no buyers here; leave it out", provider.info().name);
+            wrong.push(("oauth_client", message));
+        } else if client.id.trim().is_empty() {
+            wrong.push(("oauth_client", "its id is blank; the provider shows it beside the secret".to_owned()));
+        }
+    }
     if let Some(seconds) = input.tolerance_seconds.filter(|seconds| !TOLERANCE_SECONDS.contains(seconds)) {
         let (least, most) = (TOLERANCE_SECONDS.start(), TOLERANCE_SECONDS.end());
         wrong.push(("tolerance_seconds", format!("{seconds} is not between {least} and {most}")));

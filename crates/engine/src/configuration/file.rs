@@ -13,7 +13,7 @@ use domain::{
     text::{PriceReference, ProductReference},
 };
 use jiff::Timestamp;
-use providers::Level;
+use providers::{Level, redeem::OauthClient};
 use secrecy::SecretString;
 use serde::{
     Deserialize, Deserializer,
@@ -128,11 +128,19 @@ struct ConnectionSection {
     tolerance_seconds: Option<u32>,
     webhook_secrets: Option<SecretSources>,
     api_key: Option<SecretSource>,
+    oauth_client: Option<OauthClientSection>,
     api_base: Option<String>,
     account: Option<String>,
     #[serde(default)]
     platform: bool,
     fee_ten_thousandths: Option<u16>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct OauthClientSection {
+    id: String,
+    secret: SecretSource,
 }
 
 #[derive(Debug, Deserialize)]
@@ -360,6 +368,12 @@ impl Reader<'_> {
             Some(source) => Some(secret("api_key", source)?),
             None => None,
         };
+        let oauth_client = match &section.oauth_client {
+            Some(client) => {
+                Some(OauthClient { id: client.id.clone(), secret: secret("oauth_client", &client.secret)? })
+            }
+            None => None,
+        };
         Some(ConnectionInput {
             code: section.code.clone(),
             provider: section.provider.clone(),
@@ -376,6 +390,7 @@ impl Reader<'_> {
                 is_platform: section.platform,
                 fee_ten_thousandths: section.fee_ten_thousandths,
             },
+            oauth_client,
         })
     }
 

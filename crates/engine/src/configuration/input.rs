@@ -9,7 +9,7 @@ use domain::{
     plan::{AddOn, PlanTerms},
 };
 use jiff::Timestamp;
-use providers::Level;
+use providers::{Level, redeem::OauthClient};
 use secrecy::SecretString;
 
 use crate::{api_keys::Scope, connections::Mode};
@@ -61,6 +61,8 @@ pub struct ConnectionInput {
     pub webhook_secrets: Option<Vec<SecretString>>,
     /// The key to the provider's API. None: it stays as it is.
     pub api_key: Option<SecretString>,
+    /// What the provider knows the vendor by when buyers come from it. None: it stays as it is.
+    pub oauth_client: Option<OauthClient>,
     /// What it has to do with platforms and their accounts. Only who runs the server says that: whoever could name an
     /// account would get its sales.
     pub accounts: AccountsInput,

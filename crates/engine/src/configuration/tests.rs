@@ -339,6 +339,27 @@ fn secrets_that_do_not_open_must_be_given_anew() {
 }
 
 #[test]
+fn what_a_marketplace_knows_the_vendor_by_is_a_secret_of_its_connection() {
+    let sumo = |client: &str| {
+        format!(
+            "{FULL}\n[[connection]]\ncode = \"sumo\"\nprovider = \"appsumo\"\nmode = \"test\"\n\
+             webhook_secrets = [\"env:OTHER\"]\n{client}"
+        )
+    };
+    let client = "oauth_client = { id = \"c-1\", secret = \"file:/run/secrets/stripe\" }\n";
+    let changes = compared(&full(), &sumo(client)).unwrap();
+    let secrets = changes.iter().find_map(|change| match &change.step {
+        Some(Step::Connection(_, secrets)) => secrets.as_ref(),
+        _ => None,
+    });
+    let secrets = secrets.expect("secrets of a new connection");
+    assert_eq!(secrets.oauth_client.as_ref().map(|client| client.id.as_str()), Some("c-1"));
+    assert!(!format!("{secrets:?}").contains("c-1"));
+    let blank = compared(&full(), &sumo(&client.replace("c-1", " "))).unwrap_err();
+    assert!(blank[0].to_string().ends_with("oauth_client: its id is blank; the provider shows it beside the secret"));
+}
+
+#[test]
 fn keys_that_are_revoked_or_of_others_are_refused() {
     let mut current = full();
     current.api_keys[0].revoked_at = Some(1);

@@ -200,7 +200,8 @@ fn waits_in_vain(case: &Case<'_>, catalogue: &Catalogue) -> Vec<Finding> {
 fn told(case: &Case<'_>, waiting: &BTreeSet<Waiting>, connection: &Connection) -> Vec<Finding> {
     let order = case.order;
     let key = |item: &store::rows::AttentionItem| (item.kind.clone(), item.subject.clone());
-    let items = waiting.iter().map(|waiting| attention::of_order(order, waiting, connection, case.now, &mut NoEntropy));
+    let for_a_person = waiting.iter().filter(|waiting| attention::is_for_a_person(waiting, connection));
+    let items = for_a_person.map(|waiting| attention::of_order(order, waiting, connection, case.now, &mut NoEntropy));
     let wanted: BTreeSet<_> = items.map(|item| key(&item)).collect();
     let open: BTreeSet<_> = of(&case.gathered.open, &order.id).iter().map(key).collect();
     let missing = wanted.difference(&open).map(|(kind, subject)| {

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "what does not work has failed its test")]
 
 mod api_keys;
+mod appsumo;
 mod arrivals;
 mod catchup;
 mod configuration;

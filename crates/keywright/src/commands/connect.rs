@@ -85,6 +85,7 @@ impl Connect {
             api_base: None,
             webhook_secrets: None,
             api_key: None,
+            oauth_client: None,
             accounts: AccountsInput {
                 account: Some(account.to_owned()),
                 is_connected: true,

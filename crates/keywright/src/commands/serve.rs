@@ -119,10 +119,12 @@ impl Serve {
         }));
         mails.offer_release().await?;
         mails.start(&tasks, &stop);
+        let limits = Arc::new(Limits::default());
+        let public_url: Arc<str> = self.public_url.clone().unwrap_or_else(|| format!("http://{address}")).into();
         let api = Api {
             engine: Arc::clone(&engine),
-            limits: Arc::new(Limits::default()),
-            public_url: self.public_url.clone().unwrap_or_else(|| format!("http://{address}")).into(),
+            limits: Arc::clone(&limits),
+            public_url: Arc::clone(&public_url),
             sign_up_open: self.sign_up == SignUp::Open,
             draining: Arc::new(stop.clone()),
         };
@@ -137,6 +139,8 @@ impl Serve {
             ring,
             sender: sender.map(|relay| relay.sender().clone()),
             open: open_mail,
+            public_url,
+            too_many: Arc::new(move |address| limits.buyers_page(address)),
         })
         .merge(api::router(api));
         tasks.spawn(listen(listener, routes, stop.clone()));

@@ -44,6 +44,7 @@ fn connection(api_base: String) -> Connection {
         api_base,
         webhook_secrets: Vec::new(),
         api_key: Some(SecretString::from(KEY)),
+        oauth_client: None,
     }
 }
 

@@ -7,24 +7,29 @@ use std::{collections::BTreeSet, fs, path::Path};
 
 use domain::{
     fact::{Fact, VERSION},
-    order::Order,
-    text::Reference,
+    order::{Contact, Order},
+    text::{EmailAddress, Reference},
 };
 use jiff::Timestamp;
 use providers::{
-    Delivery, Level, Outcome, PROVIDERS, Provider, Reject, Settings, Step, Verified, backfill::Piece, by_slug,
-    calls::Uses, http::Answer, signature,
+    Delivery, Level, Outcome, PROVIDERS, Provider, Reject, Settings, Step, Verified, appsumo, backfill::Piece, by_slug,
+    calls::Uses, http::Answer, redeem::BuyerNews, signature,
 };
 use secrecy::SecretString;
 
-/// How each provider's calls are signed.
-fn signed(slug: &str, secret: &SecretString, body: &[u8], at: Timestamp) -> (&'static str, String) {
+/// How each provider's calls are signed: their headers.
+fn signed(slug: &str, secret: &SecretString, body: &[u8], at: Timestamp) -> Vec<(&'static str, String)> {
     match slug {
-        "stripe" => ("stripe-signature", signature::STRIPE.sign(secret, body, at)),
-        "paddle" => ("paddle-signature", signature::PADDLE.sign(secret, body, at)),
-        "generic" => (providers::generic::SIGNATURE, signature::STRIPE.sign(secret, body, at)),
+        "stripe" => vec![("stripe-signature", signature::STRIPE.sign(secret, body, at))],
+        "paddle" => vec![("paddle-signature", signature::PADDLE.sign(secret, body, at))],
+        "appsumo" => appsumo::sign(secret, body, at),
+        "generic" => vec![(providers::generic::SIGNATURE, signature::STRIPE.sign(secret, body, at))],
         other => panic!("say here how {other} signs"),
     }
+}
+
+fn found<'h>(headers: &'h [(&'static str, String)], asked: &str) -> Option<&'h str> {
+    headers.iter().find(|(name, _)| *name == asked).map(|(_, value)| value.as_str())
 }
 
 fn now() -> Timestamp {
@@ -70,8 +75,8 @@ const GOOD: Call = Call { secrets: &["new"], age_seconds: 0, with_header: true, 
 
 fn judged(provider: &dyn Provider, body: &[u8], call: &Call) -> Result<usize, Reject> {
     let at = now() - jiff::SignedDuration::from_secs(call.age_seconds);
-    let (name, value) = signed(provider.info().slug, &SecretString::from("new"), body, at);
-    let header = |asked: &str| (call.with_header && asked == name).then_some(value.as_str());
+    let headers = signed(provider.info().slug, &SecretString::from("new"), body, at);
+    let header = |asked: &str| found(&headers, asked).filter(|_| call.with_header);
     let mut body = body.to_vec();
     if call.tampered {
         body.push(b' ');
@@ -82,8 +87,8 @@ fn judged(provider: &dyn Provider, body: &[u8], call: &Call) -> Result<usize, Re
 
 /// Hands over the body as one that was believed.
 fn with_verified<T>(provider: &dyn Provider, body: &[u8], then: impl FnOnce(&Verified<'_>) -> T) -> T {
-    let (name, value) = signed(provider.info().slug, &SecretString::from("new"), body, now());
-    let header = |asked: &str| (asked == name).then_some(value.as_str());
+    let headers = signed(provider.info().slug, &SecretString::from("new"), body, now());
+    let header = |asked: &str| found(&headers, asked);
     let delivery = Delivery { header: &header, body };
     then(&provider.verify(&delivery, &secrets(&["new"]), &Settings::default(), now()).expect("it is signed"))
 }
@@ -272,6 +277,30 @@ fn finding_out_what_a_key_may_do_asks_each_question_once_and_only_at_the_provide
             "{}: without a key nothing is asked",
             provider.info().slug
         );
+    }
+}
+
+#[test]
+fn a_buyer_who_comes_makes_events_that_are_understood() {
+    for (provider, buyers) in PROVIDERS.iter().filter_map(|provider| Some((*provider, provider.redeem()?))) {
+        let sale = Reference::from("sale-1");
+        let contact = Contact { email: EmailAddress::parse("ada@example.com").expect("an address"), name: None };
+        for news in [BuyerNews::Bought, BuyerNews::Contact(contact)] {
+            let event = buyers.event(&sale, &news, now());
+            assert_eq!(provider.ignores(&event.kind), None, "{}", event.kind);
+            assert!(!provider.info().events.contains(&event.kind.as_str()), "no webhook is of that kind");
+            let Ok(Step::Facts(facts)) = provider.translate(&event, &Settings::default(), &[]) else {
+                panic!("{} asks", event.kind)
+            };
+            let [Fact::Order(order)] = &facts[..] else { panic!("{facts:?}") };
+            assert!(order.references.contains(&sale) && order.contact.is_some() == (news != BuyerNews::Bought));
+        }
+        for nonsense in ["", "[]", "{}", "null", "<html>"] {
+            for status in [200, 400, 401, 404] {
+                assert!(buyers.token(status, nonsense).is_err(), "{status} {nonsense}");
+                assert!(buyers.sale(status, nonsense).is_err(), "{status} {nonsense}");
+            }
+        }
     }
 }
 

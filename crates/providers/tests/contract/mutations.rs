@@ -30,7 +30,7 @@ fn places(value: &Value, here: &str, found: &mut Vec<String>) {
     match value {
         Value::Object(object) => {
             for (key, inner) in object {
-                places(inner, &format!("{here}/{key}"), found);
+                places(inner, &format!("{here}/{}", key.replace('~', "~0").replace('/', "~1")), found);
             }
         }
         Value::Array(array) => {

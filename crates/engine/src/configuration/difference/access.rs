@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crypto::token::ApiKeyText;
 use domain::id::ApiKeyId;
-use providers::{Level, Settings};
+use providers::{Level, Settings, redeem::OauthClient};
 use secrecy::{ExposeSecret, SecretString};
 use store::rows;
 
@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     api_keys,
-    connections::{ConnectionSecrets, account_of},
+    connections::{ConnectionSecrets, OauthSecret, account_of},
     tenants::DEFAULT_TENANT,
 };
 
@@ -41,8 +41,8 @@ impl Draft<'_> {
             return self.wrong(entry, What::Connection, code, Some(field), message);
         }
         let Some(secrets) = secrets(before, input) else {
-            let message =
-                "its secrets in the database do not open, so all of them must be given: webhook_secrets and api_key";
+            let message = "its secrets in the database do not open, so all of them must be given: webhook_secrets, and \
+                api_key or oauth_client";
             return self.wrong(entry, What::Connection, code, None, message);
         };
         // An account has no key of its own: its platform's is used.
@@ -82,9 +82,10 @@ impl Draft<'_> {
                 ("api_base", before.api_base != row.api_base),
                 ("webhook_secrets", kept.is_none_or(|kept| kept.webhook != secrets.webhook)),
                 ("api_key", kept.is_none_or(|kept| kept.api_key != secrets.api_key)),
+                ("oauth_client", kept.and_then(|kept| kept.oauth_client.as_ref()) != secrets.oauth_client.as_ref()),
             ]);
         }
-        let is_same = kept.is_some_and(|kept| (&kept.webhook, &kept.api_key) == (&secrets.webhook, &secrets.api_key));
+        let is_same = kept.is_some_and(|kept| *kept == secrets);
         self.connections.insert(code.clone(), row.id);
         let step = Step::Connection(row, Some(secrets).filter(|_| before.is_none() || !is_same));
         self.compared(What::Connection, code, before.is_none(), details, step);
@@ -233,14 +234,19 @@ fn secrets(before: Option<&CurrentConnection>, input: &ConnectionInput) -> Optio
     let given = |secret: &SecretString| secret.expose_secret().to_owned();
     let webhook = input.webhook_secrets.as_ref().map(|secrets| secrets.iter().map(given).collect());
     let api_key = input.api_key.as_ref().map(given);
-    if let (Some(webhook), Some(_)) = (&webhook, &api_key) {
-        return Some(ConnectionSecrets { webhook: Vec::clone(webhook), api_key });
-    }
+    let client = |client: &OauthClient| OauthSecret { id: client.id.clone(), secret: given(&client.secret) };
+    let oauth_client = input.oauth_client.as_ref().map(client);
+    let is_all_given = webhook.is_some() && (api_key.is_some() || oauth_client.is_some());
     let kept = match before {
-        Some(before) => before.secrets.clone()?,
+        Some(CurrentConnection { secrets: None, .. }) if !is_all_given => return None,
+        Some(before) => before.secrets.clone().unwrap_or_default(),
         None => ConnectionSecrets::default(),
     };
-    Some(ConnectionSecrets { webhook: webhook.unwrap_or(kept.webhook), api_key: api_key.or(kept.api_key) })
+    Some(ConnectionSecrets {
+        webhook: webhook.unwrap_or(kept.webhook),
+        api_key: api_key.or(kept.api_key),
+        oauth_client: oauth_client.or(kept.oauth_client),
+    })
 }
 
 /// The settings as they are to be. What is not asked for stays.

@@ -81,6 +81,11 @@ const MISTAKES: &[(&str, &str, &str)] = &[
         "line 27: connection `stripe`: api_key: to look things up it needs the provider's API key",
     ),
     (
+        "level = \"read\"",
+        "level = \"read\"\noauth_client = { id = \"c\", secret = \"env:OTHER\" }",
+        "line 27: connection `stripe`: oauth_client: Stripe sends no buyers here; leave it out",
+    ),
+    (
         "env:WEBHOOK_OLD",
         "env:MISSING",
         "line 27: connection `stripe`: webhook_secrets: the environment variable MISSING is not set",
