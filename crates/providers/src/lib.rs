@@ -7,6 +7,7 @@ pub mod backfill;
 pub mod calls;
 pub mod generic;
 pub mod http;
+pub mod lemonsqueezy;
 mod lookup;
 pub mod manual;
 pub mod paddle;
@@ -27,7 +28,8 @@ use crate::{
 };
 
 /// All providers. Adding one is a module, a line here, and fixtures.
-pub static PROVIDERS: &[&dyn Provider] = &[&stripe::Stripe, &paddle::Paddle, &generic::Generic, &manual::Manual];
+pub static PROVIDERS: &[&dyn Provider] =
+    &[&stripe::Stripe, &paddle::Paddle, &lemonsqueezy::LemonSqueezy, &generic::Generic, &manual::Manual];
 
 /// Finds a provider by its slug.
 #[must_use]
@@ -127,6 +129,9 @@ pub struct Settings {
     /// Seconds that a signature may be old. None: as many as the provider's module thinks right.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tolerance_seconds: Option<u32>,
+    /// The provider's id of the store whose sales these are, where its key reads those of several. None: of all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub store: Option<String>,
 }
 
 /// A webhook call as it came in.
@@ -238,6 +243,12 @@ pub trait Provider: Sync {
         settings: &Settings,
         now: Timestamp,
     ) -> Result<Verified<'a>, Reject>;
+
+    /// Whether what is signed has a time in it, so that a call can be too old. Where it has none, the key of the inbox alone
+    /// keeps a call that is played again from counting twice.
+    fn signs_time(&self) -> bool {
+        true
+    }
 
     /// Splits a body into its events.
     ///

@@ -2,6 +2,7 @@
 //! told twice and in any order. The license ends where `docs/happenings.md` says, whoever tells it.
 
 mod generic;
+mod lemonsqueezy;
 mod paddle;
 mod stripe;
 
@@ -344,4 +345,9 @@ async fn one_customer_of_several_providers_has_an_order_at_each_and_nothing_is_m
     let of_customer = OrderFilter { customer: Some(CustomerId(customers[0].id)) };
     let orders = store.list_orders(whose, &of_customer, PAGE).await.unwrap().rows;
     assert_eq!(orders.len(), TELLERS.len(), "an order at each");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn lemon_squeezy_tells_of_a_subscription_as_the_table_says() {
+    ends_as_the_table_says(&lemonsqueezy::LemonSqueezy).await;
 }
