@@ -17,14 +17,24 @@ use domain::{
 };
 use jiff::Timestamp;
 use providers::{
-    Delivery, Incoming, Level, Malformed, Provider, Settings, Step, paddle::Paddle, signature, stripe::Stripe,
+    Delivery, Incoming, Level, Malformed, Provider, Settings, Step,
+    lemonsqueezy::{self, LemonSqueezy},
+    paddle::Paddle,
+    signature,
+    stripe::Stripe,
 };
 use secrecy::SecretString;
 use serde_json::Value;
 
 /// Whose events are known by their form, and how their calls are signed.
-static PROVIDERS: [(&dyn Provider, &str, signature::Scheme); 2] =
-    [(&Stripe, "stripe-signature", signature::STRIPE), (&Paddle, "paddle-signature", signature::PADDLE)];
+static PROVIDERS: [(&dyn Provider, &str, Sign); 3] = [
+    (&Stripe, "stripe-signature", |secret, body, at| signature::STRIPE.sign(secret, body, at)),
+    (&Paddle, "paddle-signature", |secret, body, at| signature::PADDLE.sign(secret, body, at)),
+    (&LemonSqueezy, "x-signature", |secret, body, _| lemonsqueezy::sign(secret, body)),
+];
+
+/// The value of the header that a body is signed with.
+type Sign = fn(&SecretString, &[u8], Timestamp) -> String;
 
 /// What came of one file.
 enum Outcome {
@@ -87,8 +97,8 @@ fn gather(folder: &Path, files: &mut Vec<PathBuf>) -> anyhow::Result<()> {
 /// Finds whose event it is, and translates it without and with a key.
 fn examine(bytes: &[u8]) -> Outcome {
     let mut why = None;
-    for (provider, header, scheme) in &PROVIDERS {
-        match taken_in(*provider, header, scheme, bytes) {
+    for (provider, header, sign) in &PROVIDERS {
+        match taken_in(*provider, header, *sign, bytes) {
             Ok(events) => {
                 let nothing = || Outcome::NotAnEvent("it holds no events".to_owned());
                 return events.into_iter().next().map_or_else(nothing, |event| translated(*provider, event));
@@ -102,15 +112,10 @@ fn examine(bytes: &[u8]) -> Outcome {
 }
 
 /// Takes the bytes in as a signed call, since nothing else can be read.
-fn taken_in(
-    provider: &dyn Provider,
-    header: &str,
-    scheme: &signature::Scheme,
-    bytes: &[u8],
-) -> Result<Vec<Incoming>, Malformed> {
+fn taken_in(provider: &dyn Provider, header: &str, sign: Sign, bytes: &[u8]) -> Result<Vec<Incoming>, Malformed> {
     let secrets = [SecretString::from("corpus")];
     let signed_at = Timestamp::UNIX_EPOCH;
-    let value = scheme.sign(&secrets[0], bytes, signed_at);
+    let value = sign(&secrets[0], bytes, signed_at);
     let delivery = Delivery { header: &|name| (name == header).then_some(value.as_str()), body: bytes };
     let verified = provider.verify(&delivery, &secrets, &Settings::default(), signed_at);
     provider.incoming(&verified.map_err(|reject| Malformed { what: reject.to_string() })?)
@@ -284,6 +289,7 @@ mod tests {
             (br#"{"id":"evt_1","type":"customer.created","created":1,"data":{"object":{"id":"cus_1"}}}"#, "facts"),
             (br#"{"event_id":"evt_1","event_type":"price.updated"}"#, "ignored"),
             (transaction, "facts"),
+            (br#"{"meta":{"event_name":"customer_updated"},"data":{"id":"1"}}"#, "ignored"),
         ] {
             let word = match examine(bytes) {
                 Outcome::NotAnEvent(_) => "not an event",

@@ -47,6 +47,10 @@ pub struct Order {
     /// Payments for subscriptions that do not tell which period they paid, by the invoice or order.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub collected: BTreeMap<Reference, Collected>,
+    /// Keys that the provider itself gave out for what was bought, by its own names of them. Where the vendor's customers use
+    /// those, the licenses take them instead of keys of ours.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub keys: BTreeMap<Reference, ProviderKey>,
     /// When the provider tries again to collect for a subscription; the latest moment it named.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub retries: BTreeMap<Reference, LastTold>,
@@ -88,6 +92,7 @@ impl Join for Order {
         self.items.join(other.items);
         self.periods.join(other.periods);
         self.collected.join(other.collected);
+        self.keys.join(other.keys);
         self.retries.join(other.retries);
         self.refunds.join(other.refunds);
         self.disputes.join(other.disputes);
@@ -236,6 +241,21 @@ pub struct Period {
 }
 
 impl Join for Period {
+    fn join(&mut self, other: Self) {
+        keep_larger(self, other);
+    }
+}
+
+/// A key that the provider gave out. The key itself is not here: whoever needs it reads it in the event that told it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct ProviderKey {
+    /// For which line of what was bought.
+    pub line: Reference,
+    /// The event that tells it, by its key in the inbox.
+    pub told_by: Box<str>,
+}
+
+impl Join for ProviderKey {
     fn join(&mut self, other: Self) {
         keep_larger(self, other);
     }

@@ -144,6 +144,17 @@ fn about(order: &StoredOrder, waiting: &Waiting, connection: &Connection) -> Abo
                 "two sales turned out to be one; {license} was issued twice and its key now opens the first license"
             ),
         ),
+        Waiting::KeyAwaited { line } => plain(
+            "key_awaited",
+            line.to_string(),
+            format!(
+                "the license for {line} has no key: {name} gives the keys of connection `{code}` out, and has told of none for it. \
+                 Subscribe the webhook to the events about license keys and have them sent again; if there are fewer keys \
+                 than licenses, let the price rule say quantity = \"seats\"; if {name} gives out none, set license_keys to ours",
+                name = info.name,
+                code = connection.code
+            ),
+        ),
         Waiting::AccountStopped => plain(ACCOUNT_STOPPED, String::new(), STOPPED.to_owned()),
         Waiting::AccountFull => plain(ACCOUNT_FULL, String::new(), FULL.to_owned()),
         Waiting::SeveralCustomers { customers } => several_customers(customers),

@@ -122,6 +122,8 @@ impl Engine {
             level: asked.level,
             write_back: None,
             tolerance_seconds: None,
+            license_keys: None,
+            store: None,
             api_base: asked.api_base.clone(),
             webhook_secrets: secrets,
             api_key: Some(asked.api_key.clone()),

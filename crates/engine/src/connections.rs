@@ -11,7 +11,7 @@ use domain::{
     id::{ConnectionId, TenantId},
 };
 use jiff::{SignedDuration, Timestamp};
-use providers::{Provider, Settings};
+use providers::{LicenseKeys, Provider, Settings};
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use store::{Store, rows};
@@ -101,6 +101,13 @@ pub struct Connection {
     pub webhook_secrets: Vec<SecretString>,
     /// The key to the provider's API.
     pub api_key: Option<SecretString>,
+}
+
+impl Connection {
+    /// Whether the provider gives out the keys of its licenses.
+    pub(crate) fn is_keyed_by_provider(&self) -> bool {
+        self.settings.license_keys == LicenseKeys::Theirs
+    }
 }
 
 /// The connection of that id.

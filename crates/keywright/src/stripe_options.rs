@@ -136,6 +136,8 @@ fn wanted(known: &[&Connection], given: &Given, mode: Mode) -> ConnectionInput {
         api_key: given.key.clone(),
         write_back: None,
         tolerance_seconds: None,
+        license_keys: None,
+        store: None,
     }
 }
 

@@ -13,6 +13,7 @@ mod backfill;
 mod event;
 mod ignored;
 mod invoice;
+mod license_key;
 mod order;
 mod signature;
 mod subscription;
@@ -24,7 +25,8 @@ use secrecy::SecretString;
 use self::event::Event;
 pub use self::signature::sign;
 use crate::{
-    ApiBase, Delivery, Guide, Incoming, Info, Malformed, Outcome, Provider, Reject, Settings, Step, Verified,
+    ApiBase, Delivery, Guide, Incoming, Info, LicenseKeys, Malformed, Outcome, Provider, Reject, Settings, Step,
+    Verified,
     backfill::Backfill,
     http::{Answer, HttpAnswer},
     lookup::{LookUps, Stop},
@@ -51,6 +53,8 @@ static INFO: Info = Info {
         "subscription_payment_failed",
         "subscription_payment_recovered",
         "subscription_payment_refunded",
+        "license_key_created",
+        "license_key_updated",
     ],
     // Its keys may read everything or are none.
     permissions: &[],
@@ -63,7 +67,8 @@ static INFO: Info = Info {
         api_key: Some(
             "*Settings → API → +*, in the same mode as the webhook. Lemon Squeezy tries only four times in three minutes to \
              deliver an event, and sends none when only a quantity changes: with a key, both are found in its lists. A \
-             key is good for a year. It reads all stores of the account, so name the store of this connection, too.",
+             key is good for a year. It reads all stores of the account: with several, \
+             name this connection's (`store = \"12345\"`, the number beside its name in *Settings → Stores*).",
         ),
         price: "A variant of a product. Its id is a number: *Products → the product → the variant's menu → Copy ID*.",
         price_example: "123456",
@@ -71,6 +76,10 @@ static INFO: Info = Info {
             "A checkout may name a plan itself: `checkout[custom][plan_id]=CODE` in its address.",
             "A subscription that is cancelled stays valid until the end of what was paid, and can be resumed until then.",
             "A paused subscription freezes its licenses, unless it was paused with *free* service.",
+            "A product with *Generate license keys* switched on gives out keys of Lemon Squeezy's own, which it mails itself. With \
+             `license_keys = \"theirs\"` at the connection those open the licenses; otherwise switch them off, or your customers \
+             have two keys. Lemon Squeezy gives one key for each item of an order: let the price rule say \
+             `quantity = \"seats\"`.",
             "There are no disputes: Lemon Squeezy sells in its own name, and money that goes back is a refund.",
         ],
     },
@@ -100,13 +109,28 @@ impl Provider for LemonSqueezy {
     }
 
     fn ignores(&self, kind: &str) -> Option<&'static str> {
-        translator(kind).is_none().then(|| ignored::why(kind))
+        let is_translated = kind.starts_with(LICENSE_KEY) || translator(kind).is_some();
+        (!is_translated).then(|| ignored::why(kind))
     }
 
     fn translate(&self, incoming: &Incoming, settings: &Settings, answers: &[Answer]) -> Result<Step, Malformed> {
+        if incoming.kind.starts_with(LICENSE_KEY) {
+            return match settings.license_keys {
+                LicenseKeys::Ours => Ok(Step::Facts(Vec::new())),
+                LicenseKeys::Theirs => license_key::license_key(incoming).map(Step::Facts),
+            };
+        }
         let Some(translate) = translator(&incoming.kind) else { return Ok(Step::Facts(Vec::new())) };
         let look_ups = LookUps { level: settings.level, answers };
         Stop::or_facts(Event::read(incoming).map_err(Stop::from).and_then(|event| translate(&event, look_ups)))
+    }
+
+    fn gives_keys(&self) -> bool {
+        true
+    }
+
+    fn given_key(&self, body: &str) -> Option<SecretString> {
+        license_key::given_in(body)
     }
 
     fn backfill(&self) -> Option<&'static dyn Backfill> {
@@ -120,6 +144,9 @@ impl Provider for LemonSqueezy {
         }
     }
 }
+
+/// What the kinds of events begin with that are about keys of Lemon Squeezy's own.
+const LICENSE_KEY: &str = "license_key_";
 
 /// Says what an event of one kind means.
 type Translate = fn(&Event<'_>, LookUps<'_>) -> Result<Vec<Fact>, Stop>;

@@ -117,6 +117,23 @@ pub enum Level {
     Full,
 }
 
+/// Whose keys the licenses of a connection have.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LicenseKeys {
+    /// Each has a key of ours.
+    #[default]
+    Ours,
+    /// The provider gives keys out and mails them itself: those open the licenses, and there is no second one.
+    Theirs,
+}
+
+impl LicenseKeys {
+    const fn are_ours(&self) -> bool {
+        matches!(self, Self::Ours)
+    }
+}
+
 /// What translation may know of a connection: its own settings, never what is stored about sales.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
@@ -129,6 +146,9 @@ pub struct Settings {
     /// Seconds that a signature may be old. None: as many as the provider's module thinks right.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tolerance_seconds: Option<u32>,
+    /// Whose keys the licenses have.
+    #[serde(skip_serializing_if = "LicenseKeys::are_ours")]
+    pub license_keys: LicenseKeys,
     /// The provider's id of the store whose sales these are, where its key reads those of several. None: of all.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub store: Option<String>,
@@ -271,6 +291,17 @@ pub trait Provider: Sync {
 
     /// The provider's own list of its events, where it keeps one: what was not delivered is found there.
     fn backfill(&self) -> Option<&'static dyn Backfill> {
+        None
+    }
+
+    /// Whether it can give out license keys of its own.
+    fn gives_keys(&self) -> bool {
+        false
+    }
+
+    /// The license key in an event that tells one, for [`domain::order::ProviderKey`].
+    fn given_key(&self, body: &str) -> Option<SecretString> {
+        let _ = body;
         None
     }
 

@@ -81,6 +81,11 @@ pub enum Waiting {
         /// How much in all.
         amount: Money,
     },
+    /// A license has no key: its provider gives the keys out, and this one has not come.
+    KeyAwaited {
+        /// The line that it was bought with.
+        line: Reference,
+    },
     /// The vendor's account may not sell at present.
     AccountStopped,
     /// The vendor's account has no room for more licenses.

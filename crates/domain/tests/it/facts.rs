@@ -61,6 +61,7 @@ fn every_part_of_a_fact_is_in_some_golden_file() {
         items,
         periods,
         collected,
+        keys,
         retries,
         refunds,
         disputes,
@@ -74,7 +75,7 @@ fn every_part_of_a_fact_is_in_some_golden_file() {
     } = &all;
     assert!(!references.is_empty() && !payments.is_empty() && !periods.is_empty() && !disputes.is_empty());
     assert!(!replaced.is_empty() && !customers.is_empty() && !missing.is_empty() && !excused.is_empty());
-    assert!(!retries.is_empty() && !collected.is_empty() && approval.is_some());
+    assert!(!retries.is_empty() && !collected.is_empty() && !keys.is_empty() && approval.is_some());
     assert!(refunds.values().any(|refund| refund.value.cumulative));
     assert!(refunds.values().any(|refund| refund.value.failed_at.is_some()));
     assert!(refunds.values().any(|refund| refund.value.whole));

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use crypto::key::Prefix;
 use domain::plan::Limits;
-use providers::{Level, manual};
+use providers::{Level, LicenseKeys, manual};
 
 use super::input::{ApiKeyInput, ConnectionInput, PlanInput, PriceRuleInput, ProductInput};
 use crate::{api_keys::check_scopes, connections::Mode};
@@ -108,6 +108,11 @@ pub(super) fn connection(input: &ConnectionInput) -> Vec<Wrong> {
             let message = format!("there is no provider `{}`; there are {}", input.provider, known.join(", "));
             wrong.push(("provider", message));
         }
+    }
+    let gives_keys = providers::by_slug(&input.provider).is_some_and(|provider| provider.gives_keys());
+    if input.license_keys == Some(LicenseKeys::Theirs) && !gives_keys {
+        let message = format!("{} gives out no license keys; leave it out", input.provider);
+        wrong.push(("license_keys", message));
     }
     if let Some(seconds) = input.tolerance_seconds.filter(|seconds| !TOLERANCE_SECONDS.contains(seconds)) {
         let (least, most) = (TOLERANCE_SECONDS.start(), TOLERANCE_SECONDS.end());

@@ -12,7 +12,7 @@ use domain::{
     text::{PriceReference, ProductReference},
 };
 use jiff::Timestamp;
-use providers::Level;
+use providers::{Level, LicenseKeys};
 use secrecy::SecretString;
 use serde::{
     Deserialize, Deserializer,
@@ -108,6 +108,9 @@ struct ConnectionSection {
     #[serde(default)]
     write_back: bool,
     tolerance_seconds: Option<u32>,
+    #[serde(default)]
+    license_keys: LicenseKeys,
+    store: Option<String>,
     webhook_secrets: Option<SecretSources>,
     api_key: Option<SecretSource>,
     api_base: Option<String>,
@@ -345,6 +348,8 @@ impl Reader<'_> {
             level: section.level,
             write_back: Some(section.write_back),
             tolerance_seconds: section.tolerance_seconds,
+            license_keys: Some(section.license_keys),
+            store: section.store.clone(),
             api_base: section.api_base.clone(),
             webhook_secrets,
             api_key,

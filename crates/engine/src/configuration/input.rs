@@ -9,7 +9,7 @@ use domain::{
     plan::{AddOn, PlanTerms},
 };
 use jiff::Timestamp;
-use providers::Level;
+use providers::{Level, LicenseKeys};
 use secrecy::SecretString;
 
 use crate::{api_keys::Scope, connections::Mode};
@@ -55,6 +55,10 @@ pub struct ConnectionInput {
     pub write_back: Option<bool>,
     /// Seconds that a signature may be old. None: it stays as it is, which is the provider's own way to begin with.
     pub tolerance_seconds: Option<u32>,
+    /// Whose keys its licenses have. None: it stays as it is.
+    pub license_keys: Option<LicenseKeys>,
+    /// The provider's id of the store whose sales these are, where its key reads those of several. None: it stays as it is.
+    pub store: Option<String>,
     /// Where the provider's API is, for one that is simulated.
     pub api_base: Option<String>,
     /// Signing secrets of its webhooks. None: they stay as they are.

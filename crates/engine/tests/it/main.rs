@@ -12,6 +12,7 @@ mod doctor;
 mod happenings;
 mod harness;
 mod intake;
+mod lemonsqueezy;
 mod life;
 mod paddle;
 mod rotation;

@@ -4,7 +4,6 @@ use crate::read;
 
 /// Why a kind is ignored: the first beginning that fits.
 const REASONS: &[(&str, &str)] = &[
-    ("license_key_", "the connection gives out keys of ours"),
     ("customer_", "each sale tells its buyer"),
     ("affiliate_", "about those who recommend the vendor"),
     ("subscription_", "the subscription itself says the same"),

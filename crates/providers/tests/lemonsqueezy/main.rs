@@ -6,6 +6,7 @@ mod common;
 mod envelope;
 mod failures;
 mod invoices;
+mod license_keys;
 mod orders;
 mod snapshots;
 mod subscriptions;

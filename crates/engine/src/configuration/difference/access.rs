@@ -68,6 +68,8 @@ impl Draft<'_> {
                     "tolerance_seconds",
                     before_settings.as_ref().map(|kept| kept.tolerance_seconds) != Some(settings.tolerance_seconds),
                 ),
+                ("license_keys", before_settings.as_ref().map(|kept| kept.license_keys) != Some(settings.license_keys)),
+                ("store", before_settings.as_ref().map(|kept| &kept.store) != Some(&settings.store)),
                 ("api_base", before.api_base != row.api_base),
                 ("webhook_secrets", kept.is_none_or(|kept| kept.webhook != secrets.webhook)),
                 ("api_key", kept.is_none_or(|kept| kept.api_key != secrets.api_key)),
@@ -208,5 +210,7 @@ fn settings(before: Option<Settings>, input: &ConnectionInput) -> Settings {
     settings.level = input.level;
     settings.write_back = input.write_back.unwrap_or(settings.write_back);
     settings.tolerance_seconds = input.tolerance_seconds.or(settings.tolerance_seconds);
+    settings.license_keys = input.license_keys.unwrap_or(settings.license_keys);
+    settings.store = input.store.clone().or(settings.store);
     settings
 }
