@@ -19,6 +19,7 @@ use jiff::Timestamp;
 use providers::{
     Delivery, Incoming, Level, Malformed, Provider, Settings, Step,
     appsumo::{self, AppSumo},
+    lemonsqueezy::{self, LemonSqueezy},
     paddle::Paddle,
     signature,
     stripe::Stripe,
@@ -30,9 +31,10 @@ use serde_json::Value;
 type Sign = fn(&SecretString, &[u8], Timestamp) -> Vec<(&'static str, String)>;
 
 /// Whose events are known by their form, and how their calls are signed.
-static PROVIDERS: [(&dyn Provider, Sign); 3] = [
+static PROVIDERS: [(&dyn Provider, Sign); 4] = [
     (&Stripe, |secret, body, at| vec![("stripe-signature", signature::STRIPE.sign(secret, body, at))]),
     (&Paddle, |secret, body, at| vec![("paddle-signature", signature::PADDLE.sign(secret, body, at))]),
+    (&LemonSqueezy, |secret, body, _| vec![("x-signature", lemonsqueezy::sign(secret, body))]),
     (&AppSumo, appsumo::sign),
 ];
 

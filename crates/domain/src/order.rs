@@ -4,6 +4,7 @@
 //! order of arrival cannot matter. Maps are keyed by the provider's own references.
 
 mod aftermath;
+mod collected;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,6 +20,7 @@ use crate::{
 };
 
 pub use aftermath::{Dispute, DisputeState, FirstTold, Refund, RefundState};
+pub use collected::Collected;
 
 /// Everything known about one sale.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,6 +44,13 @@ pub struct Order {
     /// Paid periods, by the invoice that paid them.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub periods: BTreeMap<Reference, Period>,
+    /// Payments for subscriptions that do not tell which period they paid, by the invoice or order.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub collected: BTreeMap<Reference, Collected>,
+    /// Keys that the provider itself gave out for what was bought, by its own names of them. Where the vendor's customers use
+    /// those, the licenses take them instead of keys of ours.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub keys: BTreeMap<Reference, ProviderKey>,
     /// When the provider tries again to collect for a subscription; the latest moment it named.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub retries: BTreeMap<Reference, LastTold>,
@@ -82,6 +91,8 @@ impl Join for Order {
         self.subscriptions.join(other.subscriptions);
         self.items.join(other.items);
         self.periods.join(other.periods);
+        self.collected.join(other.collected);
+        self.keys.join(other.keys);
         self.retries.join(other.retries);
         self.refunds.join(other.refunds);
         self.disputes.join(other.disputes);
@@ -211,7 +222,8 @@ pub struct Subscription {
     /// When it ended.
     #[serde(default, with = "crate::time::micros_optional", skip_serializing_if = "Option::is_none")]
     pub ended_at: Option<Timestamp>,
-    /// The checkout lines it stands for, where it names them.
+    /// The checkout lines it stands for, where it names them: those, whatever they say of themselves. A checkout that does
+    /// not tell whether its lines renew is told so by its subscription.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub covers: Option<BTreeSet<Reference>>,
 }
@@ -229,6 +241,21 @@ pub struct Period {
 }
 
 impl Join for Period {
+    fn join(&mut self, other: Self) {
+        keep_larger(self, other);
+    }
+}
+
+/// A key that the provider gave out. The key itself is not here: whoever needs it reads it in the event that told it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct ProviderKey {
+    /// For which line of what was bought.
+    pub line: Reference,
+    /// The event that tells it, by its key in the inbox.
+    pub told_by: Box<str>,
+}
+
+impl Join for ProviderKey {
     fn join(&mut self, other: Self) {
         keep_larger(self, other);
     }

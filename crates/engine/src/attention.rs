@@ -152,6 +152,9 @@ fn about(order: &StoredOrder, waiting: &Waiting, connection: &Connection) -> Abo
                 "two sales turned out to be one; {license} was issued twice and its key now opens the first license"
             ),
         ),
+        Waiting::KeyAwaited { line } => {
+            plain("key_awaited", line.to_string(), key_awaited(line, info.name, &connection.code))
+        }
         Waiting::AccountStopped => plain(ACCOUNT_STOPPED, String::new(), STOPPED.to_owned()),
         Waiting::AccountFull => plain(ACCOUNT_FULL, String::new(), FULL.to_owned()),
         Waiting::SeveralCustomers { customers } => several_customers(customers),
@@ -161,6 +164,14 @@ fn about(order: &StoredOrder, waiting: &Waiting, connection: &Connection) -> Abo
             format!("{amount} of payment {payment} went back and it paid for several licenses; revoke the right one"),
         ),
     }
+}
+
+fn key_awaited(line: &Reference, provider: &str, connection: &str) -> String {
+    format!(
+        "the license for {line} has no key: {provider} gives the keys of connection `{connection}` out, and has told of none for \
+         it. Subscribe the webhook to the events about license keys and have them sent again; if there are fewer keys than \
+         licenses, let the price rule say quantity = \"seats\"; if {provider} gives out none, set license_keys to ours"
+    )
 }
 
 /// `permission` is what lets a connection ask; blank: a later event may tell, and there is nothing to ask.

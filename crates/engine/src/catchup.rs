@@ -135,7 +135,8 @@ impl Engine {
         }
         let halvings = row.attempts.unsigned_abs().min(HALVINGS_MAX);
         let limit = (list.limit_max() >> halvings).max(1);
-        let piece = Piece { since: micros(since), after: row.page.as_deref(), limit };
+        let store = connection.settings.store.as_deref();
+        let piece = Piece { since: micros(since), after: row.page.as_deref(), limit, asked_at: now, store };
         let asked = self.ask_in_turn(connection, list.request(&piece)).await;
         let page = match read(list, &piece, asked) {
             Ok(page) => page,

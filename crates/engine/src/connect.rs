@@ -14,7 +14,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use crate::{
     DialError, Engine,
-    configuration::{AccountsInput, ConfigurationChange, ConfigurationError, ConnectionInput, Existing},
+    configuration::{ConfigurationChange, ConfigurationError, ConnectionInput, Existing},
     connections::{Connection, Mode},
 };
 
@@ -116,17 +116,11 @@ impl Engine {
             None => (None, None),
         };
         let input = ConnectionInput {
-            code: asked.code.clone(),
-            provider: asked.provider.clone(),
-            mode: asked.mode,
             level: asked.level,
-            write_back: None,
-            tolerance_seconds: None,
             api_base: asked.api_base.clone(),
             webhook_secrets: secrets,
             api_key: Some(asked.api_key.clone()),
-            accounts: AccountsInput::default(),
-            oauth_client: None,
+            ..ConnectionInput::new(&asked.code, &asked.provider, asked.mode)
         };
         let change = self.save_connection(asked.tenant, input, Existing::Either, actor).await?;
         Ok(Connected { change, check, webhook: id })

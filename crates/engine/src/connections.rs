@@ -14,7 +14,7 @@ use domain::{
     id::{ConnectionId, TenantId},
 };
 use jiff::{SignedDuration, Timestamp};
-use providers::{Provider, Settings, redeem::OauthClient};
+use providers::{LicenseKeys, Provider, Settings, redeem::OauthClient};
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use store::{Store, rows};
@@ -133,6 +133,13 @@ impl Connection {
 pub(crate) fn account_of(row: &rows::Connection) -> Option<(String, String, String)> {
     let settings: Settings = serde_json::from_str(&row.settings).ok()?;
     settings.account.map(|account| (row.provider.clone(), row.mode.clone(), account))
+}
+
+impl Connection {
+    /// Whether the provider gives out the keys of its licenses.
+    pub(crate) fn is_keyed_by_provider(&self) -> bool {
+        self.settings.license_keys == LicenseKeys::Theirs
+    }
 }
 
 /// The connection of that id.

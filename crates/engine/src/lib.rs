@@ -4,6 +4,7 @@
 //! one transaction. `receive` → inbox → `lookup` → `fulfil` → orders, licenses, audit, mails, events.
 
 pub mod accounts;
+mod adopt;
 pub mod api_keys;
 pub mod attention;
 pub mod audit;

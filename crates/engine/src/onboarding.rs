@@ -138,17 +138,9 @@ impl Engine {
         let dialled = self.dialler.dial(platform, &request).await?;
         let account = accounts.created(dialled.status, &dialled.body)?;
         let input = ConnectionInput {
-            code: asked.code.clone(),
-            provider: asked.provider.clone(),
-            mode: platform.mode,
             level: Level::Full,
-            write_back: None,
-            tolerance_seconds: None,
-            api_base: None,
-            webhook_secrets: None,
-            api_key: None,
-            oauth_client: None,
             accounts: AccountsInput { account: Some(account.clone()), ..AccountsInput::default() },
+            ..ConnectionInput::new(&asked.code, &asked.provider, platform.mode)
         };
         self.save_connection(asked.tenant, input, Existing::New, actor).await?;
         Ok(account)

@@ -24,7 +24,7 @@ use store::{
 };
 use uuid::Uuid;
 
-use crate::{Error, attention, catalogue::Shelf, connections::Connection, metrics::Metrics};
+use crate::{Error, adopt::ToAdopt, attention, catalogue::Shelf, connections::Connection, metrics::Metrics};
 
 /// The mail that carries a key (A19).
 pub(crate) const LICENSE_DELIVERY: &str = "license-delivery";
@@ -99,6 +99,8 @@ pub(crate) struct Outcome<'a> {
     pub(crate) actor: String,
     pub(crate) address: Option<&'a Contact>,
     pub(crate) ring: &'a KeyRing,
+    /// Keys that the provider gave out for what was bought, by its own names of them.
+    pub(crate) to_adopt: &'a ToAdopt,
     /// The order had no license before.
     pub(crate) is_new: bool,
     pub(crate) now: Timestamp,
@@ -125,7 +127,12 @@ impl Outcome<'_> {
 
     fn effects(&self, license: &License, change: &Change, rows: &mut OutcomeRows, entropy: &mut dyn Entropy) {
         match change {
+            // It waits for the key that the provider gives out.
+            Change::Issued if self.connection.is_keyed_by_provider() => {}
             Change::Issued => rows.keys.push(self.new_key(license, entropy)),
+            Change::Keyed(name) => {
+                rows.keys.extend(self.to_adopt.get(name).map(|key| self.key_row(license, key, entropy)));
+            }
             Change::SupersededBy(survivor) => rows.moved_keys.push((license.id, *survivor)),
             Change::Announced => {
                 if !self.is_silent(license) {
@@ -137,10 +144,12 @@ impl Outcome<'_> {
         }
     }
 
-    /// The caller of the API delivers the key itself, or the vendor does for all of the plan (X04).
+    /// The caller of the API delivers the key itself, or the vendor does for all of the plan (X04), or the provider has given
+    /// it out.
     fn is_silent(&self, license: &License) -> bool {
         let plan = self.shelf.catalogue.plan(license.plan);
         plan.is_some_and(|plan| plan.terms.policy.mail == MailBy::Vendor)
+            || self.connection.is_keyed_by_provider()
             || self.order.order.purchases.values().any(|purchase| purchase.silent)
     }
 
@@ -148,6 +157,10 @@ impl Outcome<'_> {
         let product = self.shelf.products.get(&license.plan.product);
         let prefix = product.and_then(|product| Prefix::new(&product.key_prefix).ok()).unwrap_or_default();
         let key = LicenseKey::generate(&prefix, entropy);
+        self.key_row(license, &key, entropy)
+    }
+
+    fn key_row(&self, license: &License, key: &LicenseKey, entropy: &mut dyn Entropy) -> LicenseKeyRow {
         let row = domain::id::uuid_v7(self.now, entropy);
         let sealed = self.ring.seal(Place::license_key(self.order.tenant, row), key.reveal().as_bytes(), entropy);
         LicenseKeyRow {
@@ -260,6 +273,7 @@ impl Told {
         let told = |action, event, detail| Self { action, event, detail };
         match change {
             Change::Issued => told("license.issued", None, now),
+            Change::Keyed(name) => told("license.key_adopted", None, json!({ "from": name })),
             Change::Announced => told("license.announced", Some("license.created"), json!({})),
             Change::Revived => told("license.revived", Some("license.changed"), now),
             Change::Retired => told("license.retired", Some("license.revoked"), now),

@@ -10,6 +10,7 @@ use domain::{
     fulfil::{Admission, Settled, Settling, Waiting, reconcile, resolve},
     id::TenantId,
     license::Holding,
+    text::Reference,
     time::after,
 };
 use jiff::{SignedDuration, Timestamp};
@@ -18,6 +19,7 @@ use store::{StoredOrder, Write, rows::AttentionItem};
 use crate::{
     Engine, Error,
     accounts::AccountStatus,
+    adopt::{self, ToAdopt},
     attention,
     buyers::{self, Identities},
     catalogue::Shelf,
@@ -54,6 +56,7 @@ impl Engine {
         let mut admission = admission(write, &shelves, orders).await?;
         let buyers = buyers::find(write, orders, identities, &mut *entropy, now).await?;
         let ahead = test_clocks(write, orders).await?;
+        let to_adopt = adopt::find_all(write, &ring, orders, connections).await?;
         for order in orders {
             let ahead = ahead.get(&order.tenant).copied().filter(|_| !order.livemode).unwrap_or_default();
             let known = (find(connections, order.connection), shelves.get(&order.tenant));
@@ -66,13 +69,17 @@ impl Engine {
             let is_new = order.licenses.is_empty();
             order.customer = order.customer.or_else(|| buyers.get(&order.id).copied());
             let admission = admission.entry((order.tenant, order.livemode)).or_default();
-            let settled = settle(order, shelf, address.is_some(), admission, &mut *entropy, (now, after(now, ahead)));
+            let none = ToAdopt::new();
+            let to_adopt = to_adopt.get(&order.id).unwrap_or(&none);
+            let keys = adopt::names(connection, to_adopt);
+            let times = (now, after(now, ahead));
+            let settled = settle(order, shelf, address.is_some(), keys, admission, &mut *entropy, times);
             // The clock of test mode decides; when that comes to pass is a real moment.
             order.due_at = order.due_at.map(|due| after(due, -ahead));
             let open = open.iter().filter(|item| item.order_id == Some(order.id.0));
             note_attention(order, &settled.waiting, connection, open, &mut rows, &mut *entropy, now);
             let (actor, address) = (actor_of(order, connection), address.as_ref());
-            let outcome = Outcome { order, shelf, connection, actor, address, ring: &ring, is_new, now };
+            let outcome = Outcome { order, shelf, connection, actor, address, ring: &ring, to_adopt, is_new, now };
             outcome.rows(settled.changes, &mut rows, &mut *entropy);
         }
         Ok(rows)
@@ -128,13 +135,16 @@ fn settle(
     order: &mut StoredOrder,
     shelf: &Shelf,
     has_address: bool,
+    to_adopt: Option<BTreeSet<Reference>>,
     admission: &mut Admission,
     entropy: &mut dyn Entropy,
     (now, judged_at): (Timestamp, Timestamp),
 ) -> Settled {
     resolve(&mut order.order, order.connection, &shelf.catalogue, now);
     let (catalogue, may) = (&shelf.catalogue, *admission);
-    let mut settling = Settling { order: order.id, catalogue, has_address, admission: may, now, judged_at, entropy };
+    let order_id = order.id;
+    let mut settling =
+        Settling { order: order_id, catalogue, has_address, to_adopt, admission: may, now, judged_at, entropy };
     let settled = reconcile(&order.order, &mut order.licenses, &mut settling);
     *admission = settling.admission;
     let holding = order.licenses.iter().filter(|license| license.holding == Holding::Unit);

@@ -153,38 +153,25 @@ fn wanted(known: &[&Connection], given: &Given, mode: Mode) -> ConnectionInput {
     let secret = given.webhook_secret.clone().filter(|secret| !is_kept(secret));
     let level = found.map(|connection| connection.settings.level).filter(|level| *level != Level::None);
     ConnectionInput {
-        code: found.map_or_else(|| usual.to_owned(), |connection| connection.code.clone()),
-        provider: STRIPE.to_owned(),
-        mode,
         level: level.unwrap_or(if given.key.is_some() { Level::Read } else { Level::None }),
-        api_base: None,
         webhook_secrets: secret.map(|secret| vec![secret]),
         api_key: given.key.clone(),
-        oauth_client: None,
-        write_back: None,
-        tolerance_seconds: None,
-        accounts: AccountsInput::default(),
+        ..ConnectionInput::new(found.map_or(usual, |connection| connection.code.as_str()), STRIPE, mode)
     }
 }
 
 /// The platform's connection as it is to be.
 fn platform(given: &Given, mode: Mode) -> ConnectionInput {
     ConnectionInput {
-        code: if mode.is_live() { "stripe-connect" } else { "stripe-connect-test" }.to_owned(),
-        provider: STRIPE.to_owned(),
-        mode,
         level: if given.key.is_some() { Level::Full } else { Level::None },
-        write_back: None,
-        tolerance_seconds: None,
-        api_base: None,
         webhook_secrets: Some(given.connect_secrets.clone()),
         api_key: given.key.clone(),
-        oauth_client: None,
         accounts: AccountsInput {
             is_platform: true,
             fee_ten_thousandths: given.connect_fee,
             ..AccountsInput::default()
         },
+        ..ConnectionInput::new(if mode.is_live() { "stripe-connect" } else { "stripe-connect-test" }, STRIPE, mode)
     }
 }
 

@@ -13,6 +13,10 @@ pub struct Piece<'a> {
     pub after: Option<&'a str>,
     /// How many events at most.
     pub limit: u8,
+    /// When it is asked for. What happened just before may still be delivered, and is listed again the next time.
+    pub asked_at: Timestamp,
+    /// The store whose part is read ([`crate::Settings::store`]); none: all that the key may read.
+    pub store: Option<&'a str>,
 }
 
 /// A page of the list.

@@ -9,6 +9,7 @@ pub mod backfill;
 pub mod calls;
 pub mod generic;
 pub mod http;
+pub mod lemonsqueezy;
 mod lookup;
 pub mod manual;
 pub mod paddle;
@@ -34,8 +35,14 @@ use crate::{
 };
 
 /// All providers. Adding one is a module, a line here, and fixtures.
-pub static PROVIDERS: &[&dyn Provider] =
-    &[&stripe::Stripe, &paddle::Paddle, &appsumo::AppSumo, &generic::Generic, &manual::Manual];
+pub static PROVIDERS: &[&dyn Provider] = &[
+    &stripe::Stripe,
+    &paddle::Paddle,
+    &lemonsqueezy::LemonSqueezy,
+    &appsumo::AppSumo,
+    &generic::Generic,
+    &manual::Manual,
+];
 
 /// Finds a provider by its slug.
 #[must_use]
@@ -125,6 +132,23 @@ pub enum Level {
     Full,
 }
 
+/// Whose keys the licenses of a connection have.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LicenseKeys {
+    /// Each has a key of ours.
+    #[default]
+    Ours,
+    /// The provider gives keys out and mails them itself: those open the licenses, and there is no second one.
+    Theirs,
+}
+
+impl LicenseKeys {
+    const fn are_ours(&self) -> bool {
+        matches!(self, Self::Ours)
+    }
+}
+
 /// What translation may know of a connection: its own settings, never what is stored about sales.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
@@ -150,6 +174,12 @@ pub struct Settings {
     /// accounts; on an account: its own. None: as the platform says, which says half a percent unless told (D07).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fee_ten_thousandths: Option<u16>,
+    /// Whose keys the licenses have.
+    #[serde(skip_serializing_if = "LicenseKeys::are_ours")]
+    pub license_keys: LicenseKeys,
+    /// The provider's id of the store whose sales these are, where its key reads those of several. None: of all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub store: Option<String>,
 }
 
 /// A webhook call as it came in.
@@ -267,6 +297,12 @@ pub trait Provider: Sync {
         None
     }
 
+    /// Whether what is signed has a time in it, so that a call can be too old. Where it has none, the key of the inbox alone
+    /// keeps a call that is played again from counting twice.
+    fn signs_time(&self) -> bool {
+        true
+    }
+
     /// Splits a body into its events.
     ///
     /// # Errors
@@ -298,6 +334,17 @@ pub trait Provider: Sync {
 
     /// How a buyer who is sent here by the provider shows what they bought, where it sends them.
     fn redeem(&self) -> Option<&'static dyn Redeem> {
+        None
+    }
+
+    /// Whether it can give out license keys of its own.
+    fn gives_keys(&self) -> bool {
+        false
+    }
+
+    /// The license key in an event that tells one, for [`domain::order::ProviderKey`].
+    fn given_key(&self, body: &str) -> Option<SecretString> {
+        let _ = body;
         None
     }
 

@@ -83,6 +83,15 @@ pub(crate) fn instant<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Opti
     Ok(text(deserializer)?.and_then(|text| text.trim().parse().ok()).map(stored))
 }
 
+/// A name that may be a number: a whole number as it is counted, a text without the blanks around it.
+pub(crate) fn name<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    let value = Value::deserialize(deserializer)?;
+    Ok(match &value {
+        Value::String(text) => Some(text.trim().to_owned()).filter(|text| !text.is_empty()),
+        other => whole(other).map(|number| number.to_string()),
+    })
+}
+
 /// A moment, in seconds since 1970.
 pub(crate) fn time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Timestamp>, D::Error> {
     Ok(number(deserializer)?.and_then(|second| Timestamp::from_second(second).ok()))
@@ -104,15 +113,6 @@ pub(crate) fn moment_of(number: i64) -> Option<Timestamp> {
 /// As [`moment_of`], of whatever form the number has.
 pub(crate) fn moment<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Timestamp>, D::Error> {
     Ok(number(deserializer)?.and_then(moment_of))
-}
-
-/// A name that may be a number: a whole number as it is counted, a text without the blanks around it.
-pub(crate) fn name<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
-    let value = Value::deserialize(deserializer)?;
-    Ok(match &value {
-        Value::String(text) => Some(text.trim().to_owned()).filter(|text| !text.is_empty()),
-        other => whole(other).map(|number| number.to_string()),
-    })
 }
 
 /// Yes, if it says so.
@@ -221,6 +221,8 @@ mod tests {
         time: Option<Timestamp>,
         #[serde(deserialize_with = "moment")]
         moment: Option<Timestamp>,
+        #[serde(deserialize_with = "instant")]
+        instant: Option<Timestamp>,
         #[serde(deserialize_with = "name")]
         name: Option<String>,
         #[serde(deserialize_with = "flag")]
@@ -261,6 +263,35 @@ mod tests {
     }
 
     #[test]
+    fn moments_come_as_text() {
+        for (written, instant) in [
+            (json!("2026-09-21T14:13:20.000000Z"), Some("2026-09-21T14:13:20Z")),
+            (json!("2026-09-21T16:13:20.5+02:00"), Some("2026-09-21T14:13:20.5Z")),
+            (json!("2026-09-21T14:13:20.123456789Z"), Some("2026-09-21T14:13:20.123456Z")),
+            (json!("2026-09-21"), None),
+            (json!(1_790_000_000), None),
+            (json!(null), None),
+        ] {
+            let read = read(json!({ "instant": written })).instant.map(|instant| instant.to_string());
+            assert_eq!(read.as_deref(), instant, "{written}");
+        }
+    }
+
+    #[test]
+    fn a_name_may_be_a_number() {
+        for (written, name) in [
+            (json!(2), Some("2")),
+            (json!(2.0), Some("2")),
+            (json!(" Pro "), Some("Pro")),
+            (json!(" "), None),
+            (json!(null), None),
+            (json!({}), None),
+        ] {
+            assert_eq!(read(json!({ "name": written })).name.as_deref(), name, "{written}");
+        }
+    }
+
+    #[test]
     fn an_id_stands_alone_or_in_its_object() {
         for (written, id) in [
             (json!("pi_1"), Some("pi_1")),
@@ -282,8 +313,10 @@ mod tests {
     #[test]
     fn nonsense_in_one_field_does_not_cost_the_others() {
         for nonsense in [json!(null), json!(3), json!("x"), json!([]), json!({}), json!([[{}]]), json!({"data": 3})] {
-            let fields =
-                ["told", "text", "number", "time", "moment", "name", "flag", "email", "object", "list", "metadata"];
+            let fields = [
+                "told", "text", "number", "time", "moment", "instant", "name", "flag", "email", "object", "list",
+                "metadata",
+            ];
             let mut object = json!({ "id": "kept" });
             for field in fields {
                 object[field] = nonsense.clone();
@@ -311,20 +344,6 @@ mod tests {
         ] {
             let read = read(json!({ "moment": written })).moment.map(|moment| moment.to_string());
             assert_eq!(read.as_deref(), moment, "{written}");
-        }
-    }
-
-    #[test]
-    fn a_name_may_be_a_number() {
-        for (written, name) in [
-            (json!(2), Some("2")),
-            (json!(2.0), Some("2")),
-            (json!(" Pro "), Some("Pro")),
-            (json!(" "), None),
-            (json!(null), None),
-            (json!({}), None),
-        ] {
-            assert_eq!(read(json!({ "name": written })).name.as_deref(), name, "{written}");
         }
     }
 

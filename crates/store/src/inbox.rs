@@ -1,8 +1,10 @@
 //! The inbox: what providers delivered, from the moment it was verified until it is done.
 
+use std::collections::HashMap;
+
 use domain::{
     fact::{self, Fact},
-    id::{InboundId, OrderId},
+    id::{ConnectionId, InboundId, OrderId},
 };
 use jiff::Timestamp;
 use sea_orm::{
@@ -51,6 +53,31 @@ pub(crate) fn held() -> SimpleExpr {
 }
 
 impl Write {
+    /// The bodies of these events of a connection, by their keys.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn bodies_of_events(
+        &self,
+        connection: ConnectionId,
+        keys: Vec<String>,
+    ) -> Result<HashMap<String, String>, StoreError> {
+        let mut bodies = HashMap::with_capacity(keys.len());
+        for condition in any_of(&self.transaction, inbound_events::Column::EventKey, keys) {
+            let found: Vec<(String, String)> = inbound_events::Entity::find()
+                .select_only()
+                .column(inbound_events::Column::EventKey)
+                .column(inbound_events::Column::Body)
+                .filter(inbound_events::Column::ConnectionId.eq(connection.0))
+                .filter(condition)
+                .into_tuple()
+                .all(&self.transaction)
+                .await?;
+            bodies.extend(found);
+        }
+        Ok(bodies)
+    }
+
     /// Takes events in. Those that the connection delivered before stay as they are.
     ///
     /// # Errors

@@ -14,7 +14,7 @@ use engine::{
     webhook_secrets::{SecretChange, fingerprint},
 };
 use jiff::Timestamp;
-use providers::{Level, Provider, Settings, accounts::Accounts, redeem::OauthClient};
+use providers::{Level, LicenseKeys, Provider, Settings, accounts::Accounts, redeem::OauthClient};
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use store::rows;
@@ -54,6 +54,16 @@ words! {
     }
 }
 
+words! {
+    /// Whose keys the licenses of a connection have.
+    KeysWord as LicenseKeys of LicenseKeys {
+        /// Each has a key of ours.
+        Ours,
+        /// The provider gives keys out and mails them itself: those open the licenses.
+        Theirs,
+    }
+}
+
 /// A signing secret, which is not shown.
 #[derive(Debug, Serialize, ToSchema)]
 struct WebhookSecret {
@@ -79,6 +89,11 @@ pub(crate) struct ConnectionDocument {
     write_back: bool,
     /// Seconds that the signature of a webhook may be old; none: as the provider's own SDKs hold it.
     tolerance_seconds: Option<u32>,
+    /// Whose keys its licenses have.
+    license_keys: KeysWord,
+    /// The provider's id of the store whose sales these are, where its key reads those of several.
+    #[schema(example = "12345")]
+    store: Option<String>,
     /// Where the provider's API is, for one that is simulated.
     api_base: Option<String>,
     /// The account there, where a platform's key acts for it.
@@ -143,6 +158,8 @@ impl Api {
             level: settings.level.into(),
             write_back: settings.write_back,
             tolerance_seconds: settings.tolerance_seconds,
+            license_keys: settings.license_keys.into(),
+            store: settings.store,
             account: settings.account,
             connected: !settings.disconnected,
             webhook_url: is_delivered.then(url),
@@ -261,6 +278,13 @@ pub(crate) struct ConnectionBody {
     #[serde(default)]
     #[schema(minimum = 5, maximum = 3600)]
     tolerance_seconds: Option<u32>,
+    /// Whose keys its licenses have; none: ours.
+    #[serde(default)]
+    license_keys: Option<KeysWord>,
+    /// The provider's id of the store whose sales these are, where its key reads those of several (Lemon Squeezy).
+    #[serde(default)]
+    #[schema(example = "12345")]
+    store: Option<String>,
     /// Where the provider's API is, for one that is simulated.
     #[serde(default)]
     api_base: Option<String>,
@@ -332,6 +356,8 @@ pub(crate) async fn create(
         level: body.level.into(),
         write_back: Some(body.write_back),
         tolerance_seconds: body.tolerance_seconds,
+        license_keys: body.license_keys.map(LicenseKeys::from),
+        store: body.store,
         api_base: body.api_base,
         webhook_secrets: Some(body.webhook_secrets.into_iter().map(|secret| secret.0).collect()),
         api_key: body.api_key.map(|secret| secret.0),
@@ -411,6 +437,13 @@ pub(crate) struct ConnectionChange {
     #[serde(default)]
     #[schema(minimum = 5, maximum = 3600)]
     tolerance_seconds: Option<u32>,
+    /// Whose keys licenses that are issued from now on have.
+    #[serde(default)]
+    license_keys: Option<KeysWord>,
+    /// The provider's id of the store whose sales these are, where its key reads those of several (Lemon Squeezy).
+    #[serde(default)]
+    #[schema(example = "12345")]
+    store: Option<String>,
     /// Where the provider's API is, for one that is simulated.
     #[serde(default)]
     api_base: Option<String>,
@@ -446,6 +479,8 @@ pub(crate) async fn change(
         level: body.level.map_or_else(|| settings(&row).level, Level::from),
         write_back: body.write_back,
         tolerance_seconds: body.tolerance_seconds,
+        license_keys: body.license_keys.map(LicenseKeys::from),
+        store: body.store,
         api_base: body.api_base.or_else(|| row.api_base.clone()),
         webhook_secrets: None,
         api_key: body.api_key.map(|secret| secret.0),

@@ -209,7 +209,7 @@ fn periods(order: &Order) -> Vec<PeriodDocument> {
         until: period.until,
         total: period.total.into(),
     };
-    order.periods.iter().map(document).collect()
+    order.with_payments_of_periods().periods.iter().map(document).collect()
 }
 
 fn refunds(order: &Order) -> Vec<RefundDocument> {

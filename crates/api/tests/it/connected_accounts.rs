@@ -165,17 +165,9 @@ async fn whoever_disconnects_is_told_and_can_connect_again() {
     assert_eq!(is_connected().await, false, "a file that is applied again does not know better");
 
     let reconnect = engine::configuration::ConnectionInput {
-        code: "connected-live".to_owned(),
-        provider: "stripe".to_owned(),
-        mode: engine::connections::Mode::Live,
         level: providers::Level::Read,
-        write_back: None,
-        tolerance_seconds: None,
-        api_base: None,
-        webhook_secrets: None,
-        api_key: None,
-        oauth_client: None,
         accounts: engine::configuration::AccountsInput { is_connected: true, ..Default::default() },
+        ..engine::configuration::ConnectionInput::new("connected-live", "stripe", engine::connections::Mode::Live)
     };
     let existing = engine::configuration::Existing::There;
     shop.engine.save_connection(tenant, reconnect, existing, "test").await.unwrap();

@@ -46,7 +46,7 @@ pub fn fill(order: &Order, licenses: &[License], units: &[Unit]) -> Filling {
                     let license = &licenses[place];
                     !taken[place]
                         && license.holding == holding
-                        && license.unit.recurring == unit.recurring
+                        && (license.unit.recurring == unit.recurring || order.goes_on_with(unit, &license.unit))
                         && (!own || license.unit.source == unit.source)
                         && likeness(order, &license.unit, unit)
                 });

@@ -13,6 +13,7 @@ use crate::{
     plan::{Plan, PlanVersion},
     policy::{Issuing, MailBy, OnTrial},
     reason::Reason,
+    text::Reference,
     time::after,
 };
 
@@ -21,6 +22,8 @@ use crate::{
 pub enum Change {
     /// A license came to be.
     Issued,
+    /// It took a key that the provider gave out, by the provider's name of it.
+    Keyed(Reference),
     /// Its key may go out: it is active and somebody can receive it. Once in its life.
     Announced,
     /// It holds a unit again.
@@ -83,6 +86,8 @@ pub struct Settling<'a> {
     pub catalogue: &'a Catalogue,
     /// Whether the order, or the customer's identity, has an address.
     pub has_address: bool,
+    /// Some: keys are the provider's, and these open no license yet. None: each license has a key of ours.
+    pub to_adopt: Option<BTreeSet<Reference>>,
     /// Whether new licenses may come to be; afterwards, whether more may.
     pub admission: Admission,
     /// The moment: when whatever comes to be came to be.
@@ -103,6 +108,9 @@ pub struct Settled {
     /// When to look again even if no license changes by itself then.
     pub look_again_at: Option<Timestamp>,
 }
+
+/// A provider's key that has not come for this long is missed.
+const KEY_LATE: SignedDuration = SignedDuration::from_mins(30);
 
 /// A sale that waits longer than this for a person's word is brought up again.
 const APPROVAL_REMINDER: SignedDuration = SignedDuration::from_hours(24);
@@ -126,6 +134,7 @@ impl Settled {
 /// Reconciles `licenses` (of this order, or of orders that became one) with the order. Doing it twice changes nothing.
 pub fn reconcile(order: &Order, licenses: &mut Vec<License>, settling: &mut Settling<'_>) -> Settled {
     licenses.sort_by_key(|license| (license.issued_at, license.slot));
+    let order = &*order.with_payments_of_periods();
     let Wanted { mut units, waiting } = want(order);
     let mut settled = Settled { waiting, ..Settled::default() };
     let Filling { mut holders, surplus } = fill(order, licenses, &units);
@@ -155,6 +164,7 @@ pub fn reconcile(order: &Order, licenses: &mut Vec<License>, settling: &mut Sett
             },
         };
         rejudge(order, &mut licenses[place], before, settling, &mut settled);
+        adopt(order, &mut licenses[place], settling, &mut settled);
         announce(&mut licenses[place], settling, &mut settled);
     }
     for license in licenses.iter_mut() {
@@ -274,7 +284,7 @@ fn issue(
         rulings: Rulings::default(),
         holding: Holding::Unit,
         announced: false,
-        keys: 1,
+        keys: u32::from(settling.to_adopt.is_none()),
     });
     settled.changes.push((id, Change::Issued));
     Some(licenses.len() - 1)
@@ -328,8 +338,26 @@ fn can_be_told(license: &License, settling: &Settling<'_>) -> bool {
     settling.has_address || plan.is_some_and(|plan| plan.terms.policy.mail == MailBy::Vendor)
 }
 
+/// A license without a key takes one that the provider gave out for its line. Who waits too long for it is brought up.
+fn adopt(order: &Order, license: &mut License, settling: &mut Settling<'_>, settled: &mut Settled) {
+    let Some(to_adopt) = settling.to_adopt.as_mut().filter(|_| license.keys == 0) else { return };
+    let is_for_it = |name: &&Reference| order.keys.get(*name).is_some_and(|key| key.line == license.unit.line);
+    if let Some(name) = to_adopt.iter().find(is_for_it).cloned() {
+        to_adopt.remove(&name);
+        license.keys = 1;
+        settled.changes.push((license.id, Change::Keyed(name)));
+        return;
+    }
+    let missed_at = after(license.issued_at, KEY_LATE);
+    if missed_at <= settling.judged_at {
+        settled.waiting.insert(Waiting::KeyAwaited { line: license.unit.line.clone() });
+    } else {
+        settled.look_again_at = Some(settled.look_again_at.map_or(missed_at, |at| at.min(missed_at)));
+    }
+}
+
 fn announce(license: &mut License, settling: &Settling<'_>, settled: &mut Settled) {
-    let is_ready = license.standing.state == LicenseState::Active && can_be_told(license, settling);
+    let is_ready = license.standing.state == LicenseState::Active && license.keys > 0 && can_be_told(license, settling);
     if !license.announced && is_ready {
         license.announced = true;
         settled.changes.push((license.id, Change::Announced));
@@ -342,7 +370,9 @@ fn note_unfinished(licenses: &[License], settled: &mut Settled) {
             Holding::SupersededBy(_) => {
                 settled.waiting.insert(Waiting::Merged { license: license.id });
             }
-            Holding::Unit if !license.announced && license.standing.state == LicenseState::Active => {
+            Holding::Unit
+                if !license.announced && license.keys > 0 && license.standing.state == LicenseState::Active =>
+            {
                 settled.waiting.insert(Waiting::NoAddress);
             }
             _ => {}

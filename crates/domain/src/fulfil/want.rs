@@ -81,6 +81,11 @@ pub enum Waiting {
         /// How much in all.
         amount: Money,
     },
+    /// A license has no key: its provider gives the keys out, and this one has not come.
+    KeyAwaited {
+        /// The line that it was bought with.
+        line: Reference,
+    },
     /// The vendor's account may not sell at present.
     AccountStopped,
     /// The vendor's account has no room for more licenses.
@@ -98,11 +103,20 @@ impl Order {
     /// Whether the subscription stands for that line of a checkout: the lines it names, or those of the checkout that
     /// names it, or all recurring ones if nobody names anybody.
     fn covers(id: &Reference, subscription: &Subscription, purchase: &Purchase, line: &Line) -> bool {
-        line.recurring
-            && match &subscription.covers {
-                Some(lines) => lines.contains(&line.line),
-                None => purchase.subscriptions.is_empty() || purchase.subscriptions.contains(id),
+        match &subscription.covers {
+            Some(lines) => lines.contains(&line.line),
+            None => {
+                let is_started = purchase.subscriptions.is_empty() || purchase.subscriptions.contains(id);
+                line.recurring && is_started
             }
+        }
+    }
+
+    /// Whether the unit's subscription names the line that another unit was bought with: it goes on with what that began.
+    pub(super) fn goes_on_with(&self, unit: &Unit, bought: &Unit) -> bool {
+        let subscription = self.subscriptions.get(&unit.source).filter(|_| unit.subscribed);
+        let covers = subscription.and_then(|register| register.value.covers.as_ref());
+        covers.is_some_and(|lines| lines.contains(&bought.line))
     }
 
     /// Whether the subscription stands for anything of that purchase.
@@ -350,6 +364,7 @@ pub struct Wanted {
 /// Lists what was sold: line, plan, quantity.
 #[must_use]
 pub fn want(order: &Order) -> Wanted {
+    let order = &*order.with_payments_of_periods();
     let mut wanted = Wanted::default();
     let mut add_ons = Vec::new();
     let mut sold = 0;

@@ -22,8 +22,13 @@ impl Order {
         let of_payment = || self.refunds.values().filter(|refund| self.payments.same(&refund.value.payment, payment));
         let told_at = of_payment().filter(|refund| refund.value.cumulative).map(|refund| refund.stamp.at).max();
         let (mut told, mut named, mut succeeded) = (0i64, 0i64, 0i64);
+        let mut whole = 0;
         for Register { value: refund, .. } in of_payment() {
             let minor = refund.amount.minor;
+            if refund.whole {
+                whole = minor.max(whole);
+                continue;
+            }
             if refund.cumulative {
                 told = told.saturating_add(minor);
                 continue;
@@ -36,6 +41,7 @@ impl Order {
                 named = named.saturating_add(minor);
             }
         }
+        let told = told.saturating_add(whole);
         succeeded.saturating_add(told.saturating_sub(named).max(0))
     }
 }
@@ -65,6 +71,10 @@ pub struct Refund {
     /// It is all that had gone back of this payment when it was told, not one refund.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub cumulative: bool,
+    /// Such a total under one of several names of the payment (an order and its first invoice): they tell of the same money,
+    /// so the largest counts, and not their sum.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub whole: bool,
     /// When it was told to have failed, where that is known: totals told later leave it out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failed_at: Option<FirstTold>,
@@ -74,7 +84,7 @@ impl Refund {
     /// A refund that has an id: its states are ordered by themselves, so every telling shares one stamp.
     #[must_use]
     pub fn by_id(state: RefundState, amount: Money, payment: Reference) -> Register<Self> {
-        let refund = Self { state, amount, payment, cumulative: false, failed_at: None };
+        let refund = Self { state, amount, payment, cumulative: false, whole: false, failed_at: None };
         Register::new(Stamp::at(Timestamp::UNIX_EPOCH), refund)
     }
 
@@ -90,7 +100,15 @@ impl Refund {
     #[must_use]
     pub fn total(stamp: Stamp, amount: Money, payment: Reference) -> Register<Self> {
         let state = RefundState::Succeeded;
-        Register::new(stamp, Self { state, amount, payment, cumulative: true, failed_at: None })
+        Register::new(stamp, Self { state, amount, payment, cumulative: true, whole: false, failed_at: None })
+    }
+
+    /// As [`Refund::total`], told under one of several names of the payment.
+    #[must_use]
+    pub fn whole(stamp: Stamp, amount: Money, payment: Reference) -> Register<Self> {
+        let mut register = Self::total(stamp, amount, payment);
+        register.value.whole = true;
+        register
     }
 }
 
@@ -153,7 +171,8 @@ mod tests {
         Timestamp::from_second(second).expect("a time")
     }
 
-    /// What one telling says: `c<total>@<second>` is a charge's total, the rest are refunds by name.
+    /// What one telling says: `c<total>@<second>` is a charge's total, the rest are refunds by name; `whole` is a total under
+    /// one of the payment's names.
     fn told(telling: &str) -> Order {
         let (what, at) = telling.split_once('@').expect("a moment");
         let at = second(at.parse().expect("seconds"));
@@ -163,6 +182,7 @@ mod tests {
         let refund = match word.get(2) {
             None => Refund::total(Stamp::at(at), amount, payment),
             Some(&"pending") => Refund::by_id(RefundState::Pending, amount, payment),
+            Some(&"whole") => Refund::whole(Stamp::at(at), amount, payment),
             Some(&"failed") => Refund::failed(at, amount, payment),
             Some(_) => Refund::by_id(RefundState::Succeeded, amount, payment),
         };
@@ -197,6 +217,10 @@ mod tests {
                 10,
             ),
             ("told twice to have failed", &["ch 10@1", "re_1 10 failed@5", "ch 10@9", "re_1 10 failed@12"], 10),
+            ("one total under two names", &["order 10 whole@1", "in 10 whole@1"], 10),
+            ("of two names one knows more", &["order 10 whole@1", "in 30 whole@5"], 30),
+            ("of two names one knows less since", &["order 30 whole@1", "in 10 whole@5"], 30),
+            ("each name knows more later", &["order 10 whole@1", "in 10 whole@1", "order 30 whole@5"], 30),
             (
                 "absurd amounts do not overflow",
                 &["ch 9223372036854775807@1", "re_1 9223372036854775807 ok@1"],

@@ -60,6 +60,8 @@ fn every_part_of_a_fact_is_in_some_golden_file() {
         subscriptions,
         items,
         periods,
+        collected,
+        keys,
         retries,
         refunds,
         disputes,
@@ -73,9 +75,10 @@ fn every_part_of_a_fact_is_in_some_golden_file() {
     } = &all;
     assert!(!references.is_empty() && !payments.is_empty() && !periods.is_empty() && !disputes.is_empty());
     assert!(!replaced.is_empty() && !customers.is_empty() && !missing.is_empty() && !excused.is_empty());
-    assert!(!retries.is_empty() && approval.is_some());
+    assert!(!retries.is_empty() && !collected.is_empty() && !keys.is_empty() && approval.is_some());
     assert!(refunds.values().any(|refund| refund.value.cumulative));
     assert!(refunds.values().any(|refund| refund.value.failed_at.is_some()));
+    assert!(refunds.values().any(|refund| refund.value.whole));
     assert!(contact.as_ref().is_some_and(|contact| contact.value.name.is_some()));
     assert!(decided.values().any(|decision| decision.asked_at.is_some()));
     let lines = items.values().flat_map(|items| &items.value);

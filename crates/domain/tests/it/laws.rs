@@ -13,7 +13,7 @@ use domain::{
     id::{PlanId, ProductId},
     join::{Join, Partition, Register, Stamp},
     license::{Extension, Holding, License, LicenseState, Rulings},
-    order::{DisputeState, Missing, Order, PurchaseState, RefundState, SubscriptionStatus},
+    order::{Collected, DisputeState, Missing, Order, PurchaseState, RefundState, SubscriptionStatus},
     plan::{AddOn, Limits, PlanTerms, PlanVersion},
     policy::{OnCancellation, OnLoss, Policy},
     reason::{Cause, Reason},
@@ -123,13 +123,29 @@ fn an_invoice() -> impl Strategy<Value = Order> {
     )
 }
 
+/// A payment that does not tell which period it paid.
+fn a_payment() -> impl Strategy<Value = Order> {
+    (select(&["in_1", "in_2", "cs_1"]), payment_name(), subscription_name(), 0..120u32, 0..3i64).prop_map(
+        |(id, payment, subscription, at, total)| {
+            let paid = Collected { subscription: subscription.into(), total: euros(total * 500), at: day(at) };
+            let order = joined(vec![same_payment(&[id, payment]), same_sale(&[id, subscription])]);
+            Order { collected: [(id.into(), paid)].into(), ..order }
+        },
+    )
+}
+
 fn a_refund() -> impl Strategy<Value = Order> {
     let state = select(&[RefundState::Pending, RefundState::Succeeded, RefundState::Failed]);
     let named = (state, select(&["re_1", "re_2"]), payment_name(), 1..3i64)
         .prop_map(|(state, id, payment, amount)| refund_that(state, id, payment, amount * 500));
     let total = (payment_name(), 0..3i64, 0..120u32)
         .prop_map(|(payment, amount, at)| refunded_in_all(payment, amount * 500, at));
-    prop_oneof![2 => named, 1 => total]
+    let whole = (select(&["in_1", "cs_1", "pi_1"]), 0..3i64, 0..120u32).prop_map(|(payment, amount, at)| {
+        let mut order = refunded_in_all(payment, amount * 500, at);
+        order.refunds.values_mut().for_each(|refund| refund.value.whole = true);
+        order
+    });
+    prop_oneof![2 => named, 1 => total, 1 => whole]
 }
 
 fn a_dispute() -> impl Strategy<Value = Order> {
@@ -149,6 +165,7 @@ fn fact() -> impl Strategy<Value = Order> {
         3 => a_sale(),
         4 => a_snapshot(),
         4 => an_invoice(),
+        2 => a_payment(),
         3 => a_refund(),
         2 => a_dispute(),
         1 => a_replacement(),
@@ -295,6 +312,11 @@ proptest! {
 
     #[test]
     fn periods_join(parts in three(|| an_invoice().prop_map(|order| order.periods).boxed())) {
+        lattice(&parts)?;
+    }
+
+    #[test]
+    fn payments_join(parts in three(|| a_payment().prop_map(|order| order.collected).boxed())) {
         lattice(&parts)?;
     }
 

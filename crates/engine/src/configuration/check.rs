@@ -7,7 +7,7 @@ use domain::{
     money::Currency,
     plan::{Limits, PlanPrice},
 };
-use providers::{Level, manual};
+use providers::{Level, LicenseKeys, manual};
 
 use super::input::{AccountsInput, ApiKeyInput, ConnectionInput, PlanInput, PriceRuleInput, ProductInput};
 use crate::{api_keys::check_scopes, connections::Mode};
@@ -129,6 +129,11 @@ pub(super) fn connection(input: &ConnectionInput) -> Vec<Wrong> {
         } else if client.id.trim().is_empty() {
             wrong.push(("oauth_client", "its id is blank; the provider shows it beside the secret".to_owned()));
         }
+    }
+    let gives_keys = providers::by_slug(&input.provider).is_some_and(|provider| provider.gives_keys());
+    if input.license_keys == Some(LicenseKeys::Theirs) && !gives_keys {
+        let message = format!("{} gives out no license keys; leave it out", input.provider);
+        wrong.push(("license_keys", message));
     }
     if let Some(seconds) = input.tolerance_seconds.filter(|seconds| !TOLERANCE_SECONDS.contains(seconds)) {
         let (least, most) = (TOLERANCE_SECONDS.start(), TOLERANCE_SECONDS.end());

@@ -13,7 +13,7 @@ use domain::{
     text::{PriceReference, ProductReference},
 };
 use jiff::Timestamp;
-use providers::{Level, redeem::OauthClient};
+use providers::{Level, LicenseKeys, redeem::OauthClient};
 use secrecy::SecretString;
 use serde::{
     Deserialize, Deserializer,
@@ -126,6 +126,9 @@ struct ConnectionSection {
     #[serde(default)]
     write_back: bool,
     tolerance_seconds: Option<u32>,
+    #[serde(default)]
+    license_keys: LicenseKeys,
+    store: Option<String>,
     webhook_secrets: Option<SecretSources>,
     api_key: Option<SecretSource>,
     oauth_client: Option<OauthClientSection>,
@@ -381,6 +384,8 @@ impl Reader<'_> {
             level: section.level,
             write_back: Some(section.write_back),
             tolerance_seconds: section.tolerance_seconds,
+            license_keys: Some(section.license_keys),
+            store: section.store.clone(),
             api_base: section.api_base.clone(),
             webhook_secrets,
             api_key,

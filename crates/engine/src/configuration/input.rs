@@ -9,7 +9,7 @@ use domain::{
     plan::{AddOn, PlanTerms},
 };
 use jiff::Timestamp;
-use providers::{Level, redeem::OauthClient};
+use providers::{Level, LicenseKeys, redeem::OauthClient};
 use secrecy::SecretString;
 
 use crate::{api_keys::Scope, connections::Mode};
@@ -55,6 +55,10 @@ pub struct ConnectionInput {
     pub write_back: Option<bool>,
     /// Seconds that a signature may be old. None: it stays as it is, which is the provider's own way to begin with.
     pub tolerance_seconds: Option<u32>,
+    /// Whose keys its licenses have. None: it stays as it is.
+    pub license_keys: Option<LicenseKeys>,
+    /// The provider's id of the store whose sales these are, where its key reads those of several. None: it stays as it is.
+    pub store: Option<String>,
     /// Where the provider's API is, for one that is simulated.
     pub api_base: Option<String>,
     /// Signing secrets of its webhooks. None: they stay as they are.
@@ -66,6 +70,28 @@ pub struct ConnectionInput {
     /// What it has to do with platforms and their accounts. Only who runs the server says that: whoever could name an
     /// account would get its sales.
     pub accounts: AccountsInput,
+}
+
+impl ConnectionInput {
+    /// A connection of which nothing is said but what it is about: what is there of it stays, and nothing is looked up.
+    #[must_use]
+    pub fn new(code: impl Into<String>, provider: impl Into<String>, mode: Mode) -> Self {
+        Self {
+            code: code.into(),
+            provider: provider.into(),
+            mode,
+            level: Level::None,
+            write_back: None,
+            tolerance_seconds: None,
+            license_keys: None,
+            store: None,
+            api_base: None,
+            webhook_secrets: None,
+            api_key: None,
+            oauth_client: None,
+            accounts: AccountsInput::default(),
+        }
+    }
 }
 
 /// What a connection has to do with platforms and their accounts. What is not said stays.

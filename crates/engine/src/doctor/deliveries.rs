@@ -19,10 +19,10 @@ pub(super) fn mails(case: &Case<'_>) -> Vec<Finding> {
     if order.order.purchases.values().any(|purchase| purchase.silent) {
         return Vec::new();
     }
-    // Where the vendor sends the mails now, we may have sent some before.
-    let sent_by_vendor = |license: &License| {
+    // Where the vendor, or the provider whose keys they are, sends the mails now, we may have sent some before.
+    let sent_by_others = |license: &License| {
         let plan = case.catalogue.and_then(|catalogue| catalogue.plan(license.plan));
-        plan.is_some_and(|plan| plan.terms.policy.mail == MailBy::Vendor)
+        case.is_keyed_by_provider() || plan.is_some_and(|plan| plan.terms.policy.mail == MailBy::Vendor)
     };
     let announced = order.licenses.iter().filter(|license| license.announced);
     let wrong = announced.filter_map(|license| {
@@ -33,7 +33,7 @@ pub(super) fn mails(case: &Case<'_>) -> Vec<Finding> {
         let stands_for = superseded_by(license.id, &order.licenses);
         match (own, stands_for.iter().map(written).sum::<usize>()) {
             (1, _) | (0, 1..) => None,
-            (0, 0) if sent_by_vendor(license) => None,
+            (0, 0) if sent_by_others(license) => None,
             (count, _) => Some(Finding::new(5, license.id, format!("{count} mails with its key were written"))),
         }
     });

@@ -196,6 +196,7 @@ fn unserved(case: &Case<'_>) -> Option<String> {
 
 /// Whether money was paid that did not go back in full. What cost nothing counts as paid.
 fn is_paid(order: &Order) -> bool {
+    let order = order.with_payments_of_periods();
     let kept = |payment, total: i64| {
         let refunded = order.refunded(payment);
         refunded == 0 || refunded < total

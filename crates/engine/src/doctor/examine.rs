@@ -15,6 +15,7 @@ use store::StoredOrder;
 
 use super::{Finding, Gathered, deliveries, keys, names, of};
 use crate::{
+    adopt::{self, ToAdopt},
     attention::{self, ACCOUNT_FULL, ACCOUNT_STOPPED},
     connections::Connection,
 };
@@ -33,6 +34,13 @@ pub(super) struct Case<'a> {
     pub(super) now: Timestamp,
     /// The same by the clock that its licenses are judged by.
     pub(super) judged_at: Timestamp,
+}
+
+impl Case<'_> {
+    /// Whether the provider gives out the keys of its licenses.
+    pub(super) fn is_keyed_by_provider(&self) -> bool {
+        self.connection.is_some_and(Connection::is_keyed_by_provider)
+    }
 }
 
 /// Everything that is wrong with an order.
@@ -89,7 +97,7 @@ fn standings(case: &Case<'_>, catalogue: &Catalogue) -> Vec<Finding> {
 
 /// How a license stands as its order has it now; or why that cannot be said.
 pub(super) fn ought_to_be(case: &Case<'_>, catalogue: &Catalogue, license: &License) -> Result<Standing, String> {
-    let order = &case.order.order;
+    let order = &*case.order.order.with_payments_of_periods();
     let Some(plan) = catalogue.plan(license.plan) else {
         return Err(format!("plan {} in version {} is not there", license.plan.plan, license.plan.version));
     };
@@ -138,7 +146,11 @@ fn settled(case: &Case<'_>, catalogue: &Catalogue) -> Vec<Finding> {
     let entropy = &mut NoEntropy;
     let admission = admission(case);
     let (now, judged_at) = (case.now, case.judged_at);
-    let mut settling = Settling { order: order.id, catalogue, has_address, admission, now, judged_at, entropy };
+    // A key that is at hand is taken when the order is settled; here it is enough to know whose keys they are.
+    let to_adopt = case.connection.and_then(|connection| adopt::names(connection, &ToAdopt::new()));
+    let order_id = order.id;
+    let mut settling =
+        Settling { order: order_id, catalogue, has_address, to_adopt, admission, now, judged_at, entropy };
     let settled = reconcile(&order.order, &mut licenses, &mut settling);
     for (license, change) in settled.changes {
         let (invariant, problem) = would(&change);
@@ -167,6 +179,7 @@ fn would(change: &Change) -> (u8, String) {
     match change {
         Change::Issued => (1, "a unit that was sold has no license".to_owned()),
         Change::Announced => (5, "it is active and has an address, and its mail was never written".to_owned()),
+        Change::Keyed(name) => (1, format!("it did not take the key {name}")),
         Change::Revived => (1, "it is retired and a unit waits for it".to_owned()),
         Change::Retired => (1, "it holds a unit that was not sold".to_owned()),
         Change::SupersededBy(other) => (1, format!("{other} was issued for the same unit")),

@@ -2,6 +2,7 @@
 //! told twice and in any order. The license ends where `docs/happenings.md` says, whoever tells it.
 
 mod generic;
+mod lemonsqueezy;
 mod paddle;
 mod stripe;
 
@@ -313,14 +314,16 @@ async fn any_other_shop_tells_of_a_subscription_as_the_table_says() {
 /// One address, and the same names for everything at each provider.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_customer_of_several_providers_has_an_order_at_each_and_nothing_is_mixed() {
-    const TELLERS: [&dyn Teller; 3] = [&stripe::Stripe, &generic::Generic, &paddle::Paddle];
+    const TELLERS: [&dyn Teller; 4] =
+        [&stripe::Stripe, &generic::Generic, &paddle::Paddle, &lemonsqueezy::LemonSqueezy];
     // What happens at the first one happens at no other.
-    let happened: [&[Happening]; 3] =
-        [&[H::FullRefund, H::CancelAtOnce], &[H::Renewal], &[H::PlanChange, H::CancelAtPeriodEnd]];
+    let happened: [&[Happening]; 4] =
+        [&[H::FullRefund, H::CancelAtOnce], &[H::Renewal], &[H::PlanChange, H::CancelAtPeriodEnd], &[H::Pause]];
     let expected = [
         "A ×1 revoked refunded_in_full",
         "A ×1 active paid until 60, look again 60",
         "B ×1 expired not_renewed until 30",
+        "A ×1 frozen subscription_paused until 30, expired on 44, look again 44",
     ];
     let shop = Shop::open(&TELLERS).await;
     let told = TELLERS
@@ -344,4 +347,9 @@ async fn one_customer_of_several_providers_has_an_order_at_each_and_nothing_is_m
     let of_customer = OrderFilter { customer: Some(CustomerId(customers[0].id)) };
     let orders = store.list_orders(whose, &of_customer, PAGE).await.unwrap().rows;
     assert_eq!(orders.len(), TELLERS.len(), "an order at each");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn lemon_squeezy_tells_of_a_subscription_as_the_table_says() {
+    ends_as_the_table_says(&lemonsqueezy::LemonSqueezy).await;
 }

@@ -13,6 +13,7 @@ mod doctor;
 mod happenings;
 mod harness;
 mod intake;
+mod lemonsqueezy;
 mod life;
 mod paddle;
 mod rotation;

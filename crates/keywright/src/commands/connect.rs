@@ -75,22 +75,15 @@ impl Connect {
         let engine = server::open(&self.data).await?.engine;
         let tenant = engine.tenant(&self.tenant).await?;
         let tenant = tenant.with_context(|| format!("there is no tenant `{}`", self.tenant))?;
+        let code = self.code.clone().unwrap_or_else(|| format!("{}-account", self.provider));
         let input = ConnectionInput {
-            code: self.code.clone().unwrap_or_else(|| format!("{}-account", self.provider)),
-            provider: self.provider.clone(),
-            mode,
             level: if self.full { Level::Full } else { Level::Read },
-            write_back: None,
-            tolerance_seconds: None,
-            api_base: None,
-            webhook_secrets: None,
-            api_key: None,
-            oauth_client: None,
             accounts: AccountsInput {
                 account: Some(account.to_owned()),
                 is_connected: true,
                 ..AccountsInput::default()
             },
+            ..ConnectionInput::new(code, &self.provider, mode)
         };
         let change = engine.save_connection(tenant, input, Existing::Either, "cli").await?;
         say!("{change}");

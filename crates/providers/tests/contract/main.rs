@@ -22,6 +22,7 @@ fn signed(slug: &str, secret: &SecretString, body: &[u8], at: Timestamp) -> Vec<
     match slug {
         "stripe" => vec![("stripe-signature", signature::STRIPE.sign(secret, body, at))],
         "paddle" => vec![("paddle-signature", signature::PADDLE.sign(secret, body, at))],
+        "lemonsqueezy" => vec![("x-signature", providers::lemonsqueezy::sign(secret, body))],
         "appsumo" => appsumo::sign(secret, body, at),
         "generic" => vec![(providers::generic::SIGNATURE, signature::STRIPE.sign(secret, body, at))],
         other => panic!("say here how {other} signs"),
@@ -112,8 +113,12 @@ fn right_and_rotated_secrets_are_believed_and_nothing_else_is() {
         ] {
             assert_eq!(judged(provider, &body, &call), Err(reject), "{name}: {what}");
         }
-        let stale = judged(provider, &body, &Call { age_seconds: 86_400, ..GOOD });
-        assert!(matches!(stale, Err(Reject::Stale { .. })), "{name}: {stale:?}");
+        let old = judged(provider, &body, &Call { age_seconds: 86_400, ..GOOD });
+        match provider.signs_time() {
+            true => assert!(matches!(old, Err(Reject::Stale { .. })), "{name}: {old:?}"),
+            // Its key makes it the event that it was: `every_body_has_events_with_keys_of_their_own`.
+            false => assert_eq!(old, Ok(0), "{name}"),
+        }
     }
 }
 
@@ -251,14 +256,12 @@ fn every_provider_introduces_itself() {
 #[test]
 fn a_list_of_events_is_asked_for_piece_by_piece() {
     for (provider, list) in PROVIDERS.iter().filter_map(|provider| Some((provider.info().slug, provider.backfill()?))) {
-        let piece = |after, limit| Piece { since: now(), after, limit };
+        let piece = |after, limit| Piece { since: now(), after, limit, asked_at: now(), store: None };
         let path = |after, limit| list.request(&piece(after, limit)).path;
         let whole = path(None, list.limit_max());
         assert!(whole.starts_with('/') && list.limit_max() > 0 && !list.permission().is_empty(), "{provider}: {whole}");
         assert!(list.days_kept() > 0, "{provider}");
-        for other in [path(Some("evt_1"), list.limit_max()), path(None, list.limit_max() / 2)] {
-            assert_ne!(whole, other, "{provider}");
-        }
+        assert_ne!(whole, path(None, list.limit_max() / 2), "{provider}");
         for nonsense in ["", "[]", "{}", "null", r#"{"error":{}}"#] {
             assert!(list.page(&piece(None, 1), nonsense).is_err(), "{provider}: `{nonsense}` is no page");
         }

@@ -14,7 +14,7 @@ fn list() -> &'static dyn Backfill {
 }
 
 fn piece(after: Option<&str>, limit: u8) -> Piece<'_> {
-    Piece { since: at(HAPPENED), after, limit }
+    Piece { since: at(HAPPENED), after, limit, asked_at: at(HAPPENED), store: None }
 }
 
 fn element(id: &str, kind: &str, second: i64) -> Value {

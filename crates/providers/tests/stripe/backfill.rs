@@ -15,7 +15,8 @@ fn list() -> &'static dyn Backfill {
 }
 
 /// What was asked for. Stripe itself leaves out what is older.
-const PIECE: Piece<'static> = Piece { since: Timestamp::UNIX_EPOCH, after: None, limit: 100 };
+const PIECE: Piece<'static> =
+    Piece { since: Timestamp::UNIX_EPOCH, after: None, limit: 100, asked_at: Timestamp::UNIX_EPOCH, store: None };
 
 fn element(id: &str, kind: &str, created: i64) -> Value {
     json!({
@@ -31,7 +32,7 @@ fn a_piece_is_asked_for_by_time_and_by_the_last_event_seen() {
         (Some("evt_1"), 50, "/v1/events?created%5Bgte%5D=1790000000&limit=50&starting_after=evt_1"),
         (Some("evt_&x"), 1, "/v1/events?created%5Bgte%5D=1790000000&limit=1&starting_after=evt_%26x"),
     ] {
-        assert_eq!(list().request(&Piece { since: at(CREATED), after, limit }).path, path);
+        assert_eq!(list().request(&Piece { since: at(CREATED), after, limit, ..PIECE }).path, path);
     }
 }
 

@@ -79,6 +79,8 @@ impl Draft<'_> {
                     before_settings.as_ref().map(|kept| kept.tolerance_seconds) != Some(settings.tolerance_seconds),
                 ),
                 ("account", of_accounts(before_settings.as_ref()) != of_accounts(Some(&settings))),
+                ("license_keys", before_settings.as_ref().map(|kept| kept.license_keys) != Some(settings.license_keys)),
+                ("store", before_settings.as_ref().map(|kept| &kept.store) != Some(&settings.store)),
                 ("api_base", before.api_base != row.api_base),
                 ("webhook_secrets", kept.is_none_or(|kept| kept.webhook != secrets.webhook)),
                 ("api_key", kept.is_none_or(|kept| kept.api_key != secrets.api_key)),
@@ -261,6 +263,8 @@ fn settings(before: Option<Settings>, input: &ConnectionInput) -> Settings {
     settings.account = account.clone().or(settings.account);
     settings.platform |= *is_platform;
     settings.fee_ten_thousandths = fee_ten_thousandths.or(settings.fee_ten_thousandths);
+    settings.license_keys = input.license_keys.unwrap_or(settings.license_keys);
+    settings.store = input.store.clone().or(settings.store);
     settings
 }
 

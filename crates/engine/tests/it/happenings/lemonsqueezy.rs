@@ -1,0 +1,161 @@
+//! Lemon Squeezy's words: an order, snapshots of the subscription, invoices, and totals of what went back. It sells in its own
+//! name, so that it has no word for a dispute.
+
+use jiff::Timestamp;
+use providers::lemonsqueezy::sign;
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+use super::{ALL, Happening as H, SECRET, Teller, day};
+
+pub(super) struct LemonSqueezy;
+
+/// The subscription as Lemon Squeezy shows it.
+struct Shown<'a> {
+    name: &'a str,
+    id: u64,
+    variant: &'static str,
+    quantity: u32,
+    quantity_on: u32,
+    status: &'static str,
+    cancels: bool,
+    until: u32,
+}
+
+/// All its ids are numbers. The same name has the same ones.
+fn number(name: &str) -> u64 {
+    let digest = Sha256::digest(name);
+    u64::from(u32::from_be_bytes([digest[0], digest[1], digest[2], digest[3]]))
+}
+
+fn on(number: u32) -> String {
+    day(number).to_string()
+}
+
+impl Shown<'_> {
+    fn subscription(&self, at: u32, ended: bool) -> Value {
+        let Self { name, id, .. } = self;
+        let status = match (ended, self.cancels, self.status) {
+            (true, ..) => "expired",
+            (false, true, "active") => "cancelled",
+            (false, _, status) => status,
+        };
+        let ends_at = if ended { Some(on(at)) } else { self.cancels.then(|| on(self.until)) };
+        // While it is overdue, it renews with the next try.
+        let renews_at = if status == "past_due" { on(at + 3) } else { on(self.until) };
+        json!({
+            "store_id": 1, "customer_id": id, "order_id": id, "order_item_id": id, "product_id": 5, "variant_id": self.variant,
+            "product_name": "Tool", "variant_name": self.variant, "user_email": format!("{name}@example.com"), "status": status,
+            "pause": (status == "paused").then(|| json!({ "mode": "void", "resumes_at": null })),
+            "cancelled": self.cancels || ended, "trial_ends_at": null, "renews_at": renews_at, "ends_at": ends_at,
+            "first_subscription_item": {
+                "id": id, "subscription_id": id, "quantity": self.quantity, "updated_at": on(self.quantity_on) },
+            "created_at": on(0), "updated_at": on(at), "test_mode": true
+        })
+    }
+
+    fn order(&self, refunded: u32, at: u32) -> Value {
+        let Self { name, id, .. } = self;
+        json!({
+            "store_id": 1, "customer_id": id, "identifier": format!("uuid-{name}"), "user_email": format!("{name}@example.com"),
+            "currency": "EUR", "total": 1000, "refunded_amount": refunded, "status": status(refunded),
+            "refunded": if refunded == 0 { Value::Null } else { json!(refunded == 1000) },
+            "first_order_item": { "id": id, "order_id": id, "product_id": 5, "variant_id": "A", "quantity": 1 },
+            "created_at": on(0), "updated_at": on(at), "test_mode": true
+        })
+    }
+
+    fn invoice(&self, reason: &str, made_at: u32, refunded: u32, at: u32) -> Value {
+        let Self { name, id, .. } = self;
+        json!({
+            "store_id": 1, "customer_id": id, "subscription_id": id, "user_email": format!("{name}@example.com"),
+            "billing_reason": reason, "currency": "EUR", "total": 1000, "refunded_amount": refunded,
+            "status": status(refunded), "refunded": refunded == 1000, "created_at": on(made_at), "updated_at": on(at),
+            "test_mode": true
+        })
+    }
+}
+
+fn status(refunded: u32) -> &'static str {
+    match refunded {
+        0 => "paid",
+        1000 => "refunded",
+        _ => "partial_refund",
+    }
+}
+
+impl Teller for LemonSqueezy {
+    fn slug(&self) -> &'static str {
+        "lemonsqueezy"
+    }
+
+    fn price(&self, plan: &str) -> String {
+        plan.to_owned()
+    }
+
+    fn knows(&self, happening: H) -> bool {
+        !matches!(happening, H::Dispute | H::DisputeLost)
+    }
+
+    fn tell(&self, name: &str, happenings: &[H]) -> Vec<String> {
+        let id = number(name);
+        let mut shown =
+            Shown { name, id, variant: "A", quantity: 1, quantity_on: 0, status: "active", cancels: false, until: 30 };
+        let first =
+            |shown: &Shown<'_>, refunded, at| ("subscription-invoices", id, shown.invoice("initial", 0, refunded, at));
+        let mut told = vec![
+            ("order_created", ("orders", id, shown.order(0, 0))),
+            ("subscription_created", ("subscriptions", id, shown.subscription(0, false))),
+            ("subscription_payment_success", first(&shown, 0, 0)),
+        ];
+        let mut refunded = 0;
+        for (happening, at, _) in ALL.into_iter().filter(|(happening, ..)| happenings.contains(happening)) {
+            match happening {
+                H::PlanChange => shown.variant = "B",
+                H::QuantityChange => (shown.quantity, shown.quantity_on) = (2, at),
+                H::Pause => shown.status = "paused",
+                H::PastDue => shown.status = "past_due",
+                H::CancelAtPeriodEnd => shown.cancels = true,
+                H::Renewal => (shown.status, shown.until) = ("active", 60),
+                H::Reactivation => (shown.status, shown.cancels) = ("active", false),
+                H::PartialRefund => refunded = 400,
+                H::FullRefund => refunded = 1000,
+                H::CancelAtOnce | H::Dispute | H::DisputeLost => {}
+            }
+            if matches!(happening, H::PartialRefund | H::FullRefund) {
+                told.push(("order_refunded", ("orders", id, shown.order(refunded, at))));
+                told.push(("subscription_payment_refunded", first(&shown, refunded, at)));
+                continue;
+            }
+            let kind = match happening {
+                H::Pause => "subscription_paused",
+                H::CancelAtPeriodEnd => "subscription_cancelled",
+                H::CancelAtOnce => "subscription_expired",
+                H::Reactivation => "subscription_resumed",
+                _ => "subscription_updated",
+            };
+            let snapshot = shown.subscription(at, happening == H::CancelAtOnce);
+            told.push((kind, ("subscriptions", id, snapshot)));
+            if happening == H::Renewal {
+                let invoice = shown.invoice("renewal", 30, 0, at);
+                told.push(("subscription_payment_success", ("subscription-invoices", id + 1, invoice)));
+            }
+        }
+        let event = |(kind, (object, id, attributes)): (&str, (&str, u64, Value))| {
+            json!({
+                "meta": { "event_name": kind, "test_mode": true },
+                "data": { "type": object, "id": id.to_string(), "attributes": attributes }
+            })
+            .to_string()
+        };
+        told.into_iter().map(event).collect()
+    }
+
+    fn headers(&self, body: &str, _: Timestamp) -> Vec<(&'static str, String)> {
+        vec![("x-signature", sign(&SECRET.into(), body.as_bytes()))]
+    }
+
+    fn reference(&self, name: &str) -> String {
+        format!("subscription:{}", number(name))
+    }
+}

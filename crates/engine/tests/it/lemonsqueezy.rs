@@ -1,0 +1,321 @@
+//! A store at Lemon Squeezy: what it delivers, and what only its lists tell.
+
+use std::sync::{Arc, Mutex};
+
+use engine::{Dial, DialError, Dialled, configuration::ConfigurationFile, connections::Connection, receive::Received};
+use futures::future::BoxFuture;
+use jiff::{SignedDuration, Timestamp};
+use providers::{Delivery, http::Request, lemonsqueezy::sign};
+use serde_json::{Value, json};
+use store::testing::TestDatabase;
+
+use crate::{
+    harness::{Harness, on_both_databases},
+    life::SECRET,
+};
+
+/// The store's objects: the list, the id, the attributes. The newest first.
+#[derive(Default)]
+struct Lists {
+    objects: Mutex<Vec<(&'static str, u32, Value)>>,
+    asked: Mutex<Vec<String>>,
+}
+
+impl Lists {
+    fn put(&self, list: &'static str, id: u32, attributes: Value) {
+        let mut objects = self.objects.lock().unwrap();
+        objects.retain(|(of, known, _)| (*of, *known) != (list, id));
+        objects.insert(0, (list, id, attributes));
+    }
+
+    fn answer(&self, path: &str) -> Dialled {
+        self.asked.lock().unwrap().push(path.to_owned());
+        let answered = |status, body: Value| Dialled { status, body: body.to_string(), retry_after_seconds: None };
+        let Some((list, _)) = path.trim_start_matches("/v1/").split_once("?page%5Bsize%5D=100&page%5Bnumber%5D=1")
+        else {
+            return answered(404, json!({ "errors": [] }));
+        };
+        let objects = self.objects.lock().unwrap();
+        let data: Vec<Value> = objects
+            .iter()
+            .filter(|(of, ..)| *of == list)
+            .map(|(of, id, attributes)| json!({ "type": of, "id": id.to_string(), "attributes": attributes }))
+            .collect();
+        answered(200, json!({ "meta": { "page": { "currentPage": 1, "lastPage": 1 } }, "data": data }))
+    }
+}
+
+impl Dial for Lists {
+    fn dial<'a>(&'a self, _: &'a Connection, request: &'a Request) -> BoxFuture<'a, Result<Dialled, DialError>> {
+        Box::pin(std::future::ready(Ok(self.answer(&request.path))))
+    }
+}
+
+struct Store {
+    harness: Harness,
+    lists: Arc<Lists>,
+}
+
+impl Store {
+    async fn open(database: TestDatabase) -> Self {
+        Self::with_keys(database, "ours").await
+    }
+
+    async fn with_keys(database: TestDatabase, whose: &str) -> Self {
+        let lists = Arc::new(Lists::default());
+        let harness = Harness::with_dialler(database, Arc::clone(&lists) as Arc<_>).await;
+        let file = format!(
+            r#"
+            product = [{{ code = "studio", name = "Studio", key_prefix = "ACME" }}]
+            plan = [{{ code = "team", product = "studio", name = "Team" }}]
+            connection = [{{ code = "store", provider = "lemonsqueezy", mode = "test", level = "read", store = "7", license_keys = "{whose}",
+                webhook_secrets = ["env:SECRET"], api_key = "env:API_KEY" }}]
+            price_rule = [{{ connection = "store", price = "560", plan = "team" }}]
+            "#
+        );
+        let secret = |source: &str| Ok(if source == "env:SECRET" { SECRET } else { "a key" }.to_owned());
+        harness.engine.apply(&ConfigurationFile::parse(&file).unwrap(), &secret, false, "test").await.unwrap();
+        let store = Self { harness, lists };
+        store.harness.engine.check_ring().await.unwrap();
+        store.catch_up().await;
+        store
+    }
+
+    fn now(&self) -> String {
+        self.harness.engine.now().to_string()
+    }
+
+    fn later(&self, minutes: i64) {
+        self.harness.clock.advance(SignedDuration::from_mins(minutes));
+    }
+
+    /// Reads all lists, and works on what they tell until nothing is left to do.
+    async fn catch_up(&self) {
+        while self.harness.engine.catch_up().await.unwrap() {
+            self.harness.settle().await;
+            self.harness.clock.advance(SignedDuration::from_secs(1));
+        }
+    }
+
+    async fn deliver(&self, kind: &str, list: &str, id: u32, attributes: &Value) {
+        let data = json!({ "type": list, "id": id.to_string(), "attributes": attributes });
+        let body = json!({ "meta": { "event_name": kind, "test_mode": true }, "data": data }).to_string();
+        let signature = sign(&SECRET.into(), body.as_bytes());
+        let header = |name: &str| (name == "x-signature").then_some(signature.as_str());
+        let delivery = Delivery { header: &header, body: body.as_bytes() };
+        let received = self.harness.engine.receive("lemonsqueezy", "default", &delivery).await;
+        assert!(matches!(&received, Received::Answer(answer) if answer.status == 200), "{received:?}");
+        self.harness.settle().await;
+    }
+
+    fn order(&self) -> Value {
+        json!({
+            "store_id": 7, "customer_id": 1, "user_email": "ada@example.com", "currency": "EUR", "total": 1000, "status": "paid",
+            "first_order_item": { "id": 9, "product_id": 56, "variant_id": 560, "quantity": 1 },
+            "created_at": self.now(), "updated_at": self.now(), "test_mode": true
+        })
+    }
+
+    fn subscription(&self) -> Value {
+        let renews_at: Timestamp = self.harness.engine.now() + SignedDuration::from_hours(24 * 30);
+        json!({
+            "store_id": 7, "customer_id": 1, "order_id": 1, "order_item_id": 9, "product_id": 56, "variant_id": 560,
+            "user_email": "ada@example.com", "status": "active", "renews_at": renews_at.to_string(),
+            "first_subscription_item": { "id": 3, "quantity": 1, "updated_at": self.now() },
+            "created_at": self.now(), "updated_at": self.now(), "test_mode": true
+        })
+    }
+
+    async fn licenses(&self) -> usize {
+        self.harness.licenses_at("store", "order:1").await
+    }
+}
+
+/// lemonsqueezy.js#105: nothing is delivered when only a quantity changes.
+async fn a_quantity_that_changed_without_an_event_is_found(database: TestDatabase) {
+    let store = Store::open(database).await;
+    let (order, mut subscription) = (store.order(), store.subscription());
+    store.lists.put("orders", 1, order.clone());
+    store.lists.put("subscriptions", 2, subscription.clone());
+    store.deliver("order_created", "orders", 1, &order).await;
+    store.deliver("subscription_created", "subscriptions", 2, &subscription).await;
+    assert_eq!(store.licenses().await, 1);
+    store.later(60);
+    store.catch_up().await;
+    assert_eq!(store.licenses().await, 1, "what was delivered is listed and counts once");
+    subscription["first_subscription_item"] = json!({ "id": 3, "quantity": 3, "updated_at": store.now() });
+    store.lists.put("subscriptions", 2, subscription);
+    store.later(60);
+    store.catch_up().await;
+    assert_eq!(store.licenses().await, 3);
+}
+
+async fn an_order_whose_event_was_lost_is_found_once(database: TestDatabase) {
+    let store = Store::open(database).await;
+    store.later(60);
+    store.catch_up().await;
+    store.lists.put("orders", 1, store.order());
+    store.later(60);
+    store.catch_up().await;
+    assert_eq!(store.licenses().await, 1);
+    store.later(60);
+    store.catch_up().await;
+    assert_eq!(store.licenses().await, 1);
+    let asked = store.lists.asked.lock().unwrap();
+    assert!(
+        asked.iter().filter(|path| path.contains("page")).all(|path| path.ends_with("&filter%5Bstore_id%5D=7")),
+        "{asked:?}"
+    );
+}
+
+/// Its event is repeated for three minutes, and knows what the list does not: the checkout's own data.
+async fn what_may_still_be_delivered_is_not_taken_from_the_list(database: TestDatabase) {
+    let store = Store::open(database).await;
+    store.later(60);
+    let order = store.order();
+    store.lists.put("orders", 1, order.clone());
+    store.later(2);
+    store.catch_up().await;
+    assert_eq!(store.licenses().await, 0);
+    store.deliver("order_created", "orders", 1, &order).await;
+    assert_eq!(store.licenses().await, 1);
+}
+
+const KEY: &str = "1f0e9d8c-7b6a-4594-8372-615041302010";
+
+impl Store {
+    fn license_key(&self, key: &str) -> Value {
+        json!({
+            "store_id": 7, "order_id": 1, "order_item_id": 9, "key": key, "status": "inactive", "disabled": 0,
+            "created_at": self.now(), "updated_at": self.now(), "test_mode": true
+        })
+    }
+
+    /// Its words, in that order.
+    async fn deliver_all(&self, order_of_arrival: [&str; 3]) {
+        for word in order_of_arrival {
+            match word {
+                "order" => self.deliver("order_created", "orders", 1, &self.order()).await,
+                "subscription" => self.deliver("subscription_created", "subscriptions", 2, &self.subscription()).await,
+                _ => self.deliver("license_key_created", "license-keys", 8, &self.license_key(KEY)).await,
+            }
+        }
+    }
+
+    /// Why each license is in its state.
+    async fn reasons(&self) -> Vec<&'static str> {
+        let connection = self.harness.connection("store").await;
+        let found = self.harness.engine.store.order_licenses(connection, &"order:1".into()).await.unwrap();
+        found.expect("an order").1.iter().map(|license| license.standing.reason.code()).collect()
+    }
+
+    /// The text of each license's key.
+    async fn keys(&self) -> Vec<Option<String>> {
+        let connection = self.harness.connection("store").await;
+        let engine = &self.harness.engine;
+        let found = engine.store.order_licenses(connection, &"order:1".into()).await.unwrap();
+        let mut keys = Vec::new();
+        for license in found.map(|(_, licenses)| licenses).unwrap_or_default() {
+            let key = engine.reveal(self.harness.tenant, license.id).await.unwrap();
+            keys.push(key.map(|key| key.reveal().to_owned()));
+        }
+        keys
+    }
+
+    async fn mails(&self) -> usize {
+        self.harness.engine.store.mails(self.harness.tenant.0, 100).await.unwrap().len()
+    }
+
+    /// What the doctor finds once the mails are sent.
+    async fn is_sound(&self) {
+        self.harness.database.sql("UPDATE mails SET status = 'sent'").await;
+        assert_eq!(self.harness.engine.verify().await.unwrap(), []);
+    }
+
+    /// The order's document, as it is kept.
+    async fn order_kept(&self) -> String {
+        let connection = self.harness.connection("store").await;
+        let store = &self.harness.engine.store;
+        let (id, _) = store.order_licenses(connection, &"order:1".into()).await.unwrap().expect("an order");
+        let orders = store.begin().await.unwrap().load_orders(&[id].into()).await.unwrap();
+        serde_json::to_string(&orders[0].order).unwrap()
+    }
+}
+
+/// A store that gives out keys of its own: a second key for one sale is what nobody understands.
+async fn the_providers_key_opens_the_license(database: TestDatabase) {
+    let store = Store::with_keys(database, "theirs").await;
+    store.deliver_all(["order", "subscription", "key"]).await;
+    assert_eq!(store.keys().await, [Some(KEY.to_owned())]);
+    // Delivered again, and told again because it changed there.
+    store.deliver_all(["key", "order", "subscription"]).await;
+    store.later(1);
+    store.deliver("license_key_updated", "license-keys", 8, &store.license_key(KEY)).await;
+    assert_eq!(store.keys().await, [Some(KEY.to_owned())]);
+    let typed = format!(" {} ", KEY.to_uppercase().replace('-', " "));
+    assert!(store.harness.engine.license_with_key(&typed).await.unwrap().is_some(), "it is found however it is typed");
+    assert_eq!(store.mails().await, 0, "Lemon Squeezy mails its key itself");
+    assert_eq!(store.harness.attention().await, [""; 0]);
+    let order = store.order_kept().await;
+    assert!(order.contains("license-key:8") && !order.contains(KEY), "no key lies in an order: {order}");
+    store.is_sound().await;
+}
+
+async fn the_key_may_come_first(database: TestDatabase) {
+    let store = Store::with_keys(database, "theirs").await;
+    store.deliver_all(["key", "subscription", "order"]).await;
+    assert_eq!(store.keys().await, [Some(KEY.to_owned())]);
+}
+
+/// The license is there all the same; who has waited for half an hour is brought up, and no longer once the key has come.
+async fn a_license_waits_for_its_key_and_says_so(database: TestDatabase) {
+    let store = Store::with_keys(database, "theirs").await;
+    store.deliver_all(["order", "subscription", "order"]).await;
+    assert_eq!((store.licenses().await, store.keys().await), (1, vec![None]));
+    assert_eq!(store.harness.attention().await, [""; 0], "it may come any moment");
+    store.later(31);
+    store.harness.settle().await;
+    assert_eq!(store.harness.attention().await, ["key_awaited"]);
+    store.is_sound().await;
+    store.deliver_all(["key", "key", "key"]).await;
+    assert_eq!(store.keys().await, [Some(KEY.to_owned())]);
+    assert_eq!(store.harness.attention().await, [""; 0]);
+}
+
+/// A refund of a renewal counts against the period that it paid, and the doctor sees it the same.
+async fn a_refund_finds_the_period_that_its_invoice_paid(database: TestDatabase) {
+    let store = Store::open(database).await;
+    let invoice = |refunded: u32| {
+        json!({
+            "store_id": 7, "subscription_id": 2, "user_email": "ada@example.com", "billing_reason": "initial", "currency": "EUR",
+            "total": 1000, "refunded_amount": refunded, "status": if refunded == 0 { "paid" } else { "refunded" },
+            "created_at": store.now(), "updated_at": store.now(), "test_mode": true
+        })
+    };
+    store.deliver_all(["subscription", "order", "subscription"]).await;
+    store.deliver("subscription_payment_success", "subscription-invoices", 3, &invoice(0)).await;
+    store.is_sound().await;
+    store.deliver("subscription_payment_refunded", "subscription-invoices", 3, &invoice(1000)).await;
+    assert_eq!(store.reasons().await, ["refunded_in_full"]);
+    store.is_sound().await;
+}
+
+/// Where keys are ours, the provider's key is none.
+async fn a_store_whose_keys_are_ours_adopts_none(database: TestDatabase) {
+    let store = Store::open(database).await;
+    store.deliver_all(["key", "order", "subscription"]).await;
+    let keys = store.keys().await;
+    assert!(matches!(&keys[..], [Some(key)] if key.starts_with("ACME-")), "{keys:?}");
+    assert_eq!(store.mails().await, 1);
+}
+
+on_both_databases! {
+    a_key_of_theirs_opens_the_license: the_providers_key_opens_the_license;
+    a_key_of_theirs_may_come_first: the_key_may_come_first;
+    a_license_waits_for_its_key: a_license_waits_for_its_key_and_says_so;
+    a_refund_finds_its_period: a_refund_finds_the_period_that_its_invoice_paid;
+    keys_of_ours_stay_ours: a_store_whose_keys_are_ours_adopts_none;
+    a_changed_quantity_is_found: a_quantity_that_changed_without_an_event_is_found;
+    a_lost_order_is_found_once: an_order_whose_event_was_lost_is_found_once;
+    a_fresh_order_is_left_to_its_event: what_may_still_be_delivered_is_not_taken_from_the_list;
+}

@@ -1,0 +1,127 @@
+//! Lemon Squeezy's lists, read as if each object had been delivered.
+
+use providers::{
+    Provider,
+    backfill::{Backfill, Page, Piece},
+    lemonsqueezy::LemonSqueezy,
+};
+use serde_json::{Value, json};
+
+use crate::support::{a_subscription, an_invoice, an_order, at, day, event, with};
+
+fn lists() -> &'static dyn Backfill {
+    LemonSqueezy.backfill().expect("there are lists")
+}
+
+/// Read on the 28th for what changed since the 20th.
+fn piece<'a>(after: Option<&'a str>, store: Option<&'a str>) -> Piece<'a> {
+    Piece { since: at(&day(20)), after, limit: 100, asked_at: at(&day(28)), store }
+}
+
+fn page(after: &str, kind: &str, objects: &[Value], pages: (u32, u32)) -> Page {
+    let numbered = objects.iter().zip(1..);
+    let data: Vec<Value> = numbered
+        .map(|(attributes, id)| json!({ "type": kind, "id": id.to_string(), "attributes": attributes }))
+        .collect();
+    let body = json!({ "meta": { "page": { "currentPage": pages.0, "lastPage": pages.1 } }, "data": data });
+    lists().page(&piece(Some(after), None), &body.to_string()).expect("a page")
+}
+
+#[test]
+fn a_page_is_asked_for_by_its_list_its_number_and_the_store() {
+    for (after, store, path) in [
+        (None, None, "/v1/orders?page%5Bsize%5D=100&page%5Bnumber%5D=1"),
+        (Some("orders:3"), None, "/v1/orders?page%5Bsize%5D=100&page%5Bnumber%5D=3"),
+        (
+            Some("subscriptions:1"),
+            Some("7"),
+            "/v1/subscriptions?page%5Bsize%5D=100&page%5Bnumber%5D=1&filter%5Bstore_id%5D=7",
+        ),
+        (Some("nonsense"), None, "/v1/orders?page%5Bsize%5D=100&page%5Bnumber%5D=1"),
+    ] {
+        assert_eq!(lists().request(&piece(after, store)).path, path);
+    }
+}
+
+#[test]
+fn one_list_follows_the_other_and_each_ends_where_nothing_new_can_be() {
+    let order = |on: &str| with(an_order(), json!({ "created_at": on }));
+    let subscription = |on: &str| with(a_subscription(), json!({ "created_at": on }));
+    let long_ago = "2026-08-01T00:00:00Z";
+    for (after, kind, oldest, pages, next) in [
+        ("orders:1", "orders", order(&day(19)), (1, 3), Some("orders:2")),
+        ("orders:2", "orders", order(&day(19)), (2, 2), Some("subscription-invoices:1")),
+        ("orders:1", "orders", order(long_ago), (1, 3), Some("subscription-invoices:1")),
+        ("subscription-invoices:4", "subscription-invoices", order(long_ago), (4, 9), Some("subscriptions:1")),
+        ("subscriptions:1", "subscriptions", subscription(long_ago), (1, 2), Some("subscriptions:2")),
+        ("subscriptions:2", "subscriptions", subscription(long_ago), (2, 2), None),
+    ] {
+        assert_eq!(page(after, kind, &[oldest], pages).next.as_deref(), next, "{after}");
+    }
+    assert_eq!(page("orders:1", "orders", &[], (1, 1)).next.as_deref(), Some("subscription-invoices:1"));
+    assert_eq!(page("subscriptions:1", "subscriptions", &[], (1, 1)).next, None);
+}
+
+#[test]
+fn what_changed_is_as_if_it_had_been_delivered() {
+    let changed = |object: Value, fields: Value| with(with(object, json!({ "updated_at": day(22) })), fields);
+    let made = json!({ "created_at": day(22) });
+    for (list, object, kind) in [
+        ("orders", changed(an_order(), made.clone()), Some("order_created")),
+        ("orders", changed(an_order(), json!({ "status": "refunded" })), Some("order_refunded")),
+        ("orders", changed(an_order(), json!({ "status": "partial_refund" })), Some("order_refunded")),
+        ("subscription-invoices", changed(an_invoice(), json!({})), Some("subscription_payment_success")),
+        (
+            "subscription-invoices",
+            changed(an_invoice(), json!({ "status": "refunded" })),
+            Some("subscription_payment_refunded"),
+        ),
+        ("subscription-invoices", changed(an_invoice(), json!({ "status": "pending" })), None),
+        ("subscriptions", changed(a_subscription(), made), Some("subscription_created")),
+        ("subscriptions", changed(a_subscription(), json!({})), Some("subscription_updated")),
+        ("subscriptions", a_subscription(), None),
+        ("orders", an_order(), None),
+    ] {
+        let found = page(&format!("{list}:1"), list, std::slice::from_ref(&object), (1, 1)).events;
+        assert_eq!(
+            found.iter().map(|event| event.kind.as_str()).collect::<Vec<_>>(),
+            kind.into_iter().collect::<Vec<_>>()
+        );
+        if let (Some(kind), Some(found)) = (kind, found.first()) {
+            assert_eq!(found.key, event(kind, "1", &object).key, "delivered and found it is one event");
+        }
+    }
+}
+
+#[test]
+fn what_may_still_be_delivered_is_left_for_the_next_reading() {
+    for (updated_at, is_read) in [
+        ("2026-09-28T08:55:00Z", true),
+        ("2026-09-28T08:56:00Z", true),
+        ("2026-09-28T08:56:01Z", false),
+        ("2026-09-28T09:00:00Z", false),
+    ] {
+        let object = with(an_order(), json!({ "updated_at": updated_at }));
+        assert_eq!(page("orders:1", "orders", &[object], (1, 1)).events.len(), usize::from(is_read), "{updated_at}");
+    }
+}
+
+#[test]
+fn a_page_is_read_oldest_first() {
+    let on = |number: u32| with(an_order(), json!({ "updated_at": day(number) }));
+    let read = page("orders:1", "orders", &[on(25), on(24), on(23)], (1, 1)).events;
+    assert!(read.is_sorted_by_key(|event| event.occurred_at), "{read:?}");
+    assert_eq!(read.len(), 3);
+}
+
+#[test]
+fn what_is_no_page_is_refused_with_its_reason() {
+    for (body, reason) in [
+        ("", "the list does not read"),
+        (r#"{"errors":[{"status":"422"}]}"#, "missing field `data`"),
+        (r#"{"data":[7]}"#, "the list does not read"),
+    ] {
+        let refused = lists().page(&piece(None, None), body).expect_err(body);
+        assert!(refused.what.contains(reason), "{refused}");
+    }
+}

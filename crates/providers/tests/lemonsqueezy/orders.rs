@@ -1,0 +1,145 @@
+//! Orders: what was bought, who bought it, and what went back.
+
+use domain::{
+    order::{Lines, PurchaseState},
+    text::{PlanCode, Reference},
+};
+use providers::{Level, Step};
+use serde_json::{Value, json};
+
+use crate::support::{an_order, answer, at, day, euros, event, event_naming, order, step, told, with};
+
+const LOOKED_UP: &str = "/v1/orders/1?include=order-items,subscriptions";
+
+fn lines_of(lines: &Lines) -> Vec<String> {
+    match lines {
+        Lines::Known(lines) => lines
+            .iter()
+            .map(|line| {
+                let renews = if line.recurring { " renews" } else { "" };
+                let named = line.named.as_ref().map_or_else(String::new, |plan| format!(" as {plan}"));
+                format!("{} of {} x{}{renews}{named}", line.line, line.price, line.quantity)
+            })
+            .collect(),
+        Lines::Unknown { .. } => vec!["unknown".to_owned()],
+    }
+}
+
+#[test]
+fn a_paid_order_is_a_purchase() {
+    let order = told("order_created", "1", &an_order());
+    let purchase = &order.purchases["order:1"];
+    assert_eq!(lines_of(&purchase.lines), ["item:11 of 550 x1"]);
+    assert_eq!((purchase.state, purchase.total, purchase.at), (PurchaseState::Paid, euros(5000), at(&day(1))));
+    assert!(order.refunds.is_empty() && !purchase.silent);
+    let contact = order.contact.expect("an address").value;
+    assert_eq!((contact.email.as_str(), contact.name.as_deref()), ("grace@example.com", Some("Grace")));
+    assert_eq!(order.references, ["5e2f7c1a-1".into(), "order:1".into()].into());
+    assert_eq!(order.customers, ["301".into()].into());
+}
+
+#[test]
+fn only_money_that_came_is_paid() {
+    for (status, state) in [
+        (json!("paid"), PurchaseState::Paid),
+        (json!("refunded"), PurchaseState::Paid),
+        (json!("partial_refund"), PurchaseState::Paid),
+        (json!("pending"), PurchaseState::Pending),
+        (json!("failed"), PurchaseState::Failed),
+        (json!("a status of tomorrow"), PurchaseState::Pending),
+        (json!(null), PurchaseState::Pending),
+    ] {
+        let order = told("order_created", "1", &with(an_order(), json!({ "status": status })));
+        assert_eq!(order.purchases["order:1"].state, state, "{status}");
+    }
+}
+
+#[test]
+fn what_went_back_is_told_as_a_total() {
+    for (fields, total) in [
+        (json!({ "refunded": null }), None),
+        (json!({ "refunded_amount": 0 }), None),
+        (json!({ "refunded_amount": null }), None),
+        (json!({ "refunded_amount": 1000, "status": "partial_refund" }), Some(1000)),
+        (json!({ "refunded_amount": 1000, "status": "paid" }), Some(1000)),
+        (json!({ "refunded_amount": 1000.0 }), Some(1000)),
+        (json!({ "refunded_amount": 5000, "status": "refunded", "refunded": true }), Some(5000)),
+        (json!({ "refunded_amount": null, "status": "refunded" }), Some(5000)),
+        (json!({ "refunded_amount": null, "refunded": true }), Some(5000)),
+        // Taxes may be left out of the amount.
+        (json!({ "refunded_amount": 4200, "refunded": true }), Some(5000)),
+    ] {
+        let order = told("order_refunded", "1", &with(an_order(), fields.clone()));
+        assert_eq!(
+            (order.refunded(&"order:1".into()) > 0).then_some(order.refunded(&"order:1".into())),
+            total,
+            "{fields}"
+        );
+    }
+}
+
+#[test]
+fn the_checkouts_own_data_names_the_plan_of_its_only_item() {
+    for (custom_data, named) in [
+        (json!({ "plan_id": "pro" }), Some("pro")),
+        (json!({ "plan_code": " pro " }), Some("pro")),
+        (json!({ "key_type_id": "pro", "user": "1" }), Some("pro")),
+        (json!({ "plan_id": "" }), None),
+        (json!({ "plan_id": ["pro"] }), None),
+        (json!([]), None),
+        (json!(null), None),
+    ] {
+        let told = order(Level::None, &event_naming("order_created", "1", &an_order(), &custom_data), &[]);
+        let Lines::Known(lines) = &told.purchases["order:1"].lines else { panic!("a line") };
+        assert_eq!(lines[0].named, named.map(PlanCode::from), "{custom_data}");
+    }
+}
+
+fn item(id: u32, variant: u32, quantity: u32) -> Value {
+    let attributes = json!({ "order_id": 1, "product_id": 55, "variant_id": variant, "quantity": quantity });
+    json!({ "type": "order-items", "id": id.to_string(), "attributes": attributes })
+}
+
+#[test]
+fn with_a_key_all_items_are_known_and_which_of_them_renew() {
+    let incoming = event_naming("order_created", "1", &an_order(), &json!({ "plan_id": "pro" }));
+    let Ok(Step::Need(requests)) = step(Level::Read, &incoming, &[]) else { panic!("it asks") };
+    assert_eq!(requests.iter().map(|request| request.path.as_str()).collect::<Vec<_>>(), [LOOKED_UP]);
+    let subscription =
+        json!({ "type": "subscriptions", "id": "2", "attributes": { "order_id": 1, "order_item_id": 12 } });
+    for (status, body, lines) in [
+        (200, json!({ "included": [item(11, 550, 3)] }), vec!["item:11 of 550 x3 as pro"]),
+        (
+            200,
+            json!({ "included": [item(11, 550, 1), item(12, 551, 2), subscription] }),
+            vec!["item:11 of 550 x1", "item:12 of 551 x2 renews"],
+        ),
+        (200, json!({ "included": [] }), vec!["item:11 of 550 x1 as pro"]),
+        (200, json!({ "data": {} }), vec!["item:11 of 550 x1 as pro"]),
+        (404, json!({ "errors": [] }), vec!["item:11 of 550 x1 as pro"]),
+        (401, json!({ "errors": [] }), vec!["item:11 of 550 x1 as pro"]),
+    ] {
+        let told = order(Level::Read, &incoming, &[answer(LOOKED_UP, status, &body)]);
+        assert_eq!(lines_of(&told.purchases["order:1"].lines), lines, "{status} {body}");
+        let starts = told.references.contains(&Reference::from("subscription:2"));
+        assert_eq!(starts, lines.len() == 2, "{body}");
+    }
+}
+
+#[test]
+fn an_order_that_shows_no_item_is_seen_and_not_lost() {
+    for items in [json!(null), json!(7)] {
+        let order = told("order_created", "1", &with(an_order(), json!({ "first_order_item": items })));
+        let purchase = &order.purchases["order:1"];
+        assert_eq!((purchase.state, lines_of(&purchase.lines)), (PurchaseState::Paid, vec!["unknown".to_owned()]));
+    }
+    let bare = with(an_order(), json!({ "first_order_item": { "product_name": "Editor" } }));
+    let order = told("order_created", "1", &bare);
+    assert_eq!(lines_of(&order.purchases["order:1"].lines), ["order:1:item of line:order:1:item x1"]);
+}
+
+#[test]
+fn nothing_is_asked_about_an_order_that_was_not_paid() {
+    let failed = event("order_created", "1", &with(an_order(), json!({ "status": "failed" })));
+    assert!(matches!(step(Level::Full, &failed, &[]), Ok(Step::Facts(_))));
+}
