@@ -16,13 +16,15 @@ use crate::{
     server,
     simulator::{
         account::{Event, Sale},
+        action::Action,
         api::Trouble,
+        dialect::Dialect,
         offers::{find, offers},
         play::{Played, play, play_lost},
-        provider::Action,
         send::{self, Manner},
         setup,
         stage::{Setting, Stage},
+        stripe::Stripe,
         tell::program,
     },
 };
@@ -39,7 +41,7 @@ pub(crate) enum Simulate {
 impl Simulate {
     pub(crate) async fn run(self) -> anyhow::Result<()> {
         match self {
-            Self::Stripe(play) => play.run().await,
+            Self::Stripe(play) => play.run(&Stripe).await,
             Self::Clock(clock) => clock.run().await,
         }
     }
@@ -127,7 +129,7 @@ const THRICE: Manner = Manner { copies: 3, shuffled: true, at_once: 16 };
 const SHUFFLED: Manner = Manner { copies: 2, shuffled: true, at_once: 4 };
 
 impl Play {
-    async fn run(self) -> anyhow::Result<()> {
+    async fn run(self, dialect: &'static dyn Dialect) -> anyhow::Result<()> {
         let folder = self.data.data_dir.display();
         if !self.data.data_dir.exists() {
             bail!(
@@ -145,6 +147,7 @@ impl Play {
             }
         }
         let setting = Setting {
+            dialect,
             engine,
             folder: &self.data.data_dir,
             server: &self.server,
@@ -164,7 +167,7 @@ impl Play {
                 }
             }
         }
-        self.hint(&played);
+        self.hint(dialect, &played);
         Ok(())
     }
 
@@ -262,7 +265,7 @@ impl Play {
     }
 
     /// What one could do next.
-    fn hint(&self, played: &Played) {
+    fn hint(&self, dialect: &dyn Dialect, played: &Played) {
         let program = program();
         let folder = self.data.as_option();
         let server = match self.server.as_str().trim_end_matches('/') {
@@ -271,7 +274,7 @@ impl Play {
             server => format!(" --server {server}"),
         };
         if let (Some(price), true) = (&self.price, played.licenses == 0) {
-            let (code, plan) = (setup::CONNECTION, "CODE");
+            let (code, plan) = (setup::code(dialect), "CODE");
             say!("Next: map the price with a file for `{program} apply`, and the held keys are issued:");
             say!("  [[price_rule]]\n  connection = \"{code}\"\n  price = \"{price}\"\n  plan = \"{plan}\"");
             return;
@@ -289,8 +292,10 @@ impl Play {
         }
         for next in self.scenario.next() {
             // Time passes without a server.
-            let server = if next.starts_with("clock") { "" } else { &server };
-            say!("  {program} simulate {next}{folder}{server}");
+            match next.strip_prefix("clock") {
+                Some(_) => say!("  {program} simulate {next}{folder}"),
+                None => say!("  {program} simulate {} {next}{folder}{server}", dialect.slug()),
+            }
         }
     }
 }

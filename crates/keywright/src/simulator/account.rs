@@ -7,12 +7,16 @@ use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng, SeedableRng};
 use serde::{Deserialize, Serialize};
 
+use super::dialect::{self, Dialect, Thing};
+
 /// The one currency of this little world.
 pub(crate) const CURRENCY: &str = "eur";
 
 /// Everything that the provider knows. Ids are drawn from `seed`, so the same account does the same things.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Account {
+    /// Whose account it is.
+    provider: String,
     seed: [u8; 32],
     ids_made: u64,
     pub(crate) prices: BTreeMap<String, Price>,
@@ -64,7 +68,7 @@ impl Buyer {
     }
 }
 
-/// A buyer whom the provider keeps. One-time purchases are made as guests, as is the default there.
+/// A buyer whom the provider keeps.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Customer {
     pub(crate) id: String,
@@ -295,9 +299,10 @@ pub(crate) struct Event {
 }
 
 impl Account {
-    /// An empty account.
-    pub(crate) fn new(seed: [u8; 32]) -> Self {
+    /// An empty account at the provider of this dialect.
+    pub(crate) fn new(dialect: &dyn Dialect, seed: [u8; 32]) -> Self {
         Self {
+            provider: dialect.slug().to_owned(),
             seed,
             ids_made: 0,
             prices: BTreeMap::new(),
@@ -313,16 +318,19 @@ impl Account {
         }
     }
 
-    /// A new id: the prefix, and 24 characters as the provider uses them.
-    pub(crate) fn id(&mut self, prefix: &str) -> String {
-        const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+    /// How its provider speaks.
+    pub(crate) fn dialect(&self) -> &'static dyn Dialect {
+        dialect::by_slug(&self.provider).unwrap_or_else(|| unreachable!("an account is made with a dialect"))
+    }
+
+    /// A new id.
+    pub(crate) fn id(&mut self, thing: Thing) -> String {
         let mut generator = ChaCha20Rng::from_seed(self.seed);
         generator.set_stream(self.ids_made);
         self.ids_made += 1;
         let mut random = [0; 24];
         generator.fill_bytes(&mut random);
-        let symbols = random.map(|byte| char::from(ALPHABET[usize::from(byte) % ALPHABET.len()]));
-        std::iter::once(prefix).map(str::to_owned).chain(symbols.map(String::from)).collect()
+        self.dialect().id(thing, self.ids_made, random)
     }
 
     /// What that many of a price cost.

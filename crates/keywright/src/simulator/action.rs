@@ -1,4 +1,4 @@
-//! What happens at the provider: an action changes its account and yields the events that Stripe would send for it.
+//! What happens at the provider: an action changes its account, and the dialect tells what happened in events.
 //!
 //! Pure: the same account, action and moment always give the same events.
 
@@ -7,11 +7,11 @@ mod purchase;
 mod subscription;
 
 use jiff::Timestamp;
-use serde_json::Value;
 
 use super::{
-    account::{Account, Buyer, Event, Outcome, Payment, Price, Progress, Sale},
-    documents,
+    account::{Account, Buyer, Event, Outcome, Payment, Price, Progress},
+    dialect::{self, Thing},
+    happening::Happening,
 };
 
 /// Events that are kept. The real one keeps 30 days.
@@ -74,7 +74,18 @@ fn impossible<T>(why: impl Into<String>) -> Result<T, Impossible> {
 impl Account {
     /// Lets it happen, and says which events follow.
     pub(crate) fn step(&mut self, action: &Action, now: Timestamp) -> Result<Vec<Event>, Impossible> {
-        let now = now.as_second();
+        if let Some(why) = self.dialect().cannot(action) {
+            return impossible(why);
+        }
+        let events = self.happens(action, now.as_second())?;
+        let begins = matches!(action, Action::Checkout { .. } | Action::Leave { .. } | Action::Subscribe { .. });
+        if let (true, Some(sale)) = (begins, self.sales.last_mut()) {
+            sale.events.clone_from(&events);
+        }
+        Ok(events)
+    }
+
+    fn happens(&mut self, action: &Action, now: i64) -> Result<Vec<Event>, Impossible> {
         match action {
             Action::Checkout { buyer, lines, plan, paying } => {
                 Ok(self.checkout(buyer, lines, plan.as_deref(), *paying, now))
@@ -96,42 +107,29 @@ impl Account {
         }
     }
 
-    /// Adds a price, or changes it, and yields the event that tells of it.
-    pub(crate) fn price_event(&mut self, price: Price, now: Timestamp) -> Event {
-        let document = documents::price(&price);
-        let kind = if self.prices.contains_key(&price.id) { "price.updated" } else { "price.created" };
-        self.prices.insert(price.id.clone(), price);
-        self.event(kind, now.as_second(), &document)
-    }
-}
-
-/// The parts that actions share.
-impl Account {
-    fn event(&mut self, kind: &str, created: i64, object: &Value) -> Event {
-        self.told(kind, created, object, None)
+    /// Adds a price, or changes it, and yields the events that tell of it.
+    pub(crate) fn put_price(&mut self, price: Price, now: Timestamp) -> Vec<Event> {
+        let id = price.id.clone();
+        let is_new = self.prices.insert(id.clone(), price).is_none();
+        self.tell(&Happening::Priced { price: id, is_new }, now.as_second())
     }
 
-    fn event_after(&mut self, kind: &str, created: i64, object: &Value, previous: Value) -> Event {
-        self.told(kind, created, object, Some(previous))
-    }
-
-    /// Every event is kept for a while, in the list that the API has.
-    fn told(&mut self, kind: &str, created: i64, object: &Value, previous: Option<Value>) -> Event {
-        let event = documents::event(self.id("evt_"), kind, created, object, previous);
-        self.events.push(event.clone());
+    /// Tells what happened. Every event is kept for a while, for the list that the API may have.
+    fn tell(&mut self, happening: &Happening, at: i64) -> Vec<Event> {
+        let (dialect, now) = (self.dialect(), Timestamp::from_second(at).unwrap_or_default());
+        let bodies = dialect.tell(self, happening, at);
+        let events: Vec<Event> = bodies.iter().map(|body| dialect::event(dialect, body, now)).collect();
+        self.events.extend(events.iter().cloned());
         let too_many = self.events.len().saturating_sub(EVENTS_KEPT);
         self.events.drain(..too_many);
-        event
+        events
     }
 
     fn pay(&mut self, amount: i64, buyer: &Buyer, customer: Option<String>, progress: Progress, now: i64) -> Payment {
-        let (intent, charge) = (self.id("pi_"), self.id("ch_"));
+        let (intent, charge) = (self.id(Thing::Payment), self.id(Thing::Charge));
         let buyer = buyer.clone();
         let payment = Payment { intent, charge, created: now, amount, refunded: 0, progress, buyer, customer };
         self.payments.insert(payment.intent.clone(), payment.clone());
         payment
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -16,6 +16,8 @@ pub(crate) struct Offer {
     pub(crate) plan: String,
     /// Its name.
     pub(crate) name: String,
+    /// Its place among all plans, from 0; later plans come after it.
+    pub(crate) place: usize,
     /// Whose plan it is.
     pub(crate) product: uuid::Uuid,
     /// How much it allows, which its price follows.
@@ -44,10 +46,11 @@ pub(crate) async fn offers(engine: &Engine) -> anyhow::Result<Vec<Offer>> {
             activations: terms.limits.activations.unwrap_or(UNLIMITED).into(),
             plan: plan.code,
             name: plan.name,
+            place: offers.len(),
             product: plan.product_id,
         };
         match offers.iter_mut().find(|known| known.plan == offer.plan) {
-            Some(known) => *known = offer,
+            Some(known) => *known = Offer { place: known.place, ..offer },
             None => offers.push(offer),
         }
     }

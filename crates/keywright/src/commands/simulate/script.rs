@@ -7,8 +7,8 @@ use providers::Level;
 use super::{Play, Scenario};
 use crate::simulator::{
     account::{Buyer, Event, Outcome, Sale},
+    action::{Action, Lines},
     offers::{Offer, find, next, offers},
-    provider::{Action, Lines},
     stage::Stage,
     tell::program,
 };
@@ -30,8 +30,9 @@ impl Play {
         let offer = find(&offers, asked_for)?;
         let lines = self.lines(stage, &offers, &offer, now).await?;
         let buyer = Buyer::of(&self.email);
-        // Who may not ask what was bought has the checkout's metadata name the plan, which can only be one.
-        let names_plan = stage.connection.settings.level == Level::None && self.price.is_none() && self.also.is_empty();
+        // Where nobody tells what was bought, the checkout's metadata name the plan, which can only be one.
+        let is_told = stage.dialect.tells_lines() || stage.connection.settings.level != Level::None;
+        let names_plan = !is_told && self.price.is_none() && self.also.is_empty();
         let plan = names_plan.then_some(offer.plan);
         let action = match self.scenario {
             Scenario::Expired => Action::Leave { buyer, lines },
@@ -73,7 +74,8 @@ impl Play {
             account.sales.iter().rev().find(fits).cloned()
         });
         let what = if about { "subscription" } else { "checkout" };
-        sale.with_context(|| format!("there is no {what} yet; play one: {} simulate stripe {what}", program()))
+        let slug = stage.dialect.slug();
+        sale.with_context(|| format!("there is no {what} yet; play one: {} simulate {slug} {what}", program()))
     }
 
     /// What happens to a sale in this scenario.
@@ -117,7 +119,9 @@ impl Play {
             (None, Some(_)) => item.price,
             (target, _) => {
                 let offers = offers(&stage.engine).await?;
-                let now = offers.iter().position(|offer| item.price == format!("price_sim_{}_monthly", offer.plan));
+                let now = offers
+                    .iter()
+                    .position(|offer| item.price == stage.dialect.price_id(&offer.plan, offer.place, true));
                 let offer = match target {
                     Some(_) => find(&offers, target)?,
                     None => next(&offers, now)

@@ -1,23 +1,24 @@
 //! What happens at the provider is understood by the module that reads the real one's events.
 
 use domain::{fact::Fact, order::Order};
-use providers::{Incoming, Level, Settings, Step, http::Answer};
+use providers::{Settings, Step, http::Answer};
 
 use super::*;
 use crate::simulator::{
-    account::{Billing, Price, Status, month_after},
-    lookups::Question,
+    account::{Billing, Buyer, Event, Price, Status, month_after},
+    action::Paying,
+    dialect,
 };
 
 const NOW: Timestamp = Timestamp::constant(1_790_000_000, 0);
 
 fn shop() -> Account {
-    let mut account = Account::new([1; 32]);
+    let mut account = Account::new(&Stripe, [1; 32]);
     for (id, unit_amount, monthly) in
         [("price_once", 4_900, false), ("price_small", 900, true), ("price_large", 1_900, true)]
     {
         let price = Price { id: id.into(), product: "prod_app".into(), name: id.into(), unit_amount, monthly };
-        account.price_event(price, NOW);
+        account.put_price(price, NOW);
     }
     account
 }
@@ -49,15 +50,7 @@ fn kinds(events: &[Event]) -> Vec<&str> {
 /// What the server's own module makes of an event, with look-ups answered by the account.
 fn facts(account: &Account, event: &Event, level: Level) -> Vec<Fact> {
     let provider = providers::by_slug("stripe").unwrap();
-    let body: Value = serde_json::from_str(&event.body).unwrap();
-    let incoming = Incoming {
-        key: event.id.clone(),
-        kind: event.kind.clone(),
-        occurred_at: Timestamp::from_second(body["created"].as_i64().unwrap()).ok(),
-        live: body["livemode"].as_bool(),
-        account: None,
-        body: event.body.clone(),
-    };
+    let incoming = dialect::incoming(&Stripe, &event.body, NOW);
     let mut answers = Vec::new();
     loop {
         match provider.translate(&incoming, &Settings { level, ..Settings::default() }, &answers).unwrap() {
@@ -65,7 +58,7 @@ fn facts(account: &Account, event: &Event, level: Level) -> Vec<Fact> {
             Step::Need(requests) => answers.extend(requests.into_iter().map(|request| {
                 let (path, query) = request.path.split_once('?').unwrap_or((&request.path, ""));
                 let query = url::form_urlencoded::parse(query.as_bytes()).into_owned().collect();
-                let reply = account.answer(&Question { path, query });
+                let reply = Stripe.answer(account, Level::Full, &Question { path, query });
                 assert_eq!(reply.status, 200, "{}", request.path);
                 Answer { body: reply.body.to_string(), status: 200, asked_at: NOW, request }
             })),
