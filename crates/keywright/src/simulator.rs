@@ -14,6 +14,7 @@ pub(crate) mod dialect;
 pub(crate) mod happening;
 pub(crate) mod history;
 pub(crate) mod offers;
+pub(crate) mod paddle;
 pub(crate) mod play;
 pub(crate) mod send;
 pub(crate) mod setup;

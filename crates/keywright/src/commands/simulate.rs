@@ -1,4 +1,4 @@
-//! `keywright simulate stripe SCENARIO`.
+//! `keywright simulate PROVIDER SCENARIO`.
 
 mod scenario;
 mod script;
@@ -20,6 +20,7 @@ use crate::{
         api::Trouble,
         dialect::Dialect,
         offers::{find, offers},
+        paddle::Paddle,
         play::{Played, play, play_lost},
         send::{self, Manner},
         setup,
@@ -34,6 +35,8 @@ use crate::{
 pub(crate) enum Simulate {
     /// Something happens at Stripe.
     Stripe(Box<Play>),
+    /// Something happens at Paddle.
+    Paddle(Box<Play>),
     /// Time passes in test mode: licenses end, and what is due happens.
     Clock(super::test_clock::TestClock),
 }
@@ -42,6 +45,7 @@ impl Simulate {
     pub(crate) async fn run(self) -> anyhow::Result<()> {
         match self {
             Self::Stripe(play) => play.run(&Stripe).await,
+            Self::Paddle(play) => play.run(&Paddle).await,
             Self::Clock(clock) => clock.run().await,
         }
     }
@@ -137,6 +141,9 @@ impl Play {
                 program()
             );
         }
+        if let Some(why) = dialect.refuses(&self.scenario.word()) {
+            bail!("{why}");
+        }
         self.ensure_server_answers().await?;
         let engine = server::open(&self.data).await?.engine;
         // Nothing is set up for a purchase that cannot be made.
@@ -225,9 +232,18 @@ impl Play {
             say!("");
             sale
         };
-        let action = self.action(stage, &sale).await?;
+        // Only what went back can come again.
+        if self.scenario == Scenario::RefundFailed && !self.is_refunded(stage, &sale) {
+            self.act(stage, &sale, Scenario::Refund).await?;
+            say!("");
+        }
+        self.act(stage, &sale, self.scenario).await
+    }
+
+    async fn act(&self, stage: &mut Stage, sale: &Sale, scenario: Scenario) -> anyhow::Result<Played> {
+        let action = self.action(stage, sale, scenario).await?;
         let events = stage.step(&action, stage.now())?;
-        self.send(stage, &sale, events, Manner::ORDERLY).await
+        self.send(stage, sale, events, Manner::ORDERLY).await
     }
 
     /// A subscription and its renewal. With `--last`, the renewal of the last one.
@@ -291,10 +307,12 @@ impl Play {
             say!("  {program} check {key}{folder}");
         }
         for next in self.scenario.next() {
-            // Time passes without a server.
-            match next.strip_prefix("clock") {
-                Some(_) => say!("  {program} simulate {next}{folder}"),
-                None => say!("  {program} simulate {} {next}{folder}{server}", dialect.slug()),
+            let word = next.split(' ').next().unwrap_or_default();
+            match word {
+                // Time passes without a server.
+                "clock" => say!("  {program} simulate {next}{folder}"),
+                _ if dialect.refuses(word).is_some() => {}
+                _ => say!("  {program} simulate {} {next}{folder}{server}", dialect.slug()),
             }
         }
     }

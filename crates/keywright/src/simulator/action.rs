@@ -43,7 +43,7 @@ pub(crate) enum Action {
     Cancel { subscription: String, at_once: bool },
     /// Money goes back: that much, or all that is left.
     Refund { payment: String, amount: Option<i64> },
-    /// The latest refund does not arrive. If there is none, there is one first.
+    /// The latest refund does not arrive.
     FailRefund { payment: String },
     /// The buyer's bank questions a payment, or says how that ended.
     Dispute { payment: String, outcome: Outcome },
@@ -74,10 +74,14 @@ fn impossible<T>(why: impl Into<String>) -> Result<T, Impossible> {
 impl Account {
     /// Lets it happen, and says which events follow.
     pub(crate) fn step(&mut self, action: &Action, now: Timestamp) -> Result<Vec<Event>, Impossible> {
-        if let Some(why) = self.dialect().cannot(action) {
-            return impossible(why);
-        }
+        let before = self.clone();
         let events = self.happens(action, now.as_second())?;
+        // What nobody tells did not happen.
+        if events.is_empty() {
+            *self = before;
+            let name = dialect::module(self.dialect()).info().name;
+            return impossible(format!("{name} tells nothing of that"));
+        }
         let begins = matches!(action, Action::Checkout { .. } | Action::Leave { .. } | Action::Subscribe { .. });
         if let (true, Some(sale)) = (begins, self.sales.last_mut()) {
             sale.events.clone_from(&events);

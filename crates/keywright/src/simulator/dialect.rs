@@ -10,13 +10,13 @@ use serde_json::Value;
 
 use super::{
     account::{Account, Event},
-    action::Action,
     happening::Happening,
+    paddle::Paddle,
     stripe::Stripe,
 };
 
 /// All dialects. One for another provider is a module and a word here.
-static DIALECTS: &[&dyn Dialect] = &[&Stripe];
+static DIALECTS: &[&dyn Dialect] = &[&Stripe, &Paddle];
 
 /// What has an id at a provider.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,10 +90,13 @@ pub(crate) trait Dialect: Sync {
         true
     }
 
-    /// Why something does not happen there, as a sentence; none: it may.
-    fn cannot(&self, action: &Action) -> Option<&'static str>;
+    /// Why a scenario of `keywright simulate` does not happen there, as a sentence; none: it may.
+    fn refuses(&self, scenario: &str) -> Option<&'static str> {
+        let _ = scenario;
+        None
+    }
 
-    /// The events that follow, as they are posted, in their order.
+    /// The events that follow, as they are posted, in their order. None: nothing of the kind happens there.
     fn tell(&self, account: &mut Account, happening: &Happening, at: i64) -> Vec<Value>;
 
     /// Signs a body: the headers to send with it.
@@ -107,6 +110,11 @@ pub(crate) trait Dialect: Sync {
 
     /// Any other error, in its form.
     fn error(&self, status: u16, message: &str) -> Reply;
+}
+
+/// A prefix and as many symbols as there are random bytes.
+pub(crate) fn symbols(prefix: &str, alphabet: &[u8], random: [u8; 24]) -> String {
+    prefix.chars().chain(random.map(|byte| char::from(alphabet[usize::from(byte) % alphabet.len()]))).collect()
 }
 
 /// The dialect of a provider.
@@ -138,3 +146,8 @@ pub(crate) fn incoming(dialect: &dyn Dialect, body: &str, now: Timestamp) -> Inc
     let incoming = module.incoming(&verified).ok().and_then(|all| all.into_iter().next());
     incoming.unwrap_or_else(|| unreachable!("an event of our making is of the provider's form: {body}"))
 }
+
+#[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
+mod tests;

@@ -10,8 +10,7 @@ use serde_json::{Value, json};
 
 use super::{
     account::{Account, Dispute, Outcome, Paid, Payment, Progress, Refund, Session, Subscription},
-    action::Action,
-    dialect::{Dialect, Question, Reply, Thing},
+    dialect::{Dialect, Question, Reply, Thing, symbols},
     happening::Happening,
 };
 
@@ -45,8 +44,7 @@ impl Dialect for Stripe {
             Thing::Dispute => "dp_",
             Thing::Event => "evt_",
         };
-        let symbols = random.map(|byte| char::from(ALPHABET[usize::from(byte) % ALPHABET.len()]));
-        prefix.chars().chain(symbols).collect()
+        symbols(prefix, ALPHABET, random)
     }
 
     fn price_id(&self, plan: &str, _: usize, monthly: bool) -> String {
@@ -60,10 +58,6 @@ impl Dialect for Stripe {
     /// One-time purchases are made as guests, as is the default there.
     fn keeps_buyers(&self) -> bool {
         false
-    }
-
-    fn cannot(&self, _: &Action) -> Option<&'static str> {
-        None
     }
 
     fn tell(&self, account: &mut Account, happening: &Happening, at: i64) -> Vec<Value> {

@@ -59,6 +59,11 @@ pub(super) enum Scenario {
 }
 
 impl Scenario {
+    /// Its word on the command line.
+    pub(super) fn word(self) -> String {
+        self.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
+    }
+
     /// Whether it is about a subscription.
     pub(super) const fn is_of_subscription(self) -> bool {
         matches!(

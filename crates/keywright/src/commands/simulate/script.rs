@@ -78,11 +78,18 @@ impl Play {
         sale.with_context(|| format!("there is no {what} yet; play one: {} simulate {slug} {what}", program()))
     }
 
-    /// What happens to a sale in this scenario.
-    pub(super) async fn action(&self, stage: &mut Stage, sale: &Sale) -> anyhow::Result<Action> {
-        if self.scenario.is_of_subscription() {
+    /// Whether some of a sale's last payment went back.
+    pub(super) fn is_refunded(&self, stage: &Stage, sale: &Sale) -> bool {
+        stage.with_account(|account| {
+            account.last_payment(sale).is_some_and(|payment| account.latest_refund(&payment.intent).is_some())
+        })
+    }
+
+    /// What happens to a sale in a scenario.
+    pub(super) async fn action(&self, stage: &mut Stage, sale: &Sale, scenario: Scenario) -> anyhow::Result<Action> {
+        if scenario.is_of_subscription() {
             let subscription = subscription(sale)?.to_owned();
-            return Ok(match self.scenario {
+            return Ok(match scenario {
                 Scenario::TrialEnd => Action::EndTrial { subscription },
                 Scenario::PastDue => Action::FailPayment { subscription },
                 Scenario::Cancel => Action::Cancel { subscription, at_once: self.now },
@@ -92,14 +99,14 @@ impl Play {
                 _ => Action::Renew { subscription },
             });
         }
-        if matches!(self.scenario, Scenario::AsyncPaid | Scenario::AsyncFailed) {
-            let arrives = self.scenario == Scenario::AsyncPaid;
+        if matches!(scenario, Scenario::AsyncPaid | Scenario::AsyncFailed) {
+            let arrives = scenario == Scenario::AsyncPaid;
             return Ok(Action::Arrive { session: sale.session.clone(), arrives });
         }
         let payment = stage.with_account(|account| account.last_payment(sale).cloned());
         let payment = payment.context("the last purchase has no payment; play one that has: checkout")?;
         let (half, payment) = (payment.amount / 2, payment.intent);
-        Ok(match self.scenario {
+        Ok(match scenario {
             Scenario::Inquiry => Action::Dispute { payment, outcome: Outcome::Inquiry },
             Scenario::Dispute => Action::Dispute { payment, outcome: Outcome::Open },
             Scenario::DisputeWon => Action::Dispute { payment, outcome: Outcome::Won },

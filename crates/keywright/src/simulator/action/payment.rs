@@ -18,28 +18,31 @@ impl Account {
             return impossible(format!("nothing is left of {} to give back", payment.intent));
         }
         let id = self.id(Thing::Refund);
+        // A payment is known by its latest word, and two of one second have no order.
+        let told_at = self.latest_refund(&payment.intent).map_or(now, |latest| now.max(latest.created + 1));
         let (of, progress) = (payment.intent.clone(), Progress::Succeeded);
-        let refund = Refund { id: id.clone(), payment: of.clone(), amount, created: now, progress };
+        let refund = Refund { id: id.clone(), payment: of.clone(), amount, created: told_at, progress };
         self.refunds.insert(id.clone(), refund);
         self.payments.insert(of, Payment { refunded: payment.refunded + amount, ..payment });
-        Ok(self.tell(&Happening::Refunded { refund: id }, now))
+        Ok(self.tell(&Happening::Refunded { refund: id }, told_at))
     }
 
     /// The buyer's bank does not take the money: it is the vendor's again.
     pub(super) fn fail_refund(&mut self, payment: &str, now: i64) -> Result<Vec<Event>, Impossible> {
         let payment = self.collected(payment)?;
-        let of_payment = |refund: &&Refund| refund.payment == payment.intent && refund.progress == Progress::Succeeded;
-        let Some(refund) = self.refunds.values().filter(of_payment).max_by_key(|refund| refund.created).cloned() else {
-            let mut events = self.refund(&payment.intent, None, now)?;
-            events.extend(self.fail_refund(&payment.intent, now)?);
-            return Ok(events);
+        let Some(refund) = self.latest_refund(&payment.intent).cloned() else {
+            return impossible(format!("nothing went back of {} that could come again", payment.intent));
         };
-        let id = refund.id.clone();
-        // A payment is known by its latest word, and two of one second have no order.
-        let told_at = now.max(refund.created + 1);
+        let (id, told_at) = (refund.id.clone(), now.max(refund.created + 1));
         self.payments.insert(payment.intent.clone(), Payment { refunded: payment.refunded - refund.amount, ..payment });
         self.refunds.insert(id.clone(), Refund { progress: Progress::Failed, ..refund });
         Ok(self.tell(&Happening::RefundFailed { refund: id }, told_at))
+    }
+
+    /// The latest refund of a payment that did not fail.
+    pub(crate) fn latest_refund(&self, payment: &str) -> Option<&Refund> {
+        let counts = |refund: &&Refund| refund.payment == payment && refund.progress == Progress::Succeeded;
+        self.refunds.values().filter(counts).max_by_key(|refund| refund.created)
     }
 
     /// A dispute goes one way: an inquiry, the dispute itself, how it ended.

@@ -1,0 +1,93 @@
+//! `keywright simulate` at providers other than Stripe: the same words, told in each one's own events.
+
+use crate::process::{Installation, Ran};
+
+/// What is played, and how the line that tells of it begins and goes on.
+type Scene = (&'static [&'static str], &'static str, &'static str);
+
+fn play(shop: &Installation, provider: &str, scenes: &[Scene]) {
+    for (scenario, word, said) in scenes {
+        let played = shop.simulate_at(provider, scenario);
+        let told = played.told(word);
+        assert!(told.iter().any(|line| line.contains(said)), "{provider} {scenario:?}\n{}", played.stdout);
+    }
+}
+
+fn one_key(ran: &Ran) -> String {
+    let keys = ran.keys();
+    assert_eq!(keys.len(), 1, "{}", ran.stdout);
+    keys[0].clone()
+}
+
+/// A subscription's life, in the words that every provider shares.
+const LIFE: &[Scene] = &[
+    (&["trial", "--plan", "relay-starter"], "issued", " active until "),
+    (&["trial-end", "--last"], "valid", " until "),
+    (&["renew", "--last"], "valid", " until "),
+    (&["upgrade", "--last"], "changed", "plan relay-starter → relay-team, the key stays"),
+    (&["past-due", "--last"], "scheduled", "becomes frozen on"),
+    (&["renew", "--last"], "scheduled", "goes on"),
+    (&["pause", "--last"], "frozen", "is paused"),
+    (&["resume", "--last"], "active", "frozen → active"),
+    (&["cancel", "--last"], "scheduled", "becomes expired on"),
+    (&["cancel", "--last", "--now"], "expired", "active → expired"),
+    (&["subscription", "--plan", "relay-starter", "--quantity", "2"], "issued", " active until "),
+    (&["upgrade", "--last", "--quantity", "3"], "issued", " active until "),
+    (&["refund", "--last"], "revoked", "was refunded in full"),
+];
+
+/// What is bought once.
+const ONCE: &[Scene] = &[
+    (&["checkout", "--plan", "studio-pro"], "matched", "→ plan studio-pro (by a rule for the price)"),
+    (&["partial-refund", "--last"], "frozen", "was refunded in part (39.50 EUR)"),
+    (&["refund", "--last"], "revoked", "was refunded in full (79.00 EUR)"),
+    (&["free", "--plan", "studio-pro"], "issued", "active"),
+];
+
+/// The same from nothing, told twice or three times, in any order.
+fn told_in_any_way(shop: &Installation, provider: &str) {
+    let once = shop.simulate_at(provider, &["duplicate", "--plan", "studio-pro"]);
+    assert_eq!((once.keys().len(), once.told("mailed").len()), (1, 1), "{}", once.stdout);
+    let shuffled = shop.simulate_at(provider, &["out-of-order", "--plan", "relay-starter"]);
+    let until = |key: &str| {
+        let checked = shop.run(&["check", key]).stdout;
+        checked.lines().find_map(|line| line.strip_prefix("until ")).map(|line| line[..10].to_owned())
+    };
+    let ordered = shop.simulate_at(provider, &["renew", "--plan", "relay-starter"]);
+    assert_eq!(until(&one_key(&shuffled)), until(&one_key(&ordered)), "{}", shuffled.stdout);
+    let foreign = shop.simulate_at(provider, &["checkout", "--price", "987654321"]);
+    assert!(foreign.told("waits")[0].contains("price 987654321"), "{}", foreign.stdout);
+}
+
+/// What does not happen at a provider is said in words, and nothing is bought in vain.
+fn refuses(shop: &Installation, provider: &str, scenarios: &[&str]) {
+    for scenario in scenarios {
+        let refused = shop.try_to_simulate_at(provider, &[scenario, "--plan", "studio-pro"]);
+        assert!(!refused.status.success(), "{provider} {scenario}");
+        assert!(refused.stdout.is_empty(), "{provider} {scenario}: {}", refused.stdout);
+    }
+}
+
+#[test]
+fn every_scenario_at_paddle() {
+    let shop = Installation::of_sample();
+    play(&shop, "paddle", LIFE);
+    play(&shop, "paddle", ONCE);
+    play(
+        &shop,
+        "paddle",
+        &[
+            (&["inquiry", "--plan", "studio-pro"], "received", "adjustment.created"),
+            (&["dispute", "--last"], "revoked", "was lost"),
+            (&["dispute-won", "--last"], "active", "revoked → active"),
+            (&["dispute-lost", "--plan", "studio-pro"], "revoked", "was lost"),
+            (&["checkout", "--plan", "studio-pro", "--also", "studio-solo"], "issued", "active until "),
+            (&["checkout", "--plan", "studio-pro", "--trouble", "busy"], "looks", "to try again later"),
+            (&["checkout", "--plan", "studio-pro", "--level", "none"], "mailed", "caught for ada@example.com"),
+            (&["lost-webhooks", "--plan", "relay-starter", "--level", "read"], "found", "transaction.completed"),
+        ],
+    );
+    told_in_any_way(&shop, "paddle");
+    refuses(&shop, "paddle", &["expired", "async-checkout", "async-paid", "async-failed", "refund-failed"]);
+    shop.verify();
+}
