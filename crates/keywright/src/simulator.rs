@@ -11,6 +11,7 @@ pub(crate) mod api;
 pub(crate) mod app;
 pub(crate) mod books;
 pub(crate) mod dialect;
+pub(crate) mod generic;
 pub(crate) mod happening;
 pub(crate) mod history;
 pub(crate) mod offers;

@@ -9,16 +9,16 @@ use jiff::SignedDuration;
 use providers::Level;
 use url::Url;
 
-use self::{scenario::Scenario, script::subscription};
+use self::scenario::Scenario;
 use crate::{
     options::DataOptions,
     output::say,
     server,
     simulator::{
         account::{Event, Sale},
-        action::Action,
         api::Trouble,
         dialect::Dialect,
+        generic::Generic,
         offers::{find, offers},
         paddle::Paddle,
         play::{Played, play, play_lost},
@@ -37,6 +37,8 @@ pub(crate) enum Simulate {
     Stripe(Box<Play>),
     /// Something happens at Paddle.
     Paddle(Box<Play>),
+    /// Something happens at any other shop, in our own words.
+    Generic(Box<Play>),
     /// Time passes in test mode: licenses end, and what is due happens.
     Clock(super::test_clock::TestClock),
 }
@@ -46,6 +48,7 @@ impl Simulate {
         match self {
             Self::Stripe(play) => play.run(&Stripe).await,
             Self::Paddle(play) => play.run(&Paddle).await,
+            Self::Generic(play) => play.run(&Generic).await,
             Self::Clock(clock) => clock.run().await,
         }
     }
@@ -69,7 +72,7 @@ pub(crate) struct Play {
     #[arg(long, value_name = "PLAN")]
     also: Vec<String>,
 
-    /// For `upgrade`: the plan that comes after. [default: the next plan of the same product]
+    /// For `upgrade` and `downgrade`: the plan that comes after. [default: the next one of the same product, or the one before]
     #[arg(long)]
     to: Option<String>,
 
@@ -141,9 +144,7 @@ impl Play {
                 program()
             );
         }
-        if let Some(why) = dialect.refuses(&self.scenario.word()) {
-            bail!("{why}");
-        }
+        self.ensure_possible(dialect)?;
         self.ensure_server_answers().await?;
         let engine = server::open(&self.data).await?.engine;
         // Nothing is set up for a purchase that cannot be made.
@@ -176,6 +177,22 @@ impl Play {
         }
         self.hint(dialect, &played);
         Ok(())
+    }
+
+    /// Nothing is bought for what cannot happen at the provider.
+    fn ensure_possible(&self, dialect: &dyn Dialect) -> anyhow::Result<()> {
+        let word = self.scenario.word();
+        let changes_number = self.scenario == Scenario::Upgrade && self.quantity.is_some() && self.to.is_none();
+        let wishes = [
+            Some(word.clone()),
+            (!self.also.is_empty()).then(|| "--also".to_owned()),
+            changes_number.then(|| format!("{word} --quantity")),
+            self.quantity.map(|_| "--quantity".to_owned()),
+        ];
+        match wishes.iter().flatten().find_map(|wish| dialect.refuses(wish)) {
+            Some(why) => bail!("{why}"),
+            None => Ok(()),
+        }
     }
 
     async fn ensure_server_answers(&self) -> anyhow::Result<()> {
@@ -246,11 +263,12 @@ impl Play {
         self.send(stage, sale, events, Manner::ORDERLY).await
     }
 
-    /// A subscription and its renewal. With `--last`, the renewal of the last one.
+    /// A subscription and its renewal, or a sale and its change. With `--last`, what follows the last one.
     async fn out_of_order(&self, stage: &mut Stage) -> anyhow::Result<Played> {
         let (sale, mut events) =
             if self.last { (self.last_sale(stage)?, Vec::new()) } else { self.purchase(stage).await? };
-        let action = Action::Renew { subscription: subscription(&sale)?.to_owned() };
+        let next = if stage.dialect.sells_for_good() { Scenario::Upgrade } else { Scenario::Renew };
+        let action = self.action(stage, &sale, next).await?;
         events.extend(stage.step(&action, stage.now())?);
         self.send(stage, &sale, events, SHUFFLED).await
     }

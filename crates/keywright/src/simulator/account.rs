@@ -117,6 +117,12 @@ pub(crate) struct Session {
     pub(crate) invoice: Option<String>,
     /// The plan that the vendor's code wrote into the metadata.
     pub(crate) plan: Option<String>,
+    /// The one that took its place, where a changed sale is another one.
+    #[serde(default)]
+    pub(crate) replaced_by: Option<String>,
+    /// When its last event was made.
+    #[serde(default)]
+    pub(crate) told_at: i64,
 }
 
 /// Where a subscription stands.
@@ -336,6 +342,15 @@ impl Account {
     /// What that many of a price cost.
     pub(crate) fn cost(&self, item: &Item) -> i64 {
         self.prices.get(&item.price).map_or(0, |price| price.unit_amount * i64::from(item.quantity))
+    }
+
+    /// What a checkout has become by now.
+    pub(crate) fn current(&self, session: &str) -> Option<&Session> {
+        let mut current = self.sessions.get(session)?;
+        while let Some(next) = current.replaced_by.as_ref().and_then(|next| self.sessions.get(next)) {
+            current = next;
+        }
+        Some(current)
     }
 
     /// The invoice that a payment paid.

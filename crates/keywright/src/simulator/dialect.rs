@@ -9,14 +9,15 @@ use secrecy::SecretString;
 use serde_json::Value;
 
 use super::{
-    account::{Account, Event},
+    account::{Account, Event, Session},
+    generic::Generic,
     happening::Happening,
     paddle::Paddle,
     stripe::Stripe,
 };
 
 /// All dialects. One for another provider is a module and a word here.
-static DIALECTS: &[&dyn Dialect] = &[&Stripe, &Paddle];
+static DIALECTS: &[&dyn Dialect] = &[&Stripe, &Paddle, &Generic];
 
 /// What has an id at a provider.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,9 +76,12 @@ pub(crate) trait Dialect: Sync {
     /// The id of a plan's price. `place` is the plan's among all plans, from 0.
     fn price_id(&self, plan: &str, place: usize, monthly: bool) -> String;
 
+    /// The id of a plan's product.
+    fn product_id(&self, plan: &str, place: usize) -> String;
+
     /// The name by which the server knows a sale that began with this checkout.
-    fn sale(&self, session: &str) -> String {
-        session.to_owned()
+    fn sale(&self, session: &Session) -> String {
+        session.id.clone()
     }
 
     /// Whether its events say what was bought. If not, and nothing can be looked up, a checkout's metadata has to.
@@ -85,14 +89,19 @@ pub(crate) trait Dialect: Sync {
         true
     }
 
+    /// Whether everything is bought once there, and nothing by the month.
+    fn sells_for_good(&self) -> bool {
+        false
+    }
+
     /// Whether it keeps everybody who buys, guests included, as a customer.
     fn keeps_buyers(&self) -> bool {
         true
     }
 
-    /// Why a scenario of `keywright simulate` does not happen there, as a sentence; none: it may.
-    fn refuses(&self, scenario: &str) -> Option<&'static str> {
-        let _ = scenario;
+    /// Why a scenario or an option of `keywright simulate` is not possible there, as a sentence; none: it is.
+    fn refuses(&self, wish: &str) -> Option<&'static str> {
+        let _ = wish;
         None
     }
 
@@ -110,6 +119,17 @@ pub(crate) trait Dialect: Sync {
 
     /// Any other error, in its form.
     fn error(&self, status: u16, message: &str) -> Reply;
+}
+
+/// A moment, as most providers write it.
+pub(crate) fn moment(second: i64) -> String {
+    precise(second, 0)
+}
+
+/// So many microseconds after a moment.
+pub(crate) fn precise(second: i64, micros: usize) -> String {
+    let at = Timestamp::from_second(second).unwrap_or_default();
+    format!("{}.{micros:06}Z", at.strftime("%Y-%m-%dT%H:%M:%S"))
 }
 
 /// A prefix and as many symbols as there are random bytes.

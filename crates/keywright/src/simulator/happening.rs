@@ -13,6 +13,8 @@ pub(crate) enum Happening {
     Left { session: String },
     /// The money of a checkout came, or it is known that it will not.
     Arrived { session: String },
+    /// Something that was bought once took the place of another: the same sale at another price.
+    Replaced { before: String, session: String },
     /// A subscription began, perhaps with a trial.
     Subscribed { session: String },
     /// A period was paid, or the trial before it ended and it was paid.

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use self::documents::Transaction;
 use super::{
     account::{Account, Outcome, Refund, Status},
-    dialect::{Dialect, Question, Reply, Thing, symbols},
+    dialect::{Dialect, Question, Reply, Thing, precise, symbols},
     happening::Happening,
 };
 
@@ -49,8 +49,12 @@ impl Dialect for Paddle {
         format!("pri_sim_{plan}{}", if monthly { "_monthly" } else { "" })
     }
 
-    fn refuses(&self, scenario: &str) -> Option<&'static str> {
-        Some(match scenario {
+    fn product_id(&self, plan: &str, _: usize) -> String {
+        format!("pro_sim_{plan}")
+    }
+
+    fn refuses(&self, wish: &str) -> Option<&'static str> {
+        Some(match wish {
             "expired" => "Paddle tells nothing of a checkout that nobody completed",
             "async-checkout" | "async-paid" | "async-failed" => "Paddle tells of a sale once its money is there",
             "refund-failed" => "Paddle approves a refund or rejects it, and tells of none that fails afterwards",
@@ -130,7 +134,10 @@ impl Told<'_> {
             Happening::Refunded { refund } => self.refunded(refund),
             Happening::Disputed { payment, before } => self.disputed(payment, *before),
             // Nobody tells of these here.
-            Happening::Left { .. } | Happening::Arrived { .. } | Happening::RefundFailed { .. } => {}
+            Happening::Left { .. }
+            | Happening::Arrived { .. }
+            | Happening::Replaced { .. }
+            | Happening::RefundFailed { .. } => {}
         }
     }
 
@@ -141,7 +148,7 @@ impl Told<'_> {
         self.events.push(json!({
             "event_id": id,
             "event_type": kind,
-            "occurred_at": documents::precise(self.at, micros),
+            "occurred_at": precise(self.at, micros),
             "notification_id": id.replacen("evt_", "ntf_", 1),
             "data": data,
         }));

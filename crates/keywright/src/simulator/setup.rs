@@ -83,7 +83,15 @@ pub(crate) async fn connect(
     port: u16,
 ) -> anyhow::Result<(Arc<Connection>, bool)> {
     let (code, before) = (code(dialect), connection(engine, tenant, dialect).await?);
-    let level = level.or(before.as_ref().map(|connection| connection.settings.level)).unwrap_or(Level::Read);
+    let info = super::dialect::module(dialect).info();
+    let has_api = info.has_api();
+    anyhow::ensure!(
+        has_api || level.is_none_or(|level| level == Level::None),
+        "{} has nothing to look up; leave --level out",
+        info.name
+    );
+    let first = if has_api { Level::Read } else { Level::None };
+    let level = level.or(before.as_ref().map(|connection| connection.settings.level)).unwrap_or(first);
     let api_base = format!("http://127.0.0.1:{port}");
     if let Some(connection) = before {
         anyhow::ensure!(

@@ -114,6 +114,12 @@ impl Stage {
         read(&self.account.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
+    /// The name by which the server knows the sale that began with this checkout.
+    pub(crate) fn name_of(&self, session: &str) -> anyhow::Result<String> {
+        let name = self.with_account(|account| account.sessions.get(session).map(|found| self.dialect.sale(found)));
+        name.with_context(|| format!("there is no checkout {session}"))
+    }
+
     /// The latest sale.
     pub(crate) fn last_sale(&self) -> Option<Sale> {
         self.with_account(|account| account.sales.last().cloned())
@@ -131,7 +137,7 @@ impl Stage {
     pub(crate) fn put_price(&mut self, id: &str, offer: &Offer, monthly: bool, now: Timestamp) {
         let price = Price {
             id: id.to_owned(),
-            product: format!("prod_sim_{}", offer.plan),
+            product: self.dialect.product_id(&offer.plan, offer.place),
             name: offer.name.clone(),
             unit_amount: offer.amount(monthly),
             monthly,

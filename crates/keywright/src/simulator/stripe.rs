@@ -51,6 +51,10 @@ impl Dialect for Stripe {
         format!("price_sim_{plan}{}", if monthly { "_monthly" } else { "" })
     }
 
+    fn product_id(&self, plan: &str, _: usize) -> String {
+        format!("prod_sim_{plan}")
+    }
+
     fn tells_lines(&self) -> bool {
         false
     }
@@ -111,6 +115,8 @@ impl Told<'_> {
                 let outcome = if came { "succeeded" } else { "failed" };
                 self.session(&format!("checkout.session.async_payment_{outcome}"), session);
             }
+            // A changed sale stays the sale that it is here.
+            Happening::Replaced { .. } => {}
             Happening::Subscribed { session } => self.subscribed(session),
             Happening::Renewed { before, invoice } => {
                 self.updated(before);

@@ -91,3 +91,30 @@ fn every_scenario_at_paddle() {
     refuses(&shop, "paddle", &["expired", "async-checkout", "async-paid", "async-failed", "refund-failed"]);
     shop.verify();
 }
+
+#[test]
+fn every_scenario_at_any_other_shop() {
+    let shop = Installation::of_sample();
+    play(&shop, "generic", &[(&["subscription", "--plan", "relay-starter"], "issued", " active until ")]);
+    // It has no word for a trial. What is told within one second is told as of the seconds after it, which is when it ends.
+    let (life, ended, rest) = (&LIFE[2..9], LIFE[9].0, &LIFE[10..]);
+    play(&shop, "generic", life);
+    play(&shop, "generic", &[(ended, "received", "order.ended")]);
+    play(&shop, "generic", rest);
+    play(&shop, "generic", ONCE);
+    play(
+        &shop,
+        "generic",
+        &[
+            (&["refund-failed", "--plan", "studio-pro"], "active", "revoked → active"),
+            (&["inquiry", "--plan", "studio-pro"], "received", "order.disputed"),
+            (&["dispute", "--last"], "frozen", "active → frozen"),
+            (&["dispute-won", "--last"], "active", "frozen → active"),
+            (&["dispute-lost", "--plan", "studio-pro"], "revoked", "was lost"),
+            (&["checkout", "--plan", "studio-pro", "--also", "studio-solo"], "issued", "active until "),
+        ],
+    );
+    told_in_any_way(&shop, "generic");
+    refuses(&shop, "generic", &["expired", "async-checkout", "trial", "lost-webhooks"]);
+    shop.verify();
+}

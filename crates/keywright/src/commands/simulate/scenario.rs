@@ -26,8 +26,10 @@ pub(super) enum Scenario {
     TrialEnd,
     /// The next month of a subscription is paid, or the one that is overdue.
     Renew,
-    /// A subscription changes to another plan or number.
+    /// A subscription changes to a larger plan, another plan or another number.
     Upgrade,
+    /// It changes to a smaller one.
+    Downgrade,
     /// The next month of a subscription is not paid.
     PastDue,
     /// A subscription is cancelled.
@@ -64,7 +66,7 @@ impl Scenario {
         self.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
     }
 
-    /// Whether it is about a subscription.
+    /// Whether it is about a subscription, where there are any.
     pub(super) const fn is_of_subscription(self) -> bool {
         matches!(
             self,
@@ -73,6 +75,7 @@ impl Scenario {
                 | Self::TrialEnd
                 | Self::Renew
                 | Self::Upgrade
+                | Self::Downgrade
                 | Self::PastDue
                 | Self::Cancel
                 | Self::Pause
@@ -124,7 +127,8 @@ impl Scenario {
             Self::Trial => &["clock +14d", "trial-end --last", "past-due --last", "cancel --last"],
             Self::TrialEnd => &["renew --last", "cancel --last"],
             Self::Renew => &["refund --last", "cancel --last"],
-            Self::Upgrade => &["renew --last", "cancel --last"],
+            Self::Upgrade => &["downgrade --last", "renew --last", "cancel --last"],
+            Self::Downgrade => &["renew --last", "cancel --last"],
             Self::PastDue => &["renew --last", "cancel --last --now"],
             Self::Cancel => &["refund --last", "subscription"],
             Self::PartialRefund => &["refund --last"],

@@ -19,7 +19,10 @@ impl Account {
         }
         let id = self.id(Thing::Refund);
         // A payment is known by its latest word, and two of one second have no order.
-        let told_at = self.latest_refund(&payment.intent).map_or(now, |latest| now.max(latest.created + 1));
+        let sales = self.sessions.values().filter(|session| session.payment.as_ref() == Some(&payment.intent));
+        let words =
+            sales.map(|session| session.told_at).chain(self.latest_refund(&payment.intent).map(|it| it.created));
+        let told_at = words.max().map_or(now, |latest| now.max(latest + 1));
         let (of, progress) = (payment.intent.clone(), Progress::Succeeded);
         let refund = Refund { id: id.clone(), payment: of.clone(), amount, created: told_at, progress };
         self.refunds.insert(id.clone(), refund);

@@ -44,7 +44,7 @@ impl Account {
             plan: plan.map(str::to_owned),
             ..self.opened(buyer, now - CHECKOUT_SECONDS)
         };
-        let session = self.sold(session);
+        let session = self.sold(session, now);
         self.tell(&Happening::Bought { session }, now)
     }
 
@@ -54,7 +54,7 @@ impl Account {
         let total = lines.iter().map(|line| self.cost(line)).sum();
         let opened = self.opened(buyer, now - OPEN_SECONDS);
         let session = Session { lines, total, paid: Paid::No, is_expired: true, ..opened };
-        let session = self.sold(session);
+        let session = self.sold(session, now);
         self.tell(&Happening::Left { session }, now)
     }
 
@@ -71,6 +71,29 @@ impl Account {
         self.payments.insert(payment.intent.clone(), Payment { progress, ..payment });
         self.sessions.insert(id.clone(), Session { paid, ..session });
         Ok(self.tell(&Happening::Arrived { session: id }, now))
+    }
+
+    /// The same money, for something else from now on.
+    pub(super) fn replace(&mut self, session: &str, price: &str, now: i64) -> Result<Vec<Event>, Impossible> {
+        let Some(before) = self.current(session).cloned() else {
+            return impossible(format!("there is no checkout {session}"));
+        };
+        let payment = before.payment.as_ref().and_then(|payment| self.payments.get(payment));
+        if payment.is_none_or(|payment| payment.refunded >= payment.amount) {
+            return impossible(format!("{} was taken back", before.id));
+        }
+        if before.lines.iter().any(|line| line.price == price) {
+            return impossible(format!("{} is for {price} already", before.id));
+        }
+        let lines = self.lines(&[(price.to_owned(), 1)]);
+        let session = self.id(Thing::Checkout);
+        // Two events of one second have no order.
+        let now = now.max(before.told_at + 1);
+        let after = Session { id: session.clone(), created: now, lines, told_at: now, ..before.clone() };
+        self.sessions.insert(session.clone(), after);
+        let id = before.id.clone();
+        self.sessions.insert(id.clone(), Session { replaced_by: Some(session.clone()), ..before });
+        Ok(self.tell(&Happening::Replaced { before: id, session }, now))
     }
 
     pub(super) fn subscribe(
@@ -113,7 +136,7 @@ impl Account {
             ..self.opened(buyer, now - CHECKOUT_SECONDS)
         };
         self.subscriptions.insert(subscription.id.clone(), subscription);
-        let session = self.sold(session);
+        let session = self.sold(session, now);
         self.tell(&Happening::Subscribed { session }, now)
     }
 
@@ -138,6 +161,8 @@ impl Account {
             subscription: None,
             invoice: None,
             plan: None,
+            replaced_by: None,
+            told_at: 0,
         }
     }
 
@@ -151,8 +176,9 @@ impl Account {
     }
 
     /// Keeps it as the latest sale. Its events are added once they are told.
-    fn sold(&mut self, session: Session) -> String {
+    fn sold(&mut self, session: Session, now: i64) -> String {
         let id = session.id.clone();
+        let session = Session { told_at: now, ..session };
         let sale = Sale { session: id.clone(), subscription: session.subscription.clone(), events: Vec::new() };
         self.sessions.insert(id.clone(), session);
         self.sales.push(sale);

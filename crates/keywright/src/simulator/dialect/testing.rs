@@ -51,10 +51,14 @@ pub(crate) fn checkout(dialect: &dyn Dialect, quantity: u32, paying: Paying) -> 
     Action::Checkout { buyer: buyer(), lines: vec![(Prices::of(dialect).once, quantity)], plan: None, paying }
 }
 
+/// Somebody subscribes.
+pub(crate) fn subscribed_action(dialect: &dyn Dialect, trial_days: i64) -> Action {
+    Action::Subscribe { buyer: buyer(), lines: vec![(Prices::of(dialect).small, 1)], plan: None, trial_days }
+}
+
 /// A subscription, and the events of its beginning.
 pub(crate) fn subscribed(account: &mut Account, trial_days: i64) -> (String, Vec<Event>) {
-    let lines = vec![(Prices::of(account.dialect()).small, 1)];
-    let action = Action::Subscribe { buyer: buyer(), lines, plan: None, trial_days };
+    let action = subscribed_action(account.dialect(), trial_days);
     let events = account.step(&action, NOW).unwrap();
     (account.sales.last().unwrap().subscription.clone().unwrap(), events)
 }

@@ -17,7 +17,7 @@ use crate::simulator::{
 
 /// Those that have subscriptions.
 fn each() -> impl Iterator<Item = (&'static str, &'static dyn Dialect)> {
-    DIALECTS.iter().map(|dialect| (dialect.slug(), *dialect))
+    DIALECTS.iter().filter(|dialect| !dialect.sells_for_good()).map(|dialect| (dialect.slug(), *dialect))
 }
 
 fn second(at: Option<Timestamp>) -> Option<i64> {
@@ -45,7 +45,10 @@ fn a_checkout_is_a_paid_purchase_of_its_lines() {
         let Lines::Known(lines) = &purchase.lines else { panic!("{slug}: {:?}", purchase.lines) };
         let once = Prices::of(dialect).once;
         assert_eq!((lines[0].price.as_str(), lines[0].quantity), (once.as_str(), 2), "{slug}");
-        assert!(order.references.contains(dialect.sale(&account.sales[0].session).as_str()), "{slug}");
+        assert!(
+            order.references.contains(dialect.sale(&account.sessions[&account.sales[0].session]).as_str()),
+            "{slug}"
+        );
         assert_eq!(addresses(&account, &events, Level::Read).last().unwrap(), "ada@example.com", "{slug}");
     }
 }
@@ -64,6 +67,9 @@ fn what_costs_nothing_is_bought_all_the_same() {
 #[test]
 fn several_lines_are_one_sale() {
     for (slug, dialect) in each() {
+        if dialect.refuses("--also").is_some() {
+            continue;
+        }
         let mut account = shop(dialect);
         let Prices { small, large, .. } = Prices::of(dialect);
         let action =
@@ -86,8 +92,8 @@ fn a_subscription_is_one_sale_with_a_paid_month() {
             let (_, period) = order.periods.first_key_value().unwrap();
             assert_eq!(period.total.minor, 900, "{slug} {level:?}");
             assert_eq!(period.until.as_second(), month_after(NOW.as_second()), "{slug} {level:?}");
-            let counts = (order.purchases.len(), order.subscriptions.len(), order.items.len());
-            assert_eq!(counts, (1, 1, 1), "{slug} {level:?}");
+            assert_eq!((order.subscriptions.len(), order.items.len()), (1, 1), "{slug} {level:?}");
+            assert!(order.purchases.len() <= 1, "{slug} {level:?}");
         }
     }
 }
@@ -120,6 +126,9 @@ fn what_is_renewed_late_is_paid_for_the_month_of_now() {
 #[test]
 fn a_trial_costs_nothing_and_ends_with_a_paid_month() {
     for (slug, dialect) in each() {
+        if dialect.refuses("trial").is_some() {
+            continue;
+        }
         let mut account = shop(dialect);
         let (subscription, mut events) = subscribed(&mut account, 14);
         let trial_end = NOW.as_second() + 14 * 86_400;
@@ -218,7 +227,7 @@ fn refunds_add_up_to_the_payment() {
     for (slug, dialect) in each() {
         let mut account = shop(dialect);
         let mut events = account.step(&checkout(dialect, 1, Paying::AtOnce), NOW).unwrap();
-        let (payment, sale) = (payment(&account), dialect.sale(&account.sales[0].session));
+        let (payment, sale) = (payment(&account), dialect.sale(&account.sessions[&account.sales[0].session]));
         for (amount, expected) in [(Some(2_000), 2_000), (None, 4_900)] {
             let action = Action::Refund { payment: payment.clone(), amount };
             events.extend(account.step(&action, NOW).unwrap());

@@ -1,23 +1,12 @@
 //! Paddle's objects as JSON: the same in an event and in the answer to a look-up. What the server has no use for is mostly
 //! left out.
 
-use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::super::account::{
-    Account, Billing, CURRENCY, Customer, Invoice, Item, Price, Session, Status, Subscription,
+use super::super::{
+    account::{Account, Billing, CURRENCY, Customer, Invoice, Item, Price, Session, Status, Subscription},
+    dialect::moment,
 };
-
-/// A moment, as Paddle writes it.
-pub(super) fn moment(second: i64) -> String {
-    precise(second, 0)
-}
-
-/// So many microseconds after a moment.
-pub(super) fn precise(second: i64, micros: usize) -> String {
-    let at = Timestamp::from_second(second).unwrap_or_default();
-    format!("{}.{micros:06}Z", at.strftime("%Y-%m-%dT%H:%M:%S"))
-}
 
 fn currency() -> String {
     CURRENCY.to_uppercase()
