@@ -9,6 +9,7 @@ pub(crate) mod account;
 pub(crate) mod action;
 pub(crate) mod api;
 pub(crate) mod app;
+pub(crate) mod appsumo;
 pub(crate) mod books;
 pub(crate) mod dialect;
 pub(crate) mod generic;

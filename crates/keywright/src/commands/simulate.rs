@@ -17,6 +17,7 @@ use crate::{
     simulator::{
         account::{Event, Sale},
         api::Trouble,
+        appsumo::AppSumo,
         dialect::Dialect,
         generic::Generic,
         offers::{find, offers},
@@ -37,6 +38,9 @@ pub(crate) enum Simulate {
     Stripe(Box<Play>),
     /// Something happens at Paddle.
     Paddle(Box<Play>),
+    /// Something happens at AppSumo.
+    #[command(name = "appsumo")]
+    AppSumo(Box<Play>),
     /// Something happens at any other shop, in our own words.
     Generic(Box<Play>),
     /// Time passes in test mode: licenses end, and what is due happens.
@@ -48,6 +52,7 @@ impl Simulate {
         match self {
             Self::Stripe(play) => play.run(&Stripe).await,
             Self::Paddle(play) => play.run(&Paddle).await,
+            Self::AppSumo(play) => play.run(&AppSumo).await,
             Self::Generic(play) => play.run(&Generic).await,
             Self::Clock(clock) => clock.run().await,
         }

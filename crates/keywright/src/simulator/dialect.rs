@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use super::{
     account::{Account, Event, Session},
+    appsumo::AppSumo,
     generic::Generic,
     happening::Happening,
     paddle::Paddle,
@@ -17,7 +18,7 @@ use super::{
 };
 
 /// All dialects. One for another provider is a module and a word here.
-static DIALECTS: &[&dyn Dialect] = &[&Stripe, &Paddle, &Generic];
+static DIALECTS: &[&dyn Dialect] = &[&Stripe, &Paddle, &AppSumo, &Generic];
 
 /// What has an id at a provider.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
