@@ -62,7 +62,7 @@ enum Command {
     Keys(commands::keys::KeysCommand),
     /// Plays something at a payment provider on loopback: real signed webhooks to a running server.
     ///
-    /// The server must run on the same data folder. The first call adds a test connection named `simulated-stripe`, and
+    /// The server must run on the same data folder. The first call adds a test connection named `simulated-PROVIDER`, and
     /// its prices are mapped to your plans as they are bought. Nothing leaves this machine.
     #[command(subcommand)]
     Simulate(commands::simulate::Simulate),

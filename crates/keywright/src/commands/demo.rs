@@ -17,13 +17,14 @@ use url::Url;
 use super::serve::{Running, Serve, stopped_by_signal};
 use crate::simulator::{
     account::Buyer,
+    action::{Action, Paying},
     app::{App, DEVICE, good_until},
     history,
     offers::{Offer, offers},
     play::{Played, play},
-    provider::{Action, Paying},
     send::Manner,
     stage::{Setting, Stage},
+    stripe::Stripe,
     tell::{self, Line, program},
 };
 
@@ -103,8 +104,14 @@ impl Demo {
         let file = ConfigurationFile::parse(SAMPLE).context("the sample configuration")?;
         let no_secret = |source: &str| Err(format!("{source}: the sample names no secrets"));
         running.engine.apply(&file, &no_secret, false, "demo").await.context("the sample configuration")?;
-        let setting =
-            Setting { engine: Arc::clone(&running.engine), folder, server: &server, level: None, trouble: None };
+        let setting = Setting {
+            dialect: &Stripe,
+            engine: Arc::clone(&running.engine),
+            folder,
+            server: &server,
+            level: None,
+            trouble: None,
+        };
         let mut stage = Stage::set(setting).await?;
         let offers = offers(&stage.engine).await?;
         let events = history::write(&mut stage, &offers, running.engine.now()).await?;

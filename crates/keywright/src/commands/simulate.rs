@@ -1,4 +1,4 @@
-//! `keywright simulate stripe SCENARIO`.
+//! `keywright simulate PROVIDER SCENARIO`.
 
 mod scenario;
 mod script;
@@ -9,7 +9,7 @@ use jiff::SignedDuration;
 use providers::Level;
 use url::Url;
 
-use self::{scenario::Scenario, script::subscription};
+use self::scenario::Scenario;
 use crate::{
     options::DataOptions,
     output::say,
@@ -17,12 +17,16 @@ use crate::{
     simulator::{
         account::{Event, Sale},
         api::Trouble,
+        appsumo::AppSumo,
+        dialect::Dialect,
+        generic::Generic,
         offers::{find, offers},
+        paddle::Paddle,
         play::{Played, play, play_lost},
-        provider::Action,
         send::{self, Manner},
         setup,
         stage::{Setting, Stage},
+        stripe::Stripe,
         tell::program,
     },
 };
@@ -32,6 +36,13 @@ use crate::{
 pub(crate) enum Simulate {
     /// Something happens at Stripe.
     Stripe(Box<Play>),
+    /// Something happens at Paddle.
+    Paddle(Box<Play>),
+    /// Something happens at AppSumo.
+    #[command(name = "appsumo")]
+    AppSumo(Box<Play>),
+    /// Something happens at any other shop, in our own words.
+    Generic(Box<Play>),
     /// Time passes in test mode: licenses end, and what is due happens.
     Clock(super::test_clock::TestClock),
 }
@@ -39,7 +50,10 @@ pub(crate) enum Simulate {
 impl Simulate {
     pub(crate) async fn run(self) -> anyhow::Result<()> {
         match self {
-            Self::Stripe(play) => play.run().await,
+            Self::Stripe(play) => play.run(&Stripe).await,
+            Self::Paddle(play) => play.run(&Paddle).await,
+            Self::AppSumo(play) => play.run(&AppSumo).await,
+            Self::Generic(play) => play.run(&Generic).await,
             Self::Clock(clock) => clock.run().await,
         }
     }
@@ -63,7 +77,7 @@ pub(crate) struct Play {
     #[arg(long, value_name = "PLAN")]
     also: Vec<String>,
 
-    /// For `upgrade`: the plan that comes after. [default: the next plan of the same product]
+    /// For `upgrade` and `downgrade`: the plan that comes after. [default: the next one of the same product, or the one before]
     #[arg(long)]
     to: Option<String>,
 
@@ -127,7 +141,7 @@ const THRICE: Manner = Manner { copies: 3, shuffled: true, at_once: 16 };
 const SHUFFLED: Manner = Manner { copies: 2, shuffled: true, at_once: 4 };
 
 impl Play {
-    async fn run(self) -> anyhow::Result<()> {
+    async fn run(self, dialect: &'static dyn Dialect) -> anyhow::Result<()> {
         let folder = self.data.data_dir.display();
         if !self.data.data_dir.exists() {
             bail!(
@@ -135,6 +149,7 @@ impl Play {
                 program()
             );
         }
+        self.ensure_possible(dialect)?;
         self.ensure_server_answers().await?;
         let engine = server::open(&self.data).await?.engine;
         // Nothing is set up for a purchase that cannot be made.
@@ -145,6 +160,7 @@ impl Play {
             }
         }
         let setting = Setting {
+            dialect,
             engine,
             folder: &self.data.data_dir,
             server: &self.server,
@@ -164,8 +180,24 @@ impl Play {
                 }
             }
         }
-        self.hint(&played);
+        self.hint(dialect, &played);
         Ok(())
+    }
+
+    /// Nothing is bought for what cannot happen at the provider.
+    fn ensure_possible(&self, dialect: &dyn Dialect) -> anyhow::Result<()> {
+        let word = self.scenario.word();
+        let changes_number = self.scenario == Scenario::Upgrade && self.quantity.is_some() && self.to.is_none();
+        let wishes = [
+            Some(word.clone()),
+            (!self.also.is_empty()).then(|| "--also".to_owned()),
+            changes_number.then(|| format!("{word} --quantity")),
+            self.quantity.map(|_| "--quantity".to_owned()),
+        ];
+        match wishes.iter().flatten().find_map(|wish| dialect.refuses(wish)) {
+            Some(why) => bail!("{why}"),
+            None => Ok(()),
+        }
     }
 
     async fn ensure_server_answers(&self) -> anyhow::Result<()> {
@@ -222,16 +254,26 @@ impl Play {
             say!("");
             sale
         };
-        let action = self.action(stage, &sale).await?;
-        let events = stage.step(&action, stage.now())?;
-        self.send(stage, &sale, events, Manner::ORDERLY).await
+        // Only what went back can come again.
+        if self.scenario == Scenario::RefundFailed && !self.is_refunded(stage, &sale) {
+            self.act(stage, &sale, Scenario::Refund).await?;
+            say!("");
+        }
+        self.act(stage, &sale, self.scenario).await
     }
 
-    /// A subscription and its renewal. With `--last`, the renewal of the last one.
+    async fn act(&self, stage: &mut Stage, sale: &Sale, scenario: Scenario) -> anyhow::Result<Played> {
+        let action = self.action(stage, sale, scenario).await?;
+        let events = stage.step(&action, stage.now())?;
+        self.send(stage, sale, events, Manner::ORDERLY).await
+    }
+
+    /// A subscription and its renewal, or a sale and its change. With `--last`, what follows the last one.
     async fn out_of_order(&self, stage: &mut Stage) -> anyhow::Result<Played> {
         let (sale, mut events) =
             if self.last { (self.last_sale(stage)?, Vec::new()) } else { self.purchase(stage).await? };
-        let action = Action::Renew { subscription: subscription(&sale)?.to_owned() };
+        let next = if stage.dialect.sells_for_good() { Scenario::Upgrade } else { Scenario::Renew };
+        let action = self.action(stage, &sale, next).await?;
         events.extend(stage.step(&action, stage.now())?);
         self.send(stage, &sale, events, SHUFFLED).await
     }
@@ -262,7 +304,7 @@ impl Play {
     }
 
     /// What one could do next.
-    fn hint(&self, played: &Played) {
+    fn hint(&self, dialect: &dyn Dialect, played: &Played) {
         let program = program();
         let folder = self.data.as_option();
         let server = match self.server.as_str().trim_end_matches('/') {
@@ -271,7 +313,7 @@ impl Play {
             server => format!(" --server {server}"),
         };
         if let (Some(price), true) = (&self.price, played.licenses == 0) {
-            let (code, plan) = (setup::CONNECTION, "CODE");
+            let (code, plan) = (setup::code(dialect), "CODE");
             say!("Next: map the price with a file for `{program} apply`, and the held keys are issued:");
             say!("  [[price_rule]]\n  connection = \"{code}\"\n  price = \"{price}\"\n  plan = \"{plan}\"");
             return;
@@ -288,9 +330,13 @@ impl Play {
             say!("  {program} check {key}{folder}");
         }
         for next in self.scenario.next() {
-            // Time passes without a server.
-            let server = if next.starts_with("clock") { "" } else { &server };
-            say!("  {program} simulate {next}{folder}{server}");
+            let word = next.split(' ').next().unwrap_or_default();
+            match word {
+                // Time passes without a server.
+                "clock" => say!("  {program} simulate {next}{folder}"),
+                _ if dialect.refuses(word).is_some() => {}
+                _ => say!("  {program} simulate {} {next}{folder}{server}", dialect.slug()),
+            }
         }
     }
 }

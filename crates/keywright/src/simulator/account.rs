@@ -7,12 +7,16 @@ use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng, SeedableRng};
 use serde::{Deserialize, Serialize};
 
+use super::dialect::{self, Dialect, Thing};
+
 /// The one currency of this little world.
 pub(crate) const CURRENCY: &str = "eur";
 
 /// Everything that the provider knows. Ids are drawn from `seed`, so the same account does the same things.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Account {
+    /// Whose account it is.
+    provider: String,
     seed: [u8; 32],
     ids_made: u64,
     pub(crate) prices: BTreeMap<String, Price>,
@@ -64,7 +68,7 @@ impl Buyer {
     }
 }
 
-/// A buyer whom the provider keeps. One-time purchases are made as guests, as is the default there.
+/// A buyer whom the provider keeps.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Customer {
     pub(crate) id: String,
@@ -113,6 +117,12 @@ pub(crate) struct Session {
     pub(crate) invoice: Option<String>,
     /// The plan that the vendor's code wrote into the metadata.
     pub(crate) plan: Option<String>,
+    /// The one that took its place, where a changed sale is another one.
+    #[serde(default)]
+    pub(crate) replaced_by: Option<String>,
+    /// When its last event was made.
+    #[serde(default)]
+    pub(crate) told_at: i64,
 }
 
 /// Where a subscription stands.
@@ -295,9 +305,10 @@ pub(crate) struct Event {
 }
 
 impl Account {
-    /// An empty account.
-    pub(crate) fn new(seed: [u8; 32]) -> Self {
+    /// An empty account at the provider of this dialect.
+    pub(crate) fn new(dialect: &dyn Dialect, seed: [u8; 32]) -> Self {
         Self {
+            provider: dialect.slug().to_owned(),
             seed,
             ids_made: 0,
             prices: BTreeMap::new(),
@@ -313,21 +324,33 @@ impl Account {
         }
     }
 
-    /// A new id: the prefix, and 24 characters as the provider uses them.
-    pub(crate) fn id(&mut self, prefix: &str) -> String {
-        const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+    /// How its provider speaks.
+    pub(crate) fn dialect(&self) -> &'static dyn Dialect {
+        dialect::by_slug(&self.provider).unwrap_or_else(|| unreachable!("an account is made with a dialect"))
+    }
+
+    /// A new id.
+    pub(crate) fn id(&mut self, thing: Thing) -> String {
         let mut generator = ChaCha20Rng::from_seed(self.seed);
         generator.set_stream(self.ids_made);
         self.ids_made += 1;
         let mut random = [0; 24];
         generator.fill_bytes(&mut random);
-        let symbols = random.map(|byte| char::from(ALPHABET[usize::from(byte) % ALPHABET.len()]));
-        std::iter::once(prefix).map(str::to_owned).chain(symbols.map(String::from)).collect()
+        self.dialect().id(thing, self.ids_made, random)
     }
 
     /// What that many of a price cost.
     pub(crate) fn cost(&self, item: &Item) -> i64 {
         self.prices.get(&item.price).map_or(0, |price| price.unit_amount * i64::from(item.quantity))
+    }
+
+    /// What a checkout has become by now.
+    pub(crate) fn current(&self, session: &str) -> Option<&Session> {
+        let mut current = self.sessions.get(session)?;
+        while let Some(next) = current.replaced_by.as_ref().and_then(|next| self.sessions.get(next)) {
+            current = next;
+        }
+        Some(current)
     }
 
     /// The invoice that a payment paid.

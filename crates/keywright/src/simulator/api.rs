@@ -22,7 +22,7 @@ use tokio_util::{
 
 use super::{
     account::Account,
-    lookups::{self, Question, Reply},
+    dialect::{Dialect, Question, Reply},
 };
 
 /// The account, shared by the API and by what happens to it.
@@ -52,6 +52,7 @@ pub(crate) enum Trouble {
 
 /// The API, as it listens.
 pub(crate) struct Api {
+    dialect: &'static dyn Dialect,
     account: SharedAccount,
     key: SecretString,
     level: Level,
@@ -73,7 +74,8 @@ pub(crate) async fn listen(port: u16) -> std::io::Result<TcpListener> {
 impl Api {
     /// An API for whoever has this key, with the permissions of this level.
     pub(crate) fn new(account: SharedAccount, key: SecretString, level: Level, trouble: Option<Trouble>) -> Self {
-        Self { account, key, level, trouble, calls: AtomicU32::new(0) }
+        let dialect = account.lock().unwrap_or_else(PoisonError::into_inner).dialect();
+        Self { dialect, account, key, level, trouble, calls: AtomicU32::new(0) }
     }
 
     /// Answers until it is stopped.
@@ -119,12 +121,14 @@ impl Api {
         let mut retry_after = None;
         let reply = match self.trouble {
             Some(Trouble::Dropping) if early => return Err(Dropped),
-            Some(Trouble::Failing) if early => Reply::error(500, "An error occurred with our connection to ourselves."),
+            Some(Trouble::Failing) if early => {
+                self.dialect.error(500, "An error occurred with our connection to ourselves.")
+            }
             Some(Trouble::Busy) if early => {
                 retry_after = Some(BUSY_SECONDS);
-                Reply::error(429, "Request rate limit exceeded.")
+                self.dialect.error(429, "Request rate limit exceeded.")
             }
-            Some(Trouble::Forbidden) => lookups::forbidden(request.uri().path()),
+            Some(Trouble::Forbidden) => self.dialect.forbidden(request.uri().path()),
             trouble => {
                 if trouble == Some(Trouble::Slow) {
                     tokio::time::sleep(SLOW).await;
@@ -142,19 +146,16 @@ impl Api {
     fn reply(&self, request: &Request<Incoming>) -> Reply {
         let header = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
         if header.and_then(|value| value.strip_prefix("Bearer ")) != Some(self.key.expose_secret()) {
-            return Reply::error(401, "Invalid API Key provided.");
+            return self.dialect.error(401, "Invalid API Key provided.");
         }
         if request.method() != Method::GET {
-            return Reply::error(405, "Only look-ups are simulated.");
+            return self.dialect.error(405, "Only look-ups are simulated.");
         }
         let path = request.uri().path();
-        if self.level != Level::Full && lookups::permission(path) == "rak_subscription_read" {
-            return lookups::forbidden(path);
-        }
         let query =
             url::form_urlencoded::parse(request.uri().query().unwrap_or_default().as_bytes()).into_owned().collect();
         let account = self.account.lock().unwrap_or_else(PoisonError::into_inner);
-        account.answer(&Question { path, query })
+        self.dialect.answer(&account, self.level, &Question { path, query })
     }
 }
 
@@ -176,10 +177,10 @@ struct Dropped;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::simulator::send;
+    use crate::simulator::{send, stripe::Stripe};
 
     async fn ask(trouble: Option<Trouble>, key: &str, path: &str) -> Result<net::Response, net::SendError> {
-        let account = Arc::new(Mutex::new(Account::new([0; 32])));
+        let account = Arc::new(Mutex::new(Account::new(&Stripe, [0; 32])));
         let listener = listen(0).await.unwrap();
         let url = format!("http://{}{path}", listener.local_addr().unwrap()).parse().unwrap();
         let api = Api::new(account, SecretString::from("rk_test_right"), Level::Read, trouble).start(listener);

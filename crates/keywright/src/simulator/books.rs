@@ -10,12 +10,10 @@ use std::{
 use anyhow::{Context, bail};
 use domain::Entropy;
 
-use super::account::Account;
+use super::{account::Account, dialect::Dialect};
 use crate::entropy::ThreadEntropy;
 
-/// The account's file.
-const FILE: &str = "simulator.json";
-/// Who holds it may use the account.
+/// Who holds it may use the accounts.
 const LOCK: &str = "simulator.lock";
 
 /// The file, for as long as nobody else may use it.
@@ -26,8 +24,8 @@ pub(crate) struct Books {
 }
 
 impl Books {
-    /// Opens the account of a data folder; a new one if there is none yet.
-    pub(crate) fn open(folder: &Path) -> anyhow::Result<(Self, Account)> {
+    /// Opens a data folder's account at a provider; a new one if there is none yet.
+    pub(crate) fn open(folder: &Path, dialect: &dyn Dialect) -> anyhow::Result<(Self, Account)> {
         let lock = folder.join(LOCK);
         let mut options = OpenOptions::new();
         options.create(true).truncate(false).write(true).mode(0o600);
@@ -39,12 +37,12 @@ impl Books {
             }
             Err(TryLockError::Error(error)) => return Err(error).context("the simulator's lock"),
         }
-        let books = Self { path: folder.join(FILE), _lock: lock };
-        let account = books.read()?;
+        let books = Self { path: folder.join(file(dialect)), _lock: lock };
+        let account = books.read(dialect)?;
         Ok((books, account))
     }
 
-    fn read(&self) -> anyhow::Result<Account> {
+    fn read(&self, dialect: &dyn Dialect) -> anyhow::Result<Account> {
         match std::fs::read(&self.path) {
             Ok(text) => serde_json::from_slice(&text).with_context(|| {
                 format!("{} does not read; remove it to begin with an empty account", self.path.display())
@@ -52,7 +50,7 @@ impl Books {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                 let mut seed = [0; 32];
                 ThreadEntropy.fill(&mut seed);
-                Ok(Account::new(seed))
+                Ok(Account::new(dialect, seed))
             }
             Err(error) => Err(error).with_context(|| format!("{} cannot be read", self.path.display())),
         }
@@ -69,21 +67,27 @@ impl Books {
     }
 }
 
+/// The account's file.
+fn file(dialect: &dyn Dialect) -> String {
+    format!("simulator-{}.json", dialect.slug())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::simulator::{dialect::Thing, stripe::Stripe};
 
     #[test]
     fn an_account_is_kept_and_used_by_one_at_a_time() {
         let folder = tempfile::tempdir().unwrap();
-        let (books, mut account) = Books::open(folder.path()).unwrap();
-        assert!(Books::open(folder.path()).is_err(), "somebody else is using it");
-        let id = account.id("cus_");
+        let (books, mut account) = Books::open(folder.path(), &Stripe).unwrap();
+        assert!(Books::open(folder.path(), &Stripe).is_err(), "somebody else is using it");
+        let id = account.id(Thing::Customer);
         books.save(&account).unwrap();
         drop(books);
-        let (_books, mut kept) = Books::open(folder.path()).unwrap();
-        assert_ne!(kept.id("cus_"), id, "it goes on where it stopped");
-        let mode = std::fs::metadata(folder.path().join(FILE)).unwrap().permissions().mode();
+        let (_books, mut kept) = Books::open(folder.path(), &Stripe).unwrap();
+        assert_ne!(kept.id(Thing::Customer), id, "it goes on where it stopped");
+        let mode = std::fs::metadata(folder.path().join(file(&Stripe))).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
     }
 }

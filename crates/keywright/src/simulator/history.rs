@@ -4,8 +4,8 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{
     account::{Account, Buyer, Event},
+    action::{Action, Paying},
     offers::Offer,
-    provider::{Action, Paying},
     stage::Stage,
 };
 

@@ -16,6 +16,8 @@ pub(crate) struct Offer {
     pub(crate) plan: String,
     /// Its name.
     pub(crate) name: String,
+    /// Its place among all plans, from 0; later plans come after it.
+    pub(crate) place: usize,
     /// Whose plan it is.
     pub(crate) product: uuid::Uuid,
     /// How much it allows, which its price follows.
@@ -44,10 +46,11 @@ pub(crate) async fn offers(engine: &Engine) -> anyhow::Result<Vec<Offer>> {
             activations: terms.limits.activations.unwrap_or(UNLIMITED).into(),
             plan: plan.code,
             name: plan.name,
+            place: offers.len(),
             product: plan.product_id,
         };
         match offers.iter_mut().find(|known| known.plan == offer.plan) {
-            Some(known) => *known = offer,
+            Some(known) => *known = Offer { place: known.place, ..offer },
             None => offers.push(offer),
         }
     }
@@ -74,10 +77,18 @@ pub(crate) fn find(offers: &[Offer], plan: Option<&str>) -> anyhow::Result<Offer
     found.cloned().with_context(|| format!("there is no plan `{plan}`; there are {}", codes.join(", ")))
 }
 
-/// The plan after this one: of the same product if it has another, otherwise any other.
-pub(crate) fn next(offers: &[Offer], now: Option<usize>) -> Option<Offer> {
-    let Some(now) = now else { return offers.first().cloned() };
-    let others = || offers.iter().cycle().skip(now + 1).take(offers.len() - 1);
-    let sibling = others().find(|offer| offer.product == offers[now].product);
-    sibling.or_else(|| others().next()).cloned()
+/// The plan that is larger than this one, or smaller: of the same product if it has one. Where there is none, any other.
+pub(crate) fn beside(offers: &[Offer], now: Option<usize>, is_larger: bool) -> Option<Offer> {
+    let Some(now) = now.and_then(|place| offers.get(place)) else { return offers.first().cloned() };
+    let is_further = |other: &Offer| {
+        let (smaller, larger) = if is_larger { (now, other) } else { (other, now) };
+        smaller.activations < larger.activations
+    };
+    let others = offers.iter().filter(|other| other.place != now.place);
+    // The same product counts more than the direction, and a small step is better than a large one.
+    let fitness = |other: &&Offer| {
+        let step = other.activations.abs_diff(now.activations);
+        (other.product != now.product, !is_further(other), step, other.place)
+    };
+    others.min_by_key(fitness).cloned()
 }

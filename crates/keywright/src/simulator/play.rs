@@ -45,7 +45,7 @@ pub(crate) async fn play_lost(
     since: Timestamp,
 ) -> anyhow::Result<Played> {
     let (engine, connection) = (&stage.engine, &stage.connection);
-    let mut watcher = Watcher::new(engine, connection, session, stage.sender.route()).await?;
+    let mut watcher = Watcher::new(engine, connection, &stage.name_of(session)?, stage.sender.route()).await?;
     say!(
         "→ {} events happen at the provider, and no webhook arrives; the server reads the list of events",
         events.len()
@@ -94,7 +94,8 @@ async fn find_lost(stage: &Stage, events: &[Event], progress: &Progress) -> anyh
 
 /// Sends the events of the sale that began with this checkout, and tells what follows.
 pub(crate) async fn play(stage: &Stage, session: &str, events: &[Event], manner: Manner) -> anyhow::Result<Played> {
-    let mut watcher = Watcher::new(&stage.engine, &stage.connection, session, stage.sender.route()).await?;
+    let mut watcher =
+        Watcher::new(&stage.engine, &stage.connection, &stage.name_of(session)?, stage.sender.route()).await?;
     let copies = if manner.copies > 1 { format!(", each {} times", manner.copies) } else { String::new() };
     let order = if manner.shuffled { ", in any order" } else { "" };
     let speed = if manner.at_once > 1 { format!(", {} at once", manner.at_once) } else { String::new() };

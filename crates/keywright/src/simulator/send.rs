@@ -10,7 +10,7 @@ use net::{Client, Limits, Overflow, Reach};
 use secrecy::SecretString;
 use url::Url;
 
-use super::account::Event;
+use super::{account::Event, dialect::Dialect};
 use crate::{clock::SystemClock, entropy::ThreadEntropy};
 
 const LIMITS: Limits = Limits {
@@ -19,7 +19,7 @@ const LIMITS: Limits = Limits {
     body_bytes_max: 1024 * 1024,
     overflow: Overflow::Refuse,
 };
-/// Waits before an event is posted again. Stripe takes hours; a person who looks on does not.
+/// Waits before an event is posted again. Providers take hours; a person who looks on does not.
 const RETRIES: [Duration; 4] =
     [Duration::from_millis(100), Duration::from_millis(300), Duration::from_secs(1), Duration::from_secs(2)];
 
@@ -68,6 +68,7 @@ impl Posted {
 
 /// Signs and posts.
 pub(crate) struct Sender {
+    dialect: &'static dyn Dialect,
     client: Client,
     route: Url,
     secret: SecretString,
@@ -75,8 +76,8 @@ pub(crate) struct Sender {
 
 impl Sender {
     /// A sender to this route, with this signing secret.
-    pub(crate) fn new(route: Url, secret: SecretString) -> anyhow::Result<Self> {
-        Ok(Self { client: loopback()?, route, secret })
+    pub(crate) fn new(dialect: &'static dyn Dialect, route: Url, secret: SecretString) -> anyhow::Result<Self> {
+        Ok(Self { dialect, client: loopback()?, route, secret })
     }
 
     /// Where it posts to.
@@ -115,12 +116,11 @@ impl Sender {
     /// Posts an event once. Every try has a signature of its own moment.
     pub(crate) async fn post(&self, event: &Event) -> Result<u16, String> {
         let body = Bytes::copy_from_slice(event.body.as_bytes());
-        let signature = providers::signature::sign(&self.secret, &body, SystemClock.now());
-        let signature = HeaderValue::from_str(&signature).map_err(|error| error.to_string())?;
-        let headers = vec![
-            (header::CONTENT_TYPE, HeaderValue::from_static("application/json; charset=utf-8")),
-            (HeaderName::from_static("stripe-signature"), signature),
-        ];
+        let mut headers = vec![(header::CONTENT_TYPE, HeaderValue::from_static("application/json; charset=utf-8"))];
+        for (name, value) in self.dialect.sign(&self.secret, &body, SystemClock.now()) {
+            let value = HeaderValue::from_str(&value).map_err(|error| error.to_string())?;
+            headers.push((HeaderName::from_static(name), value));
+        }
         let request = net::Request { method: Method::POST, url: self.route.clone(), headers, body };
         self.client.send(request).await.map(|response| response.status).map_err(|error| error.to_string())
     }

@@ -14,12 +14,14 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 use url::Url;
 
+use super::dialect::Dialect;
 use crate::entropy::ThreadEntropy;
 
-/// The connection's code.
-pub(crate) const CONNECTION: &str = "simulated-stripe";
-/// The provider that is played.
-pub(crate) const PROVIDER: &str = "stripe";
+/// The code of a provider's connection.
+pub(crate) fn code(dialect: &dyn Dialect) -> String {
+    format!("simulated-{}", dialect.slug())
+}
+
 /// Who is behind what is set up, as the audit log names them.
 pub(crate) const ACTOR: &str = "simulate";
 
@@ -55,9 +57,13 @@ struct RuleEntry<'a> {
 }
 
 /// The simulated connection of a tenant, if it has been set up.
-pub(crate) async fn connection(engine: &Engine, tenant: TenantId) -> anyhow::Result<Option<Arc<Connection>>> {
-    let connections = engine.connections().await?;
-    let found = connections.iter().find(|connection| connection.tenant == tenant && connection.code == CONNECTION);
+pub(crate) async fn connection(
+    engine: &Engine,
+    tenant: TenantId,
+    dialect: &dyn Dialect,
+) -> anyhow::Result<Option<Arc<Connection>>> {
+    let (connections, code) = (engine.connections().await?, code(dialect));
+    let found = connections.iter().find(|connection| connection.tenant == tenant && connection.code == code);
     Ok(found.cloned())
 }
 
@@ -72,26 +78,36 @@ pub(crate) fn port(connection: &Connection) -> Option<u16> {
 pub(crate) async fn connect(
     engine: &Engine,
     tenant: TenantId,
+    dialect: &dyn Dialect,
     level: Option<Level>,
     port: u16,
 ) -> anyhow::Result<(Arc<Connection>, bool)> {
-    let before = connection(engine, tenant).await?;
-    let level = level.or(before.as_ref().map(|connection| connection.settings.level)).unwrap_or(Level::Read);
+    let (code, before) = (code(dialect), connection(engine, tenant, dialect).await?);
+    let info = super::dialect::module(dialect).info();
+    let has_api = info.has_api();
+    anyhow::ensure!(
+        has_api || level.is_none_or(|level| level == Level::None),
+        "{} has nothing to look up; leave --level out",
+        info.name
+    );
+    let first = if has_api { Level::Read } else { Level::None };
+    let level = level.or(before.as_ref().map(|connection| connection.settings.level)).unwrap_or(first);
     let api_base = format!("http://127.0.0.1:{port}");
     if let Some(connection) = before {
         anyhow::ensure!(
             connection.mode == Mode::Simulated,
-            "the connection `{CONNECTION}` is not a simulated one; rename it"
+            "the connection `{code}` is not a simulated one; rename it"
         );
         let is_complete = connection.api_key.is_some() && !connection.webhook_secrets.is_empty();
         if is_complete && connection.settings.level == level && connection.api_base == api_base {
             return Ok((connection, false));
         }
     }
-    let (webhook, api_key) = (made("whsec_"), made("rk_test_"));
+    let (webhook, api_key) = dialect.secret_prefixes();
+    let (webhook, api_key) = (made(webhook), made(api_key));
     let entry = ConnectionEntry {
-        code: CONNECTION,
-        provider: PROVIDER,
+        code: &code,
+        provider: dialect.slug(),
         mode: Mode::Simulated.as_str(),
         level,
         webhook_secrets: [WEBHOOK_SECRET],
@@ -105,7 +121,7 @@ pub(crate) async fn connect(
     };
     apply(engine, &File { connection: vec![entry], ..File::default() }, &secret).await?;
     let made =
-        connection(engine, tenant).await?.ok_or_else(|| anyhow!("the connection `{CONNECTION}` is not there"))?;
+        connection(engine, tenant, dialect).await?.ok_or_else(|| anyhow!("the connection `{code}` is not there"))?;
     Ok((made, true))
 }
 
@@ -118,7 +134,7 @@ pub(crate) async fn map_price(engine: &Engine, connection: &Connection, price: &
     if rules.iter().any(|rule| speaks_of_it(&rule)) {
         return Ok(());
     }
-    let rule = RuleEntry { connection: CONNECTION, price, plan, quantity: "keys" };
+    let rule = RuleEntry { connection: &connection.code, price, plan, quantity: "keys" };
     let no_secret = |source: &str| Err(format!("{source} is no secret of the simulator"));
     apply(engine, &File { price_rule: vec![rule], ..File::default() }, &no_secret).await
 }
@@ -134,9 +150,9 @@ async fn apply(
     Ok(())
 }
 
-/// A new secret of 192 bits.
+/// A new secret of 128 bits: Lemon Squeezy takes 40 characters at most.
 fn made(prefix: &str) -> SecretString {
-    let mut random = [0; 24];
+    let mut random = [0; 16];
     ThreadEntropy.fill(&mut random);
     let digits = random.map(|byte| format!("{byte:02x}")).concat();
     SecretString::from(format!("{prefix}{digits}"))

@@ -16,10 +16,11 @@ use url::Url;
 
 use super::{
     account::{Account, Event, Price, Sale},
+    action::Action,
     api::{self, Api, RunningApi, SharedAccount, Trouble},
     books::Books,
+    dialect::Dialect,
     offers::{Offer, tenant},
-    provider::Action,
     send::Sender,
     setup,
 };
@@ -32,6 +33,8 @@ const TRY_AGAIN: Duration = Duration::from_millis(100);
 
 /// How the stage is to be set.
 pub(crate) struct Setting<'a> {
+    /// The provider that is played.
+    pub(crate) dialect: &'static dyn Dialect,
     pub(crate) engine: Arc<Engine>,
     /// Where the account is kept.
     pub(crate) folder: &'a Path,
@@ -44,6 +47,7 @@ pub(crate) struct Setting<'a> {
 
 /// Everything that a scenario needs.
 pub(crate) struct Stage {
+    pub(crate) dialect: &'static dyn Dialect,
     pub(crate) engine: Arc<Engine>,
     pub(crate) tenant: TenantId,
     pub(crate) connection: Arc<Connection>,
@@ -62,21 +66,23 @@ pub(crate) struct Stage {
 impl Stage {
     /// Sets it: opens the account, listens, and makes sure of the connection.
     pub(crate) async fn set(setting: Setting<'_>) -> anyhow::Result<Self> {
-        let Setting { engine, folder, server, level, trouble } = setting;
+        let Setting { dialect, engine, folder, server, level, trouble } = setting;
         let tenant = tenant(&engine).await?;
-        let (books, account) = Books::open(folder)?;
-        let known = setup::connection(&engine, tenant).await?;
+        let (books, account) = Books::open(folder, dialect)?;
+        let known = setup::connection(&engine, tenant, dialect).await?;
         let listener = listen(known.as_deref().and_then(setup::port)).await?;
-        let (connection, is_changed) = setup::connect(&engine, tenant, level, listener.local_addr()?.port()).await?;
+        let port = listener.local_addr()?.port();
+        let (connection, is_changed) = setup::connect(&engine, tenant, dialect, level, port).await?;
         let (Some(secret), Some(key)) = (connection.webhook_secrets.first(), &connection.api_key) else {
             bail!("the connection `{}` has no secrets", connection.code)
         };
-        let route = server.join(&format!("/v1/webhooks/{}/{DEFAULT_TENANT}", setup::PROVIDER))?;
+        let route = server.join(&format!("/v1/webhooks/{}/{DEFAULT_TENANT}", dialect.slug()))?;
         let ahead = engine.ahead(tenant, connection.mode.is_live()).await?;
         let account = Arc::new(Mutex::new(account));
         let api = Api::new(Arc::clone(&account), key.clone(), connection.settings.level, trouble);
         Ok(Self {
-            sender: Sender::new(route, secret.clone())?,
+            sender: Sender::new(dialect, route, secret.clone())?,
+            dialect,
             engine,
             tenant,
             is_changed,
@@ -108,6 +114,12 @@ impl Stage {
         read(&self.account.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
+    /// The name by which the server knows the sale that began with this checkout.
+    pub(crate) fn name_of(&self, session: &str) -> anyhow::Result<String> {
+        let name = self.with_account(|account| account.sessions.get(session).map(|found| self.dialect.sale(found)));
+        name.with_context(|| format!("there is no checkout {session}"))
+    }
+
     /// The latest sale.
     pub(crate) fn last_sale(&self) -> Option<Sale> {
         self.with_account(|account| account.sales.last().cloned())
@@ -115,7 +127,7 @@ impl Stage {
 
     /// Puts a price on a plan and maps it. Returns the price's id.
     pub(crate) async fn price(&mut self, offer: &Offer, monthly: bool, now: Timestamp) -> anyhow::Result<String> {
-        let id = format!("price_sim_{}{}", offer.plan, if monthly { "_monthly" } else { "" });
+        let id = self.dialect.price_id(&offer.plan, offer.place, monthly);
         self.put_price(&id, offer, monthly, now);
         setup::map_price(&self.engine, &self.connection, &id, &offer.plan).await?;
         Ok(id)
@@ -125,14 +137,14 @@ impl Stage {
     pub(crate) fn put_price(&mut self, id: &str, offer: &Offer, monthly: bool, now: Timestamp) {
         let price = Price {
             id: id.to_owned(),
-            product: format!("prod_sim_{}", offer.plan),
+            product: self.dialect.product_id(&offer.plan, offer.place),
             name: offer.name.clone(),
             unit_amount: offer.amount(monthly),
             monthly,
         };
         let mut account = self.account.lock().unwrap_or_else(PoisonError::into_inner);
         if account.prices.get(id) != Some(&price) || self.is_changed {
-            self.untold.push(account.price_event(price, now));
+            self.untold.extend(account.put_price(price, now));
         }
     }
 

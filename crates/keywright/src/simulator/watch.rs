@@ -115,17 +115,17 @@ impl Progress {
 }
 
 impl<'a> Watcher<'a> {
-    /// Takes in how the sale of that checkout stands.
+    /// Takes in how a sale stands, which the server knows by this name.
     pub(crate) async fn new(
         engine: &'a Engine,
         connection: &'a Connection,
-        session: &str,
+        sale: &str,
         route: &Url,
     ) -> anyhow::Result<Self> {
         let mut watcher = Self {
             engine,
             connection,
-            sale: Reference::new(session),
+            sale: Reference::new(sale),
             mail_page: route.join("/dev/mail")?.into(),
             seen: Sight::default(),
             plans: HashMap::new(),

@@ -13,4 +13,5 @@ mod process;
 mod relay;
 mod samples;
 mod simulate;
+mod simulate_others;
 mod tenants;

@@ -229,16 +229,26 @@ impl Installation {
         assert!(verified.status.success(), "{}\n{}", verified.stdout, verified.stderr);
     }
 
-    /// Plays a scenario; it must succeed.
+    /// Plays a scenario at Stripe; it must succeed.
     pub(crate) fn simulate(&self, arguments: &[&str]) -> Ran {
-        let ran = self.try_to_simulate(arguments);
+        self.simulate_at("stripe", arguments)
+    }
+
+    /// Plays a scenario at a provider; it must succeed.
+    pub(crate) fn simulate_at(&self, provider: &str, arguments: &[&str]) -> Ran {
+        let ran = self.try_to_simulate_at(provider, arguments);
         assert!(ran.status.success(), "{arguments:?}\n{}\n{}\n{}", ran.stdout, ran.stderr, self.log());
         ran
     }
 
-    /// Plays a scenario, or not.
+    /// Plays a scenario at Stripe, or not.
     pub(crate) fn try_to_simulate(&self, arguments: &[&str]) -> Ran {
-        let all = [&["simulate", "stripe"], arguments, &["--server", self.address()]].concat();
+        self.try_to_simulate_at("stripe", arguments)
+    }
+
+    /// Plays a scenario at a provider, or not.
+    pub(crate) fn try_to_simulate_at(&self, provider: &str, arguments: &[&str]) -> Ran {
+        let all = [&["simulate", provider], arguments, &["--server", self.address()]].concat();
         self.run(&all)
     }
 

@@ -2,7 +2,7 @@
 
 use clap::ValueEnum;
 
-use crate::simulator::provider::Paying;
+use crate::simulator::action::Paying;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(super) enum Scenario {
@@ -26,8 +26,10 @@ pub(super) enum Scenario {
     TrialEnd,
     /// The next month of a subscription is paid, or the one that is overdue.
     Renew,
-    /// A subscription changes to another plan or number.
+    /// A subscription changes to a larger plan, another plan or another number.
     Upgrade,
+    /// It changes to a smaller one.
+    Downgrade,
     /// The next month of a subscription is not paid.
     PastDue,
     /// A subscription is cancelled.
@@ -59,7 +61,12 @@ pub(super) enum Scenario {
 }
 
 impl Scenario {
-    /// Whether it is about a subscription.
+    /// Its word on the command line.
+    pub(super) fn word(self) -> String {
+        self.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
+    }
+
+    /// Whether it is about a subscription, where there are any.
     pub(super) const fn is_of_subscription(self) -> bool {
         matches!(
             self,
@@ -68,6 +75,7 @@ impl Scenario {
                 | Self::TrialEnd
                 | Self::Renew
                 | Self::Upgrade
+                | Self::Downgrade
                 | Self::PastDue
                 | Self::Cancel
                 | Self::Pause
@@ -104,34 +112,33 @@ impl Scenario {
         }
     }
 
-    /// What one could do next, as what follows `keywright simulate`.
+    /// What one could do next, as what follows `keywright simulate PROVIDER`.
     pub(super) const fn next(self) -> &'static [&'static str] {
         match self {
-            Self::Checkout | Self::Duplicate => {
-                &["stripe duplicate --last", "stripe refund --last", "stripe inquiry --last"]
-            }
-            Self::Free => &["stripe duplicate --last", "stripe checkout"],
-            Self::Expired => &["stripe checkout"],
-            Self::AsyncCheckout => &["stripe async-paid --last", "stripe async-failed --last"],
-            Self::AsyncPaid => &["stripe refund --last"],
-            Self::AsyncFailed => &["stripe async-checkout", "stripe checkout"],
+            Self::Checkout | Self::Duplicate => &["duplicate --last", "refund --last", "inquiry --last"],
+            Self::Free => &["duplicate --last", "checkout"],
+            Self::Expired => &["checkout"],
+            Self::AsyncCheckout => &["async-paid --last", "async-failed --last"],
+            Self::AsyncPaid => &["refund --last"],
+            Self::AsyncFailed => &["async-checkout", "checkout"],
             Self::Subscription | Self::OutOfOrder | Self::LostWebhooks => {
-                &["stripe renew --last", "stripe upgrade --last", "stripe past-due --last", "stripe cancel --last"]
+                &["renew --last", "upgrade --last", "past-due --last", "cancel --last"]
             }
-            Self::Trial => &["clock +14d", "stripe trial-end --last", "stripe past-due --last", "stripe cancel --last"],
-            Self::TrialEnd => &["stripe renew --last", "stripe cancel --last"],
-            Self::Renew => &["stripe refund --last", "stripe cancel --last"],
-            Self::Upgrade => &["stripe renew --last", "stripe cancel --last"],
-            Self::PastDue => &["stripe renew --last", "stripe cancel --last --now"],
-            Self::Cancel => &["stripe refund --last", "stripe subscription"],
-            Self::PartialRefund => &["stripe refund --last"],
-            Self::Refund => &["stripe refund-failed --last", "stripe checkout"],
-            Self::RefundFailed => &["stripe refund --last"],
-            Self::DisputeWon | Self::DisputeLost => &["stripe checkout"],
-            Self::Inquiry => &["stripe dispute --last"],
-            Self::Dispute => &["stripe dispute-won --last", "stripe dispute-lost --last"],
-            Self::Pause => &["stripe resume --last"],
-            Self::Resume => &["stripe renew --last", "stripe pause --last"],
+            Self::Trial => &["clock +14d", "trial-end --last", "past-due --last", "cancel --last"],
+            Self::TrialEnd => &["renew --last", "cancel --last"],
+            Self::Renew => &["refund --last", "cancel --last"],
+            Self::Upgrade => &["downgrade --last", "renew --last", "cancel --last"],
+            Self::Downgrade => &["renew --last", "cancel --last"],
+            Self::PastDue => &["renew --last", "cancel --last --now"],
+            Self::Cancel => &["refund --last", "subscription"],
+            Self::PartialRefund => &["refund --last"],
+            Self::Refund => &["refund-failed --last", "checkout"],
+            Self::RefundFailed => &["refund --last"],
+            Self::DisputeWon | Self::DisputeLost => &["checkout"],
+            Self::Inquiry => &["dispute --last"],
+            Self::Dispute => &["dispute-won --last", "dispute-lost --last"],
+            Self::Pause => &["resume --last"],
+            Self::Resume => &["renew --last", "pause --last"],
         }
     }
 }

@@ -7,8 +7,8 @@ use providers::Level;
 use super::{Play, Scenario};
 use crate::simulator::{
     account::{Buyer, Event, Outcome, Sale},
-    offers::{Offer, find, next, offers},
-    provider::{Action, Lines},
+    action::{Action, Lines},
+    offers::{Offer, beside, find, offers},
     stage::Stage,
     tell::program,
 };
@@ -17,6 +17,11 @@ use crate::simulator::{
 const TRIAL_DAYS: i64 = 14;
 
 impl Play {
+    /// Whether it is about something that is paid by the month.
+    fn is_monthly(&self, stage: &Stage) -> bool {
+        self.scenario.is_of_subscription() && !stage.dialect.sells_for_good()
+    }
+
     /// Somebody buys what was asked for.
     pub(super) async fn purchase(&self, stage: &mut Stage) -> anyhow::Result<(Sale, Vec<Event>)> {
         let now = stage.now();
@@ -30,12 +35,13 @@ impl Play {
         let offer = find(&offers, asked_for)?;
         let lines = self.lines(stage, &offers, &offer, now).await?;
         let buyer = Buyer::of(&self.email);
-        // Who may not ask what was bought has the checkout's metadata name the plan, which can only be one.
-        let names_plan = stage.connection.settings.level == Level::None && self.price.is_none() && self.also.is_empty();
+        // Where nobody tells what was bought, the checkout's metadata name the plan, which can only be one.
+        let is_told = stage.dialect.tells_lines() || stage.connection.settings.level != Level::None;
+        let names_plan = !is_told && self.price.is_none() && self.also.is_empty();
         let plan = names_plan.then_some(offer.plan);
         let action = match self.scenario {
             Scenario::Expired => Action::Leave { buyer, lines },
-            scenario if scenario.is_of_subscription() => {
+            scenario if self.is_monthly(stage) => {
                 let trial_days = if scenario.is_of_trial() { TRIAL_DAYS } else { 0 };
                 Action::Subscribe { buyer, lines, plan, trial_days }
             }
@@ -48,7 +54,7 @@ impl Play {
 
     /// The prices that are bought, and how many of each.
     async fn lines(&self, stage: &mut Stage, offers: &[Offer], offer: &Offer, now: Timestamp) -> anyhow::Result<Lines> {
-        let monthly = self.scenario.is_of_subscription();
+        let monthly = self.is_monthly(stage);
         let price = match &self.price {
             Some(price) => {
                 stage.put_price(price, offer, monthly, now);
@@ -67,37 +73,48 @@ impl Play {
 
     /// The latest sale of the kind that the scenario is about.
     pub(super) fn last_sale(&self, stage: &Stage) -> anyhow::Result<Sale> {
-        let about = self.scenario.is_of_subscription();
+        let about = self.is_monthly(stage);
         let sale = stage.with_account(|account| {
             let fits = |sale: &&Sale| !about || sale.subscription.is_some();
             account.sales.iter().rev().find(fits).cloned()
         });
         let what = if about { "subscription" } else { "checkout" };
-        sale.with_context(|| format!("there is no {what} yet; play one: {} simulate stripe {what}", program()))
+        let slug = stage.dialect.slug();
+        sale.with_context(|| format!("there is no {what} yet; play one: {} simulate {slug} {what}", program()))
     }
 
-    /// What happens to a sale in this scenario.
-    pub(super) async fn action(&self, stage: &mut Stage, sale: &Sale) -> anyhow::Result<Action> {
-        if self.scenario.is_of_subscription() {
+    /// Whether some of a sale's last payment went back.
+    pub(super) fn is_refunded(&self, stage: &Stage, sale: &Sale) -> bool {
+        stage.with_account(|account| {
+            account.last_payment(sale).is_some_and(|payment| account.latest_refund(&payment.intent).is_some())
+        })
+    }
+
+    /// What happens to a sale in a scenario.
+    pub(super) async fn action(&self, stage: &mut Stage, sale: &Sale, scenario: Scenario) -> anyhow::Result<Action> {
+        if self.is_monthly(stage) {
             let subscription = subscription(sale)?.to_owned();
-            return Ok(match self.scenario {
+            return Ok(match scenario {
                 Scenario::TrialEnd => Action::EndTrial { subscription },
                 Scenario::PastDue => Action::FailPayment { subscription },
                 Scenario::Cancel => Action::Cancel { subscription, at_once: self.now },
-                Scenario::Upgrade => self.upgrade(stage, subscription).await?,
+                Scenario::Upgrade | Scenario::Downgrade => self.change(stage, subscription).await?,
                 Scenario::Pause => Action::Pause { subscription, pauses: true },
                 Scenario::Resume => Action::Pause { subscription, pauses: false },
                 _ => Action::Renew { subscription },
             });
         }
-        if matches!(self.scenario, Scenario::AsyncPaid | Scenario::AsyncFailed) {
-            let arrives = self.scenario == Scenario::AsyncPaid;
+        if scenario.is_of_subscription() {
+            return self.replace(stage, sale).await;
+        }
+        if matches!(scenario, Scenario::AsyncPaid | Scenario::AsyncFailed) {
+            let arrives = scenario == Scenario::AsyncPaid;
             return Ok(Action::Arrive { session: sale.session.clone(), arrives });
         }
         let payment = stage.with_account(|account| account.last_payment(sale).cloned());
         let payment = payment.context("the last purchase has no payment; play one that has: checkout")?;
         let (half, payment) = (payment.amount / 2, payment.intent);
-        Ok(match self.scenario {
+        Ok(match scenario {
             Scenario::Inquiry => Action::Dispute { payment, outcome: Outcome::Inquiry },
             Scenario::Dispute => Action::Dispute { payment, outcome: Outcome::Open },
             Scenario::DisputeWon => Action::Dispute { payment, outcome: Outcome::Won },
@@ -108,26 +125,43 @@ impl Play {
         })
     }
 
-    async fn upgrade(&self, stage: &mut Stage, subscription: String) -> anyhow::Result<Action> {
+    /// A subscription becomes one for another plan or number.
+    async fn change(&self, stage: &mut Stage, subscription: String) -> anyhow::Result<Action> {
         let item = stage.with_account(|account| account.subscriptions.get(&subscription)?.items.first().cloned());
         let item = item.context("the subscription has no items")?;
         let quantity = self.quantity.unwrap_or(item.quantity);
-        let target = self.to.as_deref().or(self.plan.as_deref().filter(|_| self.last));
-        let price = match (target, self.quantity) {
+        let price = match (self.target(), self.quantity) {
             (None, Some(_)) => item.price,
-            (target, _) => {
-                let offers = offers(&stage.engine).await?;
-                let now = offers.iter().position(|offer| item.price == format!("price_sim_{}_monthly", offer.plan));
-                let offer = match target {
-                    Some(_) => find(&offers, target)?,
-                    None => next(&offers, now)
-                        .context("there is no other plan to change to; name a number with --quantity")?,
-                };
-                let now = stage.now();
-                stage.price(&offer, true, now).await?
-            }
+            _ => self.other_price(stage, &item.price, true).await?,
         };
         Ok(Action::Change { subscription, price, quantity })
+    }
+
+    /// What was bought once becomes another plan, where there are no subscriptions.
+    async fn replace(&self, stage: &mut Stage, sale: &Sale) -> anyhow::Result<Action> {
+        let price = stage.with_account(|account| account.current(&sale.session)?.lines.first().cloned());
+        let price = price.context("the checkout has no lines")?.price;
+        let price = self.other_price(stage, &price, false).await?;
+        Ok(Action::Replace { session: sale.session.clone(), price })
+    }
+
+    /// The plan that was asked for.
+    fn target(&self) -> Option<&str> {
+        self.to.as_deref().or(self.plan.as_deref().filter(|_| self.last))
+    }
+
+    /// The price of the plan that was asked for, or of the one beside that of this price.
+    async fn other_price(&self, stage: &mut Stage, price: &str, monthly: bool) -> anyhow::Result<String> {
+        let offers = offers(&stage.engine).await?;
+        let of_offer = |offer: &Offer| stage.dialect.price_id(&offer.plan, offer.place, monthly) == price;
+        let now = offers.iter().position(of_offer);
+        let offer = match self.target() {
+            Some(target) => find(&offers, Some(target))?,
+            None => beside(&offers, now, self.scenario != Scenario::Downgrade)
+                .context("there is no other plan to change to; name a number with --quantity")?,
+        };
+        let now = stage.now();
+        stage.price(&offer, monthly, now).await
     }
 }
 

@@ -4,20 +4,20 @@
 
 use serde_json::{Map, Value, json};
 
-use super::account::{
-    Account, CURRENCY, Customer, Dispute, Event, Invoice, InvoiceLine, Item, Outcome, Paid, Payment, Price, Progress,
-    Refund, Session, Subscription,
+use super::super::account::{
+    Account, CURRENCY, Customer, Dispute, Invoice, InvoiceLine, Item, Outcome, Paid, Payment, Price, Progress, Refund,
+    Session, Subscription,
 };
 
 /// The version of the provider's API that events are written in.
-pub(crate) const API_VERSION: &str = "2026-08-26.dahlia";
+const API_VERSION: &str = "2026-08-26.dahlia";
 
 /// An event about an object. `previous`: what changed fields were before.
-pub(crate) fn event(id: String, kind: &str, created: i64, object: &Value, previous: Option<Value>) -> Event {
+pub(super) fn event(id: String, kind: &str, created: i64, object: &Value, previous: Option<Value>) -> Value {
     let mut data = Map::new();
     data.insert("object".to_owned(), object.clone());
     data.extend(previous.map(|previous| ("previous_attributes".to_owned(), previous)));
-    let body = json!({
+    json!({
         "id": id,
         "object": "event",
         "api_version": API_VERSION,
@@ -27,16 +27,15 @@ pub(crate) fn event(id: String, kind: &str, created: i64, object: &Value, previo
         "pending_webhooks": 1,
         "request": { "id": null, "idempotency_key": null },
         "type": kind,
-    });
-    Event { id, kind: kind.to_owned(), body: body.to_string() }
+    })
 }
 
 /// A page of a list.
-pub(crate) fn list(path: &str, data: &[Value], has_more: bool) -> Value {
+pub(super) fn list(path: &str, data: &[Value], has_more: bool) -> Value {
     json!({ "object": "list", "data": data, "has_more": has_more, "url": path })
 }
 
-pub(crate) fn price(price: &Price) -> Value {
+pub(super) fn price(price: &Price) -> Value {
     let (kind, recurring) = match price.monthly {
         true => ("recurring", json!({ "interval": "month", "interval_count": 1, "usage_type": "licensed" })),
         false => ("one_time", Value::Null),
@@ -60,7 +59,7 @@ fn price_of(account: &Account, item: &Item) -> Value {
     account.prices.get(&item.price).map_or(Value::Null, price)
 }
 
-pub(crate) fn customer(customer: &Customer) -> Value {
+pub(super) fn customer(customer: &Customer) -> Value {
     json!({
         "id": customer.id,
         "object": "customer",
@@ -74,7 +73,7 @@ pub(crate) fn customer(customer: &Customer) -> Value {
 }
 
 /// A checkout. It never carries its lines: whoever wants to know them asks.
-pub(crate) fn session(account: &Account, session: &Session) -> Value {
+pub(super) fn session(account: &Account, session: &Session) -> Value {
     let (status, paid) = match (session.is_expired, session.paid) {
         (true, _) => ("expired", "unpaid"),
         (false, Paid::Yes) => ("complete", "paid"),
@@ -113,7 +112,7 @@ pub(crate) fn session(account: &Account, session: &Session) -> Value {
     })
 }
 
-pub(crate) fn line_item(account: &Account, line: &Item) -> Value {
+pub(super) fn line_item(account: &Account, line: &Item) -> Value {
     let name = account.prices.get(&line.price).map(|price| price.name.as_str());
     json!({
         "id": line.id,
@@ -127,7 +126,7 @@ pub(crate) fn line_item(account: &Account, line: &Item) -> Value {
 }
 
 /// A subscription's items. Its period stands on each of them, not on the subscription (2025-03-31 and later).
-pub(crate) fn items(account: &Account, subscription: &Subscription) -> Value {
+pub(super) fn items(account: &Account, subscription: &Subscription) -> Value {
     let item = |item: &Item| {
         json!({
             "id": item.id,
@@ -145,7 +144,7 @@ pub(crate) fn items(account: &Account, subscription: &Subscription) -> Value {
     list(&path, &subscription.items.iter().map(item).collect::<Vec<_>>(), false)
 }
 
-pub(crate) fn subscription(account: &Account, subscription: &Subscription) -> Value {
+pub(super) fn subscription(account: &Account, subscription: &Subscription) -> Value {
     json!({
         "id": subscription.id,
         "object": "subscription",
@@ -169,7 +168,7 @@ pub(crate) fn subscription(account: &Account, subscription: &Subscription) -> Va
     })
 }
 
-pub(crate) fn invoice_line(account: &Account, invoice: &Invoice, line: &InvoiceLine) -> Value {
+pub(super) fn invoice_line(account: &Account, invoice: &Invoice, line: &InvoiceLine) -> Value {
     let product = account.prices.get(&line.item.price).map(|price| price.product.as_str());
     json!({
         "id": line.id,
@@ -191,7 +190,7 @@ pub(crate) fn invoice_line(account: &Account, invoice: &Invoice, line: &InvoiceL
     })
 }
 
-pub(crate) fn invoice(account: &Account, invoice: &Invoice) -> Value {
+pub(super) fn invoice(account: &Account, invoice: &Invoice) -> Value {
     let buyer = account.customers.get(&invoice.customer).map(|customer| &customer.buyer);
     let lines: Vec<Value> = invoice.lines.iter().map(|line| invoice_line(account, invoice, line)).collect();
     let paid = if invoice.is_paid() { invoice.total } else { 0 };
@@ -223,7 +222,7 @@ pub(crate) fn invoice(account: &Account, invoice: &Invoice) -> Value {
 }
 
 /// What links an invoice with the payment that paid it.
-pub(crate) fn invoice_payment(invoice: &Invoice) -> Value {
+pub(super) fn invoice_payment(invoice: &Invoice) -> Value {
     json!({
         "id": invoice.link,
         "object": "invoice_payment",
@@ -239,7 +238,7 @@ pub(crate) fn invoice_payment(invoice: &Invoice) -> Value {
     })
 }
 
-pub(crate) fn payment_intent(payment: &Payment) -> Value {
+pub(super) fn payment_intent(payment: &Payment) -> Value {
     let (status, received) = match payment.progress {
         Progress::Pending => ("processing", 0),
         Progress::Succeeded => ("succeeded", payment.amount),
@@ -261,7 +260,7 @@ pub(crate) fn payment_intent(payment: &Payment) -> Value {
 }
 
 /// A charge. It does not say which invoice it paid (2025-03-31 and later).
-pub(crate) fn charge(payment: &Payment) -> Value {
+pub(super) fn charge(payment: &Payment) -> Value {
     let is_paid = payment.progress == Progress::Succeeded;
     json!({
         "id": payment.charge,
@@ -290,7 +289,7 @@ const fn progress(progress: Progress) -> &'static str {
     }
 }
 
-pub(crate) fn dispute(payment: &Payment, dispute: &Dispute) -> Value {
+pub(super) fn dispute(payment: &Payment, dispute: &Dispute) -> Value {
     let status = match dispute.outcome {
         Outcome::Inquiry => "warning_needs_response",
         Outcome::Open => "needs_response",
@@ -312,7 +311,7 @@ pub(crate) fn dispute(payment: &Payment, dispute: &Dispute) -> Value {
     })
 }
 
-pub(crate) fn refund(account: &Account, refund: &Refund) -> Value {
+pub(super) fn refund(account: &Account, refund: &Refund) -> Value {
     let is_failed = refund.progress == Progress::Failed;
     json!({
         "id": refund.id,

@@ -2,35 +2,26 @@
 
 use serde_json::{Value, json};
 
-use super::{account::Account, documents};
+use super::{
+    super::{
+        account::Account,
+        dialect::{Question, Reply},
+    },
+    documents,
+};
 
 /// Elements on a page that names no limit.
 const PAGE: usize = 10;
 /// Elements on a page at most.
 const PAGE_MAX: usize = 100;
 
-/// What is asked: a path, and the query's pairs.
-pub(crate) struct Question<'a> {
-    pub(crate) path: &'a str,
-    pub(crate) query: Vec<(String, String)>,
-}
-
-/// What is answered.
-#[derive(Debug, PartialEq)]
-pub(crate) struct Reply {
-    pub(crate) status: u16,
-    pub(crate) body: Value,
-}
-
-impl Reply {
-    /// An error, as the provider words it.
-    pub(crate) fn error(status: u16, message: impl Into<String>) -> Self {
-        Self { status, body: json!({ "error": { "type": "invalid_request_error", "message": message.into() } }) }
-    }
+/// An error, as Stripe words it.
+pub(super) fn error(status: u16, message: &str) -> Reply {
+    Reply { status, body: json!({ "error": { "type": "invalid_request_error", "message": message } }) }
 }
 
 /// The permission that a path needs, in the provider's own words.
-pub(crate) fn permission(path: &str) -> &'static str {
+pub(super) fn permission(path: &str) -> &'static str {
     match path.split('/').nth(2) {
         Some("checkout") => "rak_checkout_session_read",
         Some("subscriptions") => "rak_subscription_read",
@@ -45,87 +36,81 @@ pub(crate) fn permission(path: &str) -> &'static str {
 }
 
 /// The refusal of a key that lacks a permission.
-pub(crate) fn forbidden(path: &str) -> Reply {
+pub(super) fn forbidden(path: &str) -> Reply {
     let permission = permission(path);
-    Reply::error(
+    error(
         403,
-        format!(
+        &format!(
             "The provided key 'rk_test_…' does not have the required permissions for this endpoint on account 'acct_sim'. \
              Having the '{permission}' permission would allow this request to continue."
         ),
     )
 }
 
-impl Account {
-    /// Answers a look-up.
-    pub(crate) fn answer(&self, question: &Question<'_>) -> Reply {
-        let parts: Vec<&str> = question.path.split('/').skip(1).collect();
-        let found = match parts[..] {
-            ["v1", "checkout", "sessions", id] => self.sessions.get(id).map(|found| documents::session(self, found)),
-            ["v1", "checkout", "sessions", id, "line_items"] => self.line_items(id, question),
-            ["v1", "subscriptions", id] => self.subscriptions.get(id).map(|found| documents::subscription(self, found)),
-            ["v1", "invoices", id] => self.invoices.get(id).map(|found| documents::invoice(self, found)),
-            ["v1", "invoices", id, "lines"] => self.invoice_lines(id, question),
-            ["v1", "invoice_payments"] => Some(self.invoice_payments(question)),
-            ["v1", "customers", id] => self.customers.get(id).map(documents::customer),
-            ["v1", "prices", id] => self.prices.get(id).map(documents::price),
-            ["v1", "payment_intents", id] => self.payments.get(id).map(documents::payment_intent),
-            ["v1", "charges", id] => self.payments.values().find(|payment| payment.charge == id).map(documents::charge),
-            ["v1", "events"] => Some(self.list_events(question)),
-            ["v1", "refunds", id] => self.refunds.get(id).map(|found| documents::refund(self, found)),
-            _ => return Reply::error(404, format!("Unrecognized request URL (GET: {}).", question.path)),
-        };
-        match found {
-            Some(body) => Reply { status: 200, body },
-            None => Reply::error(404, format!("No such object: '{}'", parts.last().unwrap_or(&""))),
+/// Answers a look-up of whoever may ask anything.
+pub(super) fn answer(account: &Account, question: &Question<'_>) -> Reply {
+    let parts: Vec<&str> = question.path.split('/').skip(1).collect();
+    let found = match parts[..] {
+        ["v1", "checkout", "sessions", id] => account.sessions.get(id).map(|found| documents::session(account, found)),
+        ["v1", "checkout", "sessions", id, "line_items"] => line_items(account, id, question),
+        ["v1", "subscriptions", id] => {
+            account.subscriptions.get(id).map(|found| documents::subscription(account, found))
         }
-    }
-
-    fn line_items(&self, session: &str, question: &Question<'_>) -> Option<Value> {
-        let lines = self.sessions.get(session)?.lines.iter().map(|line| documents::line_item(self, line));
-        Some(question.page(&lines.collect::<Vec<_>>()))
-    }
-
-    fn invoice_lines(&self, invoice: &str, question: &Question<'_>) -> Option<Value> {
-        let invoice = self.invoices.get(invoice)?;
-        let lines = invoice.lines.iter().map(|line| documents::invoice_line(self, invoice, line));
-        Some(question.page(&lines.collect::<Vec<_>>()))
-    }
-
-    /// The newest first, whatever the order in which they were made: history is written after the fact.
-    fn list_events(&self, question: &Question<'_>) -> Value {
-        let since = question.value("created[gte]").and_then(|second| second.parse().ok()).unwrap_or(i64::MIN);
-        let created = |event: &Value| event.get("created").and_then(Value::as_i64).unwrap_or_default();
-        let read = self.events.iter().filter_map(|event| serde_json::from_str(&event.body).ok());
-        let mut events: Vec<Value> = read.filter(|event| created(event) >= since).collect();
-        events.sort_by_key(created);
-        events.reverse();
-        question.page(&events)
-    }
-
-    /// Only the question that refunds ask: which invoice a payment intent paid.
-    fn invoice_payments(&self, question: &Question<'_>) -> Value {
-        let intent = question.value("payment[payment_intent]").unwrap_or_default();
-        let found = self.invoice_of(intent).map(documents::invoice_payment);
-        question.page(found.as_slice())
+        ["v1", "invoices", id] => account.invoices.get(id).map(|found| documents::invoice(account, found)),
+        ["v1", "invoices", id, "lines"] => invoice_lines(account, id, question),
+        ["v1", "invoice_payments"] => Some(invoice_payments(account, question)),
+        ["v1", "customers", id] => account.customers.get(id).map(documents::customer),
+        ["v1", "prices", id] => account.prices.get(id).map(documents::price),
+        ["v1", "payment_intents", id] => account.payments.get(id).map(documents::payment_intent),
+        ["v1", "charges", id] => account.payments.values().find(|payment| payment.charge == id).map(documents::charge),
+        ["v1", "events"] => Some(list_events(account, question)),
+        ["v1", "refunds", id] => account.refunds.get(id).map(|found| documents::refund(account, found)),
+        _ => return error(404, &format!("Unrecognized request URL (GET: {}).", question.path)),
+    };
+    match found {
+        Some(body) => Reply { status: 200, body },
+        None => error(404, &format!("No such object: '{}'", parts.last().unwrap_or(&""))),
     }
 }
 
-impl Question<'_> {
-    fn value(&self, name: &str) -> Option<&str> {
-        self.query.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
-    }
+fn line_items(account: &Account, session: &str, question: &Question<'_>) -> Option<Value> {
+    let lines = account.sessions.get(session)?.lines.iter().map(|line| documents::line_item(account, line));
+    Some(page(question, &lines.collect::<Vec<_>>()))
+}
 
-    /// The page of these elements that `limit` and `starting_after` ask for.
-    fn page(&self, all: &[Value]) -> Value {
-        let limit = self.value("limit").and_then(|limit| limit.parse().ok()).unwrap_or(PAGE).clamp(1, PAGE_MAX);
-        let after = self.value("starting_after");
-        let is_after = |element: &Value| after.is_some() && element.get("id").and_then(Value::as_str) == after;
-        let start = all.iter().position(is_after).map_or(0, |place| place + 1);
-        let has_more = all.len() > start + limit;
-        let end = all.len().min(start + limit);
-        documents::list(self.path, &all[start..end], has_more)
-    }
+fn invoice_lines(account: &Account, invoice: &str, question: &Question<'_>) -> Option<Value> {
+    let invoice = account.invoices.get(invoice)?;
+    let lines = invoice.lines.iter().map(|line| documents::invoice_line(account, invoice, line));
+    Some(page(question, &lines.collect::<Vec<_>>()))
+}
+
+/// The newest first, whatever the order in which they were made: history is written after the fact.
+fn list_events(account: &Account, question: &Question<'_>) -> Value {
+    let since = question.value("created[gte]").and_then(|second| second.parse().ok()).unwrap_or(i64::MIN);
+    let created = |event: &Value| event.get("created").and_then(Value::as_i64).unwrap_or_default();
+    let read = account.events.iter().filter_map(|event| serde_json::from_str(&event.body).ok());
+    let mut events: Vec<Value> = read.filter(|event| created(event) >= since).collect();
+    events.sort_by_key(created);
+    events.reverse();
+    page(question, &events)
+}
+
+/// Only the question that refunds ask: which invoice a payment intent paid.
+fn invoice_payments(account: &Account, question: &Question<'_>) -> Value {
+    let intent = question.value("payment[payment_intent]").unwrap_or_default();
+    let found = account.invoice_of(intent).map(documents::invoice_payment);
+    page(question, found.as_slice())
+}
+
+/// The page of these elements that `limit` and `starting_after` ask for.
+fn page(question: &Question<'_>, all: &[Value]) -> Value {
+    let limit = question.number("limit").unwrap_or(PAGE).clamp(1, PAGE_MAX);
+    let after = question.value("starting_after");
+    let is_after = |element: &Value| after.is_some() && element.get("id").and_then(Value::as_str) == after;
+    let start = all.iter().position(is_after).map_or(0, |place| place + 1);
+    let has_more = all.len() > start + limit;
+    let end = all.len().min(start + limit);
+    documents::list(question.path, &all[start..end], has_more)
 }
 
 #[cfg(test)]
@@ -135,16 +120,17 @@ mod tests {
     use super::*;
     use crate::simulator::{
         account::{Buyer, Price},
-        provider::{Action, Paying},
+        action::{Action, Paying},
+        stripe::Stripe,
     };
 
     fn ask(account: &Account, path: &str, query: &[(&str, &str)]) -> Reply {
         let query = query.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        account.answer(&Question { path, query })
+        answer(account, &Question { path, query })
     }
 
     fn shop() -> Account {
-        let mut account = Account::new([7; 32]);
+        let mut account = Account::new(&Stripe, [7; 32]);
         let price = |id: &str, monthly| Price {
             id: id.to_owned(),
             product: "prod_1".to_owned(),
@@ -152,8 +138,8 @@ mod tests {
             unit_amount: 900,
             monthly,
         };
-        account.price_event(price("price_once", false), Timestamp::UNIX_EPOCH);
-        account.price_event(price("price_month", true), Timestamp::UNIX_EPOCH);
+        account.put_price(price("price_once", false), Timestamp::UNIX_EPOCH);
+        account.put_price(price("price_month", true), Timestamp::UNIX_EPOCH);
         account
     }
 

@@ -1,14 +1,13 @@
 //! What becomes of a subscription.
 
-use serde_json::Value;
-
 use super::{
     super::{
         account::{
             Account, Billing, Buyer, Event, Invoice, InvoiceLine, Item, Payment, Progress, Status, Subscription,
             month_after,
         },
-        documents,
+        dialect::Thing,
+        happening::Happening,
     },
     Impossible, impossible,
 };
@@ -27,7 +26,7 @@ impl Account {
             return impossible(format!("{id} is cancelled and will not renew"));
         }
         let now = subscription.next_moment(now);
-        let before = self.before(&subscription);
+        let before = Box::new(subscription.clone());
         let open = self.invoices.get(&subscription.latest_invoice).filter(|invoice| !invoice.is_paid());
         // An overdue month is paid by its own invoice; only after that comes the next month.
         subscription.status = Status::Active;
@@ -35,10 +34,9 @@ impl Account {
             Some(invoice) => invoice,
             None => self.next_period(&mut subscription, now),
         };
-        let (invoice, payment) = self.settle(invoice, now);
-        let mut events = vec![self.updated(subscription, before, now)];
-        events.extend(self.paid(&invoice, payment.as_ref(), now));
-        Ok(events)
+        let (invoice, _) = self.settle(invoice, now);
+        self.subscriptions.insert(subscription.id.clone(), subscription);
+        Ok(self.tell(&Happening::Renewed { before, invoice: invoice.id }, now))
     }
 
     pub(super) fn fail_payment(&mut self, id: &str, now: i64) -> Result<Vec<Event>, Impossible> {
@@ -47,14 +45,13 @@ impl Account {
             return impossible(format!("{id} is overdue already"));
         }
         let now = subscription.next_moment(now);
-        let before = self.before(&subscription);
+        let before = Box::new(subscription.clone());
         subscription.status = Status::PastDue;
         let invoice = self.next_period(&mut subscription, now);
-        self.invoices.insert(invoice.id.clone(), invoice.clone());
-        Ok(vec![
-            self.event("invoice.payment_failed", now, &documents::invoice(self, &invoice)),
-            self.updated(subscription, before, now),
-        ])
+        let id = invoice.id.clone();
+        self.invoices.insert(id.clone(), invoice);
+        self.subscriptions.insert(subscription.id.clone(), subscription);
+        Ok(self.tell(&Happening::PaymentFailed { before, invoice: id }, now))
     }
 
     pub(super) fn change(
@@ -70,21 +67,22 @@ impl Account {
             return impossible(format!("{id} is for {quantity} of {price} already"));
         }
         let now = subscription.next_moment(now);
-        let before = self.before(&subscription);
+        let before = Box::new(subscription.clone());
         let (credit, rest) = (-self.cost(&old), self.cost(&new));
         subscription.items[0] = new.clone();
         // What became cheaper is credited to the next invoice, and a trial costs nothing: there is none now.
-        if credit + rest <= 0 || subscription.status == Status::Trialing {
-            return Ok(vec![self.updated(subscription, before, now)]);
+        let is_billed = credit + rest > 0 && subscription.status != Status::Trialing;
+        let invoice = is_billed.then(|| {
+            let lines = vec![(old, credit, true), (new, rest, true)];
+            let period = (now, subscription.period_end);
+            let invoice = self.bill(&subscription, Billing::Update, lines, period, now);
+            self.settle(invoice, now).0.id
+        });
+        if let Some(invoice) = &invoice {
+            subscription.latest_invoice.clone_from(invoice);
         }
-        let lines = vec![(old, credit, true), (new, rest, true)];
-        let period = (now, subscription.period_end);
-        let invoice = self.bill(&subscription, Billing::Update, lines, period, now);
-        subscription.latest_invoice.clone_from(&invoice.id);
-        let mut events = vec![self.updated(subscription, before, now)];
-        let (invoice, payment) = self.settle(invoice, now);
-        events.extend(self.paid(&invoice, payment.as_ref(), now));
-        Ok(events)
+        self.subscriptions.insert(subscription.id.clone(), subscription);
+        Ok(self.tell(&Happening::Changed { before, invoice }, now))
     }
 
     pub(super) fn cancel(&mut self, id: &str, at_once: bool, now: i64) -> Result<Vec<Event>, Impossible> {
@@ -93,18 +91,17 @@ impl Account {
             return impossible(format!("{id} is cancelled already"));
         }
         let told_at = subscription.next_moment(now);
-        let before = self.before(&subscription);
+        let before = Box::new(subscription.clone());
         subscription.canceled_at = Some(now);
-        if !at_once {
+        if at_once {
+            subscription.status = Status::Canceled;
+            subscription.ended_at = Some(now);
+        } else {
             subscription.cancel_at_period_end = true;
-            return Ok(vec![self.updated(subscription, before, told_at)]);
         }
-        subscription.status = Status::Canceled;
-        subscription.ended_at = Some(now);
-        let document = documents::subscription(self, &subscription);
-        let deleted = self.event("customer.subscription.deleted", told_at, &document);
         self.subscriptions.insert(subscription.id.clone(), subscription);
-        Ok(vec![deleted])
+        let happening = if at_once { Happening::Ended { before } } else { Happening::CancelScheduled { before } };
+        Ok(self.tell(&happening, told_at))
     }
 
     pub(super) fn pause(&mut self, id: &str, pauses: bool, now: i64) -> Result<Vec<Event>, Impossible> {
@@ -113,12 +110,11 @@ impl Account {
             return impossible(format!("{id} is {} already", subscription.status.as_str()));
         }
         let told_at = subscription.next_moment(now);
+        let before = Box::new(subscription.clone());
         subscription.status = if pauses { Status::Paused } else { Status::Active };
-        let kind = if pauses { "customer.subscription.paused" } else { "customer.subscription.resumed" };
-        let document = documents::subscription(self, &subscription);
-        let event = self.event(kind, told_at, &document);
         self.subscriptions.insert(subscription.id.clone(), subscription);
-        Ok(vec![event])
+        let happening = if pauses { Happening::Paused { before } } else { Happening::Resumed { before } };
+        Ok(self.tell(&happening, told_at))
     }
 }
 
@@ -130,22 +126,6 @@ impl Account {
             Some(subscription) if subscription.status == Status::Canceled => impossible(format!("{id} has ended")),
             Some(subscription) => Ok(subscription.clone()),
         }
-    }
-
-    /// What a subscription said of itself, for `previous_attributes`.
-    fn before(&self, subscription: &Subscription) -> Value {
-        documents::subscription(self, subscription)
-    }
-
-    /// Keeps a changed subscription and tells of it, with those of its former fields that are different now.
-    fn updated(&mut self, subscription: Subscription, before: Value, now: i64) -> Event {
-        let after = documents::subscription(self, &subscription);
-        let mut previous = before;
-        if let (Value::Object(fields), Value::Object(after)) = (&mut previous, &after) {
-            fields.retain(|name, value| after.get(name) != Some(&*value));
-        }
-        self.subscriptions.insert(subscription.id.clone(), subscription);
-        self.event_after("customer.subscription.updated", now, &after, previous)
     }
 
     /// Moves on to the next month that is not over, and bills it. What nobody played of the time in between is left out.
@@ -180,10 +160,17 @@ impl Account {
     ) -> Invoice {
         let lines: Vec<InvoiceLine> = lines
             .into_iter()
-            .map(|(item, amount, proration)| InvoiceLine { id: self.id("il_"), item, amount, start, end, proration })
+            .map(|(item, amount, proration)| InvoiceLine {
+                id: self.id(Thing::InvoiceLine),
+                item,
+                amount,
+                start,
+                end,
+                proration,
+            })
             .collect();
         Invoice {
-            id: self.id("in_"),
+            id: self.id(Thing::Invoice),
             created: now,
             subscription: subscription.id.clone(),
             customer: subscription.customer.clone(),
@@ -191,7 +178,7 @@ impl Account {
             total: lines.iter().map(|line| line.amount).sum(),
             lines,
             payment: None,
-            link: self.id("inpay_"),
+            link: self.id(Thing::InvoicePayment),
         }
     }
 
@@ -204,15 +191,6 @@ impl Account {
         let invoice = Invoice { payment: payment.as_ref().map(|payment| payment.intent.clone()), ..invoice };
         self.invoices.insert(invoice.id.clone(), invoice.clone());
         (invoice, payment)
-    }
-
-    /// The events of a paid invoice. One of nothing has no payment.
-    pub(super) fn paid(&mut self, invoice: &Invoice, payment: Option<&Payment>, now: i64) -> Vec<Event> {
-        let mut events = Vec::new();
-        events.extend(payment.map(|payment| self.event("charge.succeeded", now, &documents::charge(payment))));
-        events.push(self.event("invoice.paid", now, &documents::invoice(self, invoice)));
-        events.extend(payment.map(|_| self.event("invoice_payment.paid", now, &documents::invoice_payment(invoice))));
-        events
     }
 }
 

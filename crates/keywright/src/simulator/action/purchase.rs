@@ -3,10 +3,11 @@
 use super::{
     super::{
         account::{
-            Account, Billing, Buyer, Customer, Event, Item, Paid, Payment, Progress, Session, Status, Subscription,
-            month_after,
+            Account, Billing, Buyer, Customer, Event, Item, Paid, Payment, Progress, Sale, Session, Status,
+            Subscription, month_after,
         },
-        documents,
+        dialect::Thing,
+        happening::Happening,
     },
     Impossible, Paying, impossible,
 };
@@ -32,19 +33,19 @@ impl Account {
             Paying::Later => (Paid::No, Some(Progress::Pending)),
             Paying::Nothing => (Paid::NotRequired, None),
         };
-        let payment = progress.map(|progress| self.pay(total, buyer, None, progress, now));
+        let customer = self.dialect().keeps_buyers().then(|| self.customer(buyer, now));
+        let payment = progress.map(|progress| self.pay(total, buyer, customer.clone(), progress, now));
         let session = Session {
+            customer,
             lines,
             total,
             paid,
-            payment: payment.as_ref().map(|payment| payment.intent.clone()),
+            payment: payment.map(|payment| payment.intent),
             plan: plan.map(str::to_owned),
             ..self.opened(buyer, now - CHECKOUT_SECONDS)
         };
-        let mut events = payment.map_or_else(Vec::new, |payment| self.paying(&payment, now));
-        events.push(self.event("checkout.session.completed", now, &documents::session(self, &session)));
-        self.sold(session, &events);
-        events
+        let session = self.sold(session, now);
+        self.tell(&Happening::Bought { session }, now)
     }
 
     /// A checkout that was opened a day ago, when nobody paid.
@@ -53,9 +54,8 @@ impl Account {
         let total = lines.iter().map(|line| self.cost(line)).sum();
         let opened = self.opened(buyer, now - OPEN_SECONDS);
         let session = Session { lines, total, paid: Paid::No, is_expired: true, ..opened };
-        let events = vec![self.event("checkout.session.expired", now, &documents::session(self, &session))];
-        self.sold(session, &events);
-        events
+        let session = self.sold(session, now);
+        self.tell(&Happening::Left { session }, now)
     }
 
     pub(super) fn arrive(&mut self, session: &str, arrives: bool, now: i64) -> Result<Vec<Event>, Impossible> {
@@ -66,17 +66,34 @@ impl Account {
         let Some(payment) = payment.filter(|payment| payment.progress == Progress::Pending) else {
             return impossible(format!("no payment of {} is under way", session.id));
         };
-        let (progress, paid, kind) = match arrives {
-            true => (Progress::Succeeded, Paid::Yes, "checkout.session.async_payment_succeeded"),
-            false => (Progress::Failed, Paid::No, "checkout.session.async_payment_failed"),
+        let (progress, paid) = if arrives { (Progress::Succeeded, Paid::Yes) } else { (Progress::Failed, Paid::No) };
+        let id = session.id.clone();
+        self.payments.insert(payment.intent.clone(), Payment { progress, ..payment });
+        self.sessions.insert(id.clone(), Session { paid, ..session });
+        Ok(self.tell(&Happening::Arrived { session: id }, now))
+    }
+
+    /// The same money, for something else from now on.
+    pub(super) fn replace(&mut self, session: &str, price: &str, now: i64) -> Result<Vec<Event>, Impossible> {
+        let Some(before) = self.current(session).cloned() else {
+            return impossible(format!("there is no checkout {session}"));
         };
-        let payment = Payment { progress, ..payment };
-        let session = Session { paid, ..session };
-        let mut events = self.paying(&payment, now);
-        events.push(self.event(kind, now, &documents::session(self, &session)));
-        self.payments.insert(payment.intent.clone(), payment);
-        self.sessions.insert(session.id.clone(), session);
-        Ok(events)
+        let payment = before.payment.as_ref().and_then(|payment| self.payments.get(payment));
+        if payment.is_none_or(|payment| payment.refunded >= payment.amount) {
+            return impossible(format!("{} was taken back", before.id));
+        }
+        if before.lines.iter().any(|line| line.price == price) {
+            return impossible(format!("{} is for {price} already", before.id));
+        }
+        let lines = self.lines(&[(price.to_owned(), 1)]);
+        let session = self.id(Thing::Checkout);
+        // Two events of one second have no order.
+        let now = now.max(before.told_at + 1);
+        let after = Session { id: session.clone(), created: now, lines, told_at: now, ..before.clone() };
+        self.sessions.insert(session.clone(), after);
+        let id = before.id.clone();
+        self.sessions.insert(id.clone(), Session { replaced_by: Some(session.clone()), ..before });
+        Ok(self.tell(&Happening::Replaced { before: id, session }, now))
     }
 
     pub(super) fn subscribe(
@@ -87,15 +104,14 @@ impl Account {
         trial_days: i64,
         now: i64,
     ) -> Vec<Event> {
-        let customer = Customer { id: self.id("cus_"), buyer: buyer.clone(), created: now };
-        self.customers.insert(customer.id.clone(), customer.clone());
+        let customer = self.customer(buyer, now);
         let lines = self.lines(lines);
         let trial_end = (trial_days > 0).then_some(now + trial_days * 86_400);
         let mut subscription = Subscription {
-            id: self.id("sub_"),
-            customer: customer.id.clone(),
+            id: self.id(Thing::Subscription),
+            customer: customer.clone(),
             created: now,
-            items: lines.iter().map(|line| Item { id: self.id("si_"), ..line.clone() }).collect(),
+            items: lines.iter().map(|line| Item { id: self.id(Thing::SubscriptionItem), ..line.clone() }).collect(),
             period_start: now,
             period_end: trial_end.unwrap_or_else(|| month_after(now)),
             trial_end,
@@ -108,32 +124,32 @@ impl Account {
         };
         let invoice = self.bill_period(&mut subscription, Billing::Create, now);
         let (invoice, payment) = self.settle(invoice, now);
-        self.subscriptions.insert(subscription.id.clone(), subscription.clone());
         let session = Session {
-            customer: Some(customer.id.clone()),
+            customer: Some(customer),
             total: invoice.total,
             paid: if payment.is_some() { Paid::Yes } else { Paid::NotRequired },
             lines,
-            payment: payment.as_ref().map(|payment| payment.intent.clone()),
+            payment: payment.map(|payment| payment.intent),
             subscription: Some(subscription.id.clone()),
-            invoice: Some(invoice.id.clone()),
+            invoice: Some(invoice.id),
             plan: plan.map(str::to_owned),
             ..self.opened(buyer, now - CHECKOUT_SECONDS)
         };
-        let mut events = vec![
-            self.event("customer.created", now, &documents::customer(&customer)),
-            self.event("checkout.session.completed", now, &documents::session(self, &session)),
-            self.event("customer.subscription.created", now, &documents::subscription(self, &subscription)),
-        ];
-        events.extend(self.paid(&invoice, payment.as_ref(), now));
-        self.sold(session, &events);
-        events
+        self.subscriptions.insert(subscription.id.clone(), subscription);
+        let session = self.sold(session, now);
+        self.tell(&Happening::Subscribed { session }, now)
+    }
+
+    fn customer(&mut self, buyer: &Buyer, now: i64) -> String {
+        let id = self.id(Thing::Customer);
+        self.customers.insert(id.clone(), Customer { id: id.clone(), buyer: buyer.clone(), created: now });
+        id
     }
 
     /// A guest's checkout of nothing yet.
     fn opened(&mut self, buyer: &Buyer, created: i64) -> Session {
         Session {
-            id: self.id("cs_test_"),
+            id: self.id(Thing::Checkout),
             created,
             buyer: buyer.clone(),
             customer: None,
@@ -145,35 +161,27 @@ impl Account {
             subscription: None,
             invoice: None,
             plan: None,
+            replaced_by: None,
+            told_at: 0,
         }
     }
 
     fn lines(&mut self, lines: &[(String, u32)]) -> Vec<Item> {
-        let item =
-            |(price, quantity): &(String, u32)| Item { id: self.id("li_"), price: price.clone(), quantity: *quantity };
+        let item = |(price, quantity): &(String, u32)| Item {
+            id: self.id(Thing::CheckoutLine),
+            price: price.clone(),
+            quantity: *quantity,
+        };
         lines.iter().map(item).collect()
     }
 
-    /// The events about a payment that comes, is under way, or failed.
-    fn paying(&mut self, payment: &Payment, now: i64) -> Vec<Event> {
-        let (charge, intent) = match payment.progress {
-            Progress::Pending => ("charge.pending", "payment_intent.processing"),
-            Progress::Succeeded => ("charge.succeeded", "payment_intent.succeeded"),
-            Progress::Failed => ("charge.failed", "payment_intent.payment_failed"),
-        };
-        vec![
-            self.event(charge, now, &documents::charge(payment)),
-            self.event(intent, now, &documents::payment_intent(payment)),
-        ]
-    }
-
-    fn sold(&mut self, session: Session, events: &[Event]) {
-        let sale = super::Sale {
-            session: session.id.clone(),
-            subscription: session.subscription.clone(),
-            events: events.to_vec(),
-        };
-        self.sessions.insert(session.id.clone(), session);
+    /// Keeps it as the latest sale. Its events are added once they are told.
+    fn sold(&mut self, session: Session, now: i64) -> String {
+        let id = session.id.clone();
+        let session = Session { told_at: now, ..session };
+        let sale = Sale { session: id.clone(), subscription: session.subscription.clone(), events: Vec::new() };
+        self.sessions.insert(id.clone(), session);
         self.sales.push(sale);
+        id
     }
 }

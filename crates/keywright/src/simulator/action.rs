@@ -1,4 +1,4 @@
-//! What happens at the provider: an action changes its account and yields the events that Stripe would send for it.
+//! What happens at the provider: an action changes its account, and the dialect tells what happened in events.
 //!
 //! Pure: the same account, action and moment always give the same events.
 
@@ -7,11 +7,11 @@ mod purchase;
 mod subscription;
 
 use jiff::Timestamp;
-use serde_json::Value;
 
 use super::{
-    account::{Account, Buyer, Event, Outcome, Payment, Price, Progress, Sale},
-    documents,
+    account::{Account, Buyer, Event, Outcome, Payment, Price, Progress},
+    dialect::{self, Thing},
+    happening::Happening,
 };
 
 /// Events that are kept. The real one keeps 30 days.
@@ -29,6 +29,8 @@ pub(crate) enum Action {
     Leave { buyer: Buyer, lines: Lines },
     /// The money of a checkout that was still under way comes, or does not.
     Arrive { session: String, arrives: bool },
+    /// What was bought once becomes something else.
+    Replace { session: String, price: String },
     /// Somebody subscribes; the first so many days are a trial.
     Subscribe { buyer: Buyer, lines: Lines, plan: Option<String>, trial_days: i64 },
     /// A trial ends, and the first month is paid.
@@ -43,7 +45,7 @@ pub(crate) enum Action {
     Cancel { subscription: String, at_once: bool },
     /// Money goes back: that much, or all that is left.
     Refund { payment: String, amount: Option<i64> },
-    /// The latest refund does not arrive. If there is none, there is one first.
+    /// The latest refund does not arrive.
     FailRefund { payment: String },
     /// The buyer's bank questions a payment, or says how that ended.
     Dispute { payment: String, outcome: Outcome },
@@ -74,13 +76,29 @@ fn impossible<T>(why: impl Into<String>) -> Result<T, Impossible> {
 impl Account {
     /// Lets it happen, and says which events follow.
     pub(crate) fn step(&mut self, action: &Action, now: Timestamp) -> Result<Vec<Event>, Impossible> {
-        let now = now.as_second();
+        let before = self.clone();
+        let events = self.happens(action, now.as_second())?;
+        // What nobody tells did not happen.
+        if events.is_empty() {
+            *self = before;
+            let name = dialect::module(self.dialect()).info().name;
+            return impossible(format!("{name} tells nothing of that"));
+        }
+        let begins = matches!(action, Action::Checkout { .. } | Action::Leave { .. } | Action::Subscribe { .. });
+        if let (true, Some(sale)) = (begins, self.sales.last_mut()) {
+            sale.events.clone_from(&events);
+        }
+        Ok(events)
+    }
+
+    fn happens(&mut self, action: &Action, now: i64) -> Result<Vec<Event>, Impossible> {
         match action {
             Action::Checkout { buyer, lines, plan, paying } => {
                 Ok(self.checkout(buyer, lines, plan.as_deref(), *paying, now))
             }
             Action::Leave { buyer, lines } => Ok(self.leave(buyer, lines, now)),
             Action::Arrive { session, arrives } => self.arrive(session, *arrives, now),
+            Action::Replace { session, price } => self.replace(session, price, now),
             Action::Subscribe { buyer, lines, plan, trial_days } => {
                 Ok(self.subscribe(buyer, lines, plan.as_deref(), *trial_days, now))
             }
@@ -96,42 +114,29 @@ impl Account {
         }
     }
 
-    /// Adds a price, or changes it, and yields the event that tells of it.
-    pub(crate) fn price_event(&mut self, price: Price, now: Timestamp) -> Event {
-        let document = documents::price(&price);
-        let kind = if self.prices.contains_key(&price.id) { "price.updated" } else { "price.created" };
-        self.prices.insert(price.id.clone(), price);
-        self.event(kind, now.as_second(), &document)
-    }
-}
-
-/// The parts that actions share.
-impl Account {
-    fn event(&mut self, kind: &str, created: i64, object: &Value) -> Event {
-        self.told(kind, created, object, None)
+    /// Adds a price, or changes it, and yields the events that tell of it.
+    pub(crate) fn put_price(&mut self, price: Price, now: Timestamp) -> Vec<Event> {
+        let id = price.id.clone();
+        let is_new = self.prices.insert(id.clone(), price).is_none();
+        self.tell(&Happening::Priced { price: id, is_new }, now.as_second())
     }
 
-    fn event_after(&mut self, kind: &str, created: i64, object: &Value, previous: Value) -> Event {
-        self.told(kind, created, object, Some(previous))
-    }
-
-    /// Every event is kept for a while, in the list that the API has.
-    fn told(&mut self, kind: &str, created: i64, object: &Value, previous: Option<Value>) -> Event {
-        let event = documents::event(self.id("evt_"), kind, created, object, previous);
-        self.events.push(event.clone());
+    /// Tells what happened. Every event is kept for a while, for the list that the API may have.
+    fn tell(&mut self, happening: &Happening, at: i64) -> Vec<Event> {
+        let (dialect, now) = (self.dialect(), Timestamp::from_second(at).unwrap_or_default());
+        let bodies = dialect.tell(self, happening, at);
+        let events: Vec<Event> = bodies.iter().map(|body| dialect::event(dialect, body, now)).collect();
+        self.events.extend(events.iter().cloned());
         let too_many = self.events.len().saturating_sub(EVENTS_KEPT);
         self.events.drain(..too_many);
-        event
+        events
     }
 
     fn pay(&mut self, amount: i64, buyer: &Buyer, customer: Option<String>, progress: Progress, now: i64) -> Payment {
-        let (intent, charge) = (self.id("pi_"), self.id("ch_"));
+        let (intent, charge) = (self.id(Thing::Payment), self.id(Thing::Charge));
         let buyer = buyer.clone();
         let payment = Payment { intent, charge, created: now, amount, refunded: 0, progress, buyer, customer };
         self.payments.insert(payment.intent.clone(), payment.clone());
         payment
     }
 }
-
-#[cfg(test)]
-mod tests;

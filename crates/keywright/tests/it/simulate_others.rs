@@ -1,0 +1,152 @@
+//! `keywright simulate` at providers other than Stripe: the same words, told in each one's own events.
+
+use crate::process::{Installation, Ran};
+
+/// What is played, and how the line that tells of it begins and goes on.
+type Scene = (&'static [&'static str], &'static str, &'static str);
+
+fn play(shop: &Installation, provider: &str, scenes: &[Scene]) {
+    for (scenario, word, said) in scenes {
+        let played = shop.simulate_at(provider, scenario);
+        let told = played.told(word);
+        assert!(told.iter().any(|line| line.contains(said)), "{provider} {scenario:?}\n{}", played.stdout);
+    }
+}
+
+fn one_key(ran: &Ran) -> String {
+    let keys = ran.keys();
+    assert_eq!(keys.len(), 1, "{}", ran.stdout);
+    keys[0].clone()
+}
+
+/// A subscription's life, in the words that every provider shares.
+const LIFE: &[Scene] = &[
+    (&["trial", "--plan", "relay-starter"], "issued", " active until "),
+    (&["trial-end", "--last"], "valid", " until "),
+    (&["renew", "--last"], "valid", " until "),
+    (&["upgrade", "--last"], "changed", "plan relay-starter → relay-team, the key stays"),
+    (&["past-due", "--last"], "scheduled", "becomes frozen on"),
+    (&["renew", "--last"], "scheduled", "goes on"),
+    (&["pause", "--last"], "frozen", "is paused"),
+    (&["resume", "--last"], "active", "frozen → active"),
+    (&["cancel", "--last"], "scheduled", "becomes expired on"),
+    (&["cancel", "--last", "--now"], "expired", "active → expired"),
+    (&["subscription", "--plan", "relay-starter", "--quantity", "2"], "issued", " active until "),
+    (&["upgrade", "--last", "--quantity", "3"], "issued", " active until "),
+    (&["refund", "--last"], "revoked", "was refunded in full"),
+];
+
+/// What is bought once.
+const ONCE: &[Scene] = &[
+    (&["checkout", "--plan", "studio-pro"], "matched", "→ plan studio-pro (by a rule for the price)"),
+    (&["partial-refund", "--last"], "frozen", "was refunded in part (39.50 EUR)"),
+    (&["refund", "--last"], "revoked", "was refunded in full (79.00 EUR)"),
+    (&["free", "--plan", "studio-pro"], "issued", "active"),
+];
+
+/// The same from nothing, told twice or three times, in any order.
+fn told_in_any_way(shop: &Installation, provider: &str) {
+    let once = shop.simulate_at(provider, &["duplicate", "--plan", "studio-pro"]);
+    assert_eq!((once.keys().len(), once.told("mailed").len()), (1, 1), "{}", once.stdout);
+    let shuffled = shop.simulate_at(provider, &["out-of-order", "--plan", "relay-starter"]);
+    let until = |key: &str| {
+        let checked = shop.run(&["check", key]).stdout;
+        checked.lines().find_map(|line| line.strip_prefix("until ")).map(|line| line[..10].to_owned())
+    };
+    let ordered = shop.simulate_at(provider, &["renew", "--plan", "relay-starter"]);
+    assert_eq!(until(&one_key(&shuffled)), until(&one_key(&ordered)), "{}", shuffled.stdout);
+    let foreign = shop.simulate_at(provider, &["checkout", "--price", "987654321"]);
+    assert!(foreign.told("waits")[0].contains("price 987654321"), "{}", foreign.stdout);
+}
+
+/// What does not happen at a provider is said in words, and nothing is bought in vain.
+fn refuses(shop: &Installation, provider: &str, scenarios: &[&str]) {
+    for scenario in scenarios {
+        let refused = shop.try_to_simulate_at(provider, &[scenario, "--plan", "studio-pro"]);
+        assert!(!refused.status.success(), "{provider} {scenario}");
+        assert!(refused.stdout.is_empty(), "{provider} {scenario}: {}", refused.stdout);
+    }
+}
+
+#[test]
+fn every_scenario_at_paddle() {
+    let shop = Installation::of_sample();
+    play(&shop, "paddle", LIFE);
+    play(&shop, "paddle", ONCE);
+    play(
+        &shop,
+        "paddle",
+        &[
+            (&["inquiry", "--plan", "studio-pro"], "received", "adjustment.created"),
+            (&["dispute", "--last"], "revoked", "was lost"),
+            (&["dispute-won", "--last"], "active", "revoked → active"),
+            (&["dispute-lost", "--plan", "studio-pro"], "revoked", "was lost"),
+            (&["checkout", "--plan", "studio-pro", "--also", "studio-solo"], "issued", "active until "),
+            (&["checkout", "--plan", "studio-pro", "--trouble", "busy"], "looks", "to try again later"),
+            (&["checkout", "--plan", "studio-pro", "--level", "none"], "mailed", "caught for ada@example.com"),
+            (&["lost-webhooks", "--plan", "relay-starter", "--level", "read"], "found", "transaction.completed"),
+        ],
+    );
+    told_in_any_way(&shop, "paddle");
+    refuses(&shop, "paddle", &["expired", "async-checkout", "async-paid", "async-failed", "refund-failed"]);
+    shop.verify();
+}
+
+#[test]
+fn every_scenario_at_appsumo() {
+    let shop = Installation::of_sample();
+    play(
+        &shop,
+        "appsumo",
+        &[
+            (&["checkout", "--plan", "studio-pro"], "matched", "tier:3 → plan studio-pro (by a rule for the price)"),
+            (&["downgrade", "--last"], "changed", "plan studio-pro → studio-solo, the key stays"),
+            (&["upgrade", "--last", "--to", "studio-pro"], "changed", "plan studio-solo → studio-pro, the key stays"),
+            (&["refund", "--last"], "revoked", "active → revoked"),
+            (&["upgrade", "--plan", "studio-pro", "--to", "relay-team"], "changed", "plan studio-pro → relay-team"),
+            (&["checkout", "--price", "tier:9"], "waits", "price tier:9"),
+        ],
+    );
+    // Nobody tells who bought, so nothing is mailed.
+    let once = shop.simulate_at("appsumo", &["duplicate", "--plan", "studio-solo"]);
+    let key = one_key(&once);
+    assert!(once.told("waits")[0].contains("no e-mail address"), "{}", once.stdout);
+    assert!(shop.run(&["check", &key]).status.success());
+    let shuffled = shop.simulate_at("appsumo", &["out-of-order", "--plan", "studio-solo"]);
+    // The new key's activation alone does not say which key it takes the place of, so that for a moment there may be two.
+    let first = shuffled.keys().remove(0);
+    assert!(shop.run(&["check", &first]).stdout.contains("plan studio-pro"), "{}", shuffled.stdout);
+    refuses(
+        &shop,
+        "appsumo",
+        &["subscription", "renew", "trial", "cancel", "pause", "partial-refund", "dispute", "lost-webhooks", "free"],
+    );
+    shop.verify();
+}
+
+#[test]
+fn every_scenario_at_any_other_shop() {
+    let shop = Installation::of_sample();
+    play(&shop, "generic", &[(&["subscription", "--plan", "relay-starter"], "issued", " active until ")]);
+    // It has no word for a trial. What is told within one second is told as of the seconds after it, which is when it ends.
+    let (life, ended, rest) = (&LIFE[2..9], LIFE[9].0, &LIFE[10..]);
+    play(&shop, "generic", life);
+    play(&shop, "generic", &[(ended, "received", "order.ended")]);
+    play(&shop, "generic", rest);
+    play(&shop, "generic", ONCE);
+    play(
+        &shop,
+        "generic",
+        &[
+            (&["refund-failed", "--plan", "studio-pro"], "active", "revoked → active"),
+            (&["inquiry", "--plan", "studio-pro"], "received", "order.disputed"),
+            (&["dispute", "--last"], "frozen", "active → frozen"),
+            (&["dispute-won", "--last"], "active", "frozen → active"),
+            (&["dispute-lost", "--plan", "studio-pro"], "revoked", "was lost"),
+            (&["checkout", "--plan", "studio-pro", "--also", "studio-solo"], "issued", "active until "),
+        ],
+    );
+    told_in_any_way(&shop, "generic");
+    refuses(&shop, "generic", &["expired", "async-checkout", "trial", "lost-webhooks"]);
+    shop.verify();
+}
