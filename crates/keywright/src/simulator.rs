@@ -15,6 +15,7 @@ pub(crate) mod dialect;
 pub(crate) mod generic;
 pub(crate) mod happening;
 pub(crate) mod history;
+pub(crate) mod lemonsqueezy;
 pub(crate) mod offers;
 pub(crate) mod paddle;
 pub(crate) mod play;

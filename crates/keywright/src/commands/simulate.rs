@@ -20,6 +20,7 @@ use crate::{
         appsumo::AppSumo,
         dialect::Dialect,
         generic::Generic,
+        lemonsqueezy::LemonSqueezy,
         offers::{find, offers},
         paddle::Paddle,
         play::{Played, play, play_lost},
@@ -38,6 +39,9 @@ pub(crate) enum Simulate {
     Stripe(Box<Play>),
     /// Something happens at Paddle.
     Paddle(Box<Play>),
+    /// Something happens at Lemon Squeezy.
+    #[command(name = "lemonsqueezy")]
+    LemonSqueezy(Box<Play>),
     /// Something happens at AppSumo.
     #[command(name = "appsumo")]
     AppSumo(Box<Play>),
@@ -52,6 +56,7 @@ impl Simulate {
         match self {
             Self::Stripe(play) => play.run(&Stripe).await,
             Self::Paddle(play) => play.run(&Paddle).await,
+            Self::LemonSqueezy(play) => play.run(&LemonSqueezy).await,
             Self::AppSumo(play) => play.run(&AppSumo).await,
             Self::Generic(play) => play.run(&Generic).await,
             Self::Clock(clock) => clock.run().await,

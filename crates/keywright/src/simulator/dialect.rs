@@ -13,12 +13,13 @@ use super::{
     appsumo::AppSumo,
     generic::Generic,
     happening::Happening,
+    lemonsqueezy::LemonSqueezy,
     paddle::Paddle,
     stripe::Stripe,
 };
 
 /// All dialects. One for another provider is a module and a word here.
-static DIALECTS: &[&dyn Dialect] = &[&Stripe, &Paddle, &AppSumo, &Generic];
+static DIALECTS: &[&dyn Dialect] = &[&Stripe, &Paddle, &LemonSqueezy, &AppSumo, &Generic];
 
 /// What has an id at a provider.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

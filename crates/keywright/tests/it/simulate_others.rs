@@ -93,6 +93,32 @@ fn every_scenario_at_paddle() {
 }
 
 #[test]
+fn every_scenario_at_lemon_squeezy() {
+    let shop = Installation::of_sample();
+    // Nothing is sent when only a number changes.
+    let without_numbers: Vec<Scene> =
+        LIFE.iter().filter(|(scenario, ..)| !scenario.contains(&"--quantity")).copied().collect();
+    let (life, refund) = without_numbers.split_at(without_numbers.len() - 1);
+    play(&shop, "lemonsqueezy", life);
+    play(&shop, "lemonsqueezy", &[(&["subscription", "--plan", "relay-starter"], "issued", " active until ")]);
+    play(&shop, "lemonsqueezy", refund);
+    play(&shop, "lemonsqueezy", ONCE);
+    play(
+        &shop,
+        "lemonsqueezy",
+        &[
+            (&["checkout", "--plan", "studio-pro", "--quantity", "2"], "issued", "active"),
+            (&["checkout", "--plan", "studio-pro", "--trouble", "busy"], "looks", "to try again later"),
+            (&["checkout", "--plan", "studio-pro", "--level", "none"], "mailed", "caught for ada@example.com"),
+            (&["lost-webhooks", "--plan", "relay-starter", "--level", "read"], "found", "order_created"),
+        ],
+    );
+    told_in_any_way(&shop, "lemonsqueezy");
+    refuses(&shop, "lemonsqueezy", &["inquiry", "dispute", "dispute-won", "dispute-lost", "refund-failed", "expired"]);
+    shop.verify();
+}
+
+#[test]
 fn every_scenario_at_appsumo() {
     let shop = Installation::of_sample();
     play(

@@ -99,7 +99,8 @@ pub(crate) fn order(account: &Account, events: &[Event], level: Level) -> Order 
             order.join(*part);
         }
     }
-    order
+    // What a provider does not tell of its payments' periods, the domain finds out.
+    order.with_payments_of_periods().into_owned()
 }
 
 /// The addresses that became known.
