@@ -6,6 +6,7 @@ mod book;
 mod demo;
 mod environment;
 mod faults;
+mod guides;
 mod localstripe;
 mod oracles;
 mod output;
