@@ -312,12 +312,24 @@ fn because(reason: &Reason) -> String {
 
 fn state_names(from: LicenseState, to: LicenseState) -> (&'static str, Option<&'static str>) {
     match to {
+        // It stays what it is for another reason: a payment became overdue, or what had expired was cancelled as well.
+        _ if from == to => ("license.reason_changed", None),
         LicenseState::Active if from == LicenseState::Frozen => ("license.unfrozen", Some("license.unfrozen")),
-        LicenseState::Active if from != to => ("license.reinstated", Some("license.changed")),
-        // It stays active for another reason: a payment became overdue, or was made good.
-        LicenseState::Active => ("license.reason_changed", None),
+        LicenseState::Active => ("license.reinstated", Some("license.changed")),
         LicenseState::Frozen => ("license.frozen", Some("license.frozen")),
         LicenseState::Expired => ("license.expired", Some("license.expired")),
         LicenseState::Revoked => ("license.revoked", Some("license.revoked")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_state_that_stays_is_told_to_nobody_but_the_audit_log() {
+        for state in [LicenseState::Active, LicenseState::Frozen, LicenseState::Expired, LicenseState::Revoked] {
+            assert_eq!(state_names(state, state), ("license.reason_changed", None), "{state:?}");
+        }
     }
 }

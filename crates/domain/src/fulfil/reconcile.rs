@@ -126,8 +126,13 @@ impl Settled {
         let remind_at = order.sold_at().map(|sold_at| after(sold_at, APPROVAL_REMINDER));
         let overdue = remind_at.is_some_and(|remind_at| remind_at <= now);
         self.waiting.insert(Waiting::Approval { overdue });
-        self.look_again_at = remind_at.filter(|_| !overdue);
+        remind_at.filter(|_| !overdue).into_iter().for_each(|at| self.look_again(at));
         None
+    }
+
+    /// Time alone may change something then.
+    fn look_again(&mut self, at: Timestamp) {
+        self.look_again_at = Some(self.look_again_at.map_or(at, |before| before.min(at)));
     }
 }
 
@@ -348,11 +353,12 @@ fn adopt(order: &Order, license: &mut License, settling: &mut Settling<'_>, sett
         settled.changes.push((license.id, Change::Keyed(name)));
         return;
     }
+    // It came to be in real time, however far the clock of test mode is ahead.
     let missed_at = after(license.issued_at, KEY_LATE);
-    if missed_at <= settling.judged_at {
+    if missed_at <= settling.now {
         settled.waiting.insert(Waiting::KeyAwaited { line: license.unit.line.clone() });
     } else {
-        settled.look_again_at = Some(settled.look_again_at.map_or(missed_at, |at| at.min(missed_at)));
+        settled.look_again(after(missed_at, settling.judged_at.duration_since(settling.now)));
     }
 }
 

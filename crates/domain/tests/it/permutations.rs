@@ -156,7 +156,7 @@ fn nothing_taken_away(world: &World, arrival: &Arrival) {
 }
 
 /// All orders of `0..count`.
-fn every_order(count: usize, then: &mut impl FnMut(&[usize])) {
+pub(crate) fn every_order(count: usize, then: &mut impl FnMut(&[usize])) {
     fn from(place: usize, order: &mut [usize], then: &mut impl FnMut(&[usize])) {
         if place == order.len() {
             return then(order);

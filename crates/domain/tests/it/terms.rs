@@ -9,9 +9,11 @@ use domain::{
         SubscriptionStatus::Trialing,
     },
     plan::{AddOn, PlanTerms},
-    policy::{OnCancellation, OnLoss, Policy},
+    policy::{Issuing, OnCancellation, OnLoss, Policy},
     ruling::Ruling,
+    time::days,
 };
+use jiff::SignedDuration;
 
 use crate::{
     telling::{Invoice, Sale, Snapshot, day, dispute, facts, invoice, refund, sale, snapshot},
@@ -64,6 +66,34 @@ fn what_is_taken_back_and_comes_back_is_told_by_its_state_alone() {
     for moved in [Some(day(30)), None] {
         assert_eq!(world.count(&Change::TermChanged { from: moved }), 0, "its term did not move from {moved:?}");
     }
+}
+
+/// A license comes to be in real time, whatever the clock of test mode says.
+#[test]
+fn a_providers_key_is_missed_half_an_hour_after_its_license_came_to_be() {
+    for ahead in [0, 400] {
+        let mut world = World::selling(&["L"]);
+        (world.awaits_keys, world.ahead) = (true, days(ahead));
+        world.put(&facts![sale("cs_1").once("li_1", "L").buyer("a@example.com")], day(0));
+        for (minute, expected) in [(0, &[][..]), (29, &[]), (30, &["waits: key of li_1"])] {
+            world.settle_all(day(0) + SignedDuration::from_mins(minute));
+            let waiting: Vec<String> = world.outcome().into_iter().filter(|word| word.starts_with("waits")).collect();
+            assert_eq!(waiting, expected, "after {minute} minutes, {ahead} days ahead");
+        }
+    }
+}
+
+/// An order with several things to come is looked at again for the first of them.
+#[test]
+fn what_waits_for_a_word_and_for_a_key_is_looked_at_for_the_key_first() {
+    let mut world = World::selling(&["L"]);
+    let policy = Policy { issuing: Issuing::AfterApproval, ..Policy::default() };
+    world.add_plan("M", with_policy(policy));
+    world.map("M", day(0));
+    world.awaits_keys = true;
+    world.put(&facts![sale("cs_1").once("li_1", "L").once("li_2", "M").buyer("a@example.com")], day(0));
+    let row = world.orders.values().next().expect("an order");
+    assert_eq!(row.look_again_at, Some(day(0) + SignedDuration::from_mins(30)));
 }
 
 #[test]

@@ -98,7 +98,7 @@ pub(crate) struct Row {
     pub(crate) order: Order,
     pub(crate) licenses: Vec<License>,
     pub(crate) waiting: BTreeSet<Waiting>,
-    look_again_at: Option<Timestamp>,
+    pub(crate) look_again_at: Option<Timestamp>,
 }
 
 /// Everything that is kept, and what happened.
@@ -111,6 +111,10 @@ pub(crate) struct World {
     shop: Shop,
     catalogue: Arc<Catalogue>,
     dice: Dice,
+    /// The provider gives the keys out, and has told of none.
+    pub(crate) awaits_keys: bool,
+    /// How far the clock is ahead by which licenses are judged.
+    pub(crate) ahead: SignedDuration,
 }
 
 impl World {
@@ -128,6 +132,8 @@ impl World {
             shop: Shop::default(),
             catalogue: Arc::default(),
             dice: Dice(1),
+            awaits_keys: false,
+            ahead: SignedDuration::ZERO,
         };
         for price in prices {
             world.add_plan(price, terms.clone());
@@ -237,10 +243,10 @@ impl World {
             order: id,
             catalogue: &self.catalogue,
             has_address,
-            to_adopt: None,
+            to_adopt: self.awaits_keys.then(BTreeSet::new),
             admission: Admission::Open,
             now,
-            judged_at: now,
+            judged_at: now + self.ahead,
             entropy: &mut self.dice,
         };
         let settled = reconcile(&row.order, &mut row.licenses, settling);
