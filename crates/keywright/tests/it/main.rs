@@ -8,6 +8,7 @@ mod environment;
 mod faults;
 mod guides;
 mod localstripe;
+mod on_time;
 mod oracles;
 mod output;
 mod process;

@@ -207,6 +207,11 @@ impl Installation {
         self.server = Some((process, address));
     }
 
+    /// Ends the server.
+    pub(crate) fn stop(&mut self) {
+        self.server = None;
+    }
+
     /// Where the server is.
     pub(crate) fn address(&self) -> &str {
         &self.server.as_ref().unwrap().1
