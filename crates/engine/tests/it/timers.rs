@@ -53,6 +53,7 @@ async fn a_thousand_terms_that_end_in_one_second_end_once_on_two_nodes(harness: 
     harness.clock.advance(HOUR + HOUR);
     let (here, there) = tokio::join!(work(&harness.engine), work(&other));
     assert_eq!(here + there, COUNT, "each is taken by one node: {here} and {there}");
+    assert!(here > 0 && there > 0, "both nodes work: {here} and {there}");
     assert_eq!(work(&harness.engine).await + work(&other).await, 0, "and never again");
     let snapshot = harness.engine.store.snapshot().await.unwrap();
     let entries = snapshot.audit_after(harness.tenant, 0, 100_000).await.unwrap();
