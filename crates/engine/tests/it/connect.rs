@@ -29,7 +29,7 @@ impl Dial for Account {
         let path = request.path.as_str();
         let needed = match (&request.post, path) {
             (Some(_), path) if path.starts_with("/v1/webhook_endpoints") => "rak_webhook_write",
-            (_, path) if path.starts_with("/v1/charges") => "rak_charge_read",
+            (_, path) if path.starts_with("/v1/events") => "rak_event_read",
             _ => "",
         };
         let error = |status, message: String| (status, json!({ "error": { "message": message } }));
@@ -68,12 +68,12 @@ fn asked(harness: &Harness) -> Connect {
 
 #[tokio::test]
 async fn the_endpoint_is_made_and_its_secret_believed() {
-    let account = Arc::new(Account { lacks: vec!["rak_charge_read"], ..Account::default() });
+    let account = Arc::new(Account { lacks: vec!["rak_event_read"], ..Account::default() });
     let harness = harness(&account).await;
     let connected = harness.engine.connect(&asked(&harness), "cli").await.unwrap();
     assert_eq!((connected.change.action.as_str(), connected.webhook.as_deref()), ("created", Some("we_1")));
     let missing: Vec<_> = connected.check.missing.iter().map(|missing| missing.code.as_str()).collect();
-    assert_eq!(missing, ["rak_charge_read"], "what it lacks is told and in nobody's way");
+    assert_eq!(missing, ["rak_event_read"], "what it lacks is told and in nobody's way");
     assert!(connected.check.link.unwrap().starts_with("https://dashboard.stripe.com/test/apikeys/create?"));
     let forms = account.forms.lock().unwrap().clone();
     assert!(forms[0].contains("url=https%3A%2F%2Fkeys.example.com%2Fv1%2Fwebhooks%2Fstripe%2Fdefault"), "{forms:?}");
@@ -92,7 +92,7 @@ async fn a_key_that_will_not_do_changes_nothing() {
         assert!(refused.to_string().contains(expected), "{refused}");
         if let ConnectError::MayNotMakeWebhook { link, .. } = refused {
             assert!(
-                link.contains("rak_webhook_write") && link.contains("rak_charge_read"),
+                link.contains("rak_webhook_write") && link.contains("rak_event_read"),
                 "all that is needed: {link}"
             );
         }
