@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use engine::{
     Dial, DialError, Dialled,
+    configuration::{ConnectionInput, Existing},
     connect::{Connect, ConnectError},
     connections::{Connection, Mode},
     tenants::DEFAULT_TENANT,
@@ -29,6 +30,7 @@ impl Dial for Account {
         let path = request.path.as_str();
         let needed = match (&request.post, path) {
             (Some(_), path) if path.starts_with("/v1/webhook_endpoints") => "rak_webhook_write",
+            (Some(_), path) if path.starts_with("/v1/customers") => "rak_customer_write",
             (_, path) if path.starts_with("/v1/events") => "rak_event_read",
             _ => "",
         };
@@ -110,4 +112,26 @@ async fn without_an_address_no_endpoint_is_made() {
     assert_eq!((connected.webhook, connected.check.missing), (None, Vec::new()));
     let again = harness.engine.connect(&Connect { server: None, ..asked(&harness) }, "cli").await.unwrap();
     assert_eq!(again.change.action.as_str(), "unchanged");
+}
+
+#[tokio::test]
+async fn a_key_that_is_to_write_keys_back_is_asked_whether_it_may() {
+    let account = Arc::new(Account { lacks: vec!["rak_customer_write"], ..Account::default() });
+    let harness = harness(&account).await;
+    let asked = Connect { server: None, ..asked(&harness) };
+    let first = harness.engine.connect(&asked, "cli").await.unwrap();
+    assert_eq!(first.check.missing, Vec::new(), "keys are not written back");
+    let input = ConnectionInput {
+        level: Level::Read,
+        write_back: Some(true),
+        ..ConnectionInput::new("shop", "stripe", Mode::Test)
+    };
+    harness.engine.save_connection(harness.tenant, input, Existing::Either, "cli").await.unwrap();
+    let again = harness.engine.connect(&asked, "cli").await.unwrap();
+    let missing: Vec<_> = again.check.missing.iter().map(|missing| missing.name.as_str()).collect();
+    assert_eq!((missing, again.change.action.as_str()), (vec!["Customers: write"], "unchanged"));
+    assert!(again.check.link.unwrap().contains("rak_customer_write"));
+    let connections = harness.engine.connections().await.unwrap();
+    let kept = connections.iter().find(|connection| connection.code == "shop").unwrap();
+    assert!(kept.settings.write_back, "the setting stays");
 }
