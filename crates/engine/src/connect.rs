@@ -95,13 +95,14 @@ impl Engine {
     /// # Errors
     /// The provider refuses the key or cannot be reached, or the connection cannot be so.
     pub async fn connect(&self, asked: &Connect, actor: &str) -> Result<Connected, ConnectError> {
-        let connection = asked.connection().ok_or_else(|| ConnectError::Provider(asked.provider.clone()))?;
-        let check = self.check_key(&connection, Uses { level: asked.level, ..Uses::default() }).await?;
+        let connections = self.connections_within(SignedDuration::ZERO).await.map_err(ConfigurationError::from)?;
+        let known = connections.iter().find(|known| known.tenant == asked.tenant && known.code == asked.code);
+        let writes_back = known.is_some_and(|known| known.settings.write_back);
+        let connection = asked.connection(writes_back).ok_or_else(|| ConnectError::Provider(asked.provider.clone()))?;
+        let check = self.check_key(&connection, Uses::of(&connection.settings)).await?;
         if let Some(words) = check.refused {
             return Err(ConnectError::Refused(words));
         }
-        let connections = self.connections_within(SignedDuration::ZERO).await.map_err(ConfigurationError::from)?;
-        let known = connections.iter().find(|known| known.tenant == asked.tenant && known.code == asked.code);
         if let Some(known) = known.filter(|known| known.mode != asked.mode) {
             return Err(ConnectError::OtherMode(asked.code.clone(), known.mode.as_str()));
         }
@@ -146,8 +147,8 @@ impl Engine {
         server: &str,
     ) -> Result<(String, SecretString), ConnectError> {
         let provider = connection.provider;
-        let uses = Uses { level: connection.settings.level, create_webhook: true, ..Uses::default() };
-        let alone = Uses { level: Level::None, ..uses };
+        let uses = Uses { create_webhook: true, ..Uses::of(&connection.settings) };
+        let alone = Uses { create_webhook: true, ..Uses::default() };
         if let Some(missing) = self.check_key(connection, alone).await?.missing.into_iter().next() {
             let link = self.check_key(connection, uses).await?.link.unwrap_or_default();
             return Err(ConnectError::MayNotMakeWebhook { permission: missing.name, link });
@@ -163,8 +164,9 @@ impl Engine {
 }
 
 impl Connect {
-    /// The connection as it is before it is written: enough to ask its provider.
-    fn connection(&self) -> Option<Arc<Connection>> {
+    /// The connection as it is before it is written: enough to ask its provider. Whether keys are written back is a setting
+    /// that it has already, for `keywright connect` leaves it alone.
+    fn connection(&self, write_back: bool) -> Option<Arc<Connection>> {
         let provider = providers::by_slug(&self.provider)?;
         let api_base =
             self.api_base.clone().unwrap_or_else(|| provider.info().api_base.of(self.mode.is_live()).to_owned());
@@ -175,7 +177,7 @@ impl Connect {
             code: self.code.clone(),
             provider,
             mode: self.mode,
-            settings: Settings { level: self.level, ..Settings::default() },
+            settings: Settings { level: self.level, write_back, ..Settings::default() },
             api_base,
             webhook_secrets: Vec::new(),
             api_key: Some(SecretString::from(self.api_key.expose_secret())),

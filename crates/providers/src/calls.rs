@@ -3,7 +3,7 @@
 use domain::{id::LicenseId, text::CustomerReference};
 use secrecy::SecretString;
 
-use crate::Level;
+use crate::{Level, Settings};
 
 /// What a connection's key is to be used for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -14,6 +14,14 @@ pub struct Uses {
     pub write_back: bool,
     /// The webhook endpoint is made with it.
     pub create_webhook: bool,
+}
+
+impl Uses {
+    /// What a connection with these settings does all day.
+    #[must_use]
+    pub const fn of(settings: &Settings) -> Self {
+        Self { level: settings.level, write_back: settings.write_back, create_webhook: false }
+    }
 }
 
 /// What a key turned out to be good for.

@@ -2,11 +2,16 @@
 
 use std::{fmt::Write as _, fs, path::Path};
 
-use domain::order::Missing;
-use providers::{Info, PROVIDERS};
+use jiff::Timestamp;
+use providers::{
+    Info, Level, PROVIDERS, Provider,
+    calls::{MissingPermission, Uses},
+    http::Answer,
+};
 
 /// The page.
-fn page(info: &Info) -> String {
+fn page(provider: &dyn Provider) -> String {
+    let info = provider.info();
     let Info { slug, name, guide, .. } = info;
     let mut page = format!("# {name}\n\n");
     let mut write = |text: &str| {
@@ -44,11 +49,10 @@ fn page(info: &Info) -> String {
             "{api_key} Then add to the connection:\n\n```toml\nlevel = \"read\"\napi_key = \"env:{}\"\n```",
             key_variable(slug)
         ));
-        if !info.permissions.is_empty() {
-            write("What a permission is for:");
-            let lines =
-                info.permissions.iter().map(|(missing, permission)| format!("* {permission} — {}", purpose(*missing)));
-            write(&lines.collect::<Vec<_>>().join("\n"));
+        let permissions = permissions(provider);
+        if !permissions.is_empty() {
+            write("The permissions that it needs:");
+            write(&permissions.join("\n"));
         }
     }
     if let Some(redirect) = guide.redirect {
@@ -102,18 +106,38 @@ fn client_variable(slug: &str) -> String {
     format!("{}_CLIENT_SECRET", slug.to_ascii_uppercase())
 }
 
-const fn purpose(missing: Missing) -> &'static str {
-    match missing {
-        Missing::Lines => "to learn what a checkout was for",
-        Missing::PaymentLink => "to learn which purchase a refunded or disputed payment belongs to",
+/// What a key needs for each use, as the check of a key that may nothing tells it.
+fn permissions(provider: &dyn Provider) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    let mut known: Vec<String> = Vec::new();
+    for (uses, when) in [
+        (Uses { level: Level::Read, ..Uses::default() }, ""),
+        (Uses { level: Level::Full, ..Uses::default() }, ", for `level = \"full\"`"),
+        (Uses { write_back: true, ..Uses::default() }, ", for `write_back = true`"),
+        (Uses { create_webhook: true, ..Uses::default() }, ", for `keywright connect`"),
+    ] {
+        for MissingPermission { name, without, .. } in lacking(provider, uses) {
+            if !known.contains(&name) {
+                lines.push(format!("* *{name}*{when} — otherwise {without}"));
+                known.push(name);
+            }
+        }
     }
+    lines
+}
+
+fn lacking(provider: &dyn Provider, uses: Uses) -> Vec<MissingPermission> {
+    let refused = |request| Answer { request, asked_at: Timestamp::UNIX_EPOCH, status: 403, body: "{}".to_owned() };
+    let answers: Vec<Answer> = provider.preflight(uses).into_iter().map(refused).collect();
+    provider.check_key(uses, &answers, false).missing
 }
 
 #[test]
 fn every_provider_that_delivers_has_its_page() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/providers");
-    for info in PROVIDERS.iter().map(|provider| provider.info()).filter(|info| !info.events.is_empty()) {
-        let (path, page) = (folder.join(format!("{}.md", info.slug)), page(info));
+    for provider in PROVIDERS.iter().filter(|provider| !provider.info().events.is_empty()) {
+        let info = provider.info();
+        let (path, page) = (folder.join(format!("{}.md", info.slug)), page(*provider));
         if std::env::var_os("UPDATE_DOCS").is_some() {
             fs::create_dir_all(&folder).expect("docs/providers can be made");
             fs::write(&path, &page).expect("the page can be written");

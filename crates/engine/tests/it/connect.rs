@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use engine::{
     Dial, DialError, Dialled,
+    configuration::{ConnectionInput, Existing},
     connect::{Connect, ConnectError},
     connections::{Connection, Mode},
     tenants::DEFAULT_TENANT,
@@ -29,7 +30,8 @@ impl Dial for Account {
         let path = request.path.as_str();
         let needed = match (&request.post, path) {
             (Some(_), path) if path.starts_with("/v1/webhook_endpoints") => "rak_webhook_write",
-            (_, path) if path.starts_with("/v1/charges") => "rak_charge_read",
+            (Some(_), path) if path.starts_with("/v1/customers") => "rak_customer_write",
+            (_, path) if path.starts_with("/v1/events") => "rak_event_read",
             _ => "",
         };
         let error = |status, message: String| (status, json!({ "error": { "message": message } }));
@@ -68,12 +70,12 @@ fn asked(harness: &Harness) -> Connect {
 
 #[tokio::test]
 async fn the_endpoint_is_made_and_its_secret_believed() {
-    let account = Arc::new(Account { lacks: vec!["rak_charge_read"], ..Account::default() });
+    let account = Arc::new(Account { lacks: vec!["rak_event_read"], ..Account::default() });
     let harness = harness(&account).await;
     let connected = harness.engine.connect(&asked(&harness), "cli").await.unwrap();
     assert_eq!((connected.change.action.as_str(), connected.webhook.as_deref()), ("created", Some("we_1")));
     let missing: Vec<_> = connected.check.missing.iter().map(|missing| missing.code.as_str()).collect();
-    assert_eq!(missing, ["rak_charge_read"], "what it lacks is told and in nobody's way");
+    assert_eq!(missing, ["rak_event_read"], "what it lacks is told and in nobody's way");
     assert!(connected.check.link.unwrap().starts_with("https://dashboard.stripe.com/test/apikeys/create?"));
     let forms = account.forms.lock().unwrap().clone();
     assert!(forms[0].contains("url=https%3A%2F%2Fkeys.example.com%2Fv1%2Fwebhooks%2Fstripe%2Fdefault"), "{forms:?}");
@@ -92,7 +94,7 @@ async fn a_key_that_will_not_do_changes_nothing() {
         assert!(refused.to_string().contains(expected), "{refused}");
         if let ConnectError::MayNotMakeWebhook { link, .. } = refused {
             assert!(
-                link.contains("rak_webhook_write") && link.contains("rak_charge_read"),
+                link.contains("rak_webhook_write") && link.contains("rak_event_read"),
                 "all that is needed: {link}"
             );
         }
@@ -110,4 +112,26 @@ async fn without_an_address_no_endpoint_is_made() {
     assert_eq!((connected.webhook, connected.check.missing), (None, Vec::new()));
     let again = harness.engine.connect(&Connect { server: None, ..asked(&harness) }, "cli").await.unwrap();
     assert_eq!(again.change.action.as_str(), "unchanged");
+}
+
+#[tokio::test]
+async fn a_key_that_is_to_write_keys_back_is_asked_whether_it_may() {
+    let account = Arc::new(Account { lacks: vec!["rak_customer_write"], ..Account::default() });
+    let harness = harness(&account).await;
+    let asked = Connect { server: None, ..asked(&harness) };
+    let first = harness.engine.connect(&asked, "cli").await.unwrap();
+    assert_eq!(first.check.missing, Vec::new(), "keys are not written back");
+    let input = ConnectionInput {
+        level: Level::Read,
+        write_back: Some(true),
+        ..ConnectionInput::new("shop", "stripe", Mode::Test)
+    };
+    harness.engine.save_connection(harness.tenant, input, Existing::Either, "cli").await.unwrap();
+    let again = harness.engine.connect(&asked, "cli").await.unwrap();
+    let missing: Vec<_> = again.check.missing.iter().map(|missing| missing.name.as_str()).collect();
+    assert_eq!((missing, again.change.action.as_str()), (vec!["Customers: write"], "unchanged"));
+    assert!(again.check.link.unwrap().contains("rak_customer_write"));
+    let connections = harness.engine.connections().await.unwrap();
+    let kept = connections.iter().find(|connection| connection.code == "shop").unwrap();
+    assert!(kept.settings.write_back, "the setting stays");
 }

@@ -17,5 +17,6 @@ mod lemonsqueezy;
 mod life;
 mod paddle;
 mod rotation;
+mod samples;
 mod timers;
 mod write_back;

@@ -46,7 +46,7 @@ pub(crate) struct Connect {
     #[arg(long)]
     code: Option<String>,
 
-    /// Looks up subscriptions, invoices and missed events as well, not only what was bought.
+    /// Looks up subscriptions as they are now as well, not only as events tell them.
     #[arg(long)]
     full: bool,
 

@@ -6,7 +6,7 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::{INFO, event, read};
+use super::{INFO, event, preflight::EVENTS, read};
 use crate::{
     Incoming, Malformed,
     backfill::{Backfill, Page, Piece},
@@ -18,7 +18,7 @@ pub(super) struct Events;
 
 impl Backfill for Events {
     fn permission(&self) -> &'static str {
-        "Events: read"
+        EVENTS
     }
 
     fn days_kept(&self) -> u8 {

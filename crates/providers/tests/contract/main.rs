@@ -283,6 +283,80 @@ fn finding_out_what_a_key_may_do_asks_each_question_once_and_only_at_the_provide
     }
 }
 
+/// The paths that are really asked at this level: by the fixtures, whose look-ups are refused, and to catch up.
+fn asked_at(provider: &dyn Provider, level: Level) -> BTreeSet<String> {
+    let settings = Settings { level, ..Settings::default() };
+    let mut paths = BTreeSet::new();
+    for (_, name, body) in fixtures().into_iter().filter(|(of, ..)| of.info().slug == provider.info().slug) {
+        for event in with_verified(provider, &body, |verified| provider.incoming(verified)).expect(&name) {
+            let mut answers: Vec<Answer> = Vec::new();
+            while let Step::Need(requests) = provider.translate(&event, &settings, &answers).expect(&name) {
+                for request in requests {
+                    paths.insert(request.path.clone());
+                    answers.push(Answer { request, asked_at: now(), status: 403, body: "{}".into() });
+                }
+            }
+        }
+    }
+    // As the engine has it: without a level nothing is caught up.
+    if let (Some(list), true) = (provider.backfill(), level != Level::None) {
+        paths.insert(list.request(&Piece { since: now(), after: None, limit: 1, asked_at: now(), store: None }).path);
+    }
+    paths
+}
+
+/// Whether a question of the pre-flight is about what this path asks: the same names, whichever object it is.
+fn is_about(question: &str, path: &str) -> bool {
+    let mut asked = path.split('?').next().unwrap_or_default().split('/');
+    question
+        .split('?')
+        .next()
+        .unwrap_or_default()
+        .split('/')
+        .all(|name| asked.next().is_some_and(|asked| asked == name || name.ends_with("_keywright_preflight")))
+}
+
+#[test]
+fn a_key_is_asked_for_what_its_level_looks_up_and_for_nothing_else() {
+    let checked = PROVIDERS
+        .iter()
+        .filter(|provider| !provider.preflight(Uses { level: Level::Full, ..Uses::default() }).is_empty());
+    let mut providers = Vec::new();
+    for provider in checked {
+        let slug = provider.info().slug;
+        providers.push(slug);
+        for level in [Level::None, Level::Read, Level::Full] {
+            let questions = provider.preflight(Uses { level, ..Uses::default() });
+            let paths = asked_at(*provider, level);
+            for path in &paths {
+                let is_asked = questions.iter().any(|question| is_about(&question.path, path));
+                assert!(is_asked, "{slug} {level:?}: no permission is asked for {path}");
+            }
+            for question in &questions {
+                let is_needed = paths.iter().any(|path| is_about(&question.path, path));
+                assert!(is_needed, "{slug} {level:?}: nothing looks up {}", question.path);
+            }
+        }
+    }
+    assert_eq!(providers, ["stripe", "paddle"]);
+}
+
+#[test]
+fn what_is_missing_is_named_as_the_form_for_keys_names_it() {
+    for provider in PROVIDERS {
+        let uses = Uses { level: Level::Full, ..Uses::default() };
+        let refused = |request| Answer { request, asked_at: now(), status: 403, body: "{}".into() };
+        let answers: Vec<Answer> = provider.preflight(uses).into_iter().map(refused).collect();
+        let names: Vec<String> =
+            provider.check_key(uses, &answers, false).missing.into_iter().map(|missing| missing.name).collect();
+        let told = provider.info().permissions.iter().map(|(_, name)| *name);
+        let told = told.chain(provider.backfill().map(|list| list.permission()));
+        for name in told.filter(|_| !answers.is_empty()) {
+            assert!(names.iter().any(|known| known == name), "{}: {name} is none of {names:?}", provider.info().slug);
+        }
+    }
+}
+
 #[test]
 fn a_buyer_who_comes_makes_events_that_are_understood() {
     for (provider, buyers) in PROVIDERS.iter().filter_map(|provider| Some((*provider, provider.redeem()?))) {

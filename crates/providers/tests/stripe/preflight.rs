@@ -1,11 +1,13 @@
 //! What a restricted key lacks.
 
+use domain::text::CustomerReference;
 use providers::{
     Level, Provider,
-    calls::{KeyCheck, Uses},
+    calls::{KeyCheck, Uses, WriteBack},
     http::{Answer, Request},
     stripe::Stripe,
 };
+use secrecy::SecretString;
 use serde_json::json;
 
 use crate::support::at;
@@ -47,10 +49,10 @@ fn nothing_there(_: &Request) -> (u16, String) {
 fn each_use_asks_for_as_little_as_it_needs() {
     for (uses, count, writes) in [
         (Uses::default(), 0, 0),
-        (READ, 3, 0),
-        (Uses { write_back: true, ..READ }, 4, 1),
-        (Uses { level: Level::Full, ..READ }, 9, 0),
-        (ALL, 11, 2),
+        (READ, 4, 0),
+        (Uses { write_back: true, ..READ }, 5, 1),
+        (Uses { level: Level::Full, ..READ }, 5, 0),
+        (ALL, 7, 2),
     ] {
         let questions = Stripe.preflight(uses);
         assert_eq!(questions.len(), count, "{uses:?}");
@@ -77,25 +79,25 @@ fn a_key_that_may_ask_lacks_nothing_whatever_it_finds() {
 
 #[test]
 fn what_stripe_names_is_missing_and_its_form_has_all_filled_in() {
-    let found = check(READ, |request| match request.path.starts_with("/v1/charges") {
-        true => (403, forbidden("rak_charge_read")),
+    let found = check(READ, |request| match request.path.starts_with("/v1/events") {
+        true => (403, forbidden("rak_event_read")),
         false => nothing_there(request),
     });
-    assert_eq!(codes(&found), ["rak_charge_read"]);
+    assert_eq!(codes(&found), ["rak_event_read"]);
     let missing = &found.missing[0];
-    assert_eq!((missing.name.as_str(), missing.without), ("Charges: read", "refunds cannot be compared with licenses"));
+    assert_eq!((missing.name.as_str(), missing.without), ("Events: read", "webhooks that were lost are not caught up"));
     assert_eq!(
         found.link.as_deref(),
         Some(
             "https://dashboard.stripe.com/test/apikeys/create?name=Keywright\
-             &permissions%5B0%5D=rak_checkout_session_read&permissions%5B1%5D=rak_customer_read\
-             &permissions%5B2%5D=rak_charge_read"
+             &permissions%5B0%5D=rak_checkout_session_read&permissions%5B1%5D=rak_invoice_read\
+             &permissions%5B2%5D=rak_event_read"
         )
     );
     let answers: Vec<Answer> =
         Stripe.preflight(READ).iter().map(|request| answered(request, 403, &forbidden("rak_x_read"))).collect();
     let live = Stripe.check_key(READ, &answers, true);
-    assert_eq!(codes(&live), ["rak_x_read"], "named by three questions, and once is enough");
+    assert_eq!(codes(&live), ["rak_x_read"], "named by four questions, and once is enough");
     let link = live.link.expect("a form");
     assert!(
         link.starts_with("https://dashboard.stripe.com/apikeys/create?") && link.ends_with("=rak_x_read"),
@@ -109,25 +111,40 @@ fn a_refusal_that_names_nothing_sensible_stands_for_what_was_asked() {
         String::new(),
         json!({ "error": { "message": "Forbidden." } }).to_string(),
         forbidden(""),
-        forbidden("charge_read"),
+        forbidden("event_read"),
         forbidden("rak_x&permissions[9]=rak_everything_write"),
         forbidden("rak_<script>"),
     ] {
-        let found = check(READ, |request| match request.path.starts_with("/v1/charges") {
+        let found = check(READ, |request| match request.path.starts_with("/v1/events") {
             true => (403, body.clone()),
             false => nothing_there(request),
         });
-        assert_eq!(codes(&found), ["rak_charge_read"], "{body}");
+        assert_eq!(codes(&found), ["rak_event_read"], "{body}");
     }
 }
 
 #[test]
-fn reading_and_writing_the_same_object_are_two_permissions() {
-    let found = check(ALL, |request| match (&request.post, request.path.starts_with("/v1/customers")) {
-        (Some(_), true) => (403, forbidden("rak_customer_write")),
-        _ => nothing_there(request),
-    });
-    assert_eq!(codes(&found), ["rak_customer_write"]);
+fn one_permission_for_two_paths_is_missing_once() {
+    for refused in ["/v1/invoice_payments?", "/v1/invoices/", "/v1/invoice"] {
+        let found = check(ALL, |request| match request.path.starts_with(refused) {
+            true => (403, forbidden("rak_invoice_read")),
+            false => nothing_there(request),
+        });
+        assert_eq!(codes(&found), ["rak_invoice_read"], "{refused}");
+        assert_eq!(found.link.unwrap_or_default().matches("=rak_invoice_read").count(), 1, "{refused}");
+    }
+}
+
+#[test]
+fn what_is_written_is_asked_for_and_nothing_else() {
+    let (customer, key) = (CustomerReference::from("cus_1"), SecretString::from("KEY"));
+    let note = WriteBack { license: "lic_00000000000000000000000001".parse().unwrap(), customer: &customer, key: &key };
+    let calls = [Stripe.write_back(&note).unwrap(), Stripe.create_webhook("https://kw.example/hook", "1").unwrap()];
+    let folder = |request: &Request| request.path.split('/').nth(2).map(str::to_owned);
+    let written: Vec<_> = calls.iter().map(folder).collect();
+    let questions = Stripe.preflight(Uses { level: Level::None, ..ALL });
+    assert!(questions.iter().all(|question| question.post.is_some()));
+    assert_eq!(questions.iter().map(folder).collect::<Vec<_>>(), written);
 }
 
 #[test]
