@@ -43,6 +43,8 @@ pub(crate) enum Action {
     Change { subscription: String, price: String, quantity: u32 },
     /// It ends: now, or with what is paid.
     Cancel { subscription: String, at_once: bool },
+    /// It does not end with what is paid after all.
+    Uncancel { subscription: String },
     /// Money goes back: that much, or all that is left.
     Refund { payment: String, amount: Option<i64> },
     /// The latest refund does not arrive.
@@ -107,6 +109,7 @@ impl Account {
             Action::FailPayment { subscription } => self.fail_payment(subscription, now),
             Action::Change { subscription, price, quantity } => self.change(subscription, (price, *quantity), now),
             Action::Cancel { subscription, at_once } => self.cancel(subscription, *at_once, now),
+            Action::Uncancel { subscription } => self.uncancel(subscription, now),
             Action::Refund { payment, amount } => self.refund(payment, *amount, now),
             Action::FailRefund { payment } => self.fail_refund(payment, now),
             Action::Dispute { payment, outcome } => self.dispute(payment, *outcome, now),

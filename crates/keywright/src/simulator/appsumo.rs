@@ -51,9 +51,8 @@ impl Dialect for AppSumo {
 
     fn refuses(&self, wish: &str) -> Option<&'static str> {
         Some(match wish {
-            "subscription" | "trial" | "trial-end" | "renew" | "past-due" | "cancel" | "pause" | "resume" => {
-                "AppSumo sells for good: there are no subscriptions"
-            }
+            "subscription" | "trial" | "trial-end" | "renew" | "past-due" | "cancel" | "uncancel" | "pause"
+            | "resume" => "AppSumo sells for good: there are no subscriptions",
             "inquiry" | "dispute" | "dispute-won" | "dispute-lost" => {
                 "AppSumo deals with banks itself: what is taken back is told as a refund"
             }

@@ -98,6 +98,7 @@ impl Told<'_> {
             Happening::PaymentFailed { before, .. }
             | Happening::Changed { before, .. }
             | Happening::CancelScheduled { before }
+            | Happening::CancelUndone { before }
             | Happening::Paused { before }
             | Happening::Resumed { before } => self.changed(&before.id),
             Happening::Ended { before } => {

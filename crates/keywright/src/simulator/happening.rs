@@ -25,6 +25,8 @@ pub(crate) enum Happening {
     Changed { before: Box<Subscription>, invoice: Option<String> },
     /// A subscription will end with what is paid.
     CancelScheduled { before: Box<Subscription> },
+    /// It will not end with it after all.
+    CancelUndone { before: Box<Subscription> },
     /// A subscription is over.
     Ended { before: Box<Subscription> },
     /// A subscription stopped for a while.

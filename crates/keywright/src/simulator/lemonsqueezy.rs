@@ -114,6 +114,10 @@ impl Told<'_> {
                 self.subscription("subscription_cancelled", before);
                 self.subscription("subscription_updated", before);
             }
+            Happening::CancelUndone { before } => {
+                self.subscription("subscription_resumed", before);
+                self.subscription("subscription_updated", before);
+            }
             Happening::Ended { before } => {
                 self.subscription("subscription_expired", before);
                 self.subscription("subscription_updated", before);

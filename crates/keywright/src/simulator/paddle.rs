@@ -127,7 +127,9 @@ impl Told<'_> {
                     self.completed(invoice);
                 }
             }
-            Happening::CancelScheduled { before } => self.subscription("subscription.updated", &before.id),
+            Happening::CancelScheduled { before } | Happening::CancelUndone { before } => {
+                self.subscription("subscription.updated", &before.id);
+            }
             Happening::Ended { before } => self.subscription("subscription.canceled", &before.id),
             Happening::Paused { before } => self.subscription("subscription.paused", &before.id),
             Happening::Resumed { before } => self.subscription("subscription.resumed", &before.id),

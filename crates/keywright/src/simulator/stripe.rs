@@ -134,7 +134,7 @@ impl Told<'_> {
                     self.paid(invoice);
                 }
             }
-            Happening::CancelScheduled { before } => self.updated(before),
+            Happening::CancelScheduled { before } | Happening::CancelUndone { before } => self.updated(before),
             Happening::Ended { before } => self.subscription("customer.subscription.deleted", &before.id),
             Happening::Paused { before } => self.subscription("customer.subscription.paused", &before.id),
             Happening::Resumed { before } => self.subscription("customer.subscription.resumed", &before.id),

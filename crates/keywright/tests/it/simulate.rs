@@ -71,6 +71,14 @@ fn a_subscription_lives() {
     assert!(paid.told("scheduled")[0].contains("goes on"), "{}", paid.stdout);
     let cancelled = shop.simulate(&["cancel", "--last"]);
     assert!(cancelled.told("scheduled")[0].contains("becomes expired on"), "{}", cancelled.stdout);
+    let not_renewed = shop.try_to_simulate(&["renew", "--last"]);
+    assert!(not_renewed.stderr.contains("is cancelled and will not renew"), "{}", not_renewed.stderr);
+    let taken_back = shop.simulate(&["uncancel", "--last"]);
+    assert!(taken_back.told("scheduled")[0].contains("goes on"), "{}", taken_back.stdout);
+    let twice = shop.try_to_simulate(&["uncancel", "--last"]);
+    assert!(twice.stderr.contains("is not cancelled"), "{}", twice.stderr);
+    assert_eq!(shop.simulate(&["renew", "--last"]).told("valid").len(), 1);
+    shop.simulate(&["cancel", "--last"]);
     // Its plan says that a cancelled team loses it at once.
     let ended = shop.simulate(&["cancel", "--last", "--now"]);
     assert!(ended.told("expired")[0].contains("active → expired"), "{}", ended.stdout);

@@ -30,6 +30,8 @@ const LIFE: &[Scene] = &[
     (&["pause", "--last"], "frozen", "is paused"),
     (&["resume", "--last"], "active", "frozen → active"),
     (&["cancel", "--last"], "scheduled", "becomes expired on"),
+    (&["uncancel", "--last"], "scheduled", "goes on"),
+    (&["cancel", "--last"], "scheduled", "becomes expired on"),
     (&["cancel", "--last", "--now"], "expired", "active → expired"),
     (&["subscription", "--plan", "relay-starter", "--quantity", "2"], "issued", " active until "),
     (&["upgrade", "--last", "--quantity", "3"], "issued", " active until "),
@@ -145,7 +147,18 @@ fn every_scenario_at_appsumo() {
     refuses(
         &shop,
         "appsumo",
-        &["subscription", "renew", "trial", "cancel", "pause", "partial-refund", "dispute", "lost-webhooks", "free"],
+        &[
+            "subscription",
+            "renew",
+            "trial",
+            "cancel",
+            "uncancel",
+            "pause",
+            "partial-refund",
+            "dispute",
+            "lost-webhooks",
+            "free",
+        ],
     );
     shop.verify();
 }
@@ -155,7 +168,7 @@ fn every_scenario_at_any_other_shop() {
     let shop = Installation::of_sample();
     play(&shop, "generic", &[(&["subscription", "--plan", "relay-starter"], "issued", " active until ")]);
     // It has no word for a trial. What is told within one second is told as of the seconds after it, which is when it ends.
-    let (life, ended, rest) = (&LIFE[2..9], LIFE[9].0, &LIFE[10..]);
+    let (life, ended, rest) = (&LIFE[2..11], LIFE[11].0, &LIFE[12..]);
     play(&shop, "generic", life);
     play(&shop, "generic", &[(ended, "received", "order.ended")]);
     play(&shop, "generic", rest);

@@ -34,6 +34,8 @@ pub(super) enum Scenario {
     PastDue,
     /// A subscription is cancelled.
     Cancel,
+    /// A cancellation with the end of what is paid is taken back: it renews again.
+    Uncancel,
     /// A payment goes back in full.
     Refund,
     /// Half of a payment goes back.
@@ -78,6 +80,7 @@ impl Scenario {
                 | Self::Downgrade
                 | Self::PastDue
                 | Self::Cancel
+                | Self::Uncancel
                 | Self::Pause
                 | Self::Resume
                 | Self::OutOfOrder
@@ -130,7 +133,8 @@ impl Scenario {
             Self::Upgrade => &["downgrade --last", "renew --last", "cancel --last"],
             Self::Downgrade => &["renew --last", "cancel --last"],
             Self::PastDue => &["renew --last", "cancel --last --now"],
-            Self::Cancel => &["refund --last", "subscription"],
+            Self::Cancel => &["uncancel --last", "refund --last", "subscription"],
+            Self::Uncancel => &["renew --last", "cancel --last"],
             Self::PartialRefund => &["refund --last"],
             Self::Refund => &["refund-failed --last", "checkout"],
             Self::RefundFailed => &["refund --last"],

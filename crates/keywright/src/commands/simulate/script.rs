@@ -98,6 +98,7 @@ impl Play {
                 Scenario::TrialEnd => Action::EndTrial { subscription },
                 Scenario::PastDue => Action::FailPayment { subscription },
                 Scenario::Cancel => Action::Cancel { subscription, at_once: self.now },
+                Scenario::Uncancel => Action::Uncancel { subscription },
                 Scenario::Upgrade | Scenario::Downgrade => self.change(stage, subscription).await?,
                 Scenario::Pause => Action::Pause { subscription, pauses: true },
                 Scenario::Resume => Action::Pause { subscription, pauses: false },

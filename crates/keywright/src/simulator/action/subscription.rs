@@ -103,6 +103,23 @@ impl Account {
         let happening = if at_once { Happening::Ended { before } } else { Happening::CancelScheduled { before } };
         Ok(self.tell(&happening, told_at))
     }
+    /// Only while it runs: what has ended is bought anew.
+    pub(super) fn uncancel(&mut self, id: &str, now: i64) -> Result<Vec<Event>, Impossible> {
+        let mut subscription = self.running(id)?;
+        if !subscription.cancel_at_period_end {
+            return impossible(format!("{id} is not cancelled"));
+        }
+        if subscription.period_end <= now {
+            return impossible(format!("{id} has ended with what was paid"));
+        }
+        let told_at = subscription.next_moment(now);
+        let before = Box::new(subscription.clone());
+        subscription.cancel_at_period_end = false;
+        subscription.canceled_at = None;
+        self.subscriptions.insert(subscription.id.clone(), subscription);
+        Ok(self.tell(&Happening::CancelUndone { before }, told_at))
+    }
+
 
     pub(super) fn pause(&mut self, id: &str, pauses: bool, now: i64) -> Result<Vec<Event>, Impossible> {
         let mut subscription = self.running(id)?;
