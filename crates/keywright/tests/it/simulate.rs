@@ -122,6 +122,27 @@ fn what_froze_a_license_lets_it_go_again() {
 }
 
 #[test]
+fn a_pause_pays_nothing() {
+    let shop = Installation::of_sample();
+    let key = one_key(&shop.simulate(&["subscription", "--plan", "relay-starter"]));
+    let until = || {
+        let checked = shop.run(&["check", &key]).stdout;
+        checked.lines().find(|line| line.starts_with("until ")).map(str::to_owned)
+    };
+    shop.simulate(&["past-due", "--last"]);
+    let graced = until();
+    for scenario in ["pause", "resume"] {
+        let played = shop.simulate(&[scenario, "--last"]);
+        assert_eq!(played.told("valid"), Vec::<String>::new(), "{}", played.stdout);
+    }
+    assert!(shop.run(&["check", &key]).stdout.contains("past_due"), "what was owed is owed");
+    assert_eq!(until(), graced);
+    let renewed = shop.simulate(&["renew", "--last"]);
+    assert_eq!(renewed.told("valid").len(), 1, "{}", renewed.stdout);
+    shop.verify();
+}
+
+#[test]
 fn a_partial_refund_does_what_the_plan_says() {
     let shop = Installation::of_sample();
     let kept = shop.simulate(&["partial-refund", "--plan", "studio-solo"]);

@@ -27,10 +27,9 @@ impl Account {
         }
         let now = subscription.next_moment(now);
         let before = Box::new(subscription.clone());
-        let open = self.invoices.get(&subscription.latest_invoice).filter(|invoice| !invoice.is_paid());
         // An overdue month is paid by its own invoice; only after that comes the next month.
         subscription.status = Status::Active;
-        let invoice = match open.cloned() {
+        let invoice = match self.open_invoice(&subscription).cloned() {
             Some(invoice) => invoice,
             None => self.next_period(&mut subscription, now),
         };
@@ -103,6 +102,7 @@ impl Account {
         let happening = if at_once { Happening::Ended { before } } else { Happening::CancelScheduled { before } };
         Ok(self.tell(&happening, told_at))
     }
+
     /// Only while it runs: what has ended is bought anew.
     pub(super) fn uncancel(&mut self, id: &str, now: i64) -> Result<Vec<Event>, Impossible> {
         let mut subscription = self.running(id)?;
@@ -120,7 +120,6 @@ impl Account {
         Ok(self.tell(&Happening::CancelUndone { before }, told_at))
     }
 
-
     pub(super) fn pause(&mut self, id: &str, pauses: bool, now: i64) -> Result<Vec<Event>, Impossible> {
         let mut subscription = self.running(id)?;
         if (subscription.status == Status::Paused) == pauses {
@@ -128,7 +127,12 @@ impl Account {
         }
         let told_at = subscription.next_moment(now);
         let before = Box::new(subscription.clone());
-        subscription.status = if pauses { Status::Paused } else { Status::Active };
+        subscription.status = match (pauses, self.open_invoice(&subscription)) {
+            (true, _) => Status::Paused,
+            // What was owed before is owed after.
+            (false, Some(_)) => Status::PastDue,
+            (false, None) => Status::Active,
+        };
         self.subscriptions.insert(subscription.id.clone(), subscription);
         let happening = if pauses { Happening::Paused { before } } else { Happening::Resumed { before } };
         Ok(self.tell(&happening, told_at))
@@ -143,6 +147,11 @@ impl Account {
             Some(subscription) if subscription.status == Status::Canceled => impossible(format!("{id} has ended")),
             Some(subscription) => Ok(subscription.clone()),
         }
+    }
+
+    /// What is owed of it: the month that was not paid.
+    fn open_invoice(&self, subscription: &Subscription) -> Option<&Invoice> {
+        self.invoices.values().find(|invoice| invoice.subscription == subscription.id && !invoice.is_paid())
     }
 
     /// Moves on to the next month that is not over, and bills it. What nobody played of the time in between is left out.

@@ -244,6 +244,27 @@ fn what_is_paused_is_resumed() {
 }
 
 #[test]
+fn what_was_overdue_before_a_pause_is_overdue_after_it() {
+    for (slug, dialect) in each() {
+        let mut account = shop(dialect);
+        let (subscription, mut events) = subscribed(&mut account, 0);
+        let pause = |pauses| Action::Pause { subscription: subscription.clone(), pauses };
+        for action in [Action::FailPayment { subscription: subscription.clone() }, pause(true), pause(false)] {
+            events.extend(account.step(&action, NOW).unwrap());
+        }
+        let overdue = order(&account, &events, Level::None);
+        let (_, state) = overdue.subscriptions.first_key_value().unwrap();
+        assert_eq!(state.value.status, SubscriptionStatus::PastDue, "{slug}");
+        let (subscriptions, invoices) = (account.subscriptions.len(), account.invoices.len());
+        events.extend(account.step(&Action::Renew { subscription: subscription.clone() }, NOW).unwrap());
+        assert_eq!((account.subscriptions.len(), account.invoices.len()), (subscriptions, invoices), "{slug}");
+        let paid = order(&account, &events, Level::None);
+        let (_, state) = paid.subscriptions.first_key_value().unwrap();
+        assert_eq!(state.value.status, SubscriptionStatus::Active, "{slug}");
+    }
+}
+
+#[test]
 fn refunds_add_up_to_the_payment() {
     for (slug, dialect) in each() {
         let mut account = shop(dialect);
