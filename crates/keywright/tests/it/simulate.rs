@@ -143,6 +143,50 @@ fn a_pause_pays_nothing() {
 }
 
 #[test]
+fn collecting_that_stops_leaves_the_license() {
+    let shop = Installation::of_sample();
+    let paused = shop.simulate(&["pause-collection", "--plan", "relay-starter"]);
+    assert!(paused.text().contains("No license changes: nothing is collected for now"), "{}", paused.stdout);
+    let key = one_key(&paused);
+    assert!(shop.run(&["check", &key]).status.success());
+    let unpaid = shop.try_to_simulate(&["renew", "--last"]);
+    assert!(unpaid.stderr.contains("resume that first"), "{}", unpaid.stderr);
+    shop.simulate(&["resume", "--last"]);
+    assert_eq!(shop.simulate(&["renew", "--last"]).told("valid").len(), 1);
+    shop.verify();
+}
+
+#[test]
+fn invoices_are_made_and_paid_by_hand() {
+    let shop = Installation::of_sample();
+    let by_hand = shop.simulate(&["manual-invoice", "--plan", "relay-starter"]);
+    assert_eq!(by_hand.keys().len(), 1, "{}", by_hand.stdout);
+    assert!(by_hand.text().contains("pays no month"), "{}", by_hand.stdout);
+    let paid = shop.simulate(&["out-of-band", "--last"]);
+    assert_eq!(paid.told("valid").len(), 1, "{}", paid.stdout);
+    assert!(!paid.text().contains("charge.succeeded"), "{}", paid.stdout);
+    shop.simulate(&["past-due", "--last"]);
+    let settled = shop.simulate(&["out-of-band", "--last"]);
+    assert!(settled.told("scheduled")[0].contains("goes on"), "{}", settled.stdout);
+    shop.verify();
+}
+
+#[test]
+fn a_customer_changes_and_is_deleted() {
+    let shop = Installation::of_sample();
+    let changed = shop.simulate(&["customer-changed", "--plan", "relay-team"]);
+    assert!(changed.told("received").iter().any(|line| line.contains("customer.updated")), "{}", changed.stdout);
+    assert!(changed.text().contains("No license changes: a key stays with its sale"), "{}", changed.stdout);
+    let key = one_key(&changed);
+    assert!(shop.run(&["check", &key]).status.success());
+    let deleted = shop.simulate(&["customer-deleted", "--last"]);
+    assert!(deleted.told("expired")[0].contains("active → expired"), "{}", deleted.stdout);
+    let gone = shop.try_to_simulate(&["customer-changed", "--last"]);
+    assert!(gone.stderr.contains("is deleted"), "{}", gone.stderr);
+    shop.verify();
+}
+
+#[test]
 fn a_partial_refund_does_what_the_plan_says() {
     let shop = Installation::of_sample();
     let kept = shop.simulate(&["partial-refund", "--plan", "studio-solo"]);
