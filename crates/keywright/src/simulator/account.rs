@@ -165,6 +165,9 @@ pub(crate) struct Subscription {
     pub(crate) canceled_at: Option<i64>,
     pub(crate) ended_at: Option<i64>,
     pub(crate) latest_invoice: String,
+    /// Nothing is collected for it, although it goes on.
+    #[serde(default)]
+    pub(crate) is_uncollected: bool,
     /// When its last event was made. Two of one second have no order, and a person's clicks do.
     pub(crate) told_at: i64,
 }
@@ -179,6 +182,8 @@ pub(crate) enum Billing {
     Cycle,
     /// A change in the middle of a month.
     Update,
+    /// Whatever the vendor wrote on it.
+    Manual,
 }
 
 impl Billing {
@@ -187,6 +192,7 @@ impl Billing {
             Self::Create => "subscription_create",
             Self::Cycle => "subscription_cycle",
             Self::Update => "subscription_update",
+            Self::Manual => "manual",
         }
     }
 }
@@ -215,6 +221,9 @@ pub(crate) struct Invoice {
     pub(crate) total: i64,
     /// What paid it, if anything did.
     pub(crate) payment: Option<String>,
+    /// It was paid by other means, of which the provider knows no more.
+    #[serde(default)]
+    pub(crate) is_paid_out_of_band: bool,
     /// The id of the object that links it with its payment.
     pub(crate) link: String,
 }
@@ -222,7 +231,7 @@ pub(crate) struct Invoice {
 impl Invoice {
     /// Whether nothing is owed of it. One of nothing is paid by itself, as that of a trial.
     pub(crate) const fn is_paid(&self) -> bool {
-        self.payment.is_some() || self.total == 0
+        self.payment.is_some() || self.is_paid_out_of_band || self.total == 0
     }
 }
 
@@ -362,8 +371,9 @@ impl Account {
     pub(crate) fn last_payment(&self, sale: &Sale) -> Option<&Payment> {
         let subscription = sale.subscription.as_deref();
         let invoices = self.invoices.values().filter(|invoice| Some(invoice.subscription.as_str()) == subscription);
-        // An invoice that corrects a running period is not what pays for it.
-        let cycles = invoices.filter(|invoice| invoice.billing != Billing::Update && invoice.payment.is_some());
+        // An invoice that corrects a running period is not what pays for it, nor is one that was made by hand.
+        let pays = |billing| matches!(billing, Billing::Create | Billing::Cycle);
+        let cycles = invoices.filter(|invoice| pays(invoice.billing) && invoice.payment.is_some());
         let latest = cycles.max_by_key(|invoice| invoice.lines.iter().map(|line| line.end).max());
         let of_invoice = latest.and_then(|invoice| invoice.payment.as_deref());
         let of_session = self.sessions.get(&sale.session).and_then(|session| session.payment.as_deref());

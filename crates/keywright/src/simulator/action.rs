@@ -2,6 +2,7 @@
 //!
 //! Pure: the same account, action and moment always give the same events.
 
+mod customer;
 mod payment;
 mod purchase;
 mod subscription;
@@ -43,6 +44,18 @@ pub(crate) enum Action {
     Change { subscription: String, price: String, quantity: u32 },
     /// It ends: now, or with what is paid.
     Cancel { subscription: String, at_once: bool },
+    /// It does not end with what is paid after all.
+    Uncancel { subscription: String },
+    /// It goes on, and for now nothing is collected for it.
+    PauseCollection { subscription: String },
+    /// The next month is paid by other means, or the month that is overdue.
+    PayOutOfBand { subscription: String },
+    /// A subscriber pays an invoice that was made by hand.
+    BillByHand { subscription: String },
+    /// A subscriber has this address from now on; if it is the known one, another.
+    ChangeCustomer { subscription: String, address: String },
+    /// A subscriber is deleted.
+    DeleteCustomer { subscription: String },
     /// Money goes back: that much, or all that is left.
     Refund { payment: String, amount: Option<i64> },
     /// The latest refund does not arrive.
@@ -107,6 +120,12 @@ impl Account {
             Action::FailPayment { subscription } => self.fail_payment(subscription, now),
             Action::Change { subscription, price, quantity } => self.change(subscription, (price, *quantity), now),
             Action::Cancel { subscription, at_once } => self.cancel(subscription, *at_once, now),
+            Action::Uncancel { subscription } => self.uncancel(subscription, now),
+            Action::PauseCollection { subscription } => self.pause_collection(subscription, now),
+            Action::PayOutOfBand { subscription } => self.pay_out_of_band(subscription, now),
+            Action::BillByHand { subscription } => self.bill_by_hand(subscription, now),
+            Action::ChangeCustomer { subscription, address } => self.change_customer(subscription, address, now),
+            Action::DeleteCustomer { subscription } => self.delete_customer(subscription, now),
             Action::Refund { payment, amount } => self.refund(payment, *amount, now),
             Action::FailRefund { payment } => self.fail_refund(payment, now),
             Action::Dispute { payment, outcome } => self.dispute(payment, *outcome, now),

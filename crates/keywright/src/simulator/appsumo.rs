@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::{
     account::{Account, Session},
-    dialect::{Dialect, Question, Reply, Thing},
+    dialect::{Dialect, Question, Reply, Thing, only_at_stripe},
     happening::Happening,
 };
 
@@ -51,9 +51,8 @@ impl Dialect for AppSumo {
 
     fn refuses(&self, wish: &str) -> Option<&'static str> {
         Some(match wish {
-            "subscription" | "trial" | "trial-end" | "renew" | "past-due" | "cancel" | "pause" | "resume" => {
-                "AppSumo sells for good: there are no subscriptions"
-            }
+            "subscription" | "trial" | "trial-end" | "renew" | "past-due" | "cancel" | "uncancel" | "pause"
+            | "resume" => "AppSumo sells for good: there are no subscriptions",
             "inquiry" | "dispute" | "dispute-won" | "dispute-lost" => {
                 "AppSumo deals with banks itself: what is taken back is told as a refund"
             }
@@ -64,7 +63,7 @@ impl Dialect for AppSumo {
             "async-checkout" | "async-paid" | "async-failed" => "AppSumo tells of a sale once its money is there",
             "lost-webhooks" => "AppSumo keeps no list of its events, so that nothing is found there",
             "--also" | "--quantity" | "upgrade --quantity" => "at AppSumo a license key is one of one tier",
-            _ => return None,
+            _ => return only_at_stripe(wish),
         })
     }
 

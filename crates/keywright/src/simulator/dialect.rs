@@ -123,6 +123,16 @@ pub(crate) trait Dialect: Sync {
     fn error(&self, status: u16, message: &str) -> Reply;
 }
 
+/// Why what only Stripe tells is not possible elsewhere.
+pub(crate) fn only_at_stripe(wish: &str) -> Option<&'static str> {
+    Some(match wish {
+        "pause-collection" => "only Stripe lets the collecting stop and not the subscription; play `pause`",
+        "out-of-band" | "manual-invoice" => "invoices that are paid or made by hand are played at Stripe only",
+        "customer-changed" | "customer-deleted" => "customers that change or go are played at Stripe only",
+        _ => return None,
+    })
+}
+
 /// A moment, as most providers write it.
 pub(crate) fn moment(second: i64) -> String {
     precise(second, 0)

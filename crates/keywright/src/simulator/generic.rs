@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::{
     account::{Account, CURRENCY, Item, Outcome, Paid, Session, Status, Subscription},
-    dialect::{Dialect, Question, Reply, Thing, moment, precise},
+    dialect::{Dialect, Question, Reply, Thing, moment, only_at_stripe, precise},
     happening::Happening,
 };
 
@@ -49,7 +49,7 @@ impl Dialect for Generic {
             "expired" | "async-checkout" | "async-paid" | "async-failed" => "a shop tells of an order once it is paid",
             "trial" | "trial-end" => "a shop tells of a trial as of any order: paid until a day, for nothing",
             "lost-webhooks" => "a shop that has no module here has no list of events that could be read",
-            _ => return None,
+            _ => return only_at_stripe(wish),
         })
     }
 
@@ -98,6 +98,7 @@ impl Told<'_> {
             Happening::PaymentFailed { before, .. }
             | Happening::Changed { before, .. }
             | Happening::CancelScheduled { before }
+            | Happening::CancelUndone { before }
             | Happening::Paused { before }
             | Happening::Resumed { before } => self.changed(&before.id),
             Happening::Ended { before } => {
@@ -107,7 +108,13 @@ impl Told<'_> {
             Happening::Refunded { refund } | Happening::RefundFailed { refund } => self.refunded(refund),
             Happening::Disputed { payment, .. } => self.disputed(payment),
             // Nobody tells of these here.
-            Happening::Priced { .. } | Happening::Left { .. } | Happening::Arrived { .. } => {}
+            Happening::Priced { .. }
+            | Happening::Left { .. }
+            | Happening::Arrived { .. }
+            | Happening::CollectionPaused { .. }
+            | Happening::BilledByHand { .. }
+            | Happening::CustomerChanged { .. }
+            | Happening::CustomerDeleted { .. } => {}
         }
     }
 

@@ -1,6 +1,6 @@
 //! What happens in an account, in no provider's words. It is told once it is so: the account has how everything stands then.
 
-use super::account::{Outcome, Subscription};
+use super::account::{Customer, Outcome, Subscription};
 
 /// Something that the provider has an event for, or several, or none.
 #[derive(Clone, Debug)]
@@ -25,12 +25,22 @@ pub(crate) enum Happening {
     Changed { before: Box<Subscription>, invoice: Option<String> },
     /// A subscription will end with what is paid.
     CancelScheduled { before: Box<Subscription> },
+    /// It will not end with it after all.
+    CancelUndone { before: Box<Subscription> },
     /// A subscription is over.
     Ended { before: Box<Subscription> },
     /// A subscription stopped for a while.
     Paused { before: Box<Subscription> },
     /// It goes on.
     Resumed { before: Box<Subscription> },
+    /// Nothing is collected for it, or its money is collected again; it goes on as it did.
+    CollectionPaused { before: Box<Subscription> },
+    /// An invoice that was made by hand is paid.
+    BilledByHand { invoice: String },
+    /// A customer has another address and name.
+    CustomerChanged { before: Box<Customer> },
+    /// A customer is gone, and so are the subscriptions that ran.
+    CustomerDeleted { customer: Box<Customer>, ended: Vec<Subscription> },
     /// Money went back.
     Refunded { refund: String },
     /// It came back to the vendor.

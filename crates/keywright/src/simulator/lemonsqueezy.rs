@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use super::{
     account::{Account, Session, Status, Subscription},
-    dialect::{Dialect, Question, Reply, Thing},
+    dialect::{Dialect, Question, Reply, Thing, only_at_stripe},
     happening::Happening,
 };
 
@@ -60,7 +60,7 @@ impl Dialect for LemonSqueezy {
             "upgrade --quantity" => {
                 "Lemon Squeezy sends nothing when only a quantity changes; the server finds that in its lists"
             }
-            _ => return None,
+            _ => return only_at_stripe(wish),
         })
     }
 
@@ -114,6 +114,10 @@ impl Told<'_> {
                 self.subscription("subscription_cancelled", before);
                 self.subscription("subscription_updated", before);
             }
+            Happening::CancelUndone { before } => {
+                self.subscription("subscription_resumed", before);
+                self.subscription("subscription_updated", before);
+            }
             Happening::Ended { before } => {
                 self.subscription("subscription_expired", before);
                 self.subscription("subscription_updated", before);
@@ -131,6 +135,10 @@ impl Told<'_> {
             Happening::Priced { .. }
             | Happening::Left { .. }
             | Happening::Arrived { .. }
+            | Happening::CollectionPaused { .. }
+            | Happening::BilledByHand { .. }
+            | Happening::CustomerChanged { .. }
+            | Happening::CustomerDeleted { .. }
             | Happening::Replaced { .. }
             | Happening::RefundFailed { .. }
             | Happening::Disputed { .. } => {}

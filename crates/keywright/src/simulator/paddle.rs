@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use self::documents::Transaction;
 use super::{
     account::{Account, Outcome, Refund, Status},
-    dialect::{Dialect, Question, Reply, Thing, precise, symbols},
+    dialect::{Dialect, Question, Reply, Thing, only_at_stripe, precise, symbols},
     happening::Happening,
 };
 
@@ -58,7 +58,7 @@ impl Dialect for Paddle {
             "expired" => "Paddle tells nothing of a checkout that nobody completed",
             "async-checkout" | "async-paid" | "async-failed" => "Paddle tells of a sale once its money is there",
             "refund-failed" => "Paddle approves a refund or rejects it, and tells of none that fails afterwards",
-            _ => return None,
+            _ => return only_at_stripe(wish),
         })
     }
 
@@ -127,7 +127,9 @@ impl Told<'_> {
                     self.completed(invoice);
                 }
             }
-            Happening::CancelScheduled { before } => self.subscription("subscription.updated", &before.id),
+            Happening::CancelScheduled { before } | Happening::CancelUndone { before } => {
+                self.subscription("subscription.updated", &before.id);
+            }
             Happening::Ended { before } => self.subscription("subscription.canceled", &before.id),
             Happening::Paused { before } => self.subscription("subscription.paused", &before.id),
             Happening::Resumed { before } => self.subscription("subscription.resumed", &before.id),
@@ -136,6 +138,10 @@ impl Told<'_> {
             // Nobody tells of these here.
             Happening::Left { .. }
             | Happening::Arrived { .. }
+            | Happening::CollectionPaused { .. }
+            | Happening::BilledByHand { .. }
+            | Happening::CustomerChanged { .. }
+            | Happening::CustomerDeleted { .. }
             | Happening::Replaced { .. }
             | Happening::RefundFailed { .. } => {}
         }

@@ -9,7 +9,7 @@ use secrecy::SecretString;
 use serde_json::{Value, json};
 
 use super::{
-    account::{Account, Dispute, Outcome, Paid, Payment, Progress, Refund, Session, Subscription},
+    account::{Account, Customer, Dispute, Outcome, Paid, Payment, Progress, Refund, Session, Subscription},
     dialect::{Dialect, Question, Reply, Thing, symbols},
     happening::Happening,
 };
@@ -134,7 +134,17 @@ impl Told<'_> {
                     self.paid(invoice);
                 }
             }
-            Happening::CancelScheduled { before } => self.updated(before),
+            Happening::CancelScheduled { before }
+            | Happening::CancelUndone { before }
+            | Happening::CollectionPaused { before } => self.updated(before),
+            Happening::BilledByHand { invoice } => self.paid(invoice),
+            Happening::CustomerChanged { before } => self.customer_changed(before),
+            Happening::CustomerDeleted { customer, ended } => {
+                for subscription in ended {
+                    self.subscription("customer.subscription.deleted", &subscription.id);
+                }
+                self.event("customer.deleted", &documents::customer(customer));
+            }
             Happening::Ended { before } => self.subscription("customer.subscription.deleted", &before.id),
             Happening::Paused { before } => self.subscription("customer.subscription.paused", &before.id),
             Happening::Resumed { before } => self.subscription("customer.subscription.resumed", &before.id),
@@ -194,11 +204,20 @@ impl Told<'_> {
     /// A subscription as it is now, with those of its former fields that are different.
     fn updated(&mut self, before: &Subscription) {
         let after = documents::subscription(self.account, &self.account.subscriptions[&before.id]);
-        let mut previous = documents::subscription(self.account, before);
-        if let (Value::Object(fields), Value::Object(after)) = (&mut previous, &after) {
+        let previous = documents::subscription(self.account, before);
+        self.changed("customer.subscription.updated", &after, previous);
+    }
+
+    fn customer_changed(&mut self, before: &Customer) {
+        let after = documents::customer(&self.account.customers[&before.id]);
+        self.changed("customer.updated", &after, documents::customer(before));
+    }
+
+    fn changed(&mut self, kind: &str, after: &Value, mut previous: Value) {
+        if let (Value::Object(fields), Value::Object(after)) = (&mut previous, after) {
             fields.retain(|name, value| after.get(name) != Some(&*value));
         }
-        self.event_after("customer.subscription.updated", &after, Some(previous));
+        self.event_after(kind, after, Some(previous));
     }
 
     /// A paid invoice. One of nothing has no payment.

@@ -71,6 +71,14 @@ fn a_subscription_lives() {
     assert!(paid.told("scheduled")[0].contains("goes on"), "{}", paid.stdout);
     let cancelled = shop.simulate(&["cancel", "--last"]);
     assert!(cancelled.told("scheduled")[0].contains("becomes expired on"), "{}", cancelled.stdout);
+    let not_renewed = shop.try_to_simulate(&["renew", "--last"]);
+    assert!(not_renewed.stderr.contains("is cancelled and will not renew"), "{}", not_renewed.stderr);
+    let taken_back = shop.simulate(&["uncancel", "--last"]);
+    assert!(taken_back.told("scheduled")[0].contains("goes on"), "{}", taken_back.stdout);
+    let twice = shop.try_to_simulate(&["uncancel", "--last"]);
+    assert!(twice.stderr.contains("is not cancelled"), "{}", twice.stderr);
+    assert_eq!(shop.simulate(&["renew", "--last"]).told("valid").len(), 1);
+    shop.simulate(&["cancel", "--last"]);
     // Its plan says that a cancelled team loses it at once.
     let ended = shop.simulate(&["cancel", "--last", "--now"]);
     assert!(ended.told("expired")[0].contains("active → expired"), "{}", ended.stdout);
@@ -110,6 +118,71 @@ fn what_froze_a_license_lets_it_go_again() {
         shop.simulate(&[thaws, "--last"]);
         assert_eq!(shop.run(&["check", &key]).status.code(), Some(0), "{thaws}");
     }
+    shop.verify();
+}
+
+#[test]
+fn a_pause_pays_nothing() {
+    let shop = Installation::of_sample();
+    let key = one_key(&shop.simulate(&["subscription", "--plan", "relay-starter"]));
+    let until = || {
+        let checked = shop.run(&["check", &key]).stdout;
+        checked.lines().find(|line| line.starts_with("until ")).map(str::to_owned)
+    };
+    shop.simulate(&["past-due", "--last"]);
+    let graced = until();
+    for scenario in ["pause", "resume"] {
+        let played = shop.simulate(&[scenario, "--last"]);
+        assert_eq!(played.told("valid"), Vec::<String>::new(), "{}", played.stdout);
+    }
+    assert!(shop.run(&["check", &key]).stdout.contains("past_due"), "what was owed is owed");
+    assert_eq!(until(), graced);
+    let renewed = shop.simulate(&["renew", "--last"]);
+    assert_eq!(renewed.told("valid").len(), 1, "{}", renewed.stdout);
+    shop.verify();
+}
+
+#[test]
+fn collecting_that_stops_leaves_the_license() {
+    let shop = Installation::of_sample();
+    let paused = shop.simulate(&["pause-collection", "--plan", "relay-starter"]);
+    assert!(paused.text().contains("No license changes: nothing is collected for now"), "{}", paused.stdout);
+    let key = one_key(&paused);
+    assert!(shop.run(&["check", &key]).status.success());
+    let unpaid = shop.try_to_simulate(&["renew", "--last"]);
+    assert!(unpaid.stderr.contains("resume that first"), "{}", unpaid.stderr);
+    shop.simulate(&["resume", "--last"]);
+    assert_eq!(shop.simulate(&["renew", "--last"]).told("valid").len(), 1);
+    shop.verify();
+}
+
+#[test]
+fn invoices_are_made_and_paid_by_hand() {
+    let shop = Installation::of_sample();
+    let by_hand = shop.simulate(&["manual-invoice", "--plan", "relay-starter"]);
+    assert_eq!(by_hand.keys().len(), 1, "{}", by_hand.stdout);
+    assert!(by_hand.text().contains("pays no month"), "{}", by_hand.stdout);
+    let paid = shop.simulate(&["out-of-band", "--last"]);
+    assert_eq!(paid.told("valid").len(), 1, "{}", paid.stdout);
+    assert!(!paid.text().contains("charge.succeeded"), "{}", paid.stdout);
+    shop.simulate(&["past-due", "--last"]);
+    let settled = shop.simulate(&["out-of-band", "--last"]);
+    assert!(settled.told("scheduled")[0].contains("goes on"), "{}", settled.stdout);
+    shop.verify();
+}
+
+#[test]
+fn a_customer_changes_and_is_deleted() {
+    let shop = Installation::of_sample();
+    let changed = shop.simulate(&["customer-changed", "--plan", "relay-team"]);
+    assert!(changed.told("received").iter().any(|line| line.contains("customer.updated")), "{}", changed.stdout);
+    assert!(changed.text().contains("No license changes: a key stays with its sale"), "{}", changed.stdout);
+    let key = one_key(&changed);
+    assert!(shop.run(&["check", &key]).status.success());
+    let deleted = shop.simulate(&["customer-deleted", "--last"]);
+    assert!(deleted.told("expired")[0].contains("active → expired"), "{}", deleted.stdout);
+    let gone = shop.try_to_simulate(&["customer-changed", "--last"]);
+    assert!(gone.stderr.contains("is deleted"), "{}", gone.stderr);
     shop.verify();
 }
 

@@ -30,6 +30,8 @@ const LIFE: &[Scene] = &[
     (&["pause", "--last"], "frozen", "is paused"),
     (&["resume", "--last"], "active", "frozen → active"),
     (&["cancel", "--last"], "scheduled", "becomes expired on"),
+    (&["uncancel", "--last"], "scheduled", "goes on"),
+    (&["cancel", "--last"], "scheduled", "becomes expired on"),
     (&["cancel", "--last", "--now"], "expired", "active → expired"),
     (&["subscription", "--plan", "relay-starter", "--quantity", "2"], "issued", " active until "),
     (&["upgrade", "--last", "--quantity", "3"], "issued", " active until "),
@@ -43,6 +45,10 @@ const ONCE: &[Scene] = &[
     (&["refund", "--last"], "revoked", "was refunded in full (79.00 EUR)"),
     (&["free", "--plan", "studio-pro"], "issued", "active"),
 ];
+
+/// What is played at Stripe only.
+const ONLY_AT_STRIPE: &[&str] =
+    &["pause-collection", "manual-invoice", "out-of-band", "customer-changed", "customer-deleted"];
 
 /// The same from nothing, told twice or three times, in any order.
 fn told_in_any_way(shop: &Installation, provider: &str) {
@@ -61,7 +67,7 @@ fn told_in_any_way(shop: &Installation, provider: &str) {
 
 /// What does not happen at a provider is said in words, and nothing is bought in vain.
 fn refuses(shop: &Installation, provider: &str, scenarios: &[&str]) {
-    for scenario in scenarios {
+    for scenario in scenarios.iter().chain(ONLY_AT_STRIPE) {
         let refused = shop.try_to_simulate_at(provider, &[scenario, "--plan", "studio-pro"]);
         assert!(!refused.status.success(), "{provider} {scenario}");
         assert!(refused.stdout.is_empty(), "{provider} {scenario}: {}", refused.stdout);
@@ -145,7 +151,18 @@ fn every_scenario_at_appsumo() {
     refuses(
         &shop,
         "appsumo",
-        &["subscription", "renew", "trial", "cancel", "pause", "partial-refund", "dispute", "lost-webhooks", "free"],
+        &[
+            "subscription",
+            "renew",
+            "trial",
+            "cancel",
+            "uncancel",
+            "pause",
+            "partial-refund",
+            "dispute",
+            "lost-webhooks",
+            "free",
+        ],
     );
     shop.verify();
 }
@@ -155,7 +172,7 @@ fn every_scenario_at_any_other_shop() {
     let shop = Installation::of_sample();
     play(&shop, "generic", &[(&["subscription", "--plan", "relay-starter"], "issued", " active until ")]);
     // It has no word for a trial. What is told within one second is told as of the seconds after it, which is when it ends.
-    let (life, ended, rest) = (&LIFE[2..9], LIFE[9].0, &LIFE[10..]);
+    let (life, ended, rest) = (&LIFE[2..11], LIFE[11].0, &LIFE[12..]);
     play(&shop, "generic", life);
     play(&shop, "generic", &[(ended, "received", "order.ended")]);
     play(&shop, "generic", rest);

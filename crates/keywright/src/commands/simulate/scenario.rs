@@ -34,6 +34,8 @@ pub(super) enum Scenario {
     PastDue,
     /// A subscription is cancelled.
     Cancel,
+    /// A cancellation with the end of what is paid is taken back: it renews again.
+    Uncancel,
     /// A payment goes back in full.
     Refund,
     /// Half of a payment goes back.
@@ -50,8 +52,18 @@ pub(super) enum Scenario {
     DisputeLost,
     /// A subscription stops for a while.
     Pause,
-    /// It goes on.
+    /// The collecting stops and the subscription does not, which Stripe calls `pause_collection`.
+    PauseCollection,
+    /// It goes on, or its money is collected again.
     Resume,
+    /// A month is paid by other means, and the vendor marks its invoice as paid.
+    OutOfBand,
+    /// The vendor writes a subscriber an invoice by hand, and it is paid.
+    ManualInvoice,
+    /// A subscriber has another address and name at the provider. With `--last` and `--email`: that address.
+    CustomerChanged,
+    /// The vendor deletes a subscriber at the provider, which ends the subscription.
+    CustomerDeleted,
     /// Every event of a purchase comes three times, all at the same time.
     Duplicate,
     /// A subscription and its renewal, in any order and each event twice.
@@ -78,8 +90,14 @@ impl Scenario {
                 | Self::Downgrade
                 | Self::PastDue
                 | Self::Cancel
+                | Self::Uncancel
                 | Self::Pause
+                | Self::PauseCollection
                 | Self::Resume
+                | Self::OutOfBand
+                | Self::ManualInvoice
+                | Self::CustomerChanged
+                | Self::CustomerDeleted
                 | Self::OutOfOrder
                 | Self::LostWebhooks
         )
@@ -107,6 +125,13 @@ impl Scenario {
                 Some("Nothing is issued yet: the checkout is completed, and its money is under way.")
             }
             Self::AsyncFailed => Some("Nothing is issued: the money did not come."),
+            Self::PauseCollection => {
+                Some("No license changes: nothing is collected for now, and the subscription goes on.")
+            }
+            Self::ManualInvoice => Some("No license changes: an invoice that was made by hand pays no month."),
+            Self::CustomerChanged => {
+                Some("No license changes: a key stays with its sale, whatever its buyer is called.")
+            }
             Self::Inquiry => Some("Nothing changed: an inquiry moves no money, so it takes no license."),
             _ => None,
         }
@@ -126,18 +151,21 @@ impl Scenario {
             }
             Self::Trial => &["clock +14d", "trial-end --last", "past-due --last", "cancel --last"],
             Self::TrialEnd => &["renew --last", "cancel --last"],
-            Self::Renew => &["refund --last", "cancel --last"],
+            Self::Renew | Self::OutOfBand => &["refund --last", "cancel --last"],
+            Self::ManualInvoice | Self::CustomerChanged => &["renew --last", "customer-deleted --last"],
+            Self::CustomerDeleted => &["subscription"],
             Self::Upgrade => &["downgrade --last", "renew --last", "cancel --last"],
             Self::Downgrade => &["renew --last", "cancel --last"],
             Self::PastDue => &["renew --last", "cancel --last --now"],
-            Self::Cancel => &["refund --last", "subscription"],
+            Self::Cancel => &["uncancel --last", "refund --last", "subscription"],
+            Self::Uncancel => &["renew --last", "cancel --last"],
             Self::PartialRefund => &["refund --last"],
             Self::Refund => &["refund-failed --last", "checkout"],
             Self::RefundFailed => &["refund --last"],
             Self::DisputeWon | Self::DisputeLost => &["checkout"],
             Self::Inquiry => &["dispute --last"],
             Self::Dispute => &["dispute-won --last", "dispute-lost --last"],
-            Self::Pause => &["resume --last"],
+            Self::Pause | Self::PauseCollection => &["resume --last"],
             Self::Resume => &["renew --last", "pause --last"],
         }
     }

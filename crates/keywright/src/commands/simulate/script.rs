@@ -98,9 +98,15 @@ impl Play {
                 Scenario::TrialEnd => Action::EndTrial { subscription },
                 Scenario::PastDue => Action::FailPayment { subscription },
                 Scenario::Cancel => Action::Cancel { subscription, at_once: self.now },
+                Scenario::Uncancel => Action::Uncancel { subscription },
                 Scenario::Upgrade | Scenario::Downgrade => self.change(stage, subscription).await?,
                 Scenario::Pause => Action::Pause { subscription, pauses: true },
                 Scenario::Resume => Action::Pause { subscription, pauses: false },
+                Scenario::PauseCollection => Action::PauseCollection { subscription },
+                Scenario::OutOfBand => Action::PayOutOfBand { subscription },
+                Scenario::ManualInvoice => Action::BillByHand { subscription },
+                Scenario::CustomerChanged => Action::ChangeCustomer { subscription, address: self.email.clone() },
+                Scenario::CustomerDeleted => Action::DeleteCustomer { subscription },
                 _ => Action::Renew { subscription },
             });
         }

@@ -120,6 +120,7 @@ impl Account {
             canceled_at: None,
             ended_at: None,
             latest_invoice: String::new(),
+            is_uncollected: false,
             told_at: now,
         };
         let invoice = self.bill_period(&mut subscription, Billing::Create, now);

@@ -21,26 +21,40 @@ impl Account {
     }
 
     pub(super) fn renew(&mut self, id: &str, now: i64) -> Result<Vec<Event>, Impossible> {
+        self.collected_for(id)?;
+        self.renew_by(id, false, now)
+    }
+
+    pub(super) fn pay_out_of_band(&mut self, id: &str, now: i64) -> Result<Vec<Event>, Impossible> {
+        self.renew_by(id, true, now)
+    }
+
+    fn renew_by(&mut self, id: &str, other_means: bool, now: i64) -> Result<Vec<Event>, Impossible> {
         let mut subscription = self.running(id)?;
         if subscription.cancel_at_period_end {
             return impossible(format!("{id} is cancelled and will not renew"));
         }
         let now = subscription.next_moment(now);
         let before = Box::new(subscription.clone());
-        let open = self.invoices.get(&subscription.latest_invoice).filter(|invoice| !invoice.is_paid());
         // An overdue month is paid by its own invoice; only after that comes the next month.
         subscription.status = Status::Active;
-        let invoice = match open.cloned() {
+        let invoice = match self.open_invoice(&subscription).cloned() {
             Some(invoice) => invoice,
             None => self.next_period(&mut subscription, now),
         };
-        let (invoice, _) = self.settle(invoice, now);
+        let invoice = if other_means {
+            let paid = Invoice { is_paid_out_of_band: true, ..invoice };
+            self.invoices.insert(paid.id.clone(), paid.clone());
+            paid
+        } else {
+            self.settle(invoice, now).0
+        };
         self.subscriptions.insert(subscription.id.clone(), subscription);
         Ok(self.tell(&Happening::Renewed { before, invoice: invoice.id }, now))
     }
 
     pub(super) fn fail_payment(&mut self, id: &str, now: i64) -> Result<Vec<Event>, Impossible> {
-        let mut subscription = self.running(id)?;
+        let mut subscription = self.collected_for(id)?;
         if subscription.status == Status::PastDue {
             return impossible(format!("{id} is overdue already"));
         }
@@ -104,17 +118,79 @@ impl Account {
         Ok(self.tell(&happening, told_at))
     }
 
+    /// Only while it runs: what has ended is bought anew.
+    pub(super) fn uncancel(&mut self, id: &str, now: i64) -> Result<Vec<Event>, Impossible> {
+        let mut subscription = self.running(id)?;
+        if !subscription.cancel_at_period_end {
+            return impossible(format!("{id} is not cancelled"));
+        }
+        if subscription.period_end <= now {
+            return impossible(format!("{id} has ended with what was paid"));
+        }
+        let told_at = subscription.next_moment(now);
+        let before = Box::new(subscription.clone());
+        subscription.cancel_at_period_end = false;
+        subscription.canceled_at = None;
+        self.subscriptions.insert(subscription.id.clone(), subscription);
+        Ok(self.tell(&Happening::CancelUndone { before }, told_at))
+    }
+
     pub(super) fn pause(&mut self, id: &str, pauses: bool, now: i64) -> Result<Vec<Event>, Impossible> {
         let mut subscription = self.running(id)?;
+        if subscription.is_uncollected && subscription.status != Status::Paused && !pauses {
+            return Ok(self.collect(subscription, true, now));
+        }
         if (subscription.status == Status::Paused) == pauses {
             return impossible(format!("{id} is {} already", subscription.status.as_str()));
         }
         let told_at = subscription.next_moment(now);
         let before = Box::new(subscription.clone());
-        subscription.status = if pauses { Status::Paused } else { Status::Active };
+        subscription.status = match (pauses, self.open_invoice(&subscription)) {
+            (true, _) => Status::Paused,
+            // What was owed before is owed after.
+            (false, Some(_)) => Status::PastDue,
+            (false, None) => Status::Active,
+        };
         self.subscriptions.insert(subscription.id.clone(), subscription);
         let happening = if pauses { Happening::Paused { before } } else { Happening::Resumed { before } };
         Ok(self.tell(&happening, told_at))
+    }
+}
+
+/// Collecting, which Stripe lets stop by itself, and what is billed beside the months.
+impl Account {
+    pub(super) fn pause_collection(&mut self, id: &str, now: i64) -> Result<Vec<Event>, Impossible> {
+        let subscription = self.collected_for(id)?;
+        Ok(self.collect(subscription, false, now))
+    }
+
+    /// Collects for it from now on, or does not.
+    fn collect(&mut self, mut subscription: Subscription, collects: bool, now: i64) -> Vec<Event> {
+        let told_at = subscription.next_moment(now);
+        let before = Box::new(subscription.clone());
+        subscription.is_uncollected = !collects;
+        self.subscriptions.insert(subscription.id.clone(), subscription);
+        self.tell(&Happening::CollectionPaused { before }, told_at)
+    }
+
+    /// It is about the first item once more, and pays no month of it.
+    pub(super) fn bill_by_hand(&mut self, id: &str, now: i64) -> Result<Vec<Event>, Impossible> {
+        let mut subscription = self.running(id)?;
+        let Some(item) = subscription.items.first().cloned() else { return impossible(format!("{id} has no items")) };
+        let now = subscription.next_moment(now);
+        let cost = self.cost(&item);
+        let invoice = self.bill(&subscription, Billing::Manual, vec![(item, cost, false)], (now, now), now);
+        let (invoice, _) = self.settle(invoice, now);
+        self.subscriptions.insert(subscription.id.clone(), subscription);
+        Ok(self.tell(&Happening::BilledByHand { invoice: invoice.id }, now))
+    }
+
+    /// One that runs and for which money is collected.
+    fn collected_for(&self, id: &str) -> Result<Subscription, Impossible> {
+        match self.running(id)? {
+            one if one.is_uncollected => impossible(format!("nothing is collected for {id}; resume that first")),
+            one => Ok(one),
+        }
     }
 }
 
@@ -126,6 +202,11 @@ impl Account {
             Some(subscription) if subscription.status == Status::Canceled => impossible(format!("{id} has ended")),
             Some(subscription) => Ok(subscription.clone()),
         }
+    }
+
+    /// What is owed of it: the month that was not paid.
+    fn open_invoice(&self, subscription: &Subscription) -> Option<&Invoice> {
+        self.invoices.values().find(|invoice| invoice.subscription == subscription.id && !invoice.is_paid())
     }
 
     /// Moves on to the next month that is not over, and bills it. What nobody played of the time in between is left out.
@@ -178,6 +259,7 @@ impl Account {
             total: lines.iter().map(|line| line.amount).sum(),
             lines,
             payment: None,
+            is_paid_out_of_band: false,
             link: self.id(Thing::InvoicePayment),
         }
     }
@@ -196,7 +278,7 @@ impl Account {
 
 impl Subscription {
     /// The moment of its next event: now, and never the second of the one before.
-    fn next_moment(&mut self, now: i64) -> i64 {
+    pub(super) fn next_moment(&mut self, now: i64) -> i64 {
         self.told_at = now.max(self.told_at + 1);
         self.told_at
     }

@@ -207,6 +207,27 @@ fn a_cancellation_is_scheduled_or_final() {
 }
 
 #[test]
+fn a_cancellation_is_taken_back_while_it_runs() {
+    for (slug, dialect) in each() {
+        let mut account = shop(dialect);
+        let (subscription, mut events) = subscribed(&mut account, 0);
+        let uncancel = Action::Uncancel { subscription: subscription.clone() };
+        assert!(account.step(&uncancel, NOW).is_err(), "{slug}: there is none");
+        let cancel = |at_once| Action::Cancel { subscription: subscription.clone(), at_once };
+        events.extend(account.step(&cancel(false), NOW).unwrap());
+        let over = Timestamp::from_second(account.subscriptions[&subscription].period_end).unwrap();
+        assert!(account.step(&uncancel, over).is_err(), "{slug}: it is too late");
+        events.extend(account.step(&uncancel, NOW).unwrap());
+        let runs = order(&account, &events, Level::None);
+        let (_, state) = runs.subscriptions.first_key_value().unwrap();
+        assert_eq!((state.value.status, state.value.cancel_at), (SubscriptionStatus::Active, None), "{slug}");
+        assert!(account.step(&Action::Renew { subscription: subscription.clone() }, NOW).is_ok(), "{slug}");
+        account.step(&cancel(true), NOW).unwrap();
+        assert!(account.step(&uncancel, NOW).is_err(), "{slug}: it has ended");
+    }
+}
+
+#[test]
 fn what_is_paused_is_resumed() {
     for (slug, dialect) in each() {
         let mut account = shop(dialect);
@@ -219,6 +240,27 @@ fn what_is_paused_is_resumed() {
             assert_eq!(state.value.status, expected, "{slug}");
             assert!(account.step(&action, NOW).is_err(), "{slug}");
         }
+    }
+}
+
+#[test]
+fn what_was_overdue_before_a_pause_is_overdue_after_it() {
+    for (slug, dialect) in each() {
+        let mut account = shop(dialect);
+        let (subscription, mut events) = subscribed(&mut account, 0);
+        let pause = |pauses| Action::Pause { subscription: subscription.clone(), pauses };
+        for action in [Action::FailPayment { subscription: subscription.clone() }, pause(true), pause(false)] {
+            events.extend(account.step(&action, NOW).unwrap());
+        }
+        let overdue = order(&account, &events, Level::None);
+        let (_, state) = overdue.subscriptions.first_key_value().unwrap();
+        assert_eq!(state.value.status, SubscriptionStatus::PastDue, "{slug}");
+        let (subscriptions, invoices) = (account.subscriptions.len(), account.invoices.len());
+        events.extend(account.step(&Action::Renew { subscription: subscription.clone() }, NOW).unwrap());
+        assert_eq!((account.subscriptions.len(), account.invoices.len()), (subscriptions, invoices), "{slug}");
+        let paid = order(&account, &events, Level::None);
+        let (_, state) = paid.subscriptions.first_key_value().unwrap();
+        assert_eq!(state.value.status, SubscriptionStatus::Active, "{slug}");
     }
 }
 

@@ -175,7 +175,7 @@ pub(super) fn invoice(account: &Account, invoice: &Invoice) -> Value {
     let reason = match invoice.billing {
         Billing::Create => "initial",
         Billing::Cycle => "renewal",
-        Billing::Update => "updated",
+        Billing::Update | Billing::Manual => "updated",
     };
     let attributes = json!({
         "store_id": STORE,

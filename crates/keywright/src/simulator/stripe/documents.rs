@@ -5,8 +5,8 @@
 use serde_json::{Map, Value, json};
 
 use super::super::account::{
-    Account, CURRENCY, Customer, Dispute, Invoice, InvoiceLine, Item, Outcome, Paid, Payment, Price, Progress, Refund,
-    Session, Subscription,
+    Account, Billing, CURRENCY, Customer, Dispute, Invoice, InvoiceLine, Item, Outcome, Paid, Payment, Price, Progress,
+    Refund, Session, Subscription,
 };
 
 /// The version of the provider's API that events are written in.
@@ -161,6 +161,7 @@ pub(super) fn subscription(account: &Account, subscription: &Subscription) -> Va
         "latest_invoice": subscription.latest_invoice,
         "livemode": false,
         "metadata": {},
+        "pause_collection": subscription.is_uncollected.then(|| json!({ "behavior": "keep_as_draft", "resumes_at": null })),
         "start_date": subscription.created,
         "status": subscription.status.as_str(),
         "trial_end": subscription.trial_end,
@@ -170,12 +171,14 @@ pub(super) fn subscription(account: &Account, subscription: &Subscription) -> Va
 
 pub(super) fn invoice_line(account: &Account, invoice: &Invoice, line: &InvoiceLine) -> Value {
     let product = account.prices.get(&line.item.price).map(|price| price.product.as_str());
-    json!({
-        "id": line.id,
-        "object": "line_item",
-        "amount": line.amount,
-        "currency": CURRENCY,
-        "parent": {
+    let parent = match invoice.billing {
+        // What was written on it by hand is no item of the subscription.
+        Billing::Manual => json!({
+            "type": "invoice_item_details",
+            "invoice_item_details": { "proration": false, "subscription": invoice.subscription },
+            "subscription_item_details": null,
+        }),
+        Billing::Create | Billing::Cycle | Billing::Update => json!({
             "type": "subscription_item_details",
             "invoice_item_details": null,
             "subscription_item_details": {
@@ -183,7 +186,14 @@ pub(super) fn invoice_line(account: &Account, invoice: &Invoice, line: &InvoiceL
                 "subscription": invoice.subscription,
                 "subscription_item": line.item.id,
             },
-        },
+        }),
+    };
+    json!({
+        "id": line.id,
+        "object": "line_item",
+        "amount": line.amount,
+        "currency": CURRENCY,
+        "parent": parent,
         "period": { "start": line.start, "end": line.end },
         "pricing": { "type": "price_details", "price_details": { "price": line.item.price, "product": product } },
         "quantity": line.item.quantity,

@@ -1,6 +1,6 @@
 //! What only Stripe tells.
 
-use domain::order::{Order, PurchaseState};
+use domain::order::{Order, PurchaseState, SubscriptionStatus};
 
 use super::*;
 use crate::simulator::{
@@ -89,6 +89,73 @@ fn a_look_up_leads_from_a_refund_to_its_invoice() {
     let invoice = account.invoice_of(&payment).unwrap().id.clone();
     let events = account.step(&Action::Refund { payment, amount: None }, NOW).unwrap();
     assert!(order(&account, &events, Level::Full).references.contains(invoice.as_str()));
+}
+
+#[test]
+fn the_collecting_stops_and_the_subscription_does_not() {
+    let mut account = shop(&Stripe);
+    let (subscription, mut events) = subscribed(&mut account, 0);
+    let stop = Action::PauseCollection { subscription: subscription.clone() };
+    events.extend(account.step(&stop, NOW).unwrap());
+    let told: Value = serde_json::from_str(&events.last().unwrap().body).unwrap();
+    assert_eq!(told["data"]["object"]["pause_collection"]["behavior"], "keep_as_draft");
+    assert_eq!(told["data"]["previous_attributes"], json!({ "pause_collection": null }));
+    let order = order(&account, &events, Level::None);
+    assert_eq!(order.subscriptions.first_key_value().unwrap().1.value.status, SubscriptionStatus::Active);
+    for impossible in [
+        stop,
+        Action::Renew { subscription: subscription.clone() },
+        Action::FailPayment { subscription: subscription.clone() },
+    ] {
+        assert!(account.step(&impossible, NOW).is_err(), "{impossible:?}");
+    }
+    let resume = Action::Pause { subscription: subscription.clone(), pauses: false };
+    assert_eq!(kinds(&account.step(&resume, NOW).unwrap()), ["customer.subscription.updated"]);
+    assert!(account.step(&Action::Renew { subscription }, NOW).is_ok());
+}
+
+#[test]
+fn an_invoice_made_by_hand_pays_no_month_and_one_paid_out_of_band_does() {
+    let mut account = shop(&Stripe);
+    let (subscription, mut events) = subscribed(&mut account, 0);
+    let paid = payment(&account);
+    let by_hand = account.step(&Action::BillByHand { subscription: subscription.clone() }, NOW).unwrap();
+    assert_eq!(kinds(&by_hand), ["charge.succeeded", "invoice.paid", "invoice_payment.paid"]);
+    events.extend(by_hand);
+    assert_eq!(order(&account, &events, Level::None).periods.len(), 1);
+    assert_eq!(payment(&account), paid, "a refund is of what paid a month");
+    let fails = Action::FailPayment { subscription: subscription.clone() };
+    events.extend(account.step(&fails, NOW).unwrap());
+    let cash = account.step(&Action::PayOutOfBand { subscription: subscription.clone() }, NOW).unwrap();
+    assert_eq!(kinds(&cash), ["customer.subscription.updated", "invoice.paid"], "no payment of Stripe's");
+    events.extend(cash);
+    assert_eq!(order(&account, &events, Level::None).periods.len(), 2);
+    assert_eq!(account.subscriptions[&subscription].status.as_str(), "active");
+}
+
+#[test]
+fn what_runs_for_a_customer_ends_with_it() {
+    let mut account = shop(&Stripe);
+    let (subscription, mut events) = subscribed(&mut account, 0);
+    let known = buyer().email;
+    let change = |address: &str| Action::ChangeCustomer { subscription: subscription.clone(), address: address.into() };
+    for (address, expected) in
+        [(known.as_str(), "new.ada@example.com"), ("lovelace@example.com", "lovelace@example.com")]
+    {
+        let told = account.step(&change(address), NOW).unwrap();
+        let body: Value = serde_json::from_str(&told[0].body).unwrap();
+        assert_eq!(
+            (body["type"].as_str(), body["data"]["object"]["email"].as_str()),
+            (Some("customer.updated"), Some(expected))
+        );
+    }
+    let delete = Action::DeleteCustomer { subscription: subscription.clone() };
+    let told = account.step(&delete, NOW).unwrap();
+    assert_eq!(kinds(&told), ["customer.subscription.deleted", "customer.deleted"]);
+    events.extend(told);
+    let order = order(&account, &events, Level::None);
+    assert_eq!(order.subscriptions.first_key_value().unwrap().1.value.status, SubscriptionStatus::Ended);
+    assert!(account.step(&delete, NOW).is_err() && account.step(&change("x@example.com"), NOW).is_err());
 }
 
 #[test]
