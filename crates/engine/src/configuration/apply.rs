@@ -223,8 +223,8 @@ impl Engine {
                 if !may_ask(&row) {
                     catchup::stop_reading(write, &row, self.now()).await?;
                 }
+                write.save_connection(row.clone()).await?;
                 self.note_connected(write, &row).await?;
-                write.save_connection(row).await?;
             }
             Step::PriceRule(row) => write.save_price_rule(row).await?,
             Step::DeletePriceRule(row) => write.delete_price_rule(&row).await?,
