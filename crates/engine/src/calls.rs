@@ -5,17 +5,23 @@ use domain::{
     retry::backoff,
     time::after,
 };
+use jiff::SignedDuration;
 use store::{
     calls::{kind, status},
     rows::{AttentionItem, ProviderCall},
 };
 
-use crate::{Dialled, Engine, Error, connections::find};
+use crate::{
+    Dialled, Engine, Error,
+    connections::{Connection, find},
+};
 
 /// Calls that are made in one turn.
 const CALLS_MAX: u64 = 16;
 /// Tries, the last of them after about half a day.
 const TRIES_MAX: i32 = 20;
+/// A call that waits for somebody is told of after so many tries. It goes on being tried.
+const ATTENTION_AFTER: i32 = 4;
 
 /// How a call ended.
 pub(crate) enum Ended {
@@ -25,6 +31,8 @@ pub(crate) enum Ended {
     Dropped(String),
     /// The provider will not, whoever asks again.
     Refused(String),
+    /// Not before somebody has changed something, such as a key. It is tried for as long as that takes.
+    Waits(String),
     /// Not now; again after so many seconds, if the provider says so.
     Again(String, Option<u32>),
 }
@@ -32,12 +40,24 @@ pub(crate) enum Ended {
 impl Ended {
     /// What a provider's answer comes to where nothing of it is needed.
     pub(crate) fn of(dialled: &Dialled) -> Self {
-        let words = format!("the provider answers {}", dialled.status);
         match dialled.status {
             200..=299 => Self::Done,
-            409 | 429 | 500..=599 => Self::Again(words, dialled.retry_after_seconds),
+            status => Self::not_done(status, format!("the provider answers {status}"), dialled.retry_after_seconds),
+        }
+    }
+
+    /// What an answer comes to that is not a success.
+    pub(crate) fn not_done(status: u16, words: String, retry_after_seconds: Option<u32>) -> Self {
+        match status {
+            401 => Self::Waits(format!("{words}; set a key that the provider takes")),
+            409 | 429 | 500..=599 => Self::Again(words, retry_after_seconds),
             _ => Self::Refused(words),
         }
+    }
+
+    /// Whether another connection could end it otherwise.
+    const fn is_unwilling(&self) -> bool {
+        matches!(self, Self::Dropped(_) | Self::Refused(_) | Self::Waits(_))
     }
 }
 
@@ -85,10 +105,25 @@ impl Engine {
     }
 
     async fn make_call(&self, call: &ProviderCall) -> Result<Ended, Error> {
+        let id = ConnectionId(call.connection_id);
         let connections = self.connections().await?;
-        let Some(connection) = find(&connections, ConnectionId(call.connection_id)) else {
-            return Ok(Ended::Refused("its connection is gone".to_owned()));
+        let known = find(&connections, id);
+        let ended = match known {
+            Some(connection) => self.make_call_at(connection, call).await?,
+            None => Ended::Again("its connection is not there".to_owned(), None),
         };
+        if known.is_some() && !ended.is_unwilling() {
+            return Ok(ended);
+        }
+        // A call follows from a change, and what is kept of connections may be from before it, or from before a new key.
+        let connections = self.connections_within(SignedDuration::ZERO).await?;
+        match find(&connections, id) {
+            Some(fresh) if !known.is_some_and(|known| known.asks_like(fresh)) => self.make_call_at(fresh, call).await,
+            _ => Ok(ended),
+        }
+    }
+
+    async fn make_call_at(&self, connection: &Connection, call: &ProviderCall) -> Result<Ended, Error> {
         match call.kind.as_str() {
             kind::PRICE => self.settle_price(connection, call).await,
             _ => self.write_back(connection, call).await,
@@ -99,6 +134,7 @@ impl Engine {
     fn note(&self, call: &mut ProviderCall, ended: Ended) -> Option<AttentionItem> {
         let now = self.now();
         call.attempts += 1;
+        let mut is_told = false;
         let (problem, wait) = match ended {
             Ended::Done => {
                 status::DONE.clone_into(&mut call.status);
@@ -111,19 +147,26 @@ impl Engine {
                 return None;
             }
             Ended::Again(problem, wait) if call.attempts < TRIES_MAX => (problem, Some(wait)),
+            Ended::Waits(problem) => {
+                is_told = call.attempts >= ATTENTION_AFTER;
+                (problem, Some(None))
+            }
             Ended::Again(problem, _) | Ended::Refused(problem) => (problem, None),
         };
         call.error = Some(problem.clone());
         if let Some(wait) = wait {
             let wait = wait.map_or_else(
                 || backoff(call.attempts.unsigned_abs()),
-                |seconds| jiff::SignedDuration::from_secs(seconds.into()),
+                |seconds| SignedDuration::from_secs(seconds.into()),
             );
             call.next_attempt_at = Some(after(now, wait).as_microsecond());
-            return None;
+            if !is_told {
+                return None;
+            }
+        } else {
+            status::FAILED.clone_into(&mut call.status);
+            call.next_attempt_at = None;
         }
-        status::FAILED.clone_into(&mut call.status);
-        call.next_attempt_at = None;
         let Failure { kind, subject, sentence } = failure(call, &problem);
         Some(AttentionItem {
             id: AttentionId::new(now, &mut *self.entropy()).0,

@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use crate::{
     Engine, Error, attention,
-    connections::Connection,
+    connections::{Connection, account_of},
     receive::{Arrival, arrival as arrival_at, kept},
     rulings::By,
 };
@@ -112,7 +112,7 @@ impl Engine {
 
     /// A tenant has an account connected: it gets what the platform holds for it, and what a person was told is over.
     pub(crate) async fn note_connected(&self, write: &Write, row: &rows::Connection) -> Result<(), Error> {
-        let settings: Settings = serde_json::from_str(&row.settings).map_err(Error::Document)?;
+        let settings = settings(row)?;
         let Some(account) = settings.account.filter(|_| !settings.disconnected) else { return Ok(()) };
         let (tenant, id, now) = (TenantId(row.tenant_id), ConnectionId(row.id), self.now());
         write.close_items_about(tenant, attention::DISCONNECTED, vec![id.to_string()], now).await?;
@@ -158,8 +158,7 @@ impl Engine {
         write.lock_catalogue(tenant).await?;
         let rows = write.lock_connections(tenant).await?;
         let Some(row) = rows.into_iter().find(|row| row.id == connection.id.0) else { return Ok(()) };
-        let settings: Settings = serde_json::from_str(&row.settings).map_err(Error::Document)?;
-        let settings = Settings { disconnected: true, ..settings };
+        let settings = Settings { disconnected: true, ..settings(&row)? };
         let detail = serde_json::json!({ "name": row.code, "account": settings.account });
         let settings = serde_json::to_string(&settings).map_err(Error::Document)?;
         write.save_connection(rows::Connection { settings, ..row }).await?;
@@ -171,11 +170,27 @@ impl Engine {
     }
 }
 
+/// A connection and, where it is a platform, those whose accounts are reached with its key.
+pub(crate) async fn asked_with(write: &Write, row: &rows::Connection) -> Result<Vec<ConnectionId>, Error> {
+    let is_platform = settings(row)?.platform;
+    let others = write.connections().await?;
+    let served = others.iter().filter(|other| is_platform && is_of_one_kind(row, other) && account_of(other).is_some());
+    Ok(served.chain([row]).map(|row| ConnectionId(row.id)).collect())
+}
+
 /// The platforms that serve a connection.
 async fn platforms_of(write: &Write, row: &rows::Connection) -> Result<Vec<rows::Connection>, Error> {
     let is_platform = |other: &rows::Connection| {
-        (&other.provider, &other.mode) == (&row.provider, &row.mode)
-            && serde_json::from_str::<Settings>(&other.settings).is_ok_and(|settings| settings.platform)
+        is_of_one_kind(row, other) && settings(other).is_ok_and(|settings| settings.platform)
     };
     Ok(write.connections().await?.into_iter().filter(is_platform).collect())
+}
+
+/// Whether two connections are at the same provider and about the same money.
+fn is_of_one_kind(one: &rows::Connection, other: &rows::Connection) -> bool {
+    (&one.provider, &one.mode) == (&other.provider, &other.mode)
+}
+
+fn settings(row: &rows::Connection) -> Result<Settings, Error> {
+    serde_json::from_str(&row.settings).map_err(Error::Document)
 }

@@ -3,7 +3,7 @@
 use domain::id::ConnectionId;
 use jiff::Timestamp;
 use sea_orm::{
-    ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
+    ColumnTrait, Condition, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
     sea_query::{Expr, LockBehavior, LockType},
 };
 use uuid::Uuid;
@@ -100,20 +100,31 @@ impl Write {
         Ok(found)
     }
 
-    /// Has the failed calls of a connection made again: it is another one now.
+    /// Has the calls of these connections that failed, or that wait to be tried again, made now: the connections are others
+    /// than they were.
     ///
     /// # Errors
     /// Those of the database.
-    pub async fn retry_calls(&self, connection: ConnectionId, now: Timestamp) -> Result<(), StoreError> {
-        provider_calls::Entity::update_many()
-            .col_expr(provider_calls::Column::Status, Expr::val(status::PENDING))
-            .col_expr(provider_calls::Column::Attempts, Expr::val(0))
-            .col_expr(provider_calls::Column::NextAttemptAt, Expr::val(Some(micros(now))))
-            .filter(provider_calls::Column::ConnectionId.eq(connection.0))
-            // Word for word the condition of the index.
-            .filter(Expr::cust("status = 'failed'"))
-            .exec(&self.transaction)
-            .await?;
+    pub async fn retry_calls(&self, connections: Vec<ConnectionId>, now: Timestamp) -> Result<(), StoreError> {
+        use provider_calls::Column;
+        // Word for word the conditions of the indexes. What is leased is under way.
+        let failed = || Condition::all().add(Expr::cust("status = 'failed'"));
+        let waiting = || {
+            let later = Condition::all().add(Expr::cust("next_attempt_at IS NOT NULL"));
+            later.add(Column::NextAttemptAt.gt(micros(now))).add(Column::LeaseToken.is_null())
+        };
+        for connection in connections {
+            for which in [failed(), waiting()] {
+                provider_calls::Entity::update_many()
+                    .col_expr(Column::Status, Expr::val(status::PENDING))
+                    .col_expr(Column::Attempts, Expr::val(0))
+                    .col_expr(Column::NextAttemptAt, Expr::val(Some(micros(now))))
+                    .filter(Column::ConnectionId.eq(connection.0))
+                    .filter(which)
+                    .exec(&self.transaction)
+                    .await?;
+            }
+        }
         Ok(())
     }
 
