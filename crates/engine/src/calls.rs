@@ -1,27 +1,71 @@
 //! Calls to providers that follow from a change: rows that were written with it, made by a worker and repeated.
 
+use std::{
+    collections::HashSet,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
 use domain::{
     id::{AttentionId, ConnectionId, TenantId},
     retry::backoff,
     time::after,
 };
+use futures::future::join_all;
 use jiff::SignedDuration;
 use store::{
     calls::{kind, status},
     rows::{AttentionItem, ProviderCall},
 };
+use uuid::Uuid;
 
 use crate::{
     Dialled, Engine, Error,
     connections::{Connection, find},
 };
 
-/// Calls that are made in one turn.
-const CALLS_MAX: u64 = 16;
+/// Calls that are made at the same time at most, of one connection. All of them end within the lease, even if each is made
+/// twice and takes as long as a call may.
+const IN_FLIGHT_MAX: u64 = 4;
+/// Connections at which a worker makes calls at the same time.
+const CONNECTIONS_MAX: usize = 8;
 /// Tries, the last of them after about half a day.
 const TRIES_MAX: i32 = 20;
 /// A call that waits for somebody is told of after so many tries. It goes on being tried.
 const ATTENTION_AFTER: i32 = 4;
+
+/// Connections at which this process makes calls now. Whoever looks for more leaves theirs alone: an account that is slow
+/// keeps one worker waiting, and nobody else.
+#[derive(Default)]
+pub(crate) struct CallsUnderWay(Mutex<HashSet<ConnectionId>>);
+
+/// Connections that one worker has for itself.
+struct Mine<'a> {
+    all: &'a CallsUnderWay,
+    connections: Vec<ConnectionId>,
+}
+
+impl CallsUnderWay {
+    fn lock(&self) -> MutexGuard<'_, HashSet<ConnectionId>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes some of the connections that no other worker has.
+    fn take(&self, due: Vec<ConnectionId>) -> Mine<'_> {
+        let mut taken = self.lock();
+        let connections = due.into_iter().filter(|id| !taken.contains(id)).take(CONNECTIONS_MAX).collect();
+        taken.extend(&connections);
+        Mine { all: self, connections }
+    }
+}
+
+impl Drop for Mine<'_> {
+    fn drop(&mut self) {
+        let mut taken = self.all.lock();
+        for connection in &self.connections {
+            taken.remove(connection);
+        }
+    }
+}
 
 /// How a call ended.
 pub(crate) enum Ended {
@@ -76,32 +120,42 @@ impl Engine {
     pub async fn call_providers(&self) -> Result<usize, Error> {
         let now = self.now();
         // A look costs nobody anything; a transaction that writes would make others wait for nothing.
-        if !self.store.is_call_due(now).await? {
+        let mine = self.calls_under_way.take(self.store.connections_with_calls(now).await?);
+        if mine.connections.is_empty() {
             return Ok(0);
         }
         let token = domain::id::uuid_v7(now, &mut *self.entropy());
         let write = self.store.begin().await?;
-        let calls = write.lease_calls(token, now, after(now, self.lease), CALLS_MAX).await?;
+        let mut calls = Vec::new();
+        for connection in &mine.connections {
+            let until = after(now, self.lease);
+            calls.extend(write.lease_calls(token, *connection, now, until, IN_FLIGHT_MAX).await?);
+        }
         write.commit().await?;
         let count = calls.len();
-        for mut call in calls {
-            let ended = match self.make_call(&call).await {
-                Ok(ended) => ended,
-                Err(error) => Ended::Again(error.to_string(), None),
-            };
-            let item = self.note(&mut call, ended);
-            let write = self.store.begin().await?;
-            if write.save_call(token, &call).await? {
-                write.open_items(item.into_iter().collect()).await?;
-                if call.done_at.is_some() {
-                    let (tenant, now) = (TenantId(call.tenant_id), self.now());
-                    let Failure { kind, subject, .. } = failure(&call, "");
-                    write.close_items_about(tenant, kind, vec![subject], now).await?;
-                }
-            }
-            write.commit().await?;
-        }
+        // Each says how it ended, whatever becomes of the others.
+        let ended = join_all(calls.into_iter().map(|call| self.end_call(token, call))).await;
+        ended.into_iter().collect::<Result<(), Error>>()?;
         Ok(count)
+    }
+
+    /// Makes a call and writes how it ended.
+    async fn end_call(&self, token: Uuid, mut call: ProviderCall) -> Result<(), Error> {
+        let ended = match self.make_call(&call).await {
+            Ok(ended) => ended,
+            Err(error) => Ended::Again(error.to_string(), None),
+        };
+        let item = self.note(&mut call, ended);
+        let write = self.store.begin().await?;
+        if write.save_call(token, &call).await? {
+            write.open_items(item.into_iter().collect()).await?;
+            if call.done_at.is_some() {
+                let (tenant, now) = (TenantId(call.tenant_id), self.now());
+                let Failure { kind, subject, .. } = failure(&call, "");
+                write.close_items_about(tenant, kind, vec![subject], now).await?;
+            }
+        }
+        Ok(write.commit().await?)
     }
 
     async fn make_call(&self, call: &ProviderCall) -> Result<Ended, Error> {

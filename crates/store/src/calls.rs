@@ -36,15 +36,16 @@ pub mod status {
 }
 
 impl Store {
-    /// Whether any call is due.
+    /// The connections at which calls are due, those that have waited the longest first.
     ///
     /// # Errors
     /// Those of the database.
-    pub async fn is_call_due(&self, now: Timestamp) -> Result<bool, StoreError> {
-        let query = provider_calls::Entity::find().select_only().column(provider_calls::Column::Id);
-        let due: Option<Uuid> =
-            query.filter(provider_calls::Column::NextAttemptAt.lte(micros(now))).into_tuple().one(&self.reader).await?;
-        Ok(due.is_some())
+    pub async fn connections_with_calls(&self, now: Timestamp) -> Result<Vec<ConnectionId>, StoreError> {
+        use provider_calls::Column::{ConnectionId as Connection, NextAttemptAt};
+        let query = provider_calls::Entity::find().select_only().column(Connection);
+        let query = query.filter(NextAttemptAt.lte(micros(now))).group_by(Connection);
+        let due: Vec<Uuid> = query.order_by_asc(NextAttemptAt.min()).into_tuple().all(&self.reader).await?;
+        Ok(due.into_iter().map(ConnectionId).collect())
     }
 
     /// The call about something.
@@ -67,7 +68,7 @@ impl Write {
         Ok(())
     }
 
-    /// Takes up to `limit` calls that are due, for `token` alone. They are due again at `lease_until`, should nobody say
+    /// Takes up to `limit` calls of a connection that are due, for `token` alone. They are due again at `lease_until`, should nobody say
     /// how they ended.
     ///
     /// # Errors
@@ -75,11 +76,13 @@ impl Write {
     pub async fn lease_calls(
         &self,
         token: Uuid,
+        connection: ConnectionId,
         now: Timestamp,
         lease_until: Timestamp,
         limit: u64,
     ) -> Result<Vec<ProviderCall>, StoreError> {
         let mut query = provider_calls::Entity::find()
+            .filter(provider_calls::Column::ConnectionId.eq(connection.0))
             .filter(provider_calls::Column::NextAttemptAt.lte(micros(now)))
             .order_by_asc(provider_calls::Column::NextAttemptAt)
             .limit(limit);
