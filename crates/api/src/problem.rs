@@ -366,8 +366,8 @@ impl From<MetadataError> for Problem {
 impl From<ReplayError> for Problem {
     fn from(error: ReplayError) -> Self {
         match error {
-            ReplayError::WrongMode | ReplayError::NotUnderstood => Self::new(Code::Conflict, sentence(&error)),
             ReplayError::Engine(error) => error.into(),
+            refused => Self::new(Code::Conflict, sentence(&refused)),
         }
     }
 }

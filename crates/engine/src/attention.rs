@@ -280,21 +280,33 @@ pub(crate) fn wrong_mode(
     of_event(WRONG_MODE, event, sentence, AttentionId::new(now, entropy), now)
 }
 
-/// The item for events of an account that no tenant has connected. There is one for each account.
+/// What an item about events of an account that is not known at a connection is about.
+pub(crate) fn account_at(account: &str, connection: ConnectionId) -> String {
+    format!("{account}/{connection}")
+}
+
+/// The item for events of an account that no tenant has connected, or of one that has no business at this connection. There
+/// is one for each account.
 pub(crate) fn unknown_account(
-    platform: &Connection,
+    connection: &Connection,
     account: &str,
     event: &InboundEvent,
     now: Timestamp,
     entropy: &mut dyn Entropy,
 ) -> AttentionItem {
-    let sentence = format!(
-        "events of the account {account} come to the platform `{}`, and no tenant has it connected: they are kept; connect it \
-         with `keywright connect`, then have it caught up, or take it off the platform at the provider",
-        platform.code
-    );
+    let (code, come) = (&connection.code, format!("events of the account {account} come to"));
+    let sentence = match connection.settings.platform {
+        true => format!(
+            "{come} the platform `{code}`, and no tenant has it connected: they are kept, and worked on once it is; connect it \
+             with `keywright connect`, or take it off the platform at the provider"
+        ),
+        false => format!(
+            "{come} `{code}`, which is about another account: they are kept, and nothing is issued for them; have its webhook \
+             endpoint listen to your own account only, or have the operator make it a platform and connect that account"
+        ),
+    };
     let item = of_event(UNKNOWN_ACCOUNT, event, sentence, AttentionId::new(now, entropy), now);
-    AttentionItem { subject: account.to_owned(), ..item }
+    AttentionItem { subject: account_at(account, connection.id), ..item }
 }
 
 /// The item for an account whose vendor has disconnected it. It closes when the account is connected again.

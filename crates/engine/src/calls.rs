@@ -1,21 +1,71 @@
 //! Calls to providers that follow from a change: rows that were written with it, made by a worker and repeated.
 
+use std::{
+    collections::HashSet,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
 use domain::{
     id::{AttentionId, ConnectionId, TenantId},
     retry::backoff,
     time::after,
 };
+use futures::future::join_all;
+use jiff::SignedDuration;
 use store::{
     calls::{kind, status},
     rows::{AttentionItem, ProviderCall},
 };
+use uuid::Uuid;
 
-use crate::{Dialled, Engine, Error, connections::find};
+use crate::{
+    Dialled, Engine, Error,
+    connections::{Connection, find},
+};
 
-/// Calls that are made in one turn.
-const CALLS_MAX: u64 = 16;
+/// Calls that are made at the same time at most, of one connection. All of them end within the lease, even if each is made
+/// twice and takes as long as a call may.
+const IN_FLIGHT_MAX: u64 = 4;
+/// Connections at which a worker makes calls at the same time.
+const CONNECTIONS_MAX: usize = 8;
 /// Tries, the last of them after about half a day.
 const TRIES_MAX: i32 = 20;
+/// A call that waits for somebody is told of after so many tries. It goes on being tried.
+const ATTENTION_AFTER: i32 = 4;
+
+/// Connections at which this process makes calls now. Whoever looks for more leaves theirs alone: an account that is slow
+/// keeps one worker waiting, and nobody else.
+#[derive(Default)]
+pub(crate) struct CallsUnderWay(Mutex<HashSet<ConnectionId>>);
+
+/// Connections that one worker has for itself.
+struct Mine<'a> {
+    all: &'a CallsUnderWay,
+    connections: Vec<ConnectionId>,
+}
+
+impl CallsUnderWay {
+    fn lock(&self) -> MutexGuard<'_, HashSet<ConnectionId>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes some of the connections that no other worker has.
+    fn take(&self, due: Vec<ConnectionId>) -> Mine<'_> {
+        let mut taken = self.lock();
+        let connections = due.into_iter().filter(|id| !taken.contains(id)).take(CONNECTIONS_MAX).collect();
+        taken.extend(&connections);
+        Mine { all: self, connections }
+    }
+}
+
+impl Drop for Mine<'_> {
+    fn drop(&mut self) {
+        let mut taken = self.all.lock();
+        for connection in &self.connections {
+            taken.remove(connection);
+        }
+    }
+}
 
 /// How a call ended.
 pub(crate) enum Ended {
@@ -25,6 +75,8 @@ pub(crate) enum Ended {
     Dropped(String),
     /// The provider will not, whoever asks again.
     Refused(String),
+    /// Not before somebody has changed something, such as a key. It is tried for as long as that takes.
+    Waits(String),
     /// Not now; again after so many seconds, if the provider says so.
     Again(String, Option<u32>),
 }
@@ -32,12 +84,24 @@ pub(crate) enum Ended {
 impl Ended {
     /// What a provider's answer comes to where nothing of it is needed.
     pub(crate) fn of(dialled: &Dialled) -> Self {
-        let words = format!("the provider answers {}", dialled.status);
         match dialled.status {
             200..=299 => Self::Done,
-            409 | 429 | 500..=599 => Self::Again(words, dialled.retry_after_seconds),
+            status => Self::not_done(status, format!("the provider answers {status}"), dialled.retry_after_seconds),
+        }
+    }
+
+    /// What an answer comes to that is not a success.
+    pub(crate) fn not_done(status: u16, words: String, retry_after_seconds: Option<u32>) -> Self {
+        match status {
+            401 => Self::Waits(format!("{words}; set a key that the provider takes")),
+            409 | 429 | 500..=599 => Self::Again(words, retry_after_seconds),
             _ => Self::Refused(words),
         }
+    }
+
+    /// Whether another connection could end it otherwise.
+    const fn is_unwilling(&self) -> bool {
+        matches!(self, Self::Dropped(_) | Self::Refused(_) | Self::Waits(_))
     }
 }
 
@@ -56,39 +120,64 @@ impl Engine {
     pub async fn call_providers(&self) -> Result<usize, Error> {
         let now = self.now();
         // A look costs nobody anything; a transaction that writes would make others wait for nothing.
-        if !self.store.is_call_due(now).await? {
+        let mine = self.calls_under_way.take(self.store.connections_with_calls(now).await?);
+        if mine.connections.is_empty() {
             return Ok(0);
         }
         let token = domain::id::uuid_v7(now, &mut *self.entropy());
         let write = self.store.begin().await?;
-        let calls = write.lease_calls(token, now, after(now, self.lease), CALLS_MAX).await?;
+        let mut calls = Vec::new();
+        for connection in &mine.connections {
+            let until = after(now, self.lease);
+            calls.extend(write.lease_calls(token, *connection, now, until, IN_FLIGHT_MAX).await?);
+        }
         write.commit().await?;
         let count = calls.len();
-        for mut call in calls {
-            let ended = match self.make_call(&call).await {
-                Ok(ended) => ended,
-                Err(error) => Ended::Again(error.to_string(), None),
-            };
-            let item = self.note(&mut call, ended);
-            let write = self.store.begin().await?;
-            if write.save_call(token, &call).await? {
-                write.open_items(item.into_iter().collect()).await?;
-                if call.done_at.is_some() {
-                    let (tenant, now) = (TenantId(call.tenant_id), self.now());
-                    let Failure { kind, subject, .. } = failure(&call, "");
-                    write.close_items_about(tenant, kind, vec![subject], now).await?;
-                }
-            }
-            write.commit().await?;
-        }
+        // Each says how it ended, whatever becomes of the others.
+        let ended = join_all(calls.into_iter().map(|call| self.end_call(token, call))).await;
+        ended.into_iter().collect::<Result<(), Error>>()?;
         Ok(count)
     }
 
-    async fn make_call(&self, call: &ProviderCall) -> Result<Ended, Error> {
-        let connections = self.connections().await?;
-        let Some(connection) = find(&connections, ConnectionId(call.connection_id)) else {
-            return Ok(Ended::Refused("its connection is gone".to_owned()));
+    /// Makes a call and writes how it ended.
+    async fn end_call(&self, token: Uuid, mut call: ProviderCall) -> Result<(), Error> {
+        let ended = match self.make_call(&call).await {
+            Ok(ended) => ended,
+            Err(error) => Ended::Again(error.to_string(), None),
         };
+        let item = self.note(&mut call, ended);
+        let write = self.store.begin().await?;
+        if write.save_call(token, &call).await? {
+            write.open_items(item.into_iter().collect()).await?;
+            if call.done_at.is_some() {
+                let (tenant, now) = (TenantId(call.tenant_id), self.now());
+                let Failure { kind, subject, .. } = failure(&call, "");
+                write.close_items_about(tenant, kind, vec![subject], now).await?;
+            }
+        }
+        Ok(write.commit().await?)
+    }
+
+    async fn make_call(&self, call: &ProviderCall) -> Result<Ended, Error> {
+        let id = ConnectionId(call.connection_id);
+        let connections = self.connections().await?;
+        let known = find(&connections, id);
+        let ended = match known {
+            Some(connection) => self.make_call_at(connection, call).await?,
+            None => Ended::Again("its connection is not there".to_owned(), None),
+        };
+        if known.is_some() && !ended.is_unwilling() {
+            return Ok(ended);
+        }
+        // A call follows from a change, and what is kept of connections may be from before it, or from before a new key.
+        let connections = self.connections_within(SignedDuration::ZERO).await?;
+        match find(&connections, id) {
+            Some(fresh) if !known.is_some_and(|known| known.asks_like(fresh)) => self.make_call_at(fresh, call).await,
+            _ => Ok(ended),
+        }
+    }
+
+    async fn make_call_at(&self, connection: &Connection, call: &ProviderCall) -> Result<Ended, Error> {
         match call.kind.as_str() {
             kind::PRICE => self.settle_price(connection, call).await,
             _ => self.write_back(connection, call).await,
@@ -99,6 +188,7 @@ impl Engine {
     fn note(&self, call: &mut ProviderCall, ended: Ended) -> Option<AttentionItem> {
         let now = self.now();
         call.attempts += 1;
+        let mut is_told = false;
         let (problem, wait) = match ended {
             Ended::Done => {
                 status::DONE.clone_into(&mut call.status);
@@ -111,19 +201,26 @@ impl Engine {
                 return None;
             }
             Ended::Again(problem, wait) if call.attempts < TRIES_MAX => (problem, Some(wait)),
+            Ended::Waits(problem) => {
+                is_told = call.attempts >= ATTENTION_AFTER;
+                (problem, Some(None))
+            }
             Ended::Again(problem, _) | Ended::Refused(problem) => (problem, None),
         };
         call.error = Some(problem.clone());
         if let Some(wait) = wait {
             let wait = wait.map_or_else(
                 || backoff(call.attempts.unsigned_abs()),
-                |seconds| jiff::SignedDuration::from_secs(seconds.into()),
+                |seconds| SignedDuration::from_secs(seconds.into()),
             );
             call.next_attempt_at = Some(after(now, wait).as_microsecond());
-            return None;
+            if !is_told {
+                return None;
+            }
+        } else {
+            status::FAILED.clone_into(&mut call.status);
+            call.next_attempt_at = None;
         }
-        status::FAILED.clone_into(&mut call.status);
-        call.next_attempt_at = None;
         let Failure { kind, subject, sentence } = failure(call, &problem);
         Some(AttentionItem {
             id: AttentionId::new(now, &mut *self.entropy()).0,

@@ -15,7 +15,7 @@ use domain::{
 };
 use jiff::{SignedDuration, Timestamp};
 use providers::{LicenseKeys, Provider, Settings, redeem::OauthClient};
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use store::{Store, rows};
 
@@ -136,6 +136,12 @@ pub(crate) fn account_of(row: &rows::Connection) -> Option<(String, String, Stri
 }
 
 impl Connection {
+    /// Whether a provider is asked in the same way as with `other`.
+    pub(crate) fn asks_like(&self, other: &Self) -> bool {
+        let key = |connection: &Self| connection.api_key.as_ref().map(|key| key.expose_secret().to_owned());
+        (&self.settings, &self.api_base) == (&other.settings, &other.api_base) && key(self) == key(other)
+    }
+
     /// Whether the provider gives out the keys of its licenses.
     pub(crate) fn is_keyed_by_provider(&self) -> bool {
         self.settings.license_keys == LicenseKeys::Theirs

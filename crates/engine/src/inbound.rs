@@ -1,6 +1,7 @@
 //! A person looks at what was delivered: plays an event again, or lays an attention item aside.
 
 use domain::id::{AttentionId, ConnectionId, InboundId, OrderId};
+use jiff::SignedDuration;
 use serde_json::json;
 use store::{
     inbox,
@@ -8,7 +9,13 @@ use store::{
     rows::{AttentionItem, InboundEvent},
 };
 
-use crate::{Engine, Error, attention, connections::find, receive, rulings::By};
+use crate::{
+    Engine, Error, attention,
+    connected_accounts::{self as accounts, Whose as Owner},
+    connections::find,
+    receive,
+    rulings::By,
+};
 
 /// Why an event is not played again.
 #[derive(Debug, thiserror::Error)]
@@ -19,6 +26,18 @@ pub enum ReplayError {
     /// There is nothing in it that could be said again.
     #[error("the event's body is not of its provider's form, so there is nothing to play again; dismiss its item")]
     NotUnderstood,
+    /// Played as it is, what one account sold would give licenses in the name of another.
+    #[error(
+        "the event is of the account {0}, which no tenant has connected; connect it with `keywright connect`, which has the \
+         event worked on in the name of that tenant, or dismiss its item"
+    )]
+    NotConnected(String),
+    /// Nobody's account: it came in by a vendor's own endpoint, which is about another.
+    #[error(
+        "the event is of the account {0}, and its connection is about another, so nothing is issued for it; have the webhook \
+         endpoint listen to your own account only, then dismiss its item"
+    )]
+    OtherAccount(String),
     /// Something else.
     #[error(transparent)]
     Engine(#[from] Error),
@@ -38,21 +57,35 @@ impl ReplayError {
 
 impl Engine {
     /// Has an event worked on again, whatever has become of it. It says what it said before: the answers that were
-    /// looked up are kept, unless `fresh` asks for new ones. False: there is no such event.
+    /// looked up are kept, unless `fresh` asks for new ones. One of an account that was connected since goes to whoever has
+    /// connected it. Returns the event as it is then; none: there is no such event.
     ///
     /// # Errors
     /// The event must not be played, or those of the database.
-    pub async fn replay(&self, whose: Whose, id: InboundId, fresh: bool, by: &By) -> Result<bool, ReplayError> {
+    pub async fn replay(
+        &self,
+        whose: Whose,
+        id: InboundId,
+        fresh: bool,
+        by: &By,
+    ) -> Result<Option<InboundEvent>, ReplayError> {
         let replayed = store::repeat(|| self.replay_once(whose, id, fresh, by), ReplayError::is_conflict).await?;
         self.work.notify_one();
         Ok(replayed)
     }
 
-    async fn replay_once(&self, whose: Whose, id: InboundId, fresh: bool, by: &By) -> Result<bool, ReplayError> {
-        let connections = self.connections().await?;
+    async fn replay_once(
+        &self,
+        whose: Whose,
+        id: InboundId,
+        fresh: bool,
+        by: &By,
+    ) -> Result<Option<InboundEvent>, ReplayError> {
+        // Whose an event is may have changed a moment ago, at another node.
+        let connections = self.connections_within(SignedDuration::ZERO).await?;
         let items = self.store.attention_of_event(id).await?;
         let write = self.store.begin().await?;
-        let Some(event) = write.lock_inbound_event(whose, id).await? else { return Ok(false) };
+        let Some(event) = write.lock_inbound_event(whose, id).await? else { return Ok(None) };
         if receive::is_nonsense(&event) {
             return Err(ReplayError::NotUnderstood);
         }
@@ -65,11 +98,25 @@ impl Engine {
         }
         let order = write.order_of_event(id).await?;
         let detail = json!({ "event": event.kind, "before": event.status, "fresh": fresh, "note": by.note });
-        write.update_events(vec![again(event, fresh)]).await?;
+        let account = event.account.clone().unwrap_or_default();
+        let owner = connection.map_or(Owner::Own, |by| accounts::owner(&connections, by, event.account.as_deref()));
+        let (place, event) = ((whose.tenant, ConnectionId(event.connection_id)), again(event, fresh));
+        match owner {
+            Owner::Own => write.update_events(vec![event]).await?,
+            Owner::Of(owner) => {
+                self.hand_over(&write, place, &account, Some(&event), (owner.tenant, owner.id)).await?;
+            }
+            Owner::Nobody | Owner::OtherMode => {
+                let is_platform = connection.is_some_and(|connection| connection.settings.platform);
+                let why = if is_platform { ReplayError::NotConnected } else { ReplayError::OtherAccount };
+                return Err(why(account));
+            }
+        }
         crate::audit::add(&write, vec![self.told(whose.tenant, "event.replayed", id.to_string(), order, &detail, by)])
             .await?;
+        let event = write.inbound_event(id).await?;
         write.commit().await?;
-        Ok(true)
+        Ok(event)
     }
 
     /// A person has seen an item and does not want to see it again. None: there is no such item.

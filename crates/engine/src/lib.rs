@@ -168,6 +168,8 @@ pub struct Engine {
     catching_up: Notify,
     /// Who may ask a provider now.
     turns: lookup::ProviderTurns,
+    /// At which connections calls are made now.
+    calls_under_way: calls::CallsUnderWay,
     /// A mail may be sent.
     pub mails: Arc<Notify>,
     /// Nothing more is ever to do before its time.
@@ -201,6 +203,7 @@ impl Engine {
             lookups: Notify::new(),
             catching_up: Notify::new(),
             turns: lookup::ProviderTurns::default(),
+            calls_under_way: calls::CallsUnderWay::default(),
             mails: Arc::new(Notify::new()),
             never: Notify::new(),
             seen: runtime::Seen::default(),

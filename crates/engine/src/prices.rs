@@ -157,7 +157,7 @@ impl Engine {
             return Ok(Ended::Dropped("the price is gone".to_owned()));
         };
         let Some(selling) = sells(connection) else {
-            return Ok(Ended::Refused(format!("nothing can be sold by `{}` at present", connection.code)));
+            return Ok(cannot_sell(connection));
         };
         match (row.reference.as_deref().map(PriceReference::new), row.retired_at) {
             (None, Some(_)) => Ok(Ended::Done),
@@ -193,10 +193,8 @@ impl Engine {
             Err(error) => return Ok(Err(Ended::Again(error.to_string(), None))),
         };
         let Dialled { status, body, retry_after_seconds } = dialled;
-        Ok(selling.price_created(status, &body).map_err(|refused| match status {
-            409 | 429 | 500..=599 => Ended::Again(refused.to_string(), retry_after_seconds),
-            _ => Ended::Refused(refused.to_string()),
-        }))
+        let created = selling.price_created(status, &body);
+        Ok(created.map_err(|refused| Ended::not_done(status, refused.to_string(), retry_after_seconds)))
     }
 
     async fn plan_of(&self, row: &rows::PlanPrice) -> Result<Option<rows::Plan>, Error> {
@@ -234,6 +232,17 @@ impl Engine {
             Err(ConfigurationError::Engine(error)) => Err(error),
             Err(refused) => Ok(Ended::Refused(refused.to_string())),
         }
+    }
+}
+
+fn cannot_sell(connection: &Connection) -> Ended {
+    let (settings, code) = (&connection.settings, &connection.code);
+    match connection.api_key.is_none() && !settings.platform && !settings.disconnected {
+        true if settings.account.is_some() => Ended::Waits(format!(
+            "`{code}` is reached with a platform's key, and this server has none; the operator sets it"
+        )),
+        true => Ended::Waits(format!("`{code}` has no API key; give it one")),
+        false => Ended::Refused(format!("nothing can be sold by `{code}` at present")),
     }
 }
 

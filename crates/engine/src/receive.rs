@@ -6,7 +6,7 @@ use std::{
 };
 
 use domain::{Entropy, id::InboundId};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use providers::{
     Delivery, Incoming, Level, Malformed, Outcome, Provider, Reject, Step, Verified,
     http::{HttpAnswer, Request},
@@ -18,7 +18,8 @@ use store::{
 };
 
 use crate::{
-    Engine, Error, Gather, Turns, attention, connected_accounts as accounts,
+    Engine, Error, Gather, Turns, attention,
+    connected_accounts::{self as accounts, Whose},
     connections::{Connection, FRESH, FRESH_ENOUGH_TO_REJECT},
     fulfil,
 };
@@ -177,6 +178,11 @@ impl Engine {
         let mut arrivals = Vec::new();
         match connection.provider.incoming(verified) {
             Ok(events) => {
+                let again = match self.connections_again(connections, connection, &events).await {
+                    Ok(again) => again,
+                    Err(error) => return Received::Unavailable(error.to_string()),
+                };
+                let connections = again.as_deref().map_or(connections, Vec::as_slice);
                 for event in events {
                     kinds.push(event.kind.clone());
                     let whose = accounts::whose(connections, connection, &event);
@@ -205,6 +211,20 @@ impl Engine {
 }
 
 impl Engine {
+    /// The connections as they are now, if an event is of an account that nobody seems to have connected: another process
+    /// may have done so a moment ago.
+    async fn connections_again(
+        &self,
+        connections: &[Arc<Connection>],
+        by: &Connection,
+        events: &[Incoming],
+    ) -> Result<Option<Arc<Vec<Arc<Connection>>>>, Error> {
+        match events.iter().any(|event| matches!(accounts::whose(connections, by, event), Whose::Nobody)) {
+            true => Ok(Some(self.connections_within(SignedDuration::ZERO).await?)),
+            false => Ok(None),
+        }
+    }
+
     /// Puts an event of our own making into the inbox, as if it had been delivered.
     pub(crate) async fn enter(&self, connection: &Connection, event: Incoming) -> Result<(), Error> {
         let arrival = arrival(connection, event, self.now(), &mut *self.entropy());
@@ -265,6 +285,7 @@ pub(crate) fn arrival(connection: &Connection, event: Incoming, now: Timestamp, 
 /// An event as it is kept, whatever becomes of it.
 pub(crate) fn kept(connection: &Connection, event: &Incoming, id: InboundId, now: Timestamp) -> InboundEvent {
     InboundEvent {
+        account: event.account.clone().map(storable),
         event_key: storable(event.key.clone()),
         kind: storable(event.kind.clone()),
         occurred_at: event.occurred_at.map(Timestamp::as_microsecond),
@@ -333,6 +354,7 @@ fn row(connection: &Connection, id: InboundId, now: Timestamp) -> InboundEvent {
         id: id.0,
         tenant_id: connection.tenant.0,
         connection_id: connection.id.0,
+        account: None,
         event_key: String::new(),
         kind: UNKNOWN.to_owned(),
         livemode: connection.mode.is_live(),

@@ -24,6 +24,8 @@ const AFTER_ERROR: Duration = Duration::from_millis(500);
 
 /// Workers that look up: while one waits for providers, another takes what has come since.
 const LOOKUP_WORKERS: usize = 3;
+/// Workers that make calls: while one waits for an account that is slow, others make those of other accounts.
+const CALL_WORKERS: usize = 3;
 /// How often it is written down which devices were seen.
 const SEEN: Duration = Duration::from_secs(5);
 
@@ -49,9 +51,11 @@ impl Engine {
                 |engine| async move { engine.look_up_if_due().await },
             );
         }
-        self.keep_doing("provider calls", tasks, stop, IDLE, never, |engine| async move {
-            Ok(engine.call_providers().await? > 0)
-        });
+        for _ in 0..CALL_WORKERS {
+            self.keep_doing("provider calls", tasks, stop, IDLE, never, |engine| async move {
+                Ok(engine.call_providers().await? > 0)
+            });
+        }
         self.keep_doing("checkpoint", tasks, stop, CHECKPOINTS, never, |engine| async move {
             engine.store.checkpoint().await?;
             Ok(false)

@@ -150,7 +150,7 @@ impl LicenseKeys {
 }
 
 /// What translation may know of a connection: its own settings, never what is stored about sales.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Settings {
     /// What may be looked up.

@@ -3,7 +3,7 @@
 use domain::id::ConnectionId;
 use jiff::Timestamp;
 use sea_orm::{
-    ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
+    ColumnTrait, Condition, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
     sea_query::{Expr, LockBehavior, LockType},
 };
 use uuid::Uuid;
@@ -36,15 +36,16 @@ pub mod status {
 }
 
 impl Store {
-    /// Whether any call is due.
+    /// The connections at which calls are due, those that have waited the longest first.
     ///
     /// # Errors
     /// Those of the database.
-    pub async fn is_call_due(&self, now: Timestamp) -> Result<bool, StoreError> {
-        let query = provider_calls::Entity::find().select_only().column(provider_calls::Column::Id);
-        let due: Option<Uuid> =
-            query.filter(provider_calls::Column::NextAttemptAt.lte(micros(now))).into_tuple().one(&self.reader).await?;
-        Ok(due.is_some())
+    pub async fn connections_with_calls(&self, now: Timestamp) -> Result<Vec<ConnectionId>, StoreError> {
+        use provider_calls::Column::{ConnectionId as Connection, NextAttemptAt};
+        let query = provider_calls::Entity::find().select_only().column(Connection);
+        let query = query.filter(NextAttemptAt.lte(micros(now))).group_by(Connection);
+        let due: Vec<Uuid> = query.order_by_asc(NextAttemptAt.min()).into_tuple().all(&self.reader).await?;
+        Ok(due.into_iter().map(ConnectionId).collect())
     }
 
     /// The call about something.
@@ -67,7 +68,7 @@ impl Write {
         Ok(())
     }
 
-    /// Takes up to `limit` calls that are due, for `token` alone. They are due again at `lease_until`, should nobody say
+    /// Takes up to `limit` calls of a connection that are due, for `token` alone. They are due again at `lease_until`, should nobody say
     /// how they ended.
     ///
     /// # Errors
@@ -75,11 +76,13 @@ impl Write {
     pub async fn lease_calls(
         &self,
         token: Uuid,
+        connection: ConnectionId,
         now: Timestamp,
         lease_until: Timestamp,
         limit: u64,
     ) -> Result<Vec<ProviderCall>, StoreError> {
         let mut query = provider_calls::Entity::find()
+            .filter(provider_calls::Column::ConnectionId.eq(connection.0))
             .filter(provider_calls::Column::NextAttemptAt.lte(micros(now)))
             .order_by_asc(provider_calls::Column::NextAttemptAt)
             .limit(limit);
@@ -100,20 +103,31 @@ impl Write {
         Ok(found)
     }
 
-    /// Has the failed calls of a connection made again: it is another one now.
+    /// Has the calls of these connections that failed, or that wait to be tried again, made now: the connections are others
+    /// than they were.
     ///
     /// # Errors
     /// Those of the database.
-    pub async fn retry_calls(&self, connection: ConnectionId, now: Timestamp) -> Result<(), StoreError> {
-        provider_calls::Entity::update_many()
-            .col_expr(provider_calls::Column::Status, Expr::val(status::PENDING))
-            .col_expr(provider_calls::Column::Attempts, Expr::val(0))
-            .col_expr(provider_calls::Column::NextAttemptAt, Expr::val(Some(micros(now))))
-            .filter(provider_calls::Column::ConnectionId.eq(connection.0))
-            // Word for word the condition of the index.
-            .filter(Expr::cust("status = 'failed'"))
-            .exec(&self.transaction)
-            .await?;
+    pub async fn retry_calls(&self, connections: Vec<ConnectionId>, now: Timestamp) -> Result<(), StoreError> {
+        use provider_calls::Column;
+        // Word for word the conditions of the indexes. What is leased is under way.
+        let failed = || Condition::all().add(Expr::cust("status = 'failed'"));
+        let waiting = || {
+            let later = Condition::all().add(Expr::cust("next_attempt_at IS NOT NULL"));
+            later.add(Column::NextAttemptAt.gt(micros(now))).add(Column::LeaseToken.is_null())
+        };
+        for connection in connections {
+            for which in [failed(), waiting()] {
+                provider_calls::Entity::update_many()
+                    .col_expr(Column::Status, Expr::val(status::PENDING))
+                    .col_expr(Column::Attempts, Expr::val(0))
+                    .col_expr(Column::NextAttemptAt, Expr::val(Some(micros(now))))
+                    .filter(Column::ConnectionId.eq(connection.0))
+                    .filter(which)
+                    .exec(&self.transaction)
+                    .await?;
+            }
+        }
         Ok(())
     }
 

@@ -140,11 +140,12 @@ entities! {
         version: i32,
         body: String,
     }
-    /// One event that a provider delivered, and how far it has come.
+    /// One event that a provider delivered, and how far it has come. `account` is the one that the event itself names.
     inbound_events = "inbound_events" {
         #[sea_orm(primary_key, auto_increment = false)] id: Uuid,
         tenant_id: Uuid,
         connection_id: Uuid,
+        account: Option<String>,
         event_key: String,
         kind: String,
         livemode: bool,

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use domain::{
     fact::{self, Fact},
-    id::{ConnectionId, InboundId, OrderId},
+    id::{ConnectionId, InboundId, OrderId, TenantId},
 };
 use jiff::Timestamp;
 use sea_orm::{
@@ -146,6 +146,50 @@ impl Write {
             columns: &[Status, Requests, Answers, Attempts, NextAttemptAt, LeaseToken, LeaseUntil, Error, DoneAt],
         };
         bulk::insert::<inbound_events::Entity>(&self.transaction, events, progress).await?;
+        Ok(())
+    }
+
+    /// The held events that name an account, whoever keeps them. Other writers wait.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn held_events_of(&self, account: &str) -> Result<Vec<InboundEvent>, StoreError> {
+        let mut query = inbound_events::Entity::find()
+            .filter(held())
+            .filter(inbound_events::Column::Account.eq(account))
+            .order_by_asc(inbound_events::Column::Id);
+        if self.is_shared() {
+            query = query.lock_exclusive();
+        }
+        Ok(query.all(&self.transaction).await?)
+    }
+
+    /// Gives events to another connection, as if they had just come in there. It must not have events of these keys.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn give_events(
+        &self,
+        ids: Vec<InboundId>,
+        tenant: TenantId,
+        connection: ConnectionId,
+    ) -> Result<(), StoreError> {
+        use inbound_events::Column;
+        for condition in any_of(&self.transaction, Column::Id, ids.into_iter().map(|id| id.0).collect()) {
+            inbound_events::Entity::update_many()
+                .col_expr(Column::TenantId, Expr::val(tenant.0))
+                .col_expr(Column::ConnectionId, Expr::val(connection.0))
+                .col_expr(Column::Status, Expr::val(status::RECEIVED))
+                .col_expr(Column::Requests, Expr::val(Option::<String>::None))
+                .col_expr(Column::Answers, Expr::val(Option::<String>::None))
+                .col_expr(Column::Attempts, Expr::val(0))
+                .col_expr(Column::NextAttemptAt, Expr::val(Option::<i64>::None))
+                .col_expr(Column::Error, Expr::val(Option::<String>::None))
+                .col_expr(Column::DoneAt, Expr::val(Option::<i64>::None))
+                .filter(condition)
+                .exec(&self.transaction)
+                .await?;
+        }
         Ok(())
     }
 

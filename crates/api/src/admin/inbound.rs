@@ -273,9 +273,6 @@ pub(crate) async fn replay(
     MaybeBody(body): MaybeBody<ReplayBody>,
 ) -> Result<Json<InboundDocument>, Problem> {
     let whose = caller.whose();
-    if !api.engine.replay(whose, id, body.fresh, &caller.by(note(body.note)?)).await? {
-        return Err(Problem::not_found(id));
-    }
-    let event = api.engine.store.inbound_event(whose, id).await?;
+    let event = api.engine.replay(whose, id, body.fresh, &caller.by(note(body.note)?)).await?;
     Ok(Json(event.ok_or_else(|| Problem::not_found(id))?.into()))
 }

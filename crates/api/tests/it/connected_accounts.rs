@@ -145,6 +145,92 @@ async fn what_belongs_to_nobody_is_kept_and_never_refused() {
     assert_eq!(waiting(&shop, &shop.live).await, silent, "somebody has the account now");
 }
 
+/// A sale of an account that nobody has connected, which the platform holds. Returns its event.
+async fn held(shop: &Shop) -> String {
+    let sale = about("acct_9", paid("basic", true));
+    assert_eq!(deliver(shop, PLATFORM_SECRETS[0], &sale).await, 200);
+    assert_eq!(waiting(shop, &shop.live).await, ["unknown_account"]);
+    let events = shop.get("/v1/inbound-events").await;
+    assert_eq!(events["data"][0]["status"], "held");
+    ids(&events).remove(0)
+}
+
+async fn replayed(shop: &Shop, event: &str) -> (u16, Value) {
+    let path = format!("/v1/inbound-events/{event}/replay");
+    let answer = shop.call("POST", &path).key(&shop.live).json(json!({})).send().await;
+    shop.settle().await;
+    (answer.status.as_u16(), answer.json())
+}
+
+#[tokio::test]
+async fn a_sale_that_came_before_its_account_is_its_accounts_on_sqlite() {
+    a_sale_before_its_account(TestDatabase::sqlite().await).await;
+}
+
+#[tokio::test]
+async fn a_sale_that_came_before_its_account_is_its_accounts_on_postgres() {
+    a_sale_before_its_account(TestDatabase::postgres().await).await;
+}
+
+async fn a_sale_before_its_account(database: TestDatabase) {
+    let shop = Shop::open(database).await;
+    let (_, theirs) = shop.neighbour().await;
+    make_platform(&shop, "live").await;
+    let event = held(&shop).await;
+    let (status, refused) = replayed(&shop, &event).await;
+    assert_eq!(status, 409, "{refused}");
+    assert!(refused["detail"].as_str().unwrap().contains("keywright connect"), "{refused}");
+    connect(&shop, "neighbour", "acct_9", "live").await;
+    let rule = json!({ "connection": "connected-live", "price": "price_basic", "plan": "basic" });
+    shop.call("POST", "/v1/price-rules").key(&theirs).json(rule).succeed().await;
+    shop.settle().await;
+    assert_eq!((licenses(&shop, &theirs).await, licenses(&shop, &shop.live).await), (2, 0));
+    assert_eq!((waiting(&shop, &shop.live).await, waiting(&shop, &theirs).await), (vec![], vec![]));
+    let path = format!("/v1/inbound-events/{event}");
+    assert_eq!(shop.call("GET", &path).key(&theirs).succeed().await["status"], "done");
+    assert_eq!(replayed(&shop, &event).await.0, 404, "it is the vendor's now");
+    // Stripe sends it again, and it is known.
+    assert_eq!(deliver(&shop, PLATFORM_SECRETS[0], &about("acct_9", paid("basic", true))).await, 200);
+    assert_eq!((licenses(&shop, &theirs).await, licenses(&shop, &shop.live).await), (2, 0));
+}
+
+#[tokio::test]
+async fn what_came_while_its_account_was_connected_is_not_lost() {
+    // Another node, which does not know the account yet, holds what comes in the same moment.
+    let (shop, _, theirs) = platform(TestDatabase::sqlite().await).await;
+    let sale = |name| about(ACCOUNT, paid(name, true));
+    assert_eq!(deliver(&shop, PLATFORM_SECRETS[0], &sale("basic")).await, 200);
+    assert_eq!(licenses(&shop, &theirs).await, 2);
+    let event = ids(&shop.call("GET", "/v1/inbound-events").key(&theirs).succeed().await).remove(0);
+    let platform = "(SELECT id FROM connections WHERE code = 'platform-live')";
+    let operator = "(SELECT id FROM tenants WHERE slug = 'default')";
+    let text = format!(
+        "UPDATE inbound_events SET tenant_id = {operator}, connection_id = {platform}, status = 'held' WHERE account IS NOT NULL"
+    );
+    assert_eq!(shop.database.sql(&text).await, 1);
+    let (status, moved) = replayed(&shop, &event).await;
+    assert_eq!((status, &moved["status"]), (200, &json!("received")), "{moved}");
+    assert_eq!((licenses(&shop, &theirs).await, licenses(&shop, &shop.live).await), (2, 0));
+    assert_eq!(shop.call("GET", &format!("/v1/inbound-events/{event}")).key(&theirs).succeed().await["status"], "done");
+}
+
+#[tokio::test]
+async fn an_endpoint_of_ones_own_issues_nothing_for_accounts_of_others() {
+    let shop = Shop::sqlite().await;
+    shop.deliver(&about("acct_of_somebody", paid("basic", true))).await;
+    shop.deliver(&about("acct_of_somebody", paid("tried", false))).await;
+    assert_eq!((licenses(&shop, &shop.live).await, licenses(&shop, &shop.test).await), (0, 0));
+    assert_eq!(waiting(&shop, &shop.live).await, ["unknown_account"]);
+    let event = ids(&shop.get("/v1/inbound-events").await).remove(0);
+    let (status, refused) = replayed(&shop, &event).await;
+    assert_eq!(status, 409);
+    assert!(refused["detail"].as_str().unwrap().contains("your own account only"), "{refused}");
+    shop.deliver(&paid("basic", true)).await;
+    assert_eq!(licenses(&shop, &shop.live).await, 0, "the same event is the same event");
+    shop.deliver(&paid("again", true)).await;
+    assert_eq!(waiting(&shop, &shop.live).await, ["unmapped_price", "unknown_account"], "what is one's own is played");
+}
+
 #[tokio::test]
 async fn whoever_disconnects_is_told_and_can_connect_again() {
     let (shop, tenant, theirs) = platform(TestDatabase::sqlite().await).await;

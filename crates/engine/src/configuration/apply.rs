@@ -22,7 +22,7 @@ use super::{
 use crate::{
     Engine, Error,
     attention::{LINES_UNKNOWN, NO_ADDRESS, UNMAPPED_PRICE},
-    catchup,
+    catchup, connected_accounts as accounts,
     connections::seal_secrets,
 };
 
@@ -219,12 +219,12 @@ impl Engine {
                 if let Some(secrets) = secrets {
                     seal_secrets(&mut row, &secrets, &self.ring(), &mut *self.entropy())?;
                 }
-                write.retry_calls(ConnectionId(row.id), self.now()).await?;
                 if !may_ask(&row) {
                     catchup::stop_reading(write, &row, self.now()).await?;
                 }
+                write.save_connection(row.clone()).await?;
+                write.retry_calls(accounts::asked_with(write, &row).await?, self.now()).await?;
                 self.note_connected(write, &row).await?;
-                write.save_connection(row).await?;
             }
             Step::PriceRule(row) => write.save_price_rule(row).await?,
             Step::DeletePriceRule(row) => write.delete_price_rule(&row).await?,

@@ -141,6 +141,7 @@ impl Harness {
             id: InboundId::new(now, &mut *self.engine.entropy()).0,
             tenant_id: self.tenant.0,
             connection_id: self.connection("manual").await.0,
+            account: None,
             event_key: issue.reference.clone(),
             kind: manual::ISSUE.to_owned(),
             livemode: true,

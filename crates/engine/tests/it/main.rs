@@ -5,6 +5,7 @@
 mod api_keys;
 mod appsumo;
 mod arrivals;
+mod calls;
 mod catchup;
 mod configuration;
 mod connect;

@@ -272,6 +272,14 @@ impl Write {
         Ok(query.one(&self.transaction).await?)
     }
 
+    /// An inbound event as it is in this transaction, whosever it is.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn inbound_event(&self, id: InboundId) -> Result<Option<InboundEvent>, StoreError> {
+        Ok(inbound_events::Entity::find_by_id(id.0).one(&self.transaction).await?)
+    }
+
     /// An attention item, whatever has become of it.
     ///
     /// # Errors
