@@ -7,7 +7,7 @@ use domain::{
     plan::PlanPrice,
     text::{EmailAddress, PlanCode, PriceReference},
 };
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use providers::selling::{NewCheckout, Refused, Selling};
 use store::rows;
 
@@ -189,15 +189,20 @@ impl Engine {
     /// vendor who has only test connections tries things out.
     async fn selling_connection(&self, tenant: TenantId) -> Result<Option<Arc<Connection>>, Error> {
         let connections = self.connections().await?;
-        let may_sell = |connection: &&Arc<Connection>| {
-            let settings = &connection.settings;
-            let has_key = settings.account.is_some() || connection.api_key.is_some();
-            connection.tenant == tenant && connection.provider.selling().is_some() && has_key && !settings.platform
-        };
         let rank = |connection: &&Arc<Connection>| {
             (!connection.mode.is_live(), connection.settings.account.is_none(), connection.settings.disconnected)
         };
-        Ok(connections.iter().filter(may_sell).min_by_key(rank).map(Arc::clone))
+        Ok(connections.iter().filter(|connection| is_shop_of(tenant, connection)).min_by_key(rank).map(Arc::clone))
+    }
+
+    /// Whether buyers pay real money for the plans of a tenant by checkouts: a plan's price is what they pay then.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn sells_live(&self, tenant: TenantId) -> Result<bool, Error> {
+        let connections = self.connections_within(SignedDuration::ZERO).await?;
+        let is_live = |connection: &Arc<Connection>| connection.mode.is_live() && !connection.settings.disconnected;
+        Ok(connections.iter().any(|connection| is_shop_of(tenant, connection) && is_live(connection)))
     }
 
     /// What the provider calls the price of a plan.
@@ -247,6 +252,13 @@ impl Engine {
     pub async fn forget_counted_checkouts(&self) -> Result<u64, Error> {
         Ok(self.store.forget_checkouts(self.now().as_second().div_euclid(60)).await?)
     }
+}
+
+/// Whether a connection is one by which a tenant sells, or did until it was disconnected.
+fn is_shop_of(tenant: TenantId, connection: &Connection) -> bool {
+    let settings = &connection.settings;
+    let has_key = settings.account.is_some() || connection.api_key.is_some();
+    connection.tenant == tenant && connection.provider.selling().is_some() && has_key && !settings.platform
 }
 
 /// The platform's share of what is sold by a connection. A vendor's own key has no platform.

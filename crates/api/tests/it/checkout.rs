@@ -166,6 +166,34 @@ async fn a_vendors_own_key_sells_without_a_platform() {
 }
 
 #[tokio::test]
+async fn a_test_key_changes_no_price_that_live_buyers_pay() {
+    let market = Market::without_account(TestDatabase::sqlite().await).await;
+    let tenant = market.shop.engine.tenant("vendor").await.unwrap().unwrap();
+    let (_, test) =
+        market.shop.engine.create_api_key(tenant, "test", ApiKeyKind::Test, &[Scope::Admin], "test").await.unwrap();
+    let test = test.reveal().as_str().to_owned();
+    let save = async |price: Value, days: u32| {
+        let plan = json!({
+            "code": "lifetime", "product": "studio", "name": "Studio", "price": price, "duration_days": days
+        });
+        market.shop.call("POST", "/v1/plans").key(&test).json(plan).send().await
+    };
+    let (cheap, dear) = (json!({ "amount": 100, "currency": "EUR" }), json!({ "amount": 4900, "currency": "EUR" }));
+    assert_eq!(save(dear.clone(), 10).await.status, StatusCode::CREATED, "nobody sells live yet");
+    connect(&market.shop, "vendor", "acct_test", "live").await;
+    market.shop.engine.call_providers().await.unwrap();
+    let before = market.shop.posted();
+    for price in [cheap, Value::Null, json!({ "amount": 4900, "currency": "EUR", "interval": "year" })] {
+        let refused = save(price, 10).await;
+        assert_eq!(refused.status, StatusCode::FORBIDDEN, "{}", refused.text);
+        assert!(refused.text.contains("Use a live key"), "{}", refused.text);
+    }
+    assert_eq!(save(dear, 20).await.status, StatusCode::OK, "what is no price belongs to both modes");
+    market.shop.engine.call_providers().await.unwrap();
+    assert_eq!(market.shop.posted(), before, "Stripe hears of none of it");
+}
+
+#[tokio::test]
 async fn product_and_plan_are_named_by_code_or_id() {
     let market = Market::open(TestDatabase::sqlite().await).await;
     let id_of = async |path: &str, code: &str| {
