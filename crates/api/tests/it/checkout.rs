@@ -194,6 +194,23 @@ async fn a_test_key_changes_no_price_that_live_buyers_pay() {
 }
 
 #[tokio::test]
+async fn a_disconnected_account_leaves_the_selling_to_the_vendors_own_key() {
+    let market = Market::open(TestDatabase::sqlite().await).await;
+    let own = r#"tenant = { slug = "vendor" }
+        connection = [{ code = "own", provider = "stripe", mode = "live", level = "read", api_key = "env:KEY" }]"#;
+    apply(&market.shop, own).await.unwrap();
+    market.shop.engine.call_providers().await.unwrap();
+    let account = async || {
+        assert_eq!(market.ask(body("lifetime")).await.status, StatusCode::OK);
+        market.shop.posted().pop().unwrap().account
+    };
+    assert_eq!(account().await.as_deref(), Some(ACCOUNT));
+    let gone = event("evt_gone", "account.application.deauthorized", true, json!({ "id": "ca_1" }));
+    assert_eq!(deliver(&market.shop, PLATFORM_SECRETS[0], &about(ACCOUNT, gone)).await, 200);
+    assert_eq!(account().await, None);
+}
+
+#[tokio::test]
 async fn product_and_plan_are_named_by_code_or_id() {
     let market = Market::open(TestDatabase::sqlite().await).await;
     let id_of = async |path: &str, code: &str| {
@@ -258,7 +275,7 @@ async fn an_account_that_is_not_connected_or_may_not_sell_opens_none() {
         assert!(answer.text.contains(words), "{}", answer.text);
     };
     market.set_prices().await;
-    refused("reconnect via Connect").await;
+    refused("reconnect via Connect: it has none; POST /v1/connect makes one").await;
     assert_eq!(market.shop.posted(), [], "nobody sells, so there are no prices");
     connect(&market.shop, "vendor", ACCOUNT, "live").await;
     market.shop.engine.call_providers().await.unwrap();
@@ -271,7 +288,7 @@ async fn an_account_that_is_not_connected_or_may_not_sell_opens_none() {
     assert_eq!(market.ask(body("lifetime")).await.status, StatusCode::OK);
     let gone = event("evt_gone", "account.application.deauthorized", true, json!({ "id": "ca_1" }));
     assert_eq!(deliver(&market.shop, PLATFORM_SECRETS[0], &about(ACCOUNT, gone)).await, 200);
-    refused("reconnect via Connect").await;
+    refused("POST /v1/connect with the code `connected-live` takes it up again").await;
 }
 
 #[tokio::test]
