@@ -1,7 +1,7 @@
 //! Connections: accounts at payment providers, each in one mode. Their secrets go in and never come out.
 
 use axum::{
-    Extension, Json,
+    Json,
     extract::{Path, State},
     http::StatusCode,
 };
@@ -25,7 +25,6 @@ use super::{catalogue::status, instant};
 use crate::{
     Api,
     caller::{Allowed, scope},
-    idempotency::CallId,
     page::{List, Listable, Listing, PageParams},
     problem::{Code, Problem},
     read::{Body, Id, SecretBody},
@@ -422,7 +421,6 @@ pub(crate) struct ConnectDocument {
 pub(crate) async fn connect(
     State(api): State<Api>,
     caller: Allowed<scope::CatalogueWrite>,
-    call: Option<Extension<CallId>>,
     Body(body): Body<ConnectBody>,
 ) -> Result<Json<ConnectDocument>, Problem> {
     let whose = caller.whose();
@@ -433,7 +431,6 @@ pub(crate) async fn connect(
         code: body.code,
         refresh_url: body.refresh_url.unwrap_or_else(|| body.return_url.clone()),
         return_url: body.return_url,
-        attempt: call.map(|Extension(CallId(id))| id),
     };
     let (id, url) = api.engine.onboard(&asked, &caller.identity.actor()).await?;
     Ok(Json(ConnectDocument { connection: shown(&api, whose.tenant, id).await?, url }))
