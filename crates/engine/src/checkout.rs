@@ -7,7 +7,7 @@ use domain::{
     plan::PlanPrice,
     text::{EmailAddress, PlanCode, PriceReference},
 };
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use providers::selling::{NewCheckout, Refused, Selling};
 use store::rows;
 
@@ -22,6 +22,8 @@ use crate::{
 pub const CHECKOUTS_PER_MINUTE: i64 = 20;
 /// A platform's share, unless it says otherwise: half a percent (D07).
 const FEE_TEN_THOUSANDTHS: u16 = 50;
+/// What a vendor does who has nothing to sell by.
+const NO_ACCOUNT: &str = "it has none; POST /v1/connect makes one and says where it is filled in, or give a connection an API key of your own";
 /// The longest address that a provider takes, in bytes.
 const URL_BYTES_MAX: usize = 2_048;
 
@@ -70,7 +72,7 @@ pub enum CheckoutError {
     Account(#[from] IssueError),
     /// Nothing can be sold (D30).
     #[error("the account is not connected to Stripe; reconnect via Connect: {0}")]
-    NotConnected(&'static str),
+    NotConnected(String),
     /// The plan says no price (D31).
     #[error(
         "the plan `{0}` has no Stripe price; set `price` on it, in the file of `keywright apply` or with POST /v1/plans"
@@ -130,7 +132,7 @@ impl Engine {
         check_url("success_url", &asked.success_url, is_live)?;
         check_url("cancel_url", &asked.cancel_url, is_live)?;
         self.check_account(asked.tenant, is_live, 1).await?;
-        let connection = connection.ok_or(CheckoutError::NotConnected("it has no account there"))?;
+        let connection = connection.ok_or_else(|| CheckoutError::NotConnected(NO_ACCOUNT.to_owned()))?;
         let selling = sells(&connection).ok_or_else(|| CheckoutError::NotConnected(why_not(&connection)))?;
         let price = sold.price.ok_or_else(|| CheckoutError::NoPrice(sold.code.to_string()))?;
         let reference = self.made_price(&connection, &sold, &price).await?;
@@ -185,19 +187,24 @@ impl Engine {
         })
     }
 
-    /// The connection that sells: real money before test money, a connected account before a key of the vendor's own. A
-    /// vendor who has only test connections tries things out.
+    /// The connection that sells: real money before test money, what is connected before what was disconnected, a connected
+    /// account before a key of the vendor's own. A vendor who has only test connections tries things out.
     async fn selling_connection(&self, tenant: TenantId) -> Result<Option<Arc<Connection>>, Error> {
         let connections = self.connections().await?;
-        let may_sell = |connection: &&Arc<Connection>| {
-            let settings = &connection.settings;
-            let has_key = settings.account.is_some() || connection.api_key.is_some();
-            connection.tenant == tenant && connection.provider.selling().is_some() && has_key && !settings.platform
-        };
         let rank = |connection: &&Arc<Connection>| {
-            (!connection.mode.is_live(), connection.settings.account.is_none(), connection.settings.disconnected)
+            (!connection.mode.is_live(), connection.settings.disconnected, connection.settings.account.is_none())
         };
-        Ok(connections.iter().filter(may_sell).min_by_key(rank).map(Arc::clone))
+        Ok(connections.iter().filter(|connection| is_shop_of(tenant, connection)).min_by_key(rank).map(Arc::clone))
+    }
+
+    /// Whether buyers pay real money for the plans of a tenant by checkouts: a plan's price is what they pay then.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn sells_live(&self, tenant: TenantId) -> Result<bool, Error> {
+        let connections = self.connections_within(SignedDuration::ZERO).await?;
+        let is_live = |connection: &Arc<Connection>| connection.mode.is_live() && !connection.settings.disconnected;
+        Ok(connections.iter().any(|connection| is_shop_of(tenant, connection) && is_live(connection)))
     }
 
     /// What the provider calls the price of a plan.
@@ -249,16 +256,29 @@ impl Engine {
     }
 }
 
+/// Whether a connection is one by which a tenant sells, or did until it was disconnected.
+fn is_shop_of(tenant: TenantId, connection: &Connection) -> bool {
+    let settings = &connection.settings;
+    let has_key = settings.account.is_some() || connection.api_key.is_some();
+    connection.tenant == tenant && connection.provider.selling().is_some() && has_key && !settings.platform
+}
+
 /// The platform's share of what is sold by a connection. A vendor's own key has no platform.
 fn fee(connection: &Connection) -> Option<u16> {
     let settings = &connection.settings;
     settings.account.as_ref().map(|_| settings.fee_ten_thousandths.unwrap_or(FEE_TEN_THOUSANDTHS))
 }
 
-fn why_not(connection: &Connection) -> &'static str {
+/// Why nothing is sold by a connection, and what to do about it.
+fn why_not(connection: &Connection) -> String {
     match connection.settings.disconnected {
-        true => "it was disconnected there",
-        false => "this server is no platform; the operator sets STRIPE_SECRET_KEY and STRIPE_CONNECT_WEBHOOK_SECRET",
+        true => format!(
+            "its account was disconnected; POST /v1/connect with the code `{}` takes it up again, or give a connection an API \
+             key of your own",
+            connection.code
+        ),
+        false => "this server is no platform; the operator sets STRIPE_SECRET_KEY and STRIPE_CONNECT_WEBHOOK_SECRET"
+            .to_owned(),
     }
 }
 

@@ -3,15 +3,18 @@
 
 use std::sync::Arc;
 
-use domain::id::{ConnectionId, TenantId, uuid_v7};
-use jiff::SignedDuration;
-use providers::{Level, accounts::Accounts, http::Request, selling::Refused};
+use domain::id::{ConnectionId, TenantId};
+use jiff::{SignedDuration, Timestamp};
+use providers::{Level, Settings, accounts::Accounts, http::Request, selling::Refused};
+use serde_json::json;
+use store::rows;
 
 use crate::{
     DialError, Engine, Error,
     checkout::wrong_with_url,
     configuration::{AccountsInput, ConfigurationError, ConnectionInput, Existing, is_code},
-    connections::Connection,
+    connections::{Connection, ConnectionSecrets, Mode, seal_secrets},
+    rulings::By,
 };
 
 /// Accounts that a vendor may have made.
@@ -32,8 +35,6 @@ pub struct Onboarding {
     pub return_url: String,
     /// Where the vendor goes whose page is too old; this call makes another.
     pub refresh_url: String,
-    /// The same when the call has to be made again. None: it is a call of its own.
-    pub attempt: Option<uuid::Uuid>,
 }
 
 /// Why nothing was connected.
@@ -104,37 +105,89 @@ impl Engine {
         let platform = connections.iter().find(is_platform);
         let mode = if asked.livemode { "live" } else { "test" };
         let platform = platform.ok_or(OnboardingError::NoPlatform(mode))?;
-        let known = connections.iter().find(|known| known.tenant == asked.tenant && known.code == asked.code);
-        let has_account = |known: &&Arc<Connection>| known.tenant == asked.tenant && known.settings.account.is_some();
+        let again = |error: &OnboardingError| matches!(error, OnboardingError::Engine(error) if error.is_conflict());
+        let (id, known) = store::repeat(|| self.reserve(platform, asked, actor), again).await?;
         let account = match known {
-            None if connections.iter().filter(has_account).count() >= ACCOUNTS_MAX => {
-                return Err(OnboardingError::TooMany);
-            }
-            None => self.make_account(platform, accounts, asked, actor).await?,
-            Some(known) => {
-                let is_it = known.mode == platform.mode && !known.settings.disconnected;
-                let account = known.settings.account.clone().filter(|_| is_it);
-                account.ok_or_else(|| OnboardingError::Taken(asked.code.clone()))?
-            }
+            Some(account) => account,
+            None => self.make_account(platform, accounts, (id, asked), actor).await?,
         };
         let request = accounts.onboard(&account, &asked.return_url, &asked.refresh_url);
         let dialled = self.dialler.dial(platform, &request).await?;
         let url = accounts.onboarded(dialled.status, &dialled.body)?;
-        let rows = self.store.connections().await.map_err(Error::from)?;
-        let row = rows.iter().find(|row| row.tenant_id == asked.tenant.0 && row.code == asked.code);
-        let row = row.ok_or_else(|| OnboardingError::Taken(asked.code.clone()))?;
-        Ok((ConnectionId(row.id), url))
+        Ok((id, url))
+    }
+
+    /// The connection that the account belongs to, and the account, if it was made before. A new one is there before the
+    /// provider is asked, so that calls at the same time are counted, and make one account.
+    async fn reserve(
+        &self,
+        platform: &Connection,
+        asked: &Onboarding,
+        actor: &str,
+    ) -> Result<(ConnectionId, Option<String>), OnboardingError> {
+        let (tenant, now) = (asked.tenant, self.now());
+        let write = self.store.begin().await.map_err(Error::from)?;
+        write.lock_catalogue(tenant).await.map_err(Error::from)?;
+        let rows = write.lock_connections(tenant).await.map_err(Error::from)?;
+        let settings = |row: &rows::Connection| serde_json::from_str::<Settings>(&row.settings);
+        if let Some(row) = rows.iter().find(|row| row.code == asked.code) {
+            let known = settings(row).map_err(Error::Document)?;
+            let is_it = row.provider == asked.provider && Mode::read(&row.mode) == platform.mode;
+            return match known.account {
+                Some(account) if is_it && !known.disconnected => Ok((ConnectionId(row.id), Some(account))),
+                None if is_it && known.account_awaited => Ok((ConnectionId(row.id), None)),
+                _ => Err(OnboardingError::Taken(asked.code.clone())),
+            };
+        }
+        let has_account = |row: &&rows::Connection| {
+            settings(row).is_ok_and(|settings| settings.account.is_some() || settings.account_awaited)
+        };
+        if rows.iter().filter(has_account).count() >= ACCOUNTS_MAX {
+            return Err(OnboardingError::TooMany);
+        }
+        let row = self.awaiting(platform, asked, now)?;
+        let id = ConnectionId(row.id);
+        write.save_connection(row).await.map_err(Error::from)?;
+        let (by, detail) = (By { actor: actor.to_owned(), note: None }, json!({ "name": asked.code, "details": [] }));
+        let entry = self.told(tenant, "connection.created", id.to_string(), None, &detail, &by);
+        crate::audit::add(&write, vec![entry]).await?;
+        write.commit().await.map_err(Error::from)?;
+        self.configuration_changed();
+        Ok((id, None))
+    }
+
+    /// A connection whose account is not made yet.
+    fn awaiting(
+        &self,
+        platform: &Connection,
+        asked: &Onboarding,
+        now: Timestamp,
+    ) -> Result<rows::Connection, OnboardingError> {
+        let settings = Settings { account_awaited: true, ..Settings::default() };
+        let mut row = rows::Connection {
+            id: ConnectionId::new(now, &mut *self.entropy()).0,
+            tenant_id: asked.tenant.0,
+            provider: asked.provider.clone(),
+            code: asked.code.clone(),
+            mode: platform.mode.as_str().to_owned(),
+            settings: serde_json::to_string(&settings).map_err(Error::Document)?,
+            api_base: None,
+            secrets: None,
+            created_at: now.as_microsecond(),
+        };
+        seal_secrets(&mut row, &ConnectionSecrets::default(), &self.ring(), &mut *self.entropy())?;
+        Ok(row)
     }
 
     async fn make_account(
         &self,
         platform: &Connection,
         accounts: &dyn Accounts,
-        asked: &Onboarding,
+        (id, asked): (ConnectionId, &Onboarding),
         actor: &str,
     ) -> Result<String, OnboardingError> {
-        let attempt = asked.attempt.unwrap_or_else(|| uuid_v7(self.now(), &mut *self.entropy()));
-        let request: Request = accounts.create(&attempt.to_string());
+        // Whoever asks for this connection's account gets the same one.
+        let request: Request = accounts.create(&id.0.to_string());
         let dialled = self.dialler.dial(platform, &request).await?;
         let account = accounts.created(dialled.status, &dialled.body)?;
         let input = ConnectionInput {
@@ -142,7 +195,7 @@ impl Engine {
             accounts: AccountsInput { account: Some(account.clone()), ..AccountsInput::default() },
             ..ConnectionInput::new(&asked.code, &asked.provider, platform.mode)
         };
-        self.save_connection(asked.tenant, input, Existing::New, actor).await?;
+        self.save_connection(asked.tenant, input, Existing::There, actor).await?;
         Ok(account)
     }
 }

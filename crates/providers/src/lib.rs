@@ -164,6 +164,9 @@ pub struct Settings {
     /// The account there that this connection is about, where a platform's key acts for it (D14). None: the key's own.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub account: Option<String>,
+    /// `account` is being made at the provider: nothing can be done by this connection until it is.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub account_awaited: bool,
     /// The vendor has taken the right to act for `account` away from the platform.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub disconnected: bool,

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use axum::{Json, extract::State, http::StatusCode};
 use domain::{
     id::{PlanId, ProductId, TenantId},
-    plan::{PlanTerms, PlanVersion},
+    plan::{PlanPrice, PlanTerms, PlanVersion},
     text::PlanCode,
 };
 use engine::configuration::{Action, ConfigurationChange, Existing, PlanInput, ProductInput};
@@ -259,7 +259,26 @@ pub(crate) async fn list_plans(
     Ok(Json(List::new(listed.map(|row| plans.document(row)), listing.page)))
 }
 
-/// Makes a plan, or a new version of the one of that code. What was sold keeps its version.
+/// Plans belong to both modes, so either key changes them, and what was sold keeps its version. Only a price is real money at
+/// once: the next live buyer pays it.
+async fn may_price<S>(api: &Api, caller: &Allowed<S>, code: &str, price: Option<PlanPrice>) -> Result<(), Problem> {
+    if caller.identity.livemode {
+        return Ok(());
+    }
+    let tenant = caller.identity.tenant;
+    let rows = api.engine.store.plans(tenant).await?;
+    let before = rows.iter().rfind(|row| row.code == code);
+    let before: Option<PlanTerms> = before.and_then(|row| serde_json::from_str(&row.terms).ok());
+    if before.and_then(|terms| terms.price) == price || !api.engine.sells_live(tenant).await? {
+        return Ok(());
+    }
+    let detail = "A test key changes no price that live buyers pay, and a live connection sells here. Use a live key, or \
+         leave `price` as it is.";
+    Err(Problem::new(Code::Forbidden, detail).of("price"))
+}
+
+/// Makes a plan, or a new version of the one of that code. What was sold keeps its version. A test key changes no `price`
+/// while a live connection sells.
 #[utoipa::path(post, path = "/v1/plans", tag = "catalogue", operation_id = "save_plan", request_body = PlanBody,
     security(("api_key" = ["catalogue:write"])),
     responses((status = 201, body = PlanDocument), (status = 200, body = PlanDocument)))]
@@ -270,7 +289,8 @@ pub(crate) async fn save_plan(
 ) -> Result<(StatusCode, Json<PlanDocument>), Problem> {
     let (tenant, code) = (caller.identity.tenant, body.code.clone());
     let PlanBody { limits, duration_days, policy, lease, price, .. } = body;
-    let terms = TermsDocument { limits, duration_days, policy, lease, price }.into();
+    let terms: PlanTerms = TermsDocument { limits, duration_days, policy, lease, price }.into();
+    may_price(&api, &caller, &code, terms.price).await?;
     let input = PlanInput { code: body.code, product: body.product, name: body.name, terms };
     let change = api.engine.save_plan(tenant, input, Existing::Either, &caller.identity.actor()).await?;
     let plans = Plans::read(&api, tenant).await?;

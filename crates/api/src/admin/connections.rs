@@ -1,7 +1,7 @@
 //! Connections: accounts at payment providers, each in one mode. Their secrets go in and never come out.
 
 use axum::{
-    Extension, Json,
+    Json,
     extract::{Path, State},
     http::StatusCode,
 };
@@ -11,6 +11,7 @@ use engine::{
     configuration::{AccountsInput, ConnectionInput, Existing},
     connections::{ConnectionSecrets, Mode, open_secrets},
     onboarding::Onboarding,
+    tenants::DEFAULT_TENANT,
     webhook_secrets::{SecretChange, fingerprint},
 };
 use jiff::Timestamp;
@@ -24,7 +25,6 @@ use super::{catalogue::status, instant};
 use crate::{
     Api,
     caller::{Allowed, scope},
-    idempotency::CallId,
     page::{List, Listable, Listing, PageParams},
     problem::{Code, Problem},
     read::{Body, Id, SecretBody},
@@ -210,12 +210,28 @@ pub(super) fn may_change<S>(caller: &Allowed<S>, connection: &rows::Connection) 
 }
 
 fn may_change_mode<S>(caller: &Allowed<S>, mode: Mode) -> Result<(), Problem> {
-    let detail = match mode {
-        Mode::Live if !caller.identity.livemode => "A test key changes no live connection. Use a live key.",
-        // It is the only kind that is dialled on this machine, where other services may listen.
-        Mode::Simulated if !caller.identity.may(Scope::Admin) => "A simulated connection needs the scope `admin`.",
-        _ => return Ok(()),
-    };
+    match mode {
+        Mode::Live if !caller.identity.livemode => {
+            Err(Problem::new(Code::Forbidden, "A test key changes no live connection. Use a live key."))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// A simulated connection is the only kind that is dialled on this machine, where other services may listen: whoever says
+/// where it leads runs the server. A tenant's admin may have come by signing up.
+async fn may_simulate<S>(api: &Api, caller: &Allowed<S>, mode: Mode) -> Result<(), Problem> {
+    if mode != Mode::Simulated {
+        return Ok(());
+    }
+    let is_operator = api.slug(caller.identity.tenant).await? == DEFAULT_TENANT;
+    if is_operator && caller.identity.may(Scope::Admin) {
+        return Ok(());
+    }
+    let detail = format!(
+        "A simulated connection leads to this server's own machine: over the API only an `admin` key of the tenant \
+         `{DEFAULT_TENANT}` makes or changes one. The operator makes others with `keywright simulate` or `keywright apply`."
+    );
     Err(Problem::new(Code::Forbidden, detail))
 }
 
@@ -348,6 +364,7 @@ pub(crate) async fn create(
     SecretBody(body): SecretBody<ConnectionBody>,
 ) -> Result<(StatusCode, Json<ConnectionDocument>), Problem> {
     may_change_mode(&caller, body.mode.into())?;
+    may_simulate(&api, &caller, body.mode.into()).await?;
     let (tenant, code) = (caller.identity.tenant, body.code.clone());
     let input = ConnectionInput {
         code: body.code,
@@ -404,7 +421,6 @@ pub(crate) struct ConnectDocument {
 pub(crate) async fn connect(
     State(api): State<Api>,
     caller: Allowed<scope::CatalogueWrite>,
-    call: Option<Extension<CallId>>,
     Body(body): Body<ConnectBody>,
 ) -> Result<Json<ConnectDocument>, Problem> {
     let whose = caller.whose();
@@ -415,7 +431,6 @@ pub(crate) async fn connect(
         code: body.code,
         refresh_url: body.refresh_url.unwrap_or_else(|| body.return_url.clone()),
         return_url: body.return_url,
-        attempt: call.map(|Extension(CallId(id))| id),
     };
     let (id, url) = api.engine.onboard(&asked, &caller.identity.actor()).await?;
     Ok(Json(ConnectDocument { connection: shown(&api, whose.tenant, id).await?, url }))
@@ -472,6 +487,9 @@ pub(crate) async fn change(
     let new_mode = body.mode.map_or_else(|| mode(&row), Mode::from);
     may_change(&caller, &row)?;
     may_change_mode(&caller, new_mode)?;
+    for mode in [mode(&row), new_mode] {
+        may_simulate(&api, &caller, mode).await?;
+    }
     let input = ConnectionInput {
         code: row.code.clone(),
         provider: row.provider.clone(),

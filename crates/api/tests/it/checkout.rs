@@ -166,6 +166,51 @@ async fn a_vendors_own_key_sells_without_a_platform() {
 }
 
 #[tokio::test]
+async fn a_test_key_changes_no_price_that_live_buyers_pay() {
+    let market = Market::without_account(TestDatabase::sqlite().await).await;
+    let tenant = market.shop.engine.tenant("vendor").await.unwrap().unwrap();
+    let (_, test) =
+        market.shop.engine.create_api_key(tenant, "test", ApiKeyKind::Test, &[Scope::Admin], "test").await.unwrap();
+    let test = test.reveal().as_str().to_owned();
+    let save = async |price: Value, days: u32| {
+        let plan = json!({
+            "code": "lifetime", "product": "studio", "name": "Studio", "price": price, "duration_days": days
+        });
+        market.shop.call("POST", "/v1/plans").key(&test).json(plan).send().await
+    };
+    let (cheap, dear) = (json!({ "amount": 100, "currency": "EUR" }), json!({ "amount": 4900, "currency": "EUR" }));
+    assert_eq!(save(dear.clone(), 10).await.status, StatusCode::CREATED, "nobody sells live yet");
+    connect(&market.shop, "vendor", "acct_test", "live").await;
+    market.shop.engine.call_providers().await.unwrap();
+    let before = market.shop.posted();
+    for price in [cheap, Value::Null, json!({ "amount": 4900, "currency": "EUR", "interval": "year" })] {
+        let refused = save(price, 10).await;
+        assert_eq!(refused.status, StatusCode::FORBIDDEN, "{}", refused.text);
+        assert!(refused.text.contains("Use a live key"), "{}", refused.text);
+    }
+    assert_eq!(save(dear, 20).await.status, StatusCode::OK, "what is no price belongs to both modes");
+    market.shop.engine.call_providers().await.unwrap();
+    assert_eq!(market.shop.posted(), before, "Stripe hears of none of it");
+}
+
+#[tokio::test]
+async fn a_disconnected_account_leaves_the_selling_to_the_vendors_own_key() {
+    let market = Market::open(TestDatabase::sqlite().await).await;
+    let own = r#"tenant = { slug = "vendor" }
+        connection = [{ code = "own", provider = "stripe", mode = "live", level = "read", api_key = "env:KEY" }]"#;
+    apply(&market.shop, own).await.unwrap();
+    market.shop.engine.call_providers().await.unwrap();
+    let account = async || {
+        assert_eq!(market.ask(body("lifetime")).await.status, StatusCode::OK);
+        market.shop.posted().pop().unwrap().account
+    };
+    assert_eq!(account().await.as_deref(), Some(ACCOUNT));
+    let gone = event("evt_gone", "account.application.deauthorized", true, json!({ "id": "ca_1" }));
+    assert_eq!(deliver(&market.shop, PLATFORM_SECRETS[0], &about(ACCOUNT, gone)).await, 200);
+    assert_eq!(account().await, None);
+}
+
+#[tokio::test]
 async fn product_and_plan_are_named_by_code_or_id() {
     let market = Market::open(TestDatabase::sqlite().await).await;
     let id_of = async |path: &str, code: &str| {
@@ -230,7 +275,7 @@ async fn an_account_that_is_not_connected_or_may_not_sell_opens_none() {
         assert!(answer.text.contains(words), "{}", answer.text);
     };
     market.set_prices().await;
-    refused("reconnect via Connect").await;
+    refused("reconnect via Connect: it has none; POST /v1/connect makes one").await;
     assert_eq!(market.shop.posted(), [], "nobody sells, so there are no prices");
     connect(&market.shop, "vendor", ACCOUNT, "live").await;
     market.shop.engine.call_providers().await.unwrap();
@@ -243,7 +288,7 @@ async fn an_account_that_is_not_connected_or_may_not_sell_opens_none() {
     assert_eq!(market.ask(body("lifetime")).await.status, StatusCode::OK);
     let gone = event("evt_gone", "account.application.deauthorized", true, json!({ "id": "ca_1" }));
     assert_eq!(deliver(&market.shop, PLATFORM_SECRETS[0], &about(ACCOUNT, gone)).await, 200);
-    refused("reconnect via Connect").await;
+    refused("POST /v1/connect with the code `connected-live` takes it up again").await;
 }
 
 #[tokio::test]

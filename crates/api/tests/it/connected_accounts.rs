@@ -339,6 +339,37 @@ async fn a_vendor_connects_an_account_that_is_made_for_them() {
 }
 
 #[tokio::test]
+async fn ten_accounts_are_the_most_however_many_are_asked_for_at_once_on_sqlite() {
+    ten_accounts_at_once(TestDatabase::sqlite().await).await;
+}
+
+#[tokio::test]
+async fn ten_accounts_are_the_most_however_many_are_asked_for_at_once_on_postgres() {
+    ten_accounts_at_once(TestDatabase::postgres().await).await;
+}
+
+async fn ten_accounts_at_once(database: TestDatabase) {
+    let shop = Shop::open(database).await;
+    let (_, key) = shop.neighbour().await;
+    make_platform(&shop, "live").await;
+    let ask = |code: String| {
+        let body = json!({ "provider": "stripe", "code": code, "return_url": "https://yourapp.com/" });
+        shop.call("POST", "/v1/connect").key(&key).json(body).send()
+    };
+    // What Stripe does not make is not forgotten: its place is kept, and asking again makes it.
+    shop.stripe_answers(503, json!({}));
+    assert_eq!(ask("mine-0".to_owned()).await.status.as_u16(), 502);
+    let answers = futures::future::join_all((0..20).map(|number| ask(format!("mine-{number}")))).await;
+    let count = |status: u16| answers.iter().filter(|answer| answer.status.as_u16() == status).count();
+    assert_eq!((count(200), count(409)), (10, 10));
+    assert_eq!(answers[0].status.as_u16(), 200, "{}", answers[0].text);
+    let created = shop.posted().into_iter().filter(|call| call.path == "/v1/accounts");
+    let keys: Vec<_> = created.map(|call| call.idempotency_key.unwrap()).collect();
+    let different: std::collections::BTreeSet<_> = keys.iter().collect();
+    assert_eq!((keys.len(), different.len()), (11, 10), "asked again, Stripe is asked for the same one");
+}
+
+#[tokio::test]
 async fn without_a_platform_there_is_no_such_endpoint() {
     let shop = Shop::sqlite().await;
     assert_eq!(deliver(&shop, PLATFORM_SECRETS[0], &about(ACCOUNT, paid("basic", true))).await, 404);

@@ -296,18 +296,46 @@ async fn a_secret_in_the_wrong_place_is_not_repeated() {
 }
 
 #[tokio::test]
-async fn only_an_admin_points_the_server_at_itself() {
-    let shop = Shop::sqlite().await;
+async fn only_the_operator_points_the_server_at_itself() {
+    let mut shop = Shop::sqlite().await;
+    shop.open_for_all();
     let catalogue = shop.key("catalogue", ApiKeyKind::Test, &[Scope::CatalogueWrite]).await;
-    let body =
-        json!({ "code": "play", "provider": "stripe", "mode": "simulated", "api_base": "http://127.0.0.1:9000" });
-    let create = |key: &str| shop.call("POST", "/v1/connections").key(key).json(body.clone());
-    assert_eq!(create(&catalogue).refused().await, (403, "forbidden".to_owned()));
-    let made = create(&shop.test).succeed().await;
-    assert_eq!(
-        (&made["mode"], &made["livemode"], &made["api_base"]),
-        (&json!("simulated"), &json!(false), &json!("http://127.0.0.1:9000"))
-    );
+    let stranger = json!({ "slug": "stranger", "name": "Stranger" });
+    let stranger = shop.call("POST", "/v1/sign-up").json(stranger).succeed().await;
+    let (live, test) = (stranger["live_key"].as_str().unwrap(), stranger["test_key"].as_str().unwrap());
+    let body = |mode: &str, api_base: Value| json!({ "code": "play", "provider": "stripe", "mode": mode, "api_base": api_base });
+    let here = json!("http://127.0.0.1:9000");
+    let create = |key: &str, body: &Value| shop.call("POST", "/v1/connections").key(key).json(body.clone());
+    for key in [live, test, &catalogue] {
+        let answer = create(key, &body("simulated", here.clone())).send().await;
+        assert_eq!(answer.status, 403, "{}", answer.text);
+        assert!(answer.text.contains("the tenant `default`"), "{}", answer.text);
+    }
+    let made = create(&shop.test, &body("simulated", here.clone())).succeed().await;
+    assert_eq!((&made["mode"], &made["livemode"], &made["api_base"]), (&json!("simulated"), &json!(false), &here));
+    // Nor does what is there already become one, or lead elsewhere.
+    assert_eq!(create(test, &body("test", here.clone())).refused().await.0, 400);
+    let theirs = create(test, &body("test", Value::Null)).succeed().await;
+    let path = format!("/v1/connections/{}", theirs["id"].as_str().unwrap());
+    let change = |key: &str, body: Value| shop.call("PATCH", &path).key(key).json(body);
+    for key in [live, test] {
+        assert_eq!(change(key, json!({ "mode": "simulated", "api_base": here })).refused().await.0, 403);
+        assert_eq!(change(key, json!({ "api_base": here })).refused().await.0, 400);
+    }
+    // Nor does one that the operator made for them.
+    let tenant = shop.engine.tenant("stranger").await.unwrap().unwrap();
+    let input = engine::configuration::ConnectionInput {
+        api_base: Some("http://127.0.0.1:9000".to_owned()),
+        ..engine::configuration::ConnectionInput::new("played", "stripe", engine::connections::Mode::Simulated)
+    };
+    shop.engine.save_connection(tenant, input, engine::configuration::Existing::New, "test").await.unwrap();
+    let list = shop.call("GET", "/v1/connections").key(test).succeed().await;
+    let played = list["data"].as_array().unwrap().iter().find(|row| row["code"] == "played").unwrap().clone();
+    let path = format!("/v1/connections/{}", played["id"].as_str().unwrap());
+    for body in [json!({ "api_base": "http://127.0.0.1:9001" }), json!({ "mode": "test" }), json!({ "level": "full" })]
+    {
+        assert_eq!(shop.call("PATCH", &path).key(test).json(body).refused().await.0, 403);
+    }
 }
 
 #[tokio::test]

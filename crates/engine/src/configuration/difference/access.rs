@@ -261,6 +261,7 @@ fn settings(before: Option<Settings>, input: &ConnectionInput) -> Settings {
     let is_another = account.is_some() && *account != settings.account;
     settings.disconnected &= !(*is_connected || is_another);
     settings.account = account.clone().or(settings.account);
+    settings.account_awaited &= settings.account.is_none() && input.api_key.is_none();
     settings.platform |= *is_platform;
     settings.fee_ten_thousandths = fee_ten_thousandths.or(settings.fee_ten_thousandths);
     settings.license_keys = input.license_keys.unwrap_or(settings.license_keys);
