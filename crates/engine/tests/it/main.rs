@@ -16,6 +16,7 @@ mod intake;
 mod lemonsqueezy;
 mod life;
 mod paddle;
+mod rejections;
 mod rotation;
 mod timers;
 mod write_back;
