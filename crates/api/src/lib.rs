@@ -14,6 +14,7 @@ mod named;
 mod openapi;
 mod page;
 mod problem;
+mod proxies;
 mod read;
 mod request_id;
 mod runtime;
@@ -35,6 +36,7 @@ pub use limits::Limits;
 pub use metrics::metrics_router;
 pub use openapi::document;
 pub use problem::{Code, Problem};
+pub use proxies::{IsProxy, behind_proxies};
 
 use admin::{
     attention, audit, catalogue, connections, customers, decisions, inbound, licenses, orders, price_rules, reconcile,

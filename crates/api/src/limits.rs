@@ -20,8 +20,8 @@ const UNKNOWN_PER_TENANT: NonZeroU32 = NonZeroU32::new(600).unwrap();
 
 /// Accounts that one address may make in an hour.
 const SIGN_UPS_PER_ADDRESS: NonZeroU32 = NonZeroU32::new(5).unwrap();
-/// Pages of buyers that one address may ask for in a minute. One that waits for its key asks every five seconds.
-const BUYERS_PAGES_PER_ADDRESS: NonZeroU32 = NonZeroU32::new(60).unwrap();
+/// Codes and pages of buyers that one address may try in a minute. Pages that open are not counted.
+const BUYERS_TRIES_PER_ADDRESS: NonZeroU32 = NonZeroU32::new(60).unwrap();
 /// Unknown keys after which quiet addresses are forgotten.
 const TIDIED_EVERY: u64 = 4_096;
 
@@ -30,7 +30,7 @@ pub struct Limits {
     by_address: DefaultKeyedRateLimiter<IpAddr>,
     by_tenant: DefaultKeyedRateLimiter<Option<TenantId>>,
     sign_ups: DefaultKeyedRateLimiter<IpAddr>,
-    buyers_pages: DefaultKeyedRateLimiter<IpAddr>,
+    buyers_tries: DefaultKeyedRateLimiter<IpAddr>,
     counted: AtomicU64,
 }
 
@@ -40,7 +40,7 @@ impl Default for Limits {
             by_address: RateLimiter::keyed(Quota::per_minute(UNKNOWN_PER_ADDRESS)),
             by_tenant: RateLimiter::keyed(Quota::per_minute(UNKNOWN_PER_TENANT)),
             sign_ups: RateLimiter::keyed(Quota::per_hour(SIGN_UPS_PER_ADDRESS)),
-            buyers_pages: RateLimiter::keyed(Quota::per_minute(BUYERS_PAGES_PER_ADDRESS)),
+            buyers_tries: RateLimiter::keyed(Quota::per_minute(BUYERS_TRIES_PER_ADDRESS)),
             counted: AtomicU64::new(0),
         }
     }
@@ -63,11 +63,11 @@ impl Limits {
         self.sign_ups.check_key(&network(address)).err().map(|not_until| seconds_until(&not_until))
     }
 
-    /// Counts a call for a buyer's page. Some: too many; that many seconds have to pass.
+    /// Counts a code, a page that does not open, or an address that a buyer gives. Some: too many; that many seconds have to pass.
     #[must_use]
-    pub fn buyers_page(&self, address: IpAddr) -> Option<u64> {
+    pub fn buyers_try(&self, address: IpAddr) -> Option<u64> {
         self.tidy();
-        self.buyers_pages.check_key(&network(address)).err().map(|not_until| seconds_until(&not_until))
+        self.buyers_tries.check_key(&network(address)).err().map(|not_until| seconds_until(&not_until))
     }
 
     /// Forgets addresses that have been quiet, once in a while.
@@ -76,7 +76,7 @@ impl Limits {
             self.by_address.retain_recent();
             self.by_tenant.retain_recent();
             self.sign_ups.retain_recent();
-            self.buyers_pages.retain_recent();
+            self.buyers_tries.retain_recent();
         }
     }
 }

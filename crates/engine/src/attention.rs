@@ -11,12 +11,13 @@ use domain::{
     text::{CustomerReference, PriceReference, ProductReference, Reference},
 };
 use jiff::Timestamp;
+use providers::Reject;
 use store::{
     StoredOrder, outbox,
     rows::{AttentionItem, InboundEvent},
 };
 
-use crate::connections::Connection;
+use crate::{connections::Connection, rejections::Row};
 
 /// A price that no rule speaks of.
 pub(crate) const UNMAPPED_PRICE: &str = "unmapped_price";
@@ -50,6 +51,9 @@ pub(crate) const UNKNOWN_ACCOUNT: &str = "unknown_account";
 pub(crate) const DISCONNECTED: &str = "account_disconnected";
 /// Buyers come and the provider does not say what they bought.
 pub(crate) const BUYERS_REFUSED: &str = "buyers_refused";
+
+/// Calls that nobody believes, one after the other.
+pub(crate) const SIGNATURES_FAILING: &str = "signatures_failing";
 
 /// A provider's list of events cannot be read.
 pub(crate) const NOT_CAUGHT_UP: &str = "not_caught_up";
@@ -368,6 +372,41 @@ pub(crate) fn buyers_refused(connection: &Connection, now: Timestamp, entropy: &
              the redirect address of {}; compare them with what the provider shows",
             connection.provider.info().name,
             connection.code
+        ),
+        ..not_caught_up(connection, "", now, entropy)
+    }
+}
+
+/// The item for a connection whose calls are refused, one after the other (D32). It closes with the next one that is
+/// believed. The others share its address, so that the calls may be meant for them.
+pub(crate) fn signatures_failing(
+    connection: &Connection,
+    row: Row,
+    reject: &Reject,
+    others: &[&str],
+    now: Timestamp,
+    entropy: &mut dyn Entropy,
+) -> AttentionItem {
+    let (code, provider) = (&connection.code, connection.provider.info().name);
+    let or_for = if others.is_empty() { String::new() } else { format!(" (or for {})", others.join(", ")) };
+    let remedy = match reject {
+        Reject::NoSecret => format!("give {code} the signing secret that {provider} shows for its webhook endpoint"),
+        Reject::NoSignature | Reject::WrongSignature => format!(
+            "compare the signing secret that {provider} shows for its webhook endpoint with that of {code}, and add it to \
+             `webhook_secrets`"
+        ),
+        Reject::Stale { .. } => {
+            "set this machine's clock, and look for what holds calls up on their way here".to_owned()
+        }
+    };
+    AttentionItem {
+        kind: SIGNATURES_FAILING.to_owned(),
+        detail: format!(
+            "webhook calls for {code}{or_for} are refused, {} in a row since {}, so nothing that is paid there becomes a \
+             license; the last one because {reject}; {remedy}, then have {provider} send again what was refused; if {provider} \
+             has sent nothing, it was a stranger, and nothing is lost",
+            row.count,
+            row.since.strftime("%Y-%m-%d %H:%M UTC"),
         ),
         ..not_caught_up(connection, "", now, entropy)
     }

@@ -33,6 +33,7 @@ mod prices;
 pub mod receive;
 pub mod redecide;
 pub mod redeem;
+mod rejections;
 pub mod rotation;
 pub mod rulings;
 pub mod runtime;
@@ -174,6 +175,8 @@ pub struct Engine {
     pub mails: Arc<Notify>,
     /// Nothing more is ever to do before its time.
     never: Notify,
+    /// Calls that nobody believed.
+    rejections: rejections::Rejections,
     /// Devices that were seen and not written down yet.
     seen: runtime::Seen,
 }
@@ -206,6 +209,7 @@ impl Engine {
             calls_under_way: calls::CallsUnderWay::default(),
             mails: Arc::new(Notify::new()),
             never: Notify::new(),
+            rejections: rejections::Rejections::default(),
             seen: runtime::Seen::default(),
         })
     }

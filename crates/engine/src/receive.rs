@@ -8,7 +8,7 @@ use std::{
 use domain::{Entropy, id::InboundId};
 use jiff::{SignedDuration, Timestamp};
 use providers::{
-    Delivery, Incoming, Level, Malformed, Outcome, Provider, Reject, Step, Verified,
+    Delivery, Incoming, Level, Malformed, Outcome, Reject, Step, Verified,
     http::{HttpAnswer, Request},
 };
 use sha2::{Digest, Sha256};
@@ -22,6 +22,7 @@ use crate::{
     connected_accounts::{self as accounts, Whose},
     connections::{Connection, FRESH, FRESH_ENOUGH_TO_REJECT},
     fulfil,
+    rejections::most_telling,
 };
 
 /// What the key of an event starts with whose body was not understood, so that it says nothing of what happened.
@@ -144,7 +145,7 @@ impl Engine {
     }
 
     async fn receive_at(&self, provider: &str, door: Door<'_>, delivery: &Delivery<'_>) -> Received {
-        let mut rejected = None;
+        let mut refused = NotBelieved::new();
         // Before a call is turned away, connections that another process has just changed are read once more.
         for fresh in [FRESH, FRESH_ENOUGH_TO_REJECT] {
             let connections = match self.connections_within(fresh).await {
@@ -152,18 +153,18 @@ impl Engine {
                 Err(error) => return Received::Unavailable(error.to_string()),
             };
             match believe(&connections, provider, door, delivery, self.now()) {
-                Ok((connection, verified)) => return self.take_in(&connections, connection, &verified).await,
-                Err(reason) => rejected = reason,
+                Ok((connection, verified)) => {
+                    self.note_believed(connection).await;
+                    return self.take_in(&connections, connection, &verified).await;
+                }
+                Err(not_believed) => refused = not_believed,
             }
         }
-        match rejected {
-            None => Received::Unknown,
-            Some((provider, reject)) => {
-                self.metrics.webhook(provider.info().slug, "rejected");
-                tracing::warn!(provider = provider.info().slug, ?door, %reject, "a webhook was not believed");
-                Received::Answer(provider.answer(&Outcome::Rejected(reject)))
-            }
-        }
+        let Some((connection, reject)) = most_telling(&refused) else { return Received::Unknown };
+        self.metrics.webhook(connection.provider.info().slug, "rejected");
+        tracing::warn!(provider = connection.provider.info().slug, ?door, %reject, "a webhook was not believed");
+        self.note_refused(&refused).await;
+        Received::Answer(connection.provider.answer(&Outcome::Rejected(reject.clone())))
     }
 
     async fn take_in(
@@ -232,8 +233,8 @@ impl Engine {
     }
 }
 
-/// Why nobody believed a call; none: there is no such connection.
-pub(crate) type NotBelieved = Option<(&'static dyn Provider, Reject)>;
+/// The connections that a call may have been meant for, and why each did not believe it.
+pub(crate) type NotBelieved = Vec<(Arc<Connection>, Reject)>;
 
 /// The connection of that provider behind that door whose secret fits.
 pub(crate) fn believe<'a, 'c>(
@@ -243,25 +244,17 @@ pub(crate) fn believe<'a, 'c>(
     delivery: &Delivery<'a>,
     now: Timestamp,
 ) -> Result<(&'c Arc<Connection>, Verified<'a>), NotBelieved> {
-    let mut rejected = None;
+    let mut refused = NotBelieved::new();
     for connection in connections {
         if connection.provider.info().slug != provider || !door.leads_to(connection) {
             continue;
         }
         match connection.provider.verify(delivery, &connection.webhook_secrets, &connection.settings, now) {
             Ok(verified) => return Ok((connection, verified)),
-            Err(reject) => rejected = Some((connection.provider, more_telling(rejected, reject))),
+            Err(reject) => refused.push((Arc::clone(connection), reject)),
         }
     }
-    Err(rejected)
-}
-
-/// A stale or wrong signature says more than a missing secret.
-fn more_telling(before: NotBelieved, now: Reject) -> Reject {
-    match before {
-        Some((_, before)) if now == Reject::NoSecret => before,
-        _ => now,
-    }
+    Err(refused)
 }
 
 /// An event as it enters the inbox. One that says nothing about licenses is done already, and one that lacks something

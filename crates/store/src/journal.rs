@@ -147,7 +147,8 @@ impl Write {
         Ok(())
     }
 
-    /// Closes a tenant's items of one kind that are about these subjects, where they are open.
+    /// Closes a tenant's items of one kind that are about these subjects, where they are open. One that was dismissed is
+    /// forgotten to be: should its cause come back, that is news.
     ///
     /// # Errors
     /// Those of the database.
@@ -161,6 +162,7 @@ impl Write {
         for condition in any_of(&self.transaction, attention_items::Column::Subject, subjects) {
             attention_items::Entity::update_many()
                 .col_expr(attention_items::Column::ClosedAt, Expr::val(Some(micros(now))))
+                .col_expr(attention_items::Column::DismissedAt, Expr::val(None::<i64>))
                 .filter(attention_items::Column::TenantId.eq(tenant.0))
                 .filter(attention_items::Column::Kind.eq(kind))
                 .filter(condition)

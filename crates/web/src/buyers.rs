@@ -9,11 +9,11 @@ use askama::Template;
 use axum::{
     Form, Router,
     extract::{
-        ConnectInfo, DefaultBodyLimit, OriginalUri, Path, Query, Request, State, rejection::FormRejection,
+        ConnectInfo, DefaultBodyLimit, OriginalUri, Path, Query, State, rejection::FormRejection,
         rejection::QueryRejection,
     },
     http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
-    middleware::{Next, from_fn_with_state},
+    middleware::map_response,
     response::{Html, IntoResponse, Redirect, Response},
     routing::get,
 };
@@ -42,33 +42,29 @@ const HEADERS: [(HeaderName, HeaderValue); 4] = [
     ),
 ];
 
-pub(crate) fn routes(web: &Web) -> Router<Web> {
+pub(crate) fn routes() -> Router<Web> {
     Router::new()
         .route("/redeem/{provider}/{tenant}", get(come))
         .route("/redeem/{provider}/{tenant}/{connection}", get(come))
         .route("/redeemed/{page}", get(show).post(mail))
         .layer(DefaultBodyLimit::max(FORM_BYTES_MAX))
-        .layer(from_fn_with_state(web.clone(), guard))
+        .layer(map_response(guard))
 }
 
-/// Counts the call, and puts the headers on whatever is answered.
-async fn guard(
-    State(web): State<Web>,
-    ConnectInfo(peer): ConnectInfo<SocketAddr>,
-    request: Request,
-    next: Next,
-) -> Response {
-    let mut response = match (web.too_many)(peer.ip()) {
-        Some(seconds) => {
-            let wait = (header::RETRY_AFTER, HeaderValue::from(seconds));
-            let page = Page::of_words("One moment", "That was often. The page opens again by itself in a moment.");
-            let page = Page { again_seconds: Some(u32::try_from(seconds).unwrap_or(u32::MAX)), ..page };
-            (StatusCode::TOO_MANY_REQUESTS, HeaderMap::from_iter([wait]), page.html()).into_response()
-        }
-        None => next.run(request).await,
-    };
+/// Puts the headers on whatever is answered.
+async fn guard(mut response: Response) -> Response {
     response.headers_mut().extend(HEADERS);
     response
+}
+
+/// Counts what a stranger can do as well: bring a code, try a page, write something down. Some: too often. A page that opens and
+/// is looked at is not counted: it looks again by itself, and many buyers may share an address.
+fn counted(web: &Web, peer: SocketAddr) -> Option<Response> {
+    let seconds = (web.too_many)(peer.ip())?;
+    let wait = (header::RETRY_AFTER, HeaderValue::from(seconds));
+    let page = Page::of_words("One moment", "That was often. The page opens again by itself in a moment.");
+    let page = Page { again_seconds: Some(u32::try_from(seconds).unwrap_or(u32::MAX)), ..page };
+    Some((StatusCode::TOO_MANY_REQUESTS, HeaderMap::from_iter([wait]), page.html()).into_response())
 }
 
 /// What of mails there is to say or ask.
@@ -170,6 +166,7 @@ struct Address {
 /// `GET /redeem/{provider}/{tenant}` and `…/{connection}`: a buyer comes from a marketplace.
 async fn come(
     State(web): State<Web>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
     OriginalUri(uri): OriginalUri,
     Path(Address { provider, tenant, connection }): Path<Address>,
     sent: Result<Query<Sent>, QueryRejection>,
@@ -183,6 +180,10 @@ async fn come(
         let words = format!("To see your key, open your purchase at {name} and follow the link there.");
         return Page::of_words(&format!("Buyers from {name} are welcome here"), words).html();
     };
+    // A code is worth something once, and the marketplace is asked for every one of them.
+    if let Some(too_often) = counted(&web, peer) {
+        return too_often;
+    }
     let server = web.public_url.trim_end_matches('/');
     let redirect_uri = format!("{server}{}", uri.path());
     let connection = connection.as_deref();
@@ -223,10 +224,15 @@ fn refused(market: &str, error: &RedeemError) -> Response {
 }
 
 /// `GET /redeemed/{page}`; with `?mail` it asks for an address and does not look again by itself.
-async fn show(State(web): State<Web>, Path(page): Path<String>, OriginalUri(uri): OriginalUri) -> Response {
+async fn show(
+    State(web): State<Web>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    Path(page): Path<String>,
+    OriginalUri(uri): OriginalUri,
+) -> Response {
     match web.engine.buyers_page(&page).await {
         Ok(Some(page)) => Page::of_buyer(page, Did::read(uri.query())).html(),
-        Ok(None) => nowhere(),
+        Ok(None) => counted(&web, peer).unwrap_or_else(nowhere),
         Err(error) => failed(&error),
     }
 }
@@ -239,9 +245,13 @@ struct MailForm {
 /// `POST /redeemed/{page}`: where the buyer wants mails to go.
 async fn mail(
     State(web): State<Web>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
     Path(page): Path<String>,
     form: Result<Form<MailForm>, FormRejection>,
 ) -> Response {
+    if let Some(too_often) = counted(&web, peer) {
+        return too_often;
+    }
     let email = form.ok().and_then(|Form(form)| EmailAddress::parse(&form.email).ok());
     let Some(email) = email else {
         return match web.engine.buyers_page(&page).await {

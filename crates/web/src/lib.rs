@@ -24,7 +24,7 @@ pub struct Web {
     pub open: bool,
     /// The address under which this server is reached: where a marketplace sends its buyers.
     pub public_url: Arc<str>,
-    /// Counts a call for a buyer's page by the address that it came from. Some: too many; so many seconds have to pass.
+    /// Counts what a stranger can try at the pages of buyers by the address that it came from. Some: too many; so many seconds have to pass.
     pub too_many: Arc<dyn Fn(IpAddr) -> Option<u64> + Send + Sync>,
 }
 
@@ -34,6 +34,6 @@ pub fn router(web: Web) -> Router {
         .route("/dev/mail", get(mails::list))
         .route("/dev/mail/{id}", get(mails::show))
         .route("/dev/mail/{id}/html", get(mails::html))
-        .merge(buyers::routes(&web))
+        .merge(buyers::routes())
         .with_state(web)
 }

@@ -461,10 +461,25 @@ async fn several_connections_are_told_apart_by_their_address() {
 }
 
 #[tokio::test]
-async fn whoever_asks_too_often_waits() {
+async fn whoever_tries_too_often_waits_and_a_page_that_opens_is_never_counted() {
     let shop = Shop::open().await;
-    shop.left.store(1, Ordering::Relaxed);
-    assert_eq!(shop.get(REDIRECT).await.status, 200);
-    let page = shop.get(REDIRECT).await;
-    assert_eq!((page.status, page.header("retry-after")), (429, "7"));
+    let path = shop.come("c1", "k1", "active").await.leads_to();
+    shop.left.store(2, Ordering::Relaxed);
+    for _ in 0..100 {
+        assert_eq!((shop.get(&path).await.status, shop.get(REDIRECT).await.status), (200, 200), "nothing is tried");
+    }
+    assert_eq!(
+        (shop.get("/redeemed/00").await.status, shop.get(&format!("{REDIRECT}?code=x")).await.status),
+        (404, 410)
+    );
+    let asked = shop.market.lock().unwrap().asked;
+    for page in [
+        shop.get("/redeemed/00").await,
+        shop.get(&format!("{REDIRECT}?code=y")).await,
+        shop.post(&path, "email=ada%40example.com").await,
+    ] {
+        assert_eq!((page.status, page.header("retry-after")), (429, "7"));
+    }
+    assert_eq!(shop.market.lock().unwrap().asked, asked, "nobody is asked for a code that comes too often");
+    assert_eq!(shop.get(&path).await.status, 200, "whoever waits for a key goes on waiting");
 }

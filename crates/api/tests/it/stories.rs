@@ -1,5 +1,7 @@
 //! What vendors do, from their first call to their last.
 
+use std::sync::Arc;
+
 use crypto::token::ApiKeyKind;
 use engine::api_keys::Scope;
 use jiff::SignedDuration;
@@ -417,6 +419,28 @@ async fn who_tries_many_unknown_keys_has_to_wait() {
     assert_eq!((answer.status.as_u16(), answer.json()["code"].as_str()), (429, Some("rate_limited")));
     let seconds: u64 = answer.header("retry-after").parse().unwrap();
     assert!((1..=60).contains(&seconds), "{seconds}");
+}
+
+/// Whoever calls through a trusted proxy is counted by himself; whoever else names an address is not believed.
+#[tokio::test]
+async fn who_guesses_behind_a_proxy_locks_out_nobody_else() {
+    let mut shop = Shop::sqlite().await;
+    let proxied = api::behind_proxies(shop.router.clone(), Arc::new(|proxy| proxy.to_string() == "192.0.2.1"));
+    let direct = api::behind_proxies(std::mem::replace(&mut shop.router, proxied), Arc::new(|_| false));
+    let guess = async |shop: &Shop, from: String| {
+        let call = shop.call("POST", "/v1/check").header("x-forwarded-for", from);
+        call.json(json!({ "key": "ACME-NONE" })).send().await.status.as_u16()
+    };
+    for number in 0..30 {
+        assert_eq!(guess(&shop, format!("203.0.113.{number}, 198.51.100.7")).await, 200, "{number}");
+    }
+    assert_eq!(guess(&shop, "203.0.113.99, 198.51.100.7".to_owned()).await, 429, "whatever the guesser puts before it");
+    assert_eq!(guess(&shop, "198.51.100.8".to_owned()).await, 200);
+    shop.router = direct;
+    for number in 0..30 {
+        assert_eq!(guess(&shop, format!("203.0.113.{number}")).await, 200, "{number}");
+    }
+    assert_eq!(guess(&shop, "203.0.113.99".to_owned()).await, 429, "without a trusted proxy no address is believed");
 }
 
 /// Leases of every tenant name this server as their issuer, so their keys are found in one place.

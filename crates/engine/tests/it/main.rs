@@ -17,6 +17,7 @@ mod intake;
 mod lemonsqueezy;
 mod life;
 mod paddle;
+mod rejections;
 mod rotation;
 mod samples;
 mod timers;

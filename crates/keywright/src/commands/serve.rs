@@ -47,6 +47,11 @@ pub(crate) struct Serve {
     #[arg(long, env = "KEYWRIGHT_SMTP_URL", hide_env_values = true)]
     pub(crate) smtp_url: Option<String>,
 
+    /// The network of a proxy in front of this server, such as 10.0.0.0/8; several with commas between them. What comes from
+    /// there is counted for the address that X-Forwarded-For names. [default: none, so that nobody can make addresses up]
+    #[arg(long, env = "KEYWRIGHT_TRUSTED_PROXIES", value_name = "NETWORK", value_delimiter = ',')]
+    pub(crate) trusted_proxy: Vec<net::Network>,
+
     /// How long a node may take for mails and look-ups it has taken; then another node, or this one after a crash, takes
     /// them again.
     #[arg(long, env = "KEYWRIGHT_LEASE_SECONDS", default_value_t = 120, value_parser = clap::value_parser!(u32).range(1..=3_600))]
@@ -140,9 +145,10 @@ impl Serve {
             sender: sender.map(|relay| relay.sender().clone()),
             open: open_mail,
             public_url,
-            too_many: Arc::new(move |address| limits.buyers_page(address)),
+            too_many: Arc::new(move |address| limits.buyers_try(address)),
         })
         .merge(api::router(api));
+        let routes = behind(self.trusted_proxy.clone(), routes);
         tasks.spawn(listen(listener, routes, stop.clone()));
         Ok(Running { engine, address, tasks, stop })
     }
@@ -152,6 +158,14 @@ impl Serve {
         let settings = SmtpSettings::parse(&SecretString::from(url), self.mail_from.as_deref());
         Ok(Some(Smtp::new(settings.context("the mail relay")?).context("the mail relay")?))
     }
+}
+
+/// Without a proxy that is trusted nothing is looked for.
+fn behind(proxies: Vec<net::Network>, routes: api::Router) -> api::Router {
+    if proxies.is_empty() {
+        return routes;
+    }
+    api::behind_proxies(routes, Arc::new(move |address| proxies.iter().any(|network| network.contains(address))))
 }
 
 /// Serves routes until the server stops.
