@@ -78,22 +78,20 @@ impl StripeOptions {
             }
             let change = engine.save_connection(tenant, platform(&given, mode), Existing::Either, ACTOR).await;
             told.push(change.context("Stripe's variables for connected accounts cannot be used")?.to_string());
-            // A platform need not sell anything itself.
-            if given.webhook_secret.is_none() {
-                return Ok(told);
-            }
         }
         let connections = engine.connections().await?;
-        let known = connections.iter().map(std::convert::AsRef::as_ref).filter(|connection: &&Connection| {
-            connection.tenant_slug == DEFAULT_TENANT
-                && connection.provider.info().slug == STRIPE
-                && !connection.settings.platform
-                && connection.settings.account.is_none()
-        });
-        let known: Vec<&Connection> = known.collect();
-        let input = wanted(&known, &given, mode);
-        told.extend(missing(&known, &input, &given));
-        let change = engine.save_connection(tenant, input, Existing::Either, ACTOR).await;
+        let own: Vec<&Connection> = connections.iter().map(AsRef::as_ref).filter(|known| is_own(known)).collect();
+        let found = found(&own, &given, mode);
+        // A platform need not sell anything itself.
+        if is_platform && given.webhook_secret.is_none() && found.is_none() {
+            told.push(
+                "STRIPE_WEBHOOK_SECRET is not set: connected accounts sell, and nothing is sold in this server's own name."
+                    .to_owned(),
+            );
+            return Ok(told);
+        }
+        told.extend(missing(found, &given));
+        let change = engine.save_connection(tenant, wanted(found, &given, mode), Existing::Either, ACTOR).await;
         let change = change.context("Stripe's variables in the environment cannot be used")?;
         told.insert(0, change.to_string());
         Ok(told)
@@ -133,19 +131,39 @@ fn mode(key: Option<&SecretString>) -> anyhow::Result<Mode> {
     }
 }
 
-/// The connection as it is to be: the one that has this secret or key already, otherwise the one of the usual name.
-fn wanted(known: &[&Connection], given: &Given, mode: Mode) -> ConnectionInput {
-    let usual = if mode.is_live() { "stripe" } else { "stripe-test" };
-    let same = |one: &SecretString, other: &SecretString| one.expose_secret() == other.expose_secret();
-    let of_mode = || known.iter().filter(|connection| connection.mode == mode);
+/// Whether it is one that the variables may be about.
+fn is_of_stripe(connection: &Connection) -> bool {
+    connection.tenant_slug == DEFAULT_TENANT && connection.provider.info().slug == STRIPE
+}
+
+/// Whether the default tenant sells by it in its own name.
+fn is_own(connection: &Connection) -> bool {
+    is_of_stripe(connection) && !connection.settings.platform && connection.settings.account.is_none()
+}
+
+fn same(one: &SecretString, other: &SecretString) -> bool {
+    one.expose_secret() == other.expose_secret()
+}
+
+const fn usual_code(mode: Mode) -> &'static str {
+    if mode.is_live() { "stripe" } else { "stripe-test" }
+}
+
+/// The connection that is meant: the one that has this secret or key already, otherwise the one of the usual name.
+fn found<'a>(own: &[&'a Connection], given: &Given, mode: Mode) -> Option<&'a Connection> {
+    let of_mode = || own.iter().copied().filter(|connection| connection.mode == mode);
     let is_given = |kept: &SecretString, given: Option<&SecretString>| given.is_some_and(|given| same(given, kept));
-    let found = of_mode()
+    of_mode()
         .find(|connection| connection.webhook_secrets.iter().any(|kept| is_given(kept, given.webhook_secret.as_ref())))
         .or_else(|| {
             let has_key = |kept: &SecretString| is_given(kept, given.key.as_ref());
             of_mode().find(|connection| connection.api_key.as_ref().is_some_and(has_key))
         })
-        .or_else(|| known.iter().find(|connection| connection.code == usual));
+        .or_else(|| own.iter().copied().find(|connection| connection.code == usual_code(mode)))
+}
+
+/// The connection as it is to be.
+fn wanted(found: Option<&Connection>, given: &Given, mode: Mode) -> ConnectionInput {
     // A secret that is one of several stays one of several: the vendor may be in the middle of changing it.
     let is_kept = |secret: &SecretString| {
         found.is_some_and(|connection| connection.webhook_secrets.iter().any(|kept| same(kept, secret)))
@@ -156,7 +174,7 @@ fn wanted(known: &[&Connection], given: &Given, mode: Mode) -> ConnectionInput {
         level: level.unwrap_or(if given.key.is_some() { Level::Read } else { Level::None }),
         webhook_secrets: secret.map(|secret| vec![secret]),
         api_key: given.key.clone(),
-        ..ConnectionInput::new(found.map_or(usual, |connection| connection.code.as_str()), STRIPE, mode)
+        ..ConnectionInput::new(found.map_or(usual_code(mode), |connection| connection.code.as_str()), STRIPE, mode)
     }
 }
 
@@ -176,8 +194,7 @@ fn platform(given: &Given, mode: Mode) -> ConnectionInput {
 }
 
 /// What will not work for want of a partner.
-fn missing(known: &[&Connection], input: &ConnectionInput, given: &Given) -> Vec<String> {
-    let found = known.iter().find(|connection| connection.code == input.code);
+fn missing(found: Option<&Connection>, given: &Given) -> Vec<String> {
     let mut missing = Vec::new();
     if given.webhook_secret.is_none() && found.is_none_or(|connection| connection.webhook_secrets.is_empty()) {
         missing.push(
@@ -243,9 +260,9 @@ mod tests {
             (None, secret(), vec!["STRIPE_SECRET_KEY"]),
         ] {
             let given = Given { key, webhook_secret, ..Given::default() };
-            let input = wanted(&[], &given, Mode::Live);
+            let input = wanted(None, &given, Mode::Live);
             assert_eq!((input.code.as_str(), input.level == Level::Read), ("stripe", given.key.is_some()));
-            let told = missing(&[], &input, &given);
+            let told = missing(None, &given);
             let named: Vec<&str> = told.iter().filter_map(|text| text.split(' ').next()).collect();
             assert_eq!(named, expected);
         }

@@ -56,3 +56,31 @@ fn a_missing_partner_is_named_and_a_wrong_key_is_refused() {
     assert!(!refused.status.success());
     assert!(refused.stderr.contains("STRIPE_SECRET_KEY is a publishable key"), "{}", refused.stderr);
 }
+
+#[test]
+fn a_platform_says_whether_it_sells_itself_and_its_own_connection_has_the_new_key() {
+    let platform = |key: &str, secret: &str| {
+        let connect = ("STRIPE_CONNECT_WEBHOOK_SECRET", "whsec_connect".to_owned());
+        stripe(key, secret).into_iter().chain([connect]).collect::<Vec<_>>()
+    };
+    let mut installation = Installation::with(platform("sk_test_1", ""));
+    installation.serve();
+    let log = installation.log();
+    assert!(log.contains("created   connection `stripe-connect-test`") && !log.contains("`stripe-test`"), "{log}");
+    assert!(log.contains("STRIPE_WEBHOOK_SECRET is not set: connected accounts sell"), "{log}");
+
+    installation.environment = platform("sk_test_1", "whsec_own");
+    installation.serve();
+    assert!(installation.log().contains("created   connection `stripe-test`"), "{}", installation.log());
+
+    // The secret is kept, and need not be said again.
+    installation.environment = platform("sk_test_2", "");
+    installation.serve();
+    let log = installation.log();
+    for changed in ["changed   connection `stripe-connect-test`", "changed   connection `stripe-test`"] {
+        assert!(log.contains(changed), "{log}");
+    }
+    assert!(!log.contains("is not set"), "{log}");
+    assert_eq!(status(&installation, "whsec_own"), "200");
+    installation.verify();
+}
