@@ -11,7 +11,10 @@ use engine::{
     connections::{Connection, Mode},
     tenants::DEFAULT_TENANT,
 };
-use providers::Level;
+use providers::{
+    Level,
+    calls::{KeyCheck, Uses},
+};
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::options::value_or_file;
@@ -94,6 +97,23 @@ impl StripeOptions {
         let change = engine.save_connection(tenant, wanted(found, &given, mode), Existing::Either, ACTOR).await;
         let change = change.context("Stripe's variables in the environment cannot be used")?;
         told.insert(0, change.to_string());
+        Ok(told)
+    }
+
+    /// What the key lacks for what it is used for. Stripe is asked; one that cannot be reached is told where lost webhooks
+    /// are caught up.
+    pub(crate) async fn lacking(&self, engine: &Engine) -> anyhow::Result<Vec<String>> {
+        let Some(key) = self.given()?.key else { return Ok(Vec::new()) };
+        let mut told = Vec::new();
+        for connection in engine.connections().await?.iter().filter(|connection| is_of_stripe(connection)) {
+            let has_key = connection.api_key.as_ref().is_some_and(|kept| same(kept, &key));
+            if !has_key {
+                continue;
+            }
+            if let Ok(check) = engine.check_key(connection, Uses::of(&connection.settings)).await {
+                told.extend(lacks(&connection.code, &check));
+            }
+        }
         Ok(told)
     }
 
@@ -213,8 +233,25 @@ fn missing(found: Option<&Connection>, given: &Given) -> Vec<String> {
     missing
 }
 
+/// What Stripe said of the key. Not in its own words where it does not know it: they repeat a part of the key.
+fn lacks(code: &str, check: &KeyCheck) -> Vec<String> {
+    if check.refused.is_some() {
+        return vec![format!(
+            "Stripe does not know STRIPE_SECRET_KEY: nothing can be looked up for connection `{code}`. Copy it once more from \
+             Stripe's dashboard, or make another."
+        )];
+    }
+    let missing = check.missing.iter();
+    let missing = missing.map(|missing| format!("STRIPE_SECRET_KEY lacks `{}`: {}.", missing.name, missing.without));
+    let link =
+        check.link.iter().map(|link| format!("A key that has all that connection `{code}` needs is made here: {link}"));
+    missing.chain(link).collect()
+}
+
 #[cfg(test)]
 mod tests {
+    use providers::calls::MissingPermission;
+
     use super::*;
 
     #[test]
@@ -265,6 +302,37 @@ mod tests {
             let told = missing(None, &given);
             let named: Vec<&str> = told.iter().filter_map(|text| text.split(' ').next()).collect();
             assert_eq!(named, expected);
+        }
+    }
+
+    #[test]
+    fn what_the_key_lacks_is_named_and_the_key_is_not() {
+        let missing = vec![MissingPermission {
+            code: "rak_event_read".to_owned(),
+            name: "Events: read".to_owned(),
+            without: "webhooks that were lost are not caught up",
+        }];
+        let link = Some("https://dashboard.stripe.com/apikeys/create".to_owned());
+        let refused = Some("Invalid API Key provided: rk_live_**1".to_owned());
+        for (check, told) in [
+            (KeyCheck::default(), vec![]),
+            (
+                KeyCheck { missing, link, refused: None },
+                vec![
+                    "STRIPE_SECRET_KEY lacks `Events: read`: webhooks that were lost are not caught up.",
+                    "A key that has all that connection `stripe` needs is made here: \
+                     https://dashboard.stripe.com/apikeys/create",
+                ],
+            ),
+            (
+                KeyCheck { refused, ..KeyCheck::default() },
+                vec![
+                    "Stripe does not know STRIPE_SECRET_KEY: nothing can be looked up for connection `stripe`. Copy it once \
+                     more from Stripe's dashboard, or make another.",
+                ],
+            ),
+        ] {
+            assert_eq!(lacks("stripe", &check), told);
         }
     }
 }

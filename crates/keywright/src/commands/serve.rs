@@ -99,6 +99,19 @@ impl Serve {
         Ok(())
     }
 
+    /// Says what the environment's key to Stripe lacks, once Stripe has answered: nothing waits for it.
+    fn check_stripes_key(&self, engine: &Arc<Engine>, tasks: &TaskTracker, stop: &CancellationToken) {
+        let (stripe, engine, stop) = (self.stripe.clone(), Arc::clone(engine), stop.clone());
+        tasks.spawn(async move {
+            let Some(told) = stop.run_until_cancelled(stripe.lacking(&engine)).await else { return };
+            for sentence in
+                told.unwrap_or_else(|problem| vec![format!("STRIPE_SECRET_KEY was not checked: {problem:#}")])
+            {
+                eprintln!("{sentence}");
+            }
+        });
+    }
+
     /// Starts everything. `open_mail`: the caught mails may be read without an API key (`demo`).
     pub(crate) async fn start(&self, open_mail: bool) -> anyhow::Result<Running> {
         let lease = SignedDuration::from_secs(self.lease_seconds.into());
@@ -112,6 +125,7 @@ impl Serve {
         let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
         engine.start(&tasks, &stop);
         engine.keep_caught_up(&tasks, &stop);
+        self.check_stripes_key(&engine, &tasks, &stop);
         let sender = self.sender()?;
         let mails = Arc::new(MailWorker::new(MailParts {
             store: engine.store.clone(),
