@@ -424,7 +424,7 @@ fn a_price_that_nobody_mapped_waits_for_its_rule() {
         "[[price_rule]]\nconnection = \"simulated-stripe\"\nprice = \"price_1QforeignPrice\"\nplan = \"studio-solo\"\n";
     std::fs::write(&rule, text).unwrap();
     let applied = shop.run(&["apply", rule.to_str().unwrap()]);
-    assert!(applied.stdout.contains("1 waiting orders"), "{applied:?}");
+    assert!(applied.stdout.contains("1 waiting order is looked at again"), "{applied:?}");
     // The server looks for orders that are due four times a second; the events of this one change nothing about it.
     until(|| shop.simulate(&["duplicate", "--last"]).text().contains("still 2 licenses and 2 mails"));
     shop.verify();

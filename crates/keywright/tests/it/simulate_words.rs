@@ -1,6 +1,6 @@
-//! What `keywright simulate` says is so.
+//! What `keywright simulate`, and the commands beside it, say is so.
 
-use crate::process::{Installation, Ran, ask};
+use crate::process::{Installation, Ran, ask, keywright, run};
 
 fn says_nothing_of(ran: &Ran, words: &[&str]) {
     for word in words {
@@ -73,4 +73,19 @@ fn a_payment_of_two_names_is_refunded_once() {
     assert_eq!(refunded.told("revoked").len(), 1, "{}", refunded.stdout);
     says_nothing_of(&refunded, &["noted"]);
     shop.verify();
+}
+
+#[test]
+fn a_mistake_is_told_without_a_backtrace_and_a_command_without_its_log() {
+    let shop = Installation::of_sample();
+    let folder = shop.data_dir();
+    let wrong = ["issue", "studio-gold", "--email", "ada@example.com", "--data-dir"];
+    let wrong = run(keywright().env("RUST_BACKTRACE", "1").args(wrong).arg(&folder));
+    assert_eq!(wrong.status.code(), Some(1), "{wrong:?}");
+    assert!(wrong.stderr.starts_with("Error: ") && !wrong.stderr.contains("backtrace"), "{wrong:?}");
+    let issued = ["issue", "studio-solo", "--email", "ada@example.com"];
+    let quiet = shop.run(&issued);
+    assert!(quiet.status.success() && !quiet.stderr.contains("license issued"), "{quiet:?}");
+    let asked = shop.run(&[&issued[..], &["--log", "info"]].concat());
+    assert!(asked.stderr.contains("license issued"), "{asked:?}");
 }
