@@ -9,7 +9,8 @@ use tracing_subscriber::{Layer, Registry, filter::Targets, fmt, layer::Subscribe
 /// How logs look.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct LoggingOptions {
-    /// What is logged: `info`, or per part such as `info,engine=debug`. [default: info; error in demo and simulate]
+    /// What is logged: `info`, or per part such as `info,engine=debug`. [default: info in serve, error in demo
+    /// and simulate, warn in all others]
     #[arg(long, env = "KEYWRIGHT_LOG", global = true)]
     log: Option<String>,
 

@@ -13,6 +13,8 @@ mod server;
 mod simulator;
 mod stripe_options;
 
+use std::{io::Write, process::ExitCode};
+
 use clap::{Parser, Subcommand};
 use domain::order::Approval;
 
@@ -72,11 +74,33 @@ enum Command {
     Doctor(commands::doctor::Doctor),
 }
 
-fn main() -> anyhow::Result<()> {
-    let cli = Cli::parse();
-    // `demo` and `simulate` tell what happens themselves, and warnings would stand in the middle of it.
-    let tells_a_story = matches!(cli.command, Command::Demo(_) | Command::Simulate(_));
-    logging::start(&cli.logging, if tells_a_story { "error" } else { "info" })?;
+fn main() -> ExitCode {
+    match run(Cli::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            complain(&error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Says what went wrong and what led to it. Where in the program helps nobody at a command line, even if the environment
+/// asks for backtraces.
+fn complain(error: &anyhow::Error) {
+    let causes: String = error.chain().skip(1).map(|cause| format!("\n  because: {cause}")).collect();
+    // Whoever closed it does not want to hear of it.
+    let _ = writeln!(std::io::stderr(), "Error: {error}{causes}");
+}
+
+fn run(cli: Cli) -> anyhow::Result<()> {
+    let level = match cli.command {
+        // They tell what happens themselves, and warnings would stand in the middle of it.
+        Command::Demo(_) | Command::Simulate(_) => "error",
+        Command::Serve(_) => "info",
+        // What a command did, it prints.
+        _ => "warn",
+    };
+    logging::start(&cli.logging, level)?;
     faults::arm()?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {

@@ -11,6 +11,11 @@ macro_rules! say {
 
 pub(crate) use say;
 
+/// So many of something.
+pub(crate) fn counted<Count: fmt::Display + PartialEq + From<u8>>(count: Count, noun: &str) -> String {
+    if count == Count::from(1) { format!("1 {noun}") } else { format!("{count} {noun}s") }
+}
+
 /// What [`say!`] does.
 pub(crate) fn line(text: fmt::Arguments<'_>) {
     // Whoever closed the output does not want to hear of it.

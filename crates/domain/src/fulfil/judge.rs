@@ -279,7 +279,12 @@ fn paid_ends(
         .collect();
     let nothing_known = ends.is_empty();
     let granted = subscription.and_then(|(_, subscription)| subscription.granted_until);
+    let of_period = |payment: &Reference| order.periods.keys().any(|period| order.payments.same(period, payment));
     for (payment, purchase) in purchases {
+        // The money of a period is counted with it, and not once more under the name of its checkout.
+        if !nothing_known && of_period(payment) {
+            continue;
+        }
         let loss = payment_loss(case, payment, purchase.total, findings);
         if nothing_known {
             // It paid the period that the provider speaks of, if it speaks of one.

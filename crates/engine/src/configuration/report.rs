@@ -191,9 +191,10 @@ impl fmt::Display for ApplyReport {
             .map(|(action, count)| format!("{count} {}", action.as_str()))
             .collect();
         writeln!(f, "{}", words.join(", "))?;
-        if self.woken > 0 {
-            writeln!(f, "{} waiting orders are looked at again", self.woken)?;
+        match self.woken {
+            0 => Ok(()),
+            1 => writeln!(f, "1 waiting order is looked at again"),
+            many => writeln!(f, "{many} waiting orders are looked at again"),
         }
-        Ok(())
     }
 }

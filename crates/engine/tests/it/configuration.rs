@@ -79,7 +79,7 @@ async fn a_new_rule_issues_what_waited_for_it(harness: Harness) {
     let rule = r#"price_rule = [{ connection = "manual", price = "plan:gone", plan = "pro" }]"#;
     let report = harness.apply(rule).await;
     assert_eq!(report.woken, 1);
-    assert!(report.to_string().ends_with("1 waiting orders are looked at again\n"), "{report}");
+    assert!(report.to_string().ends_with("1 waiting order is looked at again\n"), "{report}");
     harness.settle().await;
     assert_eq!((harness.licenses_of(&sale).await, harness.attention().await), (1, vec![]));
 }

@@ -16,7 +16,11 @@ use jiff::{SignedDuration, Timestamp, civil, tz::TimeZone};
 use store::lists::Whose;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::{options::DataOptions, output::say, server};
+use crate::{
+    options::DataOptions,
+    output::{counted, say},
+    server,
+};
 
 /// How far the report looks back unless asked otherwise: as far as Stripe keeps its events.
 const WINDOW_DEFAULT: SignedDuration = SignedDuration::from_hours(30 * 24);
@@ -63,7 +67,10 @@ impl Reconcile {
         let behind = if self.catch_up { self.catch_up(&engine, whose).await? } else { 0 };
         let found = self.report(&engine, whose).await?;
         anyhow::ensure!(found + behind == 0, "discrepancies: {found}; connections that are not caught up: {behind}");
-        say!("money and licenses agree");
+        match self.test {
+            true => say!("test money and licenses agree"),
+            false => say!("live money and licenses agree; --test looks at test mode"),
+        }
         Ok(())
     }
 
@@ -126,7 +133,7 @@ impl Reconcile {
                     say!("{code}: not caught up: {problem}");
                     behind += 1;
                 } else if row.until.is_none() && row.next_at.is_none_or(|at| at > engine.now().as_microsecond()) {
-                    say!("{code}: caught up; {} events had come by no webhook", row.found);
+                    say!("{code}: caught up; {} had come by no webhook", counted(row.found, "event"));
                 } else {
                     return true;
                 }

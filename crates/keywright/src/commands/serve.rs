@@ -34,7 +34,7 @@ pub(crate) struct Serve {
     #[arg(long, env = "KEYWRIGHT_LISTEN", default_value = "127.0.0.1:8400")]
     pub(crate) listen: SocketAddr,
 
-    /// Where Prometheus finds its metrics; none: nowhere.
+    /// Where Prometheus finds its metrics. [default: nowhere]
     #[arg(long, env = "KEYWRIGHT_METRICS_LISTEN")]
     pub(crate) metrics_listen: Option<SocketAddr>,
 

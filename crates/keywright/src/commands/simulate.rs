@@ -12,7 +12,7 @@ use url::Url;
 use self::scenario::Scenario;
 use crate::{
     options::DataOptions,
-    output::say,
+    output::{counted, say},
     server,
     simulator::{
         account::{Event, Sale},
@@ -181,7 +181,12 @@ impl Play {
                 Some(why) => say!("{why}"),
                 None => {
                     let (licenses, mails) = (counted(played.licenses, "license"), counted(played.mails, "mail"));
-                    say!("Nothing changed: still {licenses} and {mails}. The server knew all of this already.");
+                    match self.scenario.is_told_again() {
+                        true => {
+                            say!("Nothing changed: still {licenses} and {mails}. The server knew all of this already.");
+                        }
+                        false => say!("No license changes: still {licenses} and {mails}."),
+                    }
                 }
             }
         }
@@ -344,8 +349,4 @@ impl Play {
             }
         }
     }
-}
-
-fn counted(count: usize, noun: &str) -> String {
-    if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") }
 }

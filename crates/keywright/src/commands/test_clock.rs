@@ -5,7 +5,13 @@ use domain::{ambient::Clock, time::after};
 use engine::{rulings::By, tenants::DEFAULT_TENANT};
 use jiff::SignedDuration;
 
-use crate::{clock::SystemClock, options::DataOptions, output::say, server, simulator::tell::program};
+use crate::{
+    clock::SystemClock,
+    options::DataOptions,
+    output::{counted, say},
+    server,
+    simulator::tell::program,
+};
 
 /// By how much time passes.
 #[derive(Debug, Args)]
@@ -39,7 +45,7 @@ impl TestClock {
         match self.by {
             Movement::On(span) => {
                 let ahead = engine.advance_test_clock(tenant, span, &by).await?;
-                say!("In test mode it is {} now, {} days ahead.", moment(ahead), ahead.as_hours() / 24);
+                say!("In test mode it is {} now, {} ahead.", moment(ahead), told(ahead));
                 say!("A running server takes notice within a second, and what `simulate` plays happens then.");
                 say!("Back to real time:  {} simulate clock reset{}", program(), self.data.as_option());
             }
@@ -53,6 +59,15 @@ impl TestClock {
         }
         Ok(())
     }
+}
+
+/// Days, hours and minutes, as many as there are.
+fn told(ahead: SignedDuration) -> String {
+    let minutes = ahead.as_mins();
+    let parts = [(minutes / (24 * 60), "day"), (minutes / 60 % 24, "hour"), (minutes % 60, "minute")];
+    let some: Vec<String> =
+        parts.into_iter().filter(|(count, _)| *count > 0).map(|(count, noun)| counted(count, noun)).collect();
+    if some.is_empty() { "no time".to_owned() } else { some.join(" ") }
 }
 
 /// A number of days, hours or minutes, or the way back.
@@ -77,6 +92,19 @@ fn movement(text: &str) -> Result<Movement, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn how_far_it_is_ahead_is_said_to_the_minute() {
+        for (minutes, said) in [
+            (400 * 1_440, "400 days"),
+            (1_440, "1 day"),
+            (365 * 1_440 - 1, "364 days 23 hours 59 minutes"),
+            (61, "1 hour 1 minute"),
+            (0, "no time"),
+        ] {
+            assert_eq!(told(SignedDuration::from_mins(minutes)), said);
+        }
+    }
 
     #[test]
     fn time_passes_by_days_hours_or_minutes_or_is_real_again() {

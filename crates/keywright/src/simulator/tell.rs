@@ -136,10 +136,14 @@ pub(crate) fn changes((before, plan_before): (&License, &str), (after, plan): (&
         && let Some(until) = new.until
     {
         let was = old.until.map(|was| format!(", was {}", day(was))).unwrap_or_default();
-        lines.push(Line::new("valid", format!("{id}  until {}{was}", day(until))));
+        lines.push(match new.state {
+            LicenseState::Active => Line::new("valid", format!("{id}  until {}{was}", day(until))),
+            // What is paid does not bring back what a person or a loss took.
+            state => Line::new("noted", format!("{id}  paid until {}{was}; it is {}", day(until), state.as_str())),
+        });
     }
     if old.scheduled != new.scheduled {
-        lines.push(scheduled(after, new.scheduled));
+        lines.extend(scheduled(after, new.scheduled));
     }
     let reason = |cause: &domain::reason::Cause| Reason::Cause(cause.clone());
     let added = new.open.iter().filter(|cause| !old.open.contains(cause) && reason(cause) != new.reason);
@@ -151,14 +155,16 @@ const fn to_word(state: LicenseState) -> &'static str {
     state.as_str()
 }
 
-fn scheduled(license: &License, scheduled: Option<Scheduled>) -> Line {
-    match scheduled {
-        Some(Scheduled { state, at }) => Line::new(
-            "scheduled",
-            format!("{}  becomes {} on {}, unless something happens", license.id, state.as_str(), day(at)),
-        ),
-        None => Line::new("scheduled", format!("{}  goes on", license.id)),
-    }
+/// Only what works goes on.
+fn scheduled(license: &License, scheduled: Option<Scheduled>) -> Option<Line> {
+    let text = match scheduled {
+        Some(Scheduled { state, at }) => {
+            format!("{}  becomes {} on {}, unless something happens", license.id, state.as_str(), day(at))
+        }
+        None if license.standing.state == LicenseState::Active => format!("{}  goes on", license.id),
+        None => return None,
+    };
+    Some(Line::new("scheduled", text))
 }
 
 #[cfg(test)]

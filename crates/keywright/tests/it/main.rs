@@ -16,4 +16,5 @@ mod relay;
 mod samples;
 mod simulate;
 mod simulate_others;
+mod simulate_words;
 mod tenants;

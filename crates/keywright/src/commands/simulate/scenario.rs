@@ -117,6 +117,11 @@ impl Scenario {
         }
     }
 
+    /// Whether what is sent last was sent or found before.
+    pub(super) const fn is_told_again(self) -> bool {
+        matches!(self, Self::Duplicate | Self::LostWebhooks)
+    }
+
     /// What is to be said where nothing followed, and nothing should.
     pub(super) const fn nothing_followed(self) -> Option<&'static str> {
         match self {
