@@ -11,7 +11,7 @@ use domain::{
     time::after,
 };
 use futures::future::join_all;
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use store::{
     calls::{kind, status},
     rows::{AttentionItem, ProviderCall},
@@ -105,13 +105,6 @@ impl Ended {
     }
 }
 
-/// What a person is told of a call that was given up.
-pub(crate) struct Failure {
-    pub(crate) kind: &'static str,
-    pub(crate) subject: String,
-    pub(crate) sentence: String,
-}
-
 impl Engine {
     /// Makes calls that wait. Returns how many it tried.
     ///
@@ -145,17 +138,45 @@ impl Engine {
             Ok(ended) => ended,
             Err(error) => Ended::Again(error.to_string(), None),
         };
-        let item = self.note(&mut call, ended);
+        let now = self.now();
+        // Whom it concerned is not concerned any more, whether it is as it was to be or nobody wants it.
+        let is_over = matches!(ended, Ended::Done | Ended::Dropped(_));
+        let item = match note(&mut call, ended, now) {
+            Some(problem) => Some(self.failed(&call, &problem, now).await?),
+            None => None,
+        };
         let write = self.store.begin().await?;
         if write.save_call(token, &call).await? {
             write.open_items(item.into_iter().collect()).await?;
-            if call.done_at.is_some() {
-                let (tenant, now) = (TenantId(call.tenant_id), self.now());
-                let Failure { kind, subject, .. } = failure(&call, "");
-                write.close_items_about(tenant, kind, vec![subject], now).await?;
+            if is_over {
+                let (kind, subject) = about(&call);
+                write.close_items_about(TenantId(call.tenant_id), kind, vec![subject], now).await?;
             }
         }
         Ok(write.commit().await?)
+    }
+
+    /// The item for a call that was given up, or that waits for somebody.
+    async fn failed(&self, call: &ProviderCall, problem: &str, now: Timestamp) -> Result<AttentionItem, Error> {
+        let detail = match call.kind.as_str() {
+            kind::PRICE => self.price_failed(call, problem).await?,
+            _ => crate::write_back::failed(call, problem),
+        };
+        let (kind, subject) = about(call);
+        Ok(AttentionItem {
+            id: AttentionId::new(now, &mut *self.entropy()).0,
+            tenant_id: call.tenant_id,
+            kind: kind.to_owned(),
+            subject,
+            lookup: None,
+            connection_id: Some(call.connection_id),
+            order_id: None,
+            inbound_id: None,
+            detail,
+            opened_at: now.as_microsecond(),
+            closed_at: None,
+            dismissed_at: None,
+        })
     }
 
     async fn make_call(&self, call: &ProviderCall) -> Result<Ended, Error> {
@@ -183,65 +204,39 @@ impl Engine {
             _ => self.write_back(connection, call).await,
         }
     }
-
-    /// Notes in the row how its call ended; the item for a person if it is given up.
-    fn note(&self, call: &mut ProviderCall, ended: Ended) -> Option<AttentionItem> {
-        let now = self.now();
-        call.attempts += 1;
-        let mut is_told = false;
-        let (problem, wait) = match ended {
-            Ended::Done => {
-                status::DONE.clone_into(&mut call.status);
-                (call.next_attempt_at, call.error, call.done_at) = (None, None, Some(now.as_microsecond()));
-                return None;
-            }
-            Ended::Dropped(problem) => {
-                status::FAILED.clone_into(&mut call.status);
-                (call.next_attempt_at, call.error) = (None, Some(problem));
-                return None;
-            }
-            Ended::Again(problem, wait) if call.attempts < TRIES_MAX => (problem, Some(wait)),
-            Ended::Waits(problem) => {
-                is_told = call.attempts >= ATTENTION_AFTER;
-                (problem, Some(None))
-            }
-            Ended::Again(problem, _) | Ended::Refused(problem) => (problem, None),
-        };
-        call.error = Some(problem.clone());
-        if let Some(wait) = wait {
-            let wait = wait.map_or_else(
-                || backoff(call.attempts.unsigned_abs()),
-                |seconds| SignedDuration::from_secs(seconds.into()),
-            );
-            call.next_attempt_at = Some(after(now, wait).as_microsecond());
-            if !is_told {
-                return None;
-            }
-        } else {
-            status::FAILED.clone_into(&mut call.status);
-            call.next_attempt_at = None;
-        }
-        let Failure { kind, subject, sentence } = failure(call, &problem);
-        Some(AttentionItem {
-            id: AttentionId::new(now, &mut *self.entropy()).0,
-            tenant_id: call.tenant_id,
-            kind: kind.to_owned(),
-            subject,
-            lookup: None,
-            connection_id: Some(call.connection_id),
-            order_id: None,
-            inbound_id: None,
-            detail: sentence,
-            opened_at: now.as_microsecond(),
-            closed_at: None,
-            dismissed_at: None,
-        })
-    }
 }
 
-fn failure(call: &ProviderCall, problem: &str) -> Failure {
+/// Notes in the row how its call ended; what a person is to be told, if anything.
+fn note(call: &mut ProviderCall, ended: Ended, now: Timestamp) -> Option<String> {
+    call.attempts += 1;
+    let (problem, wait, is_told) = match ended {
+        Ended::Done => {
+            status::DONE.clone_into(&mut call.status);
+            (call.next_attempt_at, call.error, call.done_at) = (None, None, Some(now.as_microsecond()));
+            return None;
+        }
+        Ended::Dropped(problem) => (problem, None, false),
+        Ended::Refused(problem) => (problem, None, true),
+        Ended::Waits(problem) => (problem, Some(None), call.attempts >= ATTENTION_AFTER),
+        Ended::Again(problem, wait) if call.attempts < TRIES_MAX => (problem, Some(wait), false),
+        Ended::Again(problem, _) => (problem, None, true),
+    };
+    call.error = Some(problem.clone());
+    let wait_of = |seconds: Option<u32>| match seconds {
+        Some(seconds) => SignedDuration::from_secs(seconds.into()),
+        None => backoff(call.attempts.unsigned_abs()),
+    };
+    call.next_attempt_at = wait.map(|seconds| after(now, wait_of(seconds)).as_microsecond());
+    if wait.is_none() {
+        status::FAILED.clone_into(&mut call.status);
+    }
+    is_told.then_some(problem)
+}
+
+/// The kind and the subject of the item about a call.
+fn about(call: &ProviderCall) -> (&'static str, String) {
     match call.kind.as_str() {
-        kind::PRICE => crate::prices::failure(call, problem),
-        _ => crate::write_back::failure(call, problem),
+        kind::PRICE => crate::prices::about(call),
+        _ => crate::write_back::about(call),
     }
 }

@@ -20,7 +20,7 @@ use uuid::Uuid;
 
 use crate::{
     Dialled, Engine, Error,
-    calls::{Ended, Failure},
+    calls::Ended,
     configuration::{ConfigurationError, Existing, GrantInput, PriceRuleInput},
     connections::{Connection, open_secrets},
 };
@@ -202,6 +202,24 @@ impl Engine {
         Ok(plans.into_iter().rfind(|plan| plan.id == row.plan_id))
     }
 
+    /// What a person is told of a price that was not made or not archived.
+    pub(crate) async fn price_failed(&self, call: &rows::ProviderCall, problem: &str) -> Result<String, Error> {
+        let row = self.store.plan_price(call.subject_id).await?;
+        let plan = match &row {
+            Some(row) => self.plan_of(row).await?,
+            None => None,
+        };
+        let plan = plan.map_or_else(|| "a plan that is gone".to_owned(), |plan| format!("the plan `{}`", plan.code));
+        let (price, done, or) = match row.and_then(|row| row.retired_at) {
+            Some(_) => ("a former price", "archived", "archive it there by hand"),
+            None => ("the price", "made", "set another price on the plan"),
+        };
+        Ok(format!(
+            "{price} of {plan} was not {done} at the provider: {problem}; put that right, then change the connection, and it is \
+             tried again, or {or}"
+        ))
+    }
+
     /// Notes what the provider calls the price, and makes a rule for it, so that a sale that names no plan finds it too.
     /// Twice changes nothing.
     async fn keep_price(
@@ -246,16 +264,9 @@ fn cannot_sell(connection: &Connection) -> Ended {
     }
 }
 
-/// What a person is told of a price that was not made or not archived.
-pub(crate) fn failure(call: &rows::ProviderCall, problem: &str) -> Failure {
-    Failure {
-        kind: FAILED,
-        subject: format!("price/{}", call.subject_id),
-        sentence: format!(
-            "the price of a plan was not made or archived at the provider: {problem}; it is tried again once the connection \
-             is changed"
-        ),
-    }
+/// The kind and the subject of the item about a price that was not made or not archived.
+pub(crate) fn about(call: &rows::ProviderCall) -> (&'static str, String) {
+    (FAILED, format!("price/{}", call.subject_id))
 }
 
 #[cfg(test)]
