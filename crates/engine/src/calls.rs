@@ -38,10 +38,10 @@ const ATTENTION_AFTER: i32 = 4;
 #[derive(Default)]
 pub(crate) struct CallsUnderWay(Mutex<HashSet<ConnectionId>>);
 
-/// Connections that one worker has for itself.
+/// A connection that one worker has for itself.
 struct Mine<'a> {
     all: &'a CallsUnderWay,
-    connections: Vec<ConnectionId>,
+    connection: ConnectionId,
 }
 
 impl CallsUnderWay {
@@ -50,20 +50,16 @@ impl CallsUnderWay {
     }
 
     /// Takes some of the connections that no other worker has.
-    fn take(&self, due: Vec<ConnectionId>) -> Mine<'_> {
+    fn take(&self, due: Vec<ConnectionId>) -> Vec<Mine<'_>> {
         let mut taken = self.lock();
-        let connections = due.into_iter().filter(|id| !taken.contains(id)).take(CONNECTIONS_MAX).collect();
-        taken.extend(&connections);
-        Mine { all: self, connections }
+        let free = due.into_iter().filter(|connection| taken.insert(*connection)).take(CONNECTIONS_MAX);
+        free.map(|connection| Mine { all: self, connection }).collect()
     }
 }
 
 impl Drop for Mine<'_> {
     fn drop(&mut self) {
-        let mut taken = self.all.lock();
-        for connection in &self.connections {
-            taken.remove(connection);
-        }
+        self.all.lock().remove(&self.connection);
     }
 }
 
@@ -114,21 +110,26 @@ impl Engine {
         let now = self.now();
         // A look costs nobody anything; a transaction that writes would make others wait for nothing.
         let mine = self.calls_under_way.take(self.store.connections_with_calls(now).await?);
-        if mine.connections.is_empty() {
+        if mine.is_empty() {
             return Ok(0);
         }
         let token = domain::id::uuid_v7(now, &mut *self.entropy());
         let write = self.store.begin().await?;
-        let mut calls = Vec::new();
-        for connection in &mine.connections {
+        let mut turns = Vec::new();
+        for mine in mine {
             let until = after(now, self.lease);
-            calls.extend(write.lease_calls(token, *connection, now, until, IN_FLIGHT_MAX).await?);
+            let calls = write.lease_calls(token, mine.connection, now, until, IN_FLIGHT_MAX).await?;
+            turns.push((mine, calls));
         }
         write.commit().await?;
-        let count = calls.len();
-        // Each says how it ended, whatever becomes of the others.
-        let ended = join_all(calls.into_iter().map(|call| self.end_call(token, call))).await;
-        ended.into_iter().collect::<Result<(), Error>>()?;
+        let count = turns.iter().map(|(_, calls)| calls.len()).sum();
+        // Each call says how it ended, and each connection is free again, whatever becomes of the others.
+        let turns = turns.into_iter().map(|(mine, calls)| async move {
+            let ended = join_all(calls.into_iter().map(|call| self.end_call(token, call))).await;
+            drop(mine);
+            ended
+        });
+        join_all(turns).await.into_iter().flatten().collect::<Result<(), Error>>()?;
         Ok(count)
     }
 
