@@ -96,7 +96,7 @@ impl Engine {
             let price = serde_json::to_string(&price).map_err(Error::Document)?;
             let created_at = now.as_microsecond();
             let (tenant_id, connection_id, plan_id) = (tenant.0, connection.0, plan.0);
-            let (reference, retired_at) = (None, None);
+            let (reference, asked_at, retired_at) = (None, None, None);
             rows.push(rows::PlanPrice {
                 id,
                 tenant_id,
@@ -104,6 +104,7 @@ impl Engine {
                 connection_id,
                 price,
                 reference,
+                asked_at,
                 created_at,
                 retired_at,
             });
@@ -159,21 +160,38 @@ impl Engine {
         let Some(selling) = sells(connection) else {
             return Ok(cannot_sell(connection));
         };
-        match (row.reference.as_deref().map(PriceReference::new), row.retired_at) {
-            (None, Some(_)) => Ok(Ended::Done),
-            (Some(reference), Some(_)) => {
-                let request = selling.archive_price(&reference);
-                Ok(match self.dialler.dial(connection, &request).await {
-                    Ok(dialled) => Ended::of(&dialled),
-                    Err(error) => Ended::Again(error.to_string(), None),
-                })
-            }
-            (Some(reference), None) => self.keep_price(connection, &row, &reference).await,
-            (None, None) => match self.make_price(connection, selling, &row).await? {
-                Ok(reference) => self.keep_price(connection, &row, &reference).await,
-                Err(ended) => Ok(ended),
+        let reference = match &row.reference {
+            Some(reference) => PriceReference::new(reference.as_str()),
+            None if row.retired_at.is_some() && row.asked_at.is_none() => return Ok(Ended::Done),
+            // Whether it is there is not known where an answer was lost: asked again in the same words, the provider says so.
+            None => match self.make_price(connection, selling, &row).await? {
+                Ok(reference) => reference,
+                Err(Ended::Refused(_)) if row.retired_at.is_some() => return Ok(Ended::Done),
+                Err(ended) => return Ok(ended),
             },
+        };
+        match row.retired_at {
+            Some(_) => self.archive_price(connection, selling, &row, &reference).await,
+            None => self.keep_price(connection, &row, &reference).await,
         }
+    }
+
+    async fn archive_price(
+        &self,
+        connection: &Connection,
+        selling: &dyn Selling,
+        row: &rows::PlanPrice,
+        reference: &PriceReference,
+    ) -> Result<Ended, Error> {
+        if row.reference.is_none() {
+            let write = self.store.begin().await?;
+            write.name_plan_price(row.id, reference.as_str()).await?;
+            write.commit().await?;
+        }
+        Ok(match self.dialler.dial(connection, &selling.archive_price(reference)).await {
+            Ok(dialled) => Ended::of(&dialled),
+            Err(error) => Ended::Again(error.to_string(), None),
+        })
     }
 
     async fn make_price(
@@ -187,6 +205,11 @@ impl Engine {
         };
         let price: PlanPrice = serde_json::from_str(&row.price).map_err(Error::Document)?;
         let (code, attempt) = (PlanCode::new(plan.code.as_str()), row.id.to_string());
+        if row.asked_at.is_none() {
+            let write = self.store.begin().await?;
+            write.ask_plan_price(row.id, self.now()).await?;
+            write.commit().await?;
+        }
         let new = NewPrice { plan: &code, name: &plan.name, price: &price, attempt: &attempt };
         let dialled = match self.dialler.dial(connection, &selling.create_price(&new)).await {
             Ok(dialled) => dialled,

@@ -132,6 +132,8 @@ on_both_databases! {
     a_key_that_is_new_elsewhere_is_used: key_elsewhere;
     what_waits_for_a_platform_is_done_with_its_key: waiting_for_a_platform;
     a_slow_account_keeps_nobody_else_waiting: slow_account;
+    a_price_whose_answer_was_lost_is_archived_too: lost_answer;
+    a_price_that_was_never_asked_for_is_never_made: never_asked_for;
 }
 
 async fn new_elsewhere(database: TestDatabase) {
@@ -213,4 +215,38 @@ async fn slow_account(database: TestDatabase) {
     assert_eq!(first.await.unwrap(), 2);
     while harness.engine.call_providers().await.unwrap() > 0 {}
     assert_eq!(accounts().iter().filter(|account| *account == "acct_slow").count(), 3);
+}
+
+async fn lost_answer(database: TestDatabase) {
+    let stripe = Stripe::takes("K");
+    let harness = harness(database, &stripe).await;
+    harness.apply(&own("K")).await;
+    harness.apply(&plan(4_900)).await;
+    *stripe.lost.lock().unwrap() = 1;
+    assert_eq!(harness.engine.call_providers().await.unwrap(), 1);
+    harness.apply(&plan(5_900)).await;
+    harness.clock.advance(SignedDuration::from_hours(2));
+    while harness.engine.call_providers().await.unwrap() > 0 {}
+    let taken = stripe.taken();
+    let old: Vec<_> = taken.iter().filter(|(.., body, _)| body.contains("unit_amount=4900")).collect();
+    assert_eq!(
+        (old.len(), &old[0].3),
+        (2, &old[1].3),
+        "asked for in the same words, Stripe says which it is: {taken:?}"
+    );
+    assert_eq!(
+        taken.iter().filter(|(_, path, body, _)| path == "/v1/prices/price_1" && body == "active=false").count(),
+        1
+    );
+    assert_eq!(taken.len(), 4, "and the new one is made: {taken:?}");
+}
+
+async fn never_asked_for(database: TestDatabase) {
+    let stripe = Stripe::takes("K");
+    let harness = harness(database, &stripe).await;
+    harness.apply(&own("K")).await;
+    harness.apply(&plan(4_900)).await;
+    harness.apply(&plan(5_900)).await;
+    while harness.engine.call_providers().await.unwrap() > 0 {}
+    assert_eq!(stripe.taken().len(), 1);
 }
