@@ -132,6 +132,7 @@ on_both_databases! {
     a_key_that_is_new_elsewhere_is_used: key_elsewhere;
     what_waits_for_a_platform_is_done_with_its_key: waiting_for_a_platform;
     a_slow_account_keeps_nobody_else_waiting: slow_account;
+    a_key_that_does_not_sell_makes_no_price: one_seller;
     a_price_whose_answer_was_lost_is_archived_too: lost_answer;
     a_price_that_was_never_asked_for_is_never_made: never_asked_for;
 }
@@ -249,4 +250,15 @@ async fn never_asked_for(database: TestDatabase) {
     harness.apply(&plan(5_900)).await;
     while harness.engine.call_providers().await.unwrap() > 0 {}
     assert_eq!(stripe.taken().len(), 1);
+}
+
+async fn one_seller(database: TestDatabase) {
+    let stripe = Stripe::takes("K");
+    let harness = harness(database, &stripe).await;
+    let try_out = own("T").replace("shop", "try-out").replace("live", "test").replace("env:S", "env:S2");
+    harness.apply(&try_out).await;
+    harness.apply(&own("K")).await;
+    harness.apply(&plan(4_900)).await;
+    assert_eq!(harness.engine.call_providers().await.unwrap(), 1, "live is sold, and the test key only looks up");
+    assert_eq!(stripe.paths(), ["/v1/prices"]);
 }
