@@ -26,11 +26,12 @@ use crate::{
     calls::Ended,
     configuration::{ConfigurationError, Existing, GrantInput, PriceRuleInput},
     connections::{Connection, Mode, open_secrets},
+    rulings::By,
 };
 
 /// A price that was not made, or not archived.
 const FAILED: &str = "price_failed";
-/// Who makes the rules of prices that were made, in the audit log.
+/// Who makes prices, archives them, and makes the rules of those that were made, in the audit log.
 const ACTOR: &str = "keywright";
 
 /// What is to be done so that prices are as plans say.
@@ -197,12 +198,36 @@ impl Engine {
         if row.reference.is_none() {
             let write = self.store.begin().await?;
             write.name_plan_price(row.id, reference.as_str()).await?;
+            let told = self.told_of_price(connection, row, reference, "price.made")?;
+            crate::audit::add(&write, vec![told]).await?;
             write.commit().await?;
         }
-        Ok(match self.dialler.dial(connection, &selling.archive_price(reference)).await {
+        let ended = match self.dialler.dial(connection, &selling.archive_price(reference)).await {
             Ok(dialled) => Ended::of(&dialled),
             Err(error) => Ended::Again(error.to_string(), None),
-        })
+        };
+        if matches!(ended, Ended::Done) {
+            let write = self.store.begin().await?;
+            let told = self.told_of_price(connection, row, reference, "price.archived")?;
+            crate::audit::add(&write, vec![told]).await?;
+            write.commit().await?;
+        }
+        Ok(ended)
+    }
+
+    /// The entry that tells what was done about a price at the provider.
+    fn told_of_price(
+        &self,
+        connection: &Connection,
+        row: &rows::PlanPrice,
+        reference: &PriceReference,
+        action: &str,
+    ) -> Result<rows::AuditEntry, Error> {
+        let price: PlanPrice = serde_json::from_str(&row.price).map_err(Error::Document)?;
+        let detail = serde_json::json!({ "connection": connection.code, "reference": reference, "price": price });
+        let (tenant, plan) = (TenantId(row.tenant_id), PlanId(row.plan_id).to_string());
+        let by = By { actor: ACTOR.to_owned(), note: None };
+        Ok(self.told(tenant, action, plan, None, &detail, &by))
     }
 
     async fn make_price(
@@ -264,6 +289,10 @@ impl Engine {
     ) -> Result<Ended, Error> {
         let write = self.store.begin().await?;
         let named = write.name_plan_price(row.id, reference.as_str()).await?;
+        if row.reference.is_none() {
+            let told = self.told_of_price(connection, row, reference, "price.made")?;
+            crate::audit::add(&write, vec![told]).await?;
+        }
         let is_retired = named.is_some_and(|row| row.retired_at.is_some());
         if is_retired {
             // It was made while somebody changed the plan, and is to be archived.

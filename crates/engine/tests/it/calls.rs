@@ -240,6 +240,8 @@ async fn lost_answer(database: TestDatabase) {
         1
     );
     assert_eq!(taken.len(), 4, "and the new one is made: {taken:?}");
+    let told: Vec<_> = harness.audited().await.into_iter().filter(|action| action.starts_with("price.")).collect();
+    assert_eq!(told, ["price.archived", "price.made", "price.made"]);
 }
 
 async fn never_asked_for(database: TestDatabase) {
