@@ -256,9 +256,12 @@ impl Engine {
         Ok(created.map_err(|refused| Ended::not_done(status, refused.to_string(), retry_after_seconds)))
     }
 
+    /// The plan as it was when its price was set: a price that is asked for once more is asked for in the same words.
     async fn plan_of(&self, row: &rows::PlanPrice) -> Result<Option<rows::Plan>, Error> {
-        let plans = self.store.plans(TenantId(row.tenant_id)).await?;
-        Ok(plans.into_iter().rfind(|plan| plan.id == row.plan_id))
+        let mut versions = self.store.plans(TenantId(row.tenant_id)).await?;
+        versions.retain(|plan| plan.id == row.plan_id);
+        let then = versions.iter().rposition(|plan| plan.created_at <= row.created_at).unwrap_or_default();
+        Ok(versions.into_iter().nth(then))
     }
 
     /// What a person is told of a price that was not made or not archived.
@@ -289,14 +292,14 @@ impl Engine {
     ) -> Result<Ended, Error> {
         let write = self.store.begin().await?;
         let named = write.name_plan_price(row.id, reference.as_str()).await?;
-        if row.reference.is_none() {
-            let told = self.told_of_price(connection, row, reference, "price.made")?;
-            crate::audit::add(&write, vec![told]).await?;
-        }
         let is_retired = named.is_some_and(|row| row.retired_at.is_some());
         if is_retired {
             // It was made while somebody changed the plan, and is to be archived.
             write.make_call_again(row.id, self.now()).await?;
+        }
+        if row.reference.is_none() {
+            let told = self.told_of_price(connection, row, reference, "price.made")?;
+            crate::audit::add(&write, vec![told]).await?;
         }
         write.commit().await?;
         let Some(plan) = self.plan_of(row).await?.filter(|_| !is_retired) else { return Ok(Ended::Done) };

@@ -225,8 +225,8 @@ async fn lost_answer(database: TestDatabase) {
     harness.apply(&plan(4_900)).await;
     *stripe.lost.lock().unwrap() = 1;
     assert_eq!(harness.engine.call_providers().await.unwrap(), 1);
-    harness.apply(&plan(5_900)).await;
     harness.clock.advance(SignedDuration::from_hours(2));
+    harness.apply(&plan(5_900).replace("Lifetime", "For ever")).await;
     while harness.engine.call_providers().await.unwrap() > 0 {}
     let taken = stripe.taken();
     let old: Vec<_> = taken.iter().filter(|(.., body, _)| body.contains("unit_amount=4900")).collect();
