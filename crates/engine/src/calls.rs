@@ -11,7 +11,7 @@ use domain::{
     time::after,
 };
 use futures::future::join_all;
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use store::{
     calls::{kind, status},
     rows::{AttentionItem, ProviderCall},
@@ -38,10 +38,10 @@ const ATTENTION_AFTER: i32 = 4;
 #[derive(Default)]
 pub(crate) struct CallsUnderWay(Mutex<HashSet<ConnectionId>>);
 
-/// Connections that one worker has for itself.
+/// A connection that one worker has for itself.
 struct Mine<'a> {
     all: &'a CallsUnderWay,
-    connections: Vec<ConnectionId>,
+    connection: ConnectionId,
 }
 
 impl CallsUnderWay {
@@ -50,20 +50,16 @@ impl CallsUnderWay {
     }
 
     /// Takes some of the connections that no other worker has.
-    fn take(&self, due: Vec<ConnectionId>) -> Mine<'_> {
+    fn take(&self, due: Vec<ConnectionId>) -> Vec<Mine<'_>> {
         let mut taken = self.lock();
-        let connections = due.into_iter().filter(|id| !taken.contains(id)).take(CONNECTIONS_MAX).collect();
-        taken.extend(&connections);
-        Mine { all: self, connections }
+        let free = due.into_iter().filter(|connection| taken.insert(*connection)).take(CONNECTIONS_MAX);
+        free.map(|connection| Mine { all: self, connection }).collect()
     }
 }
 
 impl Drop for Mine<'_> {
     fn drop(&mut self) {
-        let mut taken = self.all.lock();
-        for connection in &self.connections {
-            taken.remove(connection);
-        }
+        self.all.lock().remove(&self.connection);
     }
 }
 
@@ -105,13 +101,6 @@ impl Ended {
     }
 }
 
-/// What a person is told of a call that was given up.
-pub(crate) struct Failure {
-    pub(crate) kind: &'static str,
-    pub(crate) subject: String,
-    pub(crate) sentence: String,
-}
-
 impl Engine {
     /// Makes calls that wait. Returns how many it tried.
     ///
@@ -121,21 +110,26 @@ impl Engine {
         let now = self.now();
         // A look costs nobody anything; a transaction that writes would make others wait for nothing.
         let mine = self.calls_under_way.take(self.store.connections_with_calls(now).await?);
-        if mine.connections.is_empty() {
+        if mine.is_empty() {
             return Ok(0);
         }
         let token = domain::id::uuid_v7(now, &mut *self.entropy());
         let write = self.store.begin().await?;
-        let mut calls = Vec::new();
-        for connection in &mine.connections {
+        let mut turns = Vec::new();
+        for mine in mine {
             let until = after(now, self.lease);
-            calls.extend(write.lease_calls(token, *connection, now, until, IN_FLIGHT_MAX).await?);
+            let calls = write.lease_calls(token, mine.connection, now, until, IN_FLIGHT_MAX).await?;
+            turns.push((mine, calls));
         }
         write.commit().await?;
-        let count = calls.len();
-        // Each says how it ended, whatever becomes of the others.
-        let ended = join_all(calls.into_iter().map(|call| self.end_call(token, call))).await;
-        ended.into_iter().collect::<Result<(), Error>>()?;
+        let count = turns.iter().map(|(_, calls)| calls.len()).sum();
+        // Each call says how it ended, and each connection is free again, whatever becomes of the others.
+        let turns = turns.into_iter().map(|(mine, calls)| async move {
+            let ended = join_all(calls.into_iter().map(|call| self.end_call(token, call))).await;
+            drop(mine);
+            ended
+        });
+        join_all(turns).await.into_iter().flatten().collect::<Result<(), Error>>()?;
         Ok(count)
     }
 
@@ -145,17 +139,45 @@ impl Engine {
             Ok(ended) => ended,
             Err(error) => Ended::Again(error.to_string(), None),
         };
-        let item = self.note(&mut call, ended);
+        let now = self.now();
+        // Whom it concerned is not concerned any more, whether it is as it was to be or nobody wants it.
+        let is_over = matches!(ended, Ended::Done | Ended::Dropped(_));
+        let item = match note(&mut call, ended, now) {
+            Some(problem) => Some(self.failed(&call, &problem, now).await?),
+            None => None,
+        };
         let write = self.store.begin().await?;
         if write.save_call(token, &call).await? {
             write.open_items(item.into_iter().collect()).await?;
-            if call.done_at.is_some() {
-                let (tenant, now) = (TenantId(call.tenant_id), self.now());
-                let Failure { kind, subject, .. } = failure(&call, "");
-                write.close_items_about(tenant, kind, vec![subject], now).await?;
+            if is_over {
+                let (kind, subject) = about(&call);
+                write.close_items_about(TenantId(call.tenant_id), kind, vec![subject], now).await?;
             }
         }
         Ok(write.commit().await?)
+    }
+
+    /// The item for a call that was given up, or that waits for somebody.
+    async fn failed(&self, call: &ProviderCall, problem: &str, now: Timestamp) -> Result<AttentionItem, Error> {
+        let detail = match call.kind.as_str() {
+            kind::PRICE => self.price_failed(call, problem).await?,
+            _ => crate::write_back::failed(call, problem),
+        };
+        let (kind, subject) = about(call);
+        Ok(AttentionItem {
+            id: AttentionId::new(now, &mut *self.entropy()).0,
+            tenant_id: call.tenant_id,
+            kind: kind.to_owned(),
+            subject,
+            lookup: None,
+            connection_id: Some(call.connection_id),
+            order_id: None,
+            inbound_id: None,
+            detail,
+            opened_at: now.as_microsecond(),
+            closed_at: None,
+            dismissed_at: None,
+        })
     }
 
     async fn make_call(&self, call: &ProviderCall) -> Result<Ended, Error> {
@@ -183,65 +205,39 @@ impl Engine {
             _ => self.write_back(connection, call).await,
         }
     }
-
-    /// Notes in the row how its call ended; the item for a person if it is given up.
-    fn note(&self, call: &mut ProviderCall, ended: Ended) -> Option<AttentionItem> {
-        let now = self.now();
-        call.attempts += 1;
-        let mut is_told = false;
-        let (problem, wait) = match ended {
-            Ended::Done => {
-                status::DONE.clone_into(&mut call.status);
-                (call.next_attempt_at, call.error, call.done_at) = (None, None, Some(now.as_microsecond()));
-                return None;
-            }
-            Ended::Dropped(problem) => {
-                status::FAILED.clone_into(&mut call.status);
-                (call.next_attempt_at, call.error) = (None, Some(problem));
-                return None;
-            }
-            Ended::Again(problem, wait) if call.attempts < TRIES_MAX => (problem, Some(wait)),
-            Ended::Waits(problem) => {
-                is_told = call.attempts >= ATTENTION_AFTER;
-                (problem, Some(None))
-            }
-            Ended::Again(problem, _) | Ended::Refused(problem) => (problem, None),
-        };
-        call.error = Some(problem.clone());
-        if let Some(wait) = wait {
-            let wait = wait.map_or_else(
-                || backoff(call.attempts.unsigned_abs()),
-                |seconds| SignedDuration::from_secs(seconds.into()),
-            );
-            call.next_attempt_at = Some(after(now, wait).as_microsecond());
-            if !is_told {
-                return None;
-            }
-        } else {
-            status::FAILED.clone_into(&mut call.status);
-            call.next_attempt_at = None;
-        }
-        let Failure { kind, subject, sentence } = failure(call, &problem);
-        Some(AttentionItem {
-            id: AttentionId::new(now, &mut *self.entropy()).0,
-            tenant_id: call.tenant_id,
-            kind: kind.to_owned(),
-            subject,
-            lookup: None,
-            connection_id: Some(call.connection_id),
-            order_id: None,
-            inbound_id: None,
-            detail: sentence,
-            opened_at: now.as_microsecond(),
-            closed_at: None,
-            dismissed_at: None,
-        })
-    }
 }
 
-fn failure(call: &ProviderCall, problem: &str) -> Failure {
+/// Notes in the row how its call ended; what a person is to be told, if anything.
+fn note(call: &mut ProviderCall, ended: Ended, now: Timestamp) -> Option<String> {
+    call.attempts += 1;
+    let (problem, wait, is_told) = match ended {
+        Ended::Done => {
+            status::DONE.clone_into(&mut call.status);
+            (call.next_attempt_at, call.error, call.done_at) = (None, None, Some(now.as_microsecond()));
+            return None;
+        }
+        Ended::Dropped(problem) => (problem, None, false),
+        Ended::Refused(problem) => (problem, None, true),
+        Ended::Waits(problem) => (problem, Some(None), call.attempts >= ATTENTION_AFTER),
+        Ended::Again(problem, wait) if call.attempts < TRIES_MAX => (problem, Some(wait), false),
+        Ended::Again(problem, _) => (problem, None, true),
+    };
+    call.error = Some(problem.clone());
+    let wait_of = |seconds: Option<u32>| match seconds {
+        Some(seconds) => SignedDuration::from_secs(seconds.into()),
+        None => backoff(call.attempts.unsigned_abs()),
+    };
+    call.next_attempt_at = wait.map(|seconds| after(now, wait_of(seconds)).as_microsecond());
+    if wait.is_none() {
+        status::FAILED.clone_into(&mut call.status);
+    }
+    is_told.then_some(problem)
+}
+
+/// The kind and the subject of the item about a call.
+fn about(call: &ProviderCall) -> (&'static str, String) {
     match call.kind.as_str() {
-        kind::PRICE => crate::prices::failure(call, problem),
-        _ => crate::write_back::failure(call, problem),
+        kind::PRICE => crate::prices::about(call),
+        _ => crate::write_back::about(call),
     }
 }

@@ -15,7 +15,7 @@ use crate::{
     DialError, Engine, Error,
     connections::Connection,
     issue::IssueError,
-    prices::{price_of, sells},
+    prices::{price_of, rank, sells},
 };
 
 /// Checkouts that an account opens in a minute (D10).
@@ -187,13 +187,10 @@ impl Engine {
         })
     }
 
-    /// The connection that sells: real money before test money, what is connected before what was disconnected, a connected
-    /// account before a key of the vendor's own. A vendor who has only test connections tries things out.
+    /// The connection that sells, as [`rank`] says. A vendor who has only test connections tries things out.
     async fn selling_connection(&self, tenant: TenantId) -> Result<Option<Arc<Connection>>, Error> {
         let connections = self.connections().await?;
-        let rank = |connection: &&Arc<Connection>| {
-            (!connection.mode.is_live(), connection.settings.disconnected, connection.settings.account.is_none())
-        };
+        let rank = |connection: &&Arc<Connection>| rank(connection.mode, &connection.settings);
         Ok(connections.iter().filter(|connection| is_shop_of(tenant, connection)).min_by_key(rank).map(Arc::clone))
     }
 

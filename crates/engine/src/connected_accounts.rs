@@ -163,6 +163,8 @@ impl Engine {
         let settings = serde_json::to_string(&settings).map_err(Error::Document)?;
         write.save_connection(rows::Connection { settings, ..row }).await?;
         write.open_items(vec![attention::disconnected(connection, now, &mut *self.entropy())]).await?;
+        // Another connection may sell from now on.
+        self.follow_prices(&write, tenant, now).await?;
         let by = By { actor: ACTOR.to_owned(), note: None };
         let entry = self.told(tenant, "connection.disconnected", connection.id.to_string(), None, &detail, &by);
         crate::audit::add(&write, vec![entry]).await?;

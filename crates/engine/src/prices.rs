@@ -10,7 +10,10 @@ use domain::{
     text::{PlanCode, PriceReference},
 };
 use jiff::Timestamp;
-use providers::selling::{NewPrice, Selling};
+use providers::{
+    Settings,
+    selling::{NewPrice, Selling},
+};
 use store::{
     Write,
     calls::{kind, status},
@@ -20,14 +23,15 @@ use uuid::Uuid;
 
 use crate::{
     Dialled, Engine, Error,
-    calls::{Ended, Failure},
+    calls::Ended,
     configuration::{ConfigurationError, Existing, GrantInput, PriceRuleInput},
-    connections::{Connection, open_secrets},
+    connections::{Connection, Mode, open_secrets},
+    rulings::By,
 };
 
 /// A price that was not made, or not archived.
 const FAILED: &str = "price_failed";
-/// Who makes the rules of prices that were made, in the audit log.
+/// Who makes prices, archives them, and makes the rules of those that were made, in the audit log.
 const ACTOR: &str = "keywright";
 
 /// What is to be done so that prices are as plans say.
@@ -37,18 +41,18 @@ struct Following {
     retired: Vec<Uuid>,
 }
 
-/// Compares what plans say with the prices that are there. Each plan has one price at each connection that sells. What is
-/// sold at a connection that sells no more stays as it is.
+/// Compares what plans say with the prices that are there. Each plan has one price, at the connection that sells: a key that
+/// was given for looking things up makes none. What is sold at a connection that sells no more stays as it is.
 fn follow(
     plans: &BTreeMap<PlanId, Option<PlanPrice>>,
-    selling: &[ConnectionId],
+    selling: Option<ConnectionId>,
     there: &[(Uuid, ConnectionId, PlanId, PlanPrice)],
 ) -> Following {
     let wanted = |plan: &PlanId| plans.get(plan).copied().flatten();
     let is_right = |plan: &PlanId, price: &PlanPrice| wanted(plan) == Some(*price);
     let retired = there.iter().filter(|(_, _, plan, price)| !is_right(plan, price)).map(|(id, ..)| *id).collect();
     let each = plans.iter().filter_map(|(plan, price)| Some((*plan, (*price)?)));
-    let each = each.flat_map(|(plan, price)| selling.iter().map(move |connection| (*connection, plan, price)));
+    let each = each.filter_map(|(plan, price)| Some((selling?, plan, price)));
     let is_there = |(connection, plan, price): &(ConnectionId, PlanId, PlanPrice)| {
         there.iter().any(|(_, at, of, is)| (at, of, is) == (connection, plan, price))
     };
@@ -58,6 +62,12 @@ fn follow(
 /// What a plan costs.
 pub(crate) fn price_of(row: &rows::Plan) -> Option<PlanPrice> {
     serde_json::from_str::<PlanTerms>(&row.terms).ok()?.price
+}
+
+/// Which of several connections sells: the first in this order. Real money before test money, what is connected before what
+/// was disconnected, a connected account before a key of the vendor's own.
+pub(crate) fn rank(mode: Mode, settings: &Settings) -> (bool, bool, bool) {
+    (!mode.is_live(), settings.disconnected, settings.account.is_none())
 }
 
 /// The provider's way to sell, for a connection that may.
@@ -83,20 +93,15 @@ impl Engine {
         if there.is_empty() && plans.values().all(Option::is_none) {
             return Ok(());
         }
-        let mut selling = Vec::new();
-        for row in write.lock_connections(tenant).await? {
-            if self.row_sells(&row)? {
-                selling.push(ConnectionId(row.id));
-            }
-        }
-        let Following { made, retired } = follow(&plans, &selling, &there);
+        let selling = self.selling_of(&write.lock_connections(tenant).await?)?;
+        let Following { made, retired } = follow(&plans, selling, &there);
         let (mut rows, mut calls) = (Vec::new(), Vec::new());
         for (connection, plan, price) in made {
             let id = uuid_v7(now, &mut *self.entropy());
             let price = serde_json::to_string(&price).map_err(Error::Document)?;
             let created_at = now.as_microsecond();
             let (tenant_id, connection_id, plan_id) = (tenant.0, connection.0, plan.0);
-            let (reference, retired_at) = (None, None);
+            let (reference, asked_at, retired_at) = (None, None, None);
             rows.push(rows::PlanPrice {
                 id,
                 tenant_id,
@@ -104,6 +109,7 @@ impl Engine {
                 connection_id,
                 price,
                 reference,
+                asked_at,
                 created_at,
                 retired_at,
             });
@@ -118,14 +124,21 @@ impl Engine {
         Ok(())
     }
 
-    /// Whether something can be sold by a connection, as it is stored.
-    fn row_sells(&self, row: &rows::Connection) -> Result<bool, Error> {
-        let settings: providers::Settings = serde_json::from_str(&row.settings).map_err(Error::Document)?;
-        let sells = providers::by_slug(&row.provider).is_some_and(|provider| provider.selling().is_some());
-        if !sells || settings.platform || settings.disconnected {
-            return Ok(false);
+    /// The connection that sells, of those of a tenant as they are stored.
+    fn selling_of(&self, rows: &[rows::Connection]) -> Result<Option<ConnectionId>, Error> {
+        let mut sellers = Vec::new();
+        for row in rows {
+            let settings: Settings = serde_json::from_str(&row.settings).map_err(Error::Document)?;
+            let sells = providers::by_slug(&row.provider).is_some_and(|provider| provider.selling().is_some());
+            if !sells || settings.platform {
+                continue;
+            }
+            if settings.account.is_some() || open_secrets(row, &self.ring())?.api_key.is_some() {
+                sellers.push((rank(Mode::read(&row.mode), &settings), settings.disconnected, ConnectionId(row.id)));
+            }
         }
-        Ok(settings.account.is_some() || open_secrets(row, &self.ring())?.api_key.is_some())
+        let first = sellers.into_iter().min_by_key(|(rank, ..)| *rank);
+        Ok(first.filter(|(_, is_disconnected, _)| !is_disconnected).map(|(.., id)| id))
     }
 
     fn call(&self, tenant: TenantId, connection: ConnectionId, price: Uuid, now: Timestamp) -> rows::ProviderCall {
@@ -159,21 +172,62 @@ impl Engine {
         let Some(selling) = sells(connection) else {
             return Ok(cannot_sell(connection));
         };
-        match (row.reference.as_deref().map(PriceReference::new), row.retired_at) {
-            (None, Some(_)) => Ok(Ended::Done),
-            (Some(reference), Some(_)) => {
-                let request = selling.archive_price(&reference);
-                Ok(match self.dialler.dial(connection, &request).await {
-                    Ok(dialled) => Ended::of(&dialled),
-                    Err(error) => Ended::Again(error.to_string(), None),
-                })
-            }
-            (Some(reference), None) => self.keep_price(connection, &row, &reference).await,
-            (None, None) => match self.make_price(connection, selling, &row).await? {
-                Ok(reference) => self.keep_price(connection, &row, &reference).await,
-                Err(ended) => Ok(ended),
+        let reference = match &row.reference {
+            Some(reference) => PriceReference::new(reference.as_str()),
+            None if row.retired_at.is_some() && row.asked_at.is_none() => return Ok(Ended::Done),
+            // Whether it is there is not known where an answer was lost: asked again in the same words, the provider says so.
+            None => match self.make_price(connection, selling, &row).await? {
+                Ok(reference) => reference,
+                Err(Ended::Refused(_)) if row.retired_at.is_some() => return Ok(Ended::Done),
+                Err(ended) => return Ok(ended),
             },
+        };
+        match row.retired_at {
+            Some(_) => self.archive_price(connection, selling, &row, &reference).await,
+            None => self.keep_price(connection, &row, &reference).await,
         }
+    }
+
+    async fn archive_price(
+        &self,
+        connection: &Connection,
+        selling: &dyn Selling,
+        row: &rows::PlanPrice,
+        reference: &PriceReference,
+    ) -> Result<Ended, Error> {
+        if row.reference.is_none() {
+            let write = self.store.begin().await?;
+            write.name_plan_price(row.id, reference.as_str()).await?;
+            let told = self.told_of_price(connection, row, reference, "price.made")?;
+            crate::audit::add(&write, vec![told]).await?;
+            write.commit().await?;
+        }
+        let ended = match self.dialler.dial(connection, &selling.archive_price(reference)).await {
+            Ok(dialled) => Ended::of(&dialled),
+            Err(error) => Ended::Again(error.to_string(), None),
+        };
+        if matches!(ended, Ended::Done) {
+            let write = self.store.begin().await?;
+            let told = self.told_of_price(connection, row, reference, "price.archived")?;
+            crate::audit::add(&write, vec![told]).await?;
+            write.commit().await?;
+        }
+        Ok(ended)
+    }
+
+    /// The entry that tells what was done about a price at the provider.
+    fn told_of_price(
+        &self,
+        connection: &Connection,
+        row: &rows::PlanPrice,
+        reference: &PriceReference,
+        action: &str,
+    ) -> Result<rows::AuditEntry, Error> {
+        let price: PlanPrice = serde_json::from_str(&row.price).map_err(Error::Document)?;
+        let detail = serde_json::json!({ "connection": connection.code, "reference": reference, "price": price });
+        let (tenant, plan) = (TenantId(row.tenant_id), PlanId(row.plan_id).to_string());
+        let by = By { actor: ACTOR.to_owned(), note: None };
+        Ok(self.told(tenant, action, plan, None, &detail, &by))
     }
 
     async fn make_price(
@@ -187,6 +241,11 @@ impl Engine {
         };
         let price: PlanPrice = serde_json::from_str(&row.price).map_err(Error::Document)?;
         let (code, attempt) = (PlanCode::new(plan.code.as_str()), row.id.to_string());
+        if row.asked_at.is_none() {
+            let write = self.store.begin().await?;
+            write.ask_plan_price(row.id, self.now()).await?;
+            write.commit().await?;
+        }
         let new = NewPrice { plan: &code, name: &plan.name, price: &price, attempt: &attempt };
         let dialled = match self.dialler.dial(connection, &selling.create_price(&new)).await {
             Ok(dialled) => dialled,
@@ -197,9 +256,30 @@ impl Engine {
         Ok(created.map_err(|refused| Ended::not_done(status, refused.to_string(), retry_after_seconds)))
     }
 
+    /// The plan as it was when its price was set: a price that is asked for once more is asked for in the same words.
     async fn plan_of(&self, row: &rows::PlanPrice) -> Result<Option<rows::Plan>, Error> {
-        let plans = self.store.plans(TenantId(row.tenant_id)).await?;
-        Ok(plans.into_iter().rfind(|plan| plan.id == row.plan_id))
+        let mut versions = self.store.plans(TenantId(row.tenant_id)).await?;
+        versions.retain(|plan| plan.id == row.plan_id);
+        let then = versions.iter().rposition(|plan| plan.created_at <= row.created_at).unwrap_or_default();
+        Ok(versions.into_iter().nth(then))
+    }
+
+    /// What a person is told of a price that was not made or not archived.
+    pub(crate) async fn price_failed(&self, call: &rows::ProviderCall, problem: &str) -> Result<String, Error> {
+        let row = self.store.plan_price(call.subject_id).await?;
+        let plan = match &row {
+            Some(row) => self.plan_of(row).await?,
+            None => None,
+        };
+        let plan = plan.map_or_else(|| "a plan that is gone".to_owned(), |plan| format!("the plan `{}`", plan.code));
+        let (price, done, or) = match row.and_then(|row| row.retired_at) {
+            Some(_) => ("a former price", "archived", "archive it there by hand"),
+            None => ("the price", "made", "set another price on the plan"),
+        };
+        Ok(format!(
+            "{price} of {plan} was not {done} at the provider: {problem}; put that right, then change the connection, and it is \
+             tried again, or {or}"
+        ))
     }
 
     /// Notes what the provider calls the price, and makes a rule for it, so that a sale that names no plan finds it too.
@@ -216,6 +296,10 @@ impl Engine {
         if is_retired {
             // It was made while somebody changed the plan, and is to be archived.
             write.make_call_again(row.id, self.now()).await?;
+        }
+        if row.reference.is_none() {
+            let told = self.told_of_price(connection, row, reference, "price.made")?;
+            crate::audit::add(&write, vec![told]).await?;
         }
         write.commit().await?;
         let Some(plan) = self.plan_of(row).await?.filter(|_| !is_retired) else { return Ok(Ended::Done) };
@@ -246,16 +330,9 @@ fn cannot_sell(connection: &Connection) -> Ended {
     }
 }
 
-/// What a person is told of a price that was not made or not archived.
-pub(crate) fn failure(call: &rows::ProviderCall, problem: &str) -> Failure {
-    Failure {
-        kind: FAILED,
-        subject: format!("price/{}", call.subject_id),
-        sentence: format!(
-            "the price of a plan was not made or archived at the provider: {problem}; it is tried again once the connection \
-             is changed"
-        ),
-    }
+/// The kind and the subject of the item about a price that was not made or not archived.
+pub(crate) fn about(call: &rows::ProviderCall) -> (&'static str, String) {
+    (FAILED, format!("price/{}", call.subject_id))
 }
 
 #[cfg(test)]
@@ -278,19 +355,20 @@ mod tests {
         let (old, new, monthly) = (price(4_900, None), price(5_900, None), price(4_900, Some(Interval::Month)));
         let at_live = (id(9), live, plan, old);
         for (what, wanted, selling, there, made, retired) in [
-            ("nothing is sold", None, vec![live], vec![], vec![], vec![]),
-            ("nobody sells", Some(old), vec![], vec![], vec![], vec![]),
-            ("it is new", Some(old), vec![live], vec![], vec![(live, old)], vec![]),
-            ("it is there", Some(old), vec![live], vec![at_live], vec![], vec![]),
-            ("another connection sells too", Some(old), vec![live, test], vec![at_live], vec![(test, old)], vec![]),
-            ("it costs more", Some(new), vec![live], vec![at_live], vec![(live, new)], vec![id(9)]),
-            ("it is paid every month", Some(monthly), vec![live], vec![at_live], vec![(live, monthly)], vec![id(9)]),
-            ("it is sold no more", None, vec![live], vec![at_live], vec![], vec![id(9)]),
-            ("its connection sells no more", Some(old), vec![], vec![at_live], vec![], vec![]),
+            ("nothing is sold", None, Some(live), vec![], vec![], vec![]),
+            ("nobody sells", Some(old), None, vec![], vec![], vec![]),
+            ("it is new", Some(old), Some(live), vec![], vec![(live, old)], vec![]),
+            ("it is there", Some(old), Some(live), vec![at_live], vec![], vec![]),
+            ("another connection sells", Some(old), Some(test), vec![at_live], vec![(test, old)], vec![]),
+            ("it costs more", Some(new), Some(live), vec![at_live], vec![(live, new)], vec![id(9)]),
+            ("it costs more elsewhere", Some(new), Some(test), vec![at_live], vec![(test, new)], vec![id(9)]),
+            ("it is paid every month", Some(monthly), Some(live), vec![at_live], vec![(live, monthly)], vec![id(9)]),
+            ("it is sold no more", None, Some(live), vec![at_live], vec![], vec![id(9)]),
+            ("its connection sells no more", Some(old), None, vec![at_live], vec![], vec![]),
         ] {
             let made = made.into_iter().map(|(connection, price)| (connection, plan, price)).collect();
             let plans = BTreeMap::from([(plan, wanted)]);
-            assert_eq!(follow(&plans, &selling, &there), Following { made, retired }, "{what}");
+            assert_eq!(follow(&plans, selling, &there), Following { made, retired }, "{what}");
         }
     }
 }

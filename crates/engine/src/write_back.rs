@@ -9,11 +9,7 @@ use providers::calls::WriteBack;
 use secrecy::SecretString;
 use store::rows::ProviderCall;
 
-use crate::{
-    Engine, Error,
-    calls::{Ended, Failure},
-    connections::Connection,
-};
+use crate::{Engine, Error, calls::Ended, connections::Connection};
 
 /// A key that was not written.
 const FAILED: &str = "write_back_failed";
@@ -40,12 +36,12 @@ impl Engine {
     }
 }
 
+/// The kind and the subject of the item about a key that was not written.
+pub(crate) fn about(call: &ProviderCall) -> (&'static str, String) {
+    (FAILED, format!("{}/{}", LicenseId(call.subject_id), call.customer))
+}
+
 /// What a person is told of a key that was not written.
-pub(crate) fn failure(call: &ProviderCall, problem: &str) -> Failure {
-    let license = LicenseId(call.subject_id);
-    Failure {
-        kind: FAILED,
-        subject: format!("{license}/{}", call.customer),
-        sentence: format!("the key of {license} was not written to customer {}: {problem}", call.customer),
-    }
+pub(crate) fn failed(call: &ProviderCall, problem: &str) -> String {
+    format!("the key of {} was not written to customer {}: {problem}", LicenseId(call.subject_id), call.customer)
 }

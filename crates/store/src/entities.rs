@@ -249,7 +249,8 @@ entities! {
         checkouts: i64,
     }
     /// A plan's price at a connection that this server has made or is to make. `price` is what it costs, `reference` what
-    /// the provider calls it. A price never changes: a retired one made place for another.
+    /// the provider calls it. A price never changes: a retired one made place for another. From `asked_at` on it may be
+    /// there, whatever is known of the answer.
     plan_prices = "plan_prices" {
         #[sea_orm(primary_key, auto_increment = false)] id: Uuid,
         tenant_id: Uuid,
@@ -257,6 +258,7 @@ entities! {
         connection_id: Uuid,
         price: String,
         reference: Option<String>,
+        asked_at: Option<i64>,
         created_at: i64,
         retired_at: Option<i64>,
     }

@@ -65,6 +65,19 @@ impl Write {
         Ok(())
     }
 
+    /// The provider is about to be asked to make a price.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn ask_plan_price(&self, id: Uuid, now: Timestamp) -> Result<(), StoreError> {
+        plan_prices::Entity::update_many()
+            .col_expr(plan_prices::Column::AskedAt, Expr::val(Some(micros(now))))
+            .filter(plan_prices::Column::Id.eq(id))
+            .exec(&self.transaction)
+            .await?;
+        Ok(())
+    }
+
     /// Notes what the provider calls a price. Returns the price as it is then: it may have been retired meanwhile.
     ///
     /// # Errors

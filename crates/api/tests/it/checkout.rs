@@ -206,7 +206,10 @@ async fn a_disconnected_account_leaves_the_selling_to_the_vendors_own_key() {
     };
     assert_eq!(account().await.as_deref(), Some(ACCOUNT));
     let gone = event("evt_gone", "account.application.deauthorized", true, json!({ "id": "ca_1" }));
+    assert!(market.shop.posted().iter().all(|call| call.account.is_some()), "their own key makes nothing meanwhile");
     assert_eq!(deliver(&market.shop, PLATFORM_SECRETS[0], &about(ACCOUNT, gone)).await, 200);
+    assert_eq!(market.ask(body("lifetime")).await.status.as_u16(), 503, "its prices are being made");
+    market.shop.engine.call_providers().await.unwrap();
     assert_eq!(account().await, None);
 }
 

@@ -9,22 +9,32 @@ use providers::http::Request;
 use secrecy::ExposeSecret;
 use serde_json::json;
 use store::testing::TestDatabase;
+use tokio::sync::{Notify, Semaphore};
 
 use crate::harness::{Harness, on_both_databases};
 
 /// A call as it came to Stripe: the account, the path, the fields, and what it is repeated under.
 type Call = (Option<String>, String, String, Option<String>);
 
-/// A Stripe that takes one key.
-#[derive(Default)]
+/// A Stripe that takes one key, and at which calls of the account `acct_slow` take until they are let go.
 struct Stripe {
     key: Mutex<String>,
     calls: Mutex<Vec<Call>>,
+    made: Notify,
+    let_go: Semaphore,
+    /// The next answers that are lost on their way.
+    lost: Mutex<usize>,
 }
 
 impl Stripe {
     fn takes(key: &str) -> Arc<Self> {
-        Arc::new(Self { key: Mutex::new(format!("secret-env:{key}")), ..Self::default() })
+        Arc::new(Self {
+            key: Mutex::new(format!("secret-env:{key}")),
+            calls: Mutex::default(),
+            made: Notify::new(),
+            let_go: Semaphore::new(0),
+            lost: Mutex::new(0),
+        })
     }
 
     fn takes_now(&self, key: &str) {
@@ -34,6 +44,28 @@ impl Stripe {
     /// What it was called with and took.
     fn taken(&self) -> Vec<Call> {
         self.calls.lock().unwrap().clone()
+    }
+
+    fn answer(&self, connection: &Connection, request: &Request) -> Result<Dialled, DialError> {
+        let is_known = connection.api_key.as_ref().is_some_and(|key| key.expose_secret() == *self.key.lock().unwrap());
+        let (status, body) = match &request.post {
+            _ if !is_known => (401, json!({ "error": { "message": "Invalid API Key provided" } })),
+            None => (404, json!({})),
+            Some(post) => {
+                let mut calls = self.calls.lock().unwrap();
+                let repeated = |call: &Call| call.3.is_some() && call.3 == post.idempotency_key;
+                let number = calls.iter().position(repeated).unwrap_or(calls.len()) + 1;
+                let account = connection.settings.account.clone();
+                calls.push((account, request.path.clone(), post.content.body(), post.idempotency_key.clone()));
+                (200, json!({ "id": format!("price_{number}"), "object": "price" }))
+            }
+        };
+        let mut lost = self.lost.lock().unwrap();
+        if *lost > 0 {
+            *lost -= 1;
+            return Err(DialError("the answer was lost".to_owned()));
+        }
+        Ok(Dialled { status, body: body.to_string(), retry_after_seconds: None })
     }
 
     fn paths(&self) -> Vec<String> {
@@ -47,19 +79,15 @@ impl Dial for Stripe {
         connection: &'a Connection,
         request: &'a Request,
     ) -> BoxFuture<'a, Result<Dialled, DialError>> {
-        let is_known = connection.api_key.as_ref().is_some_and(|key| key.expose_secret() == *self.key.lock().unwrap());
-        let (status, body) = match &request.post {
-            _ if !is_known => (401, json!({ "error": { "message": "Invalid API Key provided" } })),
-            None => (404, json!({})),
-            Some(post) => {
-                let mut calls = self.calls.lock().unwrap();
-                let number = calls.len() + 1;
-                let account = connection.settings.account.clone();
-                calls.push((account, request.path.clone(), post.content.body(), post.idempotency_key.clone()));
-                (200, json!({ "id": format!("price_{number}"), "object": "price" }))
+        Box::pin(async move {
+            if connection.settings.account.as_deref() == Some("acct_slow") {
+                let _go = self.let_go.acquire().await;
+                return self.answer(connection, request);
             }
-        };
-        Box::pin(std::future::ready(Ok(Dialled { status, body: body.to_string(), retry_after_seconds: None })))
+            let answer = self.answer(connection, request);
+            self.made.notify_one();
+            answer
+        })
     }
 }
 
@@ -103,6 +131,10 @@ on_both_databases! {
     a_connection_that_is_new_elsewhere_is_known: new_elsewhere;
     a_key_that_is_new_elsewhere_is_used: key_elsewhere;
     what_waits_for_a_platform_is_done_with_its_key: waiting_for_a_platform;
+    a_slow_account_keeps_nobody_else_waiting: slow_account;
+    a_key_that_does_not_sell_makes_no_price: one_seller;
+    a_price_whose_answer_was_lost_is_archived_too: lost_answer;
+    a_price_that_was_never_asked_for_is_never_made: never_asked_for;
 }
 
 async fn new_elsewhere(database: TestDatabase) {
@@ -149,4 +181,86 @@ async fn waiting_for_a_platform(database: TestDatabase) {
     let [(account, path, ..)] = &stripe.taken()[..] else { panic!("one call: {:?}", stripe.taken()) };
     assert_eq!((account.as_deref(), path.as_str()), (Some("acct_vendor"), "/v1/prices"));
     assert_eq!(harness.attention().await, [] as [String; 0]);
+}
+
+async fn slow_account(database: TestDatabase) {
+    let stripe = Stripe::takes("K");
+    let harness = harness(database, &stripe).await;
+    let of = |slug: &str, amount: i64| {
+        let account = format!("acct_{slug}");
+        format!("tenant = {{ slug = \"{slug}\" }}\n{}{}", plan(amount), ACCOUNT.replace("acct_vendor", &account))
+    };
+    harness.apply(&platform("K")).await;
+    harness.apply(&of("slow", 4_900)).await;
+    harness.apply(&of("quick", 4_900)).await;
+    let accounts = || stripe.taken().into_iter().filter_map(|(account, ..)| account).collect::<Vec<_>>();
+    let mut first = std::pin::pin!(harness.engine.call_providers());
+    tokio::select! {
+        ended = &mut first => panic!("the slow account has not answered: {ended:?}"),
+        () = stripe.made.notified() => {}
+    }
+    assert_eq!(accounts(), ["acct_quick"], "of the same turn");
+    let working = async {
+        harness.apply(&of("slow", 5_900)).await;
+        harness.apply(&of("quick", 5_900)).await;
+        while accounts().len() < 3 {
+            harness.engine.call_providers().await.unwrap();
+        }
+    };
+    tokio::select! {
+        ended = &mut first => panic!("the slow account has not answered: {ended:?}"),
+        () = working => {}
+    }
+    assert_eq!(accounts(), ["acct_quick"; 3], "another worker makes a price, and archives the one before");
+    stripe.let_go.add_permits(1);
+    assert_eq!(first.await.unwrap(), 2);
+    while harness.engine.call_providers().await.unwrap() > 0 {}
+    assert_eq!(accounts().iter().filter(|account| *account == "acct_slow").count(), 3);
+}
+
+async fn lost_answer(database: TestDatabase) {
+    let stripe = Stripe::takes("K");
+    let harness = harness(database, &stripe).await;
+    harness.apply(&own("K")).await;
+    harness.apply(&plan(4_900)).await;
+    *stripe.lost.lock().unwrap() = 1;
+    assert_eq!(harness.engine.call_providers().await.unwrap(), 1);
+    harness.clock.advance(SignedDuration::from_hours(2));
+    harness.apply(&plan(5_900).replace("Lifetime", "For ever")).await;
+    while harness.engine.call_providers().await.unwrap() > 0 {}
+    let taken = stripe.taken();
+    let old: Vec<_> = taken.iter().filter(|(.., body, _)| body.contains("unit_amount=4900")).collect();
+    assert_eq!(
+        (old.len(), &old[0].3),
+        (2, &old[1].3),
+        "asked for in the same words, Stripe says which it is: {taken:?}"
+    );
+    assert_eq!(
+        taken.iter().filter(|(_, path, body, _)| path == "/v1/prices/price_1" && body == "active=false").count(),
+        1
+    );
+    assert_eq!(taken.len(), 4, "and the new one is made: {taken:?}");
+    let told: Vec<_> = harness.audited().await.into_iter().filter(|action| action.starts_with("price.")).collect();
+    assert_eq!(told, ["price.archived", "price.made", "price.made"]);
+}
+
+async fn never_asked_for(database: TestDatabase) {
+    let stripe = Stripe::takes("K");
+    let harness = harness(database, &stripe).await;
+    harness.apply(&own("K")).await;
+    harness.apply(&plan(4_900)).await;
+    harness.apply(&plan(5_900)).await;
+    while harness.engine.call_providers().await.unwrap() > 0 {}
+    assert_eq!(stripe.taken().len(), 1);
+}
+
+async fn one_seller(database: TestDatabase) {
+    let stripe = Stripe::takes("K");
+    let harness = harness(database, &stripe).await;
+    let try_out = own("T").replace("shop", "try-out").replace("live", "test").replace("env:S", "env:S2");
+    harness.apply(&try_out).await;
+    harness.apply(&own("K")).await;
+    harness.apply(&plan(4_900)).await;
+    assert_eq!(harness.engine.call_providers().await.unwrap(), 1, "live is sold, and the test key only looks up");
+    assert_eq!(stripe.paths(), ["/v1/prices"]);
 }

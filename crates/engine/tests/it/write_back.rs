@@ -109,3 +109,15 @@ async fn nothing_is_written_unless_it_is_switched_on() {
     let (_, customers) = sold(false, &[], 2).await;
     assert_eq!(customers.taken.lock().unwrap().len(), 0);
 }
+
+#[tokio::test]
+async fn what_nobody_wants_any_more_is_nobodys_business() {
+    let (harness, customers) = sold(true, &[403], 1).await;
+    assert_eq!(harness.attention().await, ["write_back_failed"]);
+    let secret = |source: &str| Ok(if source == "env:S" { SECRET } else { "rk_test_1" }.to_owned());
+    let file = engine::configuration::ConfigurationFile::parse(&shop(false)).unwrap();
+    harness.engine.apply(&file, &secret, false, "test").await.unwrap();
+    harness.engine.call_providers().await.unwrap();
+    assert_eq!(customers.taken.lock().unwrap().len(), 0);
+    assert_eq!(harness.attention().await, [] as [String; 0]);
+}

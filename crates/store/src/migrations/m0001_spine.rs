@@ -172,7 +172,7 @@ const TABLES: &[Table] = &[
     Table {
         name: "plan_prices",
         columns: "id uuid, tenant_id uuid, plan_id uuid, connection_id uuid, price text, reference text?,
-            created_at bigint, retired_at bigint?",
+            asked_at bigint?, created_at bigint, retired_at bigint?",
         primary: &["id"],
         unique: &[],
         indexes: &[(&["tenant_id"], None)],
