@@ -99,6 +99,7 @@ fn keyed_routes() -> OpenApiRouter<Api> {
         .at("POST /v1/connect", routes!(connections::connect))
         .at("GET POST /v1/connections", routes!(connections::list, connections::create))
         .at("GET PATCH /v1/connections/{id}", routes!(connections::get, connections::change))
+        .at("POST /v1/connections/{id}/disconnect", routes!(connections::disconnect))
         .at("POST /v1/connections/{id}/webhook-secrets", routes!(connections::add_secret))
         .at("DELETE /v1/connections/{id}/webhook-secrets/{fingerprint}", routes!(connections::remove_secret))
         .at("GET POST /v1/connections/{id}/catch-up", routes!(reconcile::get, reconcile::start))

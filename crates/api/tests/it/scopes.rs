@@ -7,7 +7,7 @@ use engine::api_keys::Scope;
 use serde_json::{Value, json};
 
 use crate::{
-    connected_accounts::make_platform,
+    connected_accounts::{connect, make_platform},
     documents::{Operation, operations},
     shop::{Shop, TEST_SECRET, event, ids, paid},
 };
@@ -29,13 +29,17 @@ impl World {
     async fn new() -> Self {
         let shop = Shop::sqlite().await;
         make_platform(&shop, "live").await;
+        connect(&shop, "default", "acct_ours", "live").await;
         shop.deliver(&paid("basic", LIVE)).await;
         shop.deliver(&paid("unmapped", LIVE)).await;
         shop.deliver_test(&paid("basic", !LIVE)).await;
         let first = |list: Value| ids(&list)[0].clone();
         let stripe = shop.get("/v1/price-rules").await["data"][0]["connection"].as_str().unwrap().to_owned();
         let license = first(shop.get("/v1/licenses").await);
+        let connections = shop.get("/v1/connections").await;
+        let account = connections["data"].as_array().unwrap().iter().find(|row| row["account"] == "acct_ours").unwrap();
         let ids = BTreeMap::from([
+            ("account", account["id"].as_str().unwrap().to_owned()),
             ("products", first(shop.get("/v1/products").await)),
             ("plans", first(shop.get("/v1/plans").await)),
             ("price-rules", first(shop.get("/v1/price-rules").await)),
@@ -57,6 +61,9 @@ impl World {
         let path = &operation.path;
         if !path.contains('{') {
             return path.clone();
+        }
+        if path.ends_with("/disconnect") {
+            return path.replace("{id}", &self.ids["account"]);
         }
         let family = path.trim_start_matches("/api").split('/').nth(2).unwrap();
         let id = self.ids.get(family).unwrap_or_else(|| panic!("say in scopes.rs which id {path} is called with"));

@@ -391,7 +391,7 @@ impl Reader<'_> {
             api_key,
             accounts: AccountsInput {
                 account: section.account.clone(),
-                is_connected: false,
+                is_connected: None,
                 is_platform: section.platform,
                 fee_ten_thousandths: section.fee_ten_thousandths,
             },
