@@ -21,6 +21,12 @@ use crate::{
     read::Body,
 };
 
+/// Whether a path is that of checkouts, which take a key of their own.
+pub(crate) fn is_checkout(path: &str) -> bool {
+    let tenant = path.strip_prefix("/api/").and_then(|rest| rest.strip_suffix("/checkout"));
+    tenant.is_some_and(|tenant| !tenant.contains('/'))
+}
+
 /// What a buyer is to pay for.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]

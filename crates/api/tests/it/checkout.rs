@@ -234,7 +234,7 @@ async fn what_is_refused_and_in_which_words() {
     let unknown = market.shop.engine.generate_api_key(ApiKeyKind::Checkout).reveal().as_str().to_owned();
     let key = market.key.as_str();
     for (what, key, body, status, words) in [
-        ("no key", None, body("lifetime"), 401, "Authorization: Bearer"),
+        ("no key", None, body("lifetime"), 401, "Authorization: Bearer kw_checkout_"),
         ("an unknown key", Some(unknown.as_str()), body("lifetime"), 401, "not known"),
         ("another tenant's key", Some(&ours), body("lifetime"), 401, "no checkout key of `vendor`"),
         ("an admin key", Some(&market.admin), body("lifetime"), 401, "kw_checkout_"),
@@ -341,6 +341,21 @@ async fn a_call_that_is_made_again_opens_the_same_checkout() {
     let checkouts: Vec<_> = posted.iter().filter(|call| call.path == "/v1/checkout/sessions").collect();
     assert_eq!(checkouts.len(), 2);
     assert_eq!(checkouts[0].idempotency_key, checkouts[1].idempotency_key);
+}
+
+#[tokio::test]
+async fn a_refusal_is_over_once_the_vendor_has_set_it_right() {
+    let market = Market::without_account(TestDatabase::sqlite().await).await;
+    let ask = async || {
+        let call = market.shop.call("POST", CHECKOUT).key(&market.key).header("idempotency-key", "order-7");
+        call.json(body("lifetime")).send().await.status.as_u16()
+    };
+    assert_eq!(ask().await, 422, "there is no such plan");
+    market.set_prices().await;
+    assert_eq!(ask().await, 409, "there is no account");
+    connect(&market.shop, "vendor", ACCOUNT, "live").await;
+    market.shop.engine.call_providers().await.unwrap();
+    assert_eq!(ask().await, 200);
 }
 
 /// The event that somebody paid a checkout that was opened here.
