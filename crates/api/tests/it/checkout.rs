@@ -320,8 +320,11 @@ async fn twenty_in_a_minute(database: TestDatabase) {
     assert_eq!(market.ask(body("lifetime")).await.status.as_u16(), 429);
     market.shop.clock.advance(SignedDuration::from_secs(1));
     assert_eq!(market.ask(body("lifetime")).await.status, StatusCode::OK);
+    // A node whose clock is ahead does not give the others a new minute.
+    market.shop.clock.advance(SignedDuration::from_mins(9));
+    assert_eq!(market.shop.engine.forget_counted_checkouts().await.unwrap(), 0);
+    market.shop.clock.advance(SignedDuration::from_mins(1));
     assert_eq!(market.shop.engine.forget_counted_checkouts().await.unwrap(), 1);
-    assert_eq!(market.shop.engine.forget_counted_checkouts().await.unwrap(), 0, "the minute that runs is kept");
 }
 
 #[tokio::test]
