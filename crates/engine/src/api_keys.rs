@@ -88,6 +88,7 @@ pub const fn kind_name(kind: ApiKeyKind) -> &'static str {
         ApiKeyKind::Live => "live",
         ApiKeyKind::Test => "test",
         ApiKeyKind::Checkout => "checkout",
+        ApiKeyKind::TestCheckout => "checkout_test",
     }
 }
 
@@ -145,7 +146,7 @@ fn recognise(key: &ApiKeyText, row: Option<&ApiKey>) -> Option<ApiKeyIdentity> {
         name: row.name.clone(),
         kind: key.kind(),
         scopes: decode_scopes(&row.scopes),
-        livemode: key.kind() != ApiKeyKind::Test,
+        livemode: key.kind().is_live(),
     })
 }
 

@@ -211,6 +211,30 @@ async fn a_disconnected_account_leaves_the_selling_to_the_vendors_own_key() {
 }
 
 #[tokio::test]
+async fn the_mode_of_the_checkout_key_says_whose_money_it_is() {
+    let market = Market::open(TestDatabase::sqlite().await).await;
+    let tenant = market.shop.engine.tenant("vendor").await.unwrap().unwrap();
+    let test = market.shop.engine.create_api_key(tenant, "try", ApiKeyKind::TestCheckout, &[], "test").await.unwrap();
+    let test = test.1.reveal().as_str().to_owned();
+    let mut here = body("lifetime");
+    here["success_url"] = json!("http://localhost:3000/thanks");
+    let ask = async |key: &str| market.shop.call("POST", CHECKOUT).key(key).json(here.clone()).send().await;
+    let refused = ask(&test).await;
+    assert_eq!(refused.status.as_u16(), 409, "{}", refused.text);
+    assert!(refused.text.contains("there is no test one"), "{}", refused.text);
+
+    let own = r#"tenant = { slug = "vendor" }
+        connection = [{ code = "own-test", provider = "stripe", mode = "test", level = "read", api_key = "env:KEY" }]"#;
+    apply(&market.shop, own).await.unwrap();
+    market.shop.engine.call_providers().await.unwrap();
+    assert_eq!(ask(&test).await.status, StatusCode::OK, "the vendor sells live, and tries things out beside it");
+    assert_eq!(market.shop.posted().pop().unwrap().account, None);
+    assert_eq!(ask(&market.key).await.status.as_u16(), 400, "real buyers come back over https");
+    assert_eq!(market.ask(body("lifetime")).await.status, StatusCode::OK);
+    assert_eq!(market.shop.posted().pop().unwrap().account.as_deref(), Some(ACCOUNT));
+}
+
+#[tokio::test]
 async fn product_and_plan_are_named_by_code_or_id() {
     let market = Market::open(TestDatabase::sqlite().await).await;
     let id_of = async |path: &str, code: &str| {
@@ -275,7 +299,7 @@ async fn an_account_that_is_not_connected_or_may_not_sell_opens_none() {
         assert!(answer.text.contains(words), "{}", answer.text);
     };
     market.set_prices().await;
-    refused("reconnect via Connect: it has none; POST /v1/connect makes one").await;
+    refused("reconnect via Connect: there is no live one; POST /v1/connect with a live key makes one").await;
     assert_eq!(market.shop.posted(), [], "nobody sells, so there are no prices");
     connect(&market.shop, "vendor", ACCOUNT, "live").await;
     market.shop.engine.call_providers().await.unwrap();

@@ -185,6 +185,7 @@ enum Kind {
     Live,
     Test,
     Checkout,
+    CheckoutTest,
 }
 
 impl From<Kind> for ApiKeyKind {
@@ -193,6 +194,7 @@ impl From<Kind> for ApiKeyKind {
             Kind::Live => Self::Live,
             Kind::Test => Self::Test,
             Kind::Checkout => Self::Checkout,
+            Kind::CheckoutTest => Self::TestCheckout,
         }
     }
 }
