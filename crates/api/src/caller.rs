@@ -31,9 +31,7 @@ pub(crate) async fn authenticate(
         header.and_then(|value| value.split_once(' ')).filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
     let Some((_, text)) = bearer else {
         let detail = match is_checkout(request.uri().path()) {
-            true => {
-                "Send `Authorization: Bearer kw_checkout_…`. `keywright api-key create --kind checkout` makes a key."
-            }
+            true => "Send `Authorization: Bearer kw_checkout_…`. `POST /v1/api-keys` makes a key.",
             false => "Send `Authorization: Bearer kw_live_…`. `keywright api-key create` makes a key.",
         };
         return Err(Problem::new(Code::Unauthenticated, detail));
@@ -65,7 +63,7 @@ macro_rules! scopes {
     };
 }
 
-scopes! { AuditRead CatalogueRead CatalogueWrite EventRead EventWrite Issue LicenseRead LicenseWrite UserRead }
+scopes! { Admin AuditRead CatalogueRead CatalogueWrite EventRead EventWrite Issue LicenseRead LicenseWrite UserRead }
 
 /// A caller whose API key has the scope `S`.
 pub(crate) struct Allowed<S> {

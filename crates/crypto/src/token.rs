@@ -33,8 +33,8 @@ pub enum ApiKeyKind {
 }
 
 impl ApiKeyKind {
-    /// The longer beginning comes before the shorter one that it begins with.
-    const ALL: [Self; 4] = [Self::Live, Self::Test, Self::TestCheckout, Self::Checkout];
+    /// All of them. The longer beginning comes before the shorter one that it begins with.
+    pub const ALL: [Self; 4] = [Self::Live, Self::Test, Self::TestCheckout, Self::Checkout];
 
     /// What the text of such a key starts with.
     pub const fn prefix(self) -> &'static str {

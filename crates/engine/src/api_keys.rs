@@ -92,6 +92,12 @@ pub const fn kind_name(kind: ApiKeyKind) -> &'static str {
     }
 }
 
+/// What a key is for whose word is stored.
+#[must_use]
+pub fn kind_of(name: &str) -> Option<ApiKeyKind> {
+    ApiKeyKind::ALL.into_iter().find(|kind| kind_name(*kind) == name)
+}
+
 /// The row of a key.
 pub(crate) fn row(tenant: TenantId, name: &str, scopes: &BTreeSet<Scope>, key: &ApiKeyText, now: Timestamp) -> ApiKey {
     ApiKey {

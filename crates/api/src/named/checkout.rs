@@ -72,7 +72,7 @@ impl FromRequestParts<Api> for CheckoutCaller {
         let identity = parts.extensions.get::<ApiKeyIdentity>();
         let Some(identity) = identity.filter(|identity| identity.kind.is_for_checkouts()) else {
             let detail = "Checkouts are opened with a checkout key, `Authorization: Bearer kw_checkout_…`. \
-                 `keywright api-key create --kind checkout` makes one.";
+                 `POST /v1/api-keys` makes one.";
             return Err(Problem::new(Code::Unauthenticated, detail));
         };
         // Whether there is such a tenant is nobody's business who has no key of theirs.

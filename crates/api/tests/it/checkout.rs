@@ -385,6 +385,57 @@ async fn a_refusal_is_over_once_the_vendor_has_set_it_right() {
     assert_eq!(ask().await, 200);
 }
 
+#[tokio::test]
+async fn a_vendor_makes_checkout_keys_alone_and_revokes_them() {
+    let market = Market::open(TestDatabase::sqlite().await).await;
+    let tenant = market.shop.engine.tenant("vendor").await.unwrap().unwrap();
+    let (_, test) =
+        market.shop.engine.create_api_key(tenant, "test", ApiKeyKind::Test, &[Scope::Admin], "test").await.unwrap();
+    let test = test.reveal().as_str().to_owned();
+    let make = async |key: &str, body: Value| market.shop.call("POST", "/v1/api-keys").key(key).json(body).send().await;
+    let shop = json!({ "name": "shop", "kind": "checkout" });
+    let made = make(&market.admin, shop.clone()).await;
+    assert_eq!(
+        (made.status, &made.json()["kind"], &made.json()["livemode"]),
+        (StatusCode::CREATED, &json!("checkout"), &json!(true))
+    );
+    let key = made.json()["key"].as_str().unwrap().to_owned();
+    let tried = make(&test, json!({ "name": "try", "kind": "checkout" })).await.json();
+    assert!(key.starts_with("kw_checkout_") && tried["key"].as_str().unwrap().starts_with("kw_checkout_test_"));
+    assert_eq!((&tried["kind"], &tried["livemode"]), (&json!("checkout_test"), &json!(false)));
+    let ask = async || market.shop.call("POST", CHECKOUT).key(&key).json(body("lifetime")).send().await.status.as_u16();
+    assert_eq!(ask().await, 200);
+
+    for (what, body, status) in [
+        ("its name is taken", shop, 409),
+        ("no name", json!({ "name": " ", "kind": "checkout" }), 400),
+        ("a key that may do more", json!({ "name": "more", "kind": "live" }), 400),
+        ("a scope", json!({ "name": "more", "kind": "checkout", "scopes": ["admin"] }), 400),
+    ] {
+        let refused = make(&market.admin, body).await;
+        assert_eq!(refused.status.as_u16(), status, "{what}: {}", refused.text);
+    }
+
+    let names = async |key: &str| {
+        let list = market.shop.call("GET", "/v1/api-keys").key(key).succeed().await;
+        assert!(!list.to_string().contains("kw_"), "{list}");
+        let names = list["data"].as_array().unwrap().iter().map(|row| row["name"].as_str().unwrap().to_owned());
+        names.collect::<std::collections::BTreeSet<_>>()
+    };
+    assert_eq!(names(&market.admin).await, ["admin", "checkout", "shop"].map(str::to_owned).into());
+    assert_eq!(names(&test).await, ["test", "try"].map(str::to_owned).into());
+
+    let path = format!("/v1/api-keys/{}", made.json()["id"].as_str().unwrap());
+    let revoke = async |key: &str| market.shop.call("DELETE", &path).key(key).send().await;
+    assert_eq!(revoke(&test).await.status.as_u16(), 404, "it is of the other mode");
+    assert_eq!(revoke(&market.shop.live).await.status.as_u16(), 404, "it is another tenant's");
+    assert_eq!(ask().await, 200);
+    assert_ne!(revoke(&market.admin).await.json()["revoked_at"], Value::Null);
+    assert_eq!(ask().await, 401);
+    let audit = market.shop.call("GET", "/v1/audit-entries").key(&market.admin).succeed().await.to_string();
+    assert!(audit.contains("api_key.created") && audit.contains("api_key.revoked"), "{audit}");
+}
+
 /// The event that somebody paid a checkout that was opened here.
 fn paid(checkout: &str, body: &str) -> Value {
     let field = |name: &str| {
