@@ -16,6 +16,7 @@ use store::lists::Whose;
 
 use crate::{
     Api,
+    named::checkout::is_checkout,
     problem::{Code, Problem},
 };
 
@@ -29,7 +30,10 @@ pub(crate) async fn authenticate(
     let bearer =
         header.and_then(|value| value.split_once(' ')).filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
     let Some((_, text)) = bearer else {
-        let detail = "Send `Authorization: Bearer kw_live_…`. `keywright api-key create` makes a key.";
+        let detail = match is_checkout(request.uri().path()) {
+            true => "Send `Authorization: Bearer kw_checkout_…`. `POST /v1/api-keys` makes a key.",
+            false => "Send `Authorization: Bearer kw_live_…`. `keywright api-key create` makes a key.",
+        };
         return Err(Problem::new(Code::Unauthenticated, detail));
     };
     let Some(identity) = api.engine.authenticate(text.trim()).await? else {
@@ -59,7 +63,7 @@ macro_rules! scopes {
     };
 }
 
-scopes! { AuditRead CatalogueRead CatalogueWrite EventRead EventWrite Issue LicenseRead LicenseWrite UserRead }
+scopes! { Admin AuditRead CatalogueRead CatalogueWrite EventRead EventWrite Issue LicenseRead LicenseWrite UserRead }
 
 /// A caller whose API key has the scope `S`.
 pub(crate) struct Allowed<S> {

@@ -18,6 +18,7 @@ use uuid::Uuid;
 
 use crate::{
     Api, BODY_BYTES_MAX, CALL_MAX,
+    named::checkout::is_checkout,
     problem::{Code, Problem},
 };
 
@@ -86,13 +87,14 @@ fn fingerprint(head: &Parts, body: &[u8]) -> [u8; 32] {
 
 /// Runs a call to its end, even if the caller goes away: they will ask again.
 async fn run(api: Api, tenant: TenantId, id: Uuid, request: Request, next: Next) -> Result<Response, Problem> {
+    let waits_for_vendor = waits_for_vendor(request.uri().path());
     let work = async move {
         let response = tokio::time::timeout(CALL_MAX, next.run(request)).await;
         let response = response.unwrap_or_else(|_| {
             let detail = format!("The call took longer than {} seconds.", CALL_MAX.as_secs());
             Problem::new(Code::Unavailable, detail).into_response()
         });
-        let (answer, response) = read(response).await;
+        let (answer, response) = read(response, waits_for_vendor).await;
         if let Err(error) = api.engine.finish(tenant, id, answer.as_ref()).await {
             tracing::error!(%error, "the answer to a call with an idempotency key was not kept; the call may be repeated");
         }
@@ -106,13 +108,13 @@ async fn run(api: Api, tenant: TenantId, id: Uuid, request: Request, next: Next)
 }
 
 /// The answer as it is kept, if it is final, and the response to send.
-async fn read(response: Response) -> (Option<Answer>, Response) {
+async fn read(response: Response, waits_for_vendor: bool) -> (Option<Answer>, Response) {
     let (head, body) = response.into_parts();
     let Ok(bytes) = to_bytes(body, ANSWER_BYTES_MAX).await else {
         return (None, Problem::new(Code::Internal, "The answer could not be read.").into_response());
     };
     let content_type = head.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    let answer = is_final(head.status).then(|| Answer {
+    let answer = is_final(head.status, waits_for_vendor).then(|| Answer {
         status: head.status.as_u16(),
         content_type: content_type.unwrap_or_default().to_owned(),
         body: String::from_utf8_lossy(&bytes).into_owned(),
@@ -120,9 +122,16 @@ async fn read(response: Response) -> (Option<Answer>, Response) {
     (answer, Response::from_parts(head, Body::from(bytes)))
 }
 
+/// Whether what is asked for may be refused until the vendor sets something else right: an account, a price.
+fn waits_for_vendor(path: &str) -> bool {
+    is_checkout(path) || path.trim_start_matches("/api") == "/v1/connect"
+}
+
 /// Whether asking again would be answered the same. "Not done yet" and "not now" are not final.
-fn is_final(status: StatusCode) -> bool {
-    !status.is_server_error() && !matches!(status, StatusCode::ACCEPTED | StatusCode::TOO_MANY_REQUESTS)
+fn is_final(status: StatusCode, waits_for_vendor: bool) -> bool {
+    let is_passing = matches!(status, StatusCode::ACCEPTED | StatusCode::TOO_MANY_REQUESTS);
+    let is_mended = matches!(status, StatusCode::CONFLICT | StatusCode::UNPROCESSABLE_ENTITY) && waits_for_vendor;
+    !status.is_server_error() && !is_passing && !is_mended
 }
 
 fn replayed(answer: Answer) -> Response {
@@ -141,10 +150,33 @@ mod tests {
 
     #[test]
     fn only_final_answers_are_kept() {
-        for (status, expected) in
-            [(200, true), (201, true), (202, false), (400, true), (404, true), (429, false), (503, false)]
-        {
-            assert_eq!(is_final(StatusCode::from_u16(status).unwrap()), expected, "{status}");
+        for (status, expected, of_checkouts) in [
+            (200, true, true),
+            (201, true, true),
+            (202, false, false),
+            (400, true, true),
+            (404, true, true),
+            (409, true, false),
+            (422, true, false),
+            (429, false, false),
+            (503, false, false),
+        ] {
+            let status = StatusCode::from_u16(status).unwrap();
+            assert_eq!((is_final(status, false), is_final(status, true)), (expected, of_checkouts), "{status}");
+        }
+    }
+
+    #[test]
+    fn what_a_vendor_sets_right_is_not_refused_for_a_day() {
+        for (path, expected) in [
+            ("/api/acme/checkout", true),
+            ("/v1/connect", true),
+            ("/api/v1/connect", true),
+            ("/v1/connections", false),
+            ("/api/v1/licenses/checkout", false),
+            ("/v1/issue", false),
+        ] {
+            assert_eq!(waits_for_vendor(path), expected, "{path}");
         }
     }
 }

@@ -39,8 +39,8 @@ pub use problem::{Code, Problem};
 pub use proxies::{IsProxy, behind_proxies};
 
 use admin::{
-    attention, audit, catalogue, connections, customers, decisions, inbound, licenses, orders, price_rules, reconcile,
-    rulings,
+    api_keys, attention, audit, catalogue, connections, customers, decisions, inbound, licenses, orders, price_rules,
+    reconcile, rulings,
 };
 use named::selected;
 use openapi::At;
@@ -99,9 +99,13 @@ fn keyed_routes() -> OpenApiRouter<Api> {
         .at("POST /v1/connect", routes!(connections::connect))
         .at("GET POST /v1/connections", routes!(connections::list, connections::create))
         .at("GET PATCH /v1/connections/{id}", routes!(connections::get, connections::change))
+        .at("POST /v1/connections/{id}/disconnect", routes!(connections::disconnect))
         .at("POST /v1/connections/{id}/webhook-secrets", routes!(connections::add_secret))
         .at("DELETE /v1/connections/{id}/webhook-secrets/{fingerprint}", routes!(connections::remove_secret))
         .at("GET POST /v1/connections/{id}/catch-up", routes!(reconcile::get, reconcile::start))
+        // Who may call.
+        .at("GET POST /v1/api-keys", routes!(api_keys::list, api_keys::create))
+        .at("DELETE /v1/api-keys/{id}", routes!(api_keys::revoke))
         // What was sold.
         .at("GET /v1/customers", routes!(customers::list))
         .at("GET /v1/customers/{id}", routes!(customers::get))

@@ -55,6 +55,7 @@ does nothing. Each API key has idempotency keys of its own.
         (name = "catalogue", description = "What is sold, and what a provider's price gives."),
         (name = "connections", description = "Accounts at payment providers."),
         (name = "inbound events", description = "What providers delivered, and what it did."),
+        (name = "api keys", description = "Who may call."),
         (name = "checkout", description = "Where buyers are sent to pay."),
         (name = "attention", description = "What needs a person."),
         (name = "audit", description = "Who changed what."),
@@ -126,9 +127,7 @@ fn add_components(components: &mut Components) {
     let scheme = HttpBuilder::new()
         .scheme(HttpAuthScheme::Bearer)
         .bearer_format("kw_checkout_…")
-        .description(Some(
-            "A checkout key, which opens checkouts and nothing else. `keywright api-key create --kind checkout`.",
-        ))
+        .description(Some("A checkout key, which opens checkouts and nothing else. `POST /v1/api-keys` makes one."))
         .build();
     components.add_security_scheme("checkout_key", SecurityScheme::Http(scheme));
     let content = Content::new(Some(RefOr::Ref(Ref::from_schema_name(PROBLEM))));

@@ -315,9 +315,11 @@ impl From<OnboardingError> for Problem {
             OnboardingError::Provider(_) => Self::invalid(detail).of("provider"),
             OnboardingError::Url { field, .. } => Self::invalid(detail).of(field),
             OnboardingError::Code => Self::invalid(detail).of("code"),
-            OnboardingError::NoPlatform(_) | OnboardingError::Taken(_) | OnboardingError::TooMany => {
-                Self::new(Code::Conflict, detail)
-            }
+            OnboardingError::NoPlatform(_)
+            | OnboardingError::Taken(_)
+            | OnboardingError::TooMany
+            | OnboardingError::Gone { .. }
+            | OnboardingError::NoAccount(_) => Self::new(Code::Conflict, detail),
             OnboardingError::Refused(refused) => {
                 tracing::warn!(%refused, "an account was not connected");
                 Self::new(Code::ProviderRefused, detail)

@@ -1,10 +1,10 @@
-//! API keys: `kw_live_` or `kw_test_` or `kw_checkout_`, the id, an underscore and the secret.
+//! API keys: `kw_live_`, `kw_test_`, `kw_checkout_` or `kw_checkout_test_`, the id, an underscore and the secret.
 //!
 //! The id finds the row, the secret proves the holder. Stored is the SHA-256 of the secret: it has 260
 //! random bits, so a slow password hash would protect nothing more. A leaked key is recognised by
 //!
 //! ```text
-//! kw_(live|test|checkout)_[0-9a-hjkmnp-tv-z]{26}_[0-9a-hjkmnp-tv-z]{52}
+//! kw_(live|test|checkout|checkout_test)_[0-9a-hjkmnp-tv-z]{26}_[0-9a-hjkmnp-tv-z]{52}
 //! ```
 
 use std::{fmt, str::FromStr};
@@ -28,10 +28,13 @@ pub enum ApiKeyKind {
     Test,
     /// `kw_checkout_`: may only start checkouts, and may be seen by buyers.
     Checkout,
+    /// `kw_checkout_test_`: the same in the test mode.
+    TestCheckout,
 }
 
 impl ApiKeyKind {
-    const ALL: [Self; 3] = [Self::Live, Self::Test, Self::Checkout];
+    /// All of them. The longer beginning comes before the shorter one that it begins with.
+    pub const ALL: [Self; 4] = [Self::Live, Self::Test, Self::TestCheckout, Self::Checkout];
 
     /// What the text of such a key starts with.
     pub const fn prefix(self) -> &'static str {
@@ -39,7 +42,18 @@ impl ApiKeyKind {
             Self::Live => "kw_live_",
             Self::Test => "kw_test_",
             Self::Checkout => "kw_checkout_",
+            Self::TestCheckout => "kw_checkout_test_",
         }
+    }
+
+    /// Whether it is about real sales.
+    pub const fn is_live(self) -> bool {
+        matches!(self, Self::Live | Self::Checkout)
+    }
+
+    /// Whether it opens checkouts and nothing else.
+    pub const fn is_for_checkouts(self) -> bool {
+        matches!(self, Self::Checkout | Self::TestCheckout)
     }
 }
 
@@ -146,7 +160,9 @@ mod tests {
 
     #[test]
     fn the_text_goes_both_ways() {
-        for (kind, length) in [(ApiKeyKind::Live, 87), (ApiKeyKind::Test, 87), (ApiKeyKind::Checkout, 91)] {
+        for (kind, length) in
+            [(ApiKeyKind::Live, 87), (ApiKeyKind::Test, 87), (ApiKeyKind::Checkout, 91), (ApiKeyKind::TestCheckout, 96)]
+        {
             let key = key(kind);
             let text = key.reveal();
             assert_eq!(text.len(), length);

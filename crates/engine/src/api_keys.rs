@@ -88,7 +88,14 @@ pub const fn kind_name(kind: ApiKeyKind) -> &'static str {
         ApiKeyKind::Live => "live",
         ApiKeyKind::Test => "test",
         ApiKeyKind::Checkout => "checkout",
+        ApiKeyKind::TestCheckout => "checkout_test",
     }
+}
+
+/// What a key is for whose word is stored.
+#[must_use]
+pub fn kind_of(name: &str) -> Option<ApiKeyKind> {
+    ApiKeyKind::ALL.into_iter().find(|kind| kind_name(*kind) == name)
 }
 
 /// The row of a key.
@@ -145,7 +152,7 @@ fn recognise(key: &ApiKeyText, row: Option<&ApiKey>) -> Option<ApiKeyIdentity> {
         name: row.name.clone(),
         kind: key.kind(),
         scopes: decode_scopes(&row.scopes),
-        livemode: key.kind() != ApiKeyKind::Test,
+        livemode: key.kind().is_live(),
     })
 }
 

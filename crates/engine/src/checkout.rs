@@ -20,10 +20,10 @@ use crate::{
 
 /// Checkouts that an account opens in a minute (D10).
 pub const CHECKOUTS_PER_MINUTE: i64 = 20;
+/// Minutes that are counted on after this node's clock says that they are over: another's may be behind.
+const MINUTES_KEPT: i64 = 10;
 /// A platform's share, unless it says otherwise: half a percent (D07).
 const FEE_TEN_THOUSANDTHS: u16 = 50;
-/// What a vendor does who has nothing to sell by.
-const NO_ACCOUNT: &str = "it has none; POST /v1/connect makes one and says where it is filled in, or give a connection an API key of your own";
 /// The longest address that a provider takes, in bytes.
 const URL_BYTES_MAX: usize = 2_048;
 
@@ -32,6 +32,8 @@ const URL_BYTES_MAX: usize = 2_048;
 pub struct CheckoutRequest {
     /// Whose plan it is.
     pub tenant: TenantId,
+    /// Whether real money is paid: at live connections, or at those where things are tried out.
+    pub livemode: bool,
     /// The product, by code or id.
     pub product: String,
     /// The plan, by code or id.
@@ -127,12 +129,12 @@ impl Engine {
     /// [`CheckoutError`]; nothing was opened then.
     pub async fn open_checkout(&self, asked: &CheckoutRequest) -> Result<String, CheckoutError> {
         let sold = self.sold(asked).await?;
-        let connection = self.selling_connection(asked.tenant).await?;
-        let is_live = connection.as_ref().is_none_or(|connection| connection.mode.is_live());
+        let is_live = asked.livemode;
+        let connection = self.selling_connection(asked.tenant, is_live).await?;
         check_url("success_url", &asked.success_url, is_live)?;
         check_url("cancel_url", &asked.cancel_url, is_live)?;
         self.check_account(asked.tenant, is_live, 1).await?;
-        let connection = connection.ok_or_else(|| CheckoutError::NotConnected(NO_ACCOUNT.to_owned()))?;
+        let connection = connection.ok_or_else(|| CheckoutError::NotConnected(no_account(is_live)))?;
         let selling = sells(&connection).ok_or_else(|| CheckoutError::NotConnected(why_not(&connection)))?;
         let price = sold.price.ok_or_else(|| CheckoutError::NoPrice(sold.code.to_string()))?;
         let reference = self.made_price(&connection, &sold, &price).await?;
@@ -187,11 +189,13 @@ impl Engine {
         })
     }
 
-    /// The connection that sells, as [`rank`] says. A vendor who has only test connections tries things out.
-    async fn selling_connection(&self, tenant: TenantId) -> Result<Option<Arc<Connection>>, Error> {
+    /// The connection that sells, for real money or where things are tried out, as [`rank`] says.
+    async fn selling_connection(&self, tenant: TenantId, is_live: bool) -> Result<Option<Arc<Connection>>, Error> {
         let connections = self.connections().await?;
-        let rank = |connection: &&Arc<Connection>| rank(connection.mode, &connection.settings);
-        Ok(connections.iter().filter(|connection| is_shop_of(tenant, connection)).min_by_key(rank).map(Arc::clone))
+        let sells =
+            |connection: &&Arc<Connection>| is_shop_of(tenant, connection) && connection.mode.is_live() == is_live;
+        let rank = |connection: &&Arc<Connection>| rank(&connection.settings);
+        Ok(connections.iter().filter(sells).min_by_key(rank).map(Arc::clone))
     }
 
     /// Whether buyers pay real money for the plans of a tenant by checkouts: a plan's price is what they pay then.
@@ -244,12 +248,12 @@ impl Engine {
         Ok(())
     }
 
-    /// Forgets how many checkouts were opened in minutes that are over. Returns how many minutes.
+    /// Forgets how many checkouts were opened in minutes that are over at every node. Returns how many minutes.
     ///
     /// # Errors
     /// Those of the database.
     pub async fn forget_counted_checkouts(&self) -> Result<u64, Error> {
-        Ok(self.store.forget_checkouts(self.now().as_second().div_euclid(60)).await?)
+        Ok(self.store.forget_checkouts(self.now().as_second().div_euclid(60) - MINUTES_KEPT).await?)
     }
 }
 
@@ -264,6 +268,18 @@ fn is_shop_of(tenant: TenantId, connection: &Connection) -> bool {
 fn fee(connection: &Connection) -> Option<u16> {
     let settings = &connection.settings;
     settings.account.as_ref().map(|_| settings.fee_ten_thousandths.unwrap_or(FEE_TEN_THOUSANDTHS))
+}
+
+/// What a vendor does who has nothing to sell by.
+fn no_account(is_live: bool) -> String {
+    let (mode, other) = match is_live {
+        true => ("live", "a checkout key of test mode tries things out at a test connection"),
+        false => ("test", "this checkout key is one of test mode"),
+    };
+    format!(
+        "there is no {mode} one; POST /v1/connect with a {mode} key makes one and says where it is filled in, or give a {mode} \
+         connection an API key of your own; {other}"
+    )
 }
 
 /// Why nothing is sold by a connection, and what to do about it.

@@ -29,7 +29,7 @@ pub struct Onboarding {
     pub provider: String,
     /// Whether it is about real money.
     pub livemode: bool,
-    /// The vendor's name for the connection. One that is there and was not finished goes on.
+    /// The vendor's name for the connection. One that is there goes on: it was not finished, or was disconnected.
     pub code: String,
     /// Where the vendor goes who is done.
     pub return_url: String,
@@ -57,6 +57,20 @@ pub enum OnboardingError {
     /// There is another connection of that code.
     #[error("the connection `{0}` is there and is not about an account that could be connected; choose another code")]
     Taken(String),
+    /// It was disconnected at the provider, which does not let the platform have it.
+    #[error(
+        "the account {account} was disconnected at the provider, and this platform cannot take it up again ({refused}); its \
+         vendor connects it there, or choose another code and a new account is made"
+    )]
+    Gone {
+        /// The account.
+        account: String,
+        /// What the provider says.
+        refused: Refused,
+    },
+    /// There is nothing to disconnect.
+    #[error("the connection `{0}` is not about a connected account")]
+    NoAccount(String),
     /// A vendor cannot be sent there.
     #[error("`{field}`: {problem}")]
     Url {
@@ -79,8 +93,18 @@ pub enum OnboardingError {
     Engine(#[from] Error),
 }
 
+/// Where an account belongs.
+struct Place {
+    id: ConnectionId,
+    /// None: it is not made yet.
+    account: Option<String>,
+    /// Its vendor has taken the right to act for it away.
+    is_disconnected: bool,
+}
+
 impl Engine {
-    /// Makes an account and its connection, unless they are there, and returns the connection and where its vendor is sent.
+    /// Makes an account and its connection, unless they are there, connects again what was disconnected, and returns the
+    /// connection and where its vendor is sent.
     ///
     /// # Errors
     /// [`OnboardingError`].
@@ -106,25 +130,59 @@ impl Engine {
         let mode = if asked.livemode { "live" } else { "test" };
         let platform = platform.ok_or(OnboardingError::NoPlatform(mode))?;
         let again = |error: &OnboardingError| matches!(error, OnboardingError::Engine(error) if error.is_conflict());
-        let (id, known) = store::repeat(|| self.reserve(platform, asked, actor), again).await?;
-        let account = match known {
-            Some(account) => account,
-            None => self.make_account(platform, accounts, (id, asked), actor).await?,
+        let place = store::repeat(|| self.reserve(platform, asked, actor), again).await?;
+        let account = match &place.account {
+            Some(account) => account.clone(),
+            None => self.make_account(platform, accounts, (place.id, asked), actor).await?,
         };
         let request = accounts.onboard(&account, &asked.return_url, &asked.refresh_url);
         let dialled = self.dialler.dial(platform, &request).await?;
-        let url = accounts.onboarded(dialled.status, &dialled.body)?;
-        Ok((id, url))
+        let url = accounts.onboarded(dialled.status, &dialled.body).map_err(|refused| match refused.status {
+            400..=428 if place.is_disconnected => OnboardingError::Gone { account: account.clone(), refused },
+            _ => OnboardingError::Refused(refused),
+        })?;
+        if place.is_disconnected {
+            // A page is made only for an account that the platform's key reaches, and its vendor asked for it.
+            self.set_connected(asked.tenant, place.id, true, actor).await?;
+        }
+        Ok((place.id, url))
+    }
+
+    /// Has nothing sold or looked up any more by the account of a connection, until it is connected again. What it sold
+    /// stays, and the provider's events about that are heard.
+    ///
+    /// # Errors
+    /// [`OnboardingError::NoAccount`], or those of the database.
+    pub async fn disconnect(&self, tenant: TenantId, id: ConnectionId, actor: &str) -> Result<(), OnboardingError> {
+        self.set_connected(tenant, id, false, actor).await
+    }
+
+    async fn set_connected(
+        &self,
+        tenant: TenantId,
+        id: ConnectionId,
+        is_connected: bool,
+        actor: &str,
+    ) -> Result<(), OnboardingError> {
+        let rows = self.store.connections().await.map_err(Error::from)?;
+        let row = rows.into_iter().find(|row| (row.tenant_id, row.id) == (tenant.0, id.0));
+        let row = row.ok_or_else(|| OnboardingError::NoAccount(id.to_string()))?;
+        let settings: Settings = serde_json::from_str(&row.settings).map_err(Error::Document)?;
+        if settings.account.is_none() {
+            return Err(OnboardingError::NoAccount(row.code));
+        }
+        let input = ConnectionInput {
+            level: settings.level,
+            accounts: AccountsInput { is_connected: Some(is_connected), ..AccountsInput::default() },
+            ..ConnectionInput::new(row.code, row.provider, Mode::read(&row.mode))
+        };
+        self.save_connection(tenant, input, Existing::There, actor).await?;
+        Ok(())
     }
 
     /// The connection that the account belongs to, and the account, if it was made before. A new one is there before the
     /// provider is asked, so that calls at the same time are counted, and make one account.
-    async fn reserve(
-        &self,
-        platform: &Connection,
-        asked: &Onboarding,
-        actor: &str,
-    ) -> Result<(ConnectionId, Option<String>), OnboardingError> {
+    async fn reserve(&self, platform: &Connection, asked: &Onboarding, actor: &str) -> Result<Place, OnboardingError> {
         let (tenant, now) = (asked.tenant, self.now());
         let write = self.store.begin().await.map_err(Error::from)?;
         write.lock_catalogue(tenant).await.map_err(Error::from)?;
@@ -133,9 +191,11 @@ impl Engine {
         if let Some(row) = rows.iter().find(|row| row.code == asked.code) {
             let known = settings(row).map_err(Error::Document)?;
             let is_it = row.provider == asked.provider && Mode::read(&row.mode) == platform.mode;
-            return match known.account {
-                Some(account) if is_it && !known.disconnected => Ok((ConnectionId(row.id), Some(account))),
-                None if is_it && known.account_awaited => Ok((ConnectionId(row.id), None)),
+            return match known.account.is_some() || known.account_awaited {
+                true if is_it => {
+                    let (id, is_disconnected) = (ConnectionId(row.id), known.disconnected);
+                    Ok(Place { id, account: known.account, is_disconnected })
+                }
                 _ => Err(OnboardingError::Taken(asked.code.clone())),
             };
         }
@@ -153,7 +213,7 @@ impl Engine {
         crate::audit::add(&write, vec![entry]).await?;
         write.commit().await.map_err(Error::from)?;
         self.configuration_changed();
-        Ok((id, None))
+        Ok(Place { id, account: None, is_disconnected: false })
     }
 
     /// A connection whose account is not made yet.

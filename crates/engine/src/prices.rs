@@ -41,18 +41,18 @@ struct Following {
     retired: Vec<Uuid>,
 }
 
-/// Compares what plans say with the prices that are there. Each plan has one price, at the connection that sells: a key that
-/// was given for looking things up makes none. What is sold at a connection that sells no more stays as it is.
+/// Compares what plans say with the prices that are there. Each plan has one price at each connection that sells, of live
+/// money and of test money: a key that was given for looking things up makes none. What is sold at a connection that sells no more stays as it is.
 fn follow(
     plans: &BTreeMap<PlanId, Option<PlanPrice>>,
-    selling: Option<ConnectionId>,
+    selling: &[ConnectionId],
     there: &[(Uuid, ConnectionId, PlanId, PlanPrice)],
 ) -> Following {
     let wanted = |plan: &PlanId| plans.get(plan).copied().flatten();
     let is_right = |plan: &PlanId, price: &PlanPrice| wanted(plan) == Some(*price);
     let retired = there.iter().filter(|(_, _, plan, price)| !is_right(plan, price)).map(|(id, ..)| *id).collect();
     let each = plans.iter().filter_map(|(plan, price)| Some((*plan, (*price)?)));
-    let each = each.filter_map(|(plan, price)| Some((selling?, plan, price)));
+    let each = each.flat_map(|(plan, price)| selling.iter().map(move |connection| (*connection, plan, price)));
     let is_there = |(connection, plan, price): &(ConnectionId, PlanId, PlanPrice)| {
         there.iter().any(|(_, at, of, is)| (at, of, is) == (connection, plan, price))
     };
@@ -64,10 +64,10 @@ pub(crate) fn price_of(row: &rows::Plan) -> Option<PlanPrice> {
     serde_json::from_str::<PlanTerms>(&row.terms).ok()?.price
 }
 
-/// Which of several connections sells: the first in this order. Real money before test money, what is connected before what
-/// was disconnected, a connected account before a key of the vendor's own.
-pub(crate) fn rank(mode: Mode, settings: &Settings) -> (bool, bool, bool) {
-    (!mode.is_live(), settings.disconnected, settings.account.is_none())
+/// Which of several connections of one mode sells: the first in this order. What is connected before what was disconnected,
+/// a connected account before a key of the vendor's own.
+pub(crate) const fn rank(settings: &Settings) -> (bool, bool) {
+    (settings.disconnected, settings.account.is_none())
 }
 
 /// The provider's way to sell, for a connection that may.
@@ -94,7 +94,7 @@ impl Engine {
             return Ok(());
         }
         let selling = self.selling_of(&write.lock_connections(tenant).await?)?;
-        let Following { made, retired } = follow(&plans, selling, &there);
+        let Following { made, retired } = follow(&plans, &selling, &there);
         let (mut rows, mut calls) = (Vec::new(), Vec::new());
         for (connection, plan, price) in made {
             let id = uuid_v7(now, &mut *self.entropy());
@@ -124,8 +124,8 @@ impl Engine {
         Ok(())
     }
 
-    /// The connection that sells, of those of a tenant as they are stored.
-    fn selling_of(&self, rows: &[rows::Connection]) -> Result<Option<ConnectionId>, Error> {
+    /// The connections that sell, one for live and one for test money, of those of a tenant as they are stored.
+    fn selling_of(&self, rows: &[rows::Connection]) -> Result<Vec<ConnectionId>, Error> {
         let mut sellers = Vec::new();
         for row in rows {
             let settings: Settings = serde_json::from_str(&row.settings).map_err(Error::Document)?;
@@ -134,11 +134,14 @@ impl Engine {
                 continue;
             }
             if settings.account.is_some() || open_secrets(row, &self.ring())?.api_key.is_some() {
-                sellers.push((rank(Mode::read(&row.mode), &settings), settings.disconnected, ConnectionId(row.id)));
+                sellers.push((Mode::read(&row.mode).is_live(), rank(&settings), ConnectionId(row.id)));
             }
         }
-        let first = sellers.into_iter().min_by_key(|(rank, ..)| *rank);
-        Ok(first.filter(|(_, is_disconnected, _)| !is_disconnected).map(|(.., id)| id))
+        let first_of =
+            |is_live: bool| sellers.iter().filter(|(live, ..)| *live == is_live).min_by_key(|(_, rank, _)| *rank);
+        let connected =
+            [true, false].into_iter().filter_map(first_of).filter(|(_, (is_disconnected, _), _)| !is_disconnected);
+        Ok(connected.map(|(.., id)| *id).collect())
     }
 
     fn call(&self, tenant: TenantId, connection: ConnectionId, price: Uuid, now: Timestamp) -> rows::ProviderCall {
@@ -355,20 +358,21 @@ mod tests {
         let (old, new, monthly) = (price(4_900, None), price(5_900, None), price(4_900, Some(Interval::Month)));
         let at_live = (id(9), live, plan, old);
         for (what, wanted, selling, there, made, retired) in [
-            ("nothing is sold", None, Some(live), vec![], vec![], vec![]),
-            ("nobody sells", Some(old), None, vec![], vec![], vec![]),
-            ("it is new", Some(old), Some(live), vec![], vec![(live, old)], vec![]),
-            ("it is there", Some(old), Some(live), vec![at_live], vec![], vec![]),
-            ("another connection sells", Some(old), Some(test), vec![at_live], vec![(test, old)], vec![]),
-            ("it costs more", Some(new), Some(live), vec![at_live], vec![(live, new)], vec![id(9)]),
-            ("it costs more elsewhere", Some(new), Some(test), vec![at_live], vec![(test, new)], vec![id(9)]),
-            ("it is paid every month", Some(monthly), Some(live), vec![at_live], vec![(live, monthly)], vec![id(9)]),
-            ("it is sold no more", None, Some(live), vec![at_live], vec![], vec![id(9)]),
-            ("its connection sells no more", Some(old), None, vec![at_live], vec![], vec![]),
+            ("nothing is sold", None, vec![live], vec![], vec![], vec![]),
+            ("nobody sells", Some(old), vec![], vec![], vec![], vec![]),
+            ("it is new", Some(old), vec![live], vec![], vec![(live, old)], vec![]),
+            ("it is there", Some(old), vec![live], vec![at_live], vec![], vec![]),
+            ("another connection sells", Some(old), vec![test], vec![at_live], vec![(test, old)], vec![]),
+            ("it costs more", Some(new), vec![live], vec![at_live], vec![(live, new)], vec![id(9)]),
+            ("it costs more elsewhere", Some(new), vec![test], vec![at_live], vec![(test, new)], vec![id(9)]),
+            ("it is paid every month", Some(monthly), vec![live], vec![at_live], vec![(live, monthly)], vec![id(9)]),
+            ("it is sold no more", None, vec![live], vec![at_live], vec![], vec![id(9)]),
+            ("its connection sells no more", Some(old), vec![], vec![at_live], vec![], vec![]),
+            ("live and test", Some(old), vec![live, test], vec![at_live], vec![(test, old)], vec![]),
         ] {
             let made = made.into_iter().map(|(connection, price)| (connection, plan, price)).collect();
             let plans = BTreeMap::from([(plan, wanted)]);
-            assert_eq!(follow(&plans, selling, &there), Following { made, retired }, "{what}");
+            assert_eq!(follow(&plans, &selling, &there), Following { made, retired }, "{what}");
         }
     }
 }

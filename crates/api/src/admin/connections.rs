@@ -393,7 +393,8 @@ pub(crate) struct ConnectBody {
     /// Its provider.
     #[schema(example = "stripe")]
     provider: String,
-    /// The vendor's name for the connection. Asked again with it, an account that was not finished goes on.
+    /// The vendor's name for the connection. Asked again with it, an account that was not finished goes on,
+    /// and one that was disconnected is taken up again.
     #[schema(max_length = 64, example = "stripe-account")]
     code: String,
     /// Where you go once you are done there.
@@ -434,6 +435,22 @@ pub(crate) async fn connect(
     };
     let (id, url) = api.engine.onboard(&asked, &caller.identity.actor()).await?;
     Ok(Json(ConnectDocument { connection: shown(&api, whose.tenant, id).await?, url }))
+}
+
+/// Disconnects an account: nothing is sold or looked up by it any more, until `POST /v1/connect` with its code takes it up
+/// again. What it sold stays, and events about that are heard. At the provider it is taken off the platform there.
+#[utoipa::path(post, path = "/v1/connections/{id}/disconnect", tag = "connections", operation_id = "disconnect_account",
+    params(("id" = String, Path)), security(("api_key" = ["catalogue:write"])),
+    responses((status = 200, body = ConnectionDocument)))]
+pub(crate) async fn disconnect(
+    State(api): State<Api>,
+    caller: Allowed<scope::CatalogueWrite>,
+    Id(id): Id<ConnectionId>,
+) -> Result<Json<ConnectionDocument>, Problem> {
+    let tenant = caller.identity.tenant;
+    may_change(&caller, &row(&api, tenant, id).await?)?;
+    api.engine.disconnect(tenant, id, &caller.identity.actor()).await?;
+    shown(&api, tenant, id).await.map(Json)
 }
 
 /// What is to change of a connection. What is left out stays.

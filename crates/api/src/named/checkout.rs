@@ -5,7 +5,6 @@ use axum::{
     extract::{FromRequestParts, Path, State},
     http::request::Parts,
 };
-use crypto::token::ApiKeyKind;
 use domain::{id::TenantId, text::EmailAddress};
 use engine::{
     api_keys::ApiKeyIdentity,
@@ -20,6 +19,12 @@ use crate::{
     problem::{Code, Problem, sentence},
     read::Body,
 };
+
+/// Whether a path is that of checkouts, which take a key of their own.
+pub(crate) fn is_checkout(path: &str) -> bool {
+    let tenant = path.strip_prefix("/api/").and_then(|rest| rest.strip_suffix("/checkout"));
+    tenant.is_some_and(|tenant| !tenant.contains('/'))
+}
 
 /// What a buyer is to pay for.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -54,6 +59,7 @@ pub(crate) struct CheckoutDocument {
 /// A caller with a checkout key of the tenant in the address. Every other key is a wrong one there.
 pub(crate) struct CheckoutCaller {
     tenant: TenantId,
+    livemode: bool,
 }
 
 impl FromRequestParts<Api> for CheckoutCaller {
@@ -64,21 +70,21 @@ impl FromRequestParts<Api> for CheckoutCaller {
             .await
             .map_err(|rejection| Problem::new(Code::NotFound, rejection.body_text()))?;
         let identity = parts.extensions.get::<ApiKeyIdentity>();
-        let Some(identity) = identity.filter(|identity| identity.kind == ApiKeyKind::Checkout) else {
+        let Some(identity) = identity.filter(|identity| identity.kind.is_for_checkouts()) else {
             let detail = "Checkouts are opened with a checkout key, `Authorization: Bearer kw_checkout_…`. \
-                 `keywright api-key create --kind checkout` makes one.";
+                 `POST /v1/api-keys` makes one.";
             return Err(Problem::new(Code::Unauthenticated, detail));
         };
         // Whether there is such a tenant is nobody's business who has no key of theirs.
         match api.engine.tenant(&slug).await? {
-            Some(tenant) if tenant == identity.tenant => Ok(Self { tenant }),
+            Some(tenant) if tenant == identity.tenant => Ok(Self { tenant, livemode: identity.livemode }),
             _ => Err(Problem::new(Code::Unauthenticated, format!("The key is no checkout key of `{slug}`."))),
         }
     }
 }
 
 /// Opens a checkout for one buyer and one plan, and returns where the buyer is sent. At most 20 a minute. The license is
-/// issued when it is paid.
+/// issued when it is paid. A key of test mode, `kw_checkout_test_…`, opens them at test connections, where nothing is real.
 #[utoipa::path(post, path = "/api/{tenant}/checkout", tag = "checkout", operation_id = "open_checkout",
     params(("tenant" = String, Path, description = "The tenant's slug.", example = "default")),
     request_body = CheckoutBody, security(("checkout_key" = [])),
@@ -99,6 +105,7 @@ pub(crate) async fn open(
     let email = email.map_err(|error| Problem::invalid(format!("`customer_email`: {error}.")).of("customer_email"))?;
     let asked = CheckoutRequest {
         tenant: caller.tenant,
+        livemode: caller.livemode,
         product: body.product_id,
         plan: body.key_type_id,
         success_url: body.success_url,

@@ -252,7 +252,7 @@ async fn whoever_disconnects_is_told_and_can_connect_again() {
 
     let reconnect = engine::configuration::ConnectionInput {
         level: providers::Level::Read,
-        accounts: engine::configuration::AccountsInput { is_connected: true, ..Default::default() },
+        accounts: engine::configuration::AccountsInput { is_connected: Some(true), ..Default::default() },
         ..engine::configuration::ConnectionInput::new("connected-live", "stripe", engine::connections::Mode::Live)
     };
     let existing = engine::configuration::Existing::There;
@@ -336,6 +336,53 @@ async fn a_vendor_connects_an_account_that_is_made_for_them() {
         assert_eq!(ask(&format!("mine-{number}"), page).await.0, 200);
     }
     assert_eq!(ask("one-too-many", page).await.0, 409);
+}
+
+#[tokio::test]
+async fn a_vendor_disconnects_an_account_and_takes_it_up_again() {
+    let shop = Shop::sqlite().await;
+    let (_, key) = shop.neighbour().await;
+    make_platform(&shop, "live").await;
+    let ask = async || {
+        let body = json!({ "provider": "stripe", "code": "mine", "return_url": "https://yourapp.com/" });
+        shop.call("POST", "/v1/connect").key(&key).json(body).send().await
+    };
+    let made = ask().await.json()["connection"].clone();
+    let path = format!("/v1/connections/{}", made["id"].as_str().unwrap());
+    let disconnect = async |path: &str| shop.call("POST", &format!("{path}/disconnect")).key(&key).send().await;
+    for _ in 0..2 {
+        let gone = disconnect(&path).await;
+        assert_eq!((gone.status.as_u16(), &gone.json()["connected"]), (200, &json!(false)), "{}", gone.text);
+    }
+    // Sales that were made by it before are heard of.
+    assert_eq!(deliver(&shop, PLATFORM_SECRETS[0], &about("acct_made_1", paid("basic", true))).await, 200);
+    assert_eq!(waiting(&shop, &key).await, ["unmapped_price"]);
+
+    // A page for it proves that the platform reaches it: no other account is made.
+    let again = ask().await.json();
+    assert_eq!((&again["connection"]["account"], &again["connection"]["connected"]), (&made["account"], &json!(true)));
+    assert_eq!(shop.posted().iter().filter(|call| call.path == "/v1/accounts").count(), 1);
+    let audit = shop.call("GET", "/v1/audit-entries").key(&key).succeed().await.to_string();
+    assert_eq!(audit.matches(r#""details":["connected"]"#).count(), 2, "{audit}");
+
+    // What the vendor took away at Stripe, only they give back there.
+    let gone =
+        about("acct_made_1", crate::shop::event("evt_gone", "account.application.deauthorized", true, json!({})));
+    assert_eq!(deliver(&shop, PLATFORM_SECRETS[0], &gone).await, 200);
+    shop.stripe_answers(403, json!({ "error": { "message": "Application access may have been revoked." } }));
+    let refused = ask().await;
+    assert_eq!(refused.status.as_u16(), 409, "{}", refused.text);
+    assert!(
+        refused.text.contains("may have been revoked") && refused.text.contains("another code"),
+        "{}",
+        refused.text
+    );
+    assert_eq!(shop.call("GET", &path).key(&key).succeed().await["connected"], false);
+
+    let own = shop.call("GET", "/v1/connections").key(&key).succeed().await;
+    let own = own["data"].as_array().unwrap().iter().find(|row| row["code"] == "stripe").unwrap().clone();
+    let refused = disconnect(&format!("/v1/connections/{}", own["id"].as_str().unwrap())).await;
+    assert_eq!(refused.status.as_u16(), 409, "{}", refused.text);
 }
 
 #[tokio::test]

@@ -91,9 +91,9 @@ pub enum ScopesError {
 /// # Errors
 /// A checkout key with scopes, or another key without any.
 pub fn check_scopes(kind: ApiKeyKind, scopes: &BTreeSet<Scope>) -> Result<(), ScopesError> {
-    match (kind, scopes.is_empty()) {
-        (ApiKeyKind::Checkout, false) => Err(ScopesError::Checkout),
-        (ApiKeyKind::Live | ApiKeyKind::Test, true) => Err(ScopesError::None),
+    match (kind.is_for_checkouts(), scopes.is_empty()) {
+        (true, false) => Err(ScopesError::Checkout),
+        (false, true) => Err(ScopesError::None),
         _ => Ok(()),
     }
 }
@@ -125,7 +125,9 @@ mod tests {
     #[test]
     fn what_buyers_see_may_do_nothing_else() {
         assert_eq!(check_scopes(ApiKeyKind::Checkout, &[Scope::Admin].into()), Err(ScopesError::Checkout));
+        assert_eq!(check_scopes(ApiKeyKind::TestCheckout, &[Scope::Admin].into()), Err(ScopesError::Checkout));
         assert_eq!(check_scopes(ApiKeyKind::Checkout, &BTreeSet::new()), Ok(()));
+        assert_eq!(check_scopes(ApiKeyKind::TestCheckout, &BTreeSet::new()), Ok(()));
         assert_eq!(check_scopes(ApiKeyKind::Test, &BTreeSet::new()), Err(ScopesError::None));
         assert_eq!(check_scopes(ApiKeyKind::Test, &[Scope::Admin].into()), Ok(()));
     }

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use crypto::key::Prefix;
 use domain::{
-    money::Currency,
+    money::{Currency, Money},
     plan::{Limits, PlanPrice},
 };
 use providers::{Level, LicenseKeys, manual};
@@ -88,19 +88,32 @@ pub(super) fn plan(input: &PlanInput) -> Vec<Wrong> {
     if terms.policy.downgrade_to.as_ref().is_some_and(|smaller| smaller.as_str() == input.code) {
         wrong.push(("downgrade_to", "a plan cannot be its own smaller plan".to_owned()));
     }
-    if let Some(price) = terms.price {
-        let is_charged = (1..=PlanPrice::MINOR_MAX).contains(&price.money.minor);
-        if !is_charged || price.money.currency == Currency::NONE {
-            let message = "a price has an amount in the smallest unit, 1 to 99999999, and a currency of three letters: \
-                 { amount = 4900, currency = \"EUR\" }, with interval = \"month\" for a subscription";
-            wrong.push(("price", message.to_owned()));
-        }
-    }
+    wrong.extend(terms.price.and_then(wrong_with_price).map(|message| ("price", message)));
     if terms.lease.offline_days == 0 || terms.lease.recheck_hours == 0 {
         let message = "a lease of no time is of no use; offline_days and recheck_hours are at least 1".to_owned();
         wrong.push(("lease", message));
     }
     wrong
+}
+
+fn wrong_with_price(price: PlanPrice) -> Option<String> {
+    let Money { minor, currency } = price.money;
+    if !(1..=PlanPrice::MINOR_MAX).contains(&minor) || currency == Currency::NONE {
+        let message = "a price has an amount in the smallest unit, 1 to 99999999, and a currency of three letters: \
+             { amount = 4900, currency = \"EUR\" }, with interval = \"month\" for a subscription";
+        return Some(message.to_owned());
+    }
+    if !currency.is_charged() {
+        return Some(format!(
+            "nobody is charged in {}; a currency is one of ISO 4217, such as EUR or USD",
+            currency.code()
+        ));
+    }
+    let step = currency.step();
+    (minor % step != 0).then(|| {
+        let fits = minor - minor % step;
+        format!("{} is charged in multiples of {step} of its smallest unit: {fits} or {}", currency.code(), fits + step)
+    })
 }
 
 pub(super) fn connection(input: &ConnectionInput) -> Vec<Wrong> {
@@ -225,6 +238,28 @@ mod tests {
         }
         for bad in ["", "a b", "ä", "a/b", &"x".repeat(65)] {
             assert!(!is_code(bad), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_price_is_one_that_can_be_charged() {
+        let wrong =
+            |minor, code| wrong_with_price(PlanPrice { money: Money::new(minor, Currency::parse(code)), every: None });
+        for (minor, code) in [(1, "EUR"), (99_999_999, "USD"), (1, "JPY"), (10, "KWD"), (500, "ISK"), (4_950, "HUF")] {
+            assert_eq!(wrong(minor, code), None, "{minor} {code}");
+        }
+        for (minor, code, words) in [
+            (0, "EUR", "1 to 99999999"),
+            (-1, "EUR", "1 to 99999999"),
+            (100_000_000, "EUR", "1 to 99999999"),
+            (4_900, "", "three letters"),
+            (4_900, "ERU", "nobody is charged in ERU"),
+            (5_124, "KWD", "KWD is charged in multiples of 10 of its smallest unit: 5120 or 5130"),
+            (4_950, "ISK", "ISK is charged in multiples of 100 of its smallest unit: 4900 or 5000"),
+            (1, "UGX", "multiples of 100"),
+        ] {
+            let message = wrong(minor, code).unwrap_or_default();
+            assert!(message.contains(words), "{minor} {code}: {message}");
         }
     }
 

@@ -185,6 +185,7 @@ enum Kind {
     Live,
     Test,
     Checkout,
+    CheckoutTest,
 }
 
 impl From<Kind> for ApiKeyKind {
@@ -193,6 +194,7 @@ impl From<Kind> for ApiKeyKind {
             Kind::Live => Self::Live,
             Kind::Test => Self::Test,
             Kind::Checkout => Self::Checkout,
+            Kind::CheckoutTest => Self::TestCheckout,
         }
     }
 }
@@ -391,7 +393,7 @@ impl Reader<'_> {
             api_key,
             accounts: AccountsInput {
                 account: section.account.clone(),
-                is_connected: false,
+                is_connected: None,
                 is_platform: section.platform,
                 fee_ten_thousandths: section.fee_ten_thousandths,
             },

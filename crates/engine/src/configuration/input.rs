@@ -99,8 +99,8 @@ impl ConnectionInput {
 pub struct AccountsInput {
     /// The account that it is about, for which a platform's key acts.
     pub account: Option<String>,
-    /// Its vendor has connected that account, again.
-    pub is_connected: bool,
+    /// Its vendor has connected that account, again, or has disconnected it.
+    pub is_connected: Option<bool>,
     /// It is a platform: its key and its webhook secrets serve accounts.
     pub is_platform: bool,
     /// The platform's share, in ten-thousandths.

@@ -55,8 +55,8 @@ pub(crate) struct Create {
     #[arg(long, value_enum, default_value = "live")]
     kind: Kind,
 
-    /// What it may do, several times or separated by commas: admin, issue, license:read, license:write, user:read, … A key of
-    /// kind `checkout` takes none: it opens checkouts and nothing else.
+    /// What it may do, several times or separated by commas: admin, issue, license:read, license:write, user:read, … A key for
+    /// checkouts takes none: it opens checkouts and nothing else.
     #[arg(long = "scope", value_delimiter = ',')]
     scopes: Vec<String>,
 
@@ -73,6 +73,7 @@ enum Kind {
     Live,
     Test,
     Checkout,
+    CheckoutTest,
 }
 
 impl ApiKeyCommand {
@@ -91,7 +92,7 @@ impl List {
         for key in engine.api_keys(tenant(&engine, &self.tenant).await?).await? {
             let ends = if key.revoked_at.is_some() { "revoked" } else { "active" };
             let scopes: Vec<String> = serde_json::from_str(&key.scopes).unwrap_or_default();
-            say!("{:<8} {:<8} {} {}", ends, key.kind, key.name, scopes.join(","));
+            say!("{:<8} {:<13} {} {}", ends, key.kind, key.name, scopes.join(","));
         }
         Ok(())
     }
@@ -122,6 +123,7 @@ impl Create {
             Kind::Live => ApiKeyKind::Live,
             Kind::Test => ApiKeyKind::Test,
             Kind::Checkout => ApiKeyKind::Checkout,
+            Kind::CheckoutTest => ApiKeyKind::TestCheckout,
         };
         let engine = server::open(&create.data).await?.engine;
         let tenant = tenant(&engine, &create.tenant).await?;

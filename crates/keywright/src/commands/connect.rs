@@ -80,7 +80,7 @@ impl Connect {
             level: if self.full { Level::Full } else { Level::Read },
             accounts: AccountsInput {
                 account: Some(account.to_owned()),
-                is_connected: true,
+                is_connected: Some(true),
                 ..AccountsInput::default()
             },
             ..ConnectionInput::new(code, &self.provider, mode)

@@ -79,6 +79,7 @@ impl Draft<'_> {
                     before_settings.as_ref().map(|kept| kept.tolerance_seconds) != Some(settings.tolerance_seconds),
                 ),
                 ("account", of_accounts(before_settings.as_ref()) != of_accounts(Some(&settings))),
+                ("connected", before_settings.as_ref().map(|kept| kept.disconnected) != Some(settings.disconnected)),
                 ("license_keys", before_settings.as_ref().map(|kept| kept.license_keys) != Some(settings.license_keys)),
                 ("store", before_settings.as_ref().map(|kept| &kept.store) != Some(&settings.store)),
                 ("api_base", before.api_base != row.api_base),
@@ -259,7 +260,10 @@ fn settings(before: Option<Settings>, input: &ConnectionInput) -> Settings {
     settings.tolerance_seconds = input.tolerance_seconds.or(settings.tolerance_seconds);
     let AccountsInput { account, is_connected, is_platform, fee_ten_thousandths } = &input.accounts;
     let is_another = account.is_some() && *account != settings.account;
-    settings.disconnected &= !(*is_connected || is_another);
+    settings.disconnected = match is_connected {
+        Some(is_connected) => !is_connected,
+        None => settings.disconnected && !is_another,
+    };
     settings.account = account.clone().or(settings.account);
     settings.account_awaited &= settings.account.is_none() && input.api_key.is_none();
     settings.platform |= *is_platform;
@@ -270,6 +274,6 @@ fn settings(before: Option<Settings>, input: &ConnectionInput) -> Settings {
 }
 
 /// What settings say of platforms and their accounts.
-fn of_accounts(settings: Option<&Settings>) -> Option<(Option<&str>, bool, bool, Option<u16>)> {
-    settings.map(|kept| (kept.account.as_deref(), kept.disconnected, kept.platform, kept.fee_ten_thousandths))
+fn of_accounts(settings: Option<&Settings>) -> Option<(Option<&str>, bool, Option<u16>)> {
+    settings.map(|kept| (kept.account.as_deref(), kept.platform, kept.fee_ten_thousandths))
 }
