@@ -186,7 +186,8 @@ impl Engine {
         if !old.is_empty() {
             rows.hold_mails(&old, now, &mut *self.entropy());
         }
-        let done = Done { claimed, lookups: said.lookups, mails: rows.mails.len() };
+        let redirected = redirect_mails(&write, &sales, now).await?;
+        let done = Done { claimed, lookups: said.lookups, mails: rows.mails.len() + redirected };
         let received: Vec<i64> = said.finished.iter().map(|event| event.received_at).collect();
         let happened = write_all(&write, said, sales, rows, now).await?;
         fail::fail_point!("fulfil-before-commit");
@@ -230,6 +231,18 @@ impl Engine {
     }
 }
 
+/// Mails that nobody has yet go to the address that their buyer gave last. Returns how many are to be sent.
+async fn redirect_mails(write: &Write, sales: &Sales, now: Timestamp) -> Result<usize, Error> {
+    let mut redirected = 0;
+    for order in sales.orders.iter().filter(|order| sales.readdressed.contains(&order.id)) {
+        if let Some(contact) = &order.order.contact {
+            let licenses = order.licenses.iter().map(|license| license.id).collect();
+            redirected += write.redirect_mails(licenses, &contact.value, now).await?;
+        }
+    }
+    Ok(redirected)
+}
+
 async fn write_all(
     write: &Write,
     said: Said,
@@ -237,7 +250,7 @@ async fn write_all(
     rows: OutcomeRows,
     now: Timestamp,
 ) -> Result<Happened, Error> {
-    let Sales { orders, redirected, names, of_fact } = sales;
+    let Sales { orders, redirected, names, of_fact, .. } = sales;
     for (order, survivor) in redirected {
         write.redirect_order(order.id, survivor).await?;
         write.save_orders(&[order], now).await?;

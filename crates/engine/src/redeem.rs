@@ -11,7 +11,7 @@ use crypto::{
     seal::{Place, Sealed},
 };
 use domain::{
-    id::ConnectionId,
+    id::{ConnectionId, LicenseId},
     license::{Holding, LicenseState},
     order::Contact,
     text::{EmailAddress, Reference},
@@ -25,6 +25,8 @@ use providers::{
 use store::{
     StoredOrder,
     lists::{ListedLicense, Whose},
+    outbox::status,
+    rows::Mail,
 };
 use uuid::Uuid;
 
@@ -81,6 +83,8 @@ pub struct BuyersPage {
     pub licenses: Vec<BuyersLicense>,
     /// Where its mails go.
     pub contact: Option<Contact>,
+    /// Where a mail about it went: from then on that stays.
+    pub mailed_to: Option<EmailAddress>,
 }
 
 /// A license as its buyer sees it.
@@ -205,7 +209,7 @@ impl Engine {
         let Some(opened) = self.open_page(text).await? else { return Ok(None) };
         let provider = opened.connection.provider.info().name;
         let Some((order, licenses)) = self.order_of(&opened).await? else {
-            return Ok(Some(BuyersPage { provider, licenses: Vec::new(), contact: None }));
+            return Ok(Some(BuyersPage { provider, licenses: Vec::new(), contact: None, mailed_to: None }));
         };
         let tenant = opened.connection.tenant;
         let (products, plans) = (self.store.products(tenant).await?, self.store.plans(tenant).await?);
@@ -221,7 +225,9 @@ impl Engine {
                 problem: (!is_usable).then(|| license.standing.reason.sentence()),
             });
         }
-        Ok(Some(BuyersPage { provider, licenses: shown, contact: order.order.contact.map(|contact| contact.value) }))
+        let mailed_to = self.mailed_to(&licenses).await?;
+        let contact = order.order.contact.map(|contact| contact.value);
+        Ok(Some(BuyersPage { provider, licenses: shown, contact, mailed_to }))
     }
 
     /// The order of a sale with its licenses, if it is there.
@@ -232,15 +238,35 @@ impl Engine {
         Ok(self.store.order(whose, id).await?)
     }
 
-    /// The buyer whose page this text opens says where mails go. An address that is known stays: the key was sent there.
+    /// Where a mail about one of these was sent, or is being sent now.
+    async fn mailed_to(&self, licenses: &[ListedLicense]) -> Result<Option<EmailAddress>, Error> {
+        let licenses: Vec<LicenseId> = licenses.iter().map(|listed| listed.license.id).collect();
+        let now = self.now().as_microsecond();
+        let mails = self.store.snapshot().await?.mails(&licenses).await?;
+        let went = |mail: &Mail| mail.status == status::SENT || mail.lease_until.is_some_and(|until| until > now);
+        Ok(mails.iter().filter(|mail| went(mail)).find_map(|mail| EmailAddress::parse(&mail.recipient).ok()))
+    }
+
+    /// The buyer whose page this text opens says where mails go. The last address counts until a mail went out, so that one
+    /// that is mistyped can be corrected; from then on it stays, and the vendor helps.
+    ///
+    /// Nobody else can: the text is sealed, and made only for whoever brought a code of that very sale. Whoever has it sees the
+    /// key on the page and gains none by having it mailed; what is kept from them is where later mails go.
+    ///
     /// False: it opens nothing.
     ///
     /// # Errors
     /// Those of the database.
     pub async fn buyers_contact(&self, text: &str, email: EmailAddress) -> Result<bool, Error> {
         let Some(opened) = self.open_page(text).await? else { return Ok(false) };
-        let known = self.order_of(&opened).await?.is_some_and(|(order, _)| order.order.contact.is_some());
-        if let (false, Some(buyers)) = (known, opened.connection.provider.redeem()) {
+        let may_be_given = match self.order_of(&opened).await? {
+            None => true,
+            Some((order, licenses)) => {
+                let is_new = order.order.contact.is_none_or(|known| known.value.email != email);
+                is_new && self.mailed_to(&licenses).await?.is_none()
+            }
+        };
+        if let (true, Some(buyers)) = (may_be_given, opened.connection.provider.redeem()) {
             let news = BuyerNews::Contact(Contact { email, name: None });
             self.enter(&opened.connection, buyers.event(&opened.sale, &news, self.now())).await?;
         }

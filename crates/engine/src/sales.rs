@@ -27,6 +27,8 @@ pub(crate) struct Sales {
     pub(crate) redirected: Vec<(StoredOrder, OrderId)>,
     /// References that no order had before.
     pub(crate) names: Vec<(ConnectionId, Reference, OrderId)>,
+    /// Orders whose buyer has given another address than before.
+    pub(crate) readdressed: BTreeSet<OrderId>,
     /// The order of each fact.
     pub(crate) of_fact: HashMap<(InboundId, u32), OrderId>,
 }
@@ -80,7 +82,13 @@ impl Sales {
                 self.names.push((connection.id, name.clone(), survivor.id));
             }
         }
+        let before = survivor.order.contact.clone();
         survivor.order.join(group.news);
+        if connection.expects_buyers() && before.is_some() && survivor.order.contact != before {
+            // What buyers type may be mistyped: whose sale it is follows from the last address.
+            survivor.customer = None;
+            self.readdressed.insert(survivor.id);
+        }
         self.of_fact.extend(group.facts.into_iter().map(|fact| (fact, survivor.id)));
         self.orders.push(survivor);
     }

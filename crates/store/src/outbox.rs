@@ -4,7 +4,10 @@ mod contents;
 
 use std::collections::BTreeMap;
 
-use domain::id::{MailId, TenantId};
+use domain::{
+    id::{LicenseId, MailId, TenantId},
+    order::Contact,
+};
 use jiff::Timestamp;
 use sea_orm::{
     ColumnTrait, Condition, EntityTrait, ExprTrait, QueryFilter, QueryOrder, QuerySelect, Select,
@@ -150,6 +153,39 @@ impl Write {
             .exec(&self.transaction)
             .await?;
         Ok(result.rows_affected == 1)
+    }
+
+    /// Sends mails about these licenses to another address, as far as no relay has taken them and nobody is sending them. What was
+    /// refused, or is tried again, gets all its tries back; what is held stays held. Returns how many are to be sent now.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn redirect_mails(
+        &self,
+        licenses: Vec<LicenseId>,
+        to: &Contact,
+        now: Timestamp,
+    ) -> Result<usize, StoreError> {
+        let free =
+            Condition::any().add(mails::Column::LeaseUntil.is_null()).add(mails::Column::LeaseUntil.lte(micros(now)));
+        let mut sent = 0;
+        for condition in any_of(&self.transaction, mails::Column::LicenseId, licenses.iter().map(|id| id.0).collect()) {
+            let redirect = |statuses: &[&str]| {
+                mails::Entity::update_many()
+                    .col_expr(mails::Column::Recipient, Expr::val(to.email.as_str()))
+                    .col_expr(mails::Column::RecipientName, Expr::val(to.name.as_deref().map(str::to_owned)))
+                    .filter(condition.clone())
+                    .filter(free.clone())
+                    .filter(mails::Column::Status.is_in(statuses.iter().copied()))
+            };
+            redirect(&[status::HELD]).exec(&self.transaction).await?;
+            let again = redirect(&[status::PENDING, status::FAILED])
+                .col_expr(mails::Column::Status, Expr::val(status::PENDING))
+                .col_expr(mails::Column::Attempts, Expr::val(0))
+                .col_expr(mails::Column::NextAttemptAt, Expr::val(Some(micros(now))));
+            sent += again.exec(&self.transaction).await?.rows_affected;
+        }
+        Ok(usize::try_from(sent).unwrap_or(usize::MAX))
     }
 
     /// Writes how sending a mail ended, unless another worker has taken it meanwhile.

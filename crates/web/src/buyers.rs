@@ -76,6 +76,9 @@ enum MailPart {
     Form(Option<&'static str>),
     /// It is on its way, to an address that nobody has written down yet.
     Soon,
+    /// It goes to that address, which may be another one until then.
+    Waiting(String),
+    /// It went to that address, of which no more is shown than its owner needs to know it again.
     Sent(String),
 }
 
@@ -115,13 +118,15 @@ impl Page {
     }
 
     fn of_buyer(page: BuyersPage, did: Did) -> Self {
-        let BuyersPage { provider, licenses, contact } = page;
-        let mail = match (contact, did) {
-            (Some(contact), _) => MailPart::Sent(contact.email.as_str().to_owned()),
-            (None, Did::Send) => MailPart::Soon,
-            (None, Did::Look) if licenses.is_empty() => MailPart::Offer,
-            (None, Did::Look | Did::AskForForm) => MailPart::Form(None),
-            (None, Did::SendNonsense) => MailPart::Form(Some("That is no e-mail address.")),
+        let BuyersPage { provider, licenses, contact, mailed_to } = page;
+        let mail = match (mailed_to, contact, did) {
+            (Some(address), ..) => MailPart::Sent(address.masked()),
+            // What was typed last may not be written down yet.
+            (None, _, Did::Send) => MailPart::Soon,
+            (None, Some(contact), Did::Look) => MailPart::Waiting(contact.email.as_str().to_owned()),
+            (None, None, Did::Look) if licenses.is_empty() => MailPart::Offer,
+            (None, _, Did::Look | Did::AskForForm) => MailPart::Form(None),
+            (None, _, Did::SendNonsense) => MailPart::Form(Some("That is no e-mail address.")),
         };
         if licenses.is_empty() {
             let words = format!(

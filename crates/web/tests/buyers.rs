@@ -116,7 +116,7 @@ struct Shop {
     market: Arc<Mutex<Market>>,
     /// Calls that may still be made.
     left: Arc<AtomicU64>,
-    _database: TestDatabase,
+    database: TestDatabase,
 }
 
 /// What was answered.
@@ -185,7 +185,7 @@ impl Shop {
                 counted.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take).err().map(|_| 7)
             }),
         });
-        Self { engine, clock, tenant, router, market, left, _database: database }
+        Self { engine, clock, tenant, router, market, left, database }
     }
 
     async fn call(&self, request: Request<Body>) -> Page {
@@ -239,6 +239,13 @@ impl Shop {
         mails.into_iter().map(|mail| mail.recipient).collect()
     }
 
+    /// The one mail: to whom, how far it is, and how often it was tried.
+    async fn mail(&self) -> (String, String, i32) {
+        let mails = self.engine.store.mails(self.tenant.0, 10).await.unwrap();
+        let [mail] = &mails[..] else { panic!("one mail: {mails:?}") };
+        (mail.recipient.clone(), mail.status.clone(), mail.attempts)
+    }
+
     async fn attention(&self) -> Vec<String> {
         let items = self.engine.store.attention(self.tenant, 10).await.unwrap();
         items.into_iter().map(|item| item.kind).collect()
@@ -290,10 +297,52 @@ async fn a_buyer_who_comes_after_the_webhook_sees_the_key_at_once() {
     shop.post(&first, "email=ada%40example.com").await;
     shop.settle().await;
     assert_eq!(shop.mailed().await, ["ada@example.com"]);
-    shop.post(&again, "email=eve%40example.com").await;
-    shop.settle().await;
-    assert_eq!(shop.mailed().await, ["ada@example.com"], "the key was sent once, and where it went stays");
-    assert!(shop.get(&again).await.says("ada@example.com"));
+}
+
+/// What is mistyped can be corrected until a mail went out, and no longer.
+#[tokio::test]
+async fn an_address_may_be_given_again_until_a_mail_went_there() {
+    let shop = Shop::open().await;
+    shop.deliver(purchase("k1", 1)).await;
+    let path = shop.come("c1", "k1", "inactive").await.leads_to();
+    let give = async |name: &str| {
+        shop.clock.advance(SignedDuration::from_secs(1));
+        let sent = shop.post(&path, &format!("email={name}%40example.com")).await.leads_to();
+        assert!(!shop.get(&sent).await.says("<form"), "it is taken, or it went out");
+        shop.settle().await;
+        shop.mail().await
+    };
+    let mail = |name: &str, status: &str, attempts| (format!("{name}@example.com"), status.to_owned(), attempts);
+    assert_eq!(give("aad").await, mail("aad", "pending", 0));
+    let page = shop.get(&path).await;
+    assert!(page.says("mailed to <strong>aad@example.com") && page.says("Give another address"));
+    assert!(shop.get(&format!("{path}?mail")).await.says("<form method=\"post\">"));
+    for (before, name, expected) in [
+        ("status = 'pending'", "add", mail("add", "pending", 0)),
+        ("status = 'pending', attempts = 3, response = '450 later'", "ada", mail("ada", "pending", 0)),
+        ("status = 'failed', attempts = 1, next_attempt_at = NULL", "adaa", mail("adaa", "pending", 0)),
+        ("status = 'held', next_attempt_at = NULL", "ada", mail("ada", "held", 0)),
+        ("status = 'pending', lease_until = 9000000000000000", "eve", mail("ada", "pending", 0)),
+        ("status = 'sent', lease_until = NULL", "eve", mail("ada", "sent", 0)),
+    ] {
+        shop.database.sql(&format!("UPDATE mails SET {before}")).await;
+        assert_eq!(give(name).await, expected, "{before}");
+    }
+    let page = shop.get(&path).await;
+    assert!(page.says("was mailed to <strong>a…@example.com</strong>") && page.says("ask the vendor"), "{}", page.text);
+    assert!(!page.says("ada@example.com") && !page.says("Give another address"), "{}", page.text);
+    let again = shop.come("c2", "k1", "active").await.leads_to();
+    assert!(!shop.get(&format!("{again}?mail")).await.says("<form"), "not on another page of it either");
+    let whose = store::lists::Whose { tenant: shop.tenant, livemode: false };
+    let page = store::lists::Page { from: None, limit: 10 };
+    let orders = shop.engine.store.list_orders(whose, &Default::default(), page).await.unwrap().rows;
+    let filter = store::lists::CustomerFilter { email_normalised: Some("ada@example.com".to_owned()) };
+    let customers = shop.engine.store.list_customers(whose, &filter, page).await.unwrap().rows;
+    assert_eq!(
+        orders[0].customer.map(|id| id.0),
+        customers.first().map(|row| row.id),
+        "found by the address that counts"
+    );
 }
 
 #[tokio::test]
