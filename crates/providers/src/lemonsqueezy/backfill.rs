@@ -9,7 +9,10 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::event::{self, Object};
+use super::{
+    event::{self, Object},
+    order::FRAUDULENT,
+};
 use crate::{
     Incoming, Malformed,
     backfill::{Backfill, Page, Piece},
@@ -146,7 +149,7 @@ fn told_by(list: &str, object: &Object) -> Option<&'static str> {
         _ => true,
     };
     match (list, object.status()) {
-        ("orders", Some("refunded" | "partial_refund")) => Some("order_refunded"),
+        ("orders", Some("refunded" | "partial_refund" | FRAUDULENT)) => Some("order_refunded"),
         ("orders", _) => Some("order_created"),
         ("subscription-invoices", Some("refunded" | "partial_refund")) => Some("subscription_payment_refunded"),
         ("subscription-invoices", Some("paid")) => Some("subscription_payment_success"),
