@@ -67,6 +67,8 @@ pub(super) struct Object {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct Common {
+    #[serde(deserialize_with = "read::name")]
+    store_id: Option<String>,
     #[serde(deserialize_with = "read::text")]
     status: Option<String>,
     #[serde(deserialize_with = "read::instant")]
@@ -90,6 +92,12 @@ impl Object {
     /// Its status, in the words of its kind.
     pub(super) fn status(&self) -> Option<&str> {
         self.attributes.as_ref()?.status.as_deref()
+    }
+
+    /// Whether it is that store's, or does not say.
+    pub(super) fn is_of(&self, store: &str) -> bool {
+        let told = self.attributes.as_ref().and_then(|common| common.store_id.as_deref());
+        told.is_none_or(|told| told == store)
     }
 
     /// When it was made.
@@ -160,6 +168,13 @@ fn remove_links(value: &mut Value) {
         Value::Array(elements) => elements.iter_mut().for_each(remove_links),
         _ => {}
     }
+}
+
+/// Whether an event is about an object of that store. What does not read is for its translation to refuse.
+pub(super) fn is_of_store(body: &str, store: &str) -> bool {
+    let envelope = serde_json::from_str::<Envelope<'_>>(body).ok();
+    let told = envelope.and_then(|envelope| object::<Object>(envelope.data?.get()).ok());
+    told.is_none_or(|object| object.is_of(store))
 }
 
 /// An event whose kind means something.

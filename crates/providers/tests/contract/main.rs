@@ -12,8 +12,8 @@ use domain::{
 };
 use jiff::Timestamp;
 use providers::{
-    Delivery, Level, Outcome, PROVIDERS, Provider, Reject, Settings, Step, Verified, appsumo, backfill::Piece, by_slug,
-    calls::Uses, http::Answer, redeem::BuyerNews, signature,
+    Delivery, Level, LicenseKeys, Outcome, PROVIDERS, Provider, Reject, Settings, Step, Verified, appsumo,
+    backfill::Piece, by_slug, calls::Uses, http::Answer, redeem::BuyerNews, signature,
 };
 use secrecy::SecretString;
 
@@ -256,7 +256,14 @@ fn every_provider_introduces_itself() {
 #[test]
 fn a_list_of_events_is_asked_for_piece_by_piece() {
     for (provider, list) in PROVIDERS.iter().filter_map(|provider| Some((provider.info().slug, provider.backfill()?))) {
-        let piece = |after, limit| Piece { since: now(), after, limit, asked_at: now(), store: None };
+        let piece = |after, limit| Piece {
+            since: now(),
+            after,
+            limit,
+            asked_at: now(),
+            store: None,
+            license_keys: LicenseKeys::Ours,
+        };
         let path = |after, limit| list.request(&piece(after, limit)).path;
         let whole = path(None, list.limit_max());
         assert!(whole.starts_with('/') && list.limit_max() > 0 && !list.permission().is_empty(), "{provider}: {whole}");

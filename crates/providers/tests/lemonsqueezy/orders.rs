@@ -4,7 +4,7 @@ use domain::{
     order::{Lines, PurchaseState},
     text::{PlanCode, Reference},
 };
-use providers::{Level, Step};
+use providers::{Level, Provider, Settings, Step, lemonsqueezy::LemonSqueezy};
 use serde_json::{Value, json};
 
 use crate::support::{an_order, answer, at, day, euros, event, event_naming, order, step, told, with};
@@ -148,6 +148,16 @@ fn what_is_sold_is_at_least_one() {
         let item = json!({ "id": 11, "variant_id": 550, "quantity": quantity });
         let order = told("order_created", "1", &with(an_order(), json!({ "first_order_item": item })));
         assert_eq!(lines_of(&order.purchases["order:1"].lines), ["item:11 of 550 x1"], "{quantity}");
+    }
+}
+
+#[test]
+fn what_another_store_sold_says_nothing() {
+    let incoming = event("order_created", "1", &with(an_order(), json!({ "store_id": 8 })));
+    for (store, count) in [(None, 1), (Some("8"), 1), (Some("7"), 0)] {
+        let settings = Settings { store: store.map(ToOwned::to_owned), ..Settings::default() };
+        let Ok(Step::Facts(facts)) = LemonSqueezy.translate(&incoming, &settings, &[]) else { panic!("facts") };
+        assert_eq!(facts.len(), count, "{store:?}");
     }
 }
 
