@@ -307,7 +307,9 @@ fn asked_at(provider: &dyn Provider, level: Level) -> BTreeSet<String> {
     }
     // As the engine has it: without a level nothing is caught up.
     if let (Some(list), true) = (provider.backfill(), level != Level::None) {
-        paths.insert(list.request(&Piece { since: now(), after: None, limit: 1, asked_at: now(), store: None }).path);
+        let license_keys = LicenseKeys::Ours;
+        let piece = Piece { since: now(), after: None, limit: 1, asked_at: now(), store: None, license_keys };
+        paths.insert(list.request(&piece).path);
     }
     paths
 }
