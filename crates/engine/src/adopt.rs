@@ -11,16 +11,47 @@ use std::{
 use crypto::{key::LicenseKey, ring::KeyRing};
 use domain::{
     fulfil::{KeyTrouble, Offered},
-    id::OrderId,
+    id::{ConnectionId, OrderId},
     text::Reference,
 };
 use secrecy::ExposeSecret;
-use store::{StoredOrder, Write};
+use serde_json::Value;
+use store::{StoredOrder, Write, rows::InboundEvent};
 
 use crate::{
-    Error,
+    Engine, Error,
     connections::{Connection, find},
 };
+
+impl Engine {
+    /// The body of an event as people are shown it: a key in it that a provider gave out is masked, for whoever may read
+    /// events may not read keys.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn shown_body(&self, event: &InboundEvent) -> Result<Value, Error> {
+        let mut body = serde_json::from_str(&event.body).unwrap_or_else(|_| Value::String(event.body.clone()));
+        let connections = self.connections().await?;
+        let connection = find(&connections, ConnectionId(event.connection_id));
+        if let Some(key) = connection.and_then(|connection| connection.provider.given_key(&event.body)) {
+            mask(&mut body, key.expose_secret());
+        }
+        Ok(body)
+    }
+}
+
+/// Masks every text of a body that is the key.
+fn mask(body: &mut Value, key: &str) {
+    match body {
+        Value::String(text) if text.contains(key) => {
+            let masked = LicenseKey::as_written(key).map_or_else(|_| "…".to_owned(), |key| key.masked());
+            *text = text.replace(key, &masked);
+        }
+        Value::Array(elements) => elements.iter_mut().for_each(|element| mask(element, key)),
+        Value::Object(members) => members.values_mut().for_each(|member| mask(member, key)),
+        _ => {}
+    }
+}
 
 /// Keys that the provider gave out for an order, by its names of them.
 #[derive(Default)]
@@ -75,4 +106,21 @@ pub(crate) async fn find_all(
         found.insert(order.id, to_adopt);
     }
     Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_key_is_masked_wherever_the_body_says_it() {
+        for (key, masked) in [("1f0e9d8c-7b6a-4594-8372-615041302010", "…2010"), ("x1", "…")] {
+            let body = |key: &str| json!({ "data": { "id": 8, "attributes": { "key": key, "all": [{ "note": format!("is {key}") }] } } });
+            let mut shown = body(key);
+            mask(&mut shown, key);
+            assert_eq!(shown, body(masked), "{key}");
+        }
+    }
 }

@@ -81,6 +81,8 @@ static INFO: Info = Info {
              `license_keys = \"theirs\"` at the connection those open the licenses; otherwise switch them off, or your customers \
              have two keys. Lemon Squeezy gives one key for each item of an order: let the price rule say \
              `quantity = \"seats\"`.",
+            "An order's event shows its first item alone. Whoever sells several variants in one order gives the connection a key to the \
+             API, which tells them all; without one, nothing says that there are more.",
             "There are no disputes: Lemon Squeezy sells in its own name, and money that goes back is a refund.",
         ],
     },
