@@ -11,5 +11,5 @@ mod want;
 
 pub use fill::{Filling, fill};
 pub use judge::{Judged, judge};
-pub use reconcile::{Admission, Change, Settled, Settling, reconcile};
+pub use reconcile::{Admission, Change, KeyTrouble, Offered, Settled, Settling, reconcile};
 pub use want::{Concern, UNITS_MAX, Waiting, Wanted, resolve, resolve_again, want};

@@ -9,24 +9,66 @@ use std::{
 };
 
 use crypto::{key::LicenseKey, ring::KeyRing};
-use domain::{id::OrderId, text::Reference};
+use domain::{
+    fulfil::{KeyTrouble, Offered},
+    id::{ConnectionId, OrderId},
+    text::Reference,
+};
 use secrecy::ExposeSecret;
-use store::{StoredOrder, Write};
+use serde_json::Value;
+use store::{StoredOrder, Write, rows::InboundEvent};
 
 use crate::{
-    Error,
+    Engine, Error,
     connections::{Connection, find},
 };
 
-/// Keys by the provider's names of them.
-pub(crate) type ToAdopt = BTreeMap<Reference, LicenseKey>;
-
-/// The names of keys that licenses may take; none: they have keys of ours.
-pub(crate) fn names(connection: &Connection, to_adopt: &ToAdopt) -> Option<BTreeSet<Reference>> {
-    connection.is_keyed_by_provider().then(|| to_adopt.keys().cloned().collect())
+impl Engine {
+    /// The body of an event as people are shown it: a key in it that a provider gave out is masked, for whoever may read
+    /// events may not read keys.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn shown_body(&self, event: &InboundEvent) -> Result<Value, Error> {
+        let mut body = serde_json::from_str(&event.body).unwrap_or_else(|_| Value::String(event.body.clone()));
+        let connections = self.connections().await?;
+        let connection = find(&connections, ConnectionId(event.connection_id));
+        if let Some(key) = connection.and_then(|connection| connection.provider.given_key(&event.body)) {
+            mask(&mut body, key.expose_secret());
+        }
+        Ok(body)
+    }
 }
 
-/// The keys of orders that open no license yet.
+/// Masks every text of a body that is the key.
+fn mask(body: &mut Value, key: &str) {
+    match body {
+        Value::String(text) if text.contains(key) => {
+            let masked = LicenseKey::as_written(key).map_or_else(|_| "…".to_owned(), |key| key.masked());
+            *text = text.replace(key, &masked);
+        }
+        Value::Array(elements) => elements.iter_mut().for_each(|element| mask(element, key)),
+        Value::Object(members) => members.values_mut().for_each(|member| mask(member, key)),
+        _ => {}
+    }
+}
+
+/// Keys that the provider gave out for an order, by its names of them.
+#[derive(Default)]
+pub(crate) struct ToAdopt {
+    /// They open no license yet.
+    pub(crate) keys: BTreeMap<Reference, LicenseKey>,
+    /// They open none of this order's, and never will.
+    pub(crate) refused: BTreeMap<Reference, KeyTrouble>,
+}
+
+/// The names of keys that licenses may take; none: they have keys of ours.
+pub(crate) fn offered(connection: &Connection, to_adopt: &ToAdopt) -> Option<Offered> {
+    let offered = || Offered { keys: to_adopt.keys.keys().cloned().collect(), refused: to_adopt.refused.clone() };
+    connection.is_keyed_by_provider().then(offered)
+}
+
+/// The keys of orders that open no license yet. Each is asked about by itself: a license may also have a key of ours.
 pub(crate) async fn find_all(
     write: &Write,
     ring: &KeyRing,
@@ -34,25 +76,51 @@ pub(crate) async fn find_all(
     connections: &[Arc<Connection>],
 ) -> Result<HashMap<OrderId, ToAdopt>, Error> {
     let mut found = HashMap::new();
+    // Two events may tell one key, of one order or of two that are settled together.
+    let mut told = BTreeSet::new();
     for order in orders {
         let Some(connection) = find(connections, order.connection) else { continue };
-        let taken: usize = order.licenses.iter().map(|license| license.keys as usize).sum();
-        if !connection.is_keyed_by_provider() || taken >= order.order.keys.len() {
+        if !connection.is_keyed_by_provider() || order.order.keys.is_empty() {
             continue;
         }
         let told_by = order.order.keys.values().map(|key| key.told_by.to_string()).collect();
         let bodies = write.bodies_of_events(connection.id, told_by).await?;
-        let mut keys = ToAdopt::new();
+        let mut to_adopt = ToAdopt::default();
         for (name, key) in &order.order.keys {
             let given = bodies.get(&*key.told_by).and_then(|body| connection.provider.given_key(body));
-            let Some(key) = given.and_then(|text| LicenseKey::as_written(text.expose_secret()).ok()) else { continue };
-            // Whatever key it opens a license by already, it opens no second one.
+            let Some(text) = given else { continue };
+            let Ok(key) = LicenseKey::as_written(text.expose_secret()) else {
+                to_adopt.refused.insert(name.clone(), KeyTrouble::NoKey);
+                continue;
+            };
             let hashes = ring.license_hashes(&key.normal()).into_iter().map(|hash| hash.to_vec()).collect();
-            if write.lock_licenses_by_hash(hashes).await?.is_empty() {
-                keys.insert(name.clone(), key);
+            let opened = write.lock_licenses_by_hash(hashes).await?;
+            let is_first = told.insert(ring.license_hash(&key.normal()).to_vec());
+            let is_own = |license: uuid::Uuid| order.licenses.iter().any(|own| own.id.0 == license);
+            if !is_first || opened.values().any(|license| !is_own(license.id.0)) {
+                to_adopt.refused.insert(name.clone(), KeyTrouble::Taken);
+            } else if opened.is_empty() {
+                to_adopt.keys.insert(name.clone(), key);
             }
         }
-        found.insert(order.id, keys);
+        found.insert(order.id, to_adopt);
     }
     Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_key_is_masked_wherever_the_body_says_it() {
+        for (key, masked) in [("1f0e9d8c-7b6a-4594-8372-615041302010", "…2010"), ("x1", "…")] {
+            let body = |key: &str| json!({ "data": { "id": 8, "attributes": { "key": key, "all": [{ "note": format!("is {key}") }] } } });
+            let mut shown = body(key);
+            mask(&mut shown, key);
+            assert_eq!(shown, body(masked), "{key}");
+        }
+    }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use domain::{
     Entropy,
-    fulfil::Waiting,
+    fulfil::{KeyTrouble, Waiting},
     id::{AttentionId, ConnectionId, OrderId, TenantId},
     order::Missing,
     reason::day,
@@ -29,6 +29,10 @@ pub const APPROVAL: &str = "approval";
 pub const APPROVAL_OVERDUE: &str = "approval_overdue";
 /// Nobody to send the key to.
 pub(crate) const NO_ADDRESS: &str = "no_address";
+/// A license waits for the key that its provider gives out.
+pub(crate) const KEY_AWAITED: &str = "key_awaited";
+/// The key that its provider gave out can open nothing.
+pub(crate) const KEY_REFUSED: &str = "key_refused";
 /// The account may not sell at present.
 pub(crate) const ACCOUNT_STOPPED: &str = "account_stopped";
 /// The account has no room for more licenses.
@@ -157,8 +161,9 @@ fn about(order: &StoredOrder, waiting: &Waiting, connection: &Connection) -> Abo
             ),
         ),
         Waiting::KeyAwaited { line } => {
-            plain("key_awaited", line.to_string(), key_awaited(line, info.name, &connection.code))
+            plain(KEY_AWAITED, line.to_string(), key_awaited(line, info.name, &connection.code))
         }
+        Waiting::KeyRefused { key, trouble } => key_refused(order, key, *trouble, info.name),
         Waiting::AccountStopped => plain(ACCOUNT_STOPPED, String::new(), STOPPED.to_owned()),
         Waiting::AccountFull => plain(ACCOUNT_FULL, String::new(), FULL.to_owned()),
         Waiting::SeveralCustomers { customers } => several_customers(customers),
@@ -176,6 +181,19 @@ fn key_awaited(line: &Reference, provider: &str, connection: &str) -> String {
          it. Subscribe the webhook to the events about license keys and have them sent again; if there are fewer keys than \
          licenses, let the price rule say quantity = \"seats\"; if {provider} gives out none, set license_keys to ours"
     )
+}
+
+fn key_refused(order: &StoredOrder, key: &Reference, trouble: KeyTrouble, provider: &str) -> About {
+    let told_by = order.order.keys.get(key).map(|key| &*key.told_by).unwrap_or_default();
+    let why = match trouble {
+        KeyTrouble::Taken => "opens another license already, and a key opens one license on this server",
+        KeyTrouble::NoKey => "is no license key: a key has at least 8 letters and digits, and at most 256 characters",
+    };
+    let sentence = format!(
+        "a license has no key: {key} of {provider}, told by the event {told_by}, {why}. Make another key at {provider}, or \
+         issue a license by hand and revoke this one"
+    );
+    About { kind: KEY_REFUSED, part: key.to_string(), lookup: None, sentence }
 }
 
 /// `permission` is what lets a connection ask; blank: a later event may tell, and there is nothing to ask.

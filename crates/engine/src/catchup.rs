@@ -135,8 +135,9 @@ impl Engine {
         }
         let halvings = row.attempts.unsigned_abs().min(HALVINGS_MAX);
         let limit = (list.limit_max() >> halvings).max(1);
-        let store = connection.settings.store.as_deref();
-        let piece = Piece { since: micros(since), after: row.page.as_deref(), limit, asked_at: now, store };
+        let (since, after_page) = (micros(since), row.page.as_deref());
+        let (store, license_keys) = (connection.settings.store.as_deref(), connection.settings.license_keys);
+        let piece = Piece { since, after: after_page, limit, asked_at: now, store, license_keys };
         let asked = self.ask_in_turn(connection, list.request(&piece)).await;
         let page = match read(list, &piece, asked) {
             Ok(page) => page,

@@ -131,8 +131,9 @@ impl Outcome<'_> {
             Change::Issued if self.connection.is_keyed_by_provider() => {}
             Change::Issued => rows.keys.push(self.new_key(license, entropy)),
             Change::Keyed(name) => {
-                rows.keys.extend(self.to_adopt.get(name).map(|key| self.key_row(license, key, entropy)));
+                rows.keys.extend(self.to_adopt.keys.get(name).map(|key| self.key_row(license, key, entropy)));
             }
+            Change::KeyMade => rows.keys.push(self.new_key(license, entropy)),
             Change::SupersededBy(survivor) => rows.moved_keys.push((license.id, *survivor)),
             Change::Announced => {
                 if !self.is_silent(license) {
@@ -274,6 +275,7 @@ impl Told {
         match change {
             Change::Issued => told("license.issued", None, now),
             Change::Keyed(name) => told("license.key_adopted", None, json!({ "from": name })),
+            Change::KeyMade => told("license.key_made", None, json!({})),
             Change::Announced => told("license.announced", Some("license.created"), json!({})),
             Change::Revived => told("license.revived", Some("license.changed"), now),
             Change::Retired => told("license.retired", Some("license.revoked"), now),

@@ -7,10 +7,9 @@ use std::{
 
 use domain::{
     Entropy,
-    fulfil::{Admission, Settled, Settling, Waiting, reconcile, resolve},
+    fulfil::{Admission, Offered, Settled, Settling, Waiting, reconcile, resolve},
     id::TenantId,
     license::Holding,
-    text::Reference,
     time::after,
 };
 use jiff::{SignedDuration, Timestamp};
@@ -69,11 +68,11 @@ impl Engine {
             let is_new = order.licenses.is_empty();
             order.customer = order.customer.or_else(|| buyers.get(&order.id).copied());
             let admission = admission.entry((order.tenant, order.livemode)).or_default();
-            let none = ToAdopt::new();
+            let none = ToAdopt::default();
             let to_adopt = to_adopt.get(&order.id).unwrap_or(&none);
-            let keys = adopt::names(connection, to_adopt);
+            let offered = adopt::offered(connection, to_adopt);
             let times = (now, after(now, ahead));
-            let settled = settle(order, shelf, address.is_some(), keys, admission, &mut *entropy, times);
+            let settled = settle(order, shelf, address.is_some(), offered, admission, &mut *entropy, times);
             // The clock of test mode decides; when that comes to pass is a real moment.
             order.due_at = order.due_at.map(|due| after(due, -ahead));
             let open = open.iter().filter(|item| item.order_id == Some(order.id.0));
@@ -135,7 +134,7 @@ fn settle(
     order: &mut StoredOrder,
     shelf: &Shelf,
     has_address: bool,
-    to_adopt: Option<BTreeSet<Reference>>,
+    offered: Option<Offered>,
     admission: &mut Admission,
     entropy: &mut dyn Entropy,
     (now, judged_at): (Timestamp, Timestamp),
@@ -144,7 +143,7 @@ fn settle(
     let (catalogue, may) = (&shelf.catalogue, *admission);
     let order_id = order.id;
     let mut settling =
-        Settling { order: order_id, catalogue, has_address, to_adopt, admission: may, now, judged_at, entropy };
+        Settling { order: order_id, catalogue, has_address, offered, admission: may, now, judged_at, entropy };
     let settled = reconcile(&order.order, &mut order.licenses, &mut settling);
     *admission = settling.admission;
     let holding = order.licenses.iter().filter(|license| license.holding == Holding::Unit);

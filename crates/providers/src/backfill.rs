@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use crate::{Incoming, Malformed, http::Request};
+use crate::{Incoming, LicenseKeys, Malformed, http::Request};
 
 /// Which piece of the list is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,6 +17,8 @@ pub struct Piece<'a> {
     pub asked_at: Timestamp,
     /// The store whose part is read ([`crate::Settings::store`]); none: all that the key may read.
     pub store: Option<&'a str>,
+    /// Whose keys the licenses have: those that the provider gives out are listed, too.
+    pub license_keys: LicenseKeys,
 }
 
 /// A page of the list.

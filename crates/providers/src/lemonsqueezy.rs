@@ -67,8 +67,8 @@ static INFO: Info = Info {
         api_key: Some(
             "*Settings → API → +*, in the same mode as the webhook. Lemon Squeezy tries only four times in three minutes to \
              deliver an event, and sends none when only a quantity changes: with a key, both are found in its lists. A \
-             key is good for a year. It reads all stores of the account: with several, \
-             name this connection's (`store = \"12345\"`, the number beside its name in *Settings → Stores*).",
+             key is good for a year. It reads all stores of the account, so name the one of this connection: the number \
+             beside its name in *Settings → Stores*. What another store of yours sells needs a connection of its own.",
         ),
         redirect: None,
         price: "A variant of a product. Its id is a number: *Products → the product → the variant's menu → Copy ID*.",
@@ -81,6 +81,8 @@ static INFO: Info = Info {
              `license_keys = \"theirs\"` at the connection those open the licenses; otherwise switch them off, or your customers \
              have two keys. Lemon Squeezy gives one key for each item of an order: let the price rule say \
              `quantity = \"seats\"`.",
+            "An order's event shows its first item alone. Whoever sells several variants in one order gives the connection a key to the \
+             API, which tells them all; without one, nothing says that there are more.",
             "There are no disputes: Lemon Squeezy sells in its own name, and money that goes back is a refund.",
         ],
     },
@@ -115,6 +117,9 @@ impl Provider for LemonSqueezy {
     }
 
     fn translate(&self, incoming: &Incoming, settings: &Settings, answers: &[Answer]) -> Result<Step, Malformed> {
+        if settings.store.as_deref().is_some_and(|store| !event::is_of_store(&incoming.body, store)) {
+            return Ok(Step::Facts(Vec::new()));
+        }
         if incoming.kind.starts_with(LICENSE_KEY) {
             return match settings.license_keys {
                 LicenseKeys::Ours => Ok(Step::Facts(Vec::new())),
@@ -124,6 +129,10 @@ impl Provider for LemonSqueezy {
         let Some(translate) = translator(&incoming.kind) else { return Ok(Step::Facts(Vec::new())) };
         let look_ups = LookUps { level: settings.level, answers };
         Stop::or_facts(Event::read(incoming).map_err(Stop::from).and_then(|event| translate(&event, look_ups)))
+    }
+
+    fn has_stores(&self) -> bool {
+        true
     }
 
     fn gives_keys(&self) -> bool {

@@ -345,6 +345,12 @@ pub trait Provider: Sync {
         false
     }
 
+    /// Whether a key to its API reads the sales of several stores, so that a connection with one names its own
+    /// ([`Settings::store`]): what another store sold is another connection's.
+    fn has_stores(&self) -> bool {
+        false
+    }
+
     /// The license key in an event that tells one, for [`domain::order::ProviderKey`].
     fn given_key(&self, body: &str) -> Option<SecretString> {
         let _ = body;

@@ -115,9 +115,10 @@ pub(crate) fn moment<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Optio
     Ok(number(deserializer)?.and_then(moment_of))
 }
 
-/// Yes, if it says so.
+/// Yes, if it says so, in a word or as databases write it.
 pub(crate) fn flag<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
-    Ok(Value::deserialize(deserializer)? == Value::Bool(true))
+    let value = Value::deserialize(deserializer)?;
+    Ok(value == Value::Bool(true) || value.as_i64() == Some(1))
 }
 
 /// Yes or no, if it says either.
@@ -355,7 +356,8 @@ mod tests {
         assert_eq!(read(json!({ "email": "not an address" })).email, None);
         assert!(read(json!({ "email": " buyer@example.com " })).email.is_some());
         assert_eq!(read(json!({ "metadata": {"a": "b", "c": 3} })).metadata, [("a".into(), "b".into())].into());
-        assert!(read(json!({ "flag": true })).flag);
+        assert!(read(json!({ "flag": true })).flag && read(json!({ "flag": 1 })).flag);
+        assert!(!read(json!({ "flag": 0 })).flag && !read(json!({ "flag": "true" })).flag);
         assert_eq!(read(json!({ "text": "  " })).text, None);
     }
 }

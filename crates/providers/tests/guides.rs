@@ -45,9 +45,11 @@ fn page(provider: &dyn Provider) -> String {
     ));
     if let Some(api_key) = guide.api_key {
         write("## 3. Give it a key to the API");
+        let has_stores = provider.has_stores();
         write(&format!(
-            "{api_key} Then add to the connection:\n\n```toml\nlevel = \"read\"\napi_key = \"env:{}\"\n```",
-            key_variable(slug)
+            "{api_key} Then add to the connection:\n\n```toml\nlevel = \"read\"\napi_key = \"env:{}\"\n{}```",
+            key_variable(slug),
+            if has_stores { "store = \"12345\"\n" } else { "" }
         ));
         let permissions = permissions(provider);
         if !permissions.is_empty() {

@@ -116,7 +116,7 @@ impl From<InboundEvent> for InboundDocument {
 pub(crate) struct InboundDetail {
     #[serde(flatten)]
     event: InboundDocument,
-    /// As the provider sent it; a text, if it is no JSON.
+    /// As the provider sent it, but for license keys, which are masked; a text, if it is no JSON.
     #[schema(value_type = Object)]
     body: serde_json::Value,
     trace: Trace,
@@ -213,7 +213,7 @@ pub(crate) async fn get(
     let event = api.engine.store.inbound_event(whose, id).await?;
     let event = event.ok_or_else(|| Problem::not_found(id))?;
     let trace = trace(&api, whose, &event).await?;
-    let body = serde_json::from_str(&event.body).unwrap_or_else(|_| event.body.clone().into());
+    let body = api.engine.shown_body(&event).await?;
     Ok(Json(InboundDetail { event: event.into(), body, trace }))
 }
 

@@ -30,6 +30,8 @@ words! {
         PaidWithoutLicense,
         /// A payment went back, and what it paid for works.
         RefundedButActive,
+        /// It is paid and works, and no key opens it.
+        ActiveWithoutKey,
     }
 }
 

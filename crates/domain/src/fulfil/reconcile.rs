@@ -1,6 +1,6 @@
 //! Makes the licenses of an order what its facts say they should be.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -24,6 +24,8 @@ pub enum Change {
     Issued,
     /// It took a key that the provider gave out, by the provider's name of it.
     Keyed(Reference),
+    /// It had none, since its provider gave the keys out, and has one of ours now that they are ours.
+    KeyMade,
     /// Its key may go out: it is active and somebody can receive it. Once in its life.
     Announced,
     /// It holds a unit again.
@@ -78,6 +80,24 @@ impl Admission {
     }
 }
 
+/// Why a key that a provider gave out opens nothing here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum KeyTrouble {
+    /// It opens another license already. Apps ask by the key alone, so a key opens one license wherever it was sold.
+    Taken,
+    /// It is no key: too short, or too long.
+    NoKey,
+}
+
+/// Keys that a provider gave out for what an order sold, by the provider's names of them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Offered {
+    /// They open no license yet.
+    pub keys: BTreeSet<Reference>,
+    /// They open none of this order's, and never will.
+    pub refused: BTreeMap<Reference, KeyTrouble>,
+}
+
 /// What reconciling needs to know.
 pub struct Settling<'a> {
     /// The order's id.
@@ -86,8 +106,8 @@ pub struct Settling<'a> {
     pub catalogue: &'a Catalogue,
     /// Whether the order, or the customer's identity, has an address.
     pub has_address: bool,
-    /// Some: keys are the provider's, and these open no license yet. None: each license has a key of ours.
-    pub to_adopt: Option<BTreeSet<Reference>>,
+    /// Some: keys are the provider's. None: each license has a key of ours.
+    pub offered: Option<Offered>,
     /// Whether new licenses may come to be; afterwards, whether more may.
     pub admission: Admission,
     /// The moment: when whatever comes to be came to be.
@@ -289,7 +309,7 @@ fn issue(
         rulings: Rulings::default(),
         holding: Holding::Unit,
         announced: false,
-        keys: u32::from(settling.to_adopt.is_none()),
+        keys: u32::from(settling.offered.is_none()),
     });
     settled.changes.push((id, Change::Issued));
     Some(licenses.len() - 1)
@@ -343,14 +363,26 @@ fn can_be_told(license: &License, settling: &Settling<'_>) -> bool {
     settling.has_address || plan.is_some_and(|plan| plan.terms.policy.mail == MailBy::Vendor)
 }
 
-/// A license without a key takes one that the provider gave out for its line. Who waits too long for it is brought up.
+/// A license without a key takes one that the provider gave out for its line, or gets one where keys are ours by now. Who
+/// waits too long for it is brought up, and so is a key that came and opens nothing.
 fn adopt(order: &Order, license: &mut License, settling: &mut Settling<'_>, settled: &mut Settled) {
-    let Some(to_adopt) = settling.to_adopt.as_mut().filter(|_| license.keys == 0) else { return };
+    if license.keys > 0 {
+        return;
+    }
+    let Some(offered) = &mut settling.offered else {
+        license.keys = 1;
+        settled.changes.push((license.id, Change::KeyMade));
+        return;
+    };
     let is_for_it = |name: &&Reference| order.keys.get(*name).is_some_and(|key| key.line == license.unit.line);
-    if let Some(name) = to_adopt.iter().find(is_for_it).cloned() {
-        to_adopt.remove(&name);
+    if let Some(name) = offered.keys.iter().find(is_for_it).cloned() {
+        offered.keys.remove(&name);
         license.keys = 1;
         settled.changes.push((license.id, Change::Keyed(name)));
+        return;
+    }
+    if let Some((name, trouble)) = offered.refused.iter().find(|(name, _)| is_for_it(name)) {
+        settled.waiting.insert(Waiting::KeyRefused { key: name.clone(), trouble: *trouble });
         return;
     }
     // It came to be in real time, however far the clock of test mode is ahead.

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 
 use crate::{
     decision::{Catalogue, Decision, Evidence, Grant, Matcher, QuantityRule},
+    fulfil::KeyTrouble,
     id::{ConnectionId, LicenseId, PlanId},
     join::Join,
     license::Unit,
@@ -85,6 +86,13 @@ pub enum Waiting {
     KeyAwaited {
         /// The line that it was bought with.
         line: Reference,
+    },
+    /// A license has no key, since the one that its provider gave out for it can open nothing.
+    KeyRefused {
+        /// The provider's name of the key.
+        key: Reference,
+        /// Why.
+        trouble: KeyTrouble,
     },
     /// The vendor's account may not sell at present.
     AccountStopped,

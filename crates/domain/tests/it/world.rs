@@ -7,7 +7,7 @@ use std::{
 
 use domain::{
     decision::{Catalogue, Matcher, QuantityRule, Rule, RuleGrant},
-    fulfil::{Admission, Change, Settling, Waiting, reconcile, resolve, want},
+    fulfil::{Admission, Change, Offered, Settling, Waiting, reconcile, resolve, want},
     id::{ConnectionId, Entropy, LicenseId, OrderId, PlanId, ProductId},
     join::Join,
     license::{Holding, License, LicenseState, Unit},
@@ -243,7 +243,7 @@ impl World {
             order: id,
             catalogue: &self.catalogue,
             has_address,
-            to_adopt: self.awaits_keys.then(BTreeSet::new),
+            offered: self.awaits_keys.then(Offered::default),
             admission: Admission::Open,
             now,
             judged_at: now + self.ahead,
@@ -395,6 +395,7 @@ fn waiting_words(waiting: &Waiting) -> Option<String> {
         Waiting::PartlyRefunded { payment, amount } => format!("waits: {amount} of {payment} went back"),
         Waiting::SeveralCustomers { customers } => format!("waits: {} customers", customers.len()),
         Waiting::KeyAwaited { line } => format!("waits: key of {line}"),
+        Waiting::KeyRefused { key, .. } => format!("waits: another key than {key}"),
         Waiting::AccountStopped => "waits: account stopped".into(),
         Waiting::AccountFull => "waits: account full".into(),
         Waiting::Merged { .. } => return None,

@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     Engine, Error,
-    attention::{LINES_UNKNOWN, NO_ADDRESS, UNMAPPED_PRICE},
+    attention::{KEY_AWAITED, KEY_REFUSED, LINES_UNKNOWN, NO_ADDRESS, UNMAPPED_PRICE},
     catchup, connected_accounts as accounts,
     connections::seal_secrets,
 };
@@ -313,8 +313,13 @@ async fn waiting(
             Some(Step::Plan(_)) if change.action == Action::Created => {
                 at.extend(current.connections.values().map(|connection| (ConnectionId(connection.row.id), None)));
             }
-            Some(Step::Connection(row, Some(secrets))) if secrets.oauth_client.is_some() => {
-                orders.extend(write.orders_waiting_for(ConnectionId(row.id), NO_ADDRESS, None).await?);
+            Some(Step::Connection(row, secrets)) => {
+                let expects_buyers = secrets.as_ref().is_some_and(|secrets| secrets.oauth_client.is_some());
+                // Its keys may be ours from now on, and who waits for one gets it.
+                let kinds = [KEY_AWAITED, KEY_REFUSED].into_iter().chain(expects_buyers.then_some(NO_ADDRESS));
+                for kind in kinds {
+                    orders.extend(write.orders_waiting_for(ConnectionId(row.id), kind, None).await?);
+                }
             }
             _ => {}
         }

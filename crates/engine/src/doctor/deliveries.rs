@@ -19,10 +19,11 @@ pub(super) fn mails(case: &Case<'_>) -> Vec<Finding> {
     if order.order.purchases.values().any(|purchase| purchase.silent) {
         return Vec::new();
     }
-    // Where the vendor, or the provider whose keys they are, sends the mails now, we may have sent some before.
+    // Where the vendor sends the mails now, we may have sent some before. A key that the provider gave out it mailed itself.
     let sent_by_others = |license: &License| {
         let plan = case.catalogue.and_then(|catalogue| catalogue.plan(license.plan));
-        case.is_keyed_by_provider() || plan.is_some_and(|plan| plan.terms.policy.mail == MailBy::Vendor)
+        let is_adopted = order.order.keys.values().any(|key| key.line == license.unit.line);
+        is_adopted || plan.is_some_and(|plan| plan.terms.policy.mail == MailBy::Vendor)
     };
     let announced = order.licenses.iter().filter(|license| license.announced);
     let wrong = announced.filter_map(|license| {

@@ -9,14 +9,18 @@ use domain::{
     order::{Order, PurchaseState},
 };
 use jiff::Timestamp;
-use store::{StoredOrder, lists::Whose};
+use store::{StoredOrder, lists::Whose, rows::AttentionItem};
 
 use super::{
     Gathered, PAGE,
     examine::{Case, licenses, ought_to_be},
     grouped, of,
 };
-use crate::{Engine, Error, connections::find};
+use crate::{
+    Engine, Error,
+    attention::{KEY_AWAITED, KEY_REFUSED},
+    connections::find,
+};
 
 /// Orders that are looked at for one page of the report. A window without discrepancies may have millions.
 const LOOKED_AT_MAX: u64 = 16 * PAGE;
@@ -39,6 +43,8 @@ pub enum DiscrepancyKind {
     PaidWithoutLicense,
     /// A payment went back, and what it paid for works.
     RefundedButActive,
+    /// It is paid and works, and no key opens it.
+    ActiveWithoutKey,
 }
 
 impl DiscrepancyKind {
@@ -48,6 +54,7 @@ impl DiscrepancyKind {
         match self {
             Self::PaidWithoutLicense => "paid_without_license",
             Self::RefundedButActive => "refunded_but_active",
+            Self::ActiveWithoutKey => "active_without_key",
         }
     }
 }
@@ -167,6 +174,14 @@ fn of_order(case: &Case<'_>, catalogue: &Catalogue) -> Vec<Discrepancy> {
         .iter()
         .filter(|license| license.holding == Holding::Unit && license.standing.state == LicenseState::Active);
     for license in active {
+        // Until an item says so, the provider's key may come any moment.
+        let is_missed = |item: &&AttentionItem| [KEY_AWAITED, KEY_REFUSED].contains(&item.kind.as_str());
+        let open = of(&case.gathered.open, &order.id).iter().find(is_missed);
+        if license.keys == 0 && (open.is_some() || !case.is_keyed_by_provider()) {
+            let problem =
+                open.map_or_else(|| "it is active, and no key opens it".to_owned(), |item| item.detail.clone());
+            found.push(told(DiscrepancyKind::ActiveWithoutKey, Some(license.id), problem));
+        }
         if let Ok(ought) = ought_to_be(case, catalogue, license)
             && matches!(ought.state, LicenseState::Revoked | LicenseState::Frozen)
         {

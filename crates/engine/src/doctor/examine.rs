@@ -1,14 +1,15 @@
 //! One order: the licenses it ought to have, and the state they ought to be in. Pure.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crypto::ring::KeyRing;
 use domain::{
     Entropy,
     decision::Catalogue,
-    fulfil::{Admission, Change, Judged, Settling, Waiting, judge, reconcile, resolve, want},
+    fulfil::{Admission, Change, Judged, KeyTrouble, Settling, Waiting, judge, reconcile, resolve, want},
     license::{Holding, License, Standing},
     order::{Approval, Order},
+    text::Reference,
 };
 use jiff::Timestamp;
 use store::StoredOrder;
@@ -16,7 +17,7 @@ use store::StoredOrder;
 use super::{Finding, Gathered, deliveries, keys, names, of};
 use crate::{
     adopt::{self, ToAdopt},
-    attention::{self, ACCOUNT_FULL, ACCOUNT_STOPPED},
+    attention::{self, ACCOUNT_FULL, ACCOUNT_STOPPED, KEY_REFUSED},
     connections::Connection,
 };
 
@@ -147,10 +148,12 @@ fn settled(case: &Case<'_>, catalogue: &Catalogue) -> Vec<Finding> {
     let admission = admission(case);
     let (now, judged_at) = (case.now, case.judged_at);
     // A key that is at hand is taken when the order is settled; here it is enough to know whose keys they are.
-    let to_adopt = case.connection.and_then(|connection| adopt::names(connection, &ToAdopt::new()));
+    let refused = refused(case);
+    let to_adopt = ToAdopt { refused, ..ToAdopt::default() };
+    let offered = case.connection.and_then(|connection| adopt::offered(connection, &to_adopt));
     let order_id = order.id;
     let mut settling =
-        Settling { order: order_id, catalogue, has_address, to_adopt, admission, now, judged_at, entropy };
+        Settling { order: order_id, catalogue, has_address, offered, admission, now, judged_at, entropy };
     let settled = reconcile(&order.order, &mut licenses, &mut settling);
     for (license, change) in settled.changes {
         let (invariant, problem) = would(&change);
@@ -161,6 +164,16 @@ fn settled(case: &Case<'_>, catalogue: &Catalogue) -> Vec<Finding> {
     }
     findings.extend(case.connection.map(|connection| told(case, &settled.waiting, connection)).unwrap_or_default());
     findings
+}
+
+/// Which keys opened nothing when the order was last looked at, as its items say.
+fn refused(case: &Case<'_>) -> BTreeMap<Reference, KeyTrouble> {
+    let order = case.order;
+    let is_open = |name: &&Reference| {
+        let subject = format!("{}/{name}", order.id);
+        of(&case.gathered.open, &order.id).iter().any(|item| item.kind == KEY_REFUSED && item.subject == subject)
+    };
+    order.order.keys.keys().filter(is_open).map(|name| (name.clone(), KeyTrouble::Taken)).collect()
 }
 
 /// What kept the order from new licenses when it was last looked at, as its items say.
@@ -180,6 +193,7 @@ fn would(change: &Change) -> (u8, String) {
         Change::Issued => (1, "a unit that was sold has no license".to_owned()),
         Change::Announced => (5, "it is active and has an address, and its mail was never written".to_owned()),
         Change::Keyed(name) => (1, format!("it did not take the key {name}")),
+        Change::KeyMade => (1, "no key opens it, and it ought to have one of ours".to_owned()),
         Change::Revived => (1, "it is retired and a unit waits for it".to_owned()),
         Change::Retired => (1, "it holds a unit that was not sold".to_owned()),
         Change::SupersededBy(other) => (1, format!("{other} was issued for the same unit")),

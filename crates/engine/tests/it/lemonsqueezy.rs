@@ -2,12 +2,15 @@
 
 use std::sync::{Arc, Mutex};
 
-use engine::{Dial, DialError, Dialled, configuration::ConfigurationFile, connections::Connection, receive::Received};
+use engine::{
+    Dial, DialError, Dialled, configuration::ConfigurationFile, connections::Connection, doctor::discrepancies::Window,
+    receive::Received,
+};
 use futures::future::BoxFuture;
 use jiff::{SignedDuration, Timestamp};
 use providers::{Delivery, http::Request, lemonsqueezy::sign};
 use serde_json::{Value, json};
-use store::testing::TestDatabase;
+use store::{lists::Whose, testing::TestDatabase};
 
 use crate::{
     harness::{Harness, on_both_databases},
@@ -64,6 +67,15 @@ impl Store {
     async fn with_keys(database: TestDatabase, whose: &str) -> Self {
         let lists = Arc::new(Lists::default());
         let harness = Harness::with_dialler(database, Arc::clone(&lists) as Arc<_>).await;
+        let store = Self { harness, lists };
+        store.configure(whose).await;
+        store.harness.engine.check_ring().await.unwrap();
+        store.catch_up().await;
+        store
+    }
+
+    /// Applies the vendor's file, which says whose keys the licenses have.
+    async fn configure(&self, whose: &str) {
         let file = format!(
             r#"
             product = [{{ code = "studio", name = "Studio", key_prefix = "ACME" }}]
@@ -74,11 +86,7 @@ impl Store {
             "#
         );
         let secret = |source: &str| Ok(if source == "env:SECRET" { SECRET } else { "a key" }.to_owned());
-        harness.engine.apply(&ConfigurationFile::parse(&file).unwrap(), &secret, false, "test").await.unwrap();
-        let store = Self { harness, lists };
-        store.harness.engine.check_ring().await.unwrap();
-        store.catch_up().await;
-        store
+        self.harness.engine.apply(&ConfigurationFile::parse(&file).unwrap(), &secret, false, "test").await.unwrap();
     }
 
     fn now(&self) -> String {
@@ -222,6 +230,14 @@ impl Store {
         keys
     }
 
+    /// What does not fit, in the report's words.
+    async fn discrepancies(&self) -> Vec<&'static str> {
+        let whose = Whose { tenant: self.harness.tenant, livemode: false };
+        let window = Window { since: Timestamp::UNIX_EPOCH, until: Timestamp::MAX, connection: None };
+        let found = self.harness.engine.discrepancies(whose, &window, None, 100).await.unwrap();
+        found.rows.iter().map(|row| row.kind.as_str()).collect()
+    }
+
     async fn mails(&self) -> usize {
         self.harness.engine.store.mails(self.harness.tenant.0, 100).await.unwrap().len()
     }
@@ -282,6 +298,59 @@ async fn a_license_waits_for_its_key_and_says_so(database: TestDatabase) {
     assert_eq!(store.harness.attention().await, [""; 0]);
 }
 
+/// The cure that the item prescribes: whoever waits has a key of ours, and a mail with it.
+async fn who_waits_for_a_key_has_one_of_ours_once_keys_are_ours(database: TestDatabase) {
+    let store = Store::with_keys(database, "theirs").await;
+    store.deliver_all(["order", "subscription", "order"]).await;
+    store.later(31);
+    store.harness.settle().await;
+    assert_eq!(store.discrepancies().await, ["active_without_key"]);
+    store.configure("ours").await;
+    store.harness.settle().await;
+    let keys = store.keys().await;
+    assert!(matches!(&keys[..], [Some(key)] if key.starts_with("ACME-")), "{keys:?}");
+    assert_eq!((store.mails().await, store.harness.attention().await), (1, vec![]));
+    assert_eq!(store.discrepancies().await, [""; 0]);
+    store.is_sound().await;
+}
+
+/// Who has mailed a key does not change with whose keys are given out later.
+async fn a_key_that_was_adopted_stays_sound_where_keys_become_ours(database: TestDatabase) {
+    let store = Store::with_keys(database, "theirs").await;
+    store.deliver_all(["order", "subscription", "key"]).await;
+    store.configure("ours").await;
+    store.deliver_all(["order", "subscription", "order"]).await;
+    assert_eq!((store.keys().await, store.mails().await), (vec![Some(KEY.to_owned())], 0));
+    store.is_sound().await;
+}
+
+/// Nothing of a key that opens something already, or is none, costs the sale or holds an event.
+async fn a_key_that_can_open_nothing_is_told(database: TestDatabase) {
+    let store = Store::with_keys(database, "theirs").await;
+    let mut two = store.order();
+    two["first_order_item"]["quantity"] = json!(2);
+    for key in [8, 10] {
+        store.deliver("license_key_created", "license-keys", key, &store.license_key(KEY)).await;
+    }
+    store.deliver("order_created", "orders", 1, &two).await;
+    let mut keys = store.keys().await;
+    keys.sort();
+    assert_eq!(keys, [None, Some(KEY.to_owned())]);
+    assert_eq!(store.harness.attention().await, ["key_refused"]);
+    for (order, key) in [(2, KEY), (3, "x")] {
+        let mut another = store.order();
+        another["first_order_item"]["id"] = json!(20 + order);
+        let mut told = store.license_key(key);
+        told["order_id"] = json!(order);
+        told["order_item_id"] = json!(20 + order);
+        store.deliver("order_created", "orders", order, &another).await;
+        store.deliver("license_key_created", "license-keys", 20 + order, &told).await;
+    }
+    assert_eq!(store.harness.attention().await, ["key_refused"; 3]);
+    assert_eq!(store.discrepancies().await, ["active_without_key"; 3]);
+    store.is_sound().await;
+}
+
 /// A refund of a renewal counts against the period that it paid, and the doctor sees it the same.
 async fn a_refund_finds_the_period_that_its_invoice_paid(database: TestDatabase) {
     let store = Store::open(database).await;
@@ -313,6 +382,9 @@ on_both_databases! {
     a_key_of_theirs_opens_the_license: the_providers_key_opens_the_license;
     a_key_of_theirs_may_come_first: the_key_may_come_first;
     a_license_waits_for_its_key: a_license_waits_for_its_key_and_says_so;
+    keys_of_ours_cure_those_that_wait: who_waits_for_a_key_has_one_of_ours_once_keys_are_ours;
+    an_adopted_key_stays_sound: a_key_that_was_adopted_stays_sound_where_keys_become_ours;
+    a_refused_key_is_told: a_key_that_can_open_nothing_is_told;
     a_refund_finds_its_period: a_refund_finds_the_period_that_its_invoice_paid;
     keys_of_ours_stay_ours: a_store_whose_keys_are_ours_adopts_none;
     a_changed_quantity_is_found: a_quantity_that_changed_without_an_event_is_found;

@@ -9,9 +9,12 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::event::{self, Object};
+use super::{
+    event::{self, Object},
+    order::FRAUDULENT,
+};
 use crate::{
-    Incoming, Malformed,
+    Incoming, LicenseKeys, Malformed,
     backfill::{Backfill, Page, Piece},
     http::{Request, percent_encoded},
     read,
@@ -28,7 +31,7 @@ const DELIVERED_WITHIN: SignedDuration = SignedDuration::from_mins(4);
 const MADE_WITHIN: SignedDuration = SignedDuration::from_secs(5);
 
 /// The lists of this module, in the order in which they are read.
-const LISTS: [&str; 3] = ["orders", "subscription-invoices", "subscriptions"];
+const LISTS: [&str; 4] = ["orders", "subscription-invoices", "subscriptions", "license-keys"];
 
 /// The provider's lists as one.
 pub(super) struct Lists;
@@ -55,11 +58,15 @@ impl Place {
         format!("{}:{}", LISTS[self.list], self.number)
     }
 
-    /// The next page of this list, or the first one of the next list.
-    fn next(self, has_more: bool) -> Option<Self> {
+    /// The next page of this list, or the first one of the next list. Keys are read only where they open licenses.
+    fn next(self, has_more: bool, license_keys: LicenseKeys) -> Option<Self> {
+        let lists = match license_keys {
+            LicenseKeys::Ours => LISTS.len() - 1,
+            LicenseKeys::Theirs => LISTS.len(),
+        };
         match has_more {
             true => Some(Self { number: self.number.saturating_add(1), ..self }),
-            false => Some(Self { list: self.list + 1, number: 1 }).filter(|place| place.list < LISTS.len()),
+            false => Some(Self { list: self.list + 1, number: 1 }).filter(|place| place.list < lists),
         }
     }
 }
@@ -130,12 +137,13 @@ impl Backfill for Lists {
             let is_new = changed_at.is_some_and(|changed_at| {
                 changed_at >= piece.since && changed_at <= after(piece.asked_at, -DELIVERED_WITHIN)
             });
-            if let Some(kind) = told_by(LISTS[place.list], element).filter(|_| is_new) {
+            let is_its_own = piece.store.is_none_or(|store| element.is_of(store));
+            if let Some(kind) = told_by(LISTS[place.list], element).filter(|_| is_new && is_its_own) {
                 events.push(as_delivered(kind, text)?);
             }
         }
         events.reverse();
-        Ok(Page { events, next: place.next(has_more).map(Place::name) })
+        Ok(Page { events, next: place.next(has_more, piece.license_keys).map(Place::name) })
     }
 }
 
@@ -146,11 +154,13 @@ fn told_by(list: &str, object: &Object) -> Option<&'static str> {
         _ => true,
     };
     match (list, object.status()) {
-        ("orders", Some("refunded" | "partial_refund")) => Some("order_refunded"),
+        ("orders", Some("refunded" | "partial_refund" | FRAUDULENT)) => Some("order_refunded"),
         ("orders", _) => Some("order_created"),
         ("subscription-invoices", Some("refunded" | "partial_refund")) => Some("subscription_payment_refunded"),
         ("subscription-invoices", Some("paid")) => Some("subscription_payment_success"),
         ("subscription-invoices", _) => None,
+        ("license-keys", _) if is_as_made => Some("license_key_created"),
+        ("license-keys", _) => Some("license_key_updated"),
         _ if is_as_made => Some("subscription_created"),
         _ => Some("subscription_updated"),
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use domain::{order::Contact, text::PlanCode};
 use jiff::Timestamp;
 use serde::{Deserialize, de::DeserializeOwned};
-use serde_json::value::RawValue;
+use serde_json::{Value, value::RawValue};
 use sha2::{Digest, Sha256};
 
 pub(super) use crate::read::lacks;
@@ -30,6 +30,28 @@ struct Meta {
     custom_data: BTreeMap<String, String>,
 }
 
+/// What of a body tells it apart from another about the same change.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Content {
+    #[serde(deserialize_with = "read::object")]
+    meta: Option<Own>,
+    #[serde(deserialize_with = "read::object")]
+    data: Option<Told>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Own {
+    custom_data: Value,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Told {
+    attributes: Value,
+}
+
 /// What all objects have in common.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
@@ -45,6 +67,8 @@ pub(super) struct Object {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct Common {
+    #[serde(deserialize_with = "read::name")]
+    store_id: Option<String>,
     #[serde(deserialize_with = "read::text")]
     status: Option<String>,
     #[serde(deserialize_with = "read::instant")]
@@ -68,6 +92,12 @@ impl Object {
     /// Its status, in the words of its kind.
     pub(super) fn status(&self) -> Option<&str> {
         self.attributes.as_ref()?.status.as_deref()
+    }
+
+    /// Whether it is that store's, or does not say.
+    pub(super) fn is_of(&self, store: &str) -> bool {
+        let told = self.attributes.as_ref().and_then(|common| common.store_id.as_deref());
+        told.is_none_or(|told| told == store)
     }
 
     /// When it was made.
@@ -101,15 +131,50 @@ pub(super) fn incoming(body: &[u8]) -> Result<Incoming, Malformed> {
     })
 }
 
-/// What an event is known by, since it has no id: what happened to which object, as of which change of it. So a body that
-/// is delivered again is the event it was, and so is another body that tells of the same change: a resent one, whose links
-/// are signed anew, or an element of a list ([`super::backfill`]). An object that does not say when it changed is known by
-/// its bytes.
+/// What an event is known by, since it has no id: what happened to which object, as of which change of it, and what it
+/// tells. So a body that is delivered again is the event it was, and so is one that tells the same otherwise: a resent one,
+/// whose links are signed anew, or an element of a list ([`super::backfill`]). Changes have whole seconds, so two refunds of
+/// one second differ only in what they tell. An object that does not say when it changed is known by its bytes.
 fn key(kind: &str, object: &Object, body: &str) -> String {
     match (&object.kind, &object.id, object.changed_at()) {
-        (Some(object_kind), Some(id), Some(changed_at)) => format!("{kind}:{object_kind}:{id}:{changed_at}"),
+        (Some(object_kind), Some(id), Some(changed_at)) => {
+            format!("{kind}:{object_kind}:{id}:{changed_at}:{}", digest_of_content(body))
+        }
         _ => format!("{kind}:sha256:{}", hex::encode(Sha256::digest(body))),
     }
+}
+
+/// A digest of what the object tells, but for links, and of the checkout's own data, which lists leave out.
+fn digest_of_content(body: &str) -> String {
+    let Content { meta, data } = serde_json::from_str(body).unwrap_or_default();
+    let mut attributes = data.unwrap_or_default().attributes;
+    remove_links(&mut attributes);
+    let own = meta.unwrap_or_default().custom_data;
+    let own = Some(own).filter(|own| own.as_object().is_some_and(|own| !own.is_empty()));
+    let content = serde_json::json!([attributes, own]).to_string();
+    hex::encode(&Sha256::digest(content)[..DIGEST_BYTES])
+}
+
+/// So much of a digest tells two events about one object in one second apart.
+const DIGEST_BYTES: usize = 12;
+
+/// Links are signed for the moment at which they are asked for.
+fn remove_links(value: &mut Value) {
+    match value {
+        Value::Object(members) => {
+            members.retain(|name, _| name != "urls" && name != "links" && !name.ends_with("_url"));
+            members.values_mut().for_each(remove_links);
+        }
+        Value::Array(elements) => elements.iter_mut().for_each(remove_links),
+        _ => {}
+    }
+}
+
+/// Whether an event is about an object of that store. What does not read is for its translation to refuse.
+pub(super) fn is_of_store(body: &str, store: &str) -> bool {
+    let envelope = serde_json::from_str::<Envelope<'_>>(body).ok();
+    let told = envelope.and_then(|envelope| object::<Object>(envelope.data?.get()).ok());
+    told.is_none_or(|object| object.is_of(store))
 }
 
 /// An event whose kind means something.

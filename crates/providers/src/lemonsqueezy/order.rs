@@ -57,9 +57,11 @@ impl Amounts {
     }
 
     /// All that went back so far. What is refunded in full says so in its status, whatever its amount leaves out; until
-    /// 2024 there was no amount.
+    /// 2024 there was no amount. Money of a sale that Lemon Squeezy calls fraudulent is not the vendor's. Of a total that is
+    /// not told, all went back, however much it was.
     pub(super) fn refunded(&self) -> Option<Money> {
-        let in_full = (self.refunded || self.status.as_deref() == Some("refunded")).then_some(self.total).flatten();
+        let is_in_full = self.refunded || matches!(self.status.as_deref(), Some("refunded" | FRAUDULENT));
+        let in_full = is_in_full.then(|| self.total.unwrap_or(i64::MAX));
         let minor = self.refunded_amount.max(in_full).filter(|minor| *minor > 0)?;
         Some(read::money(Some(minor), self.currency.as_deref()))
     }
@@ -143,10 +145,13 @@ pub(super) fn order(event: &Event<'_>, look_ups: LookUps<'_>) -> Result<Vec<Fact
     }))
 }
 
+/// A sale that was paid and is held to be a fraud.
+pub(super) const FRAUDULENT: &str = "fraudulent";
+
 /// A status that is not known yet is no money yet. What was paid once stays so: its refund is told apart from it.
 fn state(status: Option<&str>) -> PurchaseState {
     match status {
-        Some("paid" | "refunded" | "partial_refund") => PurchaseState::Paid,
+        Some("paid" | "refunded" | "partial_refund" | FRAUDULENT) => PurchaseState::Paid,
         Some("failed") => PurchaseState::Failed,
         _ => PurchaseState::Pending,
     }
@@ -206,7 +211,9 @@ impl OrderItem {
     fn line(self, order: &Reference) -> Line {
         let line = line_of(self.id.as_deref(), order);
         let description = description(self.product_name, self.variant_name);
-        priced(line, self.variant_id, self.product_id, self.quantity, description)
+        // Nobody pays for none of a thing, and a sale of none would vanish without a trace.
+        let quantity = self.quantity.filter(|quantity| *quantity != 0);
+        priced(line, self.variant_id, self.product_id, quantity, description)
     }
 }
 

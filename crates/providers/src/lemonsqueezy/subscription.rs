@@ -76,9 +76,11 @@ pub(super) fn subscription(event: &Event<'_>, _: LookUps<'_>) -> Result<Vec<Fact
     let order = told.order_id.as_deref().map(|id| named("order", id));
     let state = told.state(event.changed_at, order.as_ref());
     let rank = match event.kind {
-        "subscription_created" => 0,
-        "subscription_updated" => 1,
-        _ => 2,
+        // The list tells the same subscription without the checkout's own data.
+        "subscription_created" if event.named_plan().is_none() => 0,
+        "subscription_created" => 1,
+        "subscription_updated" => 2,
+        _ => 3,
     };
     let stamp = Stamp { ended: state.ended_at.is_some(), at: event.changed_at, rank };
     let paid = told.paid_until(&state).map(|until| told.period(&name, until));

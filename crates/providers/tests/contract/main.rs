@@ -12,8 +12,8 @@ use domain::{
 };
 use jiff::Timestamp;
 use providers::{
-    Delivery, Level, Outcome, PROVIDERS, Provider, Reject, Settings, Step, Verified, appsumo, backfill::Piece, by_slug,
-    calls::Uses, http::Answer, redeem::BuyerNews, signature,
+    Delivery, Level, LicenseKeys, Outcome, PROVIDERS, Provider, Reject, Settings, Step, Verified, appsumo,
+    backfill::Piece, by_slug, calls::Uses, http::Answer, redeem::BuyerNews, signature,
 };
 use secrecy::SecretString;
 
@@ -256,7 +256,14 @@ fn every_provider_introduces_itself() {
 #[test]
 fn a_list_of_events_is_asked_for_piece_by_piece() {
     for (provider, list) in PROVIDERS.iter().filter_map(|provider| Some((provider.info().slug, provider.backfill()?))) {
-        let piece = |after, limit| Piece { since: now(), after, limit, asked_at: now(), store: None };
+        let piece = |after, limit| Piece {
+            since: now(),
+            after,
+            limit,
+            asked_at: now(),
+            store: None,
+            license_keys: LicenseKeys::Ours,
+        };
         let path = |after, limit| list.request(&piece(after, limit)).path;
         let whole = path(None, list.limit_max());
         assert!(whole.starts_with('/') && list.limit_max() > 0 && !list.permission().is_empty(), "{provider}: {whole}");
@@ -300,7 +307,9 @@ fn asked_at(provider: &dyn Provider, level: Level) -> BTreeSet<String> {
     }
     // As the engine has it: without a level nothing is caught up.
     if let (Some(list), true) = (provider.backfill(), level != Level::None) {
-        paths.insert(list.request(&Piece { since: now(), after: None, limit: 1, asked_at: now(), store: None }).path);
+        let license_keys = LicenseKeys::Ours;
+        let piece = Piece { since: now(), after: None, limit: 1, asked_at: now(), store: None, license_keys };
+        paths.insert(list.request(&piece).path);
     }
     paths
 }

@@ -1,7 +1,7 @@
 //! Lemon Squeezy's lists, read as if each object had been delivered.
 
 use providers::{
-    Provider,
+    LicenseKeys, Provider,
     backfill::{Backfill, Page, Piece},
     lemonsqueezy::LemonSqueezy,
 };
@@ -15,7 +15,7 @@ fn lists() -> &'static dyn Backfill {
 
 /// Read on the 28th for what changed since the 20th.
 fn piece<'a>(after: Option<&'a str>, store: Option<&'a str>) -> Piece<'a> {
-    Piece { since: at(&day(20)), after, limit: 100, asked_at: at(&day(28)), store }
+    Piece { since: at(&day(20)), after, limit: 100, asked_at: at(&day(28)), store, license_keys: LicenseKeys::Ours }
 }
 
 fn page(after: &str, kind: &str, objects: &[Value], pages: (u32, u32)) -> Page {
@@ -37,6 +37,7 @@ fn a_page_is_asked_for_by_its_list_its_number_and_the_store() {
             Some("7"),
             "/v1/subscriptions?page%5Bsize%5D=100&page%5Bnumber%5D=1&filter%5Bstore_id%5D=7",
         ),
+        (Some("license-keys:2"), None, "/v1/license-keys?page%5Bsize%5D=100&page%5Bnumber%5D=2"),
         (Some("nonsense"), None, "/v1/orders?page%5Bsize%5D=100&page%5Bnumber%5D=1"),
     ] {
         assert_eq!(lists().request(&piece(after, store)).path, path);
@@ -90,6 +91,40 @@ fn what_changed_is_as_if_it_had_been_delivered() {
         if let (Some(kind), Some(found)) = (kind, found.first()) {
             assert_eq!(found.key, event(kind, "1", &object).key, "delivered and found it is one event");
         }
+    }
+}
+
+fn listed(piece: &Piece<'_>, objects: &[Value]) -> Page {
+    let data: Vec<Value> = objects.iter().map(|attributes| json!({ "id": "1", "attributes": attributes })).collect();
+    lists().page(piece, &json!({ "data": data }).to_string()).expect("a page")
+}
+
+#[test]
+fn keys_are_listed_where_they_open_licenses() {
+    for (license_keys, next) in [(LicenseKeys::Ours, None), (LicenseKeys::Theirs, Some("license-keys:1"))] {
+        let piece = Piece { license_keys, ..piece(Some("subscriptions:3"), None) };
+        assert_eq!(listed(&piece, &[]).next.as_deref(), next, "{license_keys:?}");
+    }
+    let piece = Piece { license_keys: LicenseKeys::Theirs, ..piece(Some("license-keys:1"), None) };
+    for (made, kind) in [(21, "license_key_updated"), (22, "license_key_created")] {
+        let key = json!({ "order_id": 1, "key": "K", "created_at": day(made), "updated_at": day(22) });
+        let read = listed(&piece, &[key]);
+        assert_eq!((read.events[0].kind.as_str(), read.next), (kind, None));
+    }
+}
+
+#[test]
+fn what_another_store_sold_is_not_read() {
+    let new = |fields: Value| with(with(an_order(), json!({ "updated_at": day(22) })), fields);
+    for (store, told, is_read) in [
+        (Some("7"), json!(7), true),
+        (Some("7"), json!("7"), true),
+        (Some("7"), json!(null), true),
+        (Some("7"), json!(8), false),
+        (None, json!(8), true),
+    ] {
+        let read = listed(&piece(None, store), &[new(json!({ "store_id": told }))]);
+        assert_eq!(read.events.len(), usize::from(is_read), "{store:?} {told}");
     }
 }
 

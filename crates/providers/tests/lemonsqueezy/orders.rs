@@ -4,7 +4,7 @@ use domain::{
     order::{Lines, PurchaseState},
     text::{PlanCode, Reference},
 };
-use providers::{Level, Step};
+use providers::{Level, Provider, Settings, Step, lemonsqueezy::LemonSqueezy};
 use serde_json::{Value, json};
 
 use crate::support::{an_order, answer, at, day, euros, event, event_naming, order, step, told, with};
@@ -46,6 +46,7 @@ fn only_money_that_came_is_paid() {
         (json!("partial_refund"), PurchaseState::Paid),
         (json!("pending"), PurchaseState::Pending),
         (json!("failed"), PurchaseState::Failed),
+        (json!("fraudulent"), PurchaseState::Paid),
         (json!("a status of tomorrow"), PurchaseState::Pending),
         (json!(null), PurchaseState::Pending),
     ] {
@@ -66,6 +67,9 @@ fn what_went_back_is_told_as_a_total() {
         (json!({ "refunded_amount": 5000, "status": "refunded", "refunded": true }), Some(5000)),
         (json!({ "refunded_amount": null, "status": "refunded" }), Some(5000)),
         (json!({ "refunded_amount": null, "refunded": true }), Some(5000)),
+        (json!({ "refunded_amount": null, "refunded": 1 }), Some(5000)),
+        (json!({ "refunded_amount": 0, "status": "fraudulent" }), Some(5000)),
+        (json!({ "total": null, "status": "refunded" }), Some(i64::MAX)),
         // Taxes may be left out of the amount.
         (json!({ "refunded_amount": 4200, "refunded": true }), Some(5000)),
     ] {
@@ -136,6 +140,25 @@ fn an_order_that_shows_no_item_is_seen_and_not_lost() {
     let bare = with(an_order(), json!({ "first_order_item": { "product_name": "Editor" } }));
     let order = told("order_created", "1", &bare);
     assert_eq!(lines_of(&order.purchases["order:1"].lines), ["order:1:item of line:order:1:item x1"]);
+}
+
+#[test]
+fn what_is_sold_is_at_least_one() {
+    for quantity in [json!(0), json!(null), json!(-1)] {
+        let item = json!({ "id": 11, "variant_id": 550, "quantity": quantity });
+        let order = told("order_created", "1", &with(an_order(), json!({ "first_order_item": item })));
+        assert_eq!(lines_of(&order.purchases["order:1"].lines), ["item:11 of 550 x1"], "{quantity}");
+    }
+}
+
+#[test]
+fn what_another_store_sold_says_nothing() {
+    let incoming = event("order_created", "1", &with(an_order(), json!({ "store_id": 8 })));
+    for (store, count) in [(None, 1), (Some("8"), 1), (Some("7"), 0)] {
+        let settings = Settings { store: store.map(ToOwned::to_owned), ..Settings::default() };
+        let Ok(Step::Facts(facts)) = LemonSqueezy.translate(&incoming, &settings, &[]) else { panic!("facts") };
+        assert_eq!(facts.len(), count, "{store:?}");
+    }
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Paddle's own list of events.
 
 use providers::{
-    Provider,
+    LicenseKeys, Provider,
     backfill::{Backfill, Page, Piece},
     paddle::Paddle,
 };
@@ -14,7 +14,7 @@ fn list() -> &'static dyn Backfill {
 }
 
 fn piece(after: Option<&str>, limit: u8) -> Piece<'_> {
-    Piece { since: at(HAPPENED), after, limit, asked_at: at(HAPPENED), store: None }
+    Piece { since: at(HAPPENED), after, limit, asked_at: at(HAPPENED), store: None, license_keys: LicenseKeys::Ours }
 }
 
 fn element(id: &str, kind: &str, second: i64) -> Value {

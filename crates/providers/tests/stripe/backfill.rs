@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use providers::{
-    Provider,
+    LicenseKeys, Provider,
     backfill::{Backfill, Piece},
     stripe::Stripe,
 };
@@ -15,8 +15,14 @@ fn list() -> &'static dyn Backfill {
 }
 
 /// What was asked for. Stripe itself leaves out what is older.
-const PIECE: Piece<'static> =
-    Piece { since: Timestamp::UNIX_EPOCH, after: None, limit: 100, asked_at: Timestamp::UNIX_EPOCH, store: None };
+const PIECE: Piece<'static> = Piece {
+    since: Timestamp::UNIX_EPOCH,
+    after: None,
+    limit: 100,
+    asked_at: Timestamp::UNIX_EPOCH,
+    store: None,
+    license_keys: LicenseKeys::Ours,
+};
 
 fn element(id: &str, kind: &str, created: i64) -> Value {
     json!({

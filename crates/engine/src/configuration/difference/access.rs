@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     api_keys,
-    connections::{ConnectionSecrets, OauthSecret, account_of},
+    connections::{ConnectionSecrets, Mode, OauthSecret, account_of},
     tenants::DEFAULT_TENANT,
 };
 
@@ -37,7 +37,8 @@ impl Draft<'_> {
         }
         let before_settings = before.and_then(|before| serde_json::from_str::<Settings>(&before.row.settings).ok());
         let settings = settings(before_settings.clone(), input);
-        if let Some((field, message)) = self.wrong_with_accounts(code, input, &settings) {
+        let accounts = self.wrong_with_accounts(code, input, &settings);
+        if let Some((field, message)) = accounts.or_else(|| wrong_with_store(input, &settings)) {
             return self.wrong(entry, What::Connection, code, Some(field), message);
         }
         let Some(secrets) = secrets(before, input) else {
@@ -271,6 +272,20 @@ fn settings(before: Option<Settings>, input: &ConnectionInput) -> Settings {
     settings.license_keys = input.license_keys.unwrap_or(settings.license_keys);
     settings.store = input.store.clone().or(settings.store);
     settings
+}
+
+/// Why the store is missing: a key reads all that are in its account, and each of their sales would count here as well as at
+/// its own connection. A simulated account has one.
+fn wrong_with_store(input: &ConnectionInput, settings: &Settings) -> Option<(&'static str, String)> {
+    let provider = providers::by_slug(&input.provider).filter(|provider| provider.has_stores())?;
+    let is_missing = settings.store.is_none() && settings.level != Level::None && input.mode != Mode::Simulated;
+    is_missing.then(|| {
+        let message = format!(
+            "a key to the API of {} reads all stores of the account; say with store = \"12345\" which one's sales these are",
+            provider.info().name
+        );
+        ("store", message)
+    })
 }
 
 /// What settings say of platforms and their accounts.

@@ -81,6 +81,11 @@ const MISTAKES: &[(&str, &str, &str)] = &[
         "line 27: connection `stripe`: api_key: to look things up it needs the provider's API key",
     ),
     (
+        "provider = \"stripe\"",
+        "provider = \"lemonsqueezy\"",
+        "line 27: connection `stripe`: store: a key to the API of Lemon Squeezy reads all stores of the account",
+    ),
+    (
         "level = \"read\"",
         "level = \"read\"\noauth_client = { id = \"c\", secret = \"env:OTHER\" }",
         "line 27: connection `stripe`: oauth_client: Stripe sends no buyers here; leave it out",
