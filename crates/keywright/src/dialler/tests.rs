@@ -282,7 +282,14 @@ async fn the_official_sdk_catches_up_with_the_same_calls() {
         (None, json!({ "created": { "gte": 1_790_000_000 }, "limit": 100 })),
         (Some("evt_1"), json!({ "created": { "gte": 1_790_000_000 }, "limit": 100, "starting_after": "evt_1" })),
     ] {
-        let request = list.request(&Piece { since, after, limit: 100, asked_at: since, store: None });
+        let request = list.request(&Piece {
+            since,
+            after,
+            limit: 100,
+            asked_at: since,
+            store: None,
+            license_keys: LicenseKeys::Ours,
+        });
         let what = json!({ "of": ["events", "list"], "arguments": [page] });
         let (ours, theirs) = (ours(&request).await, theirs(&what).await);
         assert_eq!(ours.essence(), theirs.essence(), "{what}");

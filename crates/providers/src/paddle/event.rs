@@ -1,14 +1,19 @@
 //! The envelope of an event. It does not say whose money it is about: live and sandbox are two environments, each with its
 //! own endpoints, so the connection knows.
 
+use std::collections::BTreeMap;
+
+use domain::text::PlanCode;
 use jiff::Timestamp;
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::value::RawValue;
+use sha2::{Digest, Sha256};
 
 pub(super) use crate::read::lacks;
 use crate::{
-    Incoming, Malformed,
+    Incoming, Malformed, Settings,
     read::{self, malformed},
+    sale,
 };
 
 #[derive(Deserialize)]
@@ -43,17 +48,37 @@ pub(super) fn incoming(body: &[u8]) -> Result<Incoming, Malformed> {
     })
 }
 
+/// What the key of an event begins with that tells no id.
+pub(super) const NO_ID: &str = "sha256:";
+
+/// Reads an element of a list. One that lacks something does not keep the others back: it is known by its bytes, and held
+/// when it is translated. What does not even tell its kind is none of those that were asked for.
+pub(super) fn listed(element: &str) -> Option<Incoming> {
+    incoming(element.as_bytes()).ok().or_else(|| {
+        let (body, envelope): (_, Envelope) = read::document(element.as_bytes()).ok()?;
+        Some(Incoming {
+            key: format!("{NO_ID}{}", hex::encode(Sha256::digest(body))),
+            kind: envelope.event_type?,
+            occurred_at: envelope.occurred_at,
+            live: None,
+            account: None,
+            body: body.to_owned(),
+        })
+    })
+}
+
 /// An event whose kind means something.
 pub(super) struct Event<'a> {
     /// What happened.
     pub(super) kind: &'a str,
     /// When it happened, to the microsecond: this orders the events of one thing.
     pub(super) at: Timestamp,
+    settings: &'a Settings,
     data: &'a RawValue,
 }
 
 impl<'a> Event<'a> {
-    pub(super) fn read(incoming: &'a Incoming) -> Result<Self, Malformed> {
+    pub(super) fn read(incoming: &'a Incoming, settings: &'a Settings) -> Result<Self, Malformed> {
         #[derive(Deserialize)]
         struct Body<'a> {
             #[serde(default, borrow)]
@@ -64,8 +89,15 @@ impl<'a> Event<'a> {
         Ok(Self {
             kind: &incoming.kind,
             at: incoming.occurred_at.ok_or_else(|| lacks("occurred_at"))?,
+            settings,
             data: body.data.ok_or_else(|| lacks("data"))?,
         })
+    }
+
+    /// The plan that the data of a transaction or subscription names, where that is believed: the checkout's page writes it,
+    /// and runs at the buyer's.
+    pub(super) fn plan_named_in(&self, custom_data: &BTreeMap<String, String>) -> Option<PlanCode> {
+        sale::plan_named_in(custom_data).filter(|_| self.settings.plan_from_custom_data)
     }
 
     /// What the event is about, as it was then.

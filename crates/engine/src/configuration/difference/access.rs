@@ -71,23 +71,15 @@ impl Draft<'_> {
         };
         let mut details = Vec::new();
         if let Some(CurrentConnection { row: before, .. }) = before {
-            details = changed(&[
+            let apart_from_settings = [
                 ("mode", before.mode != row.mode),
-                ("level", before_settings.as_ref().map(|kept| kept.level) != Some(settings.level)),
-                ("write_back", before_settings.as_ref().map(|kept| kept.write_back) != Some(settings.write_back)),
-                (
-                    "tolerance_seconds",
-                    before_settings.as_ref().map(|kept| kept.tolerance_seconds) != Some(settings.tolerance_seconds),
-                ),
-                ("account", of_accounts(before_settings.as_ref()) != of_accounts(Some(&settings))),
-                ("connected", before_settings.as_ref().map(|kept| kept.disconnected) != Some(settings.disconnected)),
-                ("license_keys", before_settings.as_ref().map(|kept| kept.license_keys) != Some(settings.license_keys)),
-                ("store", before_settings.as_ref().map(|kept| &kept.store) != Some(&settings.store)),
                 ("api_base", before.api_base != row.api_base),
                 ("webhook_secrets", kept.is_none_or(|kept| kept.webhook != secrets.webhook)),
                 ("api_key", kept.is_none_or(|kept| kept.api_key != secrets.api_key)),
                 ("oauth_client", kept.and_then(|kept| kept.oauth_client.as_ref()) != secrets.oauth_client.as_ref()),
-            ]);
+            ];
+            let in_settings = changed_settings(&before_settings.unwrap_or_default(), &settings);
+            details = changed(&[&apart_from_settings[..], &in_settings].concat());
         }
         let is_same = kept.is_some_and(|kept| *kept == secrets);
         self.connections.insert(code.clone(), row.id);
@@ -271,6 +263,7 @@ fn settings(before: Option<Settings>, input: &ConnectionInput) -> Settings {
     settings.fee_ten_thousandths = fee_ten_thousandths.or(settings.fee_ten_thousandths);
     settings.license_keys = input.license_keys.unwrap_or(settings.license_keys);
     settings.store = input.store.clone().or(settings.store);
+    settings.plan_from_custom_data = input.plan_from_custom_data.unwrap_or(settings.plan_from_custom_data);
     settings
 }
 
@@ -288,7 +281,17 @@ fn wrong_with_store(input: &ConnectionInput, settings: &Settings) -> Option<(&'s
     })
 }
 
-/// What settings say of platforms and their accounts.
-fn of_accounts(settings: Option<&Settings>) -> Option<(Option<&str>, bool, Option<u16>)> {
-    settings.map(|kept| (kept.account.as_deref(), kept.platform, kept.fee_ten_thousandths))
+/// Which settings are others than before.
+fn changed_settings(before: &Settings, after: &Settings) -> [(&'static str, bool); 8] {
+    let of_accounts = |kept: &Settings| (kept.account.clone(), kept.platform, kept.fee_ten_thousandths);
+    [
+        ("level", before.level != after.level),
+        ("write_back", before.write_back != after.write_back),
+        ("tolerance_seconds", before.tolerance_seconds != after.tolerance_seconds),
+        ("account", of_accounts(before) != of_accounts(after)),
+        ("connected", before.disconnected != after.disconnected),
+        ("license_keys", before.license_keys != after.license_keys),
+        ("store", before.store != after.store),
+        ("plan_from_custom_data", before.plan_from_custom_data != after.plan_from_custom_data),
+    ]
 }
