@@ -74,7 +74,9 @@ static INFO: Info = Info {
         price: "A variant of a product. Its id is a number: *Products → the product → the variant's menu → Copy ID*.",
         price_example: "123456",
         notes: &[
-            "A checkout may name a plan itself: `checkout[custom][plan_id]=CODE` in its address.",
+            "What a checkout's address carries is not believed: whoever opens it could choose their plan. Only with \
+             `plan_from_custom_data = true` at the connection does `checkout[custom][plan_id]=CODE` name the plan, before any \
+             price rule.",
             "A subscription that is cancelled stays valid until the end of what was paid, and can be resumed until then.",
             "A paused subscription freezes its licenses, unless it was paused with *free* service.",
             "A product with *Generate license keys* switched on gives out keys of Lemon Squeezy's own, which it mails itself. With \
@@ -128,7 +130,9 @@ impl Provider for LemonSqueezy {
         }
         let Some(translate) = translator(&incoming.kind) else { return Ok(Step::Facts(Vec::new())) };
         let look_ups = LookUps { level: settings.level, answers };
-        Stop::or_facts(Event::read(incoming).map_err(Stop::from).and_then(|event| translate(&event, look_ups)))
+        Stop::or_facts(
+            Event::read(incoming).map_err(Stop::from).and_then(|event| translate(&event.believed(settings), look_ups)),
+        )
     }
 
     fn has_stores(&self) -> bool {

@@ -183,6 +183,10 @@ pub struct Settings {
     /// The provider's id of the store whose sales these are, where its key reads those of several. None: of all.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub store: Option<String>,
+    /// Data that the buyer's own browser hands to a checkout may name the plan, before any price rule. Who opens a checkout
+    /// can write there what they like, so nothing is believed unless the vendor says so.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub plan_from_custom_data: bool,
 }
 
 /// A webhook call as it came in.

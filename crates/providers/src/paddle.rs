@@ -75,6 +75,10 @@ static INFO: Info = Info {
             "The sandbox is an account of its own at `sandbox-vendors.paddle.com`, with its own prices, keys and \
              destinations: it is a connection of its own, in test mode.",
             "`transaction.completed` gives the license, and comes a moment after `transaction.paid`.",
+            "The custom data of a price or product may name the plan that it gives (`plan_id`). What a checkout's page sends as \
+             `customData` is not believed, since a buyer can change it there. Only with `plan_from_custom_data = true` at the \
+             connection does the custom data of a transaction, or of an imported subscription, name the plan, before any \
+             price rule.",
             "A refund counts once Paddle has approved it. In the sandbox that takes up to ten minutes.",
             "`subscription.canceled` means that it is over now. A cancellation for the end of the period is told before, by \
              `subscription.updated`.",
@@ -115,7 +119,7 @@ impl Provider for Paddle {
     fn translate(&self, incoming: &Incoming, settings: &Settings, answers: &[Answer]) -> Result<Step, Malformed> {
         let Some(translate) = translator(&incoming.kind) else { return Ok(Step::Facts(Vec::new())) };
         let look_ups = LookUps { level: settings.level, answers };
-        Stop::or_facts(facts(translate, incoming, look_ups))
+        Stop::or_facts(facts(translate, incoming, settings, look_ups))
     }
 
     fn backfill(&self) -> Option<&'static dyn Backfill> {
@@ -175,6 +179,11 @@ fn translator(kind: &str) -> Option<Translate> {
     })
 }
 
-fn facts(translate: Translate, incoming: &Incoming, look_ups: LookUps<'_>) -> Result<Vec<Fact>, Stop> {
-    translate(&Event::read(incoming)?, look_ups)
+fn facts(
+    translate: Translate,
+    incoming: &Incoming,
+    settings: &Settings,
+    look_ups: LookUps<'_>,
+) -> Result<Vec<Fact>, Stop> {
+    translate(&Event::read(incoming, settings)?, look_ups)
 }

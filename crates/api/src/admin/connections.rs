@@ -94,6 +94,9 @@ pub(crate) struct ConnectionDocument {
     /// The provider's id of the store whose sales these are, where its key reads those of several.
     #[schema(example = "12345")]
     store: Option<String>,
+    /// Whether data that a buyer's browser hands to a checkout may name the plan, before any price rule (Lemon Squeezy,
+    /// Paddle). Who opens a checkout can change it.
+    plan_from_custom_data: bool,
     /// Where the provider's API is, for one that is simulated.
     api_base: Option<String>,
     /// The account there, where a platform's key acts for it.
@@ -160,6 +163,7 @@ impl Api {
             tolerance_seconds: settings.tolerance_seconds,
             license_keys: settings.license_keys.into(),
             store: settings.store,
+            plan_from_custom_data: settings.plan_from_custom_data,
             account: settings.account,
             connected: !settings.disconnected,
             webhook_url: is_delivered.then(url),
@@ -301,6 +305,10 @@ pub(crate) struct ConnectionBody {
     #[serde(default)]
     #[schema(example = "12345")]
     store: Option<String>,
+    /// Whether data that a buyer's browser hands to a checkout may name the plan, before any price rule (Lemon Squeezy,
+    /// Paddle). Who opens a checkout can change it.
+    #[serde(default)]
+    plan_from_custom_data: Option<bool>,
     /// Where the provider's API is, for one that is simulated.
     #[serde(default)]
     api_base: Option<String>,
@@ -375,6 +383,7 @@ pub(crate) async fn create(
         tolerance_seconds: body.tolerance_seconds,
         license_keys: body.license_keys.map(LicenseKeys::from),
         store: body.store,
+        plan_from_custom_data: body.plan_from_custom_data,
         api_base: body.api_base,
         webhook_secrets: Some(body.webhook_secrets.into_iter().map(|secret| secret.0).collect()),
         api_key: body.api_key.map(|secret| secret.0),
@@ -476,6 +485,10 @@ pub(crate) struct ConnectionChange {
     #[serde(default)]
     #[schema(example = "12345")]
     store: Option<String>,
+    /// Whether data that a buyer's browser hands to a checkout may name the plan, before any price rule (Lemon Squeezy,
+    /// Paddle). Who opens a checkout can change it.
+    #[serde(default)]
+    plan_from_custom_data: Option<bool>,
     /// Where the provider's API is, for one that is simulated.
     #[serde(default)]
     api_base: Option<String>,
@@ -516,6 +529,7 @@ pub(crate) async fn change(
         tolerance_seconds: body.tolerance_seconds,
         license_keys: body.license_keys.map(LicenseKeys::from),
         store: body.store,
+        plan_from_custom_data: body.plan_from_custom_data,
         api_base: body.api_base.or_else(|| row.api_base.clone()),
         webhook_secrets: None,
         api_key: body.api_key.map(|secret| secret.0),

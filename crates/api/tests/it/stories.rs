@@ -493,8 +493,14 @@ async fn what_a_marketplace_knows_the_vendor_by_goes_in_and_never_comes_out() {
     let change = json!({ "oauth_client": client("client-2", "hush-2") });
     let changed = shop.call("PATCH", &path).key(&shop.live).json(change).succeed().await;
     assert_eq!(changed["oauth_client_id"], "client-2");
-    let kept = shop.call("PATCH", &path).key(&shop.live).json(json!({ "tolerance_seconds": 60 })).succeed().await;
-    assert_eq!(kept["oauth_client_id"], "client-2", "what is left out stays");
+    assert_eq!(changed["plan_from_custom_data"], false);
+    let more = json!({ "tolerance_seconds": 60, "plan_from_custom_data": true });
+    let kept = shop.call("PATCH", &path).key(&shop.live).json(more).succeed().await;
+    assert_eq!(
+        (&kept["oauth_client_id"], &kept["plan_from_custom_data"]),
+        (&json!("client-2"), &json!(true)),
+        "what is left out stays"
+    );
     assert!(![made, changed, kept].iter().any(|shown| shown.to_string().contains("hush")));
     let stripe = json!({ "code": "s2", "provider": "stripe", "mode": "live", "oauth_client": client("c", "s") });
     let refused = shop.call("POST", "/v1/connections").key(&shop.live).json(stripe).refused().await;

@@ -129,6 +129,8 @@ struct ConnectionSection {
     #[serde(default)]
     license_keys: LicenseKeys,
     store: Option<String>,
+    #[serde(default)]
+    plan_from_custom_data: bool,
     webhook_secrets: Option<SecretSources>,
     api_key: Option<SecretSource>,
     oauth_client: Option<OauthClientSection>,
@@ -388,6 +390,7 @@ impl Reader<'_> {
             tolerance_seconds: section.tolerance_seconds,
             license_keys: Some(section.license_keys),
             store: section.store.clone(),
+            plan_from_custom_data: Some(section.plan_from_custom_data),
             api_base: section.api_base.clone(),
             webhook_secrets,
             api_key,

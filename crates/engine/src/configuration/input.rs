@@ -59,6 +59,9 @@ pub struct ConnectionInput {
     pub license_keys: Option<LicenseKeys>,
     /// The provider's id of the store whose sales these are, where its key reads those of several. None: it stays as it is.
     pub store: Option<String>,
+    /// Whether data that a buyer's browser hands to a checkout may name the plan. None: it stays as it is, which is no to
+    /// begin with.
+    pub plan_from_custom_data: Option<bool>,
     /// Where the provider's API is, for one that is simulated.
     pub api_base: Option<String>,
     /// Signing secrets of its webhooks. None: they stay as they are.
@@ -85,6 +88,7 @@ impl ConnectionInput {
             tolerance_seconds: None,
             license_keys: None,
             store: None,
+            plan_from_custom_data: None,
             api_base: None,
             webhook_secrets: None,
             api_key: None,

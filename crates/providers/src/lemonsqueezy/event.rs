@@ -9,7 +9,7 @@ use serde_json::{Value, value::RawValue};
 use sha2::{Digest, Sha256};
 
 pub(super) use crate::read::lacks;
-use crate::{Incoming, Malformed, read, sale};
+use crate::{Incoming, Malformed, Settings, read, sale};
 
 #[derive(Deserialize)]
 struct Envelope<'a> {
@@ -215,13 +215,21 @@ impl<'a> Event<'a> {
         })
     }
 
+    /// Without what whoever opened the checkout could write into its address, unless the vendor believes that.
+    pub(super) fn believed(mut self, settings: &Settings) -> Self {
+        if !settings.plan_from_custom_data {
+            self.custom_data.clear();
+        }
+        self
+    }
+
     /// What the event is about.
     pub(super) fn attributes<T: DeserializeOwned>(&self) -> Result<T, Malformed> {
         serde_json::from_str(self.attributes.get())
             .map_err(|error| malformed(format!("`data.attributes` does not read: {error}")))
     }
 
-    /// The plan that the checkout's own data names.
+    /// The plan that the data in the checkout's address names, where that is believed.
     pub(super) fn named_plan(&self) -> Option<PlanCode> {
         sale::plan_named_in(&self.custom_data)
     }

@@ -1,14 +1,18 @@
 //! The envelope of an event. It does not say whose money it is about: live and sandbox are two environments, each with its
 //! own endpoints, so the connection knows.
 
+use std::collections::BTreeMap;
+
+use domain::text::PlanCode;
 use jiff::Timestamp;
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::value::RawValue;
 
 pub(super) use crate::read::lacks;
 use crate::{
-    Incoming, Malformed,
+    Incoming, Malformed, Settings,
     read::{self, malformed},
+    sale,
 };
 
 #[derive(Deserialize)]
@@ -49,11 +53,12 @@ pub(super) struct Event<'a> {
     pub(super) kind: &'a str,
     /// When it happened, to the microsecond: this orders the events of one thing.
     pub(super) at: Timestamp,
+    settings: &'a Settings,
     data: &'a RawValue,
 }
 
 impl<'a> Event<'a> {
-    pub(super) fn read(incoming: &'a Incoming) -> Result<Self, Malformed> {
+    pub(super) fn read(incoming: &'a Incoming, settings: &'a Settings) -> Result<Self, Malformed> {
         #[derive(Deserialize)]
         struct Body<'a> {
             #[serde(default, borrow)]
@@ -64,8 +69,15 @@ impl<'a> Event<'a> {
         Ok(Self {
             kind: &incoming.kind,
             at: incoming.occurred_at.ok_or_else(|| lacks("occurred_at"))?,
+            settings,
             data: body.data.ok_or_else(|| lacks("data"))?,
         })
+    }
+
+    /// The plan that the data of a transaction or subscription names, where that is believed: the checkout's page writes it,
+    /// and runs at the buyer's.
+    pub(super) fn plan_named_in(&self, custom_data: &BTreeMap<String, String>) -> Option<PlanCode> {
+        sale::plan_named_in(custom_data).filter(|_| self.settings.plan_from_custom_data)
     }
 
     /// What the event is about, as it was then.

@@ -1,5 +1,7 @@
 //! Subscriptions: where they stand, and what they are for. Two registers, since not every snapshot is believed about items.
 
+use std::collections::BTreeMap;
+
 use domain::{
     fact::Fact,
     join::{Register, Stamp},
@@ -42,6 +44,8 @@ struct Snapshot {
     transaction_id: Option<Reference>,
     #[serde(deserialize_with = "read::elements")]
     items: Vec<Item>,
+    #[serde(deserialize_with = "read::metadata")]
+    custom_data: BTreeMap<String, String>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -84,7 +88,7 @@ pub(super) fn subscription(event: &Event<'_>, look_ups: LookUps<'_>) -> Result<V
         customers: sale::customers(customer.clone()),
         ..sale::named([snapshot.transaction_id.clone()], [Some(id.clone())])
     };
-    let lines = snapshot.lines(&id, state.status);
+    let lines = snapshot.lines(event, &id, state.status);
     let items = (!lines.is_empty()).then(|| (id.clone(), Register::new(stamp, lines)));
     let mut facts = sale::fact(Order {
         subscriptions: [(id, Register::new(stamp, state))].into(),
@@ -142,20 +146,24 @@ impl Snapshot {
 
     /// What it is for. An item has no id, and is known by its price. A subscription that is not running is not believed
     /// about what it is for: nobody pays for what is changed then, and it tells again once it runs (E16).
-    fn lines(self, id: &Reference, status: SubscriptionStatus) -> Vec<Line> {
+    fn lines(self, event: &Event<'_>, id: &Reference, status: SubscriptionStatus) -> Vec<Line> {
         if !matches!(status, SubscriptionStatus::Active | SubscriptionStatus::Trialing) {
             return Vec::new();
         }
+        // One that was imported has no transaction that could name the plan of its one item.
+        let named = event.plan_named_in(&self.custom_data).filter(|_| event.kind == "subscription.imported");
         // What was sold once stands in its transaction.
-        let items = self.items.into_iter().filter(|item| item.recurring != Some(false)).enumerate();
+        let items: Vec<Item> = self.items.into_iter().filter(|item| item.recurring != Some(false)).collect();
+        let named = named.filter(|_| items.len() == 1);
         let line = |(place, item): (usize, Item)| {
             let price = item.price.unwrap_or_default();
             let line = match &price.id {
                 Some(price) => Reference::new(format!("{id}:{price}")),
                 None => Reference::new(format!("{id}:{place}")),
             };
-            price.line(item.product.unwrap_or_default(), line, item.quantity, true)
+            let line = price.line(item.product.unwrap_or_default(), line, item.quantity, true);
+            Line { named: named.clone().or(line.named), ..line }
         };
-        items.map(line).collect()
+        items.into_iter().enumerate().map(line).collect()
     }
 }

@@ -22,8 +22,7 @@ use super::{
 };
 use crate::{
     lookup::{LookUps, Stop},
-    read,
-    sale::{self, plan_named_in},
+    read, sale,
 };
 
 #[derive(Debug, Default, Deserialize)]
@@ -145,7 +144,7 @@ pub(super) fn completed(event: &Event<'_>, look_ups: LookUps<'_>) -> Result<Vec<
         return Ok(sale::link(names));
     }
     let purchase = Purchase {
-        lines: transaction.lines(&id),
+        lines: transaction.lines(event, &id),
         state: PurchaseState::Paid,
         total,
         at: event.at,
@@ -196,10 +195,10 @@ impl Transaction {
         }
     }
 
-    /// The plan that the transaction names is the plan of its one line. Of several lines it could be any, so it names none:
+    /// The plan that the transaction names, where it may, is the plan of its one line. Of several lines it could be any, so it names none:
     /// their prices decide.
-    fn lines(&mut self, id: &Reference) -> Lines {
-        let named = plan_named_in(&self.custom_data);
+    fn lines(&mut self, event: &Event<'_>, id: &Reference) -> Lines {
+        let named = event.plan_named_in(&self.custom_data);
         let items = std::mem::take(&mut self.items);
         if items.is_empty() {
             return Lines::Unknown { recurring: self.subscription_id.is_some(), named };

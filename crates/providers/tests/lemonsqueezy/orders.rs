@@ -7,7 +7,7 @@ use domain::{
 use providers::{Level, Provider, Settings, Step, lemonsqueezy::LemonSqueezy};
 use serde_json::{Value, json};
 
-use crate::support::{an_order, answer, at, day, euros, event, event_naming, order, step, told, with};
+use crate::support::{an_order, answer, at, day, euros, event, event_naming, order, order_believing, step, told, with};
 
 const LOOKED_UP: &str = "/v1/orders/1?include=order-items,subscriptions";
 
@@ -83,7 +83,7 @@ fn what_went_back_is_told_as_a_total() {
 }
 
 #[test]
-fn the_checkouts_own_data_names_the_plan_of_its_only_item() {
+fn the_checkouts_own_data_names_the_plan_of_its_only_item_where_it_is_believed() {
     for (custom_data, named) in [
         (json!({ "plan_id": "pro" }), Some("pro")),
         (json!({ "plan_code": " pro " }), Some("pro")),
@@ -93,9 +93,12 @@ fn the_checkouts_own_data_names_the_plan_of_its_only_item() {
         (json!([]), None),
         (json!(null), None),
     ] {
-        let told = order(Level::None, &event_naming("order_created", "1", &an_order(), &custom_data), &[]);
-        let Lines::Known(lines) = &told.purchases["order:1"].lines else { panic!("a line") };
-        assert_eq!(lines[0].named, named.map(PlanCode::from), "{custom_data}");
+        let incoming = event_naming("order_created", "1", &an_order(), &custom_data);
+        for (believed, named) in [(false, None), (true, named)] {
+            let told = order_believing(believed, &incoming);
+            let Lines::Known(lines) = &told.purchases["order:1"].lines else { panic!("a line") };
+            assert_eq!(lines[0].named, named.map(PlanCode::from), "{custom_data} {believed}");
+        }
     }
 }
 
@@ -106,22 +109,22 @@ fn item(id: u32, variant: u32, quantity: u32) -> Value {
 
 #[test]
 fn with_a_key_all_items_are_known_and_which_of_them_renew() {
-    let incoming = event_naming("order_created", "1", &an_order(), &json!({ "plan_id": "pro" }));
+    let incoming = event("order_created", "1", &an_order());
     let Ok(Step::Need(requests)) = step(Level::Read, &incoming, &[]) else { panic!("it asks") };
     assert_eq!(requests.iter().map(|request| request.path.as_str()).collect::<Vec<_>>(), [LOOKED_UP]);
     let subscription =
         json!({ "type": "subscriptions", "id": "2", "attributes": { "order_id": 1, "order_item_id": 12 } });
     for (status, body, lines) in [
-        (200, json!({ "included": [item(11, 550, 3)] }), vec!["item:11 of 550 x3 as pro"]),
+        (200, json!({ "included": [item(11, 550, 3)] }), vec!["item:11 of 550 x3"]),
         (
             200,
             json!({ "included": [item(11, 550, 1), item(12, 551, 2), subscription] }),
             vec!["item:11 of 550 x1", "item:12 of 551 x2 renews"],
         ),
-        (200, json!({ "included": [] }), vec!["item:11 of 550 x1 as pro"]),
-        (200, json!({ "data": {} }), vec!["item:11 of 550 x1 as pro"]),
-        (404, json!({ "errors": [] }), vec!["item:11 of 550 x1 as pro"]),
-        (401, json!({ "errors": [] }), vec!["item:11 of 550 x1 as pro"]),
+        (200, json!({ "included": [] }), vec!["item:11 of 550 x1"]),
+        (200, json!({ "data": {} }), vec!["item:11 of 550 x1"]),
+        (404, json!({ "errors": [] }), vec!["item:11 of 550 x1"]),
+        (401, json!({ "errors": [] }), vec!["item:11 of 550 x1"]),
     ] {
         let told = order(Level::Read, &incoming, &[answer(LOOKED_UP, status, &body)]);
         assert_eq!(lines_of(&told.purchases["order:1"].lines), lines, "{status} {body}");

@@ -4,10 +4,9 @@ use domain::{
     order::{Order, SubscriptionStatus as Status},
     text::{PlanCode, Reference},
 };
-use providers::Level;
 use serde_json::{Value, json};
 
-use crate::support::{a_subscription, at, day, event_naming, order, told, with};
+use crate::support::{a_subscription, at, day, event_naming, order_believing, told, with};
 
 fn snapshot(fields: Value) -> Order {
     told("subscription_updated", "2", &with(a_subscription(), fields))
@@ -83,12 +82,15 @@ fn what_a_subscription_is_for_is_the_line_that_was_bought() {
 
 #[test]
 fn the_checkouts_own_data_names_what_was_bought_and_not_what_it_was_changed_to() {
-    for (kind, named) in
-        [("subscription_created", Some("pro")), ("subscription_updated", None), ("subscription_plan_changed", None)]
-    {
+    for (kind, believed, named) in [
+        ("subscription_created", false, None),
+        ("subscription_created", true, Some("pro")),
+        ("subscription_updated", true, None),
+        ("subscription_plan_changed", true, None),
+    ] {
         let event = event_naming(kind, "2", &a_subscription(), &json!({ "plan_id": "pro" }));
-        let line = order(Level::None, &event, &[]).items["subscription:2"].value[0].clone();
-        assert_eq!(line.named, named.map(PlanCode::from), "{kind}");
+        let line = order_believing(believed, &event).items["subscription:2"].value[0].clone();
+        assert_eq!(line.named, named.map(PlanCode::from), "{kind} {believed}");
     }
 }
 

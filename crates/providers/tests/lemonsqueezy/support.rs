@@ -69,6 +69,18 @@ pub(crate) fn step(level: Level, incoming: &Incoming, answers: &[Answer]) -> Res
     LemonSqueezy.translate(incoming, &Settings { level, ..Settings::default() }, answers)
 }
 
+/// What an event says about its sale, where the vendor believes what a buyer's browser says or does not.
+pub(crate) fn order_believing(plan_from_custom_data: bool, incoming: &Incoming) -> Order {
+    let settings = Settings { plan_from_custom_data, ..Settings::default() };
+    match LemonSqueezy.translate(incoming, &settings, &[]) {
+        Ok(Step::Facts(facts)) => match &facts[..] {
+            [Fact::Order(order)] => (**order).clone(),
+            other => panic!("not one fact about a sale: {other:?}"),
+        },
+        other => panic!("no facts: {other:?}"),
+    }
+}
+
 pub(crate) fn facts(level: Level, incoming: &Incoming, answers: &[Answer]) -> Vec<Fact> {
     match step(level, incoming, answers) {
         Ok(Step::Facts(facts)) => facts,

@@ -2,14 +2,15 @@
 
 use domain::{
     order::{Subscription, SubscriptionStatus as Status},
-    text::Reference,
+    text::{PlanCode, Reference},
 };
 use jiff::Timestamp;
 use providers::Level;
 use serde_json::{Value, json};
 
 use crate::support::{
-    HAPPENED, asked, at, event, event_at, facts, joined, names, order, permutations, refusal, told, with,
+    HAPPENED, asked, at, event, event_at, facts, joined, names, order, order_believing, permutations, refusal, told,
+    with,
 };
 
 const UPDATED: &str = "subscription.updated";
@@ -189,4 +190,19 @@ fn the_customer_of_one_without_a_transaction_is_looked_up() {
 fn without_its_id_it_makes_no_sense() {
     assert_eq!(refusal(UPDATED, &json!({ "status": "active" })), "`data.id` is missing");
     assert_eq!(event_at(5, UPDATED, &json!({})).occurred_at, Some(at(5)));
+}
+
+#[test]
+fn an_imported_subscription_names_its_plan_where_that_is_believed() {
+    let named = json!({ "custom_data": { "plan_id": "pro" } });
+    for (kind, believed, plan) in [
+        ("subscription.imported", false, None),
+        ("subscription.imported", true, Some("pro")),
+        ("subscription.created", true, None),
+        ("subscription.updated", true, None),
+    ] {
+        let order = order_believing(believed, &event(kind, &with(subscription(), named.clone())));
+        let lines = &order.items[&Reference::from("sub_1")].value;
+        assert_eq!((lines.len(), lines[0].named.as_ref().map(PlanCode::as_str)), (1, plan), "{kind} {believed}");
+    }
 }

@@ -34,6 +34,18 @@ pub(crate) fn step(level: Level, incoming: &Incoming, answers: &[Answer]) -> Res
     Paddle.translate(incoming, &Settings { level, ..Settings::default() }, answers)
 }
 
+/// What an event says about its sale, where the vendor believes what a buyer's browser says or does not.
+pub(crate) fn order_believing(plan_from_custom_data: bool, incoming: &Incoming) -> Order {
+    let settings = Settings { plan_from_custom_data, ..Settings::default() };
+    match Paddle.translate(incoming, &settings, &[]) {
+        Ok(Step::Facts(facts)) => match &facts[..] {
+            [Fact::Order(order)] => (**order).clone(),
+            other => panic!("not one fact about a sale: {other:?}"),
+        },
+        other => panic!("no facts: {other:?}"),
+    }
+}
+
 /// What must be asked next.
 pub(crate) fn asked(level: Level, incoming: &Incoming, answers: &[Answer]) -> Vec<String> {
     match step(level, incoming, answers) {

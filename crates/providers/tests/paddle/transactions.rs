@@ -8,7 +8,7 @@ use domain::{
 use providers::Level;
 use serde_json::{Value, json};
 
-use crate::support::{HAPPENED, asked, at, event, facts, names, refusal, tells_nothing, told, with};
+use crate::support::{HAPPENED, asked, at, event, facts, names, order_believing, refusal, tells_nothing, told, with};
 
 const COMPLETED: &str = "transaction.completed";
 const MONTH: &str = "2026-10-21T14:13:20Z";
@@ -149,32 +149,38 @@ fn told_lines(fields: Value) -> Lines {
 }
 
 #[test]
-fn a_plan_is_named_by_the_sale_the_price_or_the_product() {
-    let names = |custom: Value, price_custom: Value, product_custom: Value, count: usize| -> Vec<Option<String>> {
+fn a_plan_is_named_by_the_price_the_product_or_where_it_is_believed_the_sale() {
+    let names = |believed: bool, custom: Value, price_custom: Value, product_custom: Value, count: usize| {
         let item =
             json!({ "price": with(price("pri_1", false), json!({ "custom_data": price_custom })), "quantity": 1 });
         let beside = json!({ "price_id": "pri_1", "product": { "custom_data": product_custom } });
         let fields = json!({
             "custom_data": custom, "items": vec![item; count], "details": { "line_items": vec![beside; count] }
         });
-        lines(&with(transaction(), fields)).into_iter().map(|line| line.named.map(|plan| plan.to_string())).collect()
+        let sale = order_believing(believed, &event(COMPLETED, &with(transaction(), fields)));
+        let Lines::Known(lines) = &sale.purchases[&Reference::from("txn_1")].lines else { panic!("lines") };
+        lines.iter().map(|line| line.named.as_ref().map(ToString::to_string)).collect::<Vec<_>>()
     };
     let plan = |code: &str| json!({ "plan_id": code, "seats": 3, "deep": {} });
-    for (custom, price_custom, product_custom, named) in [
-        (plan("sale"), plan("price"), plan("product"), Some("sale")),
-        (json!(null), plan("price"), plan("product"), Some("price")),
-        (json!({}), json!(null), plan("product"), Some("product")),
-        (json!({ "plan_code": " sale " }), json!(null), json!(null), Some("sale")),
-        (json!({ "key_type_id": "sale" }), json!(null), json!(null), Some("sale")),
-        (json!({ "plan_id": 7 }), json!([]), json!("x"), None),
+    for (custom, price_custom, product_custom, named, named_if_believed) in [
+        (plan("sale"), plan("price"), plan("product"), Some("price"), Some("sale")),
+        (json!(null), plan("price"), plan("product"), Some("price"), Some("price")),
+        (json!({}), json!(null), plan("product"), Some("product"), Some("product")),
+        (json!({ "plan_code": " sale " }), json!(null), json!(null), None, Some("sale")),
+        (json!({ "key_type_id": "sale" }), json!(null), json!(null), None, Some("sale")),
+        (json!({ "plan_id": 7 }), json!([]), json!("x"), None, None),
     ] {
-        assert_eq!(names(custom, price_custom, product_custom, 1), [named.map(str::to_owned)]);
+        for (believed, named) in [(false, named), (true, named_if_believed)] {
+            let told = names(believed, custom.clone(), price_custom.clone(), product_custom.clone(), 1);
+            assert_eq!(told, [named.map(str::to_owned)], "{custom} {believed}");
+        }
     }
-    assert_eq!(names(plan("sale"), json!(null), json!(null), 2), [None, None], "of two lines it could be either");
-    assert_eq!(
-        told_lines(json!({ "items": null, "custom_data": plan("sale") })),
-        Lines::Unknown { recurring: true, named: Some("sale".into()) }
-    );
+    assert_eq!(names(true, plan("sale"), json!(null), json!(null), 2), [None, None], "of two lines it could be either");
+    let bare = event(COMPLETED, &with(transaction(), json!({ "items": null, "custom_data": plan("sale") })));
+    for (believed, named) in [(false, None), (true, Some("sale".into()))] {
+        let lines = order_believing(believed, &bare).purchases[&Reference::from("txn_1")].lines.clone();
+        assert_eq!(lines, Lines::Unknown { recurring: true, named });
+    }
 }
 
 #[test]

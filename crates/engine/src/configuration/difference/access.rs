@@ -83,6 +83,11 @@ impl Draft<'_> {
                 ("connected", before_settings.as_ref().map(|kept| kept.disconnected) != Some(settings.disconnected)),
                 ("license_keys", before_settings.as_ref().map(|kept| kept.license_keys) != Some(settings.license_keys)),
                 ("store", before_settings.as_ref().map(|kept| &kept.store) != Some(&settings.store)),
+                (
+                    "plan_from_custom_data",
+                    before_settings.as_ref().map(|kept| kept.plan_from_custom_data)
+                        != Some(settings.plan_from_custom_data),
+                ),
                 ("api_base", before.api_base != row.api_base),
                 ("webhook_secrets", kept.is_none_or(|kept| kept.webhook != secrets.webhook)),
                 ("api_key", kept.is_none_or(|kept| kept.api_key != secrets.api_key)),
@@ -271,6 +276,7 @@ fn settings(before: Option<Settings>, input: &ConnectionInput) -> Settings {
     settings.fee_ten_thousandths = fee_ten_thousandths.or(settings.fee_ten_thousandths);
     settings.license_keys = input.license_keys.unwrap_or(settings.license_keys);
     settings.store = input.store.clone().or(settings.store);
+    settings.plan_from_custom_data = input.plan_from_custom_data.unwrap_or(settings.plan_from_custom_data);
     settings
 }
 
