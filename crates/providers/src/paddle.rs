@@ -80,6 +80,7 @@ static INFO: Info = Info {
              connection does the custom data of a transaction, or of an imported subscription, name the plan, before any \
              price rule.",
             "A refund counts once Paddle has approved it. In the sandbox that takes up to ten minutes.",
+            "A chargeback takes the license back, of whatever part of the payment it is, until Paddle has won it back.",
             "`subscription.canceled` means that it is over now. A cancellation for the end of the period is told before, by \
              `subscription.updated`.",
             "Paddle does not say when it tries again to collect an overdue payment: give a plan as many days of grace as your \

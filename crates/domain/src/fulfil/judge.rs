@@ -168,13 +168,10 @@ fn payment_loss(case: Judged<'_>, payment: &Reference, total: Money, findings: &
         let on_loss = if full { policy.full_refund } else { policy.partial_refund };
         meet(Cause::Refunded { payment: payment.clone(), amount, full }, on_loss);
     }
-    for (id, dispute) in order.disputes.iter().filter(|(_, dispute)| order.payments.same(&dispute.payment, payment)) {
-        let on_loss = match dispute.state {
-            DisputeState::Open => policy.dispute,
-            DisputeState::Lost => policy.full_refund,
-            DisputeState::Inquiry | DisputeState::Won => continue,
-        };
-        meet(Cause::Disputed { dispute: id.clone(), lost: dispute.state == DisputeState::Lost }, on_loss);
+    for (id, dispute) in order.disputes_of(payment) {
+        let lost = dispute.state == DisputeState::Lost;
+        let on_loss = if lost { policy.full_refund } else { policy.dispute };
+        meet(Cause::Disputed { dispute: id.clone(), lost }, on_loss);
     }
     worst
 }

@@ -46,6 +46,20 @@ impl Order {
     }
 }
 
+impl Order {
+    /// What is held against this payment: disputes that are open or lost. A return that does not say of which dispute it is
+    /// counts against the first that nothing else won, so money that was taken twice and came back once is lost once.
+    pub fn disputes_of<'a>(&'a self, payment: &'a Reference) -> impl Iterator<Item = (&'a Reference, &'a Dispute)> {
+        let of_payment = || self.disputes.iter().filter(|(_, dispute)| self.payments.same(&dispute.payment, payment));
+        let returned = of_payment().filter(|(_, dispute)| dispute.returns).count();
+        let won = of_payment().filter(|(_, dispute)| !dispute.returns && dispute.state == DisputeState::Won).count();
+        let open = of_payment().filter(|(_, dispute)| dispute.state == DisputeState::Open);
+        let lost = of_payment().filter(|(_, dispute)| dispute.state == DisputeState::Lost);
+        // Where a dispute itself is told to be won, its return is the same money.
+        open.chain(lost.skip(returned.saturating_sub(won)))
+    }
+}
+
 /// How far a refund has come: its states are a chain, and a success can still be taken back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -150,6 +164,9 @@ pub struct Dispute {
     pub state: DisputeState,
     /// Which payment.
     pub payment: Reference,
+    /// It is the return of the money of another dispute of this payment, and does not name which.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub returns: bool,
 }
 
 impl Join for Dispute {

@@ -335,7 +335,7 @@ pub(crate) fn refunded_in_all(payment: &str, minor: i64, at: u32) -> Order {
 pub(crate) fn dispute(id: &str, payment: &str, state: DisputeState) -> Order {
     Order {
         references: references(&[payment]),
-        disputes: [(id.into(), Dispute { state, payment: payment.into() })].into(),
+        disputes: [(id.into(), Dispute { state, payment: payment.into(), returns: false })].into(),
         ..Order::default()
     }
 }

@@ -277,7 +277,7 @@ impl Refunded {
 impl Disputed {
     fn order(self) -> Order {
         let payment = payment(&self.id, self.payment.as_ref());
-        let dispute = Dispute { state: self.status, payment: payment.clone() };
+        let dispute = Dispute { state: self.status, payment: payment.clone(), returns: false };
         let name = Reference::new(format!("dispute:{}", self.dispute.0));
         about(&self.id, Order { disputes: [(name, dispute)].into(), ..paid_with(vec![payment]) })
     }

@@ -77,13 +77,15 @@ impl Adjustment {
         }
     }
 
-    /// All chargebacks of a transaction are one dispute: its reversal is an adjustment of its own, which names nothing else
-    /// that they share, and that the first one was reversed no event tells.
+    /// A bank can take the money of a transaction several times, and each time it can come back: each is an adjustment of its
+    /// own, and a reversal does not name the one that it reverses.
     fn chargeback(&self, action: &str) -> Result<Vec<Fact>, Stop> {
+        let id = self.id.clone().ok_or_else(|| lacks("data.id"))?;
         let payment = self.payment()?;
         let state = dispute_state(action, self.status.as_deref());
-        let dispute = Dispute { state, payment: payment.clone() };
-        Ok(sale::fact(Order { disputes: [(payment.clone(), dispute)].into(), ..self.names(payment) }))
+        let returns = action == "chargeback_reverse" && state == DisputeState::Won;
+        let dispute = Dispute { state, payment: payment.clone(), returns };
+        Ok(sale::fact(Order { disputes: [(id, dispute)].into(), ..self.names(payment) }))
     }
 
     fn payment(&self) -> Result<Reference, Stop> {

@@ -132,7 +132,7 @@ pub(super) fn dispute(event: &Event<'_>, look_ups: LookUps<'_>) -> Result<Vec<Fa
     let id = dispute.id.clone().unwrap_or_else(|| payment.clone());
     let state = dispute_state(dispute.status.as_deref());
     let order = dispute.order(look_ups)?;
-    Ok(sale::fact(Order { disputes: [(id, Dispute { state, payment })].into(), ..order }))
+    Ok(sale::fact(Order { disputes: [(id, Dispute { state, payment, returns: false })].into(), ..order }))
 }
 
 /// A state that is not known yet holds nothing against anybody. `charge_refunded` ended disputes of old: the refund

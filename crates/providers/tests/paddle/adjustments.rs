@@ -1,7 +1,7 @@
 //! Adjustments: refunds, chargebacks, and what is neither.
 
 use domain::{
-    order::{DisputeState, RefundState},
+    order::{DisputeState, Order, RefundState},
     text::Reference,
 };
 use providers::Level;
@@ -68,20 +68,36 @@ fn a_chargeback_is_lost_until_paddle_wins_it_back() {
         ("chargeback_of_tomorrow", "approved", DisputeState::Inquiry),
     ] {
         let order = told(CREATED, &adjustment(action, status));
-        let dispute = &order.disputes[&Reference::from("txn_1")];
+        let dispute = &order.disputes[&Reference::from("adj_1")];
         assert_eq!((dispute.state, dispute.payment.as_str()), (state, "txn_1"), "{action} {status}");
+        assert_eq!(dispute.returns, action == "chargeback_reverse");
         assert!(order.refunds.is_empty());
     }
-    let adjustment = |id: &str, action: &str| with(adjustment(action, "approved"), json!({ "id": id }));
     let story = [
-        told(CREATED, &adjustment("adj_1", "chargeback_warning")),
-        told(CREATED, &adjustment("adj_2", "chargeback")),
-        told(CREATED, &adjustment("adj_3", "chargeback_reverse")),
+        ("chargeback_warning", "approved", 0),
+        ("chargeback", "approved", 1),
+        ("chargeback_reverse", "approved", 0),
+        ("chargeback", "approved", 1),
+        ("chargeback_reverse", "approved", 0),
     ];
-    for arrival in permutations(&story) {
-        let disputes = joined(&arrival).disputes;
-        assert_eq!(disputes.values().map(|dispute| dispute.state).collect::<Vec<_>>(), [DisputeState::Won]);
+    let all: Vec<Order> = (1..)
+        .zip(story)
+        .map(|(number, (action, status, _))| {
+            told(CREATED, &with(adjustment(action, status), json!({ "id": format!("adj_{number}") })))
+        })
+        .collect();
+    for (count, (_, _, lost)) in (1..).zip(story) {
+        for arrival in permutations(&all[..count]) {
+            let twice = joined(&[joined(&arrival), joined(&arrival)]);
+            assert_eq!(twice.disputes_of(&"txn_1".into()).count(), lost, "after {count} adjustments");
+        }
     }
+    // Where the chargeback itself is told to be reversed as well, it is no second return.
+    let reversed = told(UPDATED, &with(adjustment("chargeback", "reversed"), json!({ "id": "adj_2" })));
+    let again = joined(&[joined(&all[..4]), reversed]);
+    let payment = Reference::from("txn_1");
+    let lost: Vec<&str> = again.disputes_of(&payment).map(|(id, _)| id.as_str()).collect();
+    assert_eq!(lost, ["adj_4"]);
 }
 
 #[test]
@@ -99,6 +115,7 @@ fn what_it_lacks_is_named() {
         ("transaction_id", "refund", "`data.transaction_id` is missing"),
         ("totals", "refund", "`data.totals.total` is missing"),
         ("transaction_id", "chargeback", "`data.transaction_id` is missing"),
+        ("id", "chargeback", "`data.id` is missing"),
     ] {
         let mut adjustment = adjustment(action, "approved");
         adjustment[field] = json!(null);

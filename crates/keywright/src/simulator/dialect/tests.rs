@@ -301,14 +301,15 @@ fn disputes_go_one_way() {
             events.extend(told);
             assert!(account.step(&action, NOW).is_err(), "{slug} {outcome:?}");
             let order = order(&account, &events, Level::Read);
-            let (_, dispute) = order.disputes.first_key_value().unwrap();
+            // Where a dispute has several steps with names of their own, the last of them counts.
+            let state = order.disputes.values().map(|dispute| dispute.state).max().unwrap();
             let expected: &[DisputeState] = match outcome {
                 Outcome::Inquiry => &[DisputeState::Inquiry],
                 // Paddle tells of one when the money is gone.
                 Outcome::Open => &[DisputeState::Open, DisputeState::Lost],
                 Outcome::Won | Outcome::Lost => &[DisputeState::Won],
             };
-            assert!(expected.contains(&dispute.state), "{slug} {outcome:?}: {:?}", dispute.state);
+            assert!(expected.contains(&state), "{slug} {outcome:?}: {state:?}");
         }
     }
 }
