@@ -60,6 +60,15 @@ struct Item {
     price_id: Option<PriceReference>,
     #[serde(deserialize_with = "read::number")]
     quantity: Option<i64>,
+    #[serde(deserialize_with = "read::object")]
+    proration: Option<Proration>,
+}
+
+impl Item {
+    /// Whether it is known to be sold once, and is not a part of a period.
+    fn is_one_time(&self) -> bool {
+        self.proration.is_none() && self.price.as_ref().is_some_and(|price| !price.is_recurring())
+    }
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -121,8 +130,8 @@ enum Sold {
     Renewal,
     /// A subscription was changed.
     Change,
-    /// Nothing that a license depends on.
-    Nothing,
+    /// No period.
+    Charge,
 }
 
 /// `transaction.completed`: a purchase, the payment of a period, or neither.
@@ -140,18 +149,28 @@ pub(super) fn completed(event: &Event<'_>, look_ups: LookUps<'_>) -> Result<Vec<
         customers: sale::customers(transaction.customer_id.clone()),
         ..sale::named([Some(id.clone()), transaction.invoice_id.take()], [subscription.clone()])
     };
-    if sold != Sold::Purchase {
-        return Ok(sale::link(names));
+    let is_new = sold == Sold::Purchase;
+    if !is_new {
+        // What is sold once beside a subscription is bought there and then, whichever of its transactions bills it.
+        transaction.items.retain(Item::is_one_time);
+        // It names the plan of what the subscription began with.
+        transaction.custom_data.clear();
+        if transaction.items.is_empty() {
+            return Ok(sale::link(names));
+        }
     }
     let purchase = Purchase {
         lines: transaction.lines(event, &id),
         state: PurchaseState::Paid,
         total,
         at: event.at,
-        subscriptions: subscription.into_iter().collect(),
+        subscriptions: subscription.into_iter().filter(|_| is_new).collect(),
         silent: false,
     };
     let mut facts = sale::fact(Order { purchases: [(id, purchase)].into(), ..names });
+    if !is_new {
+        return Ok(facts);
+    }
     // The event has no address, and the customer's own event may never come: it may be older than this connection.
     facts.extend(customer::look_up(transaction.customer_id.as_ref(), look_ups)?);
     Ok(facts)
@@ -164,7 +183,7 @@ impl Transaction {
             (Some("web" | "api"), _) => Sold::Purchase,
             (Some("subscription_recurring"), _) => Sold::Renewal,
             (Some("subscription_update"), _) => Sold::Change,
-            (Some("subscription_charge" | "subscription_payment_method_change"), _) => Sold::Nothing,
+            (Some("subscription_charge" | "subscription_payment_method_change"), _) => Sold::Charge,
             (_, None) => Sold::Purchase,
             (_, Some(_)) => Sold::Renewal,
         }
@@ -191,7 +210,7 @@ impl Transaction {
                     self.line_items().iter().filter_map(|line| line.proration.as_ref()).filter(|it| it.is_whole());
                 whole.filter_map(|proration| proration.billing_period?.ends_at.or(period)).max()
             }
-            Sold::Nothing => None,
+            Sold::Charge => None,
         }
     }
 

@@ -111,6 +111,37 @@ fn what_is_not_sold_links_its_names_and_no_more() {
 }
 
 #[test]
+fn what_is_sold_once_beside_a_subscription_is_bought_whichever_transaction_bills_it() {
+    let items = json!([
+        { "price": price("pri_1", true), "quantity": 1 },
+        { "price": price("pri_2", false), "quantity": 3 },
+        { "price": price("pri_3", false), "quantity": 1, "proration": { "rate": "0.5" } },
+        { "price_id": "pri_4", "quantity": 1 },
+    ]);
+    for (origin, paid_until) in [
+        ("subscription_charge", None),
+        ("subscription_update", None),
+        ("subscription_recurring", Some(MONTH)),
+        ("of_tomorrow", Some(MONTH)),
+    ] {
+        let fields = json!({ "origin": origin, "items": items, "custom_data": { "plan_id": "pro" } });
+        let sold = with(transaction(), fields);
+        let order = order_believing(true, &event(COMPLETED, &sold));
+        let purchase = &order.purchases[&Reference::from("txn_1")];
+        let told: Vec<(&str, u32, bool, bool)> = match &purchase.lines {
+            Lines::Known(lines) => lines
+                .iter()
+                .map(|line| (line.price.as_str(), line.quantity, line.recurring, line.named.is_some()))
+                .collect(),
+            Lines::Unknown { .. } => Vec::new(),
+        };
+        assert_eq!(told, [("pri_2", 3, false, false)], "{origin}");
+        assert!(purchase.subscriptions.is_empty(), "{origin} starts no subscription");
+        assert_eq!(until(&order).as_deref(), paid_until, "{origin}");
+    }
+}
+
+#[test]
 fn lines_are_told_whatever_form_they_have() {
     let items = json!([
         { "price": price("pri_1", true), "quantity": "3" },
