@@ -12,6 +12,7 @@ use serde::Deserialize;
 use crate::{
     Incoming, Malformed,
     read::{self, lacks},
+    sale,
 };
 
 /// The kind of event that says that AppSumo confirmed a sale to its buyer.
@@ -85,13 +86,21 @@ struct Extra {
 /// Reads the outside of a body.
 pub(super) fn incoming(body: &[u8]) -> Result<Incoming, Malformed> {
     let (body, event): (&str, Event) = read::document(body)?;
-    let (key, kind) =
-        (event.license_key.ok_or_else(|| lacks("license_key"))?, event.event.ok_or_else(|| lacks("event"))?);
-    let created_at = event.created_at.ok_or_else(|| lacks("created_at"))?;
+    let kind = event.event.ok_or_else(|| lacks("event"))?;
+    // A test of the address may have nothing but its kind in it, and is answered with that.
+    let key = match (event.license_key, event.created_at) {
+        (Some(key), Some(created_at)) => format!("{key}/{kind}/{}", created_at.as_millisecond()),
+        (key, created_at) if event.test => {
+            let moment = created_at.map_or(0, Timestamp::as_millisecond);
+            format!("{}/{kind}/{moment}", key.as_ref().map_or("test", Reference::as_str))
+        }
+        (None, _) => return Err(lacks("license_key")),
+        (_, None) => return Err(lacks("created_at")),
+    };
     Ok(Incoming {
-        key: format!("{key}/{kind}/{}", created_at.as_millisecond()),
+        key,
         kind,
-        occurred_at: Some(created_at),
+        occurred_at: event.created_at,
         // AppSumo has no test mode: its test events are told apart when they are translated, so that they do not count as
         // events of the wrong mode.
         live: None,
@@ -159,21 +168,21 @@ impl Event {
             (None, _, Some(tier)) => format!("tier:{tier}"),
             _ => return Lines::Unknown { recurring: false, named: None },
         };
-        let quantity = self.unit_quantity.unwrap_or(1).clamp(0, i64::from(u32::MAX));
         Lines::Known(vec![Line {
             line: key.clone(),
             price: PriceReference::new(price),
             product: None,
-            quantity: u32::try_from(quantity).unwrap_or(u32::MAX),
+            quantity: sale::quantity_of(self.unit_quantity),
             recurring: false,
             named: None,
             description: self.partner_plan_name.as_deref().map(Box::from),
         }])
     }
 
-    /// Whether it is over only because another license key takes its place: the event that names both says which.
+    /// Whether it is over only because another license key takes its place: the event that names both says which. What is
+    /// refunded after an upgrade is refunded.
     fn gives_way(&self) -> bool {
         let reason = self.extra.as_ref().and_then(|extra| extra.reason.as_deref()).unwrap_or_default().to_lowercase();
-        ["upgrade", "downgrade"].iter().any(|word| reason.contains(word))
+        !reason.contains("refund") && ["upgrade", "downgrade"].iter().any(|word| reason.contains(word))
     }
 }

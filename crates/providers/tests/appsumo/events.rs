@@ -96,7 +96,8 @@ fn a_sale_says_what_was_bought_as_far_as_it_is_told() {
         ),
         (json!({ "partner_plan_name": "seats", "parent_license_key": parent() }), Some(("addon:seats", 1))),
         (json!({ "tier": 1, "parent_license_key": parent() }), None),
-        (json!({ "tier": 2, "unit_quantity": -3 }), Some(("tier:2", 0))),
+        (json!({ "tier": 2, "unit_quantity": -3 }), Some(("tier:2", 1))),
+        (json!({ "tier": 2, "unit_quantity": 0 }), Some(("tier:2", 0))),
         (json!({ "tier": 2, "unit_quantity": i64::MAX }), Some(("tier:2", u32::MAX))),
     ] {
         for kind in ["purchase", "activate", "upgrade", "downgrade", "migrate"] {
@@ -141,6 +142,7 @@ fn only_what_is_over_without_a_successor_is_taken_back() {
         (json!("Parent deal upgrade"), false),
         (json!("Refunded by the user"), true),
         (json!("Refunded by customer"), true),
+        (json!("Refunded by the customer after an upgrade"), true),
         (json!("Something of tomorrow"), true),
         (json!(null), true),
         (json!(7), true),
@@ -176,5 +178,13 @@ fn a_test_event_is_understood_and_says_nothing() {
     for kind in ["purchase", "activate", "upgrade", "downgrade", "deactivate", "migrate"] {
         let body = event(json!({ "event": kind, "tier": 1, "test": true })).to_string();
         assert_eq!(facts(&taken_in(body.as_bytes()).expect("an event")), Ok(Vec::new()), "{kind}");
+    }
+    for bare in [
+        json!({ "test": true, "event": "purchase" }),
+        json!({ "test": true, "event": "purchase", "license_key": "k1" }),
+    ] {
+        let incoming = taken_in(bare.to_string().as_bytes()).expect("an event");
+        assert_eq!((incoming.kind.as_str(), incoming.occurred_at), ("purchase", None), "answered with its kind");
+        assert_eq!(facts(&incoming), Ok(Vec::new()));
     }
 }
