@@ -64,11 +64,11 @@ impl Backfill for Events {
         let list: List<'_> = serde_json::from_str(body)
             .map_err(|error| read::malformed(format!("the list of events does not read: {error}")))?;
         let has_more = list.meta.and_then(|meta| meta.pagination).is_some_and(|pagination| pagination.has_more);
-        let all: Vec<Incoming> =
-            list.data.iter().map(|element| event::incoming(element.get().as_bytes())).collect::<Result<_, _>>()?;
+        let all: Vec<Incoming> = list.data.iter().filter_map(|element| event::listed(element.get())).collect();
         let since = stored(piece.since);
         let is_wanted = |incoming: &Incoming| incoming.occurred_at.is_none_or(|at| at >= since);
-        let next = all.last().filter(|oldest| has_more && is_wanted(oldest)).map(|oldest| oldest.key.clone());
+        let oldest = all.iter().rfind(|incoming| !incoming.key.starts_with(event::NO_ID));
+        let next = oldest.filter(|oldest| has_more && is_wanted(oldest)).map(|oldest| oldest.key.clone());
         let is_understood = |incoming: &Incoming| INFO.events.contains(&incoming.kind.as_str());
         let mut events: Vec<Incoming> =
             all.into_iter().filter(|incoming| is_understood(incoming) && is_wanted(incoming)).collect();

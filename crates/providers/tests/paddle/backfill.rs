@@ -1,7 +1,7 @@
 //! Paddle's own list of events.
 
 use providers::{
-    LicenseKeys, Provider,
+    LicenseKeys, Provider, Settings,
     backfill::{Backfill, Page, Piece},
     paddle::Paddle,
 };
@@ -78,12 +78,28 @@ fn the_page_that_reaches_back_behind_what_is_wanted_is_the_last() {
 }
 
 #[test]
+fn an_element_that_makes_no_sense_keeps_no_other_back() {
+    let good = element("evt_1", "transaction.completed", HAPPENED);
+    for nonsense in [json!({ "event_type": "transaction.paid" }), json!({}), json!(7), json!(null), json!([])] {
+        for elements in [[nonsense.clone(), good.clone()], [good.clone(), nonsense.clone()]] {
+            let page = page(&elements, json!(true));
+            assert_eq!(page.events.iter().map(|event| event.key.as_str()).collect::<Vec<_>>(), ["evt_1"], "{nonsense}");
+            assert_eq!(page.next.as_deref(), Some("evt_1"));
+        }
+    }
+    let unnamed = json!({ "event_type": "customer.updated", "data": {} });
+    let page = page(&[good, unnamed], json!(true));
+    assert_eq!((page.events.len(), page.next.as_deref()), (2, Some("evt_1")));
+    let held = &page.events[0];
+    assert!(held.key.starts_with("sha256:"), "{held:?}");
+    assert!(Paddle.translate(held, &Settings::default(), &[]).is_err(), "a person sees it");
+}
+
+#[test]
 fn what_is_no_page_is_refused_with_its_reason() {
-    for (body, reason) in [
-        ("", "the list of events does not read"),
-        (r#"{"error":{"code":"forbidden"}}"#, "missing field `data`"),
-        (r#"{"data":[{"event_type":"transaction.paid"}]}"#, "`event_id` is missing"),
-    ] {
+    for (body, reason) in
+        [("", "the list of events does not read"), (r#"{"error":{"code":"forbidden"}}"#, "missing field `data`")]
+    {
         let refused = list().page(&piece(None, 1), body).expect_err(body);
         assert!(refused.what.contains(reason), "{refused}");
     }
