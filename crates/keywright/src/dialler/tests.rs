@@ -288,7 +288,7 @@ async fn the_official_sdk_catches_up_with_the_same_calls() {
             limit: 100,
             asked_at: since,
             store: None,
-            license_keys: LicenseKeys::Ours,
+            license_keys: providers::LicenseKeys::Ours,
         });
         let what = json!({ "of": ["events", "list"], "arguments": [page] });
         let (ours, theirs) = (ours(&request).await, theirs(&what).await);
