@@ -300,6 +300,8 @@ pub enum Missing {
     Lines,
     /// Which subscription or invoice a payment belongs to.
     PaymentLink,
+    /// Who a customer is, where a sale names no more than their id.
+    Customer,
 }
 
 impl Purchase {

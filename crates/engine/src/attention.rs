@@ -133,7 +133,7 @@ fn about(order: &StoredOrder, waiting: &Waiting, connection: &Connection) -> Abo
             kind: NO_ADDRESS,
             part: String::new(),
             lookup: order.order.customers.first().map(ToString::to_string),
-            sentence: "the licenses are issued and there is no e-mail address to send their keys to".to_owned(),
+            sentence: no_address(&connection.code, permission(Missing::Customer)),
         },
         Waiting::TooMany { units } => plain(
             "too_many_units",
@@ -173,6 +173,17 @@ fn about(order: &StoredOrder, waiting: &Waiting, connection: &Connection) -> Abo
             format!("{amount} of payment {payment} went back and it paid for several licenses; revoke the right one"),
         ),
     }
+}
+
+fn no_address(connection: &str, permission: &str) -> String {
+    let sentence = "the licenses are issued and there is no e-mail address to send their keys to".to_owned();
+    if permission.is_empty() {
+        return sentence;
+    }
+    format!(
+        "{sentence}; let connection `{connection}` have an API key with the permission `{permission}`, then play the event of \
+         the sale again"
+    )
 }
 
 fn key_awaited(line: &Reference, provider: &str, connection: &str) -> String {

@@ -15,7 +15,7 @@ mod price;
 mod subscription;
 mod transaction;
 
-use domain::fact::Fact;
+use domain::{fact::Fact, order::Missing};
 use jiff::Timestamp;
 use secrecy::SecretString;
 
@@ -53,7 +53,7 @@ static INFO: Info = Info {
         "customer.updated",
         "customer.imported",
     ],
-    permissions: &[],
+    permissions: &[(Missing::Customer, "Customers: read")],
     api_base: ApiBase { live: "https://api.paddle.com", test: "https://sandbox-api.paddle.com" },
     api_headers: &[("paddle-version", "1")],
     guide: Guide {
