@@ -22,13 +22,15 @@ const IDEMPOTENCY_KEY: http::HeaderName = http::HeaderName::from_static("idempot
 
 /// Sends look-ups and what changes something. Only a connection of kind `simulated` may dial loopback, and it may dial nothing else.
 pub(crate) struct Dialler {
-    public: Client,
+    /// None: nobody beyond this machine is asked.
+    public: Option<Client>,
     loopback: Client,
 }
 
 impl Dialler {
-    pub(crate) fn new() -> anyhow::Result<Self> {
-        Ok(Self { public: Client::new(Reach::Public, LIMITS)?, loopback: Client::new(Reach::Loopback, LIMITS)? })
+    pub(crate) fn new(is_offline: bool) -> anyhow::Result<Self> {
+        let public = if is_offline { None } else { Some(Client::new(Reach::Public, LIMITS)?) };
+        Ok(Self { public, loopback: Client::new(Reach::Loopback, LIMITS)? })
     }
 }
 
@@ -39,7 +41,9 @@ impl Dial for Dialler {
         request: &'a Request,
     ) -> BoxFuture<'a, Result<Dialled, DialError>> {
         Box::pin(async move {
-            let client = if connection.mode == Mode::Simulated { &self.loopback } else { &self.public };
+            let client = if connection.mode == Mode::Simulated { Some(&self.loopback) } else { self.public.as_ref() };
+            let offline = || DialError("this server was started with --offline and asks no provider".to_owned());
+            let client = client.ok_or_else(offline)?;
             let outgoing = outgoing(connection, request)?;
             let response = client.send(outgoing).await.map_err(|error| problem(&error))?;
             let retry_after = response.headers.get(http::header::RETRY_AFTER);

@@ -20,6 +20,11 @@ pub(crate) struct DataOptions {
     /// The file with the master keys, made with mode 0600 if it is not there. [default: master-key in the data folder]
     #[arg(long, env = "KEYWRIGHT_MASTER_KEY_FILE")]
     pub(crate) master_key_file: Option<PathBuf>,
+
+    /// Ask no provider anything: what would be looked up, caught up or written back waits. Simulated ones are on this machine
+    /// and are asked all the same.
+    #[arg(long, env = "KEYWRIGHT_OFFLINE")]
+    pub(crate) offline: bool,
 }
 
 impl DataOptions {

@@ -35,7 +35,7 @@ pub(crate) async fn open_with(options: &DataOptions, lease: SignedDuration) -> a
         ring: ring.clone(),
         clock: Arc::new(SystemClock),
         entropy: Arc::new(SystemEntropy),
-        dialler: Arc::new(Dialler::new()?),
+        dialler: Arc::new(Dialler::new(options.offline)?),
         lease,
     });
     engine.check_ring().await?;

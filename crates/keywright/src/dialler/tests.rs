@@ -109,7 +109,7 @@ fn base_of(listener: &TcpListener) -> String {
 async fn ours(request: &Request) -> Arrived {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let connection = connection(base_of(&listener));
-    let dialler = Dialler::new().unwrap();
+    let dialler = Dialler::new(false).unwrap();
     let (arrived, answer) = tokio::join!(record(&listener), dialler.dial(&connection, request));
     assert_eq!(answer.unwrap().status, 200);
     arrived
@@ -321,7 +321,7 @@ async fn a_call_for_a_connected_account_names_it_as_the_official_sdk_does() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let mut connection = connection(base_of(&listener));
     connection.settings.account = Some("acct_1".to_owned());
-    let (dialler, request) = (Dialler::new().unwrap(), Request::get("/v1/subscriptions/sub_1"));
+    let (dialler, request) = (Dialler::new(false).unwrap(), Request::get("/v1/subscriptions/sub_1"));
     let (ours, answer) = tokio::join!(record(&listener), dialler.dial(&connection, &request));
     assert_eq!(answer.unwrap().status, 200);
     let what = json!({
@@ -348,4 +348,16 @@ fn what_no_header_can_say_is_not_sent() {
     let post = Post { idempotency_key: Some("a\nb".to_owned()), ..Post::default() };
     let refusal = outgoing(&connection("http://127.0.0.1".to_owned()), &Request::post("/v1/x", post));
     assert!(refusal.is_err());
+}
+
+#[tokio::test]
+async fn an_offline_server_asks_nobody_beyond_this_machine() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (dialler, request) = (Dialler::new(true).unwrap(), Request::get("/v1/subscriptions/sub_1"));
+    let mut connection = connection(base_of(&listener));
+    let (_, simulated) = tokio::join!(record(&listener), dialler.dial(&connection, &request));
+    assert_eq!(simulated.unwrap().status, 200);
+    connection.mode = Mode::Test;
+    let refused = dialler.dial(&connection, &request).await.unwrap_err().to_string();
+    assert!(refused.contains("--offline"), "{refused}");
 }
