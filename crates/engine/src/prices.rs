@@ -245,9 +245,12 @@ impl Engine {
         let price: PlanPrice = serde_json::from_str(&row.price).map_err(Error::Document)?;
         let (code, attempt) = (PlanCode::new(plan.code.as_str()), row.id.to_string());
         if row.asked_at.is_none() {
-            let write = self.store.begin().await?;
-            write.ask_plan_price(row.id, self.now()).await?;
-            write.commit().await?;
+            let once = || async {
+                let write = self.store.begin().await?;
+                write.ask_plan_price(row.id, self.now()).await?;
+                Ok::<_, Error>(write.commit().await?)
+            };
+            store::repeat(once, Error::is_conflict).await?;
         }
         let new = NewPrice { plan: &code, name: &plan.name, price: &price, attempt: &attempt };
         let dialled = match self.dialler.dial(connection, &selling.create_price(&new)).await {

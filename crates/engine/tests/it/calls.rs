@@ -21,6 +21,8 @@ struct Stripe {
     key: Mutex<String>,
     calls: Mutex<Vec<Call>>,
     made: Notify,
+    /// The slow account is being asked.
+    begun: Notify,
     let_go: Semaphore,
     /// The next answers that are lost on their way.
     lost: Mutex<usize>,
@@ -32,6 +34,7 @@ impl Stripe {
             key: Mutex::new(format!("secret-env:{key}")),
             calls: Mutex::default(),
             made: Notify::new(),
+            begun: Notify::new(),
             let_go: Semaphore::new(0),
             lost: Mutex::new(0),
         })
@@ -81,6 +84,7 @@ impl Dial for Stripe {
     ) -> BoxFuture<'a, Result<Dialled, DialError>> {
         Box::pin(async move {
             if connection.settings.account.as_deref() == Some("acct_slow") {
+                self.begun.notify_one();
                 let _go = self.let_go.acquire().await;
                 return self.answer(connection, request);
             }
@@ -197,7 +201,7 @@ async fn slow_account(database: TestDatabase) {
     let mut first = std::pin::pin!(harness.engine.call_providers());
     tokio::select! {
         ended = &mut first => panic!("the slow account has not answered: {ended:?}"),
-        () = stripe.made.notified() => {}
+        ((), ()) = async { tokio::join!(stripe.made.notified(), stripe.begun.notified()) } => {}
     }
     assert_eq!(accounts(), ["acct_quick"], "of the same turn");
     let working = async {
