@@ -50,7 +50,6 @@ static INFO: Info = Info {
         "subscription_paused",
         "subscription_unpaused",
         "subscription_payment_success",
-        "subscription_payment_failed",
         "subscription_payment_recovered",
         "subscription_payment_refunded",
         "license_key_created",
@@ -177,10 +176,9 @@ fn translator(kind: &str) -> Option<Translate> {
         | "subscription_paused"
         | "subscription_unpaused"
         | "subscription_plan_changed" => subscription::subscription,
-        "subscription_payment_success"
-        | "subscription_payment_failed"
-        | "subscription_payment_recovered"
-        | "subscription_payment_refunded" => invoice::invoice,
+        "subscription_payment_success" | "subscription_payment_recovered" | "subscription_payment_refunded" => {
+            invoice::invoice
+        }
         _ => return None,
     })
 }

@@ -59,9 +59,9 @@ fn unfold(world: &mut World, expected: &[(u32, &str)]) {
 fn what_is_taken_back_and_comes_back_is_told_by_its_state_alone() {
     let mut world = World::selling(&["A"]);
     world.put(&subscribed([]), day(0));
-    for (state, is_taken_back) in [(Lost, true), (Won, false)] {
-        world.put(&facts![dispute("dp_1", "pi_1", state)], day(1));
-        assert_eq!(world.only().standing.state == LicenseState::Revoked, is_taken_back, "{state:?}");
+    for (dispute_is, license_is) in [(Lost, LicenseState::Revoked), (Won, LicenseState::Active)] {
+        world.put(&facts![dispute("dp_1", "pi_1", dispute_is)], day(1));
+        assert_eq!(world.only().standing.state, license_is, "{dispute_is:?}");
     }
     for moved in [Some(day(30)), None] {
         assert_eq!(world.count(&Change::TermChanged { from: moved }), 0, "its term did not move from {moved:?}");

@@ -31,13 +31,13 @@ struct Attributes {
 }
 
 /// `subscription_payment_*`: a payment of a period, and all that went back of it. The invoice of a change (`updated`) pays
-/// for the rest of a period that was paid already, so it links its names and no more. That a payment failed, the
-/// subscription's status tells.
+/// for the rest of a period that was paid already, so it links its names and no more. `subscription_payment_failed` is not
+/// read: the subscription's status tells it.
 pub(super) fn invoice(event: &Event<'_>, _: LookUps<'_>) -> Result<Vec<Fact>, Stop> {
     let attributes: Attributes = event.attributes()?;
     let subscription = attributes.subscription_id.as_deref().ok_or_else(|| lacks("data.attributes.subscription_id"))?;
     let (name, subscription) = (named("invoice", &event.id), named("subscription", subscription));
-    if !is_paid(event.kind, attributes.amounts.status.as_deref()) {
+    if !is_paid(attributes.amounts.status.as_deref()) {
         return Ok(Vec::new());
     }
     let paid =
@@ -58,10 +58,7 @@ pub(super) fn invoice(event: &Event<'_>, _: LookUps<'_>) -> Result<Vec<Fact>, St
     }))
 }
 
-fn is_paid(kind: &str, status: Option<&str>) -> bool {
-    match status {
-        Some("paid" | "refunded" | "partial_refund") => true,
-        Some("pending" | "void") => false,
-        _ => kind != "subscription_payment_failed",
-    }
+/// An invoice is told once it is paid, and may tell its status or not.
+fn is_paid(status: Option<&str>) -> bool {
+    !matches!(status, Some("pending" | "void"))
 }

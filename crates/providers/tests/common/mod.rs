@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fs, path::Path};
 use domain::{fact::Fact, join::Join, order::Order};
 use jiff::Timestamp;
 use providers::{
-    Incoming, Level, Provider, Settings, Step,
+    Incoming, Level, Malformed, Provider, Settings, Step,
     http::{Answer, Request},
 };
 use serde::Deserialize;
@@ -97,6 +97,29 @@ fn readable(fact: &Fact) -> Value {
     let document: Value = serde_json::from_str(&fact.encode()).expect("a document");
     assert_eq!(Fact::decode(fact.kind(), domain::fact::VERSION, &fact.encode()).expect("a stored fact"), *fact);
     json!({ fact.kind(): document })
+}
+
+/// What must be asked next.
+pub(crate) fn asked(step: Result<Step, Malformed>) -> Vec<String> {
+    match step {
+        Ok(Step::Need(requests)) => requests.into_iter().map(|request| request.path).collect(),
+        other => panic!("nothing is asked: {other:?}"),
+    }
+}
+
+pub(crate) fn facts(step: Result<Step, Malformed>) -> Vec<Fact> {
+    match step {
+        Ok(Step::Facts(facts)) => facts,
+        other => panic!("no facts: {other:?}"),
+    }
+}
+
+/// The one fact about a sale that a step comes to.
+pub(crate) fn order(step: Result<Step, Malformed>) -> Order {
+    match &facts(step)[..] {
+        [Fact::Order(order)] => (**order).clone(),
+        other => panic!("not one fact about a sale: {other:?}"),
+    }
 }
 
 pub(crate) fn joined(orders: &[Order]) -> Order {

@@ -12,10 +12,11 @@ use domain::{
 };
 use jiff::Timestamp;
 use providers::{
-    Delivery, Level, LicenseKeys, Outcome, PROVIDERS, Provider, Reject, Settings, Step, Verified, appsumo,
+    Delivery, Incoming, Level, LicenseKeys, Outcome, PROVIDERS, Provider, Reject, Settings, Step, Verified, appsumo,
     backfill::Piece, by_slug, calls::Uses, http::Answer, redeem::BuyerNews, signature,
 };
 use secrecy::SecretString;
+use serde_json::{Value, json};
 
 /// How each provider's calls are signed: their headers.
 fn signed(slug: &str, secret: &SecretString, body: &[u8], at: Timestamp) -> Vec<(&'static str, String)> {
@@ -137,6 +138,57 @@ fn what_is_ignored_says_nothing_and_what_is_subscribed_to_is_not_ignored() {
         for kind in provider.info().events {
             assert_eq!(provider.ignores(kind), None, "{}: {kind}", provider.info().slug);
         }
+    }
+}
+
+#[test]
+fn every_event_worth_subscribing_to_has_a_fixture_that_tells_something() {
+    // Where a provider may give keys out, what it tells of them counts if it does.
+    let settings = Settings { license_keys: LicenseKeys::Theirs, ..Settings::default() };
+    for provider in delivering() {
+        let slug = provider.info().slug;
+        let mut telling = BTreeSet::new();
+        for (_, _, body) in fixtures().into_iter().filter(|(of, ..)| of.info().slug == slug) {
+            for event in with_verified(provider, &body, |verified| provider.incoming(verified)).expect("events") {
+                if matches!(provider.translate(&event, &settings, &[]), Ok(Step::Facts(facts)) if !facts.is_empty()) {
+                    telling.insert(event.kind);
+                }
+            }
+        }
+        let silent: Vec<_> = provider.info().events.iter().filter(|kind| !telling.contains(**kind)).collect();
+        assert_eq!(silent, Vec::<&&str>::new(), "{slug}");
+    }
+}
+
+/// A release of the provider that adds to its documents changes nothing here. Our own words are held to the letter.
+#[test]
+fn fields_of_tomorrow_change_no_outcome() {
+    for (provider, name, body) in fixtures().into_iter().filter(|(provider, ..)| provider.info().slug != "generic") {
+        let mut document: Value = serde_json::from_slice(&body).expect(&name);
+        let taken_in = |document: &Value| {
+            let body = document.to_string();
+            with_verified(provider, body.as_bytes(), |verified| provider.incoming(verified)).expect(&name)
+        };
+        let before = taken_in(&document);
+        add_everywhere(&mut document);
+        for (before, after) in before.iter().zip(taken_in(&document)) {
+            // What is new in an event may make it another one, and says the same.
+            let after = Incoming { key: before.key.clone(), ..after };
+            let told = |event: &Incoming| provider.translate(event, &Settings::default(), &[]);
+            assert_eq!(told(&after), told(before), "{name}");
+        }
+    }
+}
+
+/// Puts a field that nobody knows into every object.
+fn add_everywhere(value: &mut Value) {
+    match value {
+        Value::Object(members) => {
+            members.values_mut().for_each(add_everywhere);
+            members.insert("a field of tomorrow".to_owned(), json!({ "id": ["x"] }));
+        }
+        Value::Array(elements) => elements.iter_mut().for_each(add_everywhere),
+        _ => {}
     }
 }
 

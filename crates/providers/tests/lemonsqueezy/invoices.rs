@@ -50,6 +50,7 @@ fn what_is_not_paid_says_nothing() {
         ("subscription_payment_failed", json!("void"), false),
         ("subscription_payment_failed", json!(null), false),
         ("subscription_payment_success", json!("pending"), false),
+        ("subscription_payment_success", json!("void"), false),
     ] {
         let told = facts(Level::None, &event(kind, "3", &with(an_invoice(), json!({ "status": status }))), &[]);
         assert_eq!(!told.is_empty(), says, "{kind} {status}");

@@ -37,36 +37,21 @@ pub(crate) fn step(level: Level, incoming: &Incoming, answers: &[Answer]) -> Res
 /// What an event says about its sale, where the vendor believes what a buyer's browser says or does not.
 pub(crate) fn order_believing(plan_from_custom_data: bool, incoming: &Incoming) -> Order {
     let settings = Settings { plan_from_custom_data, ..Settings::default() };
-    match Paddle.translate(incoming, &settings, &[]) {
-        Ok(Step::Facts(facts)) => match &facts[..] {
-            [Fact::Order(order)] => (**order).clone(),
-            other => panic!("not one fact about a sale: {other:?}"),
-        },
-        other => panic!("no facts: {other:?}"),
-    }
+    crate::common::order(Paddle.translate(incoming, &settings, &[]))
 }
 
 /// What must be asked next.
 pub(crate) fn asked(level: Level, incoming: &Incoming, answers: &[Answer]) -> Vec<String> {
-    match step(level, incoming, answers) {
-        Ok(Step::Need(requests)) => requests.into_iter().map(|request| request.path).collect(),
-        other => panic!("nothing is asked: {other:?}"),
-    }
+    crate::common::asked(step(level, incoming, answers))
 }
 
 pub(crate) fn facts(level: Level, incoming: &Incoming, answers: &[Answer]) -> Vec<Fact> {
-    match step(level, incoming, answers) {
-        Ok(Step::Facts(facts)) => facts,
-        other => panic!("no facts: {other:?}"),
-    }
+    crate::common::facts(step(level, incoming, answers))
 }
 
 /// The one fact about a sale that an event comes to.
 pub(crate) fn order(level: Level, incoming: &Incoming, answers: &[Answer]) -> Order {
-    match &facts(level, incoming, answers)[..] {
-        [Fact::Order(order)] => (**order).clone(),
-        other => panic!("not one fact about a sale: {other:?}"),
-    }
+    crate::common::order(step(level, incoming, answers))
 }
 
 /// The same, without a key.
