@@ -125,8 +125,9 @@ fn about(order: &StoredOrder, waiting: &Waiting, connection: &Connection) -> Abo
             "period_unknown",
             purchase.to_string(),
             format!(
-                "{purchase} started a subscription whose paid period is not known yet; its licenses last three days. \
-                 Subscribe the webhook to invoice.paid and customer.subscription events, or allow reading subscriptions"
+                "{purchase} started a subscription whose paid period is not known yet, so its licenses last three days at most; \
+                 have {} deliver all events that the connection `{}` lists as its webhook events, or allow it to look up more",
+                info.name, connection.code
             ),
         ),
         Waiting::NoAddress => About {
@@ -339,7 +340,7 @@ pub(crate) fn unknown_account(
         ),
     };
     let item = of_event(UNKNOWN_ACCOUNT, event, sentence, AttentionId::new(now, entropy), now);
-    AttentionItem { subject: account_at(account, connection.id), ..item }
+    AttentionItem { subject: account_at(account, connection.id), lookup: Some(account.to_owned()), ..item }
 }
 
 /// The item for an account whose vendor has disconnected it. It closes when the account is connected again.

@@ -141,6 +141,7 @@ async fn what_belongs_to_nobody_is_kept_and_never_refused() {
     };
     assert_eq!((kept(shop.live.clone()).await, kept(shop.test.clone()).await), (3, 2), "each where its money is");
     assert_eq!(waiting(&shop, &theirs).await, silent, "it is the operator who is told");
+    assert_eq!(shop.engine.verify().await.unwrap(), [], "one item tells of both events");
     connect(&shop, "default", "acct_unknown", "live").await;
     assert_eq!(waiting(&shop, &shop.live).await, silent, "somebody has the account now");
 }

@@ -46,8 +46,16 @@ impl TestClock {
             Movement::On(span) => {
                 let ahead = engine.advance_test_clock(tenant, span, &by).await?;
                 say!("In test mode it is {} now, {} ahead.", moment(ahead), told(ahead));
-                say!("A running server takes notice within a second, and what `simulate` plays happens then.");
-                say!("Back to real time:  {} simulate clock reset{}", program(), self.data.as_option());
+                say!("A running server takes notice within a second.");
+                // Scenarios are played for the default tenant.
+                let whose = match self.tenant.as_str() {
+                    DEFAULT_TENANT => {
+                        say!("What `simulate` plays happens then.");
+                        String::new()
+                    }
+                    other => format!(" --tenant {other}"),
+                };
+                say!("Back to real time:  {} simulate clock reset{whose}{}", program(), self.data.as_option());
             }
             Movement::Back => {
                 engine.reset_test_clock(tenant, &by).await?;

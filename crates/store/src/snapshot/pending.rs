@@ -74,7 +74,21 @@ impl Snapshot {
             (inbound_events::Entity, Id),
             Some(attention_items::Column::ClosedAt.is_null()),
         );
-        let held = events(inbox::held()).filter(Expr::exists(told).not());
+        // One item tells of all events of an account that nobody has connected.
+        let open = Expr::col((attention_items::Entity, attention_items::Column::ClosedAt)).is_null();
+        let told_of_account = matching(
+            attention_items::Entity,
+            attention_items::Column::ConnectionId,
+            (inbound_events::Entity, inbound_events::Column::ConnectionId),
+            Some(
+                open.and(
+                    Expr::col((attention_items::Entity, attention_items::Column::Lookup))
+                        .equals((inbound_events::Entity, inbound_events::Column::Account)),
+                ),
+            ),
+        );
+        let is_told = Condition::any().add(Expr::exists(told)).add(Expr::exists(told_of_account));
+        let held = events(inbox::held()).filter(is_told.not());
         let overdue = waiting().filter(NextAttemptAt.lt(micros(since))).filter(free);
         let mut found = self.named(unhandled, Id, |id| Pending::Unhandled(InboundId(id))).await?;
         found.extend(self.named(overdue, Id, |id| Pending::NotLookedUp(InboundId(id))).await?);
