@@ -87,7 +87,7 @@ pub(crate) struct ConnectionDocument {
     level: LevelWord,
     /// Whether keys are written to the provider's record of its customer, as metadata.
     write_back: bool,
-    /// Seconds that the signature of a webhook may be old; none: as the provider's own SDKs hold it.
+    /// Seconds that the signature of a webhook may be old, where the provider signs a time; none: 300.
     tolerance_seconds: Option<u32>,
     /// Whose keys its licenses have.
     license_keys: KeysWord,
@@ -294,7 +294,7 @@ pub(crate) struct ConnectionBody {
     /// write customers.
     #[serde(default)]
     write_back: bool,
-    /// Seconds that the signature of a webhook may be old, where the provider signs a time; none: as it thinks right.
+    /// Seconds that the signature of a webhook may be old, where the provider signs a time; none: 300.
     #[serde(default)]
     #[schema(minimum = 5, maximum = 3600)]
     tolerance_seconds: Option<u32>,
