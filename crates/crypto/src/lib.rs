@@ -11,6 +11,7 @@
 //! | [`index`] | finding a license by its key | HMAC-SHA256 | equal keys give equal hashes, and a stolen database cannot be searched by guessing |
 //! | [`lease`] | what an app trusts while offline | Ed25519 in a compact JWS | short, fast, deterministic, and any JWT library verifies it |
 //! | [`token`] | keys to the API | SHA-256 of a 260-bit secret | nobody guesses 260 bits, so a slow password hash would only cost time |
+//! | [`webhook`] | what we tell vendors' systems | HMAC-SHA256 | Standard Webhooks: every language has a verifier |
 //!
 //! Types that hold a secret wipe it when dropped, print only a mask, and give the text away through
 //! one method called `reveal`, so that every place that does so can be found.
@@ -21,6 +22,7 @@ pub mod lease;
 pub mod ring;
 pub mod seal;
 pub mod token;
+pub mod webhook;
 
 mod crockford;
 #[cfg(test)]

@@ -79,6 +79,12 @@ impl Place<'static> {
         Self { tenant, table: "connections", row: connection, column: "buyers_page" }
     }
 
+    /// Where the secrets of an address are kept to which webhooks go.
+    #[must_use]
+    pub const fn webhook_endpoint(tenant: TenantId, row: Uuid) -> Self {
+        Self { tenant, table: "webhook_endpoints", row, column: "sealed" }
+    }
+
     /// Where the answer to a call with an idempotency key is kept.
     #[must_use]
     pub const fn idempotent_answer(tenant: TenantId, row: Uuid) -> Self {

@@ -1,4 +1,4 @@
-//! What goes out. For now: mails, by SMTP.
+//! What goes out: mails, and events to the systems of vendors.
 //!
 //! A mail is a row that was written with the change that causes it. [`MailWorker`] takes the rows that are due, writes
 //! what they say ([`mail`]), hands them to a relay ([`smtp`]) and records what the relay said. The row holds
@@ -7,6 +7,7 @@
 pub mod brand;
 pub mod mail;
 pub mod smtp;
+pub mod webhooks;
 mod worker;
 
 pub use brand::{Brand, BrandError};

@@ -41,7 +41,7 @@ pub enum Error {
 }
 
 impl Error {
-    const fn is_conflict(&self) -> bool {
+    pub(crate) const fn is_conflict(&self) -> bool {
         matches!(self, Self::Store(error) if error.is_conflict())
     }
 }

@@ -136,6 +136,12 @@ ids! {
     InboundId = "in";
     /// One thing that happened here, as told to others.
     EventId = "evt";
+    /// One of a vendor's own addresses to which events go.
+    WebhookEndpointId = "whe";
+    /// One event on its way to one of those addresses.
+    DeliveryId = "whd";
+    /// Events of a stretch of time that are to be delivered once more.
+    RecoveryId = "rec";
     /// One row of the audit log.
     AuditId = "aud";
     /// Something that needs a person.

@@ -6,6 +6,7 @@
 pub mod activation;
 pub mod ambient;
 pub mod decision;
+pub mod event;
 pub mod fact;
 pub mod fulfil;
 pub mod id;

@@ -185,6 +185,8 @@ pub struct License {
     pub holding: Holding,
     /// Whether its mail and `license.created` have been written. Once, ever.
     pub announced: bool,
+    /// The end of which it was told last that it comes soon.
+    pub expiry_told: Option<Timestamp>,
     /// How many keys open it: its own, and those of licenses it stands for.
     pub keys: u32,
 }
@@ -218,6 +220,12 @@ impl License {
 }
 
 impl Standing {
+    /// The end that time alone will bring while all is well; none: nothing ends it, or it is in trouble already.
+    #[must_use]
+    pub fn final_end(&self) -> Option<Timestamp> {
+        self.scheduled.map(|scheduled| scheduled.at).filter(|_| !self.at_risk)
+    }
+
     /// Before anything was judged. No judgement equals it: nothing is ever active for the reason that it was removed.
     pub(crate) const fn unjudged() -> Self {
         Self {

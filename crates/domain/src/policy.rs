@@ -1,8 +1,14 @@
 //! What happens to a license when money comes late, goes back or stops, and who decides: data on the plan.
 
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::text::PlanCode;
+use crate::{
+    text::PlanCode,
+    time::{after, days},
+};
 
 /// What happens to a license when money comes late, goes back or stops.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,11 +34,18 @@ pub struct Policy {
     pub issuing: Issuing,
     /// Who sends the key to the buyer (X04).
     pub mail: MailBy,
+    /// What else the buyer is written, where we send the mails.
+    pub notices: BTreeSet<Notice>,
+    /// Days before its end at which a license that nothing renews is told to expire; zero: it is not told.
+    pub expiring_notice_days: u32,
 }
 
 impl Policy {
     /// Two weeks: Stripe's default schedule of retries is over by then.
     pub const GRACE_DAYS_DEFAULT: u32 = 14;
+
+    /// A week is enough to decide, and short enough to be remembered.
+    pub const EXPIRING_NOTICE_DAYS_DEFAULT: u32 = 7;
 
     /// What each of the documents that Keywright serves says, by its name. All else is as by default.
     pub const PRESETS: [&str; 5] =
@@ -57,6 +70,12 @@ impl Policy {
         })
     }
 
+    /// When a license that ends then is told to expire; none: it is not told.
+    #[must_use]
+    pub fn expiring_notice_at(&self, end: Timestamp) -> Option<Timestamp> {
+        (self.expiring_notice_days > 0).then(|| after(end, -days(self.expiring_notice_days)))
+    }
+
     /// Whether something that may happen leads to another plan.
     #[must_use]
     pub fn downgrades(&self) -> bool {
@@ -76,8 +95,27 @@ impl Default for Policy {
             trial: OnTrial::default(),
             issuing: Issuing::default(),
             mail: MailBy::default(),
+            // Not the renewal: who pays every month has a receipt of it from the provider.
+            notices: [Notice::Expiring, Notice::PaymentProblem, Notice::Frozen, Notice::Revoked].into(),
+            expiring_notice_days: Self::EXPIRING_NOTICE_DAYS_DEFAULT,
         }
     }
+}
+
+/// What a buyer is written about a license that they have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Notice {
+    /// Its term ends later than before.
+    Renewed,
+    /// It ends soon, and nothing will renew it.
+    Expiring,
+    /// A payment is overdue, and until when it works all the same.
+    PaymentProblem,
+    /// It does not work for now, and why.
+    Frozen,
+    /// It was taken back, and why.
+    Revoked,
 }
 
 /// What follows while money is gone.

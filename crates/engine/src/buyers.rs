@@ -3,10 +3,14 @@
 //! A provider's change touches its own identity only, and the delivery address belongs to the order; so a stranger's
 //! checkout with someone's e-mail changes nothing of theirs.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    sync::Arc,
+};
 
 use domain::{
     Entropy,
+    event::{CustomerTold, EventData, EventKind},
     fact::CustomerFact,
     id::{ConnectionId, CustomerId, OrderId, TenantId},
     join::Join,
@@ -16,17 +20,50 @@ use domain::{
 use jiff::Timestamp;
 use store::{StoredIdentity, StoredOrder, Write, rows::Customer};
 
-use crate::{Error, attention::NO_ADDRESS};
+use crate::{
+    Error,
+    attention::NO_ADDRESS,
+    connections::{self, Connection},
+    events::News,
+};
 
 /// What is known of the customers that a batch touches.
-pub(crate) struct Identities(HashMap<(ConnectionId, CustomerReference), CustomerFact>);
+pub(crate) struct Identities {
+    known: HashMap<(ConnectionId, CustomerReference), CustomerFact>,
+    /// Those of whom something else is known than before.
+    changed: Vec<(ConnectionId, CustomerReference)>,
+}
 
 impl Identities {
+    /// What is to be told of customers that changed.
+    pub(crate) fn news(&self, connections: &[Arc<Connection>]) -> Vec<News> {
+        let told = self.changed.iter().filter_map(|key| {
+            let connection = connections::find(connections, key.0)?;
+            let CustomerFact { reference, snapshot } = self.known.get(key)?;
+            let customer = CustomerTold {
+                id: None,
+                reference: Some(reference.as_str().into()),
+                email: snapshot.value.email.as_ref().map(|email| email.as_str().into()),
+                name: snapshot.value.name.clone(),
+            };
+            Some(News {
+                tenant: connection.tenant,
+                livemode: connection.mode.is_live(),
+                kind: EventKind::CustomerUpdated,
+                license: None,
+                order: None,
+                customer: None,
+                data: EventData { customer: Some(customer), ..EventData::default() },
+            })
+        });
+        told.collect()
+    }
+
     /// Where an order's mails go: the sale's own address, otherwise that of the provider's customer.
     pub(crate) fn address(&self, order: &StoredOrder) -> Option<Contact> {
         order.order.contact.as_ref().map(|contact| contact.value.clone()).or_else(|| {
             order.order.customers.iter().find_map(|customer| {
-                let snapshot = &self.0.get(&(order.connection, customer.clone()))?.snapshot.value;
+                let snapshot = &self.known.get(&(order.connection, customer.clone()))?.snapshot.value;
                 Some(Contact { email: snapshot.email.clone()?, name: snapshot.name.clone() })
             })
         })
@@ -53,11 +90,15 @@ pub(crate) async fn learn(
         .into_iter()
         .map(|identity| ((identity.connection, identity.fact.reference.clone()), identity.fact))
         .collect();
-    let mut saved = Vec::with_capacity(news.len());
+    let (mut saved, mut changed) = (Vec::with_capacity(news.len()), Vec::new());
     for (key, (tenant, told)) in news {
         let fact = match known.remove(&key) {
             Some(mut fact) => {
+                let before = fact.snapshot.value.clone();
                 fact.join(told);
+                if fact.snapshot.value != before {
+                    changed.push(key.clone());
+                }
                 fact
             }
             None => told,
@@ -68,7 +109,43 @@ pub(crate) async fn learn(
         known.insert(key, fact);
     }
     write.save_identities(saved, now).await?;
-    Ok(Identities(known))
+    Ok(Identities { known, changed })
+}
+
+/// The customers of orders that had none.
+#[derive(Default)]
+pub(crate) struct Buyers {
+    of: HashMap<OrderId, CustomerId>,
+    /// Those who bought for the first time.
+    made: Vec<Customer>,
+}
+
+impl Buyers {
+    pub(crate) fn of(&self, order: OrderId) -> Option<CustomerId> {
+        self.of.get(&order).copied()
+    }
+
+    /// What is to be told of those who bought for the first time.
+    pub(crate) fn news(&self) -> impl Iterator<Item = News> + '_ {
+        self.made.iter().map(|row| {
+            let id = CustomerId(row.id);
+            let customer = CustomerTold {
+                id: Some(id),
+                reference: None,
+                email: Some(row.email.as_str().into()),
+                name: row.name.as_deref().map(Box::from),
+            };
+            News {
+                tenant: TenantId(row.tenant_id),
+                livemode: row.livemode,
+                kind: EventKind::CustomerCreated,
+                license: None,
+                order: None,
+                customer: Some(id),
+                data: EventData { customer: Some(customer), ..EventData::default() },
+            }
+        })
+    }
 }
 
 /// The customers of orders that have an address and no customer yet.
@@ -78,7 +155,7 @@ pub(crate) async fn find(
     identities: &Identities,
     entropy: &mut dyn Entropy,
     now: Timestamp,
-) -> Result<HashMap<OrderId, CustomerId>, Error> {
+) -> Result<Buyers, Error> {
     let mut wanted = Vec::new();
     let mut candidates: BTreeMap<(uuid::Uuid, bool, String), Customer> = BTreeMap::new();
     for order in orders.iter().filter(|order| order.customer.is_none()) {
@@ -96,12 +173,16 @@ pub(crate) async fn find(
         });
     }
     if wanted.is_empty() {
-        return Ok(HashMap::new());
+        return Ok(Buyers::default());
     }
-    let found = write.find_or_create_customers(candidates.into_values().collect()).await?;
+    let candidates: Vec<Customer> = candidates.into_values().collect();
+    let ids: BTreeSet<uuid::Uuid> = candidates.iter().map(|candidate| candidate.id).collect();
+    let found = write.find_or_create_customers(candidates).await?;
+    let made = found.iter().filter(|row| ids.contains(&row.id)).cloned().collect();
     let found: HashMap<_, _> = found
         .into_iter()
         .map(|row| ((row.tenant_id, row.livemode, row.email_normalised), CustomerId(row.id)))
         .collect();
-    Ok(wanted.into_iter().filter_map(|(order, key)| Some((order, *found.get(&key)?))).collect())
+    let of = wanted.into_iter().filter_map(|(order, key)| Some((order, *found.get(&key)?))).collect();
+    Ok(Buyers { of, made })
 }

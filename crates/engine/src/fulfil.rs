@@ -6,6 +6,7 @@ use std::{
 };
 
 use domain::{
+    Entropy,
     fact::{CustomerFact, Fact},
     id::{ConnectionId, InboundId, OrderId},
     join::Join,
@@ -28,6 +29,7 @@ use crate::{
     group::Told,
     outcome::{Happened, OutcomeRows},
     sales::{self, Sales},
+    settle::Around,
 };
 
 /// The actor of what happens because its time has come.
@@ -176,7 +178,9 @@ impl Engine {
             true => format!("{}:{}", connection.provider.info().slug, connection.code),
             false => TIME.to_owned(),
         };
-        let mut rows = self.settle_all(&write, &mut sales.orders, &actor, &identities, &connections, now).await?;
+        let (aftermath, actor_of) = (&sales.aftermath, &actor);
+        let around = Around { actor_of, identities: &identities, connections: &connections, aftermath, now };
+        let mut rows = self.settle_all(&write, &mut sales.orders, around).await?;
         // What an order waited for, the order waits for that it is a part of now.
         let merged: Vec<_> = sales.redirected.iter().map(|(order, _)| order.id.0).collect();
         if !merged.is_empty() {
@@ -189,13 +193,13 @@ impl Engine {
         let redirected = redirect_mails(&write, &sales, now).await?;
         let done = Done { claimed, lookups: said.lookups, mails: rows.mails.len() + redirected };
         let received: Vec<i64> = said.finished.iter().map(|event| event.received_at).collect();
-        let happened = write_all(&write, said, sales, rows, now).await?;
+        let happened = write_all(&write, said, sales, rows, now, &mut *self.entropy()).await?;
         fail::fail_point!("fulfil-before-commit");
         write.commit().await?;
         fail::fail_point!("fulfil-after-commit");
         self.batches.send_modify(|count| *count += 1);
         self.metrics.batch(received.into_iter(), self.now());
-        happened.tell(&self.metrics);
+        self.tell(happened);
         Ok(done)
     }
 
@@ -249,6 +253,7 @@ async fn write_all(
     sales: Sales,
     rows: OutcomeRows,
     now: Timestamp,
+    entropy: &mut dyn Entropy,
 ) -> Result<Happened, Error> {
     let Sales { orders, redirected, names, of_fact, .. } = sales;
     for (order, survivor) in redirected {
@@ -270,7 +275,7 @@ async fn write_all(
     write.close_items_of_events(worried.map(|event| event.id).collect(), now).await?;
     let finished = said.finished.iter().map(|event| InboundId(event.id)).collect();
     write.finish_events(finished, now).await?;
-    rows.write(write, now).await
+    rows.write(write, now, entropy).await
 }
 
 impl Said {

@@ -18,6 +18,7 @@ pub mod connect;
 mod connected_accounts;
 pub mod connections;
 pub mod doctor;
+mod events;
 mod fulfil;
 mod gather;
 mod group;
@@ -173,6 +174,8 @@ pub struct Engine {
     calls_under_way: calls::CallsUnderWay,
     /// A mail may be sent.
     pub mails: Arc<Notify>,
+    /// Something may be delivered to vendors' own systems.
+    pub deliveries: Arc<Notify>,
     /// Nothing more is ever to do before its time.
     never: Notify,
     /// Calls that nobody believed.
@@ -185,10 +188,11 @@ impl Engine {
     /// Puts it together. Workers are started with [`Engine::work`] and [`Engine::look_up`].
     #[must_use]
     pub fn new(parts: Parts) -> Arc<Self> {
+        let deliveries = Arc::new(Notify::new());
         Arc::new_cyclic(|engine| Self {
             inbox: receive::gather(parts.store.clone(), engine.clone()),
             checks: runtime::gather_checks(parts.store.clone()),
-            slots: runtime::gather_slots(parts.store.clone()),
+            slots: runtime::gather_slots(parts.store.clone(), Arc::clone(&parts.entropy), Arc::clone(&deliveries)),
             uses: usage::gather(parts.store.clone()),
             signers: signing::Signers::default(),
             store: parts.store,
@@ -208,6 +212,7 @@ impl Engine {
             turns: lookup::ProviderTurns::default(),
             calls_under_way: calls::CallsUnderWay::default(),
             mails: Arc::new(Notify::new()),
+            deliveries,
             never: Notify::new(),
             rejections: rejections::Rejections::default(),
             seen: runtime::Seen::default(),

@@ -9,12 +9,14 @@ use crypto::{
 };
 use domain::{
     Entropy,
+    event::{EventKind, Previous},
     fulfil::Change,
-    id::{AuditId, EventId, LicenseId, MailId, OrderId, TenantId},
+    id::{AuditId, LicenseId, MailId, OrderId, TenantId},
     license::{License, LicenseState},
     order::Contact,
-    policy::MailBy,
-    reason::Reason,
+    plan::PlanVersion,
+    policy::{MailBy, Notice},
+    reason::{Cause, Reason},
 };
 use jiff::Timestamp;
 use serde_json::json;
@@ -24,10 +26,28 @@ use store::{
 };
 use uuid::Uuid;
 
-use crate::{Error, adopt::ToAdopt, attention, catalogue::Shelf, connections::Connection, metrics::Metrics};
+use crate::{
+    Engine, Error,
+    adopt::ToAdopt,
+    attention,
+    catalogue::Shelf,
+    connections::Connection,
+    events::{self, News, Sale},
+};
 
 /// The mail that carries a key (A19).
 pub(crate) const LICENSE_DELIVERY: &str = "license-delivery";
+
+/// The kind of the mail that tells the buyer something.
+const fn mail_of(notice: Notice) -> &'static str {
+    match notice {
+        Notice::Renewed => "license-renewed",
+        Notice::Expiring => "license-expiring",
+        Notice::PaymentProblem => "payment-problem",
+        Notice::Frozen => "license-frozen",
+        Notice::Revoked => "license-revoked",
+    }
+}
 
 /// Rows that a batch adds.
 #[derive(Default)]
@@ -37,7 +57,7 @@ pub(crate) struct OutcomeRows {
     pub(crate) audit: Vec<AuditEntry>,
     pub(crate) mails: Vec<Mail>,
     pub(crate) calls: Vec<ProviderCall>,
-    pub(crate) events: Vec<Event>,
+    pub(crate) news: Vec<News>,
     /// What happened, in the words of the audit log.
     actions: Vec<&'static str>,
     pub(crate) opened: Vec<store::rows::AttentionItem>,
@@ -50,13 +70,19 @@ pub(crate) struct Happened {
     actions: Vec<&'static str>,
     /// Licenses that came to be, with their keys masked.
     issued: Vec<(LicenseId, String)>,
+    /// Something is to be delivered to the vendor's own systems.
+    is_told: bool,
 }
 
-impl Happened {
-    pub(crate) fn tell(self, metrics: &Metrics) {
-        self.actions.into_iter().for_each(|action| metrics.change(action));
-        for (license, key) in self.issued {
+impl Engine {
+    /// Tells metrics, the log and whoever delivers what was committed.
+    pub(crate) fn tell(&self, happened: Happened) {
+        happened.actions.into_iter().for_each(|action| self.metrics.change(action));
+        for (license, key) in happened.issued {
             tracing::info!(%license, key, "license issued");
+        }
+        if happened.is_told {
+            self.deliveries.notify_one();
         }
     }
 }
@@ -73,20 +99,25 @@ impl OutcomeRows {
         self.opened.extend(tenants.into_iter().map(|tenant| attention::mails_held_as_old(tenant, now, entropy)));
     }
 
-    pub(crate) async fn write(self, write: &Write, now: Timestamp) -> Result<Happened, Error> {
+    pub(crate) async fn write(
+        self,
+        write: &Write,
+        now: Timestamp,
+        entropy: &mut dyn Entropy,
+    ) -> Result<Happened, Error> {
         let issued = self.keys.iter().map(|key| (LicenseId(key.license_id), key.hint.clone())).collect();
-        let happened = Happened { actions: self.actions, issued };
+        let told: Vec<Event> = self.news.into_iter().map(|news| news.row(now, entropy)).collect::<Result<_, _>>()?;
         write.add_license_keys(self.keys).await?;
         for (from, to) in self.moved_keys {
             write.move_license_keys(from, to).await?;
         }
-        write.add_events(self.events).await?;
+        let is_told = events::add(write, told, now, entropy).await?;
         write.add_mails(self.mails).await?;
         write.add_calls(self.calls).await?;
         write.open_items(self.opened).await?;
         write.close_items(self.closed, now).await?;
         crate::audit::add(write, self.audit).await?;
-        Ok(happened)
+        Ok(Happened { actions: self.actions, issued, is_told })
     }
 }
 
@@ -112,6 +143,7 @@ impl Outcome<'_> {
         if self.is_new && changes.iter().any(|(_, change)| *change == Change::Issued) {
             let detail = json!({ "references": self.order.order.references });
             rows.audit.push(self.audit("order.created", None, &detail, entropy));
+            rows.news.push(self.sale().of_order(EventKind::OrderCreated));
         }
         for (id, change) in changes {
             let Some(license) = self.order.licenses.iter().find(|license| license.id == id) else { continue };
@@ -120,8 +152,10 @@ impl Outcome<'_> {
             rows.actions.push(told.action);
             rows.audit.push(self.audit(told.action, Some(license), &told.detail, entropy));
             if let Some(kind) = told.event {
-                rows.events.push(self.event(kind, license, entropy));
+                rows.news.push(self.sale().of_license(kind, license, told.previous));
             }
+            let notice = notice(license, &change).filter(|notice| self.is_to_hear(license, *notice));
+            rows.mails.extend(notice.and_then(|notice| self.mail(mail_of(notice), license, entropy)));
         }
     }
 
@@ -137,7 +171,7 @@ impl Outcome<'_> {
             Change::SupersededBy(survivor) => rows.moved_keys.push((license.id, *survivor)),
             Change::Announced => {
                 if !self.is_silent(license) {
-                    rows.mails.extend(self.delivery(license, entropy));
+                    rows.mails.extend(self.mail(LICENSE_DELIVERY, license, entropy));
                 }
                 rows.calls.extend(self.write_back(license, entropy));
             }
@@ -202,12 +236,22 @@ impl Outcome<'_> {
         })
     }
 
-    fn delivery(&self, license: &License, entropy: &mut dyn Entropy) -> Option<Mail> {
+    /// Whether the buyer, who has the key, is to hear of what happened to it.
+    fn is_to_hear(&self, license: &License, notice: Notice) -> bool {
+        let plan = self.shelf.catalogue.plan(license.plan);
+        let wanted = plan.is_some_and(|plan| plan.terms.policy.notices.contains(&notice));
+        wanted && license.announced && !self.is_silent(license)
+    }
+
+    fn mail(&self, kind: &str, license: &License, entropy: &mut dyn Entropy) -> Option<Mail> {
         let contact = self.address?;
+        let id = MailId::new(self.now, entropy);
         Some(Mail {
-            id: MailId::new(self.now, entropy).0,
+            id: id.0,
             tenant_id: self.order.tenant.0,
-            kind: LICENSE_DELIVERY.to_owned(),
+            kind: kind.to_owned(),
+            // A key goes out once; anything else, as often as it happens.
+            occasion: if kind == LICENSE_DELIVERY { String::new() } else { id.to_string() },
             license_id: license.id.0,
             order_id: self.order.id.0,
             recipient: contact.email.as_str().to_owned(),
@@ -223,16 +267,9 @@ impl Outcome<'_> {
         })
     }
 
-    fn event(&self, kind: &str, license: &License, entropy: &mut dyn Entropy) -> Event {
-        Event {
-            id: EventId::new(self.now, entropy).0,
-            tenant_id: self.order.tenant.0,
-            livemode: self.order.livemode,
-            kind: kind.to_owned(),
-            license_id: Some(license.id.0),
-            order_id: Some(self.order.id.0),
-            occurred_at: self.now.as_microsecond(),
-        }
+    /// The sale, as events tell it.
+    pub(crate) fn sale(&self) -> Sale<'_> {
+        Sale { order: self.order, shelf: self.shelf, connection: self.connection, address: self.address }
     }
 
     fn audit(
@@ -260,67 +297,101 @@ impl Outcome<'_> {
     }
 }
 
+/// What the buyer hears of a change.
+fn notice(license: &License, change: &Change) -> Option<Notice> {
+    let standing = &license.standing;
+    match change {
+        Change::TermChanged { from } if is_later(standing.until, *from) => Some(Notice::Renewed),
+        Change::Expiring { .. } => Some(Notice::Expiring),
+        Change::StateChanged { from } => match standing.state {
+            LicenseState::Active if matches!(standing.reason, Reason::Cause(Cause::PastDue { .. })) => {
+                Some(Notice::PaymentProblem)
+            }
+            LicenseState::Frozen if *from != LicenseState::Frozen => Some(Notice::Frozen),
+            LicenseState::Revoked if *from != LicenseState::Revoked => Some(Notice::Revoked),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+fn is_later(until: Option<Timestamp>, than: Option<Timestamp>) -> bool {
+    until.is_none_or(|until| than.is_some_and(|than| until > than))
+}
+
 /// How a change is told: to the audit log, and to others.
 struct Told {
     action: &'static str,
-    event: Option<&'static str>,
+    event: Option<EventKind>,
+    previous: Option<Previous>,
     detail: serde_json::Value,
 }
 
 impl Told {
     fn of(license: &License, change: &Change) -> Self {
+        use EventKind as E;
         let standing = &license.standing;
-        let now = json!({ "state": standing.state, "reason": standing.reason.code(), "until": standing.until });
-        let told = |action, event, detail| Self { action, event, detail };
+        let now = || json!({ "state": standing.state, "reason": standing.reason.code(), "until": standing.until });
+        let told = |action, event, detail| Self { action, event, previous: None, detail };
         match change {
-            Change::Issued => told("license.issued", None, now),
+            Change::Issued => told("license.issued", None, now()),
             Change::Keyed(name) => told("license.key_adopted", None, json!({ "from": name })),
             Change::KeyMade => told("license.key_made", None, json!({})),
-            Change::Announced => told("license.announced", Some("license.created"), json!({})),
-            Change::Revived => told("license.revived", Some("license.changed"), now),
-            Change::Retired => told("license.retired", Some("license.revoked"), now),
+            Change::Announced => told("license.announced", Some(E::LicenseCreated), json!({})),
+            Change::Revived => told("license.revived", Some(E::LicenseChanged), now()),
+            Change::Retired => told("license.retired", Some(E::LicenseRevoked), now()),
             Change::SupersededBy(survivor) => told("license.superseded", None, json!({ "by": survivor })),
-            Change::PlanChanged { from: (plan, seats) } => {
-                let from = json!({ "plan": plan.plan, "version": plan.version, "seats": seats });
-                let to =
-                    json!({ "plan": license.plan.plan, "version": license.plan.version, "seats": license.unit.seats });
-                told("license.plan_changed", Some("license.changed"), json!({ "from": from, "to": to }))
-            }
+            Change::PlanChanged { from: (plan, seats) } => Self::plan_changed(license, plan, *seats),
             Change::LimitsChanged => {
-                told("license.limits_changed", Some("license.changed"), json!({ "added": license.unit.added }))
+                told("license.limits_changed", Some(E::LicenseChanged), json!({ "added": license.unit.added }))
             }
             Change::TermChanged { from } => {
-                let later = standing.until.is_none_or(|until| from.is_some_and(|from| until > from));
-                let (action, event) = match later {
-                    true => ("license.renewed", Some("license.renewed")),
-                    false => ("license.shortened", Some("license.changed")),
+                let (action, event) = match is_later(standing.until, *from) {
+                    true => ("license.renewed", E::LicenseRenewed),
+                    false => ("license.shortened", E::LicenseChanged),
                 };
-                told(action, event, json!({ "from": from, "until": standing.until }))
+                let previous = Some(Previous { until: Some(*from), ..Previous::default() });
+                let detail = json!({ "from": from, "until": standing.until });
+                Self { action, event: Some(event), previous, detail }
             }
             Change::StateChanged { from } => {
                 let detail = json!({
-                    "from": from, "state": standing.state, "reason": standing.reason.code(), "because": because(&standing.reason),
+                    "from": from, "state": standing.state, "reason": standing.reason.code(),
+                    "because": standing.reason.sentence(),
                 });
                 let (action, event) = state_names(*from, standing.state);
-                told(action, event, detail)
+                let previous = Some(Previous { state: Some(from.as_str().into()), ..Previous::default() });
+                Self { action, event, previous, detail }
             }
+            Change::Refunded => {
+                told("license.refunded", Some(E::LicenseRefunded), json!({ "because": standing.reason.sentence() }))
+            }
+            Change::Expiring { at } => told("license.expiring", Some(E::LicenseExpiring), json!({ "at": at })),
+        }
+    }
+
+    fn plan_changed(license: &License, plan: &PlanVersion, seats: u32) -> Self {
+        let from = json!({ "plan": plan.plan, "version": plan.version, "seats": seats });
+        let to = json!({ "plan": license.plan.plan, "version": license.plan.version, "seats": license.unit.seats });
+        Self {
+            action: "license.plan_changed",
+            event: Some(EventKind::LicenseChanged),
+            previous: Some(Previous { plan_id: Some(plan.plan), seats: Some(seats), ..Previous::default() }),
+            detail: json!({ "from": from, "to": to }),
         }
     }
 }
 
-fn because(reason: &Reason) -> String {
-    reason.sentence()
-}
-
-fn state_names(from: LicenseState, to: LicenseState) -> (&'static str, Option<&'static str>) {
+fn state_names(from: LicenseState, to: LicenseState) -> (&'static str, Option<EventKind>) {
+    use EventKind as E;
     match to {
         // It stays what it is for another reason: a payment became overdue, or what had expired was cancelled as well.
         _ if from == to => ("license.reason_changed", None),
-        LicenseState::Active if from == LicenseState::Frozen => ("license.unfrozen", Some("license.unfrozen")),
-        LicenseState::Active => ("license.reinstated", Some("license.changed")),
-        LicenseState::Frozen => ("license.frozen", Some("license.frozen")),
-        LicenseState::Expired => ("license.expired", Some("license.expired")),
-        LicenseState::Revoked => ("license.revoked", Some("license.revoked")),
+        LicenseState::Active if from == LicenseState::Frozen => ("license.unfrozen", Some(E::LicenseUnfrozen)),
+        LicenseState::Active => ("license.reinstated", Some(E::LicenseChanged)),
+        LicenseState::Frozen => ("license.frozen", Some(E::LicenseFrozen)),
+        LicenseState::Expired => ("license.expired", Some(E::LicenseExpired)),
+        LicenseState::Revoked => ("license.revoked", Some(E::LicenseRevoked)),
     }
 }
 

@@ -1,5 +1,7 @@
 //! A person decides about a license or a sale, and what follows is written in the same transaction.
 
+use std::collections::HashMap;
+
 use domain::{
     fulfil::{Concern, resolve_again},
     id::{AuditId, LicenseId, OrderId, TenantId},
@@ -14,6 +16,7 @@ use crate::{
     Engine, Error,
     buyers::{self, CustomerNews},
     connections::Connection,
+    settle::Around,
 };
 
 /// Who decides, and why they say they do.
@@ -121,9 +124,9 @@ impl Engine {
         let mut rows = self.settle_decided(&write, &mut orders, about, by).await?;
         rows.audit.extend(orders.iter().map(|order| self.ruled(order, about, by, now)));
         write.save_orders(&orders, now).await?;
-        let happened = rows.write(&write, now).await?;
+        let happened = rows.write(&write, now, &mut *self.entropy()).await?;
         write.commit().await?;
-        happened.tell(&self.metrics);
+        self.tell(happened);
         Ok(orders.into_iter().next())
     }
 
@@ -154,7 +157,9 @@ impl Engine {
         }
         let identities = buyers::learn(write, CustomerNews::new(), orders, now).await?;
         let actor = |_: &StoredOrder, _: &Connection| by.actor.clone();
-        self.settle_all(write, orders, &actor, &identities, &connections, now).await
+        let aftermath = &HashMap::new();
+        let around = Around { actor_of: &actor, identities: &identities, connections: &connections, aftermath, now };
+        self.settle_all(write, orders, around).await
     }
 
     fn ruled(&self, order: &StoredOrder, about: About<'_>, by: &By, now: Timestamp) -> AuditEntry {

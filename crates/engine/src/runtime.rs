@@ -1,5 +1,7 @@
 //! What apps call: check, activate, deactivate. Waiting calls are answered by one query, or share one transaction.
 
+mod slots;
+
 use std::{
     collections::{BTreeSet, HashMap, HashSet},
     sync::{Arc, Mutex, PoisonError},
@@ -7,19 +9,19 @@ use std::{
 
 use crypto::{key::normalise, lease::LeaseClaims, lease::LeaseState};
 use domain::{
-    activation::{self, Slot, Verdict, VerdictCode},
+    activation::{self, Verdict, VerdictCode},
     id::ActivationId,
     plan::Limits,
 };
 use jiff::Timestamp;
-use store::{FoundLicense, Store, rows};
+use store::{FoundLicense, Store};
 
+use self::slots::{Granted, Wish};
+pub(crate) use self::slots::{SlotCall, Slotted, gather_slots};
 use crate::{Engine, Error, Gather, Turns, catalogue::Offer};
 
 /// Look-ups that share one query at most; several queries run beside each other.
 const CHECKS: Turns = Turns { batch_max: 64, concurrent: 4, waiting_max: 4_096 };
-/// Activations that share one transaction at most.
-const SLOTS: Turns = Turns { batch_max: 256, concurrent: 1, waiting_max: 4_096 };
 
 /// What an app sends.
 #[derive(Clone, Debug)]
@@ -99,39 +101,8 @@ impl Unanswered {
     }
 }
 
-/// What a device wants of its slot.
-pub(crate) enum Wish {
-    Activate { kind: ActivationKind, name: Option<String>, id: ActivationId, offer: Arc<Offer> },
-    Deactivate,
-}
-
-pub(crate) struct SlotCall {
-    hashes: Vec<[u8; 32]>,
-    fingerprint: String,
-    wish: Wish,
-    now: Timestamp,
-    /// The same, by the clock that the license is judged by.
-    judged_at: Timestamp,
-}
-
-/// What became of a wish.
-#[derive(Clone, Debug)]
-pub(crate) enum Granted {
-    /// The device has this slot, or had it until now.
-    Slot(ActivationId),
-    /// There was no slot to free.
-    Nothing,
-    /// It gets none.
-    Denied(Verdict),
-    /// The license stands on another plan by now: the wish is to be made again, by that one.
-    OtherPlan,
-}
-
 /// Devices that were seen by checks, until it is written down.
 pub(crate) type Seen = Mutex<HashSet<uuid::Uuid>>;
-
-/// How a wish ended: the license as it was in the transaction, and what became of it.
-pub(crate) type Slotted = Result<Option<(Arc<FoundLicense>, Granted)>, Unanswered>;
 
 pub(crate) fn gather_checks(store: Store) -> Gather<CheckCall, Looked> {
     Gather::start(CHECKS, move |calls: Vec<CheckCall>| {
@@ -175,103 +146,6 @@ async fn look(
 fn hashes<'a>(wanted: impl Iterator<Item = &'a [u8; 32]>) -> Vec<Vec<u8>> {
     let once: HashSet<&[u8; 32]> = wanted.collect();
     once.into_iter().map(|hash| hash.to_vec()).collect()
-}
-
-pub(crate) fn gather_slots(store: Store) -> Gather<SlotCall, Slotted> {
-    Gather::start(SLOTS, move |calls: Vec<SlotCall>| {
-        let store = store.clone();
-        async move {
-            let once = || settle_slots(&store, &calls);
-            let settled = store::repeat(once, Error::is_conflict).await;
-            match settled {
-                Ok(slots) => slots.into_iter().map(Ok).collect(),
-                Err(error) => vec![Err(Unanswered(error.to_string())); calls.len()],
-            }
-        }
-    })
-}
-
-/// All wishes of a batch in one transaction: whoever comes first gets the slot, and the limit is never passed.
-async fn settle_slots(store: &Store, calls: &[SlotCall]) -> Result<Vec<Option<(Arc<FoundLicense>, Granted)>>, Error> {
-    let write = store.begin().await?;
-    let found = write.lock_licenses_by_hash(hashes(calls.iter().flat_map(|call| &call.hashes))).await?;
-    let licenses: BTreeSet<_> = found.values().map(|found| found.id.0).collect();
-    let mut taken = write.activations_of(licenses.into_iter().collect()).await?;
-    let (mut saved, mut deleted, mut settled) = (HashMap::new(), Vec::new(), Vec::with_capacity(calls.len()));
-    for call in calls {
-        let Some(found) = call.hashes.iter().find_map(|hash| found.get(hash.as_slice())) else {
-            settled.push(None);
-            continue;
-        };
-        let slot = grant(call, found, &mut taken, &mut saved, &mut deleted);
-        settled.push(Some((Arc::clone(found), slot)));
-    }
-    write.delete_activations(deleted).await?;
-    write.save_activations(saved.into_values().collect()).await?;
-    fail::fail_point!("activate-before-commit");
-    write.commit().await?;
-    Ok(settled)
-}
-
-/// Grants one wish, and remembers it for those that come after it in the same batch.
-fn grant(
-    call: &SlotCall,
-    found: &FoundLicense,
-    taken: &mut Vec<rows::Activation>,
-    saved: &mut HashMap<uuid::Uuid, rows::Activation>,
-    deleted: &mut Vec<uuid::Uuid>,
-) -> Granted {
-    let of_license = |row: &&rows::Activation| row.license_id == found.id.0;
-    let slots: Vec<_> =
-        taken.iter().filter(of_license).map(|row| (ActivationId(row.id), row.fingerprint.as_str())).collect();
-    let Wish::Activate { kind, name, id, offer } = &call.wish else {
-        let Some((id, _)) = slots.into_iter().find(|(_, device)| *device == call.fingerprint) else {
-            return Granted::Nothing;
-        };
-        taken.retain(|row| row.id != id.0);
-        saved.remove(&id.0);
-        deleted.push(id.0);
-        return Granted::Slot(id);
-    };
-    if offer.plan.version != found.plan {
-        return Granted::OtherPlan;
-    }
-    let slots_max = found.adjustment.limits(&offer.plan.terms.limits, found.seats).activations;
-    match activation::activate(&found.standing, slots_max, &slots, &call.fingerprint, call.judged_at) {
-        Slot::Denied(verdict) => Granted::Denied(verdict),
-        Slot::Same(same) => {
-            if let Some(row) = taken.iter_mut().find(|row| row.id == same.0) {
-                row.last_seen_at = call.now.as_microsecond();
-                saved.insert(row.id, row.clone());
-            }
-            Granted::Slot(same)
-        }
-        Slot::New => {
-            let row = new_activation(call, found, *id, *kind, name.clone());
-            saved.insert(row.id, row.clone());
-            taken.push(row);
-            Granted::Slot(*id)
-        }
-    }
-}
-
-fn new_activation(
-    call: &SlotCall,
-    found: &FoundLicense,
-    id: ActivationId,
-    kind: ActivationKind,
-    name: Option<String>,
-) -> rows::Activation {
-    rows::Activation {
-        id: id.0,
-        tenant_id: found.tenant.0,
-        license_id: found.id.0,
-        kind: kind.as_str().to_owned(),
-        fingerprint: call.fingerprint.clone(),
-        name,
-        created_at: call.now.as_microsecond(),
-        last_seen_at: call.now.as_microsecond(),
-    }
 }
 
 impl Engine {
@@ -361,11 +235,10 @@ impl Engine {
     /// The database does not answer.
     pub async fn deactivate(&self, call: &AppCall, fingerprint: &str) -> Result<AppAnswer, Error> {
         let before = self.examine(&AppCall { device: None, ..call.clone() }).await?;
-        if before.license.is_none() {
-            return Ok(before);
-        }
+        let Some(license) = &before.license else { return Ok(before) };
         let now = self.now();
-        let freed = self.slot(call, fingerprint, Wish::Deactivate, now, now).await?;
+        let freed =
+            self.slot(call, fingerprint, Wish::Deactivate { offer: Arc::clone(&license.offer) }, now, now).await?;
         let activation = freed.and_then(|(_, granted)| if let Granted::Slot(id) = granted { Some(id) } else { None });
         Ok(AppAnswer { activation, ..before })
     }

@@ -15,6 +15,7 @@ use store::{StoreError, StoredOrder, Write};
 use crate::{
     Error,
     connections::{Connection, find},
+    events::Aftermath,
     group::{Group, Name, Told, group},
 };
 
@@ -29,6 +30,8 @@ pub(crate) struct Sales {
     pub(crate) names: Vec<(ConnectionId, Reference, OrderId)>,
     /// Orders whose buyer has given another address than before.
     pub(crate) readdressed: BTreeSet<OrderId>,
+    /// What had become of the money of each order before.
+    pub(crate) aftermath: HashMap<OrderId, Aftermath>,
     /// The order of each fact.
     pub(crate) of_fact: HashMap<(InboundId, u32), OrderId>,
 }
@@ -74,6 +77,7 @@ impl Sales {
     fn add(&mut self, connection: &Connection, met: Vec<StoredOrder>, group: Group, known: &HashMap<Name, OrderId>) {
         let mut met = met.into_iter();
         let Some(mut survivor) = met.next() else { return };
+        self.aftermath.insert(survivor.id, Aftermath::of(&survivor.order));
         for loser in met {
             self.redirected.push((absorb(&mut survivor, loser), survivor.id));
         }

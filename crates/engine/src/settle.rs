@@ -8,7 +8,7 @@ use std::{
 use domain::{
     Entropy,
     fulfil::{Admission, Offered, Settled, Settling, Waiting, reconcile, resolve},
-    id::TenantId,
+    id::{OrderId, TenantId},
     license::Holding,
     time::after,
 };
@@ -23,6 +23,7 @@ use crate::{
     buyers::{self, Identities},
     catalogue::Shelf,
     connections::{Connection, find},
+    events::Aftermath,
     outcome::{Outcome, OutcomeRows},
 };
 
@@ -36,24 +37,34 @@ const ROOM_AGAIN: SignedDuration = SignedDuration::from_hours(1);
 /// Who is behind what happens to an order, as the audit log names them.
 pub(crate) type ActorOf<'a> = &'a (dyn Fn(&StoredOrder, &Connection) -> String + Sync);
 
+/// What settling rests on, beside the orders.
+pub(crate) struct Around<'a> {
+    pub(crate) actor_of: ActorOf<'a>,
+    pub(crate) identities: &'a Identities,
+    pub(crate) connections: &'a [Arc<Connection>],
+    /// What had become of the money of orders before, where something was told of them.
+    pub(crate) aftermath: &'a HashMap<OrderId, Aftermath>,
+    pub(crate) now: Timestamp,
+}
+
 impl Engine {
     /// Settles orders, and gathers the rows that follow. The orders themselves are written by the caller.
     pub(crate) async fn settle_all(
         &self,
         write: &Write,
         orders: &mut [StoredOrder],
-        actor_of: ActorOf<'_>,
-        identities: &Identities,
-        connections: &[Arc<Connection>],
-        now: Timestamp,
+        around: Around<'_>,
     ) -> Result<OutcomeRows, Error> {
+        let Around { actor_of, identities, connections, aftermath, now } = around;
         let mut rows = OutcomeRows::default();
+        rows.news.extend(identities.news(connections));
         let mut entropy = self.entropy();
         let ring = self.ring();
         let shelves = self.shelves(write, orders).await?;
         let open = write.open_attention(orders.iter().map(|order| order.id.0).collect()).await?;
         let mut admission = admission(write, &shelves, orders).await?;
         let buyers = buyers::find(write, orders, identities, &mut *entropy, now).await?;
+        rows.news.extend(buyers.news());
         let ahead = test_clocks(write, orders).await?;
         let to_adopt = adopt::find_all(write, &ring, orders, connections).await?;
         for order in orders {
@@ -66,7 +77,7 @@ impl Engine {
             };
             let address = identities.address(order);
             let is_new = order.licenses.is_empty();
-            order.customer = order.customer.or_else(|| buyers.get(&order.id).copied());
+            order.customer = order.customer.or_else(|| buyers.of(order.id));
             let admission = admission.entry((order.tenant, order.livemode)).or_default();
             let none = ToAdopt::default();
             let to_adopt = to_adopt.get(&order.id).unwrap_or(&none);
@@ -80,6 +91,10 @@ impl Engine {
             let (actor, address) = (actor_of(order, connection), address.as_ref());
             let outcome = Outcome { order, shelf, connection, actor, address, ring: &ring, to_adopt, is_new, now };
             outcome.rows(settled.changes, &mut rows, &mut *entropy);
+            if let Some(before) = aftermath.get(&outcome.order.id) {
+                let after = Aftermath::of(&outcome.order.order);
+                rows.news.extend(after.since(before).map(|kind| outcome.sale().of_order(kind)));
+            }
         }
         Ok(rows)
     }

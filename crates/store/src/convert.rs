@@ -102,6 +102,7 @@ pub(crate) fn license(row: &licenses::Model) -> Result<License, StoreError> {
             _ => Holding::Unit,
         },
         announced: row.announced,
+        expiry_told: row.expiry_told.map(instant),
         keys: row.keys.unsigned_abs(),
     })
 }
@@ -136,6 +137,7 @@ pub(crate) fn license_row(license: &License, order: &StoredOrder, now: Timestamp
         holding: holding.to_owned(),
         superseded_by,
         announced: license.announced,
+        expiry_told: license.expiry_told.map(micros),
         keys: license.keys.cast_signed(),
         issued_at: micros(license.issued_at),
         updated_at: micros(now),

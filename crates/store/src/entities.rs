@@ -201,6 +201,7 @@ entities! {
         holding: String,
         superseded_by: Option<Uuid>,
         announced: bool,
+        expiry_told: Option<i64>,
         keys: i32,
         issued_at: i64,
         updated_at: i64,
@@ -307,13 +308,83 @@ entities! {
         kind: String,
         license_id: Option<Uuid>,
         order_id: Option<Uuid>,
+        customer_id: Option<Uuid>,
+        body: String,
         occurred_at: i64,
+    }
+    /// One of a vendor's own addresses to which events go. `kinds` is the filter as a document; `sealed` holds the secrets
+    /// that sign and the headers that go along. Its lease is the right to call it: one node at a time.
+    webhook_endpoints = "webhook_endpoints" {
+        #[sea_orm(primary_key, auto_increment = false)] id: Uuid,
+        tenant_id: Uuid,
+        livemode: bool,
+        code: String,
+        url: String,
+        kinds: String,
+        style: String,
+        schedule: String,
+        ordered: bool,
+        status: String,
+        reason: Option<String>,
+        sealed: Vec<u8>,
+        sealed_by: String,
+        failing_since: Option<i64>,
+        warned_at: Option<i64>,
+        lease_token: Option<Uuid>,
+        lease_until: Option<i64>,
+        created_at: i64,
+    }
+    /// One event on its way to one address. `cause` is why it is tried next: a word of `deliveries::cause`.
+    deliveries = "deliveries" {
+        #[sea_orm(primary_key, auto_increment = false)] id: Uuid,
+        tenant_id: Uuid,
+        endpoint_id: Uuid,
+        event_id: Uuid,
+        license_id: Option<Uuid>,
+        status: String,
+        cause: String,
+        attempts: i32,
+        next_attempt_at: Option<i64>,
+        last_status: Option<i32>,
+        error: Option<String>,
+        created_at: i64,
+        done_at: Option<i64>,
+    }
+    /// One try to deliver, and what was answered. Keys in the answer are masked.
+    delivery_attempts = "delivery_attempts" {
+        #[sea_orm(primary_key, auto_increment = false)] id: Uuid,
+        tenant_id: Uuid,
+        delivery_id: Uuid,
+        cause: String,
+        began_at: i64,
+        duration_micros: i64,
+        status: Option<i32>,
+        error: Option<String>,
+        headers: Option<String>,
+        answer: Option<String>,
+        truncated: bool,
+    }
+    /// Events of a stretch of time that are to be delivered once more, so many a second; `behind` is how far it has come.
+    recoveries = "recoveries" {
+        #[sea_orm(primary_key, auto_increment = false)] id: Uuid,
+        tenant_id: Uuid,
+        endpoint_id: Uuid,
+        since: i64,
+        until: i64,
+        behind: Option<Uuid>,
+        per_second: i32,
+        next_at: i64,
+        queued: i64,
+        status: String,
+        created_at: i64,
+        done_at: Option<i64>,
     }
     /// A mail. It holds references; what it says is rendered, and its key unsealed, when it is sent.
     mails = "mails" {
         #[sea_orm(primary_key, auto_increment = false)] id: Uuid,
         tenant_id: Uuid,
         kind: String,
+        occasion: String,
         license_id: Uuid,
         order_id: Uuid,
         recipient: String,

@@ -10,9 +10,11 @@ pub mod catalogue;
 mod configuration;
 mod convert;
 mod customers;
+pub mod deliveries;
 #[doc(hidden)]
 pub mod entities;
 mod error;
+mod events;
 mod idempotency;
 pub mod inbox;
 mod journal;
@@ -34,6 +36,7 @@ mod test_clock;
 #[expect(clippy::expect_used, reason = "a test that cannot have its database has failed")]
 pub mod testing;
 mod usage;
+pub mod webhook_endpoints;
 
 use std::{str::FromStr, time::Duration};
 
@@ -59,12 +62,12 @@ pub mod rows {
     pub use crate::entities::{
         activations::Model as Activation, api_keys::Model as ApiKey, attention_items::Model as AttentionItem,
         audit_chains::Model as AuditChain, audit_entries::Model as AuditEntry, backfills::Model as Backfill,
-        connections::Model as Connection, customers::Model as Customer, events::Model as Event,
-        idempotency_keys::Model as IdempotencyKey, identities::Model as Identity,
-        inbound_events::Model as InboundEvent, license_keys::Model as LicenseKey, mails::Model as Mail,
-        plan_prices::Model as PlanPrice, plans::Model as Plan, price_rules::Model as PriceRule,
-        products::Model as Product, provider_calls::Model as ProviderCall, signing_keys::Model as SigningKey,
-        tenants::Model as Tenant,
+        connections::Model as Connection, customers::Model as Customer, deliveries::Model as Delivery,
+        delivery_attempts::Model as DeliveryAttempt, events::Model as Event, idempotency_keys::Model as IdempotencyKey,
+        identities::Model as Identity, inbound_events::Model as InboundEvent, license_keys::Model as LicenseKey,
+        mails::Model as Mail, plan_prices::Model as PlanPrice, plans::Model as Plan, price_rules::Model as PriceRule,
+        products::Model as Product, provider_calls::Model as ProviderCall, recoveries::Model as Recovery,
+        signing_keys::Model as SigningKey, tenants::Model as Tenant, webhook_endpoints::Model as WebhookEndpoint,
     };
 }
 

@@ -84,7 +84,7 @@ impl Page {
 }
 
 /// Reads a page of `query` by `id`, into rows of any shape.
-async fn read<E, M>(
+pub(crate) async fn read_page<E, M>(
     reader: &DatabaseConnection,
     query: Select<E>,
     id: E::Column,

@@ -1,4 +1,4 @@
-//! What goes out: mails and events, written with the change that causes them, sent by workers.
+//! What goes out: mails, written with the change that causes them, sent by workers.
 
 mod contents;
 
@@ -19,9 +19,9 @@ use crate::{
     Store, Write,
     bulk::{self, Existing, any_of},
     convert::{instant, micros},
-    entities::{events, mails},
+    entities::mails,
     error::StoreError,
-    rows::{Event, Mail},
+    rows::Mail,
 };
 
 pub use contents::Contents;
@@ -48,21 +48,12 @@ pub(crate) fn is(status: &'static str) -> SimpleExpr {
 }
 
 impl Write {
-    /// Adds mails. One of a kind per license: another is not written.
+    /// Adds mails. One of a kind for each license and occasion: another is not written.
     ///
     /// # Errors
     /// Those of the database.
     pub async fn add_mails(&self, added: Vec<Mail>) -> Result<(), StoreError> {
         bulk::insert::<mails::Entity>(&self.transaction, added, Existing::Keep).await?;
-        Ok(())
-    }
-
-    /// Adds events.
-    ///
-    /// # Errors
-    /// Those of the database.
-    pub async fn add_events(&self, added: Vec<Event>) -> Result<(), StoreError> {
-        bulk::insert::<events::Entity>(&self.transaction, added, Existing::Refuse).await?;
         Ok(())
     }
 
@@ -255,17 +246,5 @@ impl Store {
     /// Those of the database.
     pub async fn mail(&self, id: MailId) -> Result<Option<Mail>, StoreError> {
         Ok(mails::Entity::find_by_id(id.0).one(&self.reader).await?)
-    }
-}
-
-impl Store {
-    /// How many events of a kind a tenant has.
-    ///
-    /// # Errors
-    /// Those of the database.
-    pub async fn events_of_kind(&self, tenant: domain::id::TenantId, kind: &str) -> Result<u64, StoreError> {
-        use sea_orm::PaginatorTrait;
-        let query = events::Entity::find().filter(events::Column::TenantId.eq(tenant.0));
-        Ok(query.filter(events::Column::Kind.eq(kind)).count(&self.reader).await?)
     }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use domain::{
     money::{Currency, Money},
     plan::{Interval, LeaseTerms, Limits, PlanPrice, PlanTerms},
-    policy::{Issuing, MailBy, OnCancellation, OnLoss, OnTrial, Policy},
+    policy::{Issuing, MailBy, Notice, OnCancellation, OnLoss, OnTrial, Policy},
     text::PlanCode,
 };
 use serde::{Deserialize, Serialize};
@@ -69,6 +69,22 @@ words! {
     }
 }
 
+words! {
+    /// What a buyer is written about a license that they have.
+    NoticeWord as Notice of Notice {
+        /// Its term ends later than before.
+        Renewed,
+        /// It ends soon, and nothing will renew it.
+        Expiring,
+        /// A payment is overdue, and until when it works all the same.
+        PaymentProblem,
+        /// It does not work for now, and why.
+        Frozen,
+        /// It was taken back, and why.
+        Revoked,
+    }
+}
+
 /// What a license allows.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -105,6 +121,10 @@ pub(super) struct PolicyDocument {
     issuing: IssuingWord,
     /// Who sends the key to the buyer.
     mail: MailByWord,
+    /// What else the buyer is written, where we send the mails.
+    notices: Vec<NoticeWord>,
+    /// Days before its end at which a license that nothing renews is told to expire; zero: it is not told.
+    expiring_notice_days: u32,
 }
 
 /// How long an app may trust a lease without asking again.
@@ -223,6 +243,8 @@ impl From<Policy> for PolicyDocument {
             trial: policy.trial.into(),
             issuing: policy.issuing.into(),
             mail: policy.mail.into(),
+            notices: policy.notices.into_iter().map(NoticeWord::from).collect(),
+            expiring_notice_days: policy.expiring_notice_days,
         }
     }
 }
@@ -239,6 +261,8 @@ impl From<PolicyDocument> for Policy {
             trial: document.trial.into(),
             issuing: document.issuing.into(),
             mail: document.mail.into(),
+            notices: document.notices.into_iter().map(Notice::from).collect(),
+            expiring_notice_days: document.expiring_notice_days,
         }
     }
 }

@@ -37,6 +37,7 @@ fn mail(recipient: &str, name: Option<&str>) -> Mail {
         id: Uuid::from_u128(7),
         tenant_id: Uuid::from_u128(1),
         kind: "license-delivery".to_owned(),
+        occasion: String::new(),
         license_id: Uuid::from_u128(2),
         order_id: Uuid::from_u128(3),
         recipient: recipient.to_owned(),
@@ -84,6 +85,7 @@ pub(crate) fn one_license() -> License {
         rulings: Rulings::default(),
         holding: Holding::Unit,
         announced: true,
+        expiry_told: None,
         keys: 1,
     }
 }

@@ -95,6 +95,7 @@ pub(super) mod tests {
             id,
             tenant_id: id,
             kind: "license-delivery".to_owned(),
+            occasion: String::new(),
             license_id: id,
             order_id: id,
             recipient: "ada@example.com".to_owned(),

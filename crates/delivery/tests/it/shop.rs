@@ -229,6 +229,7 @@ impl Shop {
             rulings: Rulings::default(),
             holding: Holding::Unit,
             announced: true,
+            expiry_told: None,
             keys: 1,
         }
     }
@@ -255,6 +256,7 @@ impl Shop {
             id: sold.mail.0,
             tenant_id: self.tenant.0,
             kind: "license-delivery".into(),
+            occasion: String::new(),
             license_id: sold.license.0,
             order_id: sold.order.0,
             recipient: recipient.to_owned(),

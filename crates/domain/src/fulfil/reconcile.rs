@@ -12,7 +12,7 @@ use crate::{
     order::{Approval, Order},
     plan::{Plan, PlanVersion},
     policy::{Issuing, MailBy, OnTrial},
-    reason::Reason,
+    reason::{Cause, Reason},
     text::Reference,
     time::after,
 };
@@ -50,6 +50,13 @@ pub enum Change {
     StateChanged {
         /// The state before.
         from: LicenseState,
+    },
+    /// More of the money that paid for it went back than was known. What follows is a change of its own.
+    Refunded,
+    /// It ends soon, and nothing will renew it. Once for each end.
+    Expiring {
+        /// When.
+        at: Timestamp,
     },
 }
 
@@ -191,6 +198,7 @@ pub fn reconcile(order: &Order, licenses: &mut Vec<License>, settling: &mut Sett
         rejudge(order, &mut licenses[place], before, settling, &mut settled);
         adopt(order, &mut licenses[place], settling, &mut settled);
         announce(&mut licenses[place], settling, &mut settled);
+        warn(&mut licenses[place], settling, &mut settled);
     }
     for license in licenses.iter_mut() {
         license.origin = settling.order;
@@ -309,6 +317,7 @@ fn issue(
         rulings: Rulings::default(),
         holding: Holding::Unit,
         announced: false,
+        expiry_told: None,
         keys: u32::from(settling.offered.is_none()),
     });
     settled.changes.push((id, Change::Issued));
@@ -341,8 +350,29 @@ fn rejudge(
     if before.until != after.until && !is_taken_back {
         settled.changes.push((license.id, Change::TermChanged { from: before.until }));
     }
+    let is_new_refund = |cause: &&Cause| matches!(cause, Cause::Refunded { .. }) && !before.open.contains(cause);
+    if after.open.iter().any(|cause| is_new_refund(&cause)) {
+        settled.changes.push((license.id, Change::Refunded));
+    }
     if (before.state, &before.reason) != (after.state, &after.reason) {
         settled.changes.push((license.id, Change::StateChanged { from: before.state }));
+    }
+}
+
+/// Whoever has it hears in time that it ends, unless it was bought for no longer than that.
+fn warn(license: &mut License, settling: &Settling<'_>, settled: &mut Settled) {
+    let Some(plan) = settling.catalogue.plan(plan_that_counts(license)) else { return };
+    let standing = &license.standing;
+    let Some(end) = standing.final_end().filter(|_| standing.state == LicenseState::Active) else { return };
+    let Some(notice_at) = plan.terms.policy.expiring_notice_at(end) else { return };
+    if license.issued_at >= notice_at || license.expiry_told == Some(end) {
+        return;
+    }
+    if notice_at > settling.judged_at {
+        settled.look_again(notice_at);
+    } else if license.announced {
+        license.expiry_told = Some(end);
+        settled.changes.push((license.id, Change::Expiring { at: end }));
     }
 }
 

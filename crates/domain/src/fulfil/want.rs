@@ -172,7 +172,7 @@ impl Order {
     }
 
     /// When the sale was made: its first paid purchase, else when its provider first spoke of a subscription.
-    pub(super) fn sold_at(&self) -> Option<Timestamp> {
+    pub fn sold_at(&self) -> Option<Timestamp> {
         let bought = self.paid_purchases().map(|(_, purchase)| purchase.at).min();
         bought.or_else(|| self.subscriptions.values().map(|register| register.stamp.at).min())
     }

@@ -1,7 +1,9 @@
 //! The policy of a plan in a file: a preset, and what differs from it.
 
+use std::collections::BTreeSet;
+
 use domain::{
-    policy::{Issuing, MailBy, OnCancellation, OnLoss, OnTrial, Policy},
+    policy::{Issuing, MailBy, Notice, OnCancellation, OnLoss, OnTrial, Policy},
     text::PlanCode,
 };
 use serde::{Deserialize, Deserializer, de::Error};
@@ -18,6 +20,8 @@ pub(super) struct PolicySection {
     trial: Option<OnTrial>,
     issuing: Option<Issuing>,
     mail: Option<MailBy>,
+    notices: Option<BTreeSet<Notice>>,
+    expiring_notice_days: Option<u32>,
     #[serde(default, deserialize_with = "preset")]
     preset: Policy,
 }
@@ -40,6 +44,8 @@ impl PolicySection {
             trial: self.trial.unwrap_or(base.trial),
             issuing: self.issuing.unwrap_or(base.issuing),
             mail: self.mail.unwrap_or(base.mail),
+            notices: self.notices.clone().unwrap_or_else(|| base.notices.clone()),
+            expiring_notice_days: self.expiring_notice_days.unwrap_or(base.expiring_notice_days),
         }
     }
 }

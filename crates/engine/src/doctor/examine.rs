@@ -200,6 +200,8 @@ fn would(change: &Change) -> (u8, String) {
         Change::LimitsChanged => (1, "its add-ons are not those that were sold".to_owned()),
         Change::PlanChanged { .. } => (1, "it gives another plan, or other seats, than was decided".to_owned()),
         Change::TermChanged { .. } | Change::StateChanged { .. } => (2, "its state is not what follows".to_owned()),
+        Change::Refunded => (2, "money that went back is not held against it".to_owned()),
+        Change::Expiring { .. } => (5, "it ends soon, and nobody was told".to_owned()),
     }
 }
 

@@ -173,7 +173,7 @@ async fn each_damage_is_found(harness: Harness) {
     let first = |table: &str| format!("(SELECT id FROM {table} ORDER BY id LIMIT 1)");
     let (order, license, key, mail) = (first("orders"), first("licenses"), first("license_keys"), first("mails"));
     let damages = [
-        ("a license is lost", format!("DELETE FROM licenses WHERE id = {license}"), vec![(1, "license"), (1, "ord"), (5, "mail")]),
+        ("a license is lost", format!("DELETE FROM licenses WHERE id = {license}"), vec![(1, "license"), (1, "ord"), (5, "mail"), (5, "mail")]),
         ("a license is made active", "UPDATE licenses SET standing = replace(standing, 'revoked\"', 'active\"'), state = 'active' WHERE state = 'revoked'".to_owned(), vec![(2, "lic")]),
         ("only the column says so", "UPDATE licenses SET state = 'active' WHERE state = 'frozen'".to_owned(), vec![(0, "lic")]),
         ("a key is lost", format!("DELETE FROM license_keys WHERE id = {key}"), vec![(1, "lic")]),

@@ -34,7 +34,7 @@ pub(crate) const SHOP: &str = r#"
     product = [{ code = "tool", name = "Tool", key_prefix = "TOOL" }]
     plan = [
         { code = "pro", product = "tool", name = "Pro", activations = 2 },
-        { code = "year", product = "tool", name = "A year", duration_days = 365 },
+        { code = "year", product = "tool", name = "A year", duration_days = 365, policy = { expiring_notice_days = 0 } },
     ]
 "#;
 

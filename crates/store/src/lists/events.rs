@@ -13,7 +13,7 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
-use super::{Listed, Page, Whose, read};
+use super::{Listed, Page, Whose, read_page};
 use crate::{
     Store, Write,
     bulk::any_of,
@@ -116,7 +116,7 @@ impl Store {
                     .add_option(filter.kind.as_deref().map(|kind| Column::Kind.eq(kind)))
                     .add_option(filter.connection.map(|connection| Column::ConnectionId.eq(connection.0))),
             );
-        read(&self.reader, query, Column::Id, page).await
+        read_page(&self.reader, query, Column::Id, page).await
     }
 
     /// An inbound event with everything that is kept of it.
@@ -223,7 +223,7 @@ impl Store {
             let orders = self.with_absorbed([order].into()).await?;
             query = query.filter(Column::OrderId.is_in(orders.into_iter().map(|order| order.0)));
         }
-        read(&self.reader, query, Column::Id, page).await
+        read_page(&self.reader, query, Column::Id, page).await
     }
 
     /// A page of what needs a person: open items that nobody has dismissed.
@@ -235,7 +235,7 @@ impl Store {
             .filter(attention_of(whose))
             .filter(attention_items::Column::ClosedAt.is_null())
             .filter(attention_items::Column::DismissedAt.is_null());
-        read(&self.reader, query, attention_items::Column::Id, page).await
+        read_page(&self.reader, query, attention_items::Column::Id, page).await
     }
 
     /// The open items of an order, dismissed or not.

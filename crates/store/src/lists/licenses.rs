@@ -11,7 +11,7 @@ use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use super::{Listed, Page, Whose, read};
+use super::{Listed, Page, Whose, read_page};
 use crate::{
     Store,
     bulk::any_of,
@@ -77,7 +77,7 @@ impl Store {
         page: Page,
     ) -> Result<Listed<ListedLicense>, StoreError> {
         let query = licenses::Entity::find().filter(of(whose)).filter(filter.condition());
-        let Listed { rows, has_more } = read(&self.reader, query, licenses::Column::Id, page).await?;
+        let Listed { rows, has_more } = read_page(&self.reader, query, licenses::Column::Id, page).await?;
         Ok(Listed { rows: self.completed(rows).await?, has_more })
     }
 

@@ -8,7 +8,7 @@ use domain::{
 };
 use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter};
 
-use super::{Listed, ListedLicense, Page, Whose, read};
+use super::{Listed, ListedLicense, Page, Whose, read_page};
 use crate::{
     Store, StoredOrder, convert,
     entities::{connections, customers, order_references, orders},
@@ -45,7 +45,7 @@ impl Store {
         let query = customers::Entity::find()
             .filter(customers_of(whose))
             .filter(Condition::all().add_option(email.map(|email| customers::Column::EmailNormalised.eq(email))));
-        read(&self.reader, query, customers::Column::Id, page).await
+        read_page(&self.reader, query, customers::Column::Id, page).await
     }
 
     /// A customer.
@@ -70,7 +70,7 @@ impl Store {
             .filter(orders_of(whose))
             .filter(orders::Column::MergedInto.is_null())
             .filter(Condition::all().add_option(filter.customer.map(|id| orders::Column::CustomerId.eq(id.0))));
-        read(&self.reader, query, orders::Column::Id, page).await?.try_map(convert::order)
+        read_page(&self.reader, query, orders::Column::Id, page).await?.try_map(convert::order)
     }
 
     /// An order and its licenses, by their slots. One that became part of another is answered with that one.

@@ -58,6 +58,29 @@ impl Store {
     }
 }
 
+impl Store {
+    /// The first key of each of these licenses, sealed; of one that another stands for by now, the key of that one.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn first_keys(&self, wanted: BTreeSet<Uuid>) -> Result<HashMap<Uuid, LicenseKey>, StoreError> {
+        let licenses = with_survivors(&self.reader, wanted.clone()).await?;
+        let mut keys: Vec<LicenseKey> = Vec::new();
+        for condition in any_of(&self.reader, license_keys::Column::LicenseId, licenses.keys().copied().collect()) {
+            keys.extend(license_keys::Entity::find().filter(condition).all(&self.reader).await?);
+        }
+        keys.sort_by_key(|key| (key.created_at, key.id));
+        let first = |license: Uuid| keys.iter().find(|key| key.license_id == survivor(&licenses, license));
+        Ok(wanted.into_iter().filter_map(|license| Some((license, first(license)?.clone()))).collect())
+    }
+}
+
+/// The license that stands for one by now: itself, as a rule.
+fn survivor(licenses: &HashMap<Uuid, licenses::Model>, license: Uuid) -> Uuid {
+    let next = |id: &Uuid| licenses.get(id).and_then(|row| row.superseded_by);
+    std::iter::successors(Some(license), next).take(HOPS_MAX).last().unwrap_or(license)
+}
+
 impl Write {
     /// [`Store::mail_contents`], as of this transaction.
     ///
