@@ -25,6 +25,11 @@ pub(crate) struct DataOptions {
     /// and are asked all the same.
     #[arg(long, env = "KEYWRIGHT_OFFLINE")]
     pub(crate) offline: bool,
+
+    /// A network of your own to which webhooks may go, such as 10.1.0.0/16, by plain http as well; several with commas between
+    /// them. [default: none, so that nobody can have this server call its neighbours]
+    #[arg(long, env = "KEYWRIGHT_ALLOWED_NETWORKS", value_name = "NETWORK", value_delimiter = ',')]
+    pub(crate) allow_network: Vec<net::Network>,
 }
 
 impl DataOptions {

@@ -19,6 +19,17 @@ pub(crate) struct Installation {
     pub(crate) ring: SharedRing,
 }
 
+/// What calls addresses that vendors type in: public ones, and those of networks that the operator lists.
+pub(crate) fn webhook_client(options: &DataOptions) -> anyhow::Result<net::Client> {
+    let allowed = options.allow_network.clone();
+    let reach = match (options.offline, allowed.is_empty()) {
+        (true, _) => net::Reach::Loopback,
+        (false, true) => net::Reach::Public,
+        (false, false) => net::Reach::Networks { allowed, plain_http: true },
+    };
+    Ok(net::Client::new(reach, delivery::webhooks::LIMITS)?)
+}
+
 /// Opens the data, making what is not there yet. Refuses when the master keys do not fit.
 pub(crate) async fn open(options: &DataOptions) -> anyhow::Result<Installation> {
     open_with(options, LEASE).await

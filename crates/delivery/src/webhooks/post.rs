@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crypto::webhook;
 use domain::{
     ambient::Clock,
-    event::{Envelope, EventStyle},
+    event::{Envelope, EventKind, EventStyle},
     id::{EventId, TenantId},
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
@@ -24,7 +24,7 @@ const TIMESTAMP: HeaderName = HeaderName::from_static("webhook-timestamp");
 const SIGNATURE: HeaderName = HeaderName::from_static("webhook-signature");
 const KEYLIGHT_SIGNATURE: HeaderName = HeaderName::from_static("x-keylight-signature");
 
-/// The key of a license that an event gives away.
+/// The key of the license that an event is about.
 #[derive(Clone)]
 pub(super) struct Key {
     pub(super) text: SecretString,
@@ -90,7 +90,8 @@ impl Post {
 
 /// The call as it goes out: Standard Webhooks' three headers in every style, so that any receiver can tell what came twice.
 fn request(endpoint: &Endpoint, event: &Event, key: Option<&Key>, at: Timestamp) -> Result<Request, String> {
-    let kind = event.kind.parse().map_err(|_| format!("this release tells no `{}`", event.kind))?;
+    let kind: EventKind = event.kind.parse().map_err(|_| format!("this release tells no `{}`", event.kind))?;
+    let key = key.filter(|_| kind == EventKind::LicenseCreated);
     let id = EventId(event.id);
     let envelope = Envelope {
         id,

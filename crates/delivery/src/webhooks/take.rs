@@ -114,18 +114,18 @@ impl WebhookWorker {
         Ok(())
     }
 
-    /// What events tell, with the keys that some give away.
+    /// What events tell, with the keys of their licenses: one is given away, and others may be in what a receiver answers.
     async fn told(&self, events: Vec<Event>) -> Result<HashMap<Uuid, Told>, Error> {
-        let gives_key = |event: &Event| event.kind == EventKind::LicenseCreated.as_str();
-        let licenses = events.iter().filter(|event| gives_key(event)).filter_map(|event| event.license_id).collect();
+        let licenses = events.iter().filter_map(|event| event.license_id).collect();
         let keys = self.parts.store.first_keys(licenses).await?;
         let ring = self.parts.ring.get();
         let told = events.into_iter().map(|event| {
-            let key = match event.license_id.filter(|_| gives_key(&event)) {
-                Some(license) => open(&ring, TenantId(event.tenant_id), keys.get(&license)).map(Some),
-                None => Ok(None),
+            let key = event.license_id.map(|license| open(&ring, TenantId(event.tenant_id), keys.get(&license)));
+            let told = match key.transpose() {
+                Err(problem) if event.kind == EventKind::LicenseCreated.as_str() => Err(problem),
+                key => Ok((event.clone(), key.ok().flatten())),
             };
-            (event.id, key.map(|key| (event, key)))
+            (event.id, told)
         });
         Ok(told.collect())
     }
@@ -139,7 +139,7 @@ impl WebhookWorker {
     }
 }
 
-/// An event and the key that it gives away; or why it cannot be told.
+/// An event and the key of its license; or why it cannot be told.
 type Told = Result<(Event, Option<Key>), String>;
 
 fn open(ring: &KeyRing, tenant: TenantId, row: Option<&LicenseKey>) -> Result<Key, String> {

@@ -150,6 +150,14 @@ impl Shop {
         &self.database.store
     }
 
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    pub(crate) fn entropy(&self) -> Arc<dyn EntropySource> {
+        Arc::clone(&self.entropy) as Arc<dyn EntropySource>
+    }
+
     pub(crate) fn worker(&self, sender: Option<Smtp>) -> Arc<MailWorker> {
         Arc::new(MailWorker::new(MailParts {
             store: self.store().clone(),
@@ -286,6 +294,13 @@ impl Shop {
     /// The row of a mail.
     pub(crate) async fn mail(&self, id: MailId) -> Mail {
         self.store().mail(id).await.unwrap().unwrap()
+    }
+
+    /// The kinds of what needs a person, in the order of the alphabet.
+    pub(crate) async fn open_items(&self) -> Vec<String> {
+        let mut kinds: Vec<String> = self.attention().await.into_iter().map(|item| item.kind).collect();
+        kinds.sort();
+        kinds
     }
 
     /// Open items: kind and sentence.

@@ -5,7 +5,10 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 use anyhow::Context;
 use api::{Api, Limits};
 use clap::{Args, ValueEnum};
-use delivery::{MailParts, MailWorker, Smtp, SmtpSettings};
+use delivery::{
+    MailParts, MailWorker, Smtp, SmtpSettings,
+    webhooks::{WebhookParts, WebhookWorker},
+};
 use engine::Engine;
 use jiff::SignedDuration;
 use secrecy::SecretString;
@@ -23,6 +26,10 @@ use crate::{
 
 /// How long a stopping server waits for what is in flight: containers are killed after ten seconds.
 const DRAIN_MAX: Duration = Duration::from_secs(8);
+
+/// How long a webhook endpoint waits at most for the next node after the one that served it has died: a call takes a quarter
+/// of a minute at most.
+const ENDPOINT_LEASE_MAX: SignedDuration = SignedDuration::from_secs(30);
 
 /// Options of the server.
 #[derive(Debug, Clone, Args)]
@@ -138,6 +145,16 @@ impl Serve {
         }));
         mails.offer_release().await?;
         mails.start(&tasks, &stop);
+        let webhooks = Arc::new(WebhookWorker::new(WebhookParts {
+            store: engine.store.clone(),
+            ring: ring.clone(),
+            clock: Arc::new(SystemClock),
+            entropy: Arc::new(SystemEntropy),
+            client: server::webhook_client(&self.data)?,
+            wake: Arc::clone(&engine.deliveries),
+            lease: lease.min(ENDPOINT_LEASE_MAX),
+        }));
+        webhooks.start(&tasks, &stop);
         let limits = Arc::new(Limits::default());
         let public_url: Arc<str> = self.public_url.clone().unwrap_or_else(|| format!("http://{address}")).into();
         let api = Api {
