@@ -7,6 +7,7 @@ mod echo;
 mod events;
 mod load;
 mod provider;
+mod receivers;
 mod relay;
 mod report;
 mod scenarios;
@@ -43,6 +44,10 @@ pub(crate) enum Part {
     Mail,
     /// Fulfilment with one look-up at the provider for each.
     LookUps,
+    /// Events out, to receivers that take them.
+    Webhooks,
+    /// The same beside receivers that take nothing. Not measured unless asked for: it takes minutes.
+    Crowd,
 }
 
 /// Measures.
@@ -68,7 +73,7 @@ pub(crate) struct Run {
 
     /// The parts.
     #[arg(long = "part", value_enum,
-        default_values_t = [Part::Intake, Part::Checks, Part::Fulfilment, Part::Mail, Part::LookUps])]
+        default_values_t = [Part::Intake, Part::Checks, Part::Fulfilment, Part::Mail, Part::LookUps, Part::Webhooks])]
     pub(crate) parts: Vec<Part>,
 
     /// Seconds that each throughput is measured.
@@ -78,6 +83,10 @@ pub(crate) struct Run {
     /// Paid orders in the measurements of fulfilment.
     #[arg(long, default_value_t = 20_000)]
     pub(crate) orders: usize,
+
+    /// Seconds that events go out beside receivers that take nothing.
+    #[arg(long, default_value_t = 600)]
+    pub(crate) crowd_seconds: u64,
 
     /// Licenses that are many.
     #[arg(long, default_value_t = 1_000_000, value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..))]

@@ -1,5 +1,7 @@
 //! The measurements.
 
+mod webhooks;
+
 use std::{
     net::SocketAddr,
     sync::Arc,
@@ -39,8 +41,9 @@ pub(crate) async fn run(database: Database, options: &Run) -> anyhow::Result<Rep
     for part in &options.parts {
         let provider = if *part == Part::LookUps { Some(provider::serve().await?) } else { None };
         let relay = relay::serve().await?;
-        let neighbours = Neighbours { provider, relay: (*part == Part::Mail).then_some(relay.address) };
-        let keywright = server::keywright(&options.binary, database, neighbours)?;
+        let relay_address = (*part == Part::Mail).then_some(relay.address);
+        let neighbours = Neighbours { provider, relay: relay_address, ..Neighbours::default() };
+        let keywright = server::keywright(&options.binary, database, &neighbours)?;
         match part {
             Part::Intake => intake(&keywright, &mut report, &yardstick).await?,
             Part::Checks => checks(&keywright, &mut report, &yardstick).await?,
@@ -51,6 +54,8 @@ pub(crate) async fn run(database: Database, options: &Run) -> anyhow::Result<Rep
             }
             Part::Mail => mail(&keywright, &mut report, &relay).await?,
             Part::LookUps => fulfilment(&keywright, &mut report, options.orders / 4, "one look-up", None).await?,
+            Part::Webhooks => webhooks::throughput(options, &mut report, yardstick.echo().await?).await?,
+            Part::Crowd => webhooks::crowd(options, &mut report).await?,
         }
     }
     Ok(report)
@@ -87,6 +92,12 @@ struct Yardstick {
 }
 
 impl Yardstick {
+    /// The throughput of the echo, for a second.
+    async fn echo(&self) -> anyhow::Result<f64> {
+        let body = Arc::new(post("/echo", &[], "x".repeat(3_000).as_bytes()));
+        Pressed::new(self.echo, move |_| Arc::clone(&body)).second().await
+    }
+
     /// The throughput of `pressed` beside the echo.
     async fn beside(&self, pressed: Pressed) -> anyhow::Result<String> {
         let body = Arc::new(post("/echo", &[], "x".repeat(3_000).as_bytes()));
@@ -138,7 +149,7 @@ async fn checks(keywright: &Keywright, report: &mut Report, yardstick: &Yardstic
 
 /// License checks where there are many licenses, beside those of a server with few.
 async fn growth(few: &Keywright, options: &Run, report: &mut Report, yardstick: &Yardstick) -> anyhow::Result<()> {
-    let many = server::keywright(&options.binary, report.database, Neighbours::default())?;
+    let many = server::keywright(&options.binary, report.database, &Neighbours::default())?;
     let (few, crowd) = (checks_of(few, LICENSES).await?, checks_of(&many, options.licenses).await?);
     let figure = yardstick.compare(few, crowd.clone()).await?;
     report.add(format!("check among {} licenses, of {LICENSES}", options.licenses), figure, "0.8");
@@ -150,7 +161,7 @@ async fn growth(few: &Keywright, options: &Run, report: &mut Report, yardstick: 
 /// happens, and how fast it sells.
 async fn timers(few: &Keywright, options: &Run, report: &mut Report) -> anyhow::Result<()> {
     const SOLD_AT_ONCE: usize = 2_000;
-    let many = server::keywright(&options.binary, report.database, Neighbours::default())?;
+    let many = server::keywright(&options.binary, report.database, &Neighbours::default())?;
     let (mut few, mut many) = (Seller::new(few), Seller::new(&many));
     few.sell(LICENSES).await?;
     many.sell(options.licenses).await?;

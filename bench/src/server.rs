@@ -65,28 +65,30 @@ pub(crate) fn echo() -> anyhow::Result<Process> {
 }
 
 /// Who Keywright talks to, besides those that press.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Neighbours {
     /// Answers look-ups; none: there are no look-ups.
     pub(crate) provider: Option<SocketAddr>,
     /// Takes mails; none: they are caught.
     pub(crate) relay: Option<SocketAddr>,
+    /// Are told of every license.
+    pub(crate) receivers: Vec<SocketAddr>,
 }
 
 /// Starts Keywright with one plan, a connection with the secret of the events, and an API key.
-pub(crate) fn keywright(binary: &Path, database: Database, neighbours: Neighbours) -> anyhow::Result<Keywright> {
+pub(crate) fn keywright(binary: &Path, database: Database, neighbours: &Neighbours) -> anyhow::Result<Keywright> {
     let folder = tempfile::tempdir()?;
     let url = match database {
         Database::Sqlite => format!("sqlite:{}", folder.path().join("keywright.db").display()),
         Database::Postgres => fresh_postgres()?,
     };
     let file = folder.path().join("bench.toml");
-    std::fs::write(&file, configuration(neighbours.provider))?;
+    std::fs::write(&file, configuration(neighbours))?;
     let command = |arguments: &[&str]| {
         let mut command = Command::new(binary);
         command.args(arguments).arg("--data-dir").arg(folder.path());
         command.env("KEYWRIGHT_DATABASE_URL", &url).env("BENCH_SECRET", SECRET).env("BENCH_API_KEY", "sk_test_bench");
-        command.env("KEYWRIGHT_LOG", "error");
+        command.env("KEYWRIGHT_LOG", "error").env("KEYWRIGHT_ALLOWED_NETWORKS", "127.0.0.0/8");
         command
     };
     let applied = command(&["apply", &file.to_string_lossy()]).output()?;
@@ -102,19 +104,26 @@ pub(crate) fn keywright(binary: &Path, database: Database, neighbours: Neighbour
     Ok(Keywright { process, api_key, _folder: folder })
 }
 
-fn configuration(provider: Option<SocketAddr>) -> String {
-    let connection = match provider {
+fn configuration(neighbours: &Neighbours) -> String {
+    let connection = match neighbours.provider {
         None => "mode = \"test\"\nlevel = \"none\"".to_owned(),
         Some(address) => format!(
             "mode = \"simulated\"\nlevel = \"read\"\napi_key = \"env:BENCH_API_KEY\"\napi_base = \"http://{address}\""
         ),
     };
+    let endpoint = |(number, address): (usize, &SocketAddr)| {
+        format!(
+            "[[webhook_endpoint]]\ncode = \"receiver-{number}\"\nlivemode = false\nurl = \"http://{address}/hooks\"\n\
+             events = [\"license.created\"]\n"
+        )
+    };
+    let endpoints: String = neighbours.receivers.iter().enumerate().map(endpoint).collect();
     format!(
         "[[product]]\ncode = \"bench\"\nname = \"Bench\"\nkey_prefix = \"BENCH\"\n\n[[plan]]\ncode = \"pro\"\n\
          product = \"bench\"\nname = \"Pro\"\nactivations = 3\n\n[[plan]]\ncode = \"year\"\nproduct = \"bench\"\n\
          name = \"Year\"\nduration_days = 365\n\n[[connection]]\ncode = \"stripe\"\nprovider = \"stripe\"\n\
          {connection}\nwebhook_secrets = [\"env:BENCH_SECRET\"]\n\n[[price_rule]]\nconnection = \"stripe\"\n\
-         price = \"price_bench\"\nplan = \"pro\"\n"
+         price = \"price_bench\"\nplan = \"pro\"\n{endpoints}"
     )
 }
 
