@@ -14,7 +14,7 @@ pub mod deliveries;
 #[doc(hidden)]
 pub mod entities;
 mod error;
-mod events;
+pub mod events;
 mod idempotency;
 pub mod inbox;
 mod journal;

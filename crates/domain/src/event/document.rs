@@ -122,7 +122,7 @@ pub struct RefundTold {
     pub payment: Box<str>,
     /// How much, in the smallest unit of the currency.
     pub amount: i64,
-    /// The currency, in lower case; blank where the provider does not tell.
+    /// The currency (ISO 4217); blank where the provider does not tell.
     pub currency: Box<str>,
 }
 

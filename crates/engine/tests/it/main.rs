@@ -11,6 +11,7 @@ mod configuration;
 mod connect;
 mod discrepancies;
 mod doctor;
+mod events;
 mod happenings;
 mod harness;
 mod intake;
