@@ -11,6 +11,7 @@ mod localstripe;
 mod on_time;
 mod oracles;
 mod output;
+mod paddle_sdks;
 mod process;
 mod relay;
 mod samples;
