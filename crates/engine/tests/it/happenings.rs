@@ -5,6 +5,7 @@ mod generic;
 mod lemonsqueezy;
 mod paddle;
 mod stripe;
+mod table;
 
 use std::collections::HashMap;
 
@@ -23,8 +24,6 @@ use uuid::Uuid;
 
 use crate::harness::Harness;
 
-/// The table that the rules' own test writes.
-const TABLE: &str = include_str!("../../../../docs/happenings.md");
 /// The signing secret of each provider's connection.
 pub(crate) const SECRET: &str = "whsec_happenings_0123456789abcdef";
 /// The day on which the license is looked at, as in the table.
@@ -75,6 +74,24 @@ pub(crate) const ALL: [(Happening, u32, &str); 12] = [
     (H::Reactivation, 35, "active again, without cancellation, on day 35"),
 ];
 
+/// What is taken from a buyer of what they paid first, on day 10, and given back on day 13.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reversal {
+    DisputeWon,
+    RefundFailed,
+}
+
+/// What can become of a trial from day 0 to day 14.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Trial {
+    Nothing,
+    Paid,
+    ChangedAndPaid,
+    PastDue,
+    CancelledAtEnd,
+    CancelledAtOnce,
+}
+
 /// A provider that tells of a subscription called `name` in its own words.
 pub(crate) trait Teller: Sync {
     /// Its slug.
@@ -90,6 +107,12 @@ pub(crate) trait Teller: Sync {
     /// happened to it, in the order in which it happened. `happenings` are sorted.
     fn tell(&self, name: &str, happenings: &[Happening]) -> Vec<String>;
 
+    /// What it delivers besides of something that was given back: each way in which it can tell that, if it has a word for it.
+    fn tell_reversal(&self, name: &str, what: Reversal) -> Vec<Vec<String>>;
+
+    /// What it delivers of a trial of plan A on day 0, for which nothing is paid, and of what became of it.
+    fn tell_trial(&self, name: &str, what: Trial) -> Vec<String>;
+
     /// The headers of a delivery.
     fn headers(&self, body: &str, at: Timestamp) -> Vec<(&'static str, String)>;
 
@@ -103,13 +126,24 @@ pub(crate) fn day(number: u32) -> Timestamp {
     domain::time::after(begin, SignedDuration::from_hours(24 * i64::from(number)))
 }
 
+/// Tells of a subscription of that name: what is delivered, in the order in which it happened.
+type Tell<'t> = Box<dyn Fn(&str) -> Vec<String> + 't>;
+
+/// What a provider can tell, and what the license is on the day it is looked at.
+struct Case<'t> {
+    what: String,
+    /// Whether nothing else happened.
+    is_alone: bool,
+    expected: String,
+    tell: Tell<'t>,
+}
+
 /// A subscription of which a provider tells.
 struct Story {
     name: String,
-    happenings: Vec<Happening>,
+    what: String,
     /// What is delivered, in the order of arrival.
     arrival: Vec<String>,
-    /// What the license is on the day it is looked at.
     expected: String,
 }
 
@@ -229,33 +263,13 @@ fn shuffle<T>(items: &mut [T], dice: &mut dyn Entropy) {
     }
 }
 
-/// The rows of the table that a provider can tell, and what the license is on day 40.
-fn table(teller: &dyn Teller) -> Vec<(Vec<Happening>, String)> {
-    let happening = |words: &str| ALL.into_iter().find(|(_, _, name)| *name == words).map(|(happening, ..)| happening);
-    let mut rows = Vec::new();
-    let (pairs, _) = TABLE.split_once("\n## ").expect("the rules for sets come after the pairs");
-    for line in pairs.lines().filter(|line| line.starts_with("| ")).skip(1) {
-        let [_, first, second, outcome, _] = line.split('|').map(str::trim).collect::<Vec<_>>()[..] else {
-            panic!("a row has three columns: {line}");
-        };
-        let happenings: Vec<Happening> = [first, second].into_iter().filter_map(happening).collect();
-        let expected = usize::from(first != "nothing but the purchase") + usize::from(!second.is_empty());
-        assert_eq!(happenings.len(), expected, "this test has no such happening: {line}");
-        if happenings.iter().all(|happening| teller.knows(*happening)) {
-            rows.push((happenings, outcome.to_owned()));
-        }
-    }
-    rows
-}
-
-/// The ways in which some happenings arrive: as they happened, backwards, and shuffled; each event twice, and not at the
-/// same time.
-fn some_arrivals(teller: &dyn Teller, rows: Vec<(Vec<Happening>, String)>, dice: &mut dyn Entropy) -> Vec<Story> {
+/// Some ways in which it can arrive: as it happened, backwards, and shuffled; each event twice, and not at the same time.
+fn some_arrivals(cases: &[Case<'_>], dice: &mut dyn Entropy) -> Vec<Story> {
     let mut stories = Vec::new();
-    for (number, (happenings, expected)) in rows.into_iter().enumerate() {
+    for (number, Case { what, expected, tell, .. }) in cases.iter().enumerate() {
         for way in 0..ARRIVALS {
             let name = format!("row{number}x{way}");
-            let mut events = teller.tell(&name, &happenings);
+            let mut events = tell(&name);
             if way == 1 {
                 events.reverse();
             }
@@ -263,28 +277,27 @@ fn some_arrivals(teller: &dyn Teller, rows: Vec<(Vec<Happening>, String)>, dice:
             if way > 1 {
                 shuffle(&mut arrival, dice);
             }
-            stories.push(Story { name, happenings: happenings.clone(), arrival, expected: expected.clone() });
+            stories.push(Story { name, what: what.clone(), arrival, expected: expected.clone() });
         }
     }
     stories
 }
 
-/// Every order in which some happenings can arrive, unless they are too many events. What happened alone is told once, and
-/// also with each event twice in a row.
-fn every_arrival(teller: &dyn Teller, rows: Vec<(Vec<Happening>, String)>) -> Vec<Story> {
+/// Every order in which it can arrive, unless it is too many events. What happened alone is told once, and also with each
+/// event twice in a row.
+fn every_arrival(cases: &[Case<'_>]) -> Vec<Story> {
     let mut stories = Vec::new();
-    for (number, (happenings, expected)) in rows.into_iter().enumerate() {
-        let count = teller.tell("some", &happenings).len();
+    for (number, Case { what, expected, tell, is_alone }) in cases.iter().enumerate() {
+        let count = tell("some").len();
         if count > EXHAUSTIVE_MAX {
             continue;
         }
-        let times = if happenings.len() > 1 { 1..=1 } else { 1..=2 };
         for (way, sequence) in permutations(count).into_iter().enumerate() {
-            for times in times.clone() {
-                let name = format!("row{number}x{way}x{times}");
-                let events = teller.tell(&name, &happenings);
+            for times in 1..=if *is_alone { 2 } else { 1 } {
+                let name = format!("order{number}x{way}x{times}");
+                let events = tell(&name);
                 let arrival = sequence.iter().flat_map(|place| vec![events[*place].clone(); times]).collect();
-                stories.push(Story { name, happenings: happenings.clone(), arrival, expected: expected.clone() });
+                stories.push(Story { name, what: what.clone(), arrival, expected: expected.clone() });
             }
         }
     }
@@ -302,25 +315,15 @@ fn permutations(count: usize) -> Vec<Vec<usize>> {
     })
 }
 
-/// What the table's rules say about a set: the first line applies whose happenings did, and whose others did not.
-fn ruled(set: &[Happening]) -> String {
-    let (_, rules) = TABLE.split_once("\n## ").expect("the rules for sets come after the pairs");
-    let named = |words: &str| {
-        let happening =
-            |name: &str| ALL.into_iter().find(|(_, _, known)| *known == name).map(|(happening, ..)| happening);
-        words.split("; ").filter_map(happening).collect::<Vec<_>>()
+/// Sets of happenings, and what the license is then.
+fn cases(teller: &'static dyn Teller, rows: Vec<(Vec<Happening>, String)>) -> Vec<Case<'static>> {
+    let case = |(happenings, expected): (Vec<Happening>, String)| Case {
+        what: format!("{happenings:?}"),
+        is_alone: happenings.len() < 2,
+        expected,
+        tell: Box::new(move |name| teller.tell(name, &happenings)),
     };
-    let then = rules.lines().filter(|line| line.starts_with("| ")).skip(1).find_map(|line| {
-        let [_, with, without, then, _] = line.split('|').map(str::trim).collect::<Vec<_>>()[..] else {
-            panic!("a rule has three columns: {line}");
-        };
-        let applies = named(with).iter().all(|happening| set.contains(happening))
-            && !named(without).iter().any(|happening| set.contains(happening));
-        applies.then_some(then)
-    });
-    let plan = if set.contains(&H::PlanChange) { "B" } else { "A" };
-    let count = if set.contains(&H::QuantityChange) { 2 } else { 1 };
-    vec![format!("{plan} ×1 {}", then.expect("the last rule always applies")); count].join("; ")
+    rows.into_iter().map(case).collect()
 }
 
 /// Sets of many happenings that a provider can tell, and what the rules say about them.
@@ -334,17 +337,42 @@ fn sets(teller: &dyn Teller, dice: &mut dyn Entropy) -> Vec<(Vec<Happening>, Str
         some.sort();
         sets.push(some);
     }
-    sets.into_iter().map(|set| (set.clone(), ruled(&set))).collect()
+    sets.into_iter().map(|set| (set.clone(), table::ruled(&set))).collect()
 }
 
 async fn ends_as_the_table_says(teller: &'static dyn Teller) {
     let mut dice = SeededEntropy::new(11).entropy();
-    let rows = [table(teller), sets(teller, &mut *dice)].concat();
-    end_as_expected(teller, &some_arrivals(teller, rows, &mut *dice)).await;
+    let rows = [table::rows(teller), sets(teller, &mut *dice)].concat();
+    end_as_expected(teller, &some_arrivals(&cases(teller, rows), &mut *dice)).await;
 }
 
 async fn ends_as_the_table_says_in_every_order(teller: &'static dyn Teller) {
-    let stories = every_arrival(teller, table(teller));
+    let stories = every_arrival(&cases(teller, table::rows(teller)));
+    println!("{}: {} stories", teller.slug(), stories.len());
+    end_as_expected(teller, &stories).await;
+}
+
+/// A trial and what became of it; and what is given back, besides nothing else and besides each single happening.
+async fn trials_and_reversals_end_as_the_table_says(teller: &'static dyn Teller) {
+    let mut cases = Vec::new();
+    for (what, expected) in table::trials() {
+        let tell = Box::new(move |name: &str| teller.tell_trial(name, what));
+        cases.push(Case { what: format!("trial, {what:?}"), is_alone: true, expected, tell });
+    }
+    for reversal in table::reversals() {
+        for way in 0..teller.tell_reversal("some", reversal).len() {
+            for (set, expected) in table::rows(teller).into_iter().filter(|(set, _)| set.len() < 2) {
+                let what = format!("{reversal:?} told in way {way}, and {set:?}");
+                let is_alone = set.is_empty();
+                let tell = move |name: &str| {
+                    [teller.tell(name, &set), teller.tell_reversal(name, reversal).swap_remove(way)].concat()
+                };
+                cases.push(Case { what, is_alone, expected, tell: Box::new(tell) });
+            }
+        }
+    }
+    let mut stories = every_arrival(&cases);
+    stories.extend(some_arrivals(&cases, &mut *SeededEntropy::new(13).entropy()));
     println!("{}: {} stories", teller.slug(), stories.len());
     end_as_expected(teller, &stories).await;
 }
@@ -355,11 +383,11 @@ async fn end_as_expected(teller: &'static dyn Teller, stories: &[Story]) {
     shop.pass_time().await;
     let plans = shop.plans().await;
     let mut wrong = Vec::new();
-    for Story { name, happenings, arrival, expected } in stories {
+    for Story { name, what, arrival, expected } in stories {
         let outcome = shop.outcome(teller, name, &plans).await;
         if outcome != *expected {
             let arrival = arrival.join("\n    ");
-            wrong.push(format!("{happenings:?}\n  is:        {outcome}\n  should be: {expected}\n    {arrival}"));
+            wrong.push(format!("{what}\n  is:        {outcome}\n  should be: {expected}\n    {arrival}"));
         }
     }
     let shown = wrong.iter().take(SHOWN_MAX).map(String::as_str).collect::<Vec<_>>().join("\n");
@@ -377,6 +405,11 @@ async fn stripe_tells_of_little_in_every_order() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn stripe_tells_of_trials_and_of_what_is_given_back() {
+    trials_and_reversals_end_as_the_table_says(&stripe::Stripe).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn paddle_tells_of_a_subscription_as_the_table_says() {
     ends_as_the_table_says(&paddle::Paddle).await;
 }
@@ -384,6 +417,11 @@ async fn paddle_tells_of_a_subscription_as_the_table_says() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn paddle_tells_of_little_in_every_order() {
     ends_as_the_table_says_in_every_order(&paddle::Paddle).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn paddle_tells_of_trials_and_of_what_is_given_back() {
+    trials_and_reversals_end_as_the_table_says(&paddle::Paddle).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -397,6 +435,11 @@ async fn lemon_squeezy_tells_of_little_in_every_order() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn lemon_squeezy_tells_of_trials_and_of_what_is_given_back() {
+    trials_and_reversals_end_as_the_table_says(&lemonsqueezy::LemonSqueezy).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn any_other_shop_tells_of_a_subscription_as_the_table_says() {
     ends_as_the_table_says(&generic::Generic).await;
 }
@@ -404,6 +447,11 @@ async fn any_other_shop_tells_of_a_subscription_as_the_table_says() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn any_other_shop_tells_of_little_in_every_order() {
     ends_as_the_table_says_in_every_order(&generic::Generic).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn any_other_shop_tells_of_trials_and_of_what_is_given_back() {
+    trials_and_reversals_end_as_the_table_says(&generic::Generic).await;
 }
 
 /// One address, and the same names for everything at each provider.
