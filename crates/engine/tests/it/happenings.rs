@@ -1,33 +1,29 @@
 //! What happens to a subscription, in each provider's own words: alone, each together with each other, and many together,
 //! told twice and in any order; what is told in a few events, in every order. The license ends where `docs/happenings.md` says, whoever tells it.
 
+mod appsumo;
 mod generic;
 mod lemonsqueezy;
 mod paddle;
+mod shop;
 mod stripe;
 mod table;
 
-use std::collections::HashMap;
-
-use domain::{
-    Entropy,
-    ambient::EntropySource,
-    id::CustomerId,
-    license::{Holding, License},
-    text::Reference,
-};
-use engine::{receive::Received, testing::SeededEntropy};
+use domain::{Entropy, ambient::EntropySource, id::CustomerId};
+use engine::testing::SeededEntropy;
 use jiff::{SignedDuration, Timestamp};
-use providers::Delivery;
+use serde_json::Value;
 use store::lists::{CustomerFilter, OrderFilter, Page, Whose};
-use uuid::Uuid;
 
-use crate::harness::Harness;
+use self::shop::Shop;
 
 /// The signing secret of each provider's connection.
 pub(crate) const SECRET: &str = "whsec_happenings_0123456789abcdef";
 /// The day on which the license is looked at, as in the table.
 const LOOK: u32 = 40;
+/// A connection that knows the secret of its webhook alone, and one that may look something up.
+const NO_KEY: &str = r#"level = "none""#;
+const A_KEY: &str = "level = \"read\"\napi_key = \"env:API_KEY\"";
 /// Arrivals tried of each row: as it happened, backwards, and shuffled.
 const ARRIVALS: usize = 4;
 /// All that a list has.
@@ -113,6 +109,11 @@ pub(crate) trait Teller: Sync {
     /// What it delivers of a trial of plan A on day 0, for which nothing is paid, and of what became of it.
     fn tell_trial(&self, name: &str, what: Trial) -> Vec<String>;
 
+    /// What its API answers to a key that may read. None: it is not asked here.
+    fn answer(&self, _path: &str) -> Option<Value> {
+        None
+    }
+
     /// The headers of a delivery.
     fn headers(&self, body: &str, at: Timestamp) -> Vec<(&'static str, String)>;
 
@@ -145,110 +146,6 @@ struct Story {
     /// What is delivered, in the order of arrival.
     arrival: Vec<String>,
     expected: String,
-}
-
-/// A vendor who sells at some providers.
-struct Shop(Harness);
-
-impl Shop {
-    async fn open(tellers: &[&'static dyn Teller]) -> Self {
-        let harness = Harness::sqlite().await;
-        let mut file = String::from(
-            r#"
-            product = [{ code = "tool", name = "Tool", key_prefix = "TOOL" }]
-            plan = [{ code = "A", product = "tool", name = "A" }, { code = "B", product = "tool", name = "B" }]
-            "#,
-        );
-        for teller in tellers {
-            let (slug, a, b) = (teller.slug(), teller.price("A"), teller.price("B"));
-            file += &format!(
-                r#"
-                [[connection]]
-                code = "{slug}"
-                provider = "{slug}"
-                mode = "test"
-                webhook_secrets = ["env:SECRET"]
-                [[price_rule]]
-                connection = "{slug}"
-                price = "{a}"
-                plan = "A"
-                [[price_rule]]
-                connection = "{slug}"
-                price = "{b}"
-                plan = "B"
-                "#
-            );
-        }
-        let file = engine::configuration::ConfigurationFile::parse(&file).unwrap();
-        harness.engine.apply(&file, &|_| Ok(SECRET.to_owned()), false, "test").await.unwrap();
-        Self(harness)
-    }
-
-    async fn deliver(&self, teller: &dyn Teller, body: &str) {
-        let engine = &self.0.engine;
-        let headers = teller.headers(body, engine.now());
-        let header = |asked: &str| headers.iter().find(|(name, _)| *name == asked).map(|(_, value)| value.as_str());
-        let delivery = Delivery { header: &header, body: body.as_bytes() };
-        let received = engine.receive(teller.slug(), "default", &delivery).await;
-        assert!(matches!(&received, Received::Answer(answer) if answer.status == 200), "{body}: {received:?}");
-    }
-
-    /// Tells all stories at once, an event of each at a time.
-    async fn tell(&self, teller: &dyn Teller, stories: &[Story]) {
-        let longest = stories.iter().map(|story| story.arrival.len()).max().unwrap_or_default();
-        for place in 0..longest {
-            let due = stories.iter().filter_map(|story| story.arrival.get(place));
-            futures::future::join_all(due.map(|event| self.deliver(teller, event))).await;
-            self.0.settle().await;
-        }
-    }
-
-    /// It is the day on which licenses are looked at.
-    async fn pass_time(&self) {
-        self.0.clock.advance(SignedDuration::from_hours(24 * i64::from(LOOK)));
-        self.0.settle().await;
-    }
-
-    async fn plans(&self) -> HashMap<Uuid, String> {
-        let plans = self.0.engine.store.plans(self.0.tenant).await.unwrap();
-        plans.into_iter().map(|plan| (plan.id, plan.code)).collect()
-    }
-
-    /// What came of a subscription, in the words of the table.
-    async fn outcome(&self, teller: &dyn Teller, name: &str, plans: &HashMap<Uuid, String>) -> String {
-        let reference = Reference::new(teller.reference(name));
-        let connection = self.0.connection(teller.slug()).await;
-        let found = self.0.engine.store.order_licenses(connection, &reference).await.unwrap();
-        let Some((_, licenses)) = found else { return "no order".to_owned() };
-        let live = licenses.iter().filter(|license| license.holding == Holding::Unit);
-        let mut words: Vec<String> = live.map(|license| told(license, plans)).collect();
-        words.sort();
-        words.join("; ")
-    }
-}
-
-/// `A ×1 active paid until 30, expired on 30, look again 30`, days counted from the purchase.
-fn told(license: &License, plans: &HashMap<Uuid, String>) -> String {
-    let standing = &license.standing;
-    let plan = &plans[&license.plan.plan.0];
-    let mut words = format!("{plan} ×{} {} {}", license.unit.seats, standing.state.as_str(), standing.reason.code());
-    if let Some(until) = standing.until {
-        words += &format!(" until {}", day_of(until));
-    }
-    if standing.at_risk {
-        words += ", at risk";
-    }
-    if let Some(scheduled) = standing.scheduled {
-        words += &format!(", {} on {}", scheduled.state.as_str(), day_of(scheduled.at));
-    }
-    if let Some(at) = standing.next_check {
-        words += &format!(", look again {}", day_of(at));
-    }
-    words
-}
-
-fn day_of(at: Timestamp) -> i64 {
-    at.duration_since(day(0)).as_hours() / 24
 }
 
 fn below(dice: &mut dyn Entropy, limit: usize) -> usize {
@@ -340,16 +237,16 @@ fn sets(teller: &dyn Teller, dice: &mut dyn Entropy) -> Vec<(Vec<Happening>, Str
     sets.into_iter().map(|set| (set.clone(), table::ruled(&set))).collect()
 }
 
-async fn ends_as_the_table_says(teller: &'static dyn Teller) {
+async fn ends_as_the_table_says(teller: &'static dyn Teller, level: &str) {
     let mut dice = SeededEntropy::new(11).entropy();
     let rows = [table::rows(teller), sets(teller, &mut *dice)].concat();
-    end_as_expected(teller, &some_arrivals(&cases(teller, rows), &mut *dice)).await;
+    end_as_expected(teller, level, &some_arrivals(&cases(teller, rows), &mut *dice)).await;
 }
 
 async fn ends_as_the_table_says_in_every_order(teller: &'static dyn Teller) {
     let stories = every_arrival(&cases(teller, table::rows(teller)));
     println!("{}: {} stories", teller.slug(), stories.len());
-    end_as_expected(teller, &stories).await;
+    end_as_expected(teller, NO_KEY, &stories).await;
 }
 
 /// A trial and what became of it; and what is given back, besides nothing else and besides each single happening.
@@ -374,11 +271,11 @@ async fn trials_and_reversals_end_as_the_table_says(teller: &'static dyn Teller)
     let mut stories = every_arrival(&cases);
     stories.extend(some_arrivals(&cases, &mut *SeededEntropy::new(13).entropy()));
     println!("{}: {} stories", teller.slug(), stories.len());
-    end_as_expected(teller, &stories).await;
+    end_as_expected(teller, NO_KEY, &stories).await;
 }
 
-async fn end_as_expected(teller: &'static dyn Teller, stories: &[Story]) {
-    let shop = Shop::open(&[teller]).await;
+async fn end_as_expected(teller: &'static dyn Teller, level: &str, stories: &[Story]) {
+    let shop = Shop::open(&[teller], level).await;
     shop.tell(teller, stories).await;
     shop.pass_time().await;
     let plans = shop.plans().await;
@@ -396,7 +293,7 @@ async fn end_as_expected(teller: &'static dyn Teller, stories: &[Story]) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn stripe_tells_of_a_subscription_as_the_table_says() {
-    ends_as_the_table_says(&stripe::Stripe).await;
+    ends_as_the_table_says(&stripe::Stripe, NO_KEY).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -411,7 +308,12 @@ async fn stripe_tells_of_trials_and_of_what_is_given_back() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn paddle_tells_of_a_subscription_as_the_table_says() {
-    ends_as_the_table_says(&paddle::Paddle).await;
+    ends_as_the_table_says(&paddle::Paddle, NO_KEY).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn paddle_tells_and_is_asked_as_the_table_says() {
+    ends_as_the_table_says(&paddle::Paddle, A_KEY).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -426,7 +328,13 @@ async fn paddle_tells_of_trials_and_of_what_is_given_back() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn lemon_squeezy_tells_of_a_subscription_as_the_table_says() {
-    ends_as_the_table_says(&lemonsqueezy::LemonSqueezy).await;
+    ends_as_the_table_says(&lemonsqueezy::LemonSqueezy, NO_KEY).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn lemon_squeezy_tells_and_is_asked_as_the_table_says() {
+    let of_one_store = format!("{A_KEY}\nstore = \"1\"");
+    ends_as_the_table_says(&lemonsqueezy::LemonSqueezy, &of_one_store).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -441,7 +349,7 @@ async fn lemon_squeezy_tells_of_trials_and_of_what_is_given_back() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn any_other_shop_tells_of_a_subscription_as_the_table_says() {
-    ends_as_the_table_says(&generic::Generic).await;
+    ends_as_the_table_says(&generic::Generic, NO_KEY).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -452,6 +360,21 @@ async fn any_other_shop_tells_of_little_in_every_order() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn any_other_shop_tells_of_trials_and_of_what_is_given_back() {
     trials_and_reversals_end_as_the_table_says(&generic::Generic).await;
+}
+
+/// What is sold for good has no month that could end: until it is refunded it stays paid, on the plan that it was changed to.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn appsumo_tells_in_every_order_as_the_table_says_of_what_does_not_end() {
+    let for_good = |(happenings, outcome): (Vec<Happening>, String)| {
+        let expected = match outcome.split_once(" active ") {
+            Some((license, _)) => format!("{license} active paid"),
+            None => outcome,
+        };
+        (happenings, expected)
+    };
+    let rows: Vec<_> = table::rows(&appsumo::AppSumo).into_iter().map(for_good).collect();
+    assert_eq!(rows.len(), 4, "the purchase, an upgrade, a refund, and both");
+    end_as_expected(&appsumo::AppSumo, NO_KEY, &every_arrival(&cases(&appsumo::AppSumo, rows))).await;
 }
 
 /// One address, and the same names for everything at each provider.
@@ -468,7 +391,7 @@ async fn one_customer_of_several_providers_has_an_order_at_each_and_nothing_is_m
         "B ×1 expired not_renewed until 30",
         "A ×1 frozen subscription_paused until 30, expired on 44, look again 44",
     ];
-    let shop = Shop::open(&TELLERS).await;
+    let shop = Shop::open(&TELLERS, NO_KEY).await;
     let told = TELLERS
         .iter()
         .zip(happened)

@@ -196,6 +196,15 @@ impl Teller for LemonSqueezy {
         events(told)
     }
 
+    fn answer(&self, path: &str) -> Option<Value> {
+        let id = path.strip_prefix("/v1/orders/")?.strip_suffix("?include=order-items,subscriptions")?;
+        let item = json!({ "order_id": id, "product_id": 5, "variant_id": "A", "quantity": 1 });
+        Some(json!({ "data": { "type": "orders", "id": id, "attributes": { "status": "paid" } }, "included": [
+            { "type": "order-items", "id": id, "attributes": item },
+            { "type": "subscriptions", "id": id, "attributes": { "order_id": id, "order_item_id": id } },
+        ] }))
+    }
+
     fn headers(&self, body: &str, _: Timestamp) -> Vec<(&'static str, String)> {
         vec![("x-signature", sign(&SECRET.into(), body.as_bytes()))]
     }
