@@ -17,5 +17,6 @@ mod relay;
 mod samples;
 mod simulate;
 mod simulate_others;
+mod simulate_trouble;
 mod simulate_words;
 mod tenants;
