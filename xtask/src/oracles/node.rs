@@ -17,8 +17,8 @@ pub(super) const VARIABLE: &str = "KEYWRIGHT_TEST_NODE_MODULES";
 /// What is installed: `package.json` says which versions, the lock their checksums, `.npmrc` how.
 const PACKAGES: &str = "xtask/oracles/node";
 const FILES: [&str; 3] = ["package.json", "package-lock.json", ".npmrc"];
-/// What the packages ask for.
-const MAJOR_MIN: u32 = 20;
+/// What Debian 12 has. Paddle's package asks for 20, which npm only warns about, and its signatures need no more.
+const MAJOR_MIN: u32 = 18;
 
 /// The folder with the modules: the one that was asked for, or our own.
 pub(super) fn ensure() -> anyhow::Result<PathBuf> {
