@@ -100,21 +100,27 @@ impl Shop {
         self.0.settle().await;
     }
 
-    pub(super) async fn plans(&self) -> HashMap<Uuid, String> {
-        let plans = self.0.engine.store.plans(self.0.tenant).await.unwrap();
-        plans.into_iter().map(|plan| (plan.id, plan.code)).collect()
-    }
-
-    /// What came of a subscription, in the words of the table.
-    pub(super) async fn outcome(&self, teller: &dyn Teller, name: &str, plans: &HashMap<Uuid, String>) -> String {
-        let reference = Reference::new(teller.reference(name));
+    /// What came of each of these subscriptions, in the words of the table.
+    pub(super) async fn outcomes(&self, teller: &dyn Teller, names: &[&str]) -> Vec<String> {
+        let store = &self.0.engine.store;
+        let plans = store.plans(self.0.tenant).await.unwrap();
+        let plans: HashMap<Uuid, String> = plans.into_iter().map(|plan| (plan.id, plan.code)).collect();
         let connection = self.0.connection(teller.slug()).await;
-        let found = self.0.engine.store.order_licenses(connection, &reference).await.unwrap();
-        let Some((_, licenses)) = found else { return "no order".to_owned() };
-        let live = licenses.iter().filter(|license| license.holding == Holding::Unit);
-        let mut words: Vec<String> = live.map(|license| told(license, plans)).collect();
-        words.sort();
-        words.join("; ")
+        let mut outcomes = Vec::new();
+        for name in names {
+            let reference = Reference::new(teller.reference(name));
+            let found = store.order_licenses(connection, &reference).await.unwrap();
+            outcomes.push(found.map_or_else(
+                || "no order".to_owned(),
+                |(_, licenses)| {
+                    let live = licenses.iter().filter(|license| license.holding == Holding::Unit);
+                    let mut words: Vec<String> = live.map(|license| told(license, &plans)).collect();
+                    words.sort();
+                    words.join("; ")
+                },
+            ));
+        }
+        outcomes
     }
 }
 
