@@ -2,6 +2,7 @@
 
 use domain::id::{AttentionId, ConnectionId, InboundId, OrderId};
 use jiff::SignedDuration;
+use providers::http::Answer;
 use serde_json::json;
 use store::{
     inbox,
@@ -57,7 +58,7 @@ impl ReplayError {
 
 impl Engine {
     /// Has an event worked on again, whatever has become of it. It says what it said before: the answers that were
-    /// looked up are kept, unless `fresh` asks for new ones. One of an account that was connected since goes to whoever has
+    /// looked up are kept, unless `fresh` asks for new ones; only what the API key was refused is asked again. One of an account that was connected since goes to whoever has
     /// connected it. Returns the event as it is then; none: there is no such event.
     ///
     /// # Errors
@@ -152,7 +153,7 @@ fn again(event: InboundEvent, fresh: bool) -> InboundEvent {
     InboundEvent {
         status: inbox::status::RECEIVED.to_owned(),
         requests: None,
-        answers: event.answers.filter(|_| !fresh),
+        answers: event.answers.filter(|_| !fresh).and_then(|answers| without_refusals(&answers)),
         attempts: 0,
         next_attempt_at: None,
         lease_token: None,
@@ -160,4 +161,11 @@ fn again(event: InboundEvent, fresh: bool) -> InboundEvent {
         done_at: None,
         ..event
     }
+}
+
+/// The answers that say something of the sale. What a key was refused is asked again: it may be another key now.
+fn without_refusals(answers: &str) -> Option<String> {
+    let Ok(mut known) = serde_json::from_str::<Vec<Answer>>(answers) else { return Some(answers.to_owned()) };
+    known.retain(|answer| !answer.is_refusal());
+    serde_json::to_string(&known).ok()
 }

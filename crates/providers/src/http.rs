@@ -117,6 +117,14 @@ pub struct Answer {
     pub body: String,
 }
 
+impl Answer {
+    /// Whether it says that the key may not ask this: it tells of the key, and nothing of what was asked for.
+    #[must_use]
+    pub const fn is_refusal(&self) -> bool {
+        matches!(self.status, 401 | 403)
+    }
+}
+
 /// What goes back to the provider.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HttpAnswer {

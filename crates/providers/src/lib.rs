@@ -266,6 +266,14 @@ pub struct Incoming {
 pub enum Step {
     /// These must be asked first. Their answers are handed in with the next call.
     Need(Vec<Request>),
+    /// This much is known whatever they answer, and these would tell more. With their answers the same facts come again, in
+    /// the same places, and what was told besides comes behind them.
+    Partly {
+        /// What is known.
+        facts: Vec<Fact>,
+        /// What is still to be asked.
+        wanted: Vec<Request>,
+    },
     /// All there is to know. None: the event says nothing about licenses.
     Facts(Vec<Fact>),
 }
