@@ -84,6 +84,8 @@ static INFO: Info = Info {
              `quantity = \"seats\"`.",
             "An order's event shows its first item alone. Whoever sells several variants in one order gives the connection a key to the \
              API, which tells them all; without one, nothing says that there are more.",
+            "An order does not tell whether what was bought renews. With a key to the API the price is looked up; without one the order \
+             counts as bought once until the events of its subscription say otherwise, so have all of them delivered.",
             "There are no disputes: Lemon Squeezy sells in its own name, and money that goes back is a refund.",
         ],
     },

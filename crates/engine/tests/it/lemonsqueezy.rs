@@ -1,6 +1,9 @@
 //! A store at Lemon Squeezy: what it delivers, and what only its lists tell.
 
-use std::sync::{Arc, Mutex};
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex},
+};
 
 use engine::{
     Dial, DialError, Dialled, configuration::ConfigurationFile, connections::Connection, doctor::discrepancies::Window,
@@ -22,6 +25,8 @@ use crate::{
 struct Lists {
     objects: Mutex<Vec<(&'static str, u32, Value)>>,
     asked: Mutex<Vec<String>>,
+    /// What else it answers, by path.
+    documents: Mutex<HashMap<String, Value>>,
 }
 
 impl Lists {
@@ -34,6 +39,9 @@ impl Lists {
     fn answer(&self, path: &str) -> Dialled {
         self.asked.lock().unwrap().push(path.to_owned());
         let answered = |status, body: Value| Dialled { status, body: body.to_string(), retry_after_seconds: None };
+        if let Some(document) = self.documents.lock().unwrap().get(path) {
+            return answered(200, document.clone());
+        }
         let Some((list, _)) = path.trim_start_matches("/v1/").split_once("?page%5Bsize%5D=100&page%5Bnumber%5D=1")
         else {
             return answered(404, json!({ "errors": [] }));
@@ -187,6 +195,26 @@ async fn what_may_still_be_delivered_is_not_taken_from_the_list(database: TestDa
     assert_eq!(store.licenses().await, 0);
     store.deliver("order_created", "orders", 1, &order).await;
     assert_eq!(store.licenses().await, 1);
+}
+
+/// The order is told before its subscription is there, whose own event is lost: it is not bought for good, and it is seen.
+async fn an_order_of_what_renews_is_not_bought_for_good(database: TestDatabase) {
+    let store = Store::open(database).await;
+    let item =
+        json!({ "type": "order-items", "id": "9", "attributes": { "variant_id": 560, "price_id": 86, "quantity": 1 } });
+    let price = json!({ "data": { "type": "prices", "id": "86", "attributes": { "category": "subscription" } } });
+    store.lists.documents.lock().unwrap().extend([
+        ("/v1/orders/1?include=order-items,subscriptions".to_owned(), json!({ "included": [item] })),
+        ("/v1/prices/86".to_owned(), price),
+    ]);
+    store.deliver("order_created", "orders", 1, &store.order()).await;
+    assert_eq!(store.harness.attention().await, ["period_unknown"]);
+    store.later(30 * 24 * 60);
+    store.harness.settle().await;
+    assert_eq!(store.reasons().await, ["not_renewed"]);
+    store.deliver("subscription_created", "subscriptions", 2, &store.subscription()).await;
+    assert_eq!((store.reasons().await, store.harness.attention().await), (vec!["paid"], vec![]));
+    store.is_sound().await;
 }
 
 const KEY: &str = "1f0e9d8c-7b6a-4594-8372-615041302010";
@@ -387,6 +415,7 @@ on_both_databases! {
     a_refused_key_is_told: a_key_that_can_open_nothing_is_told;
     a_refund_finds_its_period: a_refund_finds_the_period_that_its_invoice_paid;
     keys_of_ours_stay_ours: a_store_whose_keys_are_ours_adopts_none;
+    an_order_of_what_renews: an_order_of_what_renews_is_not_bought_for_good;
     a_changed_quantity_is_found: a_quantity_that_changed_without_an_event_is_found;
     a_lost_order_is_found_once: an_order_whose_event_was_lost_is_found_once;
     a_fresh_order_is_left_to_its_event: what_may_still_be_delivered_is_not_taken_from_the_list;

@@ -76,6 +76,8 @@ struct OrderItem {
     product_id: Option<String>,
     #[serde(deserialize_with = "read::name")]
     variant_id: Option<String>,
+    #[serde(deserialize_with = "read::name")]
+    price_id: Option<String>,
     #[serde(deserialize_with = "read::number")]
     quantity: Option<i64>,
     #[serde(deserialize_with = "read::text")]
@@ -163,6 +165,8 @@ struct Bought {
     items: Vec<OrderItem>,
     /// The subscriptions, and the item that each is for.
     started: Vec<(String, Option<String>)>,
+    /// Prices that are paid again and again.
+    recurring: BTreeSet<String>,
 }
 
 /// An order does not tell all its items, nor whether they renew.
@@ -178,12 +182,56 @@ fn all_of(id: &str, look_ups: LookUps<'_>) -> Result<Option<Bought>, Stop> {
             _ => {}
         }
     }
+    let unstarted = bought.items.iter().filter(|item| !bought.is_started(item));
+    let prices: BTreeSet<String> = unstarted.filter_map(|item| item.price_id.clone()).collect();
+    for price in prices {
+        if is_recurring(&price, look_ups)? {
+            bought.recurring.insert(price);
+        }
+    }
     Ok(Some(bought))
+}
+
+/// Whether a price is paid again and again: its order may be told before its subscription is there, and the subscription's
+/// own event may never come. A price that may not be asked for says nothing.
+fn is_recurring(price: &str, look_ups: LookUps<'_>) -> Result<bool, Stop> {
+    #[derive(Default, Deserialize)]
+    #[serde(default)]
+    struct Shown {
+        #[serde(deserialize_with = "read::object")]
+        data: Option<Data>,
+    }
+    #[derive(Default, Deserialize)]
+    #[serde(default)]
+    struct Data {
+        #[serde(deserialize_with = "read::object")]
+        attributes: Option<Price>,
+    }
+    #[derive(Default, Deserialize)]
+    #[serde(default)]
+    struct Price {
+        #[serde(deserialize_with = "read::text")]
+        category: Option<String>,
+    }
+    let Found::It(Shown { data }, _) = look_ups.get(format!("/v1/prices/{}", percent_encoded(price)))? else {
+        return Ok(false);
+    };
+    let category = data.and_then(|data| data.attributes).and_then(|price| price.category);
+    Ok(category.as_deref() == Some("subscription"))
 }
 
 impl Bought {
     fn subscriptions(&self) -> BTreeSet<Reference> {
         self.started.iter().map(|(id, _)| named("subscription", id)).collect()
+    }
+
+    /// Whether its subscription is there.
+    fn is_started(&self, item: &OrderItem) -> bool {
+        item.id.is_some() && self.started.iter().any(|(_, of_item)| *of_item == item.id)
+    }
+
+    fn renews(&self, item: &OrderItem) -> bool {
+        self.is_started(item) || item.price_id.as_ref().is_some_and(|price| self.recurring.contains(price))
     }
 
     /// The plan that the checkout names is the plan of its one item. Of several it could be any, so it names none: their
@@ -195,9 +243,7 @@ impl Bought {
             return Lines::Unknown { recurring: !self.started.is_empty(), named: plan };
         }
         let single = self.items.len() == 1;
-        let renews =
-            |item: &OrderItem| item.id.is_some() && self.started.iter().any(|(_, of_item)| *of_item == item.id);
-        let recurring: Vec<bool> = self.items.iter().map(renews).collect();
+        let recurring: Vec<bool> = self.items.iter().map(|item| self.renews(item)).collect();
         let lines = self.items.into_iter().zip(recurring).map(|(item, recurring)| Line {
             recurring,
             named: plan.clone().filter(|_| single),

@@ -136,6 +136,41 @@ fn with_a_key_all_items_are_known_and_which_of_them_renew() {
 }
 
 #[test]
+fn an_item_whose_subscription_is_not_there_yet_renews_if_its_price_does() {
+    let incoming = event("order_created", "1", &an_order());
+    let priced = |id: u32, price: u32| {
+        let mut item = item(id, 550 + id, 1);
+        item["attributes"]["price_id"] = json!(price);
+        item
+    };
+    let subscription =
+        json!({ "type": "subscriptions", "id": "2", "attributes": { "order_id": 1, "order_item_id": 13 } });
+    let items = json!({ "included": [priced(11, 8), priced(12, 9), priced(13, 9), item(14, 1, 1), subscription] });
+    let price = |category: Value| json!({ "data": { "type": "prices", "attributes": { "category": category } } });
+    let mut answers = vec![answer(LOOKED_UP, 200, &items)];
+    for (path, category) in [("/v1/prices/8", json!("one_time")), ("/v1/prices/9", json!("subscription"))] {
+        assert_eq!(asked(step(Level::Read, &incoming, &answers)), [path], "each price once");
+        answers.push(answer(path, 200, &price(category)));
+    }
+    let told = order(Level::Read, &incoming, &answers);
+    let renews: Vec<bool> =
+        lines_of(&told.purchases["order:1"].lines).iter().map(|line| line.ends_with("renews")).collect();
+    assert_eq!(renews, [false, true, true, false]);
+    for (status, body) in [
+        (200, price(json!(null))),
+        (200, price(json!("a category of tomorrow"))),
+        (200, json!({ "data": null })),
+        (403, json!({})),
+        (404, json!({})),
+    ] {
+        let answers =
+            [answer(LOOKED_UP, 200, &json!({ "included": [priced(12, 9)] })), answer("/v1/prices/9", status, &body)];
+        let told = order(Level::Read, &incoming, &answers);
+        assert_eq!(lines_of(&told.purchases["order:1"].lines), ["item:12 of 562 x1"], "{status} {body}");
+    }
+}
+
+#[test]
 fn an_order_that_shows_no_item_is_seen_and_not_lost() {
     for items in [json!(null), json!(7)] {
         let order = told("order_created", "1", &with(an_order(), json!({ "first_order_item": items })));
