@@ -96,7 +96,8 @@ impl Engine {
     }
 
     async fn fulfil_claim(&self, claim: Claim) -> Result<Done, Error> {
-        store::repeat(|| self.fulfil_once(claim), Error::is_conflict).await
+        // Two nodes may give one provider's key to two licenses: the second finds it taken when it looks again.
+        store::repeat(|| self.fulfil_once(claim), Error::is_lost_race).await
     }
 
     /// Finds what the database refuses, sets it aside, and lets the rest go on.

@@ -120,6 +120,12 @@ impl Error {
     pub const fn is_conflict(&self) -> bool {
         matches!(self, Self::Store(error) if error.is_conflict())
     }
+
+    /// Whether another transaction may have been faster: a repetition sees what that one wrote.
+    #[must_use]
+    pub const fn is_lost_race(&self) -> bool {
+        self.is_conflict() || matches!(self, Self::Store(store::StoreError::Duplicate(_)))
+    }
 }
 
 /// What everything here needs.
