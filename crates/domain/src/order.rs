@@ -63,6 +63,9 @@ pub struct Order {
     /// A source of licenses (purchase or subscription) and what took its place.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub replaced: BTreeMap<Reference, Register<Reference>>,
+    /// Whether a source of licenses gave its place to another, where its provider says so without naming that one.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub gave_way: BTreeMap<Reference, Register<bool>>,
     /// Where this sale's mails go.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub contact: Option<Register<Contact>>,
@@ -97,6 +100,7 @@ impl Join for Order {
         self.refunds.join(other.refunds);
         self.disputes.join(other.disputes);
         self.replaced.join(other.replaced);
+        self.gave_way.join(other.gave_way);
         self.contact.join(other.contact);
         self.customers.join(other.customers);
         self.missing.join(other.missing);

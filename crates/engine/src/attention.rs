@@ -33,6 +33,8 @@ pub(crate) const NO_ADDRESS: &str = "no_address";
 pub(crate) const KEY_AWAITED: &str = "key_awaited";
 /// The key that its provider gave out can open nothing.
 pub(crate) const KEY_REFUSED: &str = "key_refused";
+/// A sale gave its place to one that nobody told of.
+const SUCCESSOR_AWAITED: &str = "successor_awaited";
 /// The account may not sell at present.
 pub(crate) const ACCOUNT_STOPPED: &str = "account_stopped";
 /// The account has no room for more licenses.
@@ -121,15 +123,9 @@ fn about(order: &StoredOrder, waiting: &Waiting, connection: &Connection) -> Abo
             lines_unknown(purchase, &connection.code, permission(Missing::Lines)),
         ),
         Waiting::PaymentUnlinked => unlinked(&connection.code, permission(Missing::PaymentLink)),
-        Waiting::PeriodUnknown { purchase } => plain(
-            "period_unknown",
-            purchase.to_string(),
-            format!(
-                "{purchase} started a subscription whose paid period is not known yet, so its licenses last three days at most; \
-                 have {} deliver all events that the connection `{}` lists as its webhook events, or allow it to look up more",
-                info.name, connection.code
-            ),
-        ),
+        Waiting::PeriodUnknown { purchase } => {
+            plain("period_unknown", purchase.to_string(), period_unknown(purchase, info.name, &connection.code))
+        }
         Waiting::NoAddress => About {
             kind: NO_ADDRESS,
             part: String::new(),
@@ -165,6 +161,9 @@ fn about(order: &StoredOrder, waiting: &Waiting, connection: &Connection) -> Abo
             plain(KEY_AWAITED, line.to_string(), key_awaited(line, info.name, &connection.code))
         }
         Waiting::KeyRefused { key, trouble } => key_refused(order, key, *trouble, info.name),
+        Waiting::SuccessorAwaited { source } => {
+            plain(SUCCESSOR_AWAITED, source.to_string(), successor_awaited(source, info.name))
+        }
         Waiting::AccountStopped => plain(ACCOUNT_STOPPED, String::new(), STOPPED.to_owned()),
         Waiting::AccountFull => plain(ACCOUNT_FULL, String::new(), FULL.to_owned()),
         Waiting::SeveralCustomers { customers } => several_customers(customers),
@@ -174,6 +173,13 @@ fn about(order: &StoredOrder, waiting: &Waiting, connection: &Connection) -> Abo
             format!("{amount} of payment {payment} went back and it paid for several licenses; revoke the right one"),
         ),
     }
+}
+
+fn period_unknown(purchase: &Reference, provider: &str, connection: &str) -> String {
+    format!(
+        "{purchase} started a subscription whose paid period is not known yet, so its licenses last three days at most; have \
+         {provider} deliver all events that the connection `{connection}` lists as its webhook events, or allow it to look up more"
+    )
 }
 
 fn no_address(connection: &str, permission: &str) -> String {
@@ -192,6 +198,14 @@ fn key_awaited(line: &Reference, provider: &str, connection: &str) -> String {
         "the license for {line} has no key: {provider} gives the keys of connection `{connection}` out, and has told of none for \
          it. Subscribe the webhook to the events about license keys and have them sent again; if there are fewer keys than \
          licenses, let the price rule say quantity = \"seats\"; if {provider} gives out none, set license_keys to ours"
+    )
+}
+
+fn successor_awaited(source: &Reference, provider: &str) -> String {
+    format!(
+        "{provider} says that {source} gave its place to another sale, and has not told which: its license works on, and that of \
+         the other may work beside it. Look at {provider} what took its place, and have the event that says so sent again; if the \
+         other has its license already, or there is none, revoke this one"
     )
 }
 

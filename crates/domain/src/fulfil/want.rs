@@ -94,6 +94,11 @@ pub enum Waiting {
         /// Why.
         trouble: KeyTrouble,
     },
+    /// What was sold gave its place to something that nobody has told of, and its license works on.
+    SuccessorAwaited {
+        /// The purchase or subscription.
+        source: Reference,
+    },
     /// The vendor's account may not sell at present.
     AccountStopped,
     /// The vendor's account has no room for more licenses.
@@ -141,6 +146,12 @@ impl Order {
                     .any(|(id, purchase)| id == successor || purchase.subscriptions.contains(successor))
         };
         self.replaced.get(source).is_some_and(|register| paid(&register.value))
+    }
+
+    /// What gave its place to something that is not known to be paid, and since when.
+    pub(super) fn vacated(&self) -> impl Iterator<Item = (&Reference, Timestamp)> {
+        let gone = self.gave_way.iter().filter(|(source, register)| register.value && !self.is_replaced(source));
+        gone.map(|(source, register)| (source, register.stamp.at))
     }
 
     /// Whether all that was paid for a purchase went back.

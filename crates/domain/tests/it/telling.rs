@@ -174,6 +174,12 @@ impl From<Sale> for Order {
     }
 }
 
+/// A sale gave its place to another, which is not named; or it stands after all.
+pub(crate) fn gave_way(id: &str, at: u32, gone: bool) -> Order {
+    let told = [(id.into(), Register::new(Stamp::at(day(at)), gone))];
+    Order { gave_way: told.into(), references: references(&[id]), ..Order::default() }
+}
+
 /// A subscription as its provider saw it on some day: active, unless it says otherwise.
 #[derive(Clone)]
 pub(crate) struct Snapshot {

@@ -396,6 +396,7 @@ fn waiting_words(waiting: &Waiting) -> Option<String> {
         Waiting::SeveralCustomers { customers } => format!("waits: {} customers", customers.len()),
         Waiting::KeyAwaited { line } => format!("waits: key of {line}"),
         Waiting::KeyRefused { key, .. } => format!("waits: another key than {key}"),
+        Waiting::SuccessorAwaited { source } => format!("waits: what took the place of {source}"),
         Waiting::AccountStopped => "waits: account stopped".into(),
         Waiting::AccountFull => "waits: account full".into(),
         Waiting::Merged { .. } => return None,
