@@ -191,6 +191,7 @@ fn describe_order(order: &Order) -> String {
     let mut parts = Vec::new();
     for purchase in order.purchases.values() {
         let lines = match &purchase.lines {
+            Lines::Shown(lines) => format!("{} lines and maybe more", lines.len()),
             Lines::Known(lines) => format!("{} lines", lines.len()),
             Lines::Unknown { named: Some(plan), .. } => format!("plan {plan}"),
             Lines::Unknown { named: None, .. } => "lines unknown".to_owned(),

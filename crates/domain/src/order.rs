@@ -144,8 +144,21 @@ pub enum Lines {
         /// The plan that the sale's metadata names.
         named: Option<PlanCode>,
     },
+    /// Some of the lines: what was paid tells that there may be more.
+    Shown(Vec<Line>),
     /// All lines.
     Known(Vec<Line>),
+}
+
+impl Lines {
+    /// Those that are known; none: nothing is.
+    #[must_use]
+    pub fn told(&self) -> Option<&[Line]> {
+        match self {
+            Self::Unknown { .. } => None,
+            Self::Shown(lines) | Self::Known(lines) => Some(lines),
+        }
+    }
 }
 
 /// How far a purchase has come. Later states win, whatever order they arrive in.
@@ -314,7 +327,7 @@ impl Purchase {
     pub fn is_recurring(&self) -> bool {
         match &self.lines {
             Lines::Unknown { recurring, .. } => *recurring,
-            Lines::Known(lines) => lines.iter().any(|line| line.recurring),
+            Lines::Shown(lines) | Lines::Known(lines) => lines.iter().any(|line| line.recurring),
         }
     }
 }

@@ -122,6 +122,9 @@ fn about(order: &StoredOrder, waiting: &Waiting, connection: &Connection) -> Abo
             purchase.to_string(),
             lines_unknown(purchase, &connection.code, permission(Missing::Lines)),
         ),
+        Waiting::MoreBought { purchase } => {
+            plain("more_bought", purchase.to_string(), more_bought(purchase, info.name, &connection.code))
+        }
         Waiting::PaymentUnlinked => unlinked(&connection.code, permission(Missing::PaymentLink)),
         Waiting::PeriodUnknown { purchase } => {
             plain("period_unknown", purchase.to_string(), period_unknown(purchase, info.name, &connection.code))
@@ -233,6 +236,14 @@ fn lines_unknown(purchase: &Reference, connection: &str, permission: &str) -> St
         }
     };
     format!("{purchase} is paid and does not say what was bought; {remedy}")
+}
+
+fn more_bought(purchase: &Reference, provider: &str, connection: &str) -> String {
+    format!(
+        "{purchase} cost more than the item that its event shows, so more may have been bought than has a license; let connection \
+         `{connection}` have an API key, which tells all items, and play the event of the sale again; or look at it at {provider}, \
+         issue by hand what is missing, and dismiss this"
+    )
 }
 
 /// A sale whose plan asks for somebody's word (B29).

@@ -36,6 +36,11 @@ pub enum Waiting {
         /// The purchase.
         purchase: Reference,
     },
+    /// A purchase cost more than what is known of it: there may be more to issue.
+    MoreBought {
+        /// The purchase.
+        purchase: Reference,
+    },
     /// A payment cannot be traced to its period: a refund of it would change nothing.
     PaymentUnlinked,
     /// A recurring purchase is paid and its period is still unknown; it lasts for a few days only.
@@ -190,9 +195,8 @@ impl Order {
 
     /// When a line was sold: with the purchase that has its price, else when the provider told of a subscription's items.
     fn line_sold_at(&self, source: &Source<'_>) -> Option<Timestamp> {
-        let has_it = |purchase: &Purchase| match &purchase.lines {
-            Lines::Known(lines) => lines.iter().any(|line| line.price == source.line.price),
-            Lines::Unknown { .. } => false,
+        let has_it = |purchase: &Purchase| {
+            purchase.lines.told().unwrap_or_default().iter().any(|line| line.price == source.line.price)
         };
         let bought =
             self.paid_purchases().filter(|(_, purchase)| has_it(purchase)).map(|(_, purchase)| purchase.at).min();
@@ -275,7 +279,7 @@ impl Order {
 /// A purchase's lines; where they are not known, one line that stands for them.
 fn purchase_lines<'a>(id: &Reference, purchase: &'a Purchase) -> Vec<Cow<'a, Line>> {
     match &purchase.lines {
-        Lines::Known(lines) => lines.iter().map(Cow::Borrowed).collect(),
+        Lines::Shown(lines) | Lines::Known(lines) => lines.iter().map(Cow::Borrowed).collect(),
         Lines::Unknown { recurring, named } => vec![Cow::Owned(Line {
             line: id.clone(),
             price: PriceReference::new(format!("unknown:{id}")),
@@ -501,7 +505,11 @@ fn doubts(order: &Order) -> impl Iterator<Item = Waiting> + '_ {
         unknown.filter(|_| order.subscriptions.values().all(|register| register.value.granted_until.is_none()));
     let unlinked =
         (order.missing.contains(&Missing::PaymentLink) && !order.is_traced()).then_some(Waiting::PaymentUnlinked);
+    let more = order
+        .paid_purchases()
+        .filter(|(id, purchase)| matches!(purchase.lines, Lines::Shown(_)) && !order.is_given_back(id));
     tied.map(|(id, _)| Waiting::Tied { subscription: id.clone() })
         .chain(unknown.map(|(id, _)| Waiting::PeriodUnknown { purchase: id.clone() }))
+        .chain(more.map(|(id, _)| Waiting::MoreBought { purchase: id.clone() }))
         .chain(unlinked)
 }

@@ -384,6 +384,7 @@ fn waiting_words(waiting: &Waiting) -> Option<String> {
     Some(match waiting {
         Waiting::Unmapped { price, .. } => format!("waits: price {price} unmapped"),
         Waiting::LinesUnknown { purchase } => format!("waits: lines of {purchase} unknown"),
+        Waiting::MoreBought { purchase } => format!("waits: more of {purchase}"),
         Waiting::PaymentUnlinked => "waits: payment unlinked".into(),
         Waiting::PeriodUnknown { purchase } => format!("waits: period of {purchase} unknown"),
         Waiting::NoAddress => "waits: no address".into(),

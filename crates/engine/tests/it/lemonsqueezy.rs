@@ -5,16 +5,17 @@ use std::{
     sync::{Arc, Mutex},
 };
 
+use domain::id::InboundId;
 use engine::{
     Dial, DialError, Dialled, configuration::ConfigurationFile, connections::Connection, doctor::discrepancies::Window,
-    receive::Received,
+    receive::Received, rulings::By,
 };
 use futures::future::BoxFuture;
 use jiff::{SignedDuration, Timestamp};
 use providers::{Delivery, http::Request, lemonsqueezy::sign};
 use serde_json::{Value, json};
 use store::{
-    lists::Whose,
+    lists::{InboundFilter, Page, Whose},
     testing::{HeldTable, TestDatabase},
 };
 
@@ -231,6 +232,31 @@ async fn an_order_of_what_renews_is_not_bought_for_good(database: TestDatabase) 
     assert_eq!(store.reasons().await, ["not_renewed"]);
     store.deliver("subscription_created", "subscriptions", 2, &store.subscription()).await;
     assert_eq!((store.reasons().await, store.harness.attention().await), (vec!["paid"], vec![]));
+    store.is_sound().await;
+}
+
+async fn an_order_that_cost_more_than_it_shows_is_brought_up_until_all_is_told(database: TestDatabase) {
+    let store = Store::open(database).await;
+    let mut order = store.order();
+    order["subtotal"] = json!(3000);
+    order["first_order_item"]["price"] = json!(1000);
+    store.deliver("order_created", "orders", 1, &order).await;
+    assert_eq!((store.licenses().await, store.harness.attention().await), (1, vec!["more_bought".to_owned()]));
+    store.is_sound().await;
+    let item = |id: &str, quantity: u32| json!({ "type": "order-items", "id": id, "attributes": { "variant_id": 560, "quantity": quantity } });
+    let all = (
+        "/v1/orders/1?include=order-items,subscriptions".to_owned(),
+        json!({ "included": [item("9", 1), item("10", 2)] }),
+    );
+    store.lists.documents.lock().unwrap().extend([all]);
+    let whose = Whose { tenant: store.harness.tenant, livemode: false };
+    let page = Page { limit: 1, from: None };
+    let engine = &store.harness.engine;
+    let event = engine.store.list_inbound(whose, &InboundFilter::default(), page).await.unwrap().rows.remove(0);
+    let by = By { actor: "test".to_owned(), note: None };
+    engine.replay(whose, InboundId(event.id), true, &by).await.unwrap().unwrap();
+    store.harness.settle().await;
+    assert_eq!((store.licenses().await, store.harness.attention().await), (3, vec![]));
     store.is_sound().await;
 }
 
@@ -506,6 +532,7 @@ on_both_databases! {
     another_tenants_key_is_refused: a_key_that_another_tenants_license_has_is_refused;
     a_refund_finds_its_period: a_refund_finds_the_period_that_its_invoice_paid;
     keys_of_ours_stay_ours: a_store_whose_keys_are_ours_adopts_none;
+    an_order_of_more: an_order_that_cost_more_than_it_shows_is_brought_up_until_all_is_told;
     an_order_of_what_renews: an_order_of_what_renews_is_not_bought_for_good;
     a_changed_quantity_is_found: a_quantity_that_changed_without_an_event_is_found;
     a_lost_order_is_found_once: an_order_whose_event_was_lost_is_found_once;

@@ -31,8 +31,25 @@ struct Attributes {
     identifier: Option<String>,
     #[serde(flatten)]
     amounts: Amounts,
+    /// Before discounts, and with the fee for setting up.
+    #[serde(deserialize_with = "read::number")]
+    subtotal: Option<i64>,
+    #[serde(deserialize_with = "read::number")]
+    setup_fee: Option<i64>,
     #[serde(deserialize_with = "read::object")]
     first_order_item: Option<OrderItem>,
+}
+
+impl Attributes {
+    /// Whether it cost more than the one item that its event shows. Lemon Squeezy does not say whether an item's price is
+    /// that of one or of all of them, so of several it may be more than is noticed.
+    fn costs_more_than_shown(&self) -> bool {
+        let Some(OrderItem { price: Some(price), quantity: Some(quantity), .. }) = self.first_order_item else {
+            return false;
+        };
+        let paid = self.subtotal.map(|subtotal| subtotal.saturating_sub(self.setup_fee.unwrap_or_default()));
+        paid.is_some_and(|paid| paid > price.saturating_mul(quantity.max(1)))
+    }
 }
 
 /// What was paid and what went back, of an order or of an invoice.
@@ -79,6 +96,8 @@ struct OrderItem {
     #[serde(deserialize_with = "read::name")]
     price_id: Option<String>,
     #[serde(deserialize_with = "read::number")]
+    price: Option<i64>,
+    #[serde(deserialize_with = "read::number")]
     quantity: Option<i64>,
     #[serde(deserialize_with = "read::text")]
     product_name: Option<String>,
@@ -119,7 +138,9 @@ pub(super) fn order(event: &Event<'_>, look_ups: LookUps<'_>) -> Result<Vec<Fact
     let attributes: Attributes = event.attributes()?;
     let name = named("order", &event.id);
     let state = state(attributes.amounts.status.as_deref());
-    let mut bought = Bought { items: attributes.first_order_item.into_iter().collect(), ..Bought::default() };
+    let is_part = attributes.costs_more_than_shown();
+    let items = attributes.first_order_item.into_iter().collect();
+    let mut bought = Bought { items, is_part, ..Bought::default() };
     if state != PurchaseState::Failed && look_ups.level != Level::None {
         bought = all_of(&event.id, look_ups)?.filter(|all| !all.items.is_empty()).unwrap_or(bought);
     }
@@ -163,6 +184,8 @@ fn state(status: Option<&str>) -> PurchaseState {
 #[derive(Debug, Default)]
 struct Bought {
     items: Vec<OrderItem>,
+    /// There may be more of them.
+    is_part: bool,
     /// The subscriptions, and the item that each is for.
     started: Vec<(String, Option<String>)>,
     /// Prices that are paid again and again.
@@ -242,14 +265,15 @@ impl Bought {
             // A sale of nothing would vanish without a trace; a sale of who knows what is seen.
             return Lines::Unknown { recurring: !self.started.is_empty(), named: plan };
         }
-        let single = self.items.len() == 1;
+        let is_part = self.is_part;
+        let single = self.items.len() == 1 && !is_part;
         let recurring: Vec<bool> = self.items.iter().map(|item| self.renews(item)).collect();
         let lines = self.items.into_iter().zip(recurring).map(|(item, recurring)| Line {
             recurring,
             named: plan.clone().filter(|_| single),
             ..item.line(order)
         });
-        Lines::Known(lines.collect())
+        if is_part { Lines::Shown(lines.collect()) } else { Lines::Known(lines.collect()) }
     }
 }
 

@@ -40,6 +40,7 @@ fn line(order: &Order) -> Option<(&str, u32)> {
             }
             other => panic!("not one line: {other:?}"),
         },
+        Lines::Shown(lines) => panic!("not all: {lines:?}"),
         Lines::Unknown { recurring, named } => {
             assert_eq!((*recurring, named), (false, &None));
             None
