@@ -33,6 +33,12 @@ pub(crate) const NO_ADDRESS: &str = "no_address";
 pub(crate) const KEY_AWAITED: &str = "key_awaited";
 /// The key that its provider gave out can open nothing.
 pub(crate) const KEY_REFUSED: &str = "key_refused";
+/// More may have been bought than an event shows.
+const MORE_BOUGHT: &str = "more_bought";
+/// A refund or dispute of who knows what.
+const PAYMENT_UNLINKED: &str = "payment_unlinked";
+/// What an API key that may ask more can tell.
+pub(crate) const FOR_A_KEY_TO_TELL: [&str; 4] = [NO_ADDRESS, LINES_UNKNOWN, PAYMENT_UNLINKED, MORE_BOUGHT];
 /// A sale gave its place to one that nobody told of.
 const SUCCESSOR_AWAITED: &str = "successor_awaited";
 /// The account may not sell at present.
@@ -123,7 +129,7 @@ fn about(order: &StoredOrder, waiting: &Waiting, connection: &Connection) -> Abo
             lines_unknown(purchase, &connection.code, permission(Missing::Lines)),
         ),
         Waiting::MoreBought { purchase } => {
-            plain("more_bought", purchase.to_string(), more_bought(purchase, info.name, &connection.code))
+            plain(MORE_BOUGHT, purchase.to_string(), more_bought(purchase, info.name, &connection.code))
         }
         Waiting::PaymentUnlinked => unlinked(&connection.code, permission(Missing::PaymentLink)),
         Waiting::PeriodUnknown { purchase } => {
@@ -261,7 +267,7 @@ fn unlinked(connection: &str, permission: &str) -> About {
         "a refunded or disputed payment cannot be traced to what it paid for; {connection} needs the permission \
          `{permission}`"
     );
-    About { kind: "payment_unlinked", part: String::new(), lookup: None, sentence }
+    About { kind: PAYMENT_UNLINKED, part: String::new(), lookup: None, sentence }
 }
 
 fn several_customers(customers: &BTreeSet<CustomerReference>) -> About {

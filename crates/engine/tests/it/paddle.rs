@@ -84,6 +84,13 @@ impl Shop {
     async fn open(database: TestDatabase, level: &str) -> Self {
         let paddle = Arc::new(Listed::default());
         let harness = Harness::with_dialler(database, Arc::clone(&paddle) as Arc<_>).await;
+        let shop = Self { harness, paddle };
+        shop.configure(level, "pdl_live_apikey_1").await;
+        shop
+    }
+
+    /// Applies the vendor's file, with that key to the live account.
+    async fn configure(&self, level: &str, api_key: &str) {
         let file = format!(
             r#"
             product = [{{ code = "editor", name = "Editor", key_prefix = "EDIT" }}]
@@ -103,12 +110,11 @@ impl Shop {
             Ok(match source {
                 "env:LIVE" => LIVE_SECRET,
                 "env:SANDBOX" => SANDBOX_SECRET,
-                _ => "pdl_live_apikey_1",
+                _ => api_key,
             }
             .to_owned())
         };
-        harness.engine.apply(&ConfigurationFile::parse(&file).unwrap(), &secret, false, "test").await.unwrap();
-        Self { harness, paddle }
+        self.harness.engine.apply(&ConfigurationFile::parse(&file).unwrap(), &secret, false, "test").await.unwrap();
     }
 
     /// Delivers an event, signed for one of the two accounts.
@@ -224,6 +230,29 @@ async fn what_the_key_was_refused_is_asked_again_when_the_event_is_played_again(
     assert_eq!(engine.verify().await.unwrap(), []);
 }
 
+async fn what_a_key_was_refused_is_asked_again_with_another_one(database: TestDatabase) {
+    let shop = Shop::open(database, "read").await;
+    let engine = &shop.harness.engine;
+    *shop.paddle.refuses.lock().unwrap() = Some(403);
+    for name in ["first", "second"] {
+        shop.deliver(LIVE_SECRET, &purchase(name, engine.now())).await;
+    }
+    shop.harness.settle().await;
+    *shop.paddle.refuses.lock().unwrap() = None;
+    for (api_key, mails) in [("pdl_live_apikey_1", 0), ("pdl_live_apikey_2", 2), ("pdl_live_apikey_3", 2)] {
+        shop.paddle.asked();
+        shop.configure("read", api_key).await;
+        shop.harness.settle().await;
+        assert_eq!(shop.paddle.asked(), [""; 0], "other nodes may not know the key yet");
+        shop.harness.clock.advance(SignedDuration::from_mins(1));
+        shop.harness.settle().await;
+        assert_eq!(shop.mailed_to().await.len(), mails, "{api_key}");
+    }
+    assert_eq!(shop.harness.attention().await, [""; 0]);
+    shop.harness.database.sql("UPDATE mails SET status = 'sent'").await;
+    assert_eq!(engine.verify().await.unwrap(), []);
+}
+
 async fn the_sandbox_and_the_live_account_stand_side_by_side(database: TestDatabase) {
     let shop = Shop::open(database, "none").await;
     let now = shop.harness.engine.now();
@@ -331,6 +360,7 @@ on_both_databases! {
     an_account_is_connected: an_account_is_connected_with_one_command;
     without_a_key: without_a_key_the_mail_waits_for_the_customers_own_event;
     paddle_is_down: a_paid_order_has_its_license_while_paddle_is_down;
+    another_key: what_a_key_was_refused_is_asked_again_with_another_one;
     the_key_was_refused: what_the_key_was_refused_is_asked_again_when_the_event_is_played_again;
     an_old_sale: an_old_sale_of_a_known_buyer_mails_nobody_while_paddle_is_down;
     with_a_key: with_a_key_paddle_is_answered_before_the_buyer_is_looked_up;
