@@ -1,6 +1,6 @@
 //! A vendor's own checkout: a hosted page at the provider, opened for one buyer and one plan (D02 to D10).
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use domain::{
     id::{PlanId, ProductId, TenantId, uuid_v7},
@@ -196,6 +196,22 @@ impl Engine {
             |connection: &&Arc<Connection>| is_shop_of(tenant, connection) && connection.mode.is_live() == is_live;
         let rank = |connection: &&Arc<Connection>| rank(&connection.settings);
         Ok(connections.iter().filter(sells).min_by_key(rank).map(Arc::clone))
+    }
+
+    /// Whether a connection is the one by which a tenant's plans are sold, or would be, once it is there.
+    pub(crate) async fn is_seller(&self, connection: &Connection) -> Result<bool, Error> {
+        let tenant = connection.tenant;
+        if !is_shop_of(tenant, connection) {
+            return Ok(false);
+        }
+        let plans = self.store.plans(tenant).await?;
+        // Rows come in the order of their versions, and the latest is sold.
+        let latest: BTreeMap<_, _> = plans.iter().map(|row| (row.id, row)).collect();
+        if !latest.values().any(|row| price_of(row).is_some()) {
+            return Ok(false);
+        }
+        let seller = self.selling_connection(tenant, connection.mode.is_live()).await?;
+        Ok(seller.is_none_or(|seller| seller.code == connection.code))
     }
 
     /// Whether buyers pay real money for the plans of a tenant by checkouts: a plan's price is what they pay then.

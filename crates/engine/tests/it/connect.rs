@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use engine::{
     Dial, DialError, Dialled,
     configuration::{ConnectionInput, Existing},
-    connect::{Connect, ConnectError},
+    connect::{Connect, ConnectError, Connected},
     connections::{Connection, Mode},
     tenants::DEFAULT_TENANT,
 };
@@ -15,7 +15,7 @@ use secrecy::SecretString;
 use serde_json::json;
 use store::testing::TestDatabase;
 
-use crate::harness::Harness;
+use crate::harness::{Harness, SHOP};
 
 /// A Stripe that refuses some permissions, and makes webhook endpoints.
 #[derive(Default)]
@@ -31,6 +31,7 @@ impl Dial for Account {
         let needed = match (&request.post, path) {
             (Some(_), path) if path.starts_with("/v1/webhook_endpoints") => "rak_webhook_write",
             (Some(_), path) if path.starts_with("/v1/customers") => "rak_customer_write",
+            (Some(_), path) if path.starts_with("/v1/prices") => "rak_plan_write",
             (_, path) if path.starts_with("/v1/events") => "rak_event_read",
             _ => "",
         };
@@ -134,4 +135,35 @@ async fn a_key_that_is_to_write_keys_back_is_asked_whether_it_may() {
     let connections = harness.engine.connections().await.unwrap();
     let kept = connections.iter().find(|connection| connection.code == "shop").unwrap();
     assert!(kept.settings.write_back, "the setting stays");
+}
+
+#[tokio::test]
+async fn a_key_that_is_to_sell_is_asked_whether_it_may() {
+    let account = Arc::new(Account { lacks: vec!["rak_plan_write"], ..Account::default() });
+    let harness = harness(&account).await;
+    let asked = Connect { server: None, ..asked(&harness) };
+    let names =
+        |connected: Connected| connected.check.missing.into_iter().map(|missing| missing.name).collect::<Vec<_>>();
+    harness.apply(SHOP).await;
+    assert_eq!(names(harness.engine.connect(&asked, "cli").await.unwrap()), [] as [String; 0], "no plan has a price");
+    let priced = r#"plan = [{ code = "pro", product = "tool", name = "Pro", activations = 2,
+        price = { amount = 4900, currency = "EUR" } }]"#;
+    harness.apply(priced).await;
+    let again = harness.engine.connect(&asked, "cli").await.unwrap();
+    let link = again.check.link.clone().unwrap();
+    assert!(link.contains("rak_plan_write") && link.contains("rak_checkout_session_write"), "{link}");
+    assert_eq!(names(again), ["Prices: write"]);
+    let beside = Connect { code: "beside".to_owned(), ..asked };
+    assert_eq!(names(harness.engine.connect(&beside, "cli").await.unwrap()), [] as [String; 0], "the first one sells");
+    // A platform's key sells whatever its own tenant's plans say.
+    harness
+        .apply(
+            r#"connection = [{ code = "platform", provider = "stripe", mode = "live", level = "none", platform = true,
+        webhook_secrets = ["env:S"], api_key = "env:K" }]"#,
+        )
+        .await;
+    let connections = harness.engine.connections().await.unwrap();
+    let platform = connections.iter().find(|connection| connection.code == "platform").unwrap();
+    let uses = harness.engine.uses_of(platform).await.unwrap();
+    assert!(uses.sells && uses.level == Level::None, "{uses:?}");
 }
