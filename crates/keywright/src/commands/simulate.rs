@@ -18,7 +18,7 @@ use crate::{
         account::{Event, Sale},
         api::Trouble,
         appsumo::AppSumo,
-        dialect::Dialect,
+        dialect::{Dialect, refusal},
         generic::Generic,
         lemonsqueezy::LemonSqueezy,
         offers::{find, offers},
@@ -82,7 +82,7 @@ pub(crate) struct Play {
     #[arg(long, value_name = "PLAN")]
     also: Vec<String>,
 
-    /// For `upgrade` and `downgrade`: the plan that comes after. [default: the next one of the same product, or the one before]
+    /// For `upgrade` and `downgrade`: the plan that comes after; for `addon`: the one that comes in addition. [default: the next one of the same product, or the one before]
     #[arg(long)]
     to: Option<String>,
 
@@ -204,7 +204,7 @@ impl Play {
             changes_number.then(|| format!("{word} --quantity")),
             self.quantity.map(|_| "--quantity".to_owned()),
         ];
-        match wishes.iter().flatten().find_map(|wish| dialect.refuses(wish)) {
+        match wishes.iter().flatten().find_map(|wish| refusal(dialect, wish)) {
             Some(why) => bail!("{why}"),
             None => Ok(()),
         }
@@ -244,6 +244,8 @@ impl Play {
             Scenario::Duplicate => self.buy(stage, THRICE).await,
             Scenario::OutOfOrder => self.out_of_order(stage).await,
             Scenario::LostWebhooks => self.lost_webhooks(stage).await,
+            Scenario::Redeem => self.redeem(stage).await,
+            Scenario::RedeemEarly => self.redeem_early(stage).await,
             _ => self.go_on(stage).await,
         }
     }
@@ -304,6 +306,37 @@ impl Play {
         Ok(Played { keys: found.keys, ..late })
     }
 
+    /// The buyer of the last purchase, or of one that is made for it, comes from the provider.
+    async fn redeem(&self, stage: &mut Stage) -> anyhow::Result<Played> {
+        let (sale, played) = match self.last {
+            true => (self.last_sale(stage)?, Played::nothing()),
+            false => {
+                let (sale, events) = self.purchase(stage).await?;
+                let played = self.send(stage, &sale, events, Manner::ORDERLY).await?;
+                say!("");
+                (sale, played)
+            }
+        };
+        self.come(stage, &sale).await?;
+        // That somebody came is told, whether anything else is.
+        Ok(Played { told: played.told + 1, ..played })
+    }
+
+    /// The buyer is faster than the webhook, as where it is lost at first.
+    async fn redeem_early(&self, stage: &mut Stage) -> anyhow::Result<Played> {
+        let (sale, events) = self.purchase(stage).await?;
+        self.come(stage, &sale).await?;
+        say!("");
+        self.send(stage, &sale, events, Manner::ORDERLY).await
+    }
+
+    async fn come(&self, stage: &mut Stage, sale: &Sale) -> anyhow::Result<()> {
+        let (sent_to, page) = stage.come(&sale.session).await?;
+        say!("→ GET {sent_to}  the buyer comes with a code");
+        say!("The page of the buyer, which opens for an hour:  {page}");
+        Ok(())
+    }
+
     async fn send(&self, stage: &mut Stage, sale: &Sale, events: Vec<Event>, manner: Manner) -> anyhow::Result<Played> {
         let Some(first) = events.first() else { bail!("there is nothing to send") };
         if let Some(waited) = stage.made_known(first).await? {
@@ -344,7 +377,7 @@ impl Play {
             match word {
                 // Time passes without a server.
                 "clock" => say!("  {program} simulate {next}{folder}"),
-                _ if dialect.refuses(word).is_some() => {}
+                _ if refusal(dialect, word).is_some() => {}
                 _ => say!("  {program} simulate {} {next}{folder}{server}", dialect.slug()),
             }
         }

@@ -32,6 +32,11 @@ pub(crate) struct Account {
     pub(crate) disputes: BTreeMap<String, Dispute>,
     /// The sales, the latest last.
     pub(crate) sales: Vec<Sale>,
+    /// What buyers may trade for the sight of a checkout, and those who have traded it.
+    #[serde(skip)]
+    codes: BTreeMap<String, String>,
+    #[serde(skip)]
+    tokens: BTreeMap<String, String>,
     /// The events, in the order in which they were made. The provider keeps them for a while.
     #[serde(default)]
     pub(crate) events: Vec<Event>,
@@ -329,6 +334,8 @@ impl Account {
             refunds: BTreeMap::new(),
             disputes: BTreeMap::new(),
             sales: Vec::new(),
+            codes: BTreeMap::new(),
+            tokens: BTreeMap::new(),
             events: Vec::new(),
         }
     }
@@ -360,6 +367,33 @@ impl Account {
             current = next;
         }
         Some(current)
+    }
+
+    /// Whether what a checkout was paid with went back.
+    pub(crate) fn is_taken_back(&self, session: &Session) -> bool {
+        let payment = session.payment.as_ref().and_then(|payment| self.payments.get(payment));
+        payment.is_none_or(|payment| payment.refunded >= payment.amount)
+    }
+
+    /// A code with which the buyer of a checkout shows it to somebody. It is good once, and while this command runs.
+    pub(crate) fn code_for(&mut self, session: &str) -> String {
+        let code = self.id(Thing::Event);
+        self.codes.insert(code.clone(), session.to_owned());
+        code
+    }
+
+    /// What a code is traded for.
+    pub(crate) fn token_for(&mut self, code: &str) -> Option<String> {
+        let session = self.codes.remove(code)?;
+        let token = self.id(Thing::Event);
+        self.tokens.insert(token.clone(), session);
+        Some(token)
+    }
+
+    /// What a token shows: the checkout as it is now, and whether it was taken back.
+    pub(crate) fn shown_to(&self, token: &str) -> Option<(String, bool)> {
+        let session = self.current(self.tokens.get(token)?)?;
+        Some((session.id.clone(), self.is_taken_back(session)))
     }
 
     /// The invoice that a payment paid.

@@ -32,6 +32,8 @@ pub(crate) enum Action {
     Arrive { session: String, arrives: bool },
     /// What was bought once becomes something else.
     Replace { session: String, price: String },
+    /// Something is bought in addition to what was bought once.
+    Add { session: String, price: String },
     /// Somebody subscribes; the first so many days are a trial.
     Subscribe { buyer: Buyer, lines: Lines, plan: Option<String>, trial_days: i64 },
     /// A trial ends, and the first month is paid.
@@ -112,6 +114,7 @@ impl Account {
             Action::Leave { buyer, lines } => Ok(self.leave(buyer, lines, now)),
             Action::Arrive { session, arrives } => self.arrive(session, *arrives, now),
             Action::Replace { session, price } => self.replace(session, price, now),
+            Action::Add { session, price } => self.add(session, price, now),
             Action::Subscribe { buyer, lines, plan, trial_days } => {
                 Ok(self.subscribe(buyer, lines, plan.as_deref(), *trial_days, now))
             }

@@ -10,9 +10,12 @@ use std::{
 };
 
 use clap::ValueEnum;
-use hyper::{Method, Request, Response, body::Incoming, header, server::conn::http1, service::service_fn};
+use http_body_util::{BodyExt, Limited};
+use hyper::{
+    Method, Request, Response, body::Incoming, header, http::request::Parts, server::conn::http1, service::service_fn,
+};
 use hyper_util::rt::TokioIo;
-use providers::Level;
+use providers::{Level, redeem::OauthClient};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::{
@@ -22,7 +25,7 @@ use tokio_util::{
 
 use super::{
     account::Account,
-    dialect::{Dialect, Question, Reply},
+    dialect::{Dialect, Question, Reply, Trade},
 };
 
 /// The account, shared by the API and by what happens to it.
@@ -32,6 +35,8 @@ pub(crate) type SharedAccount = Arc<Mutex<Account>>;
 const TROUBLED_CALLS: u32 = 2;
 /// How long a slow API takes.
 const SLOW: Duration = Duration::from_millis(1_500);
+/// The longest body of a call, in bytes.
+const BODY_BYTES_MAX: usize = 64 * 1024;
 /// How long a busy API asks to wait, in seconds.
 const BUSY_SECONDS: &str = "1";
 
@@ -57,6 +62,8 @@ pub(crate) struct Api {
     key: SecretString,
     level: Level,
     trouble: Option<Trouble>,
+    /// Whom the provider knows when somebody brings a buyer's code.
+    client: Option<OauthClient>,
     calls: AtomicU32,
 }
 
@@ -75,7 +82,12 @@ impl Api {
     /// An API for whoever has this key, with the permissions of this level.
     pub(crate) fn new(account: SharedAccount, key: SecretString, level: Level, trouble: Option<Trouble>) -> Self {
         let dialect = account.lock().unwrap_or_else(PoisonError::into_inner).dialect();
-        Self { dialect, account, key, level, trouble, calls: AtomicU32::new(0) }
+        Self { dialect, account, key, level, trouble, client: None, calls: AtomicU32::new(0) }
+    }
+
+    /// The same, for a provider that knows this client.
+    pub(crate) fn known_by(self, client: Option<OauthClient>) -> Self {
+        Self { client, ..self }
     }
 
     /// Answers until it is stopped.
@@ -133,7 +145,7 @@ impl Api {
                 if trouble == Some(Trouble::Slow) {
                     tokio::time::sleep(SLOW).await;
                 }
-                self.reply(&request)
+                self.reply(request).await
             }
         };
         let mut response = Response::builder().status(reply.status).header(header::CONTENT_TYPE, "application/json");
@@ -143,19 +155,31 @@ impl Api {
         Ok(response.body(reply.body.to_string()).unwrap_or_else(|_| unreachable!("status and headers are ours")))
     }
 
-    fn reply(&self, request: &Request<Incoming>) -> Reply {
-        let header = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+    async fn reply(&self, request: Request<Incoming>) -> Reply {
+        let (request, body) = request.into_parts();
+        let Ok(body) = Limited::new(body, BODY_BYTES_MAX).collect().await else {
+            return self.dialect.error(413, "That is too long.");
+        };
+        self.answer(&request, &body.to_bytes())
+    }
+
+    fn answer(&self, request: &Parts, body: &[u8]) -> Reply {
+        let pairs = |text: &[u8]| url::form_urlencoded::parse(text).into_owned().collect();
+        let question =
+            || Question { path: request.uri.path(), query: pairs(request.uri.query().unwrap_or_default().as_bytes()) };
+        let mut account = self.account.lock().unwrap_or_else(PoisonError::into_inner);
+        let trade = Trade { question: question(), form: pairs(body), client: self.client.as_ref() };
+        if let Some(reply) = self.dialect.trade(&mut account, &trade) {
+            return reply;
+        }
+        let header = request.headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
         if header.and_then(|value| value.strip_prefix("Bearer ")) != Some(self.key.expose_secret()) {
             return self.dialect.error(401, "Invalid API Key provided.");
         }
-        if request.method() != Method::GET {
+        if request.method != Method::GET {
             return self.dialect.error(405, "Only look-ups are simulated.");
         }
-        let path = request.uri().path();
-        let query =
-            url::form_urlencoded::parse(request.uri().query().unwrap_or_default().as_bytes()).into_owned().collect();
-        let account = self.account.lock().unwrap_or_else(PoisonError::into_inner);
-        self.dialect.answer(&account, self.level, &Question { path, query })
+        self.dialect.answer(&account, self.level, &question())
     }
 }
 

@@ -113,6 +113,14 @@ impl Sender {
         }
     }
 
+    /// Opens an address as a browser does, up to where it leads. Returns the status and that address.
+    pub(crate) async fn follow(&self, url: &Url) -> anyhow::Result<(u16, Option<String>)> {
+        let request = net::Request { method: Method::GET, url: url.clone(), headers: Vec::new(), body: Bytes::new() };
+        let answer = self.client.send(request).await?;
+        let location = answer.headers.get(header::LOCATION).and_then(|value| value.to_str().ok());
+        Ok((answer.status, location.map(str::to_owned)))
+    }
+
     /// Posts an event once. Every try has a signature of its own moment.
     pub(crate) async fn post(&self, event: &Event) -> Result<u16, String> {
         let body = Bytes::copy_from_slice(event.body.as_bytes());

@@ -28,6 +28,10 @@ pub(crate) const ACTOR: &str = "simulate";
 /// Stand-ins in the file for secrets that are handed over beside it.
 const WEBHOOK_SECRET: &str = "env:SIMULATED_WEBHOOK_SECRET";
 const API_KEY: &str = "env:SIMULATED_API_KEY";
+const CLIENT_SECRET: &str = "env:SIMULATED_CLIENT_SECRET";
+
+/// What a provider that sends buyers knows the vendor by.
+const CLIENT_ID: &str = "simulated-vendor";
 
 #[derive(Default, Serialize)]
 struct File<'a> {
@@ -46,6 +50,14 @@ struct ConnectionEntry<'a> {
     webhook_secrets: [&'a str; 1],
     api_key: &'a str,
     api_base: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    oauth_client: Option<ClientEntry<'a>>,
+}
+
+#[derive(Serialize)]
+struct ClientEntry<'a> {
+    id: &'a str,
+    secret: &'a str,
 }
 
 #[derive(Serialize)]
@@ -85,6 +97,7 @@ pub(crate) async fn connect(
     let (code, before) = (code(dialect), connection(engine, tenant, dialect).await?);
     let info = super::dialect::module(dialect).info();
     let has_api = info.has_api();
+    let sends_buyers = super::dialect::module(dialect).redeem().is_some();
     anyhow::ensure!(
         has_api || level.is_none_or(|level| level == Level::None),
         "{} has nothing to look up; leave --level out",
@@ -98,13 +111,15 @@ pub(crate) async fn connect(
             connection.mode == Mode::Simulated,
             "the connection `{code}` is not a simulated one; rename it"
         );
-        let is_complete = connection.api_key.is_some() && !connection.webhook_secrets.is_empty();
+        let is_complete = connection.api_key.is_some()
+            && !connection.webhook_secrets.is_empty()
+            && connection.expects_buyers() == sends_buyers;
         if is_complete && connection.settings.level == level && connection.api_base == api_base {
             return Ok((connection, false));
         }
     }
     let (webhook, api_key) = dialect.secret_prefixes();
-    let (webhook, api_key) = (made(webhook), made(api_key));
+    let (webhook, api_key, client_secret) = (made(webhook), made(api_key), made(""));
     let entry = ConnectionEntry {
         code: &code,
         provider: dialect.slug(),
@@ -113,10 +128,12 @@ pub(crate) async fn connect(
         webhook_secrets: [WEBHOOK_SECRET],
         api_key: API_KEY,
         api_base,
+        oauth_client: sends_buyers.then_some(ClientEntry { id: CLIENT_ID, secret: CLIENT_SECRET }),
     };
     let secret = |source: &str| match source {
         WEBHOOK_SECRET => Ok(webhook.expose_secret().to_owned()),
         API_KEY => Ok(api_key.expose_secret().to_owned()),
+        CLIENT_SECRET => Ok(client_secret.expose_secret().to_owned()),
         other => Err(format!("{other} is no secret of the simulator")),
     };
     apply(engine, &File { connection: vec![entry], ..File::default() }, &secret).await?;

@@ -28,6 +28,8 @@ use crate::clock::SystemClock;
 
 /// A running server reads changed connections again after five seconds at the latest; and a little more.
 const KNOWN_MAX: Duration = Duration::from_secs(6);
+/// How often a buyer tries whether it has: strangers are not to try often.
+const COME_AGAIN: Duration = Duration::from_millis(500);
 /// How often it is tried whether it has.
 const TRY_AGAIN: Duration = Duration::from_millis(100);
 
@@ -80,6 +82,7 @@ impl Stage {
         let ahead = engine.ahead(tenant, connection.mode.is_live()).await?;
         let account = Arc::new(Mutex::new(account));
         let api = Api::new(Arc::clone(&account), key.clone(), connection.settings.level, trouble);
+        let api = api.known_by(connection.oauth_client.clone());
         Ok(Self {
             sender: Sender::new(dialect, route, secret.clone())?,
             dialect,
@@ -170,6 +173,36 @@ impl Stage {
             }
         }
         Ok(has_waited.then(|| since.elapsed()))
+    }
+
+    /// Puts a price on a plan that is bought in addition to another, and maps it. Returns the price's id.
+    pub(crate) async fn addon(&mut self, offer: &Offer) -> anyhow::Result<String> {
+        let id = self.dialect.addon_price_id(&offer.plan).context("nothing is bought in addition there")?;
+        self.put_price(&id, offer, false, self.now());
+        setup::map_price(&self.engine, &self.connection, &id, &offer.plan).await?;
+        Ok(id)
+    }
+
+    /// The buyer of a checkout follows the provider's link, which has a code in it. Returns where it leads and the address
+    /// of the page that they are led to then.
+    pub(crate) async fn come(&mut self, session: &str) -> anyhow::Result<(Url, String)> {
+        let code = self.account.lock().unwrap_or_else(PoisonError::into_inner).code_for(session);
+        let path = format!("/redeem/{}/{DEFAULT_TENANT}/{}", self.dialect.slug(), self.connection.code);
+        let mut sent_to = self.sender.route().join(&path)?;
+        sent_to.query_pairs_mut().append_pair("code", &code);
+        let since = Instant::now();
+        loop {
+            let (status, page) = self.sender.follow(&sent_to).await?;
+            match (status, page) {
+                (300..=399, Some(page)) => {
+                    self.is_changed = false;
+                    return Ok((sent_to, page));
+                }
+                // A server in another process may not know yet that buyers come.
+                (503, _) if since.elapsed() < KNOWN_MAX => tokio::time::sleep(COME_AGAIN).await,
+                (status, _) => bail!("{sent_to} answers {status}: the buyer is led nowhere"),
+            }
+        }
     }
 
     /// Ends the play: the port is free and the account may be used by others.

@@ -115,8 +115,8 @@ impl Told<'_> {
                 let outcome = if came { "succeeded" } else { "failed" };
                 self.session(&format!("checkout.session.async_payment_{outcome}"), session);
             }
-            // A changed sale stays the sale that it is here.
-            Happening::Replaced { .. } => {}
+            // A changed sale stays the sale that it is here, and nothing is added to one.
+            Happening::Replaced { .. } | Happening::Added { .. } => {}
             Happening::Subscribed { session } => self.subscribed(session),
             Happening::Renewed { before, invoice } => {
                 self.updated(before);

@@ -78,8 +78,7 @@ impl Account {
         let Some(before) = self.current(session).cloned() else {
             return impossible(format!("there is no checkout {session}"));
         };
-        let payment = before.payment.as_ref().and_then(|payment| self.payments.get(payment));
-        if payment.is_none_or(|payment| payment.refunded >= payment.amount) {
+        if self.is_taken_back(&before) {
             return impossible(format!("{} was taken back", before.id));
         }
         if before.lines.iter().any(|line| line.price == price) {
@@ -94,6 +93,24 @@ impl Account {
         let id = before.id.clone();
         self.sessions.insert(id.clone(), Session { replaced_by: Some(session.clone()), ..before });
         Ok(self.tell(&Happening::Replaced { before: id, session }, now))
+    }
+
+    /// Another sale of the same buyer, paid at once.
+    pub(super) fn add(&mut self, session: &str, price: &str, now: i64) -> Result<Vec<Event>, Impossible> {
+        let Some(to) = self.current(session).cloned() else {
+            return impossible(format!("there is no checkout {session}"));
+        };
+        if self.is_taken_back(&to) {
+            return impossible(format!("{} was taken back", to.id));
+        }
+        let lines = self.lines(&[(price.to_owned(), 1)]);
+        let total = lines.iter().map(|line| self.cost(line)).sum();
+        let payment = self.pay(total, &to.buyer, to.customer.clone(), Progress::Succeeded, now);
+        let session = self.id(Thing::Checkout);
+        let payment = Some(payment.intent);
+        let added = Session { id: session.clone(), created: now, lines, total, payment, told_at: now, ..to.clone() };
+        self.sessions.insert(session.clone(), added);
+        Ok(self.tell(&Happening::Added { to: to.id, session }, now))
     }
 
     pub(super) fn subscribe(
