@@ -18,7 +18,7 @@ use crate::{
         account::{Event, Sale},
         api::Trouble,
         appsumo::AppSumo,
-        dialect::{Dialect, refusal},
+        dialect::{Dialect, module, refusal},
         generic::Generic,
         lemonsqueezy::LemonSqueezy,
         offers::{find, offers},
@@ -106,6 +106,11 @@ pub(crate) struct Play {
     #[arg(long, value_enum)]
     level: Option<LevelName>,
 
+    /// Sells by an account that a vendor has connected to this server as a platform: a checkout is opened by
+    /// `POST /api/{tenant}/checkout`, and its events come to the platform's endpoint.
+    #[arg(long, conflicts_with_all = ["plan", "price", "also", "to", "quantity"])]
+    connected: bool,
+
     /// Has the provider's API misbehave while the server looks things up.
     #[arg(long, value_enum)]
     trouble: Option<Trouble>,
@@ -142,6 +147,18 @@ impl From<LevelName> for Level {
 const A_DAY: SignedDuration = SignedDuration::from_hours(24);
 /// Every event three times.
 const THRICE: Manner = Manner { copies: 3, shuffled: true, at_once: 16 };
+/// What is played at a connected account.
+const CONNECTED: &[&str] = &[
+    "checkout",
+    "refund",
+    "partial-refund",
+    "refund-failed",
+    "inquiry",
+    "dispute",
+    "dispute-won",
+    "dispute-lost",
+    "duplicate",
+];
 /// In any order, each event twice.
 const SHUFFLED: Manner = Manner { copies: 2, shuffled: true, at_once: 4 };
 
@@ -158,7 +175,7 @@ impl Play {
         self.ensure_server_answers().await?;
         let engine = server::open(&self.data).await?.engine;
         // Nothing is set up for a purchase that cannot be made.
-        if !self.last {
+        if !self.last && !self.connected {
             let offers = offers(&engine).await?;
             for plan in [self.plan.as_ref()].into_iter().chain(self.also.iter().map(Some)) {
                 find(&offers, plan.map(String::as_str))?;
@@ -171,6 +188,7 @@ impl Play {
             server: &self.server,
             level: self.level.map(Level::from),
             trouble: self.trouble,
+            connected: self.connected,
         };
         let mut stage = Stage::set(setting).await?;
         let played = self.play(&mut stage).await;
@@ -197,6 +215,15 @@ impl Play {
     /// Nothing is bought for what cannot happen at the provider.
     fn ensure_possible(&self, dialect: &dyn Dialect) -> anyhow::Result<()> {
         let word = self.scenario.word();
+        if self.connected {
+            anyhow::ensure!(
+                module(dialect).accounts().is_some(),
+                "{} has no connected accounts; they are played at Stripe",
+                module(dialect).info().name
+            );
+            let words = CONNECTED.join(", ");
+            anyhow::ensure!(CONNECTED.contains(&word.as_str()), "with --connected, one of these is played: {words}");
+        }
         let changes_number = self.scenario == Scenario::Upgrade && self.quantity.is_some() && self.to.is_none();
         let wishes = [
             Some(word.clone()),
@@ -356,7 +383,7 @@ impl Play {
             server => format!(" --server {server}"),
         };
         if let (Some(price), true) = (&self.price, played.licenses == 0) {
-            let (code, plan) = (setup::code(dialect), "CODE");
+            let (code, plan) = (setup::code(dialect, false), "CODE");
             say!("Next: map the price with a file for `{program} apply`, and the held keys are issued:");
             say!("  [[price_rule]]\n  connection = \"{code}\"\n  price = \"{price}\"\n  plan = \"{plan}\"");
             return;
@@ -368,6 +395,7 @@ impl Play {
             }
             return;
         }
+        let connected = if self.connected { " --connected" } else { "" };
         say!("Next:");
         if let Some(key) = played.keys.first() {
             say!("  {program} check {key}{folder}");
@@ -378,7 +406,8 @@ impl Play {
                 // Time passes without a server.
                 "clock" => say!("  {program} simulate {next}{folder}"),
                 _ if refusal(dialect, word).is_some() => {}
-                _ => say!("  {program} simulate {} {next}{folder}{server}", dialect.slug()),
+                _ if self.connected && !CONNECTED.contains(&word) => {}
+                _ => say!("  {program} simulate {} {next}{connected}{folder}{server}", dialect.slug()),
             }
         }
     }

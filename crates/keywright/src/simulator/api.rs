@@ -1,6 +1,7 @@
 //! The provider's API on loopback: it answers the server's look-ups, and misbehaves when it is told to.
 
 use std::{
+    collections::HashMap,
     net::{Ipv4Addr, SocketAddr},
     sync::{
         Arc, Mutex, PoisonError,
@@ -25,7 +26,7 @@ use tokio_util::{
 
 use super::{
     account::Account,
-    dialect::{Dialect, Question, Reply, Trade},
+    dialect::{Dialect, Question, Reply, Call},
 };
 
 /// The account, shared by the API and by what happens to it.
@@ -64,6 +65,8 @@ pub(crate) struct Api {
     trouble: Option<Trouble>,
     /// Whom the provider knows when somebody brings a buyer's code.
     client: Option<OauthClient>,
+    /// What was answered to idempotency keys: the same call is answered the same, a refusal too.
+    answers: Mutex<HashMap<String, Reply>>,
     calls: AtomicU32,
 }
 
@@ -82,7 +85,16 @@ impl Api {
     /// An API for whoever has this key, with the permissions of this level.
     pub(crate) fn new(account: SharedAccount, key: SecretString, level: Level, trouble: Option<Trouble>) -> Self {
         let dialect = account.lock().unwrap_or_else(PoisonError::into_inner).dialect();
-        Self { dialect, account, key, level, trouble, client: None, calls: AtomicU32::new(0) }
+        Self {
+            dialect,
+            account,
+            key,
+            level,
+            trouble,
+            client: None,
+            answers: Mutex::default(),
+            calls: AtomicU32::new(0),
+        }
     }
 
     /// The same, for a provider that knows this client.
@@ -168,7 +180,7 @@ impl Api {
         let question =
             || Question { path: request.uri.path(), query: pairs(request.uri.query().unwrap_or_default().as_bytes()) };
         let mut account = self.account.lock().unwrap_or_else(PoisonError::into_inner);
-        let trade = Trade { question: question(), form: pairs(body), client: self.client.as_ref() };
+        let trade = Call { question: question(), form: pairs(body), client: self.client.as_ref() };
         if let Some(reply) = self.dialect.trade(&mut account, &trade) {
             return reply;
         }
@@ -176,10 +188,29 @@ impl Api {
         if header.and_then(|value| value.strip_prefix("Bearer ")) != Some(self.key.expose_secret()) {
             return self.dialect.error(401, "Invalid API Key provided.");
         }
+        // A platform's key acts for the account that it names.
+        let named = request.headers.get("stripe-account").and_then(|value| value.to_str().ok());
+        if named != account.connected() {
+            return self.dialect.error(403, "The key does not have access to that account.");
+        }
         if request.method != Method::GET {
-            return self.dialect.error(405, "Only look-ups are simulated.");
+            return self.change(&mut account, request, &trade);
         }
         self.dialect.answer(&account, self.level, &question())
+    }
+}
+
+impl Api {
+    fn change(&self, account: &mut Account, request: &Parts, call: &Call<'_>) -> Reply {
+        let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
+        let key = request.headers.get("idempotency-key").and_then(|value| value.to_str().ok());
+        if let Some(answer) = key.and_then(|key| answers.get(key)) {
+            return answer.clone();
+        }
+        let reply = self.dialect.change(account, call);
+        let reply = reply.unwrap_or_else(|| self.dialect.error(405, "That is not simulated."));
+        answers.extend(key.map(|key| (key.to_owned(), reply.clone())));
+        reply
     }
 }
 

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::{
     account::{Account, Session},
-    dialect::{Dialect, Question, Reply, Thing, Trade, only_at_stripe},
+    dialect::{Dialect, Question, Reply, Thing, Call, only_at_stripe},
     happening::Happening,
 };
 
@@ -89,7 +89,7 @@ impl Dialect for AppSumo {
         self.error(404, "not found")
     }
 
-    fn trade(&self, account: &mut Account, trade: &Trade<'_>) -> Option<Reply> {
+    fn trade(&self, account: &mut Account, trade: &Call<'_>) -> Option<Reply> {
         match trade.question.path {
             "/openid/token/" if !trade.is_of_client() => Some(self.error(401, "invalid_client")),
             "/openid/token/" => {

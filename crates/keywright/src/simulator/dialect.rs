@@ -57,8 +57,8 @@ impl Question<'_> {
     }
 }
 
-/// A call of whoever has a buyer's code.
-pub(crate) struct Trade<'a> {
+/// A call, with what is posted.
+pub(crate) struct Call<'a> {
     pub(crate) question: Question<'a>,
     /// What is posted, in the form of a query.
     pub(crate) form: Vec<(String, String)>,
@@ -66,7 +66,7 @@ pub(crate) struct Trade<'a> {
     pub(crate) client: Option<&'a OauthClient>,
 }
 
-impl Trade<'_> {
+impl Call<'_> {
     /// A field of what is posted.
     pub(crate) fn field(&self, name: &str) -> Option<&str> {
         self.form.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
@@ -82,7 +82,7 @@ impl Trade<'_> {
 }
 
 /// What is answered.
-#[derive(Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Reply {
     pub(crate) status: u16,
     pub(crate) body: Value,
@@ -147,8 +147,14 @@ pub(crate) trait Dialect: Sync {
     fn answer(&self, account: &Account, level: Level, question: &Question<'_>) -> Reply;
 
     /// Answers a call by which a buyer's code is traded for their sale: it needs no key. None: it is no such call.
-    fn trade(&self, account: &mut Account, trade: &Trade<'_>) -> Option<Reply> {
+    fn trade(&self, account: &mut Account, trade: &Call<'_>) -> Option<Reply> {
         let _ = (account, trade);
+        None
+    }
+
+    /// Does what is posted to it. None: nothing of the kind is simulated.
+    fn change(&self, account: &mut Account, call: &Call<'_>) -> Option<Reply> {
+        let _ = (account, call);
         None
     }
 

@@ -121,6 +121,22 @@ impl Sender {
         Ok((answer.status, location.map(str::to_owned)))
     }
 
+    /// Calls the server's API with a key. Returns the status and the document.
+    pub(crate) async fn call(
+        &self,
+        url: &Url,
+        key: &str,
+        body: &serde_json::Value,
+    ) -> anyhow::Result<(u16, serde_json::Value)> {
+        let headers = vec![
+            (header::CONTENT_TYPE, HeaderValue::from_static("application/json")),
+            (header::AUTHORIZATION, HeaderValue::from_str(&format!("Bearer {key}"))?),
+        ];
+        let request = net::Request { method: Method::POST, url: url.clone(), headers, body: body.to_string().into() };
+        let answer = self.client.send(request).await?;
+        Ok((answer.status, serde_json::from_slice(&answer.body).unwrap_or_default()))
+    }
+
     /// Posts an event once. Every try has a signature of its own moment.
     pub(crate) async fn post(&self, event: &Event) -> Result<u16, String> {
         let body = Bytes::copy_from_slice(event.body.as_bytes());

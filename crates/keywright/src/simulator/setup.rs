@@ -17,10 +17,18 @@ use url::Url;
 use super::dialect::Dialect;
 use crate::entropy::ThreadEntropy;
 
-/// The code of a provider's connection.
-pub(crate) fn code(dialect: &dyn Dialect) -> String {
-    format!("simulated-{}", dialect.slug())
+/// The code of a provider's connection, or of the platform there.
+pub(crate) fn code(dialect: &dyn Dialect, platform: bool) -> String {
+    format!("simulated-{}{}", dialect.slug(), if platform { "-platform" } else { "" })
 }
+
+/// Who sells by an account that is connected to the platform.
+pub(crate) const VENDOR: &str = "simulated-vendor";
+/// What they sell, and the only plan of it.
+pub(crate) const VENDORS_PRODUCT: &str = "simulated-app";
+pub(crate) const VENDORS_PLAN: &str = "lifetime";
+/// The code of the vendor's connection.
+const VENDORS_CONNECTION: &str = "simulated-account";
 
 /// Who is behind what is set up, as the audit log names them.
 pub(crate) const ACTOR: &str = "simulate";
@@ -50,6 +58,7 @@ struct ConnectionEntry<'a> {
     webhook_secrets: [&'a str; 1],
     api_key: &'a str,
     api_base: String,
+    platform: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     oauth_client: Option<ClientEntry<'a>>,
 }
@@ -72,9 +81,9 @@ struct RuleEntry<'a> {
 pub(crate) async fn connection(
     engine: &Engine,
     tenant: TenantId,
-    dialect: &dyn Dialect,
+    code: &str,
 ) -> anyhow::Result<Option<Arc<Connection>>> {
-    let (connections, code) = (engine.connections().await?, code(dialect));
+    let connections = engine.connections().await?;
     let found = connections.iter().find(|connection| connection.tenant == tenant && connection.code == code);
     Ok(found.cloned())
 }
@@ -90,11 +99,12 @@ pub(crate) fn port(connection: &Connection) -> Option<u16> {
 pub(crate) async fn connect(
     engine: &Engine,
     tenant: TenantId,
-    dialect: &dyn Dialect,
+    (dialect, platform): (&dyn Dialect, bool),
     level: Option<Level>,
     port: u16,
 ) -> anyhow::Result<(Arc<Connection>, bool)> {
-    let (code, before) = (code(dialect), connection(engine, tenant, dialect).await?);
+    let code = code(dialect, platform);
+    let before = connection(engine, tenant, &code).await?;
     let info = super::dialect::module(dialect).info();
     let has_api = info.has_api();
     let sends_buyers = super::dialect::module(dialect).redeem().is_some();
@@ -128,6 +138,7 @@ pub(crate) async fn connect(
         webhook_secrets: [WEBHOOK_SECRET],
         api_key: API_KEY,
         api_base,
+        platform,
         oauth_client: sends_buyers.then_some(ClientEntry { id: CLIENT_ID, secret: CLIENT_SECRET }),
     };
     let secret = |source: &str| match source {
@@ -138,8 +149,36 @@ pub(crate) async fn connect(
     };
     apply(engine, &File { connection: vec![entry], ..File::default() }, &secret).await?;
     let made =
-        connection(engine, tenant, dialect).await?.ok_or_else(|| anyhow!("the connection `{code}` is not there"))?;
+        connection(engine, tenant, &code).await?.ok_or_else(|| anyhow!("the connection `{code}` is not there"))?;
     Ok((made, true))
+}
+
+/// Makes the vendor who sells by an account of the platform, with what they sell. Returns their tenant and connection.
+pub(crate) async fn vendor(
+    engine: &Engine,
+    dialect: &dyn Dialect,
+    account: &str,
+) -> anyhow::Result<(TenantId, Arc<Connection>)> {
+    let tenant = engine.ensure_tenant(VENDOR, "A vendor of the platform").await?;
+    let (provider, mode) = (dialect.slug(), Mode::Simulated.as_str());
+    let text = format!(
+        r#"
+        tenant = {{ slug = "{VENDOR}" }}
+        product = [{{ code = "{VENDORS_PRODUCT}", name = "Simulated app", key_prefix = "SIM" }}]
+        plan = [{{
+            code = "{VENDORS_PLAN}", product = "{VENDORS_PRODUCT}", name = "Lifetime", activations = 3,
+            price = {{ amount = 4900, currency = "EUR" }}
+        }}]
+        connection = [{{
+            code = "{VENDORS_CONNECTION}", provider = "{provider}", mode = "{mode}", level = "read", account = "{account}"
+        }}]
+        "#
+    );
+    let file = ConfigurationFile::parse(&text).context("the simulated vendor's configuration")?;
+    let no_secret = |source: &str| Err(format!("{source} is no secret of the simulator"));
+    engine.apply(&file, &no_secret, false, ACTOR).await.context("the simulated vendor's configuration")?;
+    let made = connection(engine, tenant, VENDORS_CONNECTION).await?;
+    Ok((tenant, made.ok_or_else(|| anyhow!("the connection `{VENDORS_CONNECTION}` is not there"))?))
 }
 
 /// Adds a rule for a price, unless there is one: what a person mapped otherwise stays.

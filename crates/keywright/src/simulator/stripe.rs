@@ -2,15 +2,17 @@
 
 mod documents;
 mod lookups;
+mod selling;
 
 use jiff::Timestamp;
 use providers::Level;
 use secrecy::SecretString;
 use serde_json::{Value, json};
 
+pub(crate) use self::selling::checkout_at;
 use super::{
     account::{Account, Customer, Dispute, Outcome, Paid, Payment, Progress, Refund, Session, Subscription},
-    dialect::{Dialect, Question, Reply, Thing, symbols},
+    dialect::{Dialect, Question, Reply, Thing, Call, symbols},
     happening::Happening,
 };
 
@@ -79,6 +81,10 @@ impl Dialect for Stripe {
             return lookups::forbidden(question.path);
         }
         lookups::answer(account, question)
+    }
+
+    fn change(&self, account: &mut Account, call: &Call<'_>) -> Option<Reply> {
+        selling::change(self, account, call)
     }
 
     fn forbidden(&self, path: &str) -> Reply {

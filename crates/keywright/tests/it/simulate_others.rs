@@ -201,6 +201,33 @@ fn buyers_come_from_appsumo_before_their_webhook_and_after_it() {
 }
 
 #[test]
+fn a_vendor_sells_by_an_account_that_is_connected() {
+    let shop = Installation::of_sample();
+    let sold = shop.simulate(&["checkout", "--connected"]);
+    assert!(sold.text().contains("/api/simulated-vendor/checkout"), "{}", sold.stdout);
+    assert!(sold.text().contains("/api/stripe/webhook/connect"), "{}", sold.stdout);
+    assert!(sold.told("matched")[0].contains("→ plan lifetime"), "{}", sold.stdout);
+    let key = one_key(&sold);
+    assert!(shop.run(&["check", &key]).stdout.contains("plan lifetime"));
+    // The same account goes on, and the platform's own shop is another.
+    let dispute = shop.simulate(&["dispute", "--last", "--connected"]);
+    assert_eq!(dispute.told("frozen").len(), 1, "{}", dispute.stdout);
+    shop.simulate(&["dispute-won", "--last", "--connected"]);
+    let again = shop.simulate(&["checkout", "--connected"]);
+    assert_ne!(one_key(&again), key);
+    let refunded = shop.simulate(&["refund", "--last", "--connected"]);
+    assert_eq!(refunded.told("revoked").len(), 1, "{}", refunded.stdout);
+    shop.simulate(&["checkout", "--plan", "studio-pro"]);
+    for (provider, scenario, words) in
+        [("stripe", "subscription", "one of these is played"), ("paddle", "checkout", "played at Stripe")]
+    {
+        let refused = shop.try_to_simulate_at(provider, &[scenario, "--connected"]);
+        assert!(refused.stderr.contains(words), "{refused:?}");
+    }
+    shop.verify();
+}
+
+#[test]
 fn every_scenario_at_any_other_shop() {
     let shop = Installation::of_sample();
     play(&shop, "generic", &[(&["subscription", "--plan", "relay-starter"], "issued", " active until ")]);

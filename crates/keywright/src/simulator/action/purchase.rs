@@ -1,5 +1,7 @@
 //! Checkouts: paid, still to be paid, free, left, and those that begin a subscription.
 
+use std::collections::BTreeMap;
+
 use super::{
     super::{
         account::{
@@ -46,6 +48,29 @@ impl Account {
         };
         let session = self.sold(session, now);
         self.tell(&Happening::Bought { session }, now)
+    }
+
+    /// A checkout that was opened over the API, as it was opened.
+    pub(super) fn complete(&mut self, checkout: &str, now: i64) -> Result<Vec<Event>, Impossible> {
+        let Some(open) = self.open_checkouts.remove(checkout) else {
+            return impossible(format!("nobody has opened a checkout {checkout}"));
+        };
+        let buyer = Buyer::of(&open.email);
+        let lines = self.lines(&open.lines);
+        let total = lines.iter().map(|line| self.cost(line)).sum();
+        let customer = Some(self.customer(&buyer, now));
+        let payment = self.pay(total, &buyer, customer.clone(), Progress::Succeeded, now);
+        let session = Session {
+            id: checkout.to_owned(),
+            customer,
+            lines,
+            total,
+            payment: Some(payment.intent),
+            metadata: open.metadata,
+            ..self.opened(&buyer, now - CHECKOUT_SECONDS)
+        };
+        let session = self.sold(session, now);
+        Ok(self.tell(&Happening::Bought { session }, now))
     }
 
     /// A checkout that was opened a day ago, when nobody paid.
@@ -179,6 +204,7 @@ impl Account {
             subscription: None,
             invoice: None,
             plan: None,
+            metadata: BTreeMap::new(),
             replaced_by: None,
             told_at: 0,
         }

@@ -75,7 +75,7 @@ fn a_code_is_traded_once_and_by_the_client_that_is_known() {
         let pairs =
             |pairs: &[(&str, &str)]| pairs.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
         let question = Question { path, query: pairs(query) };
-        AppSumo.trade(account, &Trade { question, form: pairs(form), client: Some(&client) })
+        AppSumo.trade(account, &Call { question, form: pairs(form), client: Some(&client) })
     };
     let code = account.code_for(&session);
     let trade = |account: &mut Account, secret: &str| {
