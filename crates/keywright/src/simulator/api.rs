@@ -26,7 +26,7 @@ use tokio_util::{
 
 use super::{
     account::Account,
-    dialect::{Dialect, Question, Reply, Call},
+    dialect::{Call, Dialect, Question, Reply},
 };
 
 /// The account, shared by the API and by what happens to it.
@@ -245,6 +245,26 @@ mod tests {
         let answer = send::loopback().unwrap().send(request).await;
         api.stop().await;
         answer
+    }
+
+    #[test]
+    fn the_same_call_is_answered_the_same_even_if_it_was_refused() {
+        let account = Arc::new(Mutex::new(Account::new(&Stripe, [0; 32])));
+        let api = Api::new(account, SecretString::from("rk_test_right"), Level::Read, None);
+        let post = |key: &str, account: Option<&str>, form: &str| {
+            let mut request = Request::post("/v1/prices").header(header::AUTHORIZATION, "Bearer rk_test_right");
+            request = request.header("idempotency-key", key);
+            if let Some(account) = account {
+                request = request.header("stripe-account", account);
+            }
+            api.answer(&request.body(()).unwrap().into_parts().0, form.as_bytes())
+        };
+        let price = "unit_amount=4900&product_data[name]=Pro";
+        let refused = post("once", None, "");
+        assert_eq!((refused.status, &post("once", None, price)), (400, &refused), "for as long as the key is used");
+        let made = post("again", None, price);
+        assert_eq!((made.status, &post("again", None, price)), (200, &made));
+        assert_eq!(post("other", Some("acct_other"), price).status, 403, "it is another's account");
     }
 
     #[tokio::test]

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::{
     account::{Account, Session},
-    dialect::{Dialect, Question, Reply, Thing, Call, only_at_stripe},
+    dialect::{Call, Dialect, Question, Reply, Thing, only_at_stripe},
     happening::Happening,
 };
 

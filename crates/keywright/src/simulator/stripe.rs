@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 pub(crate) use self::selling::checkout_at;
 use super::{
     account::{Account, Customer, Dispute, Outcome, Paid, Payment, Progress, Refund, Session, Subscription},
-    dialect::{Dialect, Question, Reply, Thing, Call, symbols},
+    dialect::{Call, Dialect, Question, Reply, Thing, symbols},
     happening::Happening,
 };
 

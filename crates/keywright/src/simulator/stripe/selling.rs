@@ -5,7 +5,7 @@ use serde_json::json;
 use super::Stripe;
 use crate::simulator::{
     account::{Account, OpenCheckout, Price},
-    dialect::{Dialect, Reply, Thing, Call},
+    dialect::{Call, Dialect, Reply, Thing},
 };
 
 /// Where buyers would pay.
@@ -61,4 +61,53 @@ fn open(stripe: &Stripe, account: &mut Account, call: &Call<'_>) -> Reply {
     let id = account.id(Thing::Checkout);
     account.open_checkouts.insert(id.clone(), open);
     reply(json!({ "id": id, "object": "checkout.session", "status": "open", "url": format!("{PAY}{id}") }))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+    use crate::simulator::{
+        action::Action,
+        dialect::{Question, testing::NOW},
+    };
+
+    fn post(account: &mut Account, path: &str, form: &[(&str, &str)]) -> Reply {
+        let form = form.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let call = Call { question: Question { path, query: Vec::new() }, form, client: None };
+        Stripe.change(account, &call).expect("it is simulated")
+    }
+
+    #[test]
+    fn a_checkout_is_opened_at_a_price_that_was_made_and_paid_once() {
+        let mut account = Account::of_platform(&Stripe, [1; 32]);
+        let price = [("unit_amount", "4900"), ("product_data[name]", "Pro"), ("metadata[plan_code]", "pro")];
+        let made = post(&mut account, "/v1/prices", &price).body["id"].clone();
+        assert_eq!(post(&mut account, "/v1/prices", &[]).status, 400);
+        let unknown = [("line_items[0][price]", "price_of_nothing")];
+        assert_eq!(post(&mut account, "/v1/checkout/sessions", &unknown).status, 400);
+        let form = [
+            ("line_items[0][price]", made.as_str().unwrap()),
+            ("line_items[0][quantity]", "1"),
+            ("metadata[product_id]", "app"),
+            ("metadata[key_type_id]", "pro"),
+            ("customer_email", "ada@example.com"),
+        ];
+        let opened = post(&mut account, "/v1/checkout/sessions", &form).body;
+        let checkout = checkout_at(opened["url"].as_str().unwrap()).unwrap().to_owned();
+        assert_eq!(opened["id"], checkout.as_str());
+        let complete = Action::Complete { checkout };
+        let events = account.step(&complete, NOW).unwrap();
+        let last: Value = serde_json::from_str(&events.last().unwrap().body).unwrap();
+        let session = &last["data"]["object"];
+        assert_eq!((&last["type"], &session["amount_total"]), (&json!("checkout.session.completed"), &json!(4_900)));
+        assert_eq!(session["metadata"], json!({ "product_id": "app", "key_type_id": "pro" }));
+        let is_of_account = |event: &crate::simulator::account::Event| {
+            let body: Value = serde_json::from_str(&event.body).unwrap();
+            body["account"] == account.connected().unwrap()
+        };
+        assert!(events.iter().all(is_of_account));
+        assert!(account.step(&complete, NOW).is_err(), "it is paid");
+    }
 }
