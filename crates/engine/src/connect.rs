@@ -168,7 +168,13 @@ impl Engine {
         let url = format!("{}/v1/webhooks/{slug}/{tenant}", server.trim_end_matches('/'));
         let attempt = domain::id::uuid_v7(self.now(), &mut *self.entropy()).to_string();
         let request = provider.create_webhook(&url, &attempt)?;
-        let dialled = self.dialler.dial(connection, &request).await?;
+        let is_once = request.post.as_ref().is_some_and(|post| post.idempotency_key.is_some());
+        let dialled = match self.dialler.dial(connection, &request).await {
+            // The endpoint may have been made: asked again under the same key, the provider says so. Whoever asks later has
+            // another made.
+            Err(_) if is_once => self.dialler.dial(connection, &request).await?,
+            other => other?,
+        };
         let made = provider.webhook_created(dialled.status, &dialled.body)?;
         Ok((made.id, made.secret))
     }

@@ -23,6 +23,10 @@ struct Account {
     lacks: Vec<&'static str>,
     is_key_unknown: bool,
     forms: Mutex<Vec<String>>,
+    /// Under which keys endpoints were asked for.
+    keys: Mutex<Vec<Option<String>>>,
+    /// How many of those answers are lost.
+    lost: Mutex<usize>,
 }
 
 impl Dial for Account {
@@ -43,6 +47,12 @@ impl Dial for Account {
         } else if path == "/v1/webhook_endpoints" {
             let form = request.post.as_ref().map(|post| post.content.body()).unwrap_or_default();
             self.forms.lock().unwrap().push(form);
+            self.keys.lock().unwrap().push(request.post.as_ref().and_then(|post| post.idempotency_key.clone()));
+            let mut lost = self.lost.lock().unwrap();
+            if *lost > 0 {
+                *lost -= 1;
+                return Box::pin(std::future::ready(Err(DialError("the answer was lost".to_owned()))));
+            }
             (200, json!({ "id": "we_1", "object": "webhook_endpoint", "secret": "whsec_made" }))
         } else {
             error(404, "No such object".to_owned())
@@ -83,6 +93,22 @@ async fn the_endpoint_is_made_and_its_secret_believed() {
     let connections = harness.engine.connections().await.unwrap();
     let made = connections.iter().find(|connection| connection.code == "shop").unwrap();
     assert_eq!((made.webhook_secrets.len(), made.settings.level, made.api_key.is_some()), (1, Level::Read, true));
+}
+
+#[tokio::test]
+async fn an_endpoint_whose_answer_was_lost_is_asked_for_once_more_and_is_the_same() {
+    let account = Arc::new(Account { lost: Mutex::new(1), ..Account::default() });
+    let harness = harness(&account).await;
+    let connected = harness.engine.connect(&asked(&harness), "cli").await.unwrap();
+    assert_eq!(connected.webhook.as_deref(), Some("we_1"));
+    let keys = account.keys.lock().unwrap().clone();
+    assert!(keys.len() == 2 && keys[0].is_some() && keys[0] == keys[1], "{keys:?}");
+    // What stays without an answer is told, and a person who asks again has another one made.
+    *account.lost.lock().unwrap() = 2;
+    assert!(matches!(harness.engine.connect(&asked(&harness), "cli").await, Err(ConnectError::Dial(_))));
+    harness.engine.connect(&asked(&harness), "cli").await.unwrap();
+    let keys = account.keys.lock().unwrap().clone();
+    assert!(keys[2] == keys[3] && keys[3] != keys[4] && keys[2] != keys[1], "{keys:?}");
 }
 
 #[tokio::test]
