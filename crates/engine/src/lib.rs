@@ -29,7 +29,7 @@ mod lookup;
 pub mod metrics;
 pub mod onboarding;
 mod outcome;
-mod prices;
+pub mod prices;
 pub mod receive;
 pub mod redecide;
 pub mod redeem;

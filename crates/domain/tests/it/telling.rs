@@ -346,6 +346,13 @@ pub(crate) fn dispute(id: &str, payment: &str, state: DisputeState) -> Order {
     }
 }
 
+/// The money of a dispute of this payment came back, without its name.
+pub(crate) fn returned(id: &str, payment: &str) -> Order {
+    let mut order = dispute(id, payment, DisputeState::Won);
+    order.disputes.values_mut().for_each(|dispute| dispute.returns = true);
+    order
+}
+
 /// The sale's mails go there since that day.
 pub(crate) fn mails_to(name: &str, at: u32, address: &str) -> Order {
     Order {

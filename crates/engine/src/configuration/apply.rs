@@ -9,7 +9,7 @@ use domain::{
 use jiff::Timestamp;
 use providers::{Level, Settings};
 use serde_json::json;
-use store::{Write, rows};
+use store::{StoreError, Write, rows};
 
 use super::{
     ConfigurationError, ConfigurationFile,
@@ -223,7 +223,7 @@ impl Engine {
                 if !may_ask(&row) {
                     catchup::stop_reading(write, &row, self.now()).await?;
                 }
-                write.save_connection(row.clone()).await?;
+                write.save_connection(row.clone()).await.map_err(|error| taken_meanwhile(error, &row))?;
                 let asked_with_it = accounts::asked_with(write, &row).await?;
                 write.retry_calls(asked_with_it.clone(), self.now()).await?;
                 if may_ask(&row) {
@@ -277,6 +277,14 @@ impl Engine {
             entries.push(entry("configuration.applied".to_owned(), tenant.to_string(), detail));
         }
         entries
+    }
+}
+
+/// Another tenant may have named the same account since others' were read: read again, it is said whose it is.
+fn taken_meanwhile(error: StoreError, row: &rows::Connection) -> StoreError {
+    match error {
+        StoreError::Duplicate(_) if row.account.is_some() => StoreError::changed_meanwhile("whose account it is"),
+        error => error,
     }
 }
 

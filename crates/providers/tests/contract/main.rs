@@ -332,7 +332,7 @@ fn a_list_of_events_is_asked_for_piece_by_piece() {
 
 #[test]
 fn finding_out_what_a_key_may_do_asks_each_question_once_and_only_at_the_provider() {
-    let all = Uses { level: Level::Full, write_back: true, create_webhook: true };
+    let all = Uses { level: Level::Full, write_back: true, create_webhook: true, sells: true };
     for provider in PROVIDERS {
         let questions = provider.preflight(all);
         assert_eq!(questions.iter().collect::<BTreeSet<_>>().len(), questions.len(), "{}", provider.info().slug);
