@@ -111,6 +111,7 @@ impl Demo {
             server: &server,
             level: None,
             trouble: None,
+            connected: false,
         };
         let mut stage = Stage::set(setting).await?;
         let offers = offers(&stage.engine).await?;
