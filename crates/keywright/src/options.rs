@@ -23,7 +23,7 @@ pub(crate) struct DataOptions {
 
     /// Ask no provider anything: what would be looked up, caught up or written back waits. Simulated ones are on this machine
     /// and are asked all the same.
-    #[arg(long, env = "KEYWRIGHT_OFFLINE")]
+    #[arg(long, env = "KEYWRIGHT_OFFLINE", value_parser = clap::builder::BoolishValueParser::new())]
     pub(crate) offline: bool,
 
     /// A network of your own to which webhooks may go, such as 10.1.0.0/16, by plain http as well; several with commas between

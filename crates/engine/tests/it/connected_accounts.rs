@@ -16,6 +16,7 @@ const VENDORS: [&str; 2] = ["one", "two"];
 
 on_both_databases! {
     two_who_name_an_account_at_the_same_moment: at_the_same_moment;
+    a_mode_has_one_platform: one_platform;
     the_database_itself_knows_whose_an_account_is: in_the_database;
 }
 
@@ -77,5 +78,22 @@ async fn in_the_database(database: TestDatabase) {
         let write = harness.engine.store.begin().await.unwrap();
         write.save_connection(row).await.unwrap();
         write.commit().await.unwrap();
+    }
+}
+
+async fn one_platform(database: TestDatabase) {
+    let harness = Harness::open(database).await;
+    let platform = |code: &str, mode: &str| {
+        format!(
+            r#"{{ code = "{code}", provider = "stripe", mode = "{mode}", level = "read", platform = true,
+                webhook_secrets = ["env:{code}"], api_key = "env:KEY" }}"#
+        )
+    };
+    let file = |platforms: &[String]| format!("connection = [{}]", platforms.join(", "));
+    harness.apply(&file(&[platform("first", "live"), platform("other-money", "test")])).await;
+    harness.apply(&file(&[platform("first", "live")])).await;
+    for second in [vec![platform("second", "live")], vec![platform("first", "live"), platform("second", "live")]] {
+        let refused = harness.try_apply(&file(&second), false).await.unwrap_err().to_string();
+        assert!(refused.contains("connection `first` is the platform of live mode already"), "{refused}");
     }
 }

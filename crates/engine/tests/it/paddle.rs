@@ -356,7 +356,53 @@ async fn an_account_is_connected_with_one_command(database: TestDatabase) {
     shop.deliver(MADE_SECRET, &customer("ada@example.com", shop.harness.engine.now())).await;
 }
 
+/// A subscription that began elsewhere has no transaction here. What becomes of it counts all the same.
+async fn an_imported_subscription_goes_on_as_any_other(database: TestDatabase) {
+    let shop = Shop::open(database, "none").await;
+    let now = shop.harness.engine.now();
+    let day = |count: i64| now + SignedDuration::from_hours(24 * count);
+    for (name, becomes, expected) in [
+        ("kept", json!({ "status": "active" }), LicenseState::Active),
+        (
+            "due",
+            json!({ "status": "past_due", "current_billing_period": { "starts_at": day(-1), "ends_at": day(29) } }),
+            LicenseState::Active,
+        ),
+        (
+            "paused",
+            json!({ "status": "paused", "current_billing_period": null, "paused_at": now }),
+            LicenseState::Frozen,
+        ),
+        (
+            "over",
+            json!({ "status": "canceled", "current_billing_period": null, "canceled_at": now }),
+            LicenseState::Active,
+        ),
+    ] {
+        let snapshot = |more: &Value| {
+            let mut snapshot = json!({
+                "id": format!("sub_{name}"), "customer_id": "ctm_ada", "collection_mode": "automatic", "status": "active",
+                "started_at": day(-90), "current_billing_period": { "starts_at": day(-10), "ends_at": day(20) },
+                "items": [{ "quantity": 1, "recurring": true, "price": { "id": "pri_1", "billing_cycle": {} } }]
+            });
+            for (field, value) in more.as_object().unwrap() {
+                snapshot[field] = value.clone();
+            }
+            snapshot
+        };
+        let imported = event(&format!("{name}_imported"), "subscription.imported", day(-2), snapshot(&json!({})));
+        shop.deliver(LIVE_SECRET, &imported).await;
+        shop.harness.settle().await;
+        assert_eq!(shop.states("live", &format!("sub_{name}")).await, [LicenseState::Active], "{name}");
+        let kind = if name == "over" { "subscription.canceled" } else { "subscription.updated" };
+        shop.deliver(LIVE_SECRET, &event(&format!("{name}_then"), kind, now, snapshot(&becomes))).await;
+        shop.harness.settle().await;
+        assert_eq!(shop.states("live", &format!("sub_{name}")).await, [expected], "{name}");
+    }
+}
+
 on_both_databases! {
+    imported: an_imported_subscription_goes_on_as_any_other;
     an_account_is_connected: an_account_is_connected_with_one_command;
     without_a_key: without_a_key_the_mail_waits_for_the_customers_own_event;
     paddle_is_down: a_paid_order_has_its_license_while_paddle_is_down;

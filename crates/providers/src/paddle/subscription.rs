@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use domain::{
     fact::Fact,
     join::{Register, Stamp},
-    order::{Line, Order, Subscription, SubscriptionStatus},
+    money::{Currency, Money},
+    order::{Line, Order, Period, Subscription, SubscriptionStatus},
     text::{CustomerReference, Reference},
 };
 use jiff::Timestamp;
@@ -37,6 +38,10 @@ struct Snapshot {
     scheduled_change: Option<ScheduledChange>,
     #[serde(deserialize_with = "read::instant")]
     canceled_at: Option<Timestamp>,
+    #[serde(deserialize_with = "read::instant")]
+    paused_at: Option<Timestamp>,
+    #[serde(deserialize_with = "read::instant")]
+    started_at: Option<Timestamp>,
     #[serde(deserialize_with = "read::id")]
     customer_id: Option<CustomerReference>,
     /// Only `subscription.created` names the transaction that started it.
@@ -88,9 +93,12 @@ pub(super) fn subscription(event: &Event<'_>, look_ups: LookUps<'_>) -> Result<V
         customers: sale::customers(customer.clone()),
         ..sale::named([snapshot.transaction_id.clone()], [Some(id.clone())])
     };
+    let brought = snapshot.brought_along(event, &id, &state);
     let lines = snapshot.lines(event, &id, state.status);
     let items = (!lines.is_empty()).then(|| (id.clone(), Register::new(stamp, lines)));
     let facts = sale::fact(Order {
+        references: order.references.iter().cloned().chain(brought.keys().cloned()).collect(),
+        periods: brought,
         subscriptions: [(id, Register::new(stamp, state))].into(),
         items: items.into_iter().collect(),
         ..order
@@ -115,14 +123,31 @@ impl Snapshot {
     }
 
     /// What Paddle itself vouches for. A trial is given, however the time after it will be paid; a running period only
-    /// counts where Paddle collects by itself, for one that sends invoices is active while nobody pays.
+    /// counts where Paddle collects by itself, for one that sends invoices is active while nobody pays. One whose payment is
+    /// due was paid until that period began, and one that is paused until it was: a subscription that was there before its
+    /// vendor connected has no other payment here.
     fn granted_until(&self, status: SubscriptionStatus) -> Option<Timestamp> {
+        let collects = self.collection_mode.as_deref() == Some("automatic");
         let period_end = self.current_billing_period.and_then(|period| period.ends_at);
+        let period_start = self.current_billing_period.and_then(|period| period.starts_at);
         match status {
             SubscriptionStatus::Trialing => period_end.or_else(|| self.trial_end()),
-            SubscriptionStatus::Active if self.collection_mode.as_deref() == Some("automatic") => period_end,
+            SubscriptionStatus::Active if collects => period_end,
+            SubscriptionStatus::PastDue if collects => period_start.filter(|start| Some(*start) > self.started_at),
+            SubscriptionStatus::Paused if collects => self.paused_at,
             _ => None,
         }
+    }
+
+    /// The period that a subscription brings along from elsewhere, under a name of its own: it was paid there, and no
+    /// transaction here tells so.
+    fn brought_along(&self, event: &Event<'_>, id: &Reference, state: &Subscription) -> BTreeMap<Reference, Period> {
+        let until = state.granted_until.filter(|_| event.kind == "subscription.imported");
+        let period = |until| {
+            let total = Money::new(0, Currency::NONE);
+            (Reference::new(format!("{id}@{until}")), Period { subscription: id.clone(), until, total })
+        };
+        until.map(period).into_iter().collect()
     }
 
     fn trial_end(&self) -> Option<Timestamp> {

@@ -69,6 +69,11 @@ impl Item {
     fn is_one_time(&self) -> bool {
         self.proration.is_none() && self.price.as_ref().is_some_and(|price| !price.is_recurring())
     }
+
+    /// Whether it renews. Where its price is not shown, it does if the transaction is one of a subscription.
+    fn is_recurring(&self, subscribed: bool) -> bool {
+        self.price.as_ref().map_or(subscribed, Price::is_recurring)
+    }
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -118,6 +123,8 @@ struct Proration {
 #[serde(default)]
 pub(super) struct Span {
     #[serde(deserialize_with = "read::instant")]
+    pub(super) starts_at: Option<Timestamp>,
+    #[serde(deserialize_with = "read::instant")]
     pub(super) ends_at: Option<Timestamp>,
 }
 
@@ -150,13 +157,16 @@ pub(super) fn completed(event: &Event<'_>, look_ups: LookUps<'_>) -> Result<Vec<
         ..sale::named([Some(id.clone()), transaction.invoice_id.take()], [subscription.clone()])
     };
     let is_new = sold == Sold::Purchase;
+    // Who subscribed before the vendor connected is first heard of when it goes on.
+    let buyer = transaction.customer_id.clone().filter(|_| is_new || sold == Sold::Renewal);
+    let customer = || customer::look_up(buyer.as_ref(), look_ups);
     if !is_new {
         // What is sold once beside a subscription is bought there and then, whichever of its transactions bills it.
         transaction.items.retain(Item::is_one_time);
         // It names the plan of what the subscription began with.
         transaction.custom_data.clear();
         if transaction.items.is_empty() {
-            return Ok(sale::link(names));
+            return together(sale::link(names), customer());
         }
     }
     let purchase = Purchase {
@@ -167,12 +177,8 @@ pub(super) fn completed(event: &Event<'_>, look_ups: LookUps<'_>) -> Result<Vec<
         subscriptions: subscription.into_iter().filter(|_| is_new).collect(),
         silent: false,
     };
-    let facts = sale::fact(Order { purchases: [(id, purchase)].into(), ..names });
-    if !is_new {
-        return Ok(facts);
-    }
     // The event has no address, and the customer's own event may never come: it may be older than this connection.
-    together(facts, customer::look_up(transaction.customer_id.as_ref(), look_ups))
+    together(sale::fact(Order { purchases: [(id, purchase)].into(), ..names }), customer())
 }
 
 impl Transaction {
@@ -223,13 +229,14 @@ impl Transaction {
         }
         let single = items.len() == 1;
         let mut told = self.details.take().map_or_else(Vec::new, |details| details.line_items);
+        let subscribed = self.subscription_id.is_some();
         let line = |(place, item): (usize, Item)| {
+            let recurring = item.is_recurring(subscribed);
             let mut price = item.price.unwrap_or_default();
             price.id = price.id.or(item.price_id);
             let beside = told.iter().position(|line| line.price_id == price.id).map(|place| told.remove(place));
             let LineItem { id: line, product, .. } = beside.unwrap_or_default();
             let line = line.unwrap_or_else(|| Reference::new(format!("{id}:{place}")));
-            let recurring = price.is_recurring();
             let mut line: Line = price.line(product.unwrap_or_default(), line, item.quantity, recurring);
             if let (true, Some(plan)) = (single, &named) {
                 line.named = Some(plan.clone());

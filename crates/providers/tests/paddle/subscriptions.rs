@@ -39,6 +39,24 @@ fn month() -> Option<Timestamp> {
     MONTH.parse().ok()
 }
 
+/// When that month began: until then it was paid.
+fn began() -> Option<Timestamp> {
+    "2026-09-21T14:13:20Z".parse().ok()
+}
+
+#[test]
+fn what_was_there_before_its_vendor_connected_was_paid_until_it_stopped() {
+    let period = json!({ "starts_at": "2026-09-21T14:13:20Z", "ends_at": MONTH });
+    for (what, told, granted_until) in [
+        ("due since its second month", json!({ "status": "past_due", "started_at": "2026-08-21T14:13:20Z" }), began()),
+        ("due since its first", json!({ "status": "past_due", "started_at": "2026-09-21T14:13:20Z" }), None),
+        ("paused", json!({ "status": "paused", "paused_at": "2026-09-21T14:13:20Z" }), began()),
+    ] {
+        let told = with(told, json!({ "current_billing_period": period }));
+        assert_eq!(state("subscription.updated", told).granted_until, granted_until, "{what}");
+    }
+}
+
 #[test]
 fn its_status_says_where_it_stands_and_what_paddle_vouches_for() {
     for (kind, status, mode, known, granted_until) in [
@@ -47,7 +65,8 @@ fn its_status_says_where_it_stands_and_what_paddle_vouches_for() {
         (UPDATED, "active", "of_tomorrow", Status::Active, None),
         ("subscription.trialing", "trialing", "manual", Status::Trialing, month()),
         ("subscription.activated", "active", "automatic", Status::Active, month()),
-        ("subscription.past_due", "past_due", "automatic", Status::PastDue, None),
+        ("subscription.past_due", "past_due", "automatic", Status::PastDue, began()),
+        ("subscription.past_due", "past_due", "manual", Status::PastDue, None),
         ("subscription.paused", "paused", "automatic", Status::Paused, None),
         ("subscription.resumed", "active", "automatic", Status::Active, month()),
         ("subscription.imported", "active", "automatic", Status::Active, month()),

@@ -169,7 +169,7 @@ fn lines_are_told_whatever_form_they_have() {
         [
             "txnitm_1 pri_1 pro_1 ×3 true",
             "txnitm_2 pri_2 pro_1 ×1 false",
-            "txnitm_3 pri_3 pro_3 ×1 false",
+            "txnitm_3 pri_3 pro_3 ×1 true",
             "txn_1:3 line:txn_1:3 - ×1 false",
         ]
     );
@@ -229,7 +229,14 @@ fn the_buyer_is_looked_up_where_a_key_allows_it() {
         assert!(with_the_answer.starts_with(&known) && matches!(with_the_answer[1..], [Fact::Customer(_)]));
     }
     let renewal = event(COMPLETED, &with(transaction(), json!({ "origin": "subscription_recurring" })));
-    assert_eq!(facts(Level::Full, &renewal, &[]).len(), 1, "nobody new");
+    let Ok(Step::Partly { facts: known, wanted }) = step(Level::Full, &renewal, &[]) else { panic!("all or nothing") };
+    assert_eq!(
+        (known.len(), wanted),
+        (1, vec![Request::get("/customers/ctm_1")]),
+        "who subscribed before is not known"
+    );
+    let update = event(COMPLETED, &with(transaction(), json!({ "origin": "subscription_update" })));
+    assert_eq!(facts(Level::Full, &update, &[]).len(), 1, "nobody new");
     let guest = event(COMPLETED, &with(transaction(), json!({ "customer_id": null })));
     assert!(matches!(&facts(Level::Full, &guest, &[])[..], [Fact::Order(_)]));
 }

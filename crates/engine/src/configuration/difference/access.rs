@@ -102,6 +102,12 @@ impl Draft<'_> {
                 format!("a platform belongs to the tenant `{DEFAULT_TENANT}`, which runs the server"),
             ));
         }
+        if let Some(other) = settings.platform.then(|| self.other_platform(code, input)).flatten() {
+            return Some((
+                "platform",
+                format!("connection `{other}` is the platform of {} mode already", input.mode.as_str()),
+            ));
+        }
         let account = settings.account.as_ref()?;
         if input.api_key.is_some() {
             return Some((
@@ -116,6 +122,21 @@ impl Draft<'_> {
         let is_taken = current.accounts_of_others.contains(&key) || current.connections.iter().any(is_here);
         is_taken
             .then(|| ("account", format!("the account {account} has a connection already; its sales belong to one")))
+    }
+
+    /// Another platform of the same provider and mode: nobody could tell which one's key serves an account.
+    fn other_platform(&self, code: &str, input: &ConnectionInput) -> Option<String> {
+        let is_platform = |row: &rows::Connection| {
+            row.provider == input.provider
+                && row.mode == input.mode.as_str()
+                && serde_json::from_str::<Settings>(&row.settings).is_ok_and(|settings| settings.platform)
+        };
+        let stored = self.current.connections.iter().find(|(other, kept)| *other != code && is_platform(&kept.row));
+        let planned = self.changes.iter().find_map(|change| match &change.step {
+            Some(Step::Connection(row, _)) if row.code != code && is_platform(row) => Some(row.code.clone()),
+            _ => None,
+        });
+        stored.map(|(other, _)| other.clone()).or(planned)
     }
 
     /// Another connection of the provider whose webhooks are signed with the same secret.
