@@ -284,6 +284,9 @@ impl From<ConfigurationError> for Problem {
             ConfigurationError::Problems(ref problems) => {
                 Self::invalid(sentence(&error)).about(problems.iter().map(FieldProblem::from))
             }
+            ConfigurationError::Addresses(ref problems) => {
+                Self::new(Code::Unprocessable, sentence(&error)).about(problems.iter().map(FieldProblem::from))
+            }
             ConfigurationError::Exists(..) => Self::new(Code::Conflict, sentence(&error)),
             ConfigurationError::Missing(..) => Self::new(Code::NotFound, sentence(&error)),
             ConfigurationError::Engine(error) => error.into(),

@@ -30,6 +30,7 @@ use self::lanes::Lanes;
 pub use self::{
     attention::{DELIVERIES_DEAD, ENDPOINT_DISABLED, ENDPOINT_FAILING},
     endpoint::{HeaderProblem, check_endpoint_header},
+    post::signed_request,
 };
 use crate::Error;
 

@@ -1,6 +1,7 @@
 //! What is told to a vendor's own systems, and which of it a receiver wants.
 
 mod document;
+mod sample;
 
 use std::{collections::BTreeSet, str::FromStr};
 
@@ -10,6 +11,7 @@ pub use document::{
     ActivationTold, CustomerTold, DisputeTold, Envelope, EventData, EventStyle, LicenseTold, OrderTold, Previous,
     RefundTold, ScheduledTold,
 };
+pub use sample::{SAMPLE_KEY, sample};
 
 /// The version of the documents in which events are told (D20). A field may be added within a version; one that changes or
 /// goes makes a new one.

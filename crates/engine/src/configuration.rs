@@ -1,10 +1,12 @@
-//! What a vendor configures: products, plans, connections, price rules, API keys. From a file, or one at a time.
+//! What a vendor configures: products, plans, connections, price rules, API keys, addresses to which
+//! events go. From a file, or one at a time.
 //!
 //! Whatever is asked for is compared with what is there by one pure function ([`difference`]), and what follows is
 //! written in one transaction: the rows, their audit entries, and the moment at which orders that waited are looked at
 //! again. `apply` and the single operations differ only in how much they ask for, so both do the same. Asking twice
 //! changes nothing. A plan that changes gets a new version, and licenses that were sold keep theirs.
 
+mod addresses;
 mod apply;
 mod check;
 mod difference;
@@ -28,6 +30,7 @@ pub use check::wrong_with_limits;
 pub use file::ConfigurationFile;
 pub use input::{
     AccountsInput, ApiKeyInput, ConnectionInput, Existing, GrantInput, PlanInput, PriceRuleInput, ProductInput,
+    WebhookEndpointInput,
 };
 pub use report::{Action, ApplyReport, ConfigurationChange, What};
 
@@ -65,6 +68,9 @@ pub enum ConfigurationError {
     /// Something cannot be as it is asked for.
     #[error("{}", in_lines(.0))]
     Problems(Vec<Problem>),
+    /// Webhooks may not go where they are to.
+    #[error("{}", in_lines(.0))]
+    Addresses(Vec<Problem>),
     /// It was to be new.
     #[error("there is a {0} {1} already")]
     Exists(What, String),

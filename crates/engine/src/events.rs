@@ -46,6 +46,7 @@ impl News {
             order_id: self.order.map(|id| id.0),
             customer_id: self.customer.map(|id| id.0),
             body: serde_json::to_string(&self.data).map_err(Error::Document)?,
+            example: self.data.example,
             occurred_at: now.as_microsecond(),
         })
     }

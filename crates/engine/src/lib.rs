@@ -48,6 +48,7 @@ pub mod test_clock;
 pub mod testing;
 mod usage;
 pub mod webhook_secrets;
+pub mod webhooks;
 mod workers;
 mod write_back;
 
@@ -141,6 +142,8 @@ pub struct Parts {
     pub entropy: Arc<dyn EntropySource>,
     /// Sends requests to providers.
     pub dialler: Arc<dyn lookup::Dial>,
+    /// Says where webhooks may go.
+    pub addresses: Arc<dyn webhooks::CheckAddress>,
     /// How long this node may take for look-ups it has taken; then another node takes them.
     pub lease: SignedDuration,
 }
@@ -157,6 +160,7 @@ pub struct Engine {
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn EntropySource>,
     dialler: Arc<dyn Dial>,
+    addresses: Arc<dyn webhooks::CheckAddress>,
     lease: SignedDuration,
     connections: Connections,
     catalogues: Catalogues,
@@ -182,6 +186,8 @@ pub struct Engine {
     pub mails: Arc<Notify>,
     /// Something may be delivered to vendors' own systems.
     pub deliveries: Arc<Notify>,
+    /// A recovery was begun.
+    recovering: Notify,
     /// Nothing more is ever to do before its time.
     never: Notify,
     /// Calls that nobody believed.
@@ -207,6 +213,7 @@ impl Engine {
             clock: parts.clock,
             entropy: parts.entropy,
             dialler: parts.dialler,
+            addresses: parts.addresses,
             lease: parts.lease,
             connections: Connections::default(),
             catalogues: Catalogues::default(),
@@ -219,6 +226,7 @@ impl Engine {
             calls_under_way: calls::CallsUnderWay::default(),
             mails: Arc::new(Notify::new()),
             deliveries,
+            recovering: Notify::new(),
             never: Notify::new(),
             rejections: rejections::Rejections::default(),
             seen: runtime::Seen::default(),

@@ -52,6 +52,7 @@ impl Engine {
                 account: serde_json::to_string(account).map_err(Error::Document)?,
                 catalogue_revision: 1,
                 test_clock_ahead: 0,
+                deliveries_kept_days: None,
                 created_at: now.as_microsecond(),
             })
             .await?;

@@ -14,7 +14,9 @@ use jiff::{SignedDuration, Timestamp};
 use providers::http::Request;
 use sha2::{Digest, Sha256};
 
-use crate::{Dial, DialError, Dialled, connections::Connection};
+use url::Url;
+
+use crate::{Dial, DialError, Dialled, connections::Connection, webhooks::CheckAddress};
 
 /// A clock that stands still until it is moved.
 #[derive(Debug)]
@@ -86,5 +88,22 @@ impl Dial for RefusingDialler {
     fn dial<'a>(&'a self, _: &'a Connection, request: &'a Request) -> BoxFuture<'a, Result<Dialled, DialError>> {
         let problem = format!("the test has no network for {}", request.path);
         Box::pin(std::future::ready(Err(DialError(problem))))
+    }
+}
+
+/// Webhooks may go to this machine and to names under `example`; every other address is refused.
+#[derive(Debug)]
+pub struct TestAddresses;
+
+impl CheckAddress for TestAddresses {
+    fn check<'a>(&'a self, url: &'a Url) -> BoxFuture<'a, Result<(), String>> {
+        let host = url.host_str().unwrap_or_default();
+        let is_allowed = host == "127.0.0.1" || host.ends_with(".example");
+        let answer = if is_allowed { Ok(()) } else { Err(format!("the test may not call {host}")) };
+        Box::pin(std::future::ready(answer))
+    }
+
+    fn check_header(&self, name: &str, _: &str) -> Result<(), String> {
+        if name.eq_ignore_ascii_case("host") { Err(format!("the header `{name}` is reserved")) } else { Ok(()) }
     }
 }

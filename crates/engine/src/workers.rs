@@ -64,8 +64,17 @@ impl Engine {
             engine.write_seen().await?;
             Ok(false)
         });
+        self.keep_doing(
+            "recovery",
+            tasks,
+            stop,
+            IDLE,
+            |engine| &engine.recovering,
+            |engine| async move { engine.recover_turn().await },
+        );
         self.keep_doing("tidying", tasks, stop, TIDYING, never, |engine| async move {
             engine.forget_old_answers().await?;
+            engine.forget_old_deliveries().await?;
             Ok(false)
         });
     }

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use crypto::ring::SharedRing;
-use engine::{Engine, Parts};
+use engine::{Engine, Parts, webhooks::CheckAddress};
+use futures::future::BoxFuture;
 use jiff::SignedDuration;
 use store::Store;
 
@@ -21,13 +22,48 @@ pub(crate) struct Installation {
 
 /// What calls addresses that vendors type in: public ones, and those of networks that the operator lists.
 pub(crate) fn webhook_client(options: &DataOptions) -> anyhow::Result<net::Client> {
-    let allowed = options.allow_network.clone();
-    let reach = match (options.offline, allowed.is_empty()) {
-        (true, _) => net::Reach::Loopback,
-        (false, true) => net::Reach::Public,
-        (false, false) => net::Reach::Networks { allowed, plain_http: true },
-    };
+    let reach = if options.offline { net::Reach::Loopback } else { webhook_reach(options) };
     Ok(net::Client::new(reach, delivery::webhooks::LIMITS)?)
+}
+
+/// Which addresses vendors may type in: public ones, and those of networks that the operator lists.
+fn webhook_reach(options: &DataOptions) -> net::Reach {
+    match options.allow_network.clone() {
+        allowed if allowed.is_empty() => net::Reach::Public,
+        allowed => net::Reach::Networks { allowed, plain_http: true },
+    }
+}
+
+/// Says where webhooks may go, as who delivers them does.
+struct WebhookAddresses {
+    client: net::Client,
+    /// Offline nothing is resolved and this machine alone is called; another address may be kept for later.
+    for_later: Option<net::Client>,
+}
+
+impl WebhookAddresses {
+    fn new(options: &DataOptions) -> anyhow::Result<Self> {
+        let later = || net::Client::new(webhook_reach(options), delivery::webhooks::LIMITS);
+        Ok(Self { client: webhook_client(options)?, for_later: options.offline.then(later).transpose()? })
+    }
+}
+
+impl CheckAddress for WebhookAddresses {
+    fn check<'a>(&'a self, url: &'a url::Url) -> BoxFuture<'a, Result<(), String>> {
+        Box::pin(async move {
+            match &self.for_later {
+                Some(later) => {
+                    let is_here = self.client.check(url).is_ok();
+                    if is_here { Ok(()) } else { later.check(url).map_err(|refusal| refusal.to_string()) }
+                }
+                None => self.client.examine(url).await.map_err(|error| error.to_string()),
+            }
+        })
+    }
+
+    fn check_header(&self, name: &str, value: &str) -> Result<(), String> {
+        delivery::webhooks::check_endpoint_header(name, value).map(drop).map_err(|problem| problem.to_string())
+    }
 }
 
 /// Opens the data, making what is not there yet. Refuses when the master keys do not fit.
@@ -47,6 +83,7 @@ pub(crate) async fn open_with(options: &DataOptions, lease: SignedDuration) -> a
         clock: Arc::new(SystemClock),
         entropy: Arc::new(SystemEntropy),
         dialler: Arc::new(Dialler::new(options.offline)?),
+        addresses: Arc::new(WebhookAddresses::new(options)?),
         lease,
     });
     engine.check_ring().await?;

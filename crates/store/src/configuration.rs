@@ -43,6 +43,19 @@ impl Write {
         Ok(())
     }
 
+    /// Has a tenant remember deliveries for another time.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn keep_deliveries(&self, tenant: TenantId, days: u16) -> Result<(), StoreError> {
+        tenants::Entity::update_many()
+            .col_expr(tenants::Column::DeliveriesKeptDays, Expr::val(Some(i32::from(days))))
+            .filter(tenants::Column::Id.eq(tenant.0))
+            .exec(&self.transaction)
+            .await?;
+        Ok(())
+    }
+
     /// Gives a tenant's account another status.
     ///
     /// # Errors

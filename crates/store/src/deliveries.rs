@@ -33,6 +33,9 @@ pub mod status {
     pub const DEAD: &str = "dead";
 }
 
+/// All of them.
+pub const STATUSES: [&str; 4] = [status::PENDING, status::DELIVERED, status::HELD, status::DEAD];
+
 /// Why a delivery is tried, as stored.
 pub mod cause {
     /// Something happened.
@@ -266,6 +269,18 @@ impl Write {
         Ok(update.exec(&self.transaction).await?.rows_affected)
     }
 
+    /// Whether any delivery to an address was given up.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn has_dead_deliveries(&self, endpoint: WebhookEndpointId) -> Result<bool, StoreError> {
+        let query = deliveries::Entity::find()
+            .filter(Column::EndpointId.eq(endpoint.0))
+            .filter(Expr::cust("status = 'dead'"))
+            .limit(1);
+        Ok(query.one(&self.transaction).await?.is_some())
+    }
+
     pub(crate) async fn remove_deliveries_of(&self, endpoint: WebhookEndpointId) -> Result<(), StoreError> {
         let of_endpoint = || {
             let query = deliveries::Entity::find().select_only().column(Column::Id);
@@ -326,6 +341,15 @@ impl Write {
             .filter(Condition::all().add_option(behind.map(|id| Column::Id.gt(id))))
             .order_by_asc(Column::Id)
             .limit(limit);
+        Ok(query.all(&self.transaction).await?)
+    }
+
+    /// The recoveries of an address, as this transaction sees them.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn recoveries(&self, endpoint: WebhookEndpointId) -> Result<Vec<Recovery>, StoreError> {
+        let query = recoveries::Entity::find().filter(recoveries::Column::EndpointId.eq(endpoint.0));
         Ok(query.all(&self.transaction).await?)
     }
 

@@ -37,7 +37,8 @@ macro_rules! entities {
 
 entities! {
     /// A vendor's account. `catalogue_revision` grows with every change to plans, rules and the account itself; `account`
-    /// is a document with what it may have; `test_clock_ahead` is by how many microseconds the clock of test mode is ahead.
+    /// is a document with what it may have; `test_clock_ahead` is by how many microseconds the clock of test mode is ahead;
+    /// deliveries to its own systems are remembered for `deliveries_kept_days`.
     tenants = "tenants" {
         #[sea_orm(primary_key, auto_increment = false)] id: Uuid,
         slug: String,
@@ -46,6 +47,7 @@ entities! {
         account: String,
         catalogue_revision: i64,
         test_clock_ahead: i64,
+        deliveries_kept_days: Option<i32>,
         created_at: i64,
     }
     /// Something a vendor sells. `brand` is what its mails and pages look like.
@@ -301,7 +303,7 @@ entities! {
         sequence: i64,
         chain: Vec<u8>,
     }
-    /// Something that happened here, as told to others.
+    /// Something that happened here, as told to others; or an example of it, which only its one address is told.
     events = "events" {
         #[sea_orm(primary_key, auto_increment = false)] id: Uuid,
         tenant_id: Uuid,
@@ -311,10 +313,12 @@ entities! {
         order_id: Option<Uuid>,
         customer_id: Option<Uuid>,
         body: String,
+        example: bool,
         occurred_at: i64,
     }
-    /// One of a vendor's own addresses to which events go. `kinds` is the filter as a document; `sealed` holds the secrets
-    /// that sign and the headers that go along. Its lease is the right to call it: one node at a time.
+    /// One of a vendor's own addresses to which events go. `kinds` is the filter as a document, which it has since
+    /// `wants_since`; `sealed` holds the secrets that sign and the headers that go along. Its lease is the right to call
+    /// it: one node at a time.
     webhook_endpoints = "webhook_endpoints" {
         #[sea_orm(primary_key, auto_increment = false)] id: Uuid,
         tenant_id: Uuid,
@@ -329,6 +333,7 @@ entities! {
         reason: Option<String>,
         sealed: Vec<u8>,
         sealed_by: String,
+        wants_since: i64,
         failing_since: Option<i64>,
         warned_at: Option<i64>,
         lease_token: Option<Uuid>,
@@ -365,13 +370,15 @@ entities! {
         answer: Option<String>,
         truncated: bool,
     }
-    /// Events of a stretch of time that are to be delivered once more, so many a second; `behind` is how far it has come.
+    /// Events of a stretch of time that are to be delivered once more, so many a second: those that did not arrive, or
+    /// `everything`. `behind` is how far it has come.
     recoveries = "recoveries" {
         #[sea_orm(primary_key, auto_increment = false)] id: Uuid,
         tenant_id: Uuid,
         endpoint_id: Uuid,
         since: i64,
         until: i64,
+        everything: bool,
         behind: Option<Uuid>,
         per_second: i32,
         next_at: i64,

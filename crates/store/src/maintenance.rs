@@ -13,9 +13,9 @@ use uuid::Uuid;
 use crate::{
     Store, Write,
     bulk::{self, Existing},
-    entities::{connections, idempotency_keys, license_keys, signing_keys},
+    entities::{connections, idempotency_keys, license_keys, signing_keys, webhook_endpoints},
     error::StoreError,
-    rows::{Connection, IdempotencyKey, LicenseKey, SigningKey},
+    rows::{Connection, IdempotencyKey, LicenseKey, SigningKey, WebhookEndpoint},
 };
 
 impl Write {
@@ -63,6 +63,20 @@ impl Write {
         self.page(query, idempotency_keys::Column::Id, after, limit).await
     }
 
+    /// Addresses of vendors' own whose secrets another master key has sealed.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn foreign_endpoints(
+        &self,
+        master: &str,
+        after: Uuid,
+        limit: u64,
+    ) -> Result<Vec<WebhookEndpoint>, StoreError> {
+        let query = webhook_endpoints::Entity::find().filter(webhook_endpoints::Column::SealedBy.ne(master));
+        self.page(query, webhook_endpoints::Column::Id, after, limit).await
+    }
+
     /// Connections that have secrets. Which master key sealed them stands in the seal alone.
     ///
     /// # Errors
@@ -97,6 +111,15 @@ impl Write {
     pub async fn reseal_answers(&self, rows: Vec<IdempotencyKey>) -> Result<(), StoreError> {
         use idempotency_keys::Column::{Id, Sealed, SealedBy};
         self.rewrite::<idempotency_keys::Entity>(rows, &[Id], &[Sealed, SealedBy]).await
+    }
+
+    /// Writes the new seals of addresses' secrets.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn reseal_endpoints(&self, rows: Vec<WebhookEndpoint>) -> Result<(), StoreError> {
+        use webhook_endpoints::Column::{Id, Sealed, SealedBy};
+        self.rewrite::<webhook_endpoints::Entity>(rows, &[Id], &[Sealed, SealedBy]).await
     }
 
     /// Writes the new seals of connections' secrets.
@@ -154,6 +177,11 @@ impl Store {
         for counted in [
             self.seals_of::<license_keys::Entity>(license_keys::Column::SealedBy, license_keys::Column::Id).await?,
             self.seals_of::<signing_keys::Entity>(signing_keys::Column::SealedBy, signing_keys::Column::Id).await?,
+            self.seals_of::<webhook_endpoints::Entity>(
+                webhook_endpoints::Column::SealedBy,
+                webhook_endpoints::Column::Id,
+            )
+            .await?,
             self.seals_of::<idempotency_keys::Entity>(idempotency_keys::Column::SealedBy, idempotency_keys::Column::Id)
                 .await?,
         ] {

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use domain::{
     decision::Catalogue,
     fact::{Fact, FactError},
-    id::{ConnectionId, LicenseId, OrderId, TenantId},
+    id::{ConnectionId, LicenseId, OrderId, TenantId, WebhookEndpointId},
     text::{CustomerReference, Reference},
 };
 use jiff::Timestamp;
@@ -22,12 +22,15 @@ use crate::{
     convert::{self, instant, micros},
     customers,
     entities::{
-        activations, attention_items, audit_chains, audit_entries, connections, facts, identities, license_keys,
-        licenses, mails, order_references, orders, signing_keys,
+        activations, attention_items, audit_chains, audit_entries, connections, deliveries, events, facts, identities,
+        license_keys, licenses, mails, order_references, orders, signing_keys, webhook_endpoints,
     },
     error::StoreError,
     lists::{Whose, sales},
-    rows::{Activation, AttentionItem, AuditChain, AuditEntry, Connection, LicenseKey, Mail, SigningKey},
+    rows::{
+        Activation, AttentionItem, AuditChain, AuditEntry, Connection, Event, LicenseKey, Mail, SigningKey,
+        WebhookEndpoint,
+    },
 };
 
 mod pending;
@@ -352,6 +355,55 @@ impl Snapshot {
     /// Those of the database.
     pub async fn signing_keys(&self) -> Result<Vec<SigningKey>, StoreError> {
         self.all::<signing_keys::Entity>(vec![signing_keys::Column::Kid.is_not_null()]).await
+    }
+
+    /// Every address to which events go. There are few for each tenant.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn webhook_endpoints(&self) -> Result<Vec<WebhookEndpoint>, StoreError> {
+        self.all::<webhook_endpoints::Entity>(vec![webhook_endpoints::Column::Id.is_not_null()]).await
+    }
+
+    /// The next events of a tenant in one mode that happened since then, behind one of them. Examples are left out.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn events_after(
+        &self,
+        whose: Whose,
+        since: Timestamp,
+        behind: Uuid,
+        limit: u64,
+    ) -> Result<Vec<Event>, StoreError> {
+        use events::Column;
+        let query = events::Entity::find()
+            .filter(Column::TenantId.eq(whose.tenant.0))
+            .filter(Column::Livemode.eq(whose.livemode))
+            .filter(Column::OccurredAt.gte(micros(since)))
+            .filter(Column::Example.eq(false))
+            .filter(Column::Id.gt(behind))
+            .order_by_asc(Column::Id)
+            .limit(limit);
+        Ok(query.all(&self.transaction).await?)
+    }
+
+    /// Which of these events are on their way to an address, or were.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn with_delivery(
+        &self,
+        endpoint: WebhookEndpointId,
+        events: Vec<Uuid>,
+    ) -> Result<BTreeSet<Uuid>, StoreError> {
+        let mut found = BTreeSet::new();
+        for condition in any_of(&self.transaction, deliveries::Column::EventId, events) {
+            let query = deliveries::Entity::find().select_only().column(deliveries::Column::EventId).filter(condition);
+            let query = query.filter(deliveries::Column::EndpointId.eq(endpoint.0));
+            found.extend(query.into_tuple::<Uuid>().all(&self.transaction).await?);
+        }
+        Ok(found)
     }
 
     async fn all<E: EntityTrait>(&self, conditions: Vec<SimpleExpr>) -> Result<Vec<E::Model>, StoreError> {

@@ -34,6 +34,16 @@ pub mod status {
     pub const DISABLED: &str = "disabled";
 }
 
+/// What people hear of an address, as stored.
+pub mod attention {
+    /// Nothing arrives there, and tomorrow it will not be called any more.
+    pub const ENDPOINT_FAILING: &str = "webhook_endpoint_failing";
+    /// It is not called any more.
+    pub const ENDPOINT_DISABLED: &str = "webhook_endpoint_disabled";
+    /// Events for it were given up.
+    pub const DELIVERIES_DEAD: &str = "deliveries_dead";
+}
+
 /// An address that may be called, and when something is due there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, FromQueryResult)]
 pub struct Waiting {

@@ -168,6 +168,7 @@ impl Shop {
             clock: clock.clone(),
             entropy: Arc::new(entropy),
             dialler: Arc::new(Dialler(market.clone())),
+            addresses: Arc::new(engine::testing::TestAddresses),
             lease: SignedDuration::from_secs(120),
         });
         let tenant = engine.ensure_tenant("default", "Acme").await.unwrap();

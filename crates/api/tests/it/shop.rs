@@ -88,6 +88,7 @@ impl Shop {
             clock: clock.clone(),
             entropy: Arc::new(entropy),
             dialler: stripe.clone(),
+            addresses: Arc::new(engine::testing::TestAddresses),
             lease: SignedDuration::from_secs(120),
         });
         let tenant = configured(&engine, "default").await;
@@ -114,6 +115,7 @@ impl Shop {
             clock: self.clock.clone(),
             entropy: Arc::new(SeededEntropy::new(2)),
             dialler: self.stripe.clone(),
+            addresses: Arc::new(engine::testing::TestAddresses),
             lease: SignedDuration::from_secs(120),
         });
         router(&engine, false)

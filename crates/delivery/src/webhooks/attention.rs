@@ -7,12 +7,7 @@ use domain::{
 use jiff::Timestamp;
 use store::rows::{AttentionItem, WebhookEndpoint};
 
-/// Nothing arrives at an address, and tomorrow it will not be called any more.
-pub const ENDPOINT_FAILING: &str = "webhook_endpoint_failing";
-/// An address is not called any more.
-pub const ENDPOINT_DISABLED: &str = "webhook_endpoint_disabled";
-/// Events were given up.
-pub const DELIVERIES_DEAD: &str = "deliveries_dead";
+pub use store::webhook_endpoints::attention::{DELIVERIES_DEAD, ENDPOINT_DISABLED, ENDPOINT_FAILING};
 
 pub(super) fn endpoint_failing(row: &WebhookEndpoint, now: Timestamp, entropy: &mut dyn Entropy) -> AttentionItem {
     let since = row.failing_since.and_then(|since| Timestamp::from_microsecond(since).ok()).unwrap_or(now);

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crypto::webhook;
+use crypto::webhook::{self, WebhookSecret};
 use domain::{
     ambient::Clock,
     event::{Envelope, EventKind, EventStyle},
@@ -13,6 +13,7 @@ use jiff::{SignedDuration, Timestamp};
 use net::{Client, Request, Response};
 use secrecy::{ExposeSecret, SecretString};
 use store::rows::{Delivery, Event};
+use url::Url;
 
 use super::endpoint::Endpoint;
 
@@ -88,8 +89,27 @@ impl Post {
     }
 }
 
-/// The call as it goes out: Standard Webhooks' three headers in every style, so that any receiver can tell what came twice.
+/// The call as it goes to an endpoint.
 fn request(endpoint: &Endpoint, event: &Event, key: Option<&Key>, at: Timestamp) -> Result<Request, String> {
+    let key = key.map(|key| key.text.expose_secret());
+    let mut request = signed_request(&endpoint.url, endpoint.style, &endpoint.secrets(at), (event, key), at)?;
+    request.headers.extend(endpoint.headers.iter().cloned());
+    Ok(request)
+}
+
+/// The call that tells an event: Standard Webhooks' three headers in every style, so that any receiver can tell what came
+/// twice. `told` is the event with the license key that it gives away.
+///
+/// # Errors
+/// The event does not read, or is of a kind that this release does not know.
+pub fn signed_request(
+    url: &Url,
+    style: EventStyle,
+    secrets: &[WebhookSecret],
+    told: (&Event, Option<&str>),
+    at: Timestamp,
+) -> Result<Request, String> {
+    let (event, key) = told;
     let kind: EventKind = event.kind.parse().map_err(|_| format!("this release tells no `{}`", event.kind))?;
     let key = key.filter(|_| kind == EventKind::LicenseCreated);
     let id = EventId(event.id);
@@ -101,21 +121,18 @@ fn request(endpoint: &Endpoint, event: &Event, key: Option<&Key>, at: Timestamp)
         tenant: TenantId(event.tenant_id),
         data: &event.body,
     };
-    let body = envelope
-        .body(endpoint.style, key.map(|key| key.text.expose_secret()))
-        .map_err(|error| format!("the event does not read: {error}"))?;
-    let (secrets, seconds) = (endpoint.secrets(at), at.as_second());
+    let body = envelope.body(style, key).map_err(|error| format!("the event does not read: {error}"))?;
+    let seconds = at.as_second();
     let mut headers = vec![
         (header::CONTENT_TYPE, HeaderValue::from_static("application/json")),
         (ID, value(&id.to_string())?),
         (TIMESTAMP, HeaderValue::from(seconds)),
-        (SIGNATURE, value(&webhook::standard(&secrets, &id.to_string(), seconds, body.as_bytes()))?),
+        (SIGNATURE, value(&webhook::standard(secrets, &id.to_string(), seconds, body.as_bytes()))?),
     ];
-    if endpoint.style == EventStyle::Keylight {
-        headers.push((KEYLIGHT_SIGNATURE, value(&webhook::keylight(&secrets, seconds, body.as_bytes()))?));
+    if style == EventStyle::Keylight {
+        headers.push((KEYLIGHT_SIGNATURE, value(&webhook::keylight(secrets, seconds, body.as_bytes()))?));
     }
-    headers.extend(endpoint.headers.iter().cloned());
-    Ok(Request { method: Method::POST, url: endpoint.url.clone(), headers, body: body.into() })
+    Ok(Request { method: Method::POST, url: url.clone(), headers, body: body.into() })
 }
 
 fn value(text: &str) -> Result<HeaderValue, String> {

@@ -119,6 +119,7 @@ impl Shop {
             account: "{}".into(),
             catalogue_revision: 1,
             test_clock_ahead: 0,
+            deliveries_kept_days: None,
             created_at,
         };
         write.save_tenant(tenant).await.unwrap();

@@ -98,6 +98,7 @@ impl Vendor {
             reason: None,
             sealed_by: sealed_by(&sealed).unwrap().to_string(),
             sealed,
+            wants_since: 0,
             failing_since: None,
             warned_at: None,
             lease_token: None,
@@ -124,6 +125,7 @@ impl Vendor {
             order_id: None,
             customer_id: None,
             body: serde_json::to_string(&EventData::default()).unwrap(),
+            example: false,
             occurred_at: now.as_microsecond(),
         };
         let deliveries = to.iter().map(|endpoint| delivery(&event, *endpoint, &mut *entropy)).collect();

@@ -17,6 +17,12 @@ const KEYLIGHT_VERSION: &str = "2026-05-01";
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct EventData {
+    /// Nothing happened: a person wanted to see an example.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub example: bool,
+    /// The key in an example. A real one is put in when it is sent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key: Option<Box<str>>,
     /// The license that it is about, as it is after it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub license: Option<LicenseTold>,
@@ -250,7 +256,7 @@ impl Envelope<'_> {
     }
 
     fn keylight(&self, key: Option<&str>) -> Result<String, serde_json::Error> {
-        let EventData { license, order, customer, .. } = serde_json::from_str(self.data)?;
+        let EventData { key: shown, license, order, customer, .. } = serde_json::from_str(self.data)?;
         let references = order.as_ref().map(|order| order.references.as_slice()).unwrap_or_default();
         let session = references.iter().find(|name| name.starts_with("cs_")).or_else(|| references.first());
         serde_json::to_string(&Keylight {
@@ -259,7 +265,7 @@ impl Envelope<'_> {
             version: KEYLIGHT_VERSION,
             event: self.kind,
             tenant_id: self.tenant,
-            key,
+            key: key.or(shown.as_deref()),
             product_id: license.as_ref().map(|license| license.product_id),
             key_type_id: license.as_ref().map(|license| license.plan_id),
             customer_email: customer.as_ref().and_then(|customer| customer.email.as_deref()),

@@ -45,6 +45,10 @@ scopes! {
     EventWrite = "event:write",
     /// Read the audit log.
     AuditRead = "audit:read",
+    /// Read the addresses to which events go, the events, and their deliveries.
+    WebhookRead = "webhook:read",
+    /// Change these addresses, and deliver once more.
+    WebhookWrite = "webhook:write",
     /// Issue licenses by hand.
     Issue = "issue",
     /// Everything.

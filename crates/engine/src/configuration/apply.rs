@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use domain::{
     decision::Matcher,
-    id::{AuditId, ConnectionId, OrderId, PriceRuleId, TenantId},
+    id::{AuditId, ConnectionId, OrderId, PriceRuleId, TenantId, WebhookEndpointId},
 };
 use jiff::Timestamp;
 use providers::{Level, Settings};
@@ -15,7 +15,9 @@ use super::{
     ConfigurationError, ConfigurationFile,
     difference::{Making, difference},
     file::Secrets,
-    input::{ConnectionInput, Existing, PlanInput, PriceRuleInput, ProductInput, Unnamed, Wanted},
+    input::{
+        ConnectionInput, Existing, PlanInput, PriceRuleInput, ProductInput, Unnamed, Wanted, WebhookEndpointInput,
+    },
     report::{Action, ApplyReport, ConfigurationChange, Step, What},
     state::Current,
 };
@@ -25,6 +27,7 @@ use crate::{
     catchup, connected_accounts as accounts,
     connections::seal_secrets,
     rulings::By,
+    webhooks,
 };
 
 /// Who asks, and what for.
@@ -61,6 +64,7 @@ impl Engine {
                 id: Some(tenant.to_string()),
                 action: Action::Created,
                 details: Vec::new(),
+                secret: None,
                 step: None,
             };
             report.changes.insert(0, created);
@@ -82,6 +86,7 @@ impl Engine {
         let name = file.tenant_name().unwrap_or(slug);
         let making = Making { now: self.now(), entropy: &mut *self.entropy() };
         difference(&Current::of_new_tenant(slug, name), wanted, making).map_err(ConfigurationError::Problems)?;
+        self.check_addresses(None, wanted).await?;
         Ok((self.ensure_tenant(slug, name).await?, true))
     }
 
@@ -158,6 +163,41 @@ impl Engine {
         }
     }
 
+    /// Makes or changes an address to which events go. One that is new has a secret made, which is in the change and shown
+    /// never again.
+    ///
+    /// # Errors
+    /// It cannot be so, webhooks may not go there, or those of the database.
+    pub async fn save_webhook_endpoint(
+        &self,
+        tenant: TenantId,
+        input: WebhookEndpointInput,
+        existing: Existing,
+        actor: &str,
+    ) -> Result<ConfigurationChange, ConfigurationError> {
+        let wanted = Wanted { webhook_endpoints: vec![input.into()], ..Wanted::default() };
+        self.change_one(tenant, wanted, existing, actor).await
+    }
+
+    /// Takes an address away, with all that is known of its deliveries.
+    ///
+    /// # Errors
+    /// There is none, or those of the database.
+    pub async fn remove_webhook_endpoint(
+        &self,
+        tenant: TenantId,
+        id: WebhookEndpointId,
+        actor: &str,
+    ) -> Result<ConfigurationChange, ConfigurationError> {
+        let wanted = Wanted { removed_endpoints: vec![id], ..Wanted::default() };
+        match self.change_one(tenant, wanted, Existing::Either, actor).await {
+            Err(ConfigurationError::Missing(..)) => {
+                Err(ConfigurationError::Missing(What::WebhookEndpoint, id.to_string()))
+            }
+            other => other,
+        }
+    }
+
     async fn change_one(
         &self,
         tenant: TenantId,
@@ -171,6 +211,7 @@ impl Engine {
     }
 
     async fn change(&self, tenant: TenantId, asked: &Asked<'_>) -> Result<ApplyReport, ConfigurationError> {
+        self.check_addresses(Some(tenant), asked.wanted).await?;
         let once = || self.change_once(tenant, asked);
         let report = store::repeat(once, ConfigurationError::is_conflict).await?;
         if report.is_change() {
@@ -214,6 +255,7 @@ impl Engine {
     async fn make(&self, write: &Write, step: Step, actor: &str) -> Result<(), Error> {
         match step {
             Step::RenameTenant(tenant, name) => write.rename_tenant(tenant, &name).await?,
+            Step::KeepDeliveries(tenant, days) => write.keep_deliveries(tenant, days).await?,
             Step::Product(row) => write.save_product(row).await?,
             Step::Plan(row) => write.save_plan(row).await?,
             Step::Connection(mut row, secrets) => {
@@ -239,6 +281,13 @@ impl Engine {
                 write.save_api_key(old).await?;
                 write.save_api_key(new).await?;
             }
+            Step::WebhookEndpoint(mut row, secrets) => {
+                if let Some(secrets) = secrets {
+                    webhooks::seal(&mut row, &secrets, &self.ring(), &mut *self.entropy())?;
+                }
+                write.save_endpoint(row).await?;
+            }
+            Step::RemoveWebhookEndpoint(row) => write.remove_endpoint(WebhookEndpointId(row.id)).await?,
         }
         Ok(())
     }

@@ -8,8 +8,11 @@ use domain::{
     plan::{Limits, PlanPrice},
 };
 use providers::{Level, LicenseKeys, manual};
+use secrecy::ExposeSecret;
 
-use super::input::{AccountsInput, ApiKeyInput, ConnectionInput, PlanInput, PriceRuleInput, ProductInput};
+use super::input::{
+    AccountsInput, ApiKeyInput, ConnectionInput, PlanInput, PriceRuleInput, ProductInput, WebhookEndpointInput,
+};
 use crate::{api_keys::check_scopes, connections::Mode};
 
 /// A field, and what is wrong with it.
@@ -223,6 +226,44 @@ pub(super) fn api_key(input: &ApiKeyInput) -> Vec<Wrong> {
     name(&input.name, &mut wrong);
     if let Err(error) = check_scopes(input.key.kind(), &input.scopes) {
         wrong.push(("scopes", error.to_string()));
+    }
+    wrong
+}
+
+/// The longest code of an address to which events go.
+const ENDPOINT_CODE_MAX: usize = 40;
+/// The longest such address.
+const URL_MAX: usize = 2_048;
+/// Headers that may go along.
+const HEADERS_MAX: usize = 20;
+/// The longest of them, name and value together, in bytes.
+const HEADER_BYTES_MAX: usize = 4_096;
+
+pub(super) fn webhook_endpoint(input: &WebhookEndpointInput) -> Vec<Wrong> {
+    let mut wrong = Vec::new();
+    let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    if !(1..=ENDPOINT_CODE_MAX).contains(&input.code.len()) || !input.code.bytes().all(plain) {
+        let message = format!("a code has 1 to {ENDPOINT_CODE_MAX} characters, each a letter a-z, a digit or `-`");
+        wrong.push(("code", message));
+    }
+    if let Some(url) = &input.url {
+        if url.len() > URL_MAX {
+            wrong.push(("url", format!("an address has {URL_MAX} characters at most")));
+        } else if let Err(error) = url.parse::<url::Url>() {
+            wrong.push(("url", format!("this is no address: {error}; it looks like https://example.com/hooks")));
+        }
+    }
+    let headers = input.headers.as_deref().unwrap_or_default();
+    if headers.len() > HEADERS_MAX {
+        wrong.push(("headers", format!("{HEADERS_MAX} headers at most go along")));
+    }
+    for (place, (name, value)) in headers.iter().enumerate() {
+        if name.len() + value.expose_secret().len() > HEADER_BYTES_MAX {
+            wrong.push(("headers", format!("the header `{name}` has more than {HEADER_BYTES_MAX} bytes")));
+        }
+        if headers[..place].iter().any(|(other, _)| other.eq_ignore_ascii_case(name)) {
+            wrong.push(("headers", format!("the header `{name}` is named twice")));
+        }
     }
     wrong
 }

@@ -2,6 +2,7 @@
 
 mod access;
 mod catalogue;
+mod webhooks;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -41,6 +42,7 @@ pub(super) fn difference<'a>(
 ) -> Result<Vec<ConfigurationChange>, Vec<Problem>> {
     let mut draft = Draft::new(current, wanted, making);
     draft.tenant(wanted.tenant_name.as_deref());
+    draft.deliveries_kept(wanted.deliveries_kept_days);
     for entry in &wanted.products {
         draft.product(entry);
     }
@@ -58,6 +60,12 @@ pub(super) fn difference<'a>(
     }
     for entry in &wanted.api_keys {
         draft.api_key(entry);
+    }
+    for entry in &wanted.webhook_endpoints {
+        draft.webhook_endpoint(entry);
+    }
+    for id in &wanted.removed_endpoints {
+        draft.remove_endpoint(*id);
     }
     draft.not_named();
     match draft.problems.is_empty() {
@@ -167,7 +175,7 @@ impl<'a> Draft<'a> {
     fn change(&mut self, what: What, name: &str, action: Action, details: Vec<String>, step: Option<Step>) {
         let id = step.as_ref().map(Step::subject);
         let step = step.filter(|_| action.is_change());
-        self.changes.push(ConfigurationChange { what, name: quoted(name), id, action, details, step });
+        self.changes.push(ConfigurationChange { what, name: quoted(name), id, action, details, secret: None, step });
     }
 
     /// What is there and was not asked for.
@@ -179,6 +187,7 @@ impl<'a> Draft<'a> {
         };
         self.unnamed_rules(is_pruned);
         self.unnamed_api_keys(is_pruned);
+        self.unnamed_endpoints(is_pruned);
         if is_pruned {
             let current = self.current;
             self.kept(What::Product, current.products.keys());

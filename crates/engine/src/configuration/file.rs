@@ -1,5 +1,7 @@
 //! The file that `keywright apply` reads: TOML, in which everything that is not known is a mistake.
 
+mod endpoint;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
@@ -21,6 +23,7 @@ use serde::{
 };
 use toml::Spanned;
 
+use self::endpoint::WebhookEndpointSection;
 use super::{
     ConfigurationError, Problem,
     input::{
@@ -62,6 +65,8 @@ struct Document {
     price_rule: Vec<Spanned<PriceRuleSection>>,
     #[serde(default)]
     api_key: Vec<Spanned<ApiKeySection>>,
+    #[serde(default)]
+    webhook_endpoint: Vec<Spanned<WebhookEndpointSection>>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -69,6 +74,7 @@ struct Document {
 struct TenantSection {
     slug: Option<String>,
     name: Option<String>,
+    deliveries_kept_days: Option<u16>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -283,12 +289,15 @@ impl ConfigurationFile {
         let mut reader = Reader { text: &self.text, secrets, problems: Vec::new() };
         let wanted = Wanted {
             tenant_name: self.document.tenant.name.clone(),
+            deliveries_kept_days: self.document.tenant.deliveries_kept_days,
             products: reader.each(&self.document.product, |_, _, section| Some(product(section))),
             plans: reader.each(&self.document.plan, |_, _, section| Some(plan(section))),
             connections: reader.each(&self.document.connection, Reader::connection),
             price_rules: reader.each(&self.document.price_rule, Reader::price_rule),
             removed_rules: Vec::new(),
             api_keys: reader.each(&self.document.api_key, Reader::api_key),
+            webhook_endpoints: reader.each(&self.document.webhook_endpoint, Reader::webhook_endpoint),
+            removed_endpoints: Vec::new(),
             unnamed: if prune { Unnamed::Pruned } else { Unnamed::Told },
         };
         if reader.problems.is_empty() { Ok(wanted) } else { Err(ConfigurationError::Problems(reader.problems)) }

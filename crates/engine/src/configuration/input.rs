@@ -2,11 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crypto::token::ApiKeyText;
+use crypto::{token::ApiKeyText, webhook::WebhookSecret};
 use domain::{
     decision::{Matcher, QuantityRule},
-    id::PriceRuleId,
+    event::{EventFilter, EventStyle},
+    id::{PriceRuleId, WebhookEndpointId},
     plan::{AddOn, PlanTerms},
+    retry::Schedule,
 };
 use jiff::Timestamp;
 use providers::{Level, LicenseKeys, redeem::OauthClient};
@@ -148,6 +150,47 @@ pub struct ApiKeyInput {
     pub key: ApiKeyText,
 }
 
+/// One of a vendor's own addresses to which events go, as it is to be. What is not said stays, or is as it is to begin with.
+#[derive(Clone, Debug)]
+pub struct WebhookEndpointInput {
+    /// The vendor's name for it.
+    pub code: String,
+    /// Whether it is told of real money, or of tests.
+    pub is_live: bool,
+    /// Where it is. One that is new needs it.
+    pub url: Option<String>,
+    /// Of what it is told; all, to begin with.
+    pub events: Option<EventFilter>,
+    /// In which form.
+    pub style: Option<EventStyle>,
+    /// How long a delivery is tried.
+    pub schedule: Option<Schedule>,
+    /// Whether the events of a license come one after the other.
+    pub is_ordered: Option<bool>,
+    /// Headers that go along. They are sealed.
+    pub headers: Option<Vec<(String, SecretString)>>,
+    /// What signs. One that is new has one made, if none is given.
+    pub secret: Option<WebhookSecret>,
+}
+
+impl WebhookEndpointInput {
+    /// One of which nothing is said but what it is about.
+    #[must_use]
+    pub fn new(code: impl Into<String>, is_live: bool) -> Self {
+        Self {
+            code: code.into(),
+            is_live,
+            url: None,
+            events: None,
+            style: None,
+            schedule: None,
+            is_ordered: None,
+            headers: None,
+            secret: None,
+        }
+    }
+}
+
 /// What is known about whether something is there already.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Existing {
@@ -177,12 +220,15 @@ impl<T> From<T> for Entry<T> {
 #[derive(Debug, Default)]
 pub(super) struct Wanted {
     pub(super) tenant_name: Option<String>,
+    pub(super) deliveries_kept_days: Option<u16>,
     pub(super) products: Vec<Entry<ProductInput>>,
     pub(super) plans: Vec<Entry<PlanInput>>,
     pub(super) connections: Vec<Entry<ConnectionInput>>,
     pub(super) price_rules: Vec<Entry<PriceRuleInput>>,
     pub(super) removed_rules: Vec<PriceRuleId>,
     pub(super) api_keys: Vec<Entry<ApiKeyInput>>,
+    pub(super) webhook_endpoints: Vec<Entry<WebhookEndpointInput>>,
+    pub(super) removed_endpoints: Vec<WebhookEndpointId>,
     pub(super) unnamed: Unnamed,
 }
 

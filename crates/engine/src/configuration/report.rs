@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use domain::id::{ApiKeyId, ConnectionId, PlanId, PriceRuleId, ProductId, TenantId};
+use crypto::webhook::{EndpointSecrets, WebhookSecret};
+use domain::id::{ApiKeyId, ConnectionId, PlanId, PriceRuleId, ProductId, TenantId, WebhookEndpointId};
 use serde::Serialize;
 use store::rows;
 
@@ -24,6 +25,8 @@ pub enum What {
     PriceRule,
     /// An API key.
     ApiKey,
+    /// An address to which events go.
+    WebhookEndpoint,
 }
 
 impl What {
@@ -37,6 +40,7 @@ impl What {
             Self::Connection => "connection",
             Self::PriceRule => "price_rule",
             Self::ApiKey => "api_key",
+            Self::WebhookEndpoint => "webhook_endpoint",
         }
     }
 }
@@ -46,6 +50,7 @@ impl fmt::Display for What {
         f.write_str(match self {
             Self::PriceRule => "price rule",
             Self::ApiKey => "API key",
+            Self::WebhookEndpoint => "webhook endpoint",
             other => other.as_str(),
         })
     }
@@ -106,6 +111,8 @@ pub struct ConfigurationChange {
     pub action: Action,
     /// Which parts of it, or why not.
     pub details: Vec<String>,
+    /// A secret that was made for it. It is shown this once.
+    pub secret: Option<WebhookSecret>,
     /// What is written.
     pub(super) step: Option<Step>,
 }
@@ -114,6 +121,7 @@ pub struct ConfigurationChange {
 #[derive(Clone, Debug)]
 pub(super) enum Step {
     RenameTenant(TenantId, String),
+    KeepDeliveries(TenantId, u16),
     Product(rows::Product),
     Plan(rows::Plan),
     /// The secrets where they are to be sealed anew.
@@ -124,18 +132,22 @@ pub(super) enum Step {
     /// The one that goes, with another name, and the one that takes it.
     ReplaceApiKey(rows::ApiKey, rows::ApiKey),
     RevokeApiKey(rows::ApiKey),
+    /// The secrets where they are to be sealed anew.
+    WebhookEndpoint(rows::WebhookEndpoint, Option<EndpointSecrets>),
+    RemoveWebhookEndpoint(rows::WebhookEndpoint),
 }
 
 impl Step {
     /// The id of what it is about.
     pub(super) fn subject(&self) -> String {
         match self {
-            Self::RenameTenant(tenant, _) => tenant.to_string(),
+            Self::RenameTenant(tenant, _) | Self::KeepDeliveries(tenant, _) => tenant.to_string(),
             Self::Product(row) => ProductId(row.id).to_string(),
             Self::Plan(row) => PlanId(row.id).to_string(),
             Self::Connection(row, _) => ConnectionId(row.id).to_string(),
             Self::PriceRule(row) | Self::DeletePriceRule(row) => PriceRuleId(row.id).to_string(),
             Self::ApiKey(row) | Self::ReplaceApiKey(_, row) | Self::RevokeApiKey(row) => ApiKeyId(row.id).to_string(),
+            Self::WebhookEndpoint(row, _) | Self::RemoveWebhookEndpoint(row) => WebhookEndpointId(row.id).to_string(),
         }
     }
 
@@ -182,6 +194,9 @@ impl fmt::Display for ApplyReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for change in self.changes.iter().filter(|change| change.action != Action::Unchanged) {
             writeln!(f, "{change}")?;
+        }
+        for (change, secret) in self.changes.iter().filter_map(|change| Some((change, change.secret.as_ref()?))) {
+            writeln!(f, "{} {} signs with {}, shown this once", change.what, change.name, secret.reveal())?;
         }
         let counts = [Action::Created, Action::Changed, Action::Deleted, Action::Revoked, Action::Unchanged];
         let counts = counts.map(|action| (action, self.count(action)));

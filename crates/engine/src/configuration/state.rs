@@ -2,13 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crypto::ring::KeyRing;
+use crypto::{ring::KeyRing, webhook::EndpointSecrets};
 use domain::id::{ApiKeyId, TenantId};
 use store::{Write, rows};
 
 use super::{ConfigurationError, input::Wanted};
 use crate::accounts::AccountStatus;
 use crate::connections::{ConnectionSecrets, account_of, open_secrets};
+use crate::webhooks;
 
 /// A connection with its secrets.
 #[derive(Debug)]
@@ -18,6 +19,14 @@ pub(super) struct CurrentConnection {
     pub(super) secrets: Option<ConnectionSecrets>,
     /// Whether an event ever came in by it.
     pub(super) is_used: bool,
+}
+
+/// An address to which events go, with its secrets.
+#[derive(Debug)]
+pub(super) struct CurrentEndpoint {
+    pub(super) row: rows::WebhookEndpoint,
+    /// None: they do not open.
+    pub(super) secrets: Option<EndpointSecrets>,
 }
 
 /// The configuration of a tenant, by the vendor's codes.
@@ -32,6 +41,7 @@ pub(super) struct Current {
     /// Connection and name of the prices that this server has made. Their rules are its own.
     pub(super) made_prices: BTreeSet<(uuid::Uuid, String)>,
     pub(super) api_keys: Vec<rows::ApiKey>,
+    pub(super) webhook_endpoints: BTreeMap<String, CurrentEndpoint>,
     /// Wanted API keys that are another tenant's.
     pub(super) keys_of_others: BTreeSet<ApiKeyId>,
     /// Provider, mode and name of the accounts that are connected to other tenants.
@@ -50,6 +60,7 @@ impl Current {
                 account: "{}".to_owned(),
                 catalogue_revision: 0,
                 test_clock_ahead: 0,
+                deliveries_kept_days: None,
                 created_at: 0,
             },
             products: BTreeMap::new(),
@@ -58,6 +69,7 @@ impl Current {
             rules: Vec::new(),
             made_prices: BTreeSet::new(),
             api_keys: Vec::new(),
+            webhook_endpoints: BTreeMap::new(),
             keys_of_others: BTreeSet::new(),
             accounts_of_others: BTreeSet::new(),
         }
@@ -77,6 +89,9 @@ impl Current {
             let secrets = open_secrets(&row, ring).ok();
             (row.code.clone(), CurrentConnection { secrets, is_used: used.contains(&row.id), row })
         });
+        let endpoints = write.endpoints_of(&BTreeSet::from([id])).await?.into_iter();
+        let endpoints =
+            endpoints.map(|row| (row.code.clone(), CurrentEndpoint { secrets: webhooks::open(&row, ring).ok(), row }));
         let mut keys_of_others = BTreeSet::new();
         for entry in &wanted.api_keys {
             let key = entry.item.key.id();
@@ -96,6 +111,7 @@ impl Current {
             rules: write.price_rules(id).await?,
             made_prices: made_prices.filter_map(|row| Some((row.connection_id, row.reference?))).collect(),
             api_keys: write.api_keys(id).await?,
+            webhook_endpoints: endpoints.collect(),
             keys_of_others,
         })
     }

@@ -13,7 +13,7 @@ use super::{
     difference::{Making, difference},
     input::Wanted,
     report::{ConfigurationChange, Step},
-    state::{Current, CurrentConnection},
+    state::{Current, CurrentConnection, CurrentEndpoint},
 };
 
 const FULL: &str = r#"
@@ -151,6 +151,13 @@ fn after(changes: Vec<ConfigurationChange>, mut current: Current) -> Current {
                 put(&mut current.api_keys, old);
                 put(&mut current.api_keys, new);
             }
+            Step::KeepDeliveries(_, days) => current.tenant.deliveries_kept_days = Some(days.into()),
+            Step::WebhookEndpoint(row, secrets) => {
+                let kept = current.webhook_endpoints.remove(&row.code).and_then(|endpoint| endpoint.secrets);
+                let secrets = secrets.or(kept);
+                current.webhook_endpoints.insert(row.code.clone(), CurrentEndpoint { row, secrets });
+            }
+            Step::RemoveWebhookEndpoint(row) => _ = current.webhook_endpoints.remove(&row.code),
         }
     }
     current

@@ -6,10 +6,11 @@ use crypto::{
     seal::{Place, SealError, Sealed, sealed_by},
 };
 use domain::{Entropy, id::TenantId};
-use store::rows::{self, IdempotencyKey, SigningKey};
+use store::rows::{self, IdempotencyKey, SigningKey, WebhookEndpoint};
 use uuid::Uuid;
 
 use super::Page;
+use crate::webhooks;
 
 /// Seals the rows of one page anew.
 pub(super) struct Sealer<'a> {
@@ -66,6 +67,12 @@ impl Sealer<'_> {
         let place = Place::signing_key(TenantId(row.tenant_id), row.id);
         let sealed = self.again(place, &row.sealed).map_err(|error| format!("signing key {}: {error}", row.kid))?;
         Ok(Some(SigningKey { sealed, sealed_by: self.master.to_owned(), ..row }))
+    }
+
+    pub(super) fn endpoint(&mut self, row: WebhookEndpoint) -> Result<Option<WebhookEndpoint>, String> {
+        let sealed = self.again(webhooks::place(&row), &row.sealed);
+        let sealed = sealed.map_err(|error| format!("webhook endpoint `{}`: {error}", row.code))?;
+        Ok(Some(WebhookEndpoint { sealed, sealed_by: self.master.to_owned(), ..row }))
     }
 
     pub(super) fn answer(&mut self, row: IdempotencyKey) -> Result<Option<IdempotencyKey>, String> {

@@ -41,6 +41,7 @@ impl Shop {
             clock: Arc::new(ManualClock::at(now)),
             entropy: Arc::new(SeededEntropy::new(7)),
             dialler: Arc::new(LivesAtTheirEnd),
+            addresses: Arc::new(engine::testing::TestAddresses),
             lease: jiff::SignedDuration::from_secs(120),
         });
         let tenant = engine.ensure_tenant("default", "Acme").await.unwrap();

@@ -24,6 +24,7 @@ on_both_databases!(
     nothing_is_found_in_a_sound_shop,
     each_damage_is_found,
     what_waits_for_nobody_is_found,
+    what_is_not_on_its_way_is_found,
     slots_beyond_the_limit_are_found,
     a_smaller_plan_takes_no_slot_away,
     a_forgotten_order_is_found,
@@ -391,4 +392,78 @@ async fn nothing_is_found_where_two_sales_were_one(harness: Harness) {
     assert!(harness.attention().await.contains(&"merged_sales".to_owned()));
     assert_eq!(mails().await, 2);
     assert_eq!(harness.engine.verify().await.unwrap(), []);
+}
+
+/// An address that is called, one that wants less, and one that a person has stopped.
+const ENDPOINTS: &str = r#"
+    webhook_endpoint = [
+        { code = "all", url = "https://all.example/" },
+        { code = "some", url = "https://some.example/", events = ["order.created"] },
+        { code = "paused", url = "https://paused.example/", events = ["order.created"] },
+    ]
+"#;
+
+async fn what_is_not_on_its_way_is_found(harness: Harness) {
+    harness.apply(&format!("{SHOP}{ENDPOINTS}")).await;
+    let paused = domain::id::WebhookEndpointId(harness.endpoint("paused").await.id);
+    let by = By { actor: "test".to_owned(), note: None };
+    let whose = Whose { tenant: harness.tenant, livemode: true };
+    harness.engine.pause_webhook_endpoint(whose, paused, &by).await.unwrap();
+    harness.clock.advance(SignedDuration::from_secs(120));
+    harness.sell("pro").await;
+    harness.settle().await;
+    mails_are_sent(&harness).await;
+    let delivered = "UPDATE deliveries SET status = 'delivered', next_attempt_at = NULL WHERE status = 'pending'";
+    assert_eq!(harness.database.sql(delivered).await, 4);
+    assert_eq!(harness.engine.verify().await.unwrap(), []);
+
+    let all = |change: &str| {
+        let endpoint = "SELECT id FROM webhook_endpoints WHERE code = 'some'";
+        format!("UPDATE deliveries SET {change} WHERE endpoint_id = ({endpoint})")
+    };
+    // (damage, its repair, the invariant, what is told)
+    let now = harness.engine.now().as_microsecond();
+    let repair = all("status = 'delivered', next_attempt_at = NULL, error = NULL");
+    let late = all("status = 'pending', next_attempt_at = 1");
+    let seal =
+        "UPDATE webhook_endpoints SET sealed = (SELECT other.sealed FROM webhook_endpoints other WHERE other.code = ";
+    for (damage, repair, invariant, problem) in [
+        (late.clone(), &repair, 8, "nobody delivers it"),
+        (all("status = 'pending'"), &repair, 3, "no time is set for it"),
+        (all("status = 'dead'"), &repair, 3, "nothing says why"),
+        (all("status = 'lost'"), &repair, 3, "nobody knows its status"),
+    ] {
+        harness.database.sql(&damage).await;
+        let found = harness.engine.verify().await.unwrap();
+        assert_eq!(told(&found), [(invariant, "whd".to_owned())], "{damage}");
+        assert!(found[0].problem.contains(problem), "{damage}: {}", found[0]);
+        harness.database.sql(repair).await;
+    }
+    // An address that fails has its own time, and one that somebody serves has a queue.
+    harness.database.sql(&late).await;
+    for excuse in ["failing_since = 1", &format!("lease_until = {now}")] {
+        harness.database.sql(&format!("UPDATE webhook_endpoints SET {excuse}")).await;
+        assert_eq!(harness.engine.verify().await.unwrap(), [], "{excuse}");
+        harness.database.sql("UPDATE webhook_endpoints SET failing_since = NULL, lease_until = NULL").await;
+    }
+    harness.database.sql(&repair).await;
+    // What waits at an address that is not called is held.
+    let waits = "UPDATE deliveries SET status = 'pending', next_attempt_at = 1 WHERE status = 'held'";
+    harness.database.sql(waits).await;
+    let found = harness.engine.verify().await.unwrap();
+    assert!(found.len() == 1 && found[0].problem.contains("it is not held"), "{found:?}");
+    harness
+        .database
+        .sql("UPDATE deliveries SET status = 'held', next_attempt_at = NULL WHERE status = 'pending'")
+        .await;
+    // Secrets that stand in another row do not open.
+    harness.database.sql(&format!("{seal}'all') WHERE code = 'some'")).await;
+    let found = harness.engine.verify().await.unwrap();
+    assert_eq!(told(&found), [(0, "webhook".to_owned())]);
+    harness.database.sql("DELETE FROM webhook_endpoints WHERE code = 'some'").await;
+    let found = harness.engine.verify().await.unwrap();
+    assert_eq!(told(&found), [(3, "whd".to_owned())], "a delivery to nobody");
+    harness.database.sql("DELETE FROM deliveries").await;
+    // Each event is missed by each address that is left and wants it.
+    assert_eq!(told(&harness.engine.verify().await.unwrap()), [3; 4].map(|invariant| (invariant, "evt".to_owned())));
 }

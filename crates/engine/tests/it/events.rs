@@ -96,6 +96,7 @@ async fn endpoint(harness: &Harness, code: &str, kinds: &str, status: &str, live
         reason: None,
         sealed: Vec::new(),
         sealed_by: String::new(),
+        wants_since: 0,
         failing_since: None,
         warned_at: None,
         lease_token: None,

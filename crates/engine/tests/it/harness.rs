@@ -12,7 +12,7 @@ use std::{
 use crypto::ring::{KeyRing, SharedRing};
 use domain::{
     ambient::EntropySource,
-    id::{ConnectionId, InboundId, TenantId},
+    id::{ConnectionId, InboundId, TenantId, WebhookEndpointId},
     text::{EmailAddress, PlanCode},
 };
 use engine::{
@@ -24,7 +24,13 @@ use engine::{
 };
 use jiff::Timestamp;
 use providers::manual;
-use store::{inbox, rows, testing::TestDatabase};
+use store::{
+    deliveries::DeliveryFilter,
+    inbox,
+    lists::{Page, Whose},
+    rows,
+    testing::TestDatabase,
+};
 
 /// When every test begins: 2026-11-01T00:00:00Z.
 const BEGIN: i64 = 1_793_491_200;
@@ -170,6 +176,23 @@ impl Harness {
         ConnectionId(rows.iter().find(|row| row.code == code && row.tenant_id == self.tenant.0).unwrap().id)
     }
 
+    /// An address of that code, wherever it leads.
+    pub(crate) async fn endpoint(&self, code: &str) -> rows::WebhookEndpoint {
+        let rows = self.engine.store.webhook_endpoints(self.tenant).await.unwrap();
+        rows.into_iter().find(|row| row.code == code).unwrap()
+    }
+
+    /// The deliveries to an address, each as event and status, the oldest first.
+    pub(crate) async fn deliveries_to(&self, code: &str) -> Vec<rows::Delivery> {
+        let row = self.endpoint(code).await;
+        let filter = DeliveryFilter { endpoint: Some(WebhookEndpointId(row.id)), ..DeliveryFilter::default() };
+        let whose = Whose { tenant: self.tenant, livemode: row.livemode };
+        let page = Page { limit: 1_000, from: None };
+        let mut rows = self.engine.store.list_deliveries(whose, &filter, page).await.unwrap().rows;
+        rows.reverse();
+        rows
+    }
+
     /// How many licenses the sale of that reference has, made by hand.
     pub(crate) async fn licenses_of(&self, reference: &str) -> usize {
         self.licenses_at("manual", reference).await
@@ -222,6 +245,7 @@ fn node(
         clock: Arc::clone(clock) as Arc<_>,
         entropy: Arc::new(SeededEntropy::new(seed)),
         dialler,
+        addresses: Arc::new(engine::testing::TestAddresses),
         lease: jiff::SignedDuration::from_secs(120),
     })
 }

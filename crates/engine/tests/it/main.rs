@@ -23,4 +23,6 @@ mod rejections;
 mod rotation;
 mod samples;
 mod timers;
+mod webhook_deliveries;
+mod webhook_endpoints;
 mod write_back;

@@ -68,6 +68,10 @@ impl Sealed {
         harness
             .apply(r#"connection = [{ code = "stripe", provider = "stripe", mode = "test", webhook_secrets = ["env:A"] }]"#)
             .await;
+        harness
+            .apply(r#"webhook_endpoint = [{ code = "crm", url = "https://crm.example/", headers = { X-A = "b" } }]"#)
+            .await;
+        harness.database.sql("UPDATE webhook_endpoints SET status = 'paused'").await;
         let issued = harness.issue("pro", "ada@example.com", KEYS).await;
         let keys = issued.licenses.iter().map(|license| license.key.reveal().to_owned()).collect();
         let (caller, _) =
@@ -100,6 +104,7 @@ impl Sealed {
         let connections = node.connections().await.unwrap();
         let stripe = connections.iter().find(|connection| connection.code == "stripe").unwrap();
         assert_eq!(stripe.webhook_secrets[0].expose_secret(), "secret-env:A");
+        assert_eq!(node.webhook_header_names(&harness.endpoint("crm").await).unwrap(), ["X-A"]);
     }
 }
 
@@ -112,6 +117,7 @@ async fn everything_is_sealed_anew_even_after_a_crash(harness: Harness) {
     // It stops after the first page of license keys.
     let stopped = node().reseal_while(&mut |done| done.license_keys == 0).await.unwrap();
     assert_eq!((stopped.license_keys, stopped.connections, stopped.signing_keys), (256, 1, 1));
+    assert_eq!(stopped.webhook_endpoints, 1);
     assert!(!stopped.is_finished);
     assert_eq!(node().seals().await.unwrap().len(), 2, "both keys are in use");
     sealed.opens(&harness, &node()).await;

@@ -21,7 +21,7 @@ const TABLES: &[Table] = &[
     Table {
         name: "tenants",
         columns: "id uuid, slug text, name text, status text, account text, catalogue_revision bigint,
-            test_clock_ahead bigint, created_at bigint",
+            test_clock_ahead bigint, deliveries_kept_days integer?, created_at bigint",
         primary: &["id"],
         unique: &[&["slug"]],
         indexes: &[],
@@ -207,7 +207,7 @@ const TABLES: &[Table] = &[
     Table {
         name: "events",
         columns: "id uuid, tenant_id uuid, livemode boolean, kind text, license_id uuid?, order_id uuid?,
-            customer_id uuid?, body text, occurred_at bigint",
+            customer_id uuid?, body text, example boolean, occurred_at bigint",
         primary: &["id"],
         unique: &[],
         indexes: &[(&["license_id"], None), (&["tenant_id", "livemode", "id"], None)],
@@ -215,7 +215,7 @@ const TABLES: &[Table] = &[
     Table {
         name: "webhook_endpoints",
         columns: "id uuid, tenant_id uuid, livemode boolean, code text, url text, kinds text, style text, schedule text,
-            ordered boolean, status text, reason text?, sealed blob, sealed_by text, failing_since bigint?,
+            ordered boolean, status text, reason text?, sealed blob, sealed_by text, wants_since bigint, failing_since bigint?,
             warned_at bigint?, lease_token uuid?, lease_until bigint?, created_at bigint",
         primary: &["id"],
         unique: &[&["tenant_id", "code"]],
@@ -232,6 +232,7 @@ const TABLES: &[Table] = &[
             (&["endpoint_id", "next_attempt_at"], Some("status = 'pending'")),
             (&["endpoint_id", "license_id", "id"], Some("status = 'pending'")),
             (&["endpoint_id", "id"], Some("status = 'held'")),
+            (&["endpoint_id", "id"], Some("status = 'dead'")),
             (&["endpoint_id", "id"], None),
         ],
     },
@@ -245,7 +246,7 @@ const TABLES: &[Table] = &[
     },
     Table {
         name: "recoveries",
-        columns: "id uuid, tenant_id uuid, endpoint_id uuid, since bigint, until bigint, behind uuid?, per_second integer,
+        columns: "id uuid, tenant_id uuid, endpoint_id uuid, since bigint, until bigint, everything boolean, behind uuid?, per_second integer,
             next_at bigint, queued bigint, status text, created_at bigint, done_at bigint?",
         primary: &["id"],
         unique: &[],

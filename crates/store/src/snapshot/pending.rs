@@ -1,6 +1,6 @@
 //! What ought not to be there for long, and what ought not to be there at all. Each answer is a list of a few ids.
 
-use domain::id::{InboundId, LicenseId, MailId, OrderId};
+use domain::id::{DeliveryId, InboundId, LicenseId, MailId, OrderId};
 use jiff::Timestamp;
 use sea_orm::{
     ColumnTrait, Condition, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Select,
@@ -10,10 +10,15 @@ use uuid::Uuid;
 
 use crate::{
     convert::micros,
-    entities::{activations, attention_items, inbound_events, license_keys, licenses, mails, order_references, orders},
+    deliveries as deliveries_status,
+    entities::{
+        activations, attention_items, deliveries, events, inbound_events, license_keys, licenses, mails,
+        order_references, orders, webhook_endpoints,
+    },
     error::StoreError,
     inbox, outbox,
     snapshot::Snapshot,
+    webhook_endpoints::status as webhook_endpoints_status,
 };
 
 /// Rows named at most, of each kind: whoever has more of them has to look at the first ones anyway.
@@ -38,6 +43,18 @@ pub enum Pending {
     NoSendingTime(MailId),
     /// A mail has a status that nobody knows.
     UnknownMailStatus(MailId),
+    /// A delivery ought to have been made and nobody makes it.
+    NotDelivered(DeliveryId),
+    /// A delivery is to be made, and no time is set for it.
+    NoDeliveryTime(DeliveryId),
+    /// A delivery is to be made to an address that is not called, and is not held.
+    NotHeld(DeliveryId),
+    /// A delivery was given up and nothing says why.
+    DeadWithoutReason(DeliveryId),
+    /// A delivery has a status that nobody knows.
+    UnknownDeliveryStatus(DeliveryId),
+    /// A delivery is of an event, or to an address, that is not there.
+    OrphanDelivery(DeliveryId),
     /// A mail is about a license that is not there.
     OrphanMail(MailId),
     /// A name leads to an order that is not there, or that became a part of another.
@@ -58,6 +75,7 @@ impl Snapshot {
     pub async fn pending(&self, since: Timestamp) -> Result<Vec<Pending>, StoreError> {
         let mut found = self.waiting_events(since).await?;
         found.extend(self.waiting_orders_and_mails(since).await?);
+        found.extend(self.waiting_deliveries(since).await?);
         found.extend(self.orphans().await?);
         Ok(found)
     }
@@ -111,6 +129,37 @@ impl Snapshot {
         found.extend(self.named(late, Id, |id| Pending::NotSent(MailId(id))).await?);
         found.extend(self.named(timeless, Id, |id| Pending::NoSendingTime(MailId(id))).await?);
         found.extend(self.named(unknown, Id, |id| Pending::UnknownMailStatus(MailId(id))).await?);
+        Ok(found)
+    }
+
+    async fn waiting_deliveries(&self, since: Timestamp) -> Result<Vec<Pending>, StoreError> {
+        use deliveries::Column::{EndpointId, Error, EventId, Id, NextAttemptAt, Status};
+        use webhook_endpoints::Column as Endpoint;
+        let all = deliveries::Entity::find;
+        let pending = || all().filter(deliveries_status::pending());
+        let endpoint = |condition| {
+            let child = (deliveries::Entity, EndpointId);
+            Expr::exists(matching(webhook_endpoints::Entity, Endpoint::Id, child, condition))
+        };
+        let is_called = || Endpoint::Status.eq(webhook_endpoints_status::ENABLED);
+        // One that fails has its own time, and one that somebody serves has a queue.
+        let is_served = Endpoint::LeaseUntil.gte(micros(since));
+        let is_idle =
+            is_called().and(Endpoint::FailingSince.is_null()).and(Endpoint::LeaseUntil.is_null().or(is_served.not()));
+        let late = pending().filter(NextAttemptAt.lt(micros(since))).filter(endpoint(Some(is_idle)));
+        let stopped = pending().filter(endpoint(Some(is_called().not())));
+        let dead = all().filter(Status.eq(deliveries_status::status::DEAD)).filter(Error.is_null());
+        let unknown = all().filter(Status.is_not_in(deliveries_status::STATUSES));
+        let event = matching(events::Entity, events::Column::Id, (deliveries::Entity, EventId), None);
+        let orphans = all().filter(Condition::any().add(Expr::exists(event).not()).add(endpoint(None).not()));
+        let named = |name: fn(DeliveryId) -> Pending| move |id| name(DeliveryId(id));
+        let mut found = self.named(late, Id, named(Pending::NotDelivered)).await?;
+        let timeless = pending().filter(NextAttemptAt.is_null());
+        found.extend(self.named(timeless, Id, named(Pending::NoDeliveryTime)).await?);
+        found.extend(self.named(stopped, Id, named(Pending::NotHeld)).await?);
+        found.extend(self.named(dead, Id, named(Pending::DeadWithoutReason)).await?);
+        found.extend(self.named(unknown, Id, named(Pending::UnknownDeliveryStatus)).await?);
+        found.extend(self.named(orphans, Id, named(Pending::OrphanDelivery)).await?);
         Ok(found)
     }
 

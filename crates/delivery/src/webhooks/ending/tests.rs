@@ -31,6 +31,7 @@ fn row(failing_since: Option<i64>, warned_at: Option<i64>) -> WebhookEndpoint {
         reason: None,
         sealed: Vec::new(),
         sealed_by: String::new(),
+        wants_since: 0,
         failing_since,
         warned_at,
         lease_token: None,
