@@ -33,6 +33,8 @@ pub(crate) mod catalogue;
 pub(crate) mod connections;
 pub(crate) mod customers;
 pub(crate) mod decisions;
+pub(crate) mod deliveries;
+pub(crate) mod events;
 pub(crate) mod inbound;
 pub(crate) mod licenses;
 pub(crate) mod orders;
@@ -41,6 +43,7 @@ pub(crate) mod reconcile;
 pub(crate) mod rulings;
 mod sale;
 mod terms;
+pub(crate) mod webhook_endpoints;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};

@@ -63,7 +63,10 @@ macro_rules! scopes {
     };
 }
 
-scopes! { Admin AuditRead CatalogueRead CatalogueWrite EventRead EventWrite Issue LicenseRead LicenseWrite UserRead }
+scopes! {
+    Admin AuditRead CatalogueRead CatalogueWrite EventRead EventWrite Issue LicenseRead LicenseWrite UserRead WebhookRead
+    WebhookWrite
+}
 
 /// A caller whose API key has the scope `S`.
 pub(crate) struct Allowed<S> {

@@ -39,8 +39,8 @@ pub use problem::{Code, Problem};
 pub use proxies::{IsProxy, behind_proxies};
 
 use admin::{
-    api_keys, attention, audit, catalogue, connections, customers, decisions, inbound, licenses, orders, price_rules,
-    reconcile, rulings,
+    api_keys, attention, audit, catalogue, connections, customers, decisions, deliveries, events, inbound, licenses,
+    orders, price_rules, reconcile, rulings, webhook_endpoints,
 };
 use named::selected;
 use openapi::At;
@@ -136,6 +136,25 @@ fn keyed_routes() -> OpenApiRouter<Api> {
         .at("GET /v1/attention-items", routes!(attention::list))
         .at("POST /v1/attention-items/{id}/dismiss", routes!(attention::dismiss))
         .at("GET /v1/audit-entries", routes!(audit::list))
+        .at("GET /v1/events", routes!(events::list))
+        .at("GET /v1/events/{id}", routes!(events::get))
+        // What vendors' own systems are told.
+        .at("GET POST /v1/webhook-endpoints", routes!(webhook_endpoints::list, webhook_endpoints::create))
+        .at(
+            "GET PATCH DELETE /v1/webhook-endpoints/{id}",
+            routes!(webhook_endpoints::get, webhook_endpoints::change, webhook_endpoints::remove),
+        )
+        .at("POST /v1/webhook-endpoints/{id}/rotate-secret", routes!(webhook_endpoints::rotate_secret))
+        .at("POST /v1/webhook-endpoints/{id}/pause", routes!(webhook_endpoints::pause))
+        .at("POST /v1/webhook-endpoints/{id}/enable", routes!(webhook_endpoints::enable))
+        .at("POST /v1/webhook-endpoints/{id}/release", routes!(webhook_endpoints::release))
+        .at("POST /v1/webhook-endpoints/{id}/test", routes!(webhook_endpoints::test))
+        .at("POST /v1/webhook-endpoints/{id}/recover", routes!(deliveries::recover))
+        .at("GET /v1/webhook-endpoints/{id}/recoveries", routes!(deliveries::recoveries))
+        .at("POST /v1/recoveries/{id}/cancel", routes!(deliveries::cancel))
+        .at("GET /v1/deliveries", routes!(deliveries::list))
+        .at("GET /v1/deliveries/{id}", routes!(deliveries::get))
+        .at("POST /v1/deliveries/{id}/redeliver", routes!(deliveries::redeliver))
         .at("GET /v1/status", routes!(metrics::status))
 }
 

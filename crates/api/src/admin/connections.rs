@@ -350,7 +350,7 @@ const fn no_level() -> LevelWord {
 
 /// A secret as it comes in. It does not print itself.
 #[derive(Debug, Clone)]
-pub(crate) struct SecretText(SecretString);
+pub(crate) struct SecretText(pub(super) SecretString);
 
 impl<'de> Deserialize<'de> for SecretText {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

@@ -11,6 +11,7 @@ mod documents;
 mod idempotency;
 mod inbound;
 mod named;
+mod outgoing;
 mod pages;
 mod reconcile;
 mod scopes;

@@ -39,6 +39,7 @@ impl World {
         let connections = shop.get("/v1/connections").await;
         let account = connections["data"].as_array().unwrap().iter().find(|row| row["account"] == "acct_ours").unwrap();
         shop.key("spare", ApiKeyKind::Checkout, &[]).await;
+        let (endpoint, paused, recovery) = webhooks(&shop).await;
         let ids = BTreeMap::from([
             ("api-keys", first(shop.get("/v1/api-keys").await)),
             ("account", account["id"].as_str().unwrap().to_owned()),
@@ -51,6 +52,11 @@ impl World {
             ("inbound-events", first(shop.get("/v1/inbound-events").await)),
             ("attention-items", first(shop.get("/v1/attention-items").await)),
             ("licenses", license.clone()),
+            ("webhook-endpoints", endpoint),
+            ("paused", paused),
+            ("recoveries", recovery),
+            ("events", first(shop.get("/v1/events").await)),
+            ("deliveries", first(shop.get("/v1/deliveries?status=pending").await)),
         ]);
         let key = shop.key_of(&license).await;
         let connection = shop.get(&format!("/v1/connections/{}", ids["connections"])).await;
@@ -66,6 +72,10 @@ impl World {
         }
         if path.ends_with("/disconnect") {
             return path.replace("{id}", &self.ids["account"]);
+        }
+        // What is stopped here goes on elsewhere.
+        if path.ends_with("/pause") {
+            return path.replace("{id}", &self.ids["paused"]);
         }
         let family = path.trim_start_matches("/api").split('/').nth(2).unwrap();
         let id = self.ids.get(family).unwrap_or_else(|| panic!("say in scopes.rs which id {path} is called with"));
@@ -83,6 +93,17 @@ impl World {
             }
             ("POST", "/v1/connections") => json!({ "code": "new", "provider": "stripe", "mode": "live" }),
             ("POST", "/v1/api-keys") => json!({ "name": "new", "kind": "checkout" }),
+            ("POST", "/v1/webhook-endpoints") => json!({ "code": "new", "url": "https://new.example/" }),
+            ("PATCH", "/v1/webhook-endpoints/{id}") => json!({ "ordered": true }),
+            ("POST", "/v1/webhook-endpoints/{id}/test") => json!({ "event": "order.created" }),
+            ("POST", "/v1/webhook-endpoints/{id}/recover") => json!({ "since": "2026-01-01T00:00:00Z" }),
+            ("POST", path)
+                if path.starts_with("/v1/webhook-endpoints/{id}/")
+                    || path.ends_with("{id}/cancel")
+                    || path.ends_with("{id}/redeliver") =>
+            {
+                json!({})
+            }
             ("POST", "/v1/connect") => {
                 json!({ "code": "account", "provider": "stripe", "return_url": "https://yourapp.com/" })
             }
@@ -136,6 +157,25 @@ impl World {
         }
         text
     }
+}
+
+/// Two live addresses, with something on its way to one and a recovery of the other; and one of test mode.
+async fn webhooks(shop: &Shop) -> (String, String, String) {
+    let make = async |code: &str, key: &str| {
+        let body = json!({ "code": code, "url": format!("https://{code}.example/") });
+        shop.call("POST", "/v1/webhook-endpoints").key(key).json(body).succeed().await["id"]
+            .as_str()
+            .unwrap()
+            .to_owned()
+    };
+    let (first, second) = (make("crm", &shop.live).await, make("paused", &shop.live).await);
+    make("test", &shop.test).await;
+    let post = |id: &str, what: &str, body: Value| {
+        shop.call("POST", &format!("/v1/webhook-endpoints/{id}/{what}")).key(&shop.live).json(body).succeed()
+    };
+    post(&first, "test", json!({ "event": "order.created" })).await;
+    let recovery = post(&second, "recover", json!({ "since": "2026-01-01T00:00:00Z" })).await;
+    (first, second, recovery["id"].as_str().unwrap().to_owned())
 }
 
 fn keyed() -> Vec<Operation> {
@@ -224,7 +264,8 @@ async fn a_test_key_sees_nothing_live_and_changes_none_of_it() {
     for operation in keyed().iter().filter(|operation| !belongs_to_both(operation)) {
         let what = format!("{} {}", operation.method, operation.path);
         // It issues a test license, or makes a test key.
-        let makes = ["/v1/issue", "/api/v1/licenses", "/v1/api-keys"].contains(&operation.path.as_str());
+        let makes = ["/v1/issue", "/api/v1/licenses", "/v1/api-keys", "/v1/webhook-endpoints"]
+            .contains(&operation.path.as_str());
         if makes && operation.method == "POST" {
             continue;
         }
@@ -268,8 +309,14 @@ async fn another_tenant_sees_nothing_and_changes_nothing() {
         let what = format!("{} {}", operation.method, operation.path);
         let (status, text) = match operation.path.as_str() {
             // What it makes is its own.
-            "/v1/issue" | "/api/v1/licenses" | "/v1/products" | "/v1/plans" | "/v1/connections" | "/v1/connect"
+            "/v1/issue"
+            | "/api/v1/licenses"
+            | "/v1/products"
+            | "/v1/plans"
+            | "/v1/connections"
+            | "/v1/connect"
             | "/v1/api-keys"
+            | "/v1/webhook-endpoints"
                 if operation.method == "POST" =>
             {
                 continue;
