@@ -1,5 +1,7 @@
-//! Folders with other people's implementations that tests compare ours with: a Python environment, and modules for Node.
+//! Folders with other people's implementations that tests compare ours with: a Python environment, and modules for Node; and
+//! a compiler for Go.
 
+mod go;
 mod node;
 mod python;
 
@@ -12,8 +14,12 @@ use std::{
 use anyhow::Context as _;
 
 /// Finds or installs all of them, and gives the variables by which tests find them.
-pub(crate) fn ensure() -> anyhow::Result<[(&'static str, OsString); 2]> {
-    Ok([(python::VARIABLE, python::ensure()?.into()), (node::VARIABLE, node::ensure()?.into())])
+pub(crate) fn ensure() -> anyhow::Result<[(&'static str, OsString); 3]> {
+    Ok([
+        (python::VARIABLE, python::ensure()?.into()),
+        (node::VARIABLE, node::ensure()?.into()),
+        (go::VARIABLE, go::ensure()?.into()),
+    ])
 }
 
 /// Makes a folder, unless it was made from what is wanted already and still works. A lock keeps two test runs from making

@@ -59,6 +59,14 @@ enum Command {
     /// Manages mails.
     #[command(subcommand)]
     Mail(commands::mail::MailCommand),
+    /// Lists what is on its way to webhook endpoints, and what became of it.
+    Deliveries(commands::deliveries::Deliveries),
+    /// Delivers an event to a webhook endpoint once more.
+    Redeliver(commands::deliveries::Redeliver),
+    /// Delivers to a webhook endpoint what happened since then and did not arrive.
+    Recover(commands::recover::Recover),
+    /// Shows events as they happen, and posts them to a server on this machine.
+    Listen(commands::listen::Listen),
     /// Manages the master keys.
     #[command(subcommand)]
     Keys(commands::keys::KeysCommand),
@@ -116,6 +124,10 @@ fn run(cli: Cli) -> anyhow::Result<()> {
             Command::Check(command) => command.run().await,
             Command::Connect(command) => command.run().await,
             Command::Mail(command) => command.run().await,
+            Command::Deliveries(command) => command.run().await,
+            Command::Redeliver(command) => command.run().await,
+            Command::Recover(command) => command.run().await,
+            Command::Listen(command) => command.run().await,
             Command::Keys(command) => command.run().await,
             Command::Simulate(command) => command.run().await,
             Command::Reconcile(command) => command.run().await,

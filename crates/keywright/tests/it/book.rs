@@ -55,6 +55,12 @@ fn book() -> Vec<Page> {
     files(&docs(), "md").iter().map(|path| Page::read(path)).collect()
 }
 
+/// The block of a page that is marked with all these words.
+pub(crate) fn docs_block(name: &str, words: &[&str]) -> String {
+    let found = page(name).blocks().into_iter().find(|block| words.iter().all(|word| block.is(word)));
+    found.unwrap_or_else(|| panic!("docs/{name} has no block {words:?}")).text
+}
+
 fn is_of_provider(page: &Page) -> bool {
     page.path.parent().is_some_and(|folder| folder.ends_with(OF_PROVIDERS))
 }

@@ -223,7 +223,7 @@ impl Installation {
         run(self.command().args(arguments).arg("--data-dir").arg(self.data_dir()))
     }
 
-    fn command(&self) -> Command {
+    pub(crate) fn command(&self) -> Command {
         let mut command = keywright();
         command.envs(self.environment.iter().map(|(name, value)| (*name, value)));
         command
