@@ -16,8 +16,8 @@ What can be [told to your own systems](webhooks.md), each with an example as it 
 (`UPDATE_DOCS=1 cargo nextest run -p domain --test it events`).
 
 A member is absent where it has nothing to do with the event. `version` is that of the document: within one, members may be added \
-and none changes or goes. What somebody has not asked for by name of the kinds `license.activated` and `license.deactivated` is not \
-even kept: devices come and go by the thousand.
+and none changes or goes. Of the kinds `license.activated` and `license.deactivated` only what an endpoint wants is kept: devices come \
+and go by the thousand.
 
 ";
 

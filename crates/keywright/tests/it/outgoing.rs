@@ -67,7 +67,7 @@ fn what_was_delivered_is_listed_delivered_once_more_and_recovered() {
     assert!(!nothing.stdout.contains("queued") && nothing.stdout.contains("done"), "{nothing:?}");
 
     for (arguments, problem) in [
-        (&["redeliver", "whd_01kag0000000000000000000000"][..], "there is no delivery"),
+        (&["redeliver", "whd_01kyzv4b9xe1wt0b1vd2cw4b3e"][..], "there is no delivery"),
         (&["recover", "erp", "--since", "2h"][..], "there is no webhook endpoint `erp`"),
         (&["recover", "crm", "--since", "2099-01-01T00:00:00Z"][..], "since a moment in the past"),
         (&["deliveries", "--tenant", "other"][..], "there is no tenant `other`"),

@@ -50,7 +50,7 @@ fn cases() -> Vec<Case> {
         case("another body", "A", at, &signed(at), &BODY.replace("created", "revoked"), false),
         case("another time", "A", at - 1, &signed(at), BODY, false),
         case("an old call", "A", at - 400, &signed(at - 400), BODY, false),
-        case("half a signature", "A", at, &signed(at)[..20], BODY, false),
+        case("half a signature", "A", at, &signed(at)[..19], BODY, false),
         case("no signature", "A", at, "v1,", BODY, false),
         case("of another version", "A", at, &signed(at).replace("v1,", "v2,"), BODY, false),
     ]
