@@ -77,7 +77,7 @@ impl fmt::Debug for WebhookSecret {
 
 /// What is sealed with an address to which webhooks go: the secrets that sign, and headers that go along, which may be
 /// secret themselves.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EndpointSecrets {
     /// The newest first.
     pub secrets: Vec<SigningSecret>,
@@ -94,6 +94,14 @@ pub struct SigningSecret {
     /// Microseconds since 1970 at which it signs no more; none: it is the current one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<i64>,
+}
+
+/// Names of headers are shown, and of secrets their masks.
+impl fmt::Debug for EndpointSecrets {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<&str> = self.headers.iter().map(|(name, _)| name.as_str()).collect();
+        f.debug_struct("EndpointSecrets").field("secrets", &self.secrets).field("headers", &names).finish()
+    }
 }
 
 impl EndpointSecrets {
@@ -175,6 +183,8 @@ mod tests {
         for wrong in ["", "whsec_", "whsec_c2hvcnQ=", "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "whsec_!!!!"] {
             assert_eq!(WebhookSecret::parse(wrong), Err(WebhookSecretError), "{wrong}");
         }
+        let kept = EndpointSecrets { secrets: Vec::new(), headers: vec![("Authorization".into(), "Bearer 1".into())] };
+        assert_eq!(format!("{kept:?}"), r#"EndpointSecrets { secrets: [], headers: ["Authorization"] }"#);
         let long = format!("whsec_{}", STANDARD.encode([7; 65]));
         assert_eq!(WebhookSecret::parse(&long), Err(WebhookSecretError));
     }

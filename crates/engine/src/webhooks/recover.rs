@@ -28,7 +28,7 @@ use crate::{Engine, Error, events, rulings::By};
 pub const PER_SECOND: u16 = 50;
 /// At most.
 pub const PER_SECOND_MAX: u16 = 1_000;
-/// Events that are looked at in one transaction.
+/// Events that are looked at in one transaction, at most.
 const PAGE: u64 = 250;
 /// How far ahead deliveries are queued.
 const AHEAD: SignedDuration = SignedDuration::from_secs(5);
@@ -125,7 +125,8 @@ impl Engine {
     /// Those of the database.
     pub async fn recover_turn(&self) -> Result<bool, Error> {
         let mut is_more = false;
-        for row in self.store.running_recoveries().await? {
+        let (now, rows) = (self.now(), self.store.running_recoveries().await?);
+        for row in rows.into_iter().filter(|row| instant(row.next_at) <= after(now, AHEAD)) {
             let id = RecoveryId(row.id);
             is_more |= store::repeat(|| self.recover_page(id), Error::is_conflict).await?;
         }
@@ -147,12 +148,13 @@ impl Engine {
         }
         let whose = Whose { tenant: TenantId(row.tenant_id), livemode: endpoint.livemode };
         let stretch = (instant(row.since), instant(row.until));
-        let page = write.events_between(whose, stretch, row.behind, PAGE).await?;
+        let limit = PAGE.min(u64::from(row.per_second.unsigned_abs()) * AHEAD.as_secs().unsigned_abs());
+        let page = write.events_between(whose, stretch, row.behind, limit).await?;
         let wanted = wanted(&endpoint, &page);
         let ids = wanted.iter().map(|event| event.id).collect();
         let known = write.lock_deliveries(WebhookEndpointId(endpoint.id), ids).await?;
         let queued = queue(&row, &wanted, known, begins, &mut *self.entropy());
-        let is_done = (page.len() as u64) < PAGE;
+        let is_done = (page.len() as u64) < limit;
         let after = Recovery {
             behind: page.last().map(|event| event.id).or(row.behind),
             next_at: queued.next_at,
