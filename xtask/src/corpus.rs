@@ -1,7 +1,10 @@
-//! Runs every event file of a folder through the module of its provider and says what came of it.
+//! Runs every event file of a folder through the module of its provider and says what came of it, and holds files of
+//! signing vectors against what that module believes.
 //!
 //! The files stay where they are: recordings of other people's events show how tolerant the reading is, but no test
 //! depends on them.
+
+mod vectors;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -10,7 +13,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, bail, ensure};
 use domain::{
     fact::Fact,
     order::{Lines, Order},
@@ -19,6 +22,7 @@ use jiff::Timestamp;
 use providers::{
     Delivery, Incoming, Level, Malformed, Provider, Settings, Step,
     appsumo::{self, AppSumo},
+    generic::{self, Generic},
     lemonsqueezy::{self, LemonSqueezy},
     paddle::Paddle,
     signature,
@@ -27,15 +31,19 @@ use providers::{
 use secrecy::SecretString;
 use serde_json::Value;
 
+use self::vectors::Checked;
+
 /// Makes the headers of a call.
 type Sign = fn(&SecretString, &[u8], Timestamp) -> Vec<(&'static str, String)>;
 
-/// Whose events are known by their form, and how their calls are signed.
-static PROVIDERS: [(&dyn Provider, Sign); 4] = [
-    (&Stripe, |secret, body, at| vec![("stripe-signature", signature::STRIPE.sign(secret, body, at))]),
-    (&Paddle, |secret, body, at| vec![("paddle-signature", signature::PADDLE.sign(secret, body, at))]),
-    (&LemonSqueezy, |secret, body, _| vec![("x-signature", lemonsqueezy::sign(secret, body))]),
+/// Whose events are known by their form, and how their calls are signed. The most exacting come first: of a shop's own
+/// events every field is known, and of Stripe's an id and a type are enough.
+static PROVIDERS: [(&dyn Provider, Sign); 5] = [
+    (&Generic, |secret, body, at| vec![(generic::SIGNATURE, signature::STRIPE.sign(secret, body, at))]),
     (&AppSumo, appsumo::sign),
+    (&LemonSqueezy, |secret, body, _| vec![("x-signature", lemonsqueezy::sign(secret, body))]),
+    (&Paddle, |secret, body, at| vec![("paddle-signature", signature::PADDLE.sign(secret, body, at))]),
+    (&Stripe, |secret, body, at| vec![("stripe-signature", signature::STRIPE.sign(secret, body, at))]),
 ];
 
 /// What came of one file.
@@ -48,6 +56,8 @@ enum Outcome {
     Ignored(Report, &'static str),
     /// It is an event, and cannot be understood.
     NotUnderstood(Report, String),
+    /// It has signatures of a provider that is one of ours: so many are judged as they should be, and these are not.
+    Signatures { right: usize, wrong: Vec<String> },
     /// The code broke.
     Panicked,
 }
@@ -60,7 +70,10 @@ struct Report {
     lines: Vec<String>,
 }
 
-/// Reads all `*.json` below a folder as events, prints what each yields, and a summary.
+/// Reads all `*.json` below a folder as events or signing vectors, prints what each yields, and a summary.
+///
+/// # Errors
+/// An event is not understood, a signature is misjudged, or the code panics; also if the folder cannot be read.
 pub(crate) fn run(folder: &Path) -> anyhow::Result<()> {
     let mut files = Vec::new();
     gather(folder, &mut files)?;
@@ -71,15 +84,14 @@ pub(crate) fn run(folder: &Path) -> anyhow::Result<()> {
     let mut summary = Summary::default();
     for file in files {
         let bytes = fs::read(&file).with_context(|| format!("reading {}", file.display()))?;
-        let outcome = catch_unwind(AssertUnwindSafe(|| examine(&bytes))).unwrap_or(Outcome::Panicked);
+        let outcome = catch_unwind(AssertUnwindSafe(|| examine(&file, &bytes))).unwrap_or(Outcome::Panicked);
         let name = file.strip_prefix(folder).unwrap_or(&file).display().to_string();
         print(&name, &outcome);
         summary.add(name, outcome);
     }
     summary.print();
-    if !summary.panicked.is_empty() {
-        bail!("{} files made the code panic", summary.panicked.len());
-    }
+    let wrong = summary.not_understood.len() + summary.misjudged.len() + summary.panicked.len();
+    ensure!(wrong == 0, "{wrong} of it went wrong and stand at the end of the list");
     Ok(())
 }
 
@@ -96,21 +108,30 @@ fn gather(folder: &Path, files: &mut Vec<PathBuf>) -> anyhow::Result<()> {
     Ok(())
 }
 
+fn examine(file: &Path, bytes: &[u8]) -> Outcome {
+    match vectors::check(file, bytes) {
+        None => examine_event(bytes),
+        Some(Ok(Checked::NotOurs(slug))) => {
+            Outcome::NotAnEvent(format!("signatures of {slug}, which is no provider here"))
+        }
+        Some(Ok(Checked::Held { right, wrong })) => Outcome::Signatures { right, wrong },
+        Some(Err(error)) => Outcome::Signatures { right: 0, wrong: vec![format!("{error:#}")] },
+    }
+}
+
 /// Finds whose event it is, and translates it without and with a key.
-fn examine(bytes: &[u8]) -> Outcome {
-    let mut why = None;
+fn examine_event(bytes: &[u8]) -> Outcome {
+    let mut why = String::new();
     for (provider, sign) in &PROVIDERS {
         match taken_in(*provider, *sign, bytes) {
             Ok(events) => {
                 let nothing = || Outcome::NotAnEvent("it holds no events".to_owned());
                 return events.into_iter().next().map_or_else(nothing, |event| translated(*provider, event));
             }
-            Err(malformed) => {
-                why.get_or_insert(malformed.what);
-            }
+            Err(malformed) => why = malformed.what,
         }
     }
-    Outcome::NotAnEvent(why.unwrap_or_default())
+    Outcome::NotAnEvent(why)
 }
 
 /// Takes the bytes in as a signed call, since nothing else can be read.
@@ -211,6 +232,9 @@ fn print(name: &str, outcome: &Outcome) {
         Outcome::Facts(report) => show(report, ""),
         Outcome::Ignored(report, why) => show(report, &format!(" · says nothing about licenses: {why}")),
         Outcome::NotUnderstood(report, why) => show(report, &format!(" · NOT UNDERSTOOD: {why}")),
+        Outcome::Signatures { right, wrong } => {
+            println!("{name}\n    signatures: {right} judged as they should be, {} not", wrong.len());
+        }
         Outcome::Panicked => println!("{name}\n    PANICKED"),
     }
 }
@@ -224,6 +248,9 @@ struct Summary {
     asking: usize,
     not_events: usize,
     not_understood: Vec<String>,
+    signature_files: usize,
+    signatures: usize,
+    misjudged: Vec<String>,
     panicked: Vec<String>,
 }
 
@@ -241,6 +268,11 @@ impl Summary {
                 *self.ignored.entry((report.kind, why)).or_default() += 1;
             }
             Outcome::NotUnderstood(_, why) => self.not_understood.push(format!("{name}: {why}")),
+            Outcome::Signatures { right, wrong } => {
+                self.signature_files += 1;
+                self.signatures += right;
+                self.misjudged.extend(wrong.iter().map(|wrong| format!("{name}: {wrong}")));
+            }
             Outcome::Panicked => self.panicked.push(name),
         }
     }
@@ -248,8 +280,9 @@ impl Summary {
     fn print(&self) {
         let (telling, ignored) = (self.telling.values().sum::<usize>(), self.ignored.values().sum::<usize>());
         let events = telling + ignored + self.not_understood.len();
-        let all = events + self.not_events + self.panicked.len();
-        println!("\n{all} files: {events} events, {} not events", self.not_events);
+        let all = events + self.not_events + self.signature_files + self.panicked.len();
+        let (others, signed) = (self.not_events, self.signature_files);
+        println!("\n{all} files: {events} events, {others} not events, {signed} with signatures");
         let versions: Vec<&str> = self.versions.iter().map(String::as_str).collect();
         println!("versions: {}", versions.join(", "));
         println!("{telling} say something about licenses ({} would ask first with a key):", self.asking);
@@ -261,8 +294,9 @@ impl Summary {
             println!("    {count:3} {kind}: {why}");
         }
         println!("{} not understood", self.not_understood.len());
+        println!("{} signatures judged as they should be, {} misjudged", self.signatures, self.misjudged.len());
         println!("{} panicked", self.panicked.len());
-        for each in self.not_understood.iter().chain(&self.panicked) {
+        for each in self.not_understood.iter().chain(&self.misjudged).chain(&self.panicked) {
             println!("    {each}");
         }
     }
@@ -276,32 +310,55 @@ mod tests {
     #[test]
     fn our_own_fixtures_are_a_corpus() {
         let fixtures = workspace::root().join("crates/providers/fixtures");
-        run(&fixtures).expect("nothing panics");
+        run(&fixtures).expect("all is understood");
         run(&fixtures.join("nowhere")).expect_err("there is no such folder");
+    }
+
+    /// An event of Stripe that says nothing of what went back.
+    const SENSELESS: &str = r#"{"id":"evt_1","type":"charge.refunded","created":1,"data":{"object":{}}}"#;
+
+    #[test]
+    fn what_is_not_understood_and_what_is_misjudged_fails() {
+        let misjudged = r#"{"body":"{}","secret":"secret","x_signature":"nonsense"}"#;
+        for (file, content, fails) in [
+            ("events/one.json", SENSELESS, true),
+            ("events/other.json", r#"{"id":"evt_1","type":"price.updated"}"#, false),
+            ("signing-vectors/lemonsqueezy.json", misjudged, true),
+            ("signing-vectors/stripe.json", r#"{"form":"another"}"#, true),
+            ("signing-vectors/bank.json", misjudged, false),
+        ] {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join(file);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(&path, content).unwrap();
+            assert_eq!(run(folder.path()).is_err(), fails, "{file}");
+        }
     }
 
     #[test]
     fn files_are_sorted_by_what_comes_of_them() {
-        let transaction = br#"{"event_id":"evt_1","event_type":"transaction.completed","occurred_at":"2026-09-21T14:13:20Z","data":{"id":"txn_1"}}"#;
-        let refund = br#"{"id":"evt_1","type":"charge.refunded","created":1,"data":{"object":{}}}"#;
-        for (bytes, what) in [
-            (&b"no JSON"[..], "not an event"),
-            (br#"{"object":"charge","id":"ch_1"}"#, "not an event"),
-            (br#"{"id":"evt_1","type":"price.updated"}"#, "ignored"),
-            (refund, "not understood"),
-            (br#"{"id":"evt_1","type":"customer.created","created":1,"data":{"object":{"id":"cus_1"}}}"#, "facts"),
-            (br#"{"event_id":"evt_1","event_type":"price.updated"}"#, "ignored"),
+        let transaction = r#"{"event_id":"evt_1","event_type":"transaction.completed","occurred_at":"2026-09-21T14:13:20Z","data":{"id":"txn_1"}}"#;
+        let generic = include_str!("../../crates/providers/fixtures/generic/paid-once.json");
+        for (text, what) in [
+            ("no JSON", "not an event"),
+            (r#"{"object":"charge","id":"ch_1"}"#, "not an event"),
+            (r#"{"id":"evt_1","type":"price.updated"}"#, "ignored"),
+            (SENSELESS, "not understood"),
+            (r#"{"id":"evt_1","type":"customer.created","created":1,"data":{"object":{"id":"cus_1"}}}"#, "facts"),
+            (r#"{"event_id":"evt_1","event_type":"price.updated"}"#, "ignored"),
             (transaction, "facts"),
-            (br#"{"license_key":"k1","event":"activate","created_at":1790000000000,"tier":1}"#, "facts"),
+            (r#"{"license_key":"k1","event":"activate","created_at":1790000000000,"tier":1}"#, "facts"),
+            (generic, "facts"),
         ] {
-            let word = match examine(bytes) {
+            let word = match examine(Path::new("events/some.json"), text.as_bytes()) {
                 Outcome::NotAnEvent(_) => "not an event",
                 Outcome::Facts(_) => "facts",
                 Outcome::Ignored(..) => "ignored",
                 Outcome::NotUnderstood(..) => "not understood",
+                Outcome::Signatures { .. } => "signatures",
                 Outcome::Panicked => "panicked",
             };
-            assert_eq!(word, what, "{}", String::from_utf8_lossy(bytes));
+            assert_eq!(word, what, "{text}");
         }
     }
 }

@@ -35,7 +35,7 @@ enum Command {
     Bench(bench::Options),
     /// Check that every requirement has its row and that the tests the rows name exist
     Requirements,
-    /// Run every event file of a folder through parsing and translation, and print what each yields
+    /// Run every event file of a folder through parsing and translation, check signing vectors, print what each yields
     Corpus {
         /// The folder; those inside it count as well
         folder: std::path::PathBuf,

@@ -1,91 +1,67 @@
-//! A Python environment with other people's implementations that tests compare ours with.
+//! Folders with other people's implementations that tests compare ours with: a Python environment, and modules for Node.
 
-use std::fs::{self, File};
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+mod node;
+mod python;
 
-use anyhow::{Context as _, bail, ensure};
+use std::{
+    ffi::OsString,
+    fs::{self, File},
+    path::Path,
+};
 
-use crate::step::Step;
-use crate::{debian, process, workspace};
+use anyhow::Context as _;
 
-/// Where tests find the interpreter of that environment.
-pub(crate) const PYTHON_VARIABLE: &str = "KEYWRIGHT_TEST_PYTHON";
-
-const REQUIREMENTS: &str = "xtask/oracles/requirements.txt";
-/// Says whether an interpreter can make environments.
-const CAN_MAKE: &str = "import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 10))";
-/// Says whether an environment is complete.
-const IS_COMPLETE: &str = "import aiosmtpd, cryptography, jwt, localstripe, paddle_billing, stripe";
-
-/// The interpreter that the tests are to use: the one that was asked for, or our own environment's.
-pub(crate) fn ensure() -> anyhow::Result<PathBuf> {
-    let step = Step::begin("python packages");
-    if let Some(python) = std::env::var_os(PYTHON_VARIABLE).map(PathBuf::from) {
-        ensure!(
-            python_runs(&python, IS_COMPLETE),
-            "{PYTHON_VARIABLE} is {}, which does not import the packages of {REQUIREMENTS}: install them there, or unset it",
-            python.display()
-        );
-        step.done(format_args!("given by {PYTHON_VARIABLE}"));
-        return Ok(python);
-    }
-    let environment = workspace::target().join("oracles");
-    let how = ensure_environment(&environment)?;
-    step.done(format_args!("{how} in {}", environment.display()));
-    Ok(interpreter(&environment))
+/// Finds or installs all of them, and gives the variables by which tests find them.
+pub(crate) fn ensure() -> anyhow::Result<[(&'static str, OsString); 2]> {
+    Ok([(python::VARIABLE, python::ensure()?.into()), (node::VARIABLE, node::ensure()?.into())])
 }
 
-/// A lock keeps two test runs from making it at once.
-fn ensure_environment(environment: &Path) -> anyhow::Result<&'static str> {
-    let problem = || format!("cannot write next to {}", environment.display());
-    environment.parent().map_or(Ok(()), fs::create_dir_all).with_context(problem)?;
-    let lock = File::create(environment.with_extension("lock")).with_context(problem)?;
+/// Makes a folder, unless it was made from what is wanted already and still works. A lock keeps two test runs from making
+/// it at once. Gives the word for what was done.
+fn made_once(
+    folder: &Path,
+    wanted: &str,
+    works: impl Fn() -> bool,
+    make: impl Fn() -> anyhow::Result<()>,
+) -> anyhow::Result<&'static str> {
+    let problem = || format!("cannot write next to {}", folder.display());
+    folder.parent().map_or(Ok(()), fs::create_dir_all).with_context(problem)?;
+    let lock = File::create(folder.with_extension("lock")).with_context(problem)?;
     lock.lock().with_context(problem)?;
-    let wanted = fs::read_to_string(workspace::root().join(REQUIREMENTS)).context(REQUIREMENTS)?;
-    let stamp = environment.join("installed.txt");
+    let stamp = folder.join("installed.txt");
     let made_from = fs::read_to_string(&stamp).unwrap_or_default();
-    if made_from == wanted && python_runs(&interpreter(environment), IS_COMPLETE) {
+    if made_from == wanted && works() {
         return Ok("found");
     }
-    make(environment)?;
+    make()?;
     fs::write(&stamp, wanted).with_context(|| format!("cannot write {}", stamp.display()))?;
     Ok("installed")
 }
 
-fn make(environment: &Path) -> anyhow::Result<()> {
-    let python = python_with_environments()?;
-    process::output(Command::new(python).args(["-m", "venv", "--clear"]).arg(environment))?;
-    let mut pip = Command::new(interpreter(environment));
-    pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps", "-r", REQUIREMENTS]);
-    process::run(pip.current_dir(workspace::root()).stdin(Stdio::null())).with_context(|| {
-        format!("cannot install the packages of {REQUIREMENTS}; they come from PyPI, as pip is set up on this machine")
-    })
-}
+#[cfg(test)]
+mod tests {
+    use std::{cell::Cell, fs};
 
-fn python_with_environments() -> anyhow::Result<PathBuf> {
-    if let Some(python) = find_python() {
-        return Ok(python);
+    use super::made_once;
+
+    #[test]
+    fn a_folder_is_made_anew_when_something_else_is_wanted_or_it_is_broken() {
+        let parent = tempfile::tempdir().unwrap();
+        let folder = parent.path().join("deeper/oracles");
+        let made = Cell::new(0);
+        let make = || {
+            made.set(made.get() + 1);
+            Ok(fs::create_dir_all(&folder)?)
+        };
+        for (wanted, works, what, times) in [
+            ("one", true, "installed", 1),
+            ("one", true, "found", 1),
+            ("two", true, "installed", 2),
+            ("two", false, "installed", 3),
+            ("two", true, "found", 3),
+        ] {
+            assert_eq!(made_once(&folder, wanted, || works, make).unwrap(), what, "{wanted} {works}");
+            assert_eq!(made.get(), times, "{wanted} {works}");
+        }
     }
-    if debian::can_install() {
-        debian::install(&["python3-venv"])?;
-    }
-    find_python().map_or_else(|| bail!(
-        "no Python 3.10 or later with its modules venv and ensurepip was found as python3. Install them (Debian: \
-         apt-get install python3-venv; as root on Debian this command does it), or set {PYTHON_VARIABLE} to an \
-         interpreter that has the packages of {REQUIREMENTS}"
-    ), Ok)
-}
-
-fn find_python() -> Option<PathBuf> {
-    let candidates = process::on_path("python3").into_iter().chain([PathBuf::from("/usr/bin/python3")]);
-    candidates.into_iter().find(|python| python_runs(python, CAN_MAKE))
-}
-
-fn python_runs(python: &Path, code: &str) -> bool {
-    process::output(Command::new(python).args(["-c", code])).is_ok()
-}
-
-fn interpreter(environment: &Path) -> PathBuf {
-    environment.join("bin/python")
 }

@@ -25,7 +25,7 @@ pub(crate) struct Options {
 pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
     ensure_nextest()?;
     let database = Database::prepare()?;
-    let python = oracles::ensure()?;
+    let oracles = oracles::ensure()?;
     let everything = options.nextest.is_empty();
     if everything {
         build()?;
@@ -34,7 +34,7 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
     let server = database.start(options.postgres)?;
     let step = Step::begin("tests");
     let mut nextest = nextest(&options.nextest);
-    nextest.env(postgres::URL_VARIABLE, server.url()).env(oracles::PYTHON_VARIABLE, python);
+    nextest.env(postgres::URL_VARIABLE, server.url()).envs(oracles);
     let outcome = process::run(&mut nextest);
     step.done(if outcome.is_ok() { "passed" } else { "failed" });
     server.end(outcome.is_err())?;

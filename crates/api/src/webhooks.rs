@@ -25,8 +25,10 @@ use crate::{
     responses(
         (status = 200, description = "Committed. The body is what the provider wants to read.", body = String,
             example = json!({ "received": true })),
-        (status = 400, description = "The signature is missing, wrong or too old, or the connection has no secret.",
+        (status = 400, description = "Stripe: the signature is missing, wrong or too old, or the connection has no secret.",
             body = String, content_type = "text/plain", example = "Webhook signature verification failed"),
+        (status = 401, description = "The same of any other provider, in the words that it reads.", body = String,
+            example = json!({ "error": "Invalid signature" })),
     ))]
 pub(crate) async fn receive(
     State(api): State<Api>,

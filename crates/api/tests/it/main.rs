@@ -14,5 +14,6 @@ mod pages;
 mod reconcile;
 mod scopes;
 mod shop;
+mod side_by_side;
 mod stories;
 mod webhooks;

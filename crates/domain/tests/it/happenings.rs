@@ -1,20 +1,21 @@
 //! What can happen to a subscription: each alone, each together with each other, and all sets of them, told twice and in
 //! every order. What the license is then stands in `docs/happenings.md`, which is written from here (`UPDATE_DOCS=1`).
 
-use std::path::Path;
+use std::{fmt::Debug, path::Path};
 
 use domain::{
     fulfil::Change,
     order::{
-        DisputeState::{Lost, Open},
+        DisputeState::{Lost, Open, Won},
         Order,
-        SubscriptionStatus::{self, Active, PastDue, Paused},
+        RefundState::{Failed, Succeeded},
+        SubscriptionStatus::{self, Active, PastDue, Paused, Trialing},
     },
 };
 
 use crate::{
     permutations::{budget, every_order},
-    telling::{day, dispute, invoice, refund, sale, snapshot},
+    telling::{day, dispute, invoice, refund, refund_that, sale, snapshot},
     world::{Dice, World},
 };
 
@@ -150,30 +151,90 @@ fn told(happenings: &[Happening]) -> Vec<Order> {
     facts
 }
 
+/// What is taken from somebody and given back to them.
+#[derive(Clone, Copy, Debug)]
+enum Reversal {
+    DisputeWon,
+    RefundFailed,
+}
+
+const REVERSALS: [(Reversal, &str); 2] = [
+    (Reversal::DisputeWon, "first payment disputed on day 10, and the dispute won on day 13"),
+    (Reversal::RefundFailed, "first payment refunded in full on day 10, and the refund failed on day 13"),
+];
+
+fn told_of_reversal(what: Reversal) -> Vec<Order> {
+    match what {
+        Reversal::DisputeWon => [Open, Won].map(|state| dispute("dp_9", "pi_1", state)).into(),
+        Reversal::RefundFailed => [Succeeded, Failed].map(|state| refund_that(state, "re_9", "pi_1", 1_000)).into(),
+    }
+}
+
+/// What can become of a trial.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Trial {
+    Nothing,
+    Paid,
+    ChangedAndPaid,
+    PastDue,
+    CancelledAtEnd,
+    CancelledAtOnce,
+}
+
+const TRIALS: [(Trial, &str); 6] = [
+    (Trial::Nothing, "nothing more is told"),
+    (Trial::Paid, "paid on day 14 until day 44"),
+    (Trial::ChangedAndPaid, "plan changed from A to B on day 8, paid on day 14 until day 44"),
+    (Trial::PastDue, "payment failed on day 14"),
+    (Trial::CancelledAtEnd, "cancelled on day 10 for day 14"),
+    (Trial::CancelledAtOnce, "cancelled at once on day 10"),
+];
+
+/// What is told of a trial and of what became of it.
+fn told_of_trial(what: Trial) -> Vec<Order> {
+    let on_trial =
+        |at, price| snapshot("sub_1", at).item("si_1", price).status(Trialing).granted(14).on_trial_until(14);
+    let paid =
+        |price| [snapshot("sub_1", 14).item("si_1", price).into(), invoice("in_2", "sub_1", 44).paying("pi_2").into()];
+    let checkout = sale("cs_1").starting("sub_1").paying("in_1").renewing("li_1", "A").total(0).buyer("a@example.com");
+    let mut facts = vec![checkout.into(), invoice("in_1", "sub_1", 14).total(0).into(), on_trial(0, "A").into()];
+    match what {
+        Trial::Nothing => {}
+        Trial::Paid => facts.extend(paid("A")),
+        Trial::ChangedAndPaid => {
+            facts.push(on_trial(8, "B").into());
+            facts.extend(paid("B"));
+        }
+        Trial::PastDue => facts.push(snapshot("sub_1", 14).item("si_1", "A").past_due().into()),
+        Trial::CancelledAtEnd => facts.push(on_trial(10, "A").cancelling(14).into()),
+        Trial::CancelledAtOnce => facts.push(snapshot("sub_1", 10).item("si_1", "A").ended(10).into()),
+    }
+    facts
+}
+
 /// The license on the day it is looked at, whatever order the facts arrive in.
-fn comes_to(happenings: &[Happening]) -> String {
-    let facts = told(happenings);
+fn comes_to(what: &dyn Debug, facts: &[Order]) -> String {
     if facts.len() <= EXHAUSTIVE_MAX {
-        let expected = outcome(&facts, Pace::AtOnce);
+        let expected = outcome(facts, Pace::AtOnce);
         every_order(facts.len(), &mut |sequence| {
             let order: Vec<Order> = sequence.iter().map(|place| facts[*place].clone()).collect();
-            assert_eq!(outcome(&order, Pace::AtOnce), expected, "{happenings:?} as {sequence:?}");
+            assert_eq!(outcome(&order, Pace::AtOnce), expected, "{what:?} as {sequence:?}");
         });
     }
-    any_arrival(happenings, &facts, budget(ARRIVALS))
+    any_arrival(what, facts, budget(ARRIVALS))
 }
 
 /// The outcome of facts as they happened, which so many random arrivals of each fact twice come to as well: all on one
 /// day and spread over the time until the license is looked at, in turn.
-fn any_arrival(happenings: &[Happening], facts: &[Order], tries: usize) -> String {
+fn any_arrival(what: &dyn Debug, facts: &[Order], tries: usize) -> String {
     let expected = outcome(facts, Pace::AtOnce);
     let mut sequence: Vec<usize> = (0..facts.len()).chain(0..facts.len()).collect();
-    let mut dice = Dice(happenings.iter().fold(17, |seed, happening| seed * 31 + *happening as u64));
+    let mut dice = Dice(format!("{what:?}").bytes().fold(17_u64, |seed, byte| seed.wrapping_mul(31) + u64::from(byte)));
     for number in 0..tries {
         dice.shuffle(&mut sequence);
         let twice: Vec<Order> = sequence.iter().map(|place| facts[*place].clone()).collect();
         let pace = if number % 2 == 0 { Pace::Spread } else { Pace::AtOnce };
-        assert_eq!(outcome(&twice, pace), expected, "{happenings:?} as {sequence:?}, {pace:?}");
+        assert_eq!(outcome(&twice, pace), expected, "{what:?} as {sequence:?}, {pace:?}");
     }
     expected
 }
@@ -220,7 +281,7 @@ fn document() -> String {
          | what happened | and | the license on day 40 |\n|---|---|---|\n",
     );
     let mut row = |first: &str, second: &str, happenings: &[Happening]| {
-        text += &format!("| {first} | {second} | {} |\n", comes_to(happenings));
+        text += &format!("| {first} | {second} | {} |\n", comes_to(&happenings, &told(happenings)));
     };
     row("nothing but the purchase", "", &[]);
     for (place, (first, _, name)) in ALL.iter().enumerate() {
@@ -229,8 +290,7 @@ fn document() -> String {
             row(name, other, &[*first, *second]);
         }
     }
-    text += &rules();
-    text
+    text + &rules() + &reversals() + &trials()
 }
 
 fn rules() -> String {
@@ -253,6 +313,32 @@ fn rules() -> String {
     text
 }
 
+fn reversals() -> String {
+    let mut text = String::from(
+        "\n## What is given back\n\n\
+         What was taken from a buyer and given back leaves no trace: with one of these, every line of the first table stays as \
+         it is (`domain::it::happenings::what_is_given_back_leaves_no_trace`).\n\n\
+         | what happened besides |\n|---|\n",
+    );
+    for (_, name) in REVERSALS {
+        text += &format!("| {name} |\n");
+    }
+    text
+}
+
+fn trials() -> String {
+    let mut text = String::from(
+        "\n## When it begins with a trial\n\n\
+         A trial of plan A begins on day 0 and lasts until day 14; nothing is paid for it. Its license is looked at on day 40, \
+         too.\n\n\
+         | what became of it | the license on day 40 |\n|---|---|\n",
+    );
+    for (what, name) in TRIALS {
+        text += &format!("| {name} | {} |\n", comes_to(&what, &told_of_trial(what)));
+    }
+    text
+}
+
 /// What the rules say about a set.
 fn ruled(set: &[Happening]) -> String {
     let applies = |rule: &&Rule| {
@@ -270,6 +356,21 @@ fn any_set_of_happenings_follows_the_rules() {
         let chosen = ALL.iter().enumerate().filter(|(place, _)| bits & (1 << place) != 0);
         let set: Vec<Happening> = chosen.map(|(_, (happening, ..))| *happening).collect();
         assert_eq!(any_arrival(&set, &told(&set), budget(2)), ruled(&set), "{set:?}");
+    }
+}
+
+#[test]
+fn what_is_given_back_leaves_no_trace() {
+    let alone = ALL.iter().map(|(happening, ..)| vec![*happening]);
+    let pairs = ALL
+        .iter()
+        .enumerate()
+        .flat_map(|(place, (first, ..))| ALL[place + 1..].iter().map(|(second, ..)| vec![*first, *second]));
+    for set in [Vec::new()].into_iter().chain(alone).chain(pairs) {
+        for (reversal, name) in REVERSALS {
+            let facts = [told(&set), told_of_reversal(reversal)].concat();
+            assert_eq!(any_arrival(&(&set, reversal), &facts, budget(6)), ruled(&set), "{set:?}, {name}");
+        }
     }
 }
 

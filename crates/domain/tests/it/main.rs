@@ -5,6 +5,7 @@ mod expected;
 mod facts;
 mod failures;
 mod happenings;
+mod holdings;
 mod laws;
 mod lives;
 mod permutations;

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::{ALL, Happening as H, SECRET, Teller, day};
+use super::{ALL, Happening as H, Reversal, SECRET, Teller, Trial, day};
 
 pub(super) struct Generic;
 
@@ -59,11 +59,44 @@ impl Teller for Generic {
                 _ => (at, "order.changed", changed),
             });
         }
-        let event = |(number, (at, kind, order)): (usize, (u32, &str, Value))| {
-            json!({ "id": format!("{name}-{number}"), "type": kind, "occurred_at": day(at), "order": order })
-                .to_string()
+        events(name, "", told)
+    }
+
+    fn tell_reversal(&self, name: &str, what: Reversal) -> Vec<Vec<String>> {
+        let payment = format!("{name}-1");
+        let disputed = |status: &str| json!({ "id": name, "payment": payment, "dispute": format!("{name}-dispute-9"), "status": status });
+        let refunded =
+            |amount| json!({ "id": name, "payment": payment, "refunded": { "amount": amount, "currency": "EUR" } });
+        let (kind, [taken, given]) = match what {
+            Reversal::DisputeWon => ("order.disputed", ["open", "won"].map(disputed)),
+            Reversal::RefundFailed => ("order.refunded", [1_000, 0].map(refunded)),
         };
-        told.into_iter().enumerate().map(event).collect()
+        vec![events(name, &format!("-{what:?}"), vec![(10, kind, taken), (13, kind, given)])]
+    }
+
+    /// A trial is an order for nothing, paid until it ends.
+    fn tell_trial(&self, name: &str, what: Trial) -> Vec<String> {
+        let items = |price: &str| json!([{ "id": "1", "price": price }]);
+        let paid = |number: u32, amount: u32, until: u32, price: &str| {
+            json!({
+                "id": name, "payment": format!("{name}-{number}"), "email": format!("{name}@example.com"),
+                "total": { "amount": amount, "currency": "EUR" }, "items": items(price), "paid_until": day(until)
+            })
+        };
+        let changed = |price: &str, status: &str, cancel_at: Option<u32>| json!({ "id": name, "items": items(price), "status": status, "cancel_at": cancel_at.map(day) });
+        let mut told = vec![(0, "order.paid", paid(1, 0, 14, "tool-A"))];
+        match what {
+            Trial::Nothing => {}
+            Trial::Paid => told.push((14, "order.paid", paid(2, 1_000, 44, "tool-A"))),
+            Trial::ChangedAndPaid => told.extend([
+                (8, "order.changed", changed("tool-B", "active", None)),
+                (14, "order.paid", paid(2, 1_000, 44, "tool-B")),
+            ]),
+            Trial::PastDue => told.push((14, "order.changed", changed("tool-A", "past_due", None))),
+            Trial::CancelledAtEnd => told.push((10, "order.changed", changed("tool-A", "active", Some(14)))),
+            Trial::CancelledAtOnce => told.push((10, "order.ended", json!({ "id": name }))),
+        }
+        events(name, "", told)
     }
 
     fn headers(&self, body: &str, at: Timestamp) -> Vec<(&'static str, String)> {
@@ -74,4 +107,13 @@ impl Teller for Generic {
     fn reference(&self, name: &str) -> String {
         format!("subscription:{name}")
     }
+}
+
+/// What happened on which day as events; of the same order, other events have another word in their ids.
+fn events(name: &str, word: &str, told: Vec<(u32, &str, Value)>) -> Vec<String> {
+    let event = |(number, (at, kind, order)): (usize, (u32, &str, Value))| {
+        json!({ "id": format!("{name}{word}-{number}"), "type": kind, "occurred_at": day(at), "order": order })
+            .to_string()
+    };
+    told.into_iter().enumerate().map(event).collect()
 }

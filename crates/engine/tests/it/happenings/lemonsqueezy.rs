@@ -6,7 +6,7 @@ use providers::lemonsqueezy::sign;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use super::{ALL, Happening as H, SECRET, Teller, day};
+use super::{ALL, Happening as H, Reversal, SECRET, Teller, Trial, day};
 
 pub(super) struct LemonSqueezy;
 
@@ -20,6 +20,7 @@ struct Shown<'a> {
     status: &'static str,
     cancels: bool,
     until: u32,
+    trial_until: Option<u32>,
 }
 
 /// All its ids are numbers. The same name has the same ones.
@@ -32,12 +33,26 @@ fn on(number: u32) -> String {
     day(number).to_string()
 }
 
-impl Shown<'_> {
+impl<'a> Shown<'a> {
+    fn new(name: &'a str) -> Self {
+        Self {
+            name,
+            id: number(name),
+            variant: "A",
+            quantity: 1,
+            quantity_on: 0,
+            status: "active",
+            cancels: false,
+            until: 30,
+            trial_until: None,
+        }
+    }
+
     fn subscription(&self, at: u32, ended: bool) -> Value {
         let Self { name, id, .. } = self;
         let status = match (ended, self.cancels, self.status) {
             (true, ..) => "expired",
-            (false, true, "active") => "cancelled",
+            (false, true, "active" | "on_trial") => "cancelled",
             (false, _, status) => status,
         };
         let ends_at = if ended { Some(on(at)) } else { self.cancels.then(|| on(self.until)) };
@@ -47,18 +62,18 @@ impl Shown<'_> {
             "store_id": 1, "customer_id": id, "order_id": id, "order_item_id": id, "product_id": 5, "variant_id": self.variant,
             "product_name": "Tool", "variant_name": self.variant, "user_email": format!("{name}@example.com"), "status": status,
             "pause": (status == "paused").then(|| json!({ "mode": "void", "resumes_at": null })),
-            "cancelled": self.cancels || ended, "trial_ends_at": null, "renews_at": renews_at, "ends_at": ends_at,
+            "cancelled": self.cancels || ended, "trial_ends_at": self.trial_until.map(on), "renews_at": renews_at, "ends_at": ends_at,
             "first_subscription_item": {
                 "id": id, "subscription_id": id, "quantity": self.quantity, "updated_at": on(self.quantity_on) },
             "created_at": on(0), "updated_at": on(at), "test_mode": true
         })
     }
 
-    fn order(&self, refunded: u32, at: u32) -> Value {
+    fn order(&self, total: u32, refunded: u32, at: u32) -> Value {
         let Self { name, id, .. } = self;
         json!({
             "store_id": 1, "customer_id": id, "identifier": format!("uuid-{name}"), "user_email": format!("{name}@example.com"),
-            "currency": "EUR", "total": 1000, "refunded_amount": refunded, "status": status(refunded),
+            "currency": "EUR", "total": total, "refunded_amount": refunded, "status": status(refunded),
             "refunded": if refunded == 0 { Value::Null } else { json!(refunded == 1000) },
             "first_order_item": { "id": id, "order_id": id, "product_id": 5, "variant_id": "A", "quantity": 1 },
             "created_at": on(0), "updated_at": on(at), "test_mode": true
@@ -98,13 +113,12 @@ impl Teller for LemonSqueezy {
     }
 
     fn tell(&self, name: &str, happenings: &[H]) -> Vec<String> {
-        let id = number(name);
-        let mut shown =
-            Shown { name, id, variant: "A", quantity: 1, quantity_on: 0, status: "active", cancels: false, until: 30 };
+        let mut shown = Shown::new(name);
+        let id = shown.id;
         let first =
             |shown: &Shown<'_>, refunded, at| ("subscription-invoices", id, shown.invoice("initial", 0, refunded, at));
         let mut told = vec![
-            ("order_created", ("orders", id, shown.order(0, 0))),
+            ("order_created", ("orders", id, shown.order(1_000, 0, 0))),
             ("subscription_created", ("subscriptions", id, shown.subscription(0, false))),
             ("subscription_payment_success", first(&shown, 0, 0)),
         ];
@@ -123,7 +137,7 @@ impl Teller for LemonSqueezy {
                 H::CancelAtOnce | H::Dispute | H::DisputeLost => {}
             }
             if matches!(happening, H::PartialRefund | H::FullRefund) {
-                told.push(("order_refunded", ("orders", id, shown.order(refunded, at))));
+                told.push(("order_refunded", ("orders", id, shown.order(1_000, refunded, at))));
                 told.push(("subscription_payment_refunded", first(&shown, refunded, at)));
                 continue;
             }
@@ -141,14 +155,54 @@ impl Teller for LemonSqueezy {
                 told.push(("subscription_payment_success", ("subscription-invoices", id + 1, invoice)));
             }
         }
-        let event = |(kind, (object, id, attributes)): (&str, (&str, u64, Value))| {
-            json!({
-                "meta": { "event_name": kind, "test_mode": true },
-                "data": { "type": object, "id": id.to_string(), "attributes": attributes }
-            })
-            .to_string()
-        };
-        told.into_iter().map(event).collect()
+        events(told)
+    }
+
+    /// It has a word for neither.
+    fn tell_reversal(&self, _: &str, _: Reversal) -> Vec<Vec<String>> {
+        Vec::new()
+    }
+
+    fn tell_trial(&self, name: &str, what: Trial) -> Vec<String> {
+        let mut shown = Shown { status: "on_trial", until: 14, trial_until: Some(14), ..Shown::new(name) };
+        let id = shown.id;
+        let mut told = vec![
+            ("order_created", ("orders", id, shown.order(0, 0, 0))),
+            ("subscription_created", ("subscriptions", id, shown.subscription(0, false))),
+        ];
+        let snapshot = |shown: &Shown<'_>, at, ended| ("subscriptions", id, shown.subscription(at, ended));
+        if what == Trial::ChangedAndPaid {
+            shown.variant = "B";
+            told.push(("subscription_updated", snapshot(&shown, 8, false)));
+        }
+        match what {
+            Trial::Nothing => {}
+            Trial::Paid | Trial::ChangedAndPaid => {
+                (shown.status, shown.until) = ("active", 44);
+                told.push(("subscription_updated", snapshot(&shown, 14, false)));
+                let invoice = shown.invoice("renewal", 14, 0, 14);
+                told.push(("subscription_payment_success", ("subscription-invoices", id + 1, invoice)));
+            }
+            Trial::PastDue => {
+                shown.status = "past_due";
+                told.push(("subscription_updated", snapshot(&shown, 14, false)));
+            }
+            Trial::CancelledAtEnd => {
+                shown.cancels = true;
+                told.push(("subscription_cancelled", snapshot(&shown, 10, false)));
+            }
+            Trial::CancelledAtOnce => told.push(("subscription_expired", snapshot(&shown, 10, true))),
+        }
+        events(told)
+    }
+
+    fn answer(&self, path: &str) -> Option<Value> {
+        let id = path.strip_prefix("/v1/orders/")?.strip_suffix("?include=order-items,subscriptions")?;
+        let item = json!({ "order_id": id, "product_id": 5, "variant_id": "A", "quantity": 1 });
+        Some(json!({ "data": { "type": "orders", "id": id, "attributes": { "status": "paid" } }, "included": [
+            { "type": "order-items", "id": id, "attributes": item },
+            { "type": "subscriptions", "id": id, "attributes": { "order_id": id, "order_item_id": id } },
+        ] }))
     }
 
     fn headers(&self, body: &str, _: Timestamp) -> Vec<(&'static str, String)> {
@@ -158,4 +212,15 @@ impl Teller for LemonSqueezy {
     fn reference(&self, name: &str) -> String {
         format!("subscription:{}", number(name))
     }
+}
+
+fn events(told: Vec<(&str, (&str, u64, Value))>) -> Vec<String> {
+    let event = |(kind, (object, id, attributes)): (&str, (&str, u64, Value))| {
+        json!({
+            "meta": { "event_name": kind, "test_mode": true },
+            "data": { "type": object, "id": id.to_string(), "attributes": attributes }
+        })
+        .to_string()
+    };
+    told.into_iter().map(event).collect()
 }
