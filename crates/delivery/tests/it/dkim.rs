@@ -1,15 +1,9 @@
 //! Signed mails, as they arrive behind a real relay, verified by other people's program.
 
-use std::{
-    io::Write as _,
-    process::{Command, Stdio},
-    sync::Arc,
-};
+use std::process::Command;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use delivery::{Dkim, MailService, ServiceSettings, Transport, transport::LIMITS};
-use net::{Client, Reach};
-use secrecy::SecretString;
+use delivery::{Dkim, Transport};
 use serde_json::{Value, json};
 use store::testing::TestDatabase;
 
@@ -17,6 +11,7 @@ use crate::{
     receiver::{Receiver, Temper::Says},
     relay::{Relay, python, script},
     shop::Shop,
+    transports::{run, transport},
 };
 
 /// Umlauts in headers and text, a footer that is longer than any line, and somebody who answers.
@@ -46,17 +41,9 @@ fn dkim(key: &[u8]) -> Dkim {
 fn believed(messages: &[&[u8]], dkim: &Dkim) -> Vec<bool> {
     let messages: Vec<String> = messages.iter().map(|message| STANDARD.encode(message)).collect();
     let asked = json!({ "messages": messages, "name": dkim.name(), "value": dkim.record() });
-    let mut process = Command::new(python())
-        .arg(script("dkim_verify.py"))
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    process.stdin.take().unwrap().write_all(asked.to_string().as_bytes()).unwrap();
-    let ran = process.wait_with_output().unwrap();
-    assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
-    serde_json::from_slice(&ran.stdout).unwrap()
+    let mut verifier = Command::new(python());
+    verifier.arg(script("dkim_verify.py"));
+    serde_json::from_value(run(verifier, &asked)).unwrap()
 }
 
 /// A message as the relay has it, of a shop with this brand.
@@ -119,7 +106,7 @@ async fn by_amazon_a_message_is_believed_whose_date_and_id_it_wrote_anew() {
     shop.brand(&brand()).await;
     let receiver = Receiver::start(Says(200, "", r#"{"MessageId":"a1"}"#)).await;
     let key = key(&["genrsa", "2048"]);
-    let transport = service(&shop, &receiver, "ses://AKIDEXAMPLE:secret@eu-central-1").signing(dkim(&key)).unwrap();
+    let transport = transport(&shop, &receiver, "ses://AKIDEXAMPLE:secret@eu-central-1").signing(dkim(&key)).unwrap();
     let sold = shop.sell("ada@example.com").await;
     shop.worker_with(Some(transport)).turn().await.unwrap();
     let body: Value = serde_json::from_str(&receiver.calls()[0].body).unwrap();
@@ -135,13 +122,6 @@ async fn services_that_write_messages_themselves_sign_them_themselves() {
     let receiver = Receiver::start(Says(200, "", "{}")).await;
     let key = key(&["genrsa", "2048"]);
     for address in ["postmark://token@", "resend://key@"] {
-        assert!(service(&shop, &receiver, address).signing(dkim(&key)).is_none(), "{address}");
+        assert!(transport(&shop, &receiver, address).signing(dkim(&key)).is_none(), "{address}");
     }
-}
-
-fn service(shop: &Shop, receiver: &Receiver, address: &str) -> Transport {
-    let mut settings = ServiceSettings::parse(&SecretString::from(address), Some("keys@relay.test")).unwrap();
-    settings.base = format!("http://{}", receiver.address).parse().unwrap();
-    let client = Client::new(Reach::Loopback, LIMITS).unwrap();
-    MailService::new(settings, client, Arc::clone(&shop.clock) as _).into()
 }

@@ -36,7 +36,8 @@ const SECOND: SignedDuration = SignedDuration::from_secs(1);
 /// A brand with words outside of ASCII, and somebody who answers.
 const BRAND: &str = r#"{"sender_name":"Müller & Söhne","reply_to":"help@acme.test"}"#;
 
-fn transport(shop: &Shop, receiver: &Receiver, address: &str) -> Transport {
+/// A service that is played by this receiver.
+pub(crate) fn transport(shop: &Shop, receiver: &Receiver, address: &str) -> Transport {
     impatient(shop, &format!("http://{}", receiver.address), address, Duration::from_secs(10))
 }
 
@@ -47,8 +48,8 @@ fn impatient(shop: &Shop, base: &str, address: &str, total: Duration) -> Transpo
     MailService::new(settings, Client::new(Reach::Loopback, limits).unwrap(), Arc::clone(&shop.clock) as _).into()
 }
 
-/// Runs somebody else's program with an input.
-fn run(mut command: Command, input: &Value) -> Value {
+/// Runs somebody else's program with an input, and gives what it prints.
+pub(crate) fn run(mut command: Command, input: &Value) -> Value {
     let mut process = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     process.stdin.take().unwrap().write_all(input.to_string().as_bytes()).unwrap();
     let ran = process.wait_with_output().unwrap();
