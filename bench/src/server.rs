@@ -113,7 +113,7 @@ fn configuration(neighbours: &Neighbours) -> String {
     };
     let endpoint = |(number, address): (usize, &SocketAddr)| {
         format!(
-            "[[webhook_endpoint]]\ncode = \"receiver-{number}\"\nlivemode = false\nurl = \"http://{address}/hooks\"\n\
+            "[[webhook_endpoint]]\ncode = \"receiver-{number}\"\nmode = \"test\"\nurl = \"http://{address}/hooks\"\n\
              events = [\"license.created\"]\n"
         )
     };

@@ -152,16 +152,18 @@ fn translated(provider: &dyn Provider, event: Incoming) -> Outcome {
     let mut says_something = false;
     let mut refused = None;
     for (word, level) in [("none", Level::None), ("full", Level::Full)] {
-        match provider.translate(&event, &Settings { level, ..Settings::default() }, &[]) {
-            Ok(Step::Need(requests)) => {
-                lines.extend(requests.iter().map(|request| format!("{word}: asks GET {}", request.path)));
+        let (facts, wanted) = match provider.translate(&event, &Settings { level, ..Settings::default() }, &[]) {
+            Ok(Step::Need(wanted)) => (Vec::new(), wanted),
+            Ok(Step::Partly { facts, wanted }) => (facts, wanted),
+            Ok(Step::Facts(facts)) => (facts, Vec::new()),
+            Err(malformed) => {
+                refused = Some(malformed.what);
+                continue;
             }
-            Ok(Step::Facts(facts)) => {
-                says_something |= !facts.is_empty();
-                lines.extend(facts.iter().map(|fact| format!("{word}: {}", describe(fact))));
-            }
-            Err(malformed) => refused = Some(malformed.what),
-        }
+        };
+        says_something |= !facts.is_empty();
+        lines.extend(facts.iter().map(|fact| format!("{word}: {}", describe(fact))));
+        lines.extend(wanted.iter().map(|request| format!("{word}: asks GET {}", request.path)));
     }
     // Of these kinds some events matter: not a checkout that only saved a way to pay, nor an invoice of no subscription.
     let why = provider.ignores(&event.kind).unwrap_or("of a kind that matters, and nothing in this one does");
@@ -189,6 +191,7 @@ fn describe_order(order: &Order) -> String {
     let mut parts = Vec::new();
     for purchase in order.purchases.values() {
         let lines = match &purchase.lines {
+            Lines::Shown(lines) => format!("{} lines and maybe more", lines.len()),
             Lines::Known(lines) => format!("{} lines", lines.len()),
             Lines::Unknown { named: Some(plan), .. } => format!("plan {plan}"),
             Lines::Unknown { named: None, .. } => "lines unknown".to_owned(),

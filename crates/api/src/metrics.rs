@@ -36,6 +36,10 @@ pub(crate) struct StatusDocument {
     mails_pending: u64,
     /// Mails that are caught, since there is no sender.
     mails_held: u64,
+    /// Events that are to be delivered to your own systems.
+    deliveries_pending: u64,
+    /// Events that wait until their webhook endpoint is called again.
+    deliveries_held: u64,
     /// Open attention items.
     attention_open: u64,
     /// Licenses, in whatever state.
@@ -54,6 +58,8 @@ pub(crate) async fn status(
         inbox_pending: status.inbox_pending,
         mails_pending: status.mails_pending,
         mails_held: status.mails_held,
+        deliveries_pending: status.deliveries_pending,
+        deliveries_held: status.deliveries_held,
         attention_open: status.attention_open,
         licenses_total: status.licenses_total,
     }))

@@ -63,6 +63,9 @@ pub struct Order {
     /// A source of licenses (purchase or subscription) and what took its place.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub replaced: BTreeMap<Reference, Register<Reference>>,
+    /// Whether a source of licenses gave its place to another, where its provider says so without naming that one.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub gave_way: BTreeMap<Reference, Register<bool>>,
     /// Where this sale's mails go.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub contact: Option<Register<Contact>>,
@@ -97,6 +100,7 @@ impl Join for Order {
         self.refunds.join(other.refunds);
         self.disputes.join(other.disputes);
         self.replaced.join(other.replaced);
+        self.gave_way.join(other.gave_way);
         self.contact.join(other.contact);
         self.customers.join(other.customers);
         self.missing.join(other.missing);
@@ -140,8 +144,21 @@ pub enum Lines {
         /// The plan that the sale's metadata names.
         named: Option<PlanCode>,
     },
+    /// Some of the lines: what was paid tells that there may be more.
+    Shown(Vec<Line>),
     /// All lines.
     Known(Vec<Line>),
+}
+
+impl Lines {
+    /// Those that are known; none: nothing is.
+    #[must_use]
+    pub fn told(&self) -> Option<&[Line]> {
+        match self {
+            Self::Unknown { .. } => None,
+            Self::Shown(lines) | Self::Known(lines) => Some(lines),
+        }
+    }
 }
 
 /// How far a purchase has come. Later states win, whatever order they arrive in.
@@ -310,7 +327,7 @@ impl Purchase {
     pub fn is_recurring(&self) -> bool {
         match &self.lines {
             Lines::Unknown { recurring, .. } => *recurring,
-            Lines::Known(lines) => lines.iter().any(|line| line.recurring),
+            Lines::Shown(lines) | Lines::Known(lines) => lines.iter().any(|line| line.recurring),
         }
     }
 }

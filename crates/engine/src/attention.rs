@@ -33,6 +33,14 @@ pub(crate) const NO_ADDRESS: &str = "no_address";
 pub(crate) const KEY_AWAITED: &str = "key_awaited";
 /// The key that its provider gave out can open nothing.
 pub(crate) const KEY_REFUSED: &str = "key_refused";
+/// More may have been bought than an event shows.
+const MORE_BOUGHT: &str = "more_bought";
+/// A refund or dispute of who knows what.
+const PAYMENT_UNLINKED: &str = "payment_unlinked";
+/// What an API key that may ask more can tell.
+pub(crate) const FOR_A_KEY_TO_TELL: [&str; 4] = [NO_ADDRESS, LINES_UNKNOWN, PAYMENT_UNLINKED, MORE_BOUGHT];
+/// A sale gave its place to one that nobody told of.
+const SUCCESSOR_AWAITED: &str = "successor_awaited";
 /// The account may not sell at present.
 pub(crate) const ACCOUNT_STOPPED: &str = "account_stopped";
 /// The account has no room for more licenses.
@@ -120,16 +128,13 @@ fn about(order: &StoredOrder, waiting: &Waiting, connection: &Connection) -> Abo
             purchase.to_string(),
             lines_unknown(purchase, &connection.code, permission(Missing::Lines)),
         ),
+        Waiting::MoreBought { purchase } => {
+            plain(MORE_BOUGHT, purchase.to_string(), more_bought(purchase, info.name, &connection.code))
+        }
         Waiting::PaymentUnlinked => unlinked(&connection.code, permission(Missing::PaymentLink)),
-        Waiting::PeriodUnknown { purchase } => plain(
-            "period_unknown",
-            purchase.to_string(),
-            format!(
-                "{purchase} started a subscription whose paid period is not known yet, so its licenses last three days at most; \
-                 have {} deliver all events that the connection `{}` lists as its webhook events, or allow it to look up more",
-                info.name, connection.code
-            ),
-        ),
+        Waiting::PeriodUnknown { purchase } => {
+            plain("period_unknown", purchase.to_string(), period_unknown(purchase, info.name, &connection.code))
+        }
         Waiting::NoAddress => About {
             kind: NO_ADDRESS,
             part: String::new(),
@@ -165,6 +170,9 @@ fn about(order: &StoredOrder, waiting: &Waiting, connection: &Connection) -> Abo
             plain(KEY_AWAITED, line.to_string(), key_awaited(line, info.name, &connection.code))
         }
         Waiting::KeyRefused { key, trouble } => key_refused(order, key, *trouble, info.name),
+        Waiting::SuccessorAwaited { source } => {
+            plain(SUCCESSOR_AWAITED, source.to_string(), successor_awaited(source, info.name))
+        }
         Waiting::AccountStopped => plain(ACCOUNT_STOPPED, String::new(), STOPPED.to_owned()),
         Waiting::AccountFull => plain(ACCOUNT_FULL, String::new(), FULL.to_owned()),
         Waiting::SeveralCustomers { customers } => several_customers(customers),
@@ -174,6 +182,13 @@ fn about(order: &StoredOrder, waiting: &Waiting, connection: &Connection) -> Abo
             format!("{amount} of payment {payment} went back and it paid for several licenses; revoke the right one"),
         ),
     }
+}
+
+fn period_unknown(purchase: &Reference, provider: &str, connection: &str) -> String {
+    format!(
+        "{purchase} started a subscription whose paid period is not known yet, so its licenses last three days at most; have \
+         {provider} deliver all events that the connection `{connection}` lists as its webhook events, or allow it to look up more"
+    )
 }
 
 fn no_address(connection: &str, permission: &str) -> String {
@@ -192,6 +207,14 @@ fn key_awaited(line: &Reference, provider: &str, connection: &str) -> String {
         "the license for {line} has no key: {provider} gives the keys of connection `{connection}` out, and has told of none for \
          it. Subscribe the webhook to the events about license keys and have them sent again; if there are fewer keys than \
          licenses, let the price rule say quantity = \"seats\"; if {provider} gives out none, set license_keys to ours"
+    )
+}
+
+fn successor_awaited(source: &Reference, provider: &str) -> String {
+    format!(
+        "{provider} says that {source} gave its place to another sale, and has not told which: its license works on, and that of \
+         the other may work beside it. Look at {provider} what took its place, and have the event that says so sent again; if the \
+         other has its license already, or there is none, revoke this one"
     )
 }
 
@@ -221,6 +244,14 @@ fn lines_unknown(purchase: &Reference, connection: &str, permission: &str) -> St
     format!("{purchase} is paid and does not say what was bought; {remedy}")
 }
 
+fn more_bought(purchase: &Reference, provider: &str, connection: &str) -> String {
+    format!(
+        "{purchase} cost more than the item that its event shows, so more may have been bought than has a license; let connection \
+         `{connection}` have an API key, which tells all items, and play the event of the sale again; or look at it at {provider}, \
+         issue by hand what is missing, and dismiss this"
+    )
+}
+
 /// A sale whose plan asks for somebody's word (B29).
 fn approval(is_overdue: bool) -> About {
     let (kind, since) = match is_overdue {
@@ -236,7 +267,7 @@ fn unlinked(connection: &str, permission: &str) -> About {
         "a refunded or disputed payment cannot be traced to what it paid for; {connection} needs the permission \
          `{permission}`"
     );
-    About { kind: "payment_unlinked", part: String::new(), lookup: None, sentence }
+    About { kind: PAYMENT_UNLINKED, part: String::new(), lookup: None, sentence }
 }
 
 fn several_customers(customers: &BTreeSet<CustomerReference>) -> About {

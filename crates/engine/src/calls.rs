@@ -12,6 +12,7 @@ use domain::{
 };
 use futures::future::join_all;
 use jiff::{SignedDuration, Timestamp};
+use providers::http::{Request, is_refusal};
 use store::{
     calls::{kind, status},
     rows::{AttentionItem, ProviderCall},
@@ -19,7 +20,7 @@ use store::{
 use uuid::Uuid;
 
 use crate::{
-    Dialled, Engine, Error,
+    DialError, Dialled, Engine, Error,
     connections::{Connection, find},
 };
 
@@ -90,8 +91,8 @@ impl Ended {
     pub(crate) fn not_done(status: u16, words: String, retry_after_seconds: Option<u32>) -> Self {
         match status {
             401 => Self::Waits(format!("{words}; set a key that the provider takes")),
-            409 | 429 | 500..=599 => Self::Again(words, retry_after_seconds),
-            _ => Self::Refused(words),
+            status if is_refusal(status) => Self::Refused(words),
+            _ => Self::Again(words, retry_after_seconds),
         }
     }
 
@@ -135,7 +136,7 @@ impl Engine {
 
     /// Makes a call and writes how it ended.
     async fn end_call(&self, token: Uuid, mut call: ProviderCall) -> Result<(), Error> {
-        let ended = match self.make_call(&call).await {
+        let ended = match self.make_call(&mut call).await {
             Ok(ended) => ended,
             Err(error) => Ended::Again(error.to_string(), None),
         };
@@ -180,7 +181,7 @@ impl Engine {
         })
     }
 
-    async fn make_call(&self, call: &ProviderCall) -> Result<Ended, Error> {
+    async fn make_call(&self, call: &mut ProviderCall) -> Result<Ended, Error> {
         let id = ConnectionId(call.connection_id);
         let connections = self.connections().await?;
         let known = find(&connections, id);
@@ -199,11 +200,27 @@ impl Engine {
         }
     }
 
-    async fn make_call_at(&self, connection: &Connection, call: &ProviderCall) -> Result<Ended, Error> {
+    async fn make_call_at(&self, connection: &Connection, call: &mut ProviderCall) -> Result<Ended, Error> {
         match call.kind.as_str() {
             kind::PRICE => self.settle_price(connection, call).await,
             _ => self.write_back(connection, call).await,
         }
+    }
+
+    /// Asks a provider for what a call is about: in the same words as before, so that what was done and not answered is not
+    /// done twice, but under another name once it was refused.
+    pub(crate) async fn ask_for(
+        &self,
+        connection: &Connection,
+        call: &mut ProviderCall,
+        request: Request,
+    ) -> Result<Dialled, DialError> {
+        let request = request.after_refusals(call.refusals.unsigned_abs());
+        let dialled = self.dialler.dial(connection, &request).await?;
+        if is_refusal(dialled.status) {
+            call.refusals += 1;
+        }
+        Ok(dialled)
     }
 }
 

@@ -37,7 +37,7 @@ const OVERLAP: SignedDuration = SignedDuration::from_mins(5);
 const PATIENCE: SignedDuration = SignedDuration::from_secs(30);
 /// Events of a page that look something up in the same second: far below what providers allow, and live events have the
 /// rest.
-const LOOKUPS_PER_SECOND: i64 = 10;
+pub(crate) const LOOKUPS_PER_SECOND: i64 = 10;
 /// A list that failed so often needs a person. It goes on being tried.
 const ATTENTION_AFTER: i32 = 4;
 /// Each failure halves the page, in case it was too large; this often at most.

@@ -1,6 +1,6 @@
 //! A vendor's own checkout: a hosted page at the provider, opened for one buyer and one plan (D02 to D10).
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use domain::{
     id::{PlanId, ProductId, TenantId, uuid_v7},
@@ -8,20 +8,23 @@ use domain::{
     text::{EmailAddress, PlanCode, PriceReference},
 };
 use jiff::{SignedDuration, Timestamp};
-use providers::selling::{NewCheckout, Refused, Selling};
+use providers::{
+    http::is_refusal,
+    selling::{NewCheckout, Refused, Selling},
+};
 use store::rows;
 
 use crate::{
     DialError, Engine, Error,
     connections::Connection,
     issue::IssueError,
-    prices::{price_of, rank, sells},
+    prices::{PriceStanding, price_of, rank, sells},
 };
 
-/// Checkouts that an account opens in a minute (D10).
-pub const CHECKOUTS_PER_MINUTE: i64 = 20;
-/// Minutes that are counted on after this node's clock says that they are over: another's may be behind.
-const MINUTES_KEPT: i64 = 10;
+/// Checkouts that an account opens in a minute, whenever it begins (D10).
+pub const CHECKOUTS_PER_MINUTE: usize = 20;
+/// That minute.
+const WINDOW: SignedDuration = SignedDuration::from_mins(1);
 /// A platform's share, unless it says otherwise: half a percent (D07).
 const FEE_TEN_THOUSANDTHS: u16 = 50;
 /// The longest address that a provider takes, in bytes.
@@ -91,6 +94,16 @@ pub enum CheckoutError {
     /// The price was set a moment ago.
     #[error("the price of the plan `{0}` is being made at Stripe; ask again in a moment")]
     PriceNotYet(String),
+    /// The price was tried to be made, and is tried again.
+    #[error("the price of the plan `{plan}` is not made at Stripe yet: {problem}; it is tried again by itself")]
+    PriceWaits {
+        /// Which plan.
+        plan: String,
+        /// What it waits for, and what to do about it.
+        problem: String,
+        /// When it is tried again.
+        seconds: u64,
+    },
     /// More than the account may open (D10).
     #[error("the account opens {CHECKOUTS_PER_MINUTE} checkouts a minute at most")]
     TooMany {
@@ -134,7 +147,9 @@ impl Engine {
         check_url("success_url", &asked.success_url, is_live)?;
         check_url("cancel_url", &asked.cancel_url, is_live)?;
         self.check_account(asked.tenant, is_live, 1).await?;
-        let connection = connection.ok_or_else(|| CheckoutError::NotConnected(no_account(is_live)))?;
+        let Some(connection) = connection else {
+            return Err(CheckoutError::NotConnected(self.no_account(asked.tenant, is_live).await?));
+        };
         let selling = sells(&connection).ok_or_else(|| CheckoutError::NotConnected(why_not(&connection)))?;
         let price = sold.price.ok_or_else(|| CheckoutError::NoPrice(sold.code.to_string()))?;
         let reference = self.made_price(&connection, &sold, &price).await?;
@@ -151,16 +166,20 @@ impl Engine {
             fee_ten_thousandths: fee(&connection),
             attempt: &attempt,
         };
-        self.open(&connection, selling, &new).await
+        self.open(&connection, selling, (asked, &new)).await
     }
 
     async fn open(
         &self,
         connection: &Connection,
         selling: &dyn Selling,
-        new: &NewCheckout<'_>,
+        (asked, new): (&CheckoutRequest, &NewCheckout<'_>),
     ) -> Result<String, CheckoutError> {
         let dialled = self.dialler.dial(connection, &selling.create_checkout(new)).await?;
+        if let Some(attempt) = asked.attempt.filter(|_| is_refusal(dialled.status)) {
+            // Under the same name it would be refused for as long as the provider keeps its answer.
+            self.store.forget_call(asked.tenant, attempt).await?;
+        }
         Ok(selling.checkout_created(dialled.status, &dialled.body)?)
     }
 
@@ -198,6 +217,22 @@ impl Engine {
         Ok(connections.iter().filter(sells).min_by_key(rank).map(Arc::clone))
     }
 
+    /// Whether a connection is the one by which a tenant's plans are sold, or would be, once it is there.
+    pub(crate) async fn is_seller(&self, connection: &Connection) -> Result<bool, Error> {
+        let tenant = connection.tenant;
+        if !is_shop_of(tenant, connection) {
+            return Ok(false);
+        }
+        let plans = self.store.plans(tenant).await?;
+        // Rows come in the order of their versions, and the latest is sold.
+        let latest: BTreeMap<_, _> = plans.iter().map(|row| (row.id, row)).collect();
+        if !latest.values().any(|row| price_of(row).is_some()) {
+            return Ok(false);
+        }
+        let seller = self.selling_connection(tenant, connection.mode.is_live()).await?;
+        Ok(seller.is_none_or(|seller| seller.code == connection.code))
+    }
+
     /// Whether buyers pay real money for the plans of a tenant by checkouts: a plan's price is what they pay then.
     ///
     /// # Errors
@@ -223,38 +258,64 @@ impl Engine {
         let Some(row) = rows.iter().find(is_it) else {
             return Err(CheckoutError::PriceNotYet(sold.code.to_string()));
         };
-        if let Some(reference) = &row.reference {
-            return Ok(PriceReference::new(reference.as_str()));
-        }
-        let call = self.store.call_about(row.id).await?.filter(|call| call.next_attempt_at.is_none());
-        Err(match call.and_then(|call| call.error) {
-            Some(problem) => CheckoutError::PriceRefused { plan: sold.code.to_string(), problem },
-            None => CheckoutError::PriceNotYet(sold.code.to_string()),
+        let plan = sold.code.to_string();
+        Err(match self.standing_of(row).await? {
+            PriceStanding::Made(reference) => return Ok(reference),
+            PriceStanding::Waits { problem: None, .. } => CheckoutError::PriceNotYet(plan),
+            PriceStanding::Waits { problem: Some(problem), again_at } => {
+                let millis = again_at.duration_since(self.now()).as_millis().max(1).unsigned_abs();
+                let seconds = u64::try_from(millis.div_ceil(1_000)).unwrap_or(u64::MAX);
+                CheckoutError::PriceWaits { plan, problem, seconds }
+            }
+            PriceStanding::Refused(problem) => CheckoutError::PriceRefused { plan, problem },
         })
     }
 
-    /// Counts a checkout in the database, so that all nodes count the same (D10).
+    /// Counts a checkout in the database, so that all nodes count the same (D10). One that is refused counts for nothing.
     async fn count_checkout(&self, tenant: TenantId, now: Timestamp) -> Result<(), CheckoutError> {
-        let (minute, second) = (now.as_second().div_euclid(60), now.as_second().rem_euclid(60));
         let once = || async {
             let write = self.store.begin().await?;
-            let count = write.count_checkout(tenant, minute).await?;
-            write.commit().await?;
-            Ok::<_, Error>(count)
+            let opened = counted(&write.checkout_window(tenant).await?, now);
+            if let Ok(opened) = &opened {
+                write.save_checkout_window(tenant, opened).await?;
+                write.commit().await?;
+            }
+            Ok::<_, Error>(opened)
         };
-        if store::repeat(once, Error::is_conflict).await? > CHECKOUTS_PER_MINUTE {
-            return Err(CheckoutError::TooMany { seconds: (60 - second).unsigned_abs() });
-        }
-        Ok(())
+        let counted = store::repeat(once, Error::is_conflict).await?;
+        counted.map(drop).map_err(|seconds| CheckoutError::TooMany { seconds })
     }
 
-    /// Forgets how many checkouts were opened in minutes that are over at every node. Returns how many minutes.
-    ///
-    /// # Errors
-    /// Those of the database.
-    pub async fn forget_counted_checkouts(&self) -> Result<u64, Error> {
-        Ok(self.store.forget_checkouts(self.now().as_second().div_euclid(60) - MINUTES_KEPT).await?)
+    /// What a vendor does who has nothing to sell by.
+    async fn no_account(&self, tenant: TenantId, is_live: bool) -> Result<String, Error> {
+        let connections = self.connections().await?;
+        let is_awaited = |connection: &&Arc<Connection>| {
+            let is_of_mode = connection.mode.is_live() == is_live;
+            connection.tenant == tenant && is_of_mode && connection.settings.account_awaited
+        };
+        Ok(match connections.iter().find(is_awaited) {
+            Some(connection) => format!(
+                "the account of the connection `{code}` is not made yet; POST /v1/connect with the code `{code}` goes on",
+                code = connection.code
+            ),
+            None => no_account(is_live),
+        })
     }
+}
+
+/// Counts a checkout that is opened now among those that were opened in the minute before: the moments of all of them, as
+/// they are kept, or in how many seconds there is room for it. What another node's clock says is yet to come counts, too.
+fn counted(kept: &str, now: Timestamp) -> Result<String, u64> {
+    let (now, window) = (now.as_microsecond(), i64::try_from(WINDOW.as_micros()).unwrap_or(i64::MAX));
+    let mut opened: Vec<i64> = kept.split(' ').filter_map(|moment| moment.parse().ok()).collect();
+    opened.retain(|moment| *moment > now - window);
+    opened.sort_unstable();
+    if let Some(oldest) = opened.len().checked_sub(CHECKOUTS_PER_MINUTE).and_then(|surplus| opened.get(surplus)) {
+        let micros = (oldest + window - now).clamp(1, window);
+        return Err(micros.unsigned_abs().div_ceil(1_000_000));
+    }
+    opened.push(now);
+    Ok(opened.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "))
 }
 
 /// Whether a connection is one by which a tenant sells, or did until it was disconnected.
@@ -341,6 +402,32 @@ pub(crate) fn wrong_with_url(text: &str, is_live: bool) -> Option<&'static str> 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn twenty_in_any_minute_and_the_next_when_the_oldest_is_a_minute_old() {
+        let at = |millis: i64| Timestamp::from_millisecond(1_000_000 + millis).unwrap_or_default();
+        let open = |kept: &str, millis: &[i64]| {
+            millis.iter().try_fold(kept.to_owned(), |kept, millis| counted(&kept, at(*millis)))
+        };
+        // Two seconds apart, across the end of a minute of the clock.
+        let full = open("", &(0..20).map(|number| number * 2_000).collect::<Vec<_>>()).unwrap_or_default();
+        for (millis, expected) in [
+            (38_000, Err(22)),
+            (59_000, Err(1)),
+            (59_999, Err(1)),
+            (60_000, Ok(20)),
+            (61_999, Ok(20)),
+            (62_000, Ok(19)),
+            (98_000, Ok(1)),
+            // A clock that is behind.
+            (-30_000, Err(60)),
+        ] {
+            let counts = counted(&full, at(millis)).map(|kept| kept.split(' ').count());
+            assert_eq!(counts, expected, "{millis}");
+        }
+        let next = open(&full, &[60_000]).unwrap_or_default();
+        assert_eq!(open(&next, &[60_000]), Err(2), "one has made room for one");
+    }
 
     #[test]
     fn buyers_are_sent_to_https_and_to_this_machine_only_to_try_things_out() {

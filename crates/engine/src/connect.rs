@@ -13,7 +13,7 @@ use providers::{
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::{
-    DialError, Engine,
+    DialError, Engine, Error,
     configuration::{ConfigurationChange, ConfigurationError, ConnectionInput, Existing},
     connections::{Connection, Mode},
 };
@@ -99,7 +99,8 @@ impl Engine {
         let known = connections.iter().find(|known| known.tenant == asked.tenant && known.code == asked.code);
         let writes_back = known.is_some_and(|known| known.settings.write_back);
         let connection = asked.connection(writes_back).ok_or_else(|| ConnectError::Provider(asked.provider.clone()))?;
-        let check = self.check_key(&connection, Uses::of(&connection.settings)).await?;
+        let uses = self.uses_of(&connection).await.map_err(ConfigurationError::from)?;
+        let check = self.check_key(&connection, uses).await?;
         if let Some(words) = check.refused {
             return Err(ConnectError::Refused(words));
         }
@@ -107,7 +108,7 @@ impl Engine {
             return Err(ConnectError::OtherMode(asked.code.clone(), known.mode.as_str()));
         }
         let webhook = match &asked.server {
-            Some(server) => Some(self.make_webhook(&connection, server).await?),
+            Some(server) => Some(self.make_webhook(&connection, uses, server).await?),
             None => None,
         };
         // What was signed for an endpoint that was made before is still believed.
@@ -127,6 +128,15 @@ impl Engine {
         Ok(Connected { change, check, webhook: id })
     }
 
+    /// What a connection's key is used for: what its settings say, and selling, where a plan has a price that it sells at.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn uses_of(&self, connection: &Connection) -> Result<Uses, Error> {
+        let uses = Uses::of(&connection.settings);
+        Ok(Uses { sells: uses.sells || self.is_seller(connection).await?, ..uses })
+    }
+
     /// What a connection's key lacks for these uses. Nothing is changed at the provider.
     ///
     /// # Errors
@@ -144,10 +154,11 @@ impl Engine {
     async fn make_webhook(
         &self,
         connection: &Connection,
+        uses: Uses,
         server: &str,
     ) -> Result<(String, SecretString), ConnectError> {
         let provider = connection.provider;
-        let uses = Uses { create_webhook: true, ..Uses::of(&connection.settings) };
+        let uses = Uses { create_webhook: true, ..uses };
         let alone = Uses { create_webhook: true, ..Uses::default() };
         if let Some(missing) = self.check_key(connection, alone).await?.missing.into_iter().next() {
             let link = self.check_key(connection, uses).await?.link.unwrap_or_default();
@@ -157,7 +168,13 @@ impl Engine {
         let url = format!("{}/v1/webhooks/{slug}/{tenant}", server.trim_end_matches('/'));
         let attempt = domain::id::uuid_v7(self.now(), &mut *self.entropy()).to_string();
         let request = provider.create_webhook(&url, &attempt)?;
-        let dialled = self.dialler.dial(connection, &request).await?;
+        let is_once = request.post.as_ref().is_some_and(|post| post.idempotency_key.is_some());
+        let dialled = match self.dialler.dial(connection, &request).await {
+            // The endpoint may have been made: asked again under the same key, the provider says so. Whoever asks later has
+            // another made.
+            Err(_) if is_once => self.dialler.dial(connection, &request).await?,
+            other => other?,
+        };
         let made = provider.webhook_created(dialled.status, &dialled.body)?;
         Ok((made.id, made.secret))
     }

@@ -131,8 +131,7 @@ impl Connection {
 
 /// The account that a stored connection is about, with its provider and mode.
 pub(crate) fn account_of(row: &rows::Connection) -> Option<(String, String, String)> {
-    let settings: Settings = serde_json::from_str(&row.settings).ok()?;
-    settings.account.map(|account| (row.provider.clone(), row.mode.clone(), account))
+    row.account.clone().map(|account| (row.provider.clone(), row.mode.clone(), account))
 }
 
 impl Connection {

@@ -98,7 +98,8 @@ impl Engine {
     }
 
     async fn fulfil_claim(&self, claim: Claim) -> Result<Done, Error> {
-        store::repeat(|| self.fulfil_once(claim), Error::is_conflict).await
+        // Two nodes may give one provider's key to two licenses: the second finds it taken when it looks again.
+        store::repeat(|| self.fulfil_once(claim), Error::is_lost_race).await
     }
 
     /// Finds what the database refuses, sets it aside, and lets the rest go on.
@@ -219,10 +220,10 @@ impl Engine {
                     said.hear(&event, connection, facts);
                     said.finished.push(event);
                 }
-                Ok(Step::Need(requests)) => {
-                    wait_for(&mut event, &requests, now);
-                    said.lookups += 1;
-                    said.set_aside.push(event);
+                Ok(Step::Need(requests)) => said.wait(event, &requests, now),
+                Ok(Step::Partly { facts, wanted }) => {
+                    said.hear(&event, connection, facts);
+                    said.wait(event, &wanted, now);
                 }
                 Err(problem) => {
                     hold(&mut event, problem);
@@ -285,9 +286,17 @@ impl Said {
             let age = event.occurred_at.map_or(0, |at| event.received_at.saturating_sub(at));
             event.caught_up && SignedDuration::from_micros(age) > OLD
         };
-        let old: BTreeSet<InboundId> = self.finished.iter().filter(is_old).map(|event| InboundId(event.id)).collect();
+        let heard = self.finished.iter().chain(&self.set_aside);
+        let old: BTreeSet<InboundId> = heard.filter(is_old).map(|event| InboundId(event.id)).collect();
         let of_old = sales.of_fact.iter().filter(|((event, _), _)| old.contains(event));
         of_old.map(|(_, order)| *order).collect()
+    }
+
+    /// The event stays open until these are answered, whatever it has said already.
+    fn wait(&mut self, mut event: InboundEvent, requests: &[Request], now: Timestamp) {
+        wait_for(&mut event, requests, now);
+        self.lookups += 1;
+        self.set_aside.push(event);
     }
 
     fn hear(&mut self, event: &InboundEvent, connection: &Connection, facts: Vec<Fact>) {
@@ -318,11 +327,11 @@ fn hold(event: &mut InboundEvent, problem: String) {
     event.error = Some(problem);
 }
 
-/// The event waits until these are answered.
+/// The event waits until these are answered. They are asked now, unless a later time is set for it.
 pub(crate) fn wait_for(event: &mut InboundEvent, requests: &[Request], now: Timestamp) {
     event.status = inbox::status::WAITING.to_owned();
     event.requests = serde_json::to_string(requests).ok();
-    event.next_attempt_at = Some(now.as_microsecond());
+    event.next_attempt_at = event.next_attempt_at.max(Some(now.as_microsecond()));
 }
 
 fn translate(connection: &Connection, event: &InboundEvent) -> Result<Step, String> {

@@ -1,18 +1,25 @@
 //! A person looks at what was delivered: plays an event again, or lays an attention item aside.
 
-use domain::id::{AttentionId, ConnectionId, InboundId, OrderId};
+use std::collections::BTreeSet;
+
+use domain::{
+    id::{AttentionId, ConnectionId, InboundId, OrderId, TenantId},
+    time::after,
+};
 use jiff::SignedDuration;
+use providers::http::Answer;
 use serde_json::json;
 use store::{
-    inbox,
+    Write, inbox,
     lists::Whose,
     rows::{AttentionItem, InboundEvent},
 };
 
 use crate::{
     Engine, Error, attention,
+    catchup::LOOKUPS_PER_SECOND,
     connected_accounts::{self as accounts, Whose as Owner},
-    connections::find,
+    connections::{FRESH, find},
     receive,
     rulings::By,
 };
@@ -57,7 +64,7 @@ impl ReplayError {
 
 impl Engine {
     /// Has an event worked on again, whatever has become of it. It says what it said before: the answers that were
-    /// looked up are kept, unless `fresh` asks for new ones. One of an account that was connected since goes to whoever has
+    /// looked up are kept, unless `fresh` asks for new ones; only what the API key was refused is asked again. One of an account that was connected since goes to whoever has
     /// connected it. Returns the event as it is then; none: there is no such event.
     ///
     /// # Errors
@@ -119,6 +126,35 @@ impl Engine {
         Ok(event)
     }
 
+    /// A connection's key may be allowed more than it was: what it was refused is asked again, for the sales that wait for it.
+    pub(crate) async fn ask_what_was_refused(
+        &self,
+        write: &Write,
+        asked_with_it: Vec<ConnectionId>,
+        by: &By,
+    ) -> Result<(), Error> {
+        let mut orders = BTreeSet::new();
+        for connection in asked_with_it {
+            for kind in attention::FOR_A_KEY_TO_TELL {
+                orders.extend(write.orders_waiting_for(connection, kind, None).await?);
+            }
+        }
+        let events = write.looked_up_events_of(orders.into_iter().collect()).await?;
+        // Not before every node knows the new key, and not all at once.
+        let soonest = after(self.now(), FRESH);
+        let (mut again, mut told) = (Vec::new(), Vec::new());
+        for (place, event) in (0..).zip(events.into_iter().filter(was_refused)) {
+            let detail = json!({ "event": event.kind, "before": event.status, "fresh": false, "note": by.note });
+            let (tenant, id) = (TenantId(event.tenant_id), InboundId(event.id));
+            let order = write.order_of_event(id).await?;
+            told.push(self.told(tenant, "event.replayed", id.to_string(), order, &detail, by));
+            let ask_at = after(soonest, SignedDuration::from_secs(place / LOOKUPS_PER_SECOND));
+            again.push(InboundEvent { next_attempt_at: Some(ask_at.as_microsecond()), ..self::again(event, false) });
+        }
+        write.update_events(again).await?;
+        crate::audit::add(write, told).await
+    }
+
     /// A person has seen an item and does not want to see it again. None: there is no such item.
     ///
     /// # Errors
@@ -152,7 +188,7 @@ fn again(event: InboundEvent, fresh: bool) -> InboundEvent {
     InboundEvent {
         status: inbox::status::RECEIVED.to_owned(),
         requests: None,
-        answers: event.answers.filter(|_| !fresh),
+        answers: event.answers.filter(|_| !fresh).and_then(|answers| without_refusals(&answers)),
         attempts: 0,
         next_attempt_at: None,
         lease_token: None,
@@ -160,4 +196,19 @@ fn again(event: InboundEvent, fresh: bool) -> InboundEvent {
         done_at: None,
         ..event
     }
+}
+
+/// The answers that say something of the sale. What a key was refused is asked again: it may be another key now.
+fn without_refusals(answers: &str) -> Option<String> {
+    let Some(mut known) = read(answers) else { return Some(answers.to_owned()) };
+    known.retain(|answer| !answer.is_refusal());
+    serde_json::to_string(&known).ok()
+}
+
+fn was_refused(event: &InboundEvent) -> bool {
+    event.answers.as_deref().and_then(read).is_some_and(|answers| answers.iter().any(Answer::is_refusal))
+}
+
+fn read(answers: &str) -> Option<Vec<Answer>> {
+    serde_json::from_str(answers).ok()
 }

@@ -30,7 +30,7 @@ mod lookup;
 pub mod metrics;
 pub mod onboarding;
 mod outcome;
-mod prices;
+pub mod prices;
 pub mod receive;
 pub mod redecide;
 pub mod redeem;
@@ -120,6 +120,12 @@ impl Error {
     #[must_use]
     pub const fn is_conflict(&self) -> bool {
         matches!(self, Self::Store(error) if error.is_conflict())
+    }
+
+    /// Whether another transaction may have been faster: a repetition sees what that one wrote.
+    #[must_use]
+    pub const fn is_lost_race(&self) -> bool {
+        self.is_conflict() || matches!(self, Self::Store(store::StoreError::Duplicate(_)))
     }
 }
 

@@ -35,6 +35,7 @@ pub struct Metrics {
     verdicts: Family<Word, Counter>,
     fulfilment: Histogram,
     pending: Gauge<i64, std::sync::atomic::AtomicI64>,
+    deliveries: Gauge<i64, std::sync::atomic::AtomicI64>,
     attention: Gauge<i64, std::sync::atomic::AtomicI64>,
     batches: Counter<u64, AtomicU64>,
 }
@@ -49,6 +50,7 @@ impl Default for Metrics {
             // From a millisecond to about half an hour: a look-up may have to wait for its provider.
             fulfilment: Histogram::new(exponential_buckets(0.001, 2.0, 22)),
             pending: Gauge::default(),
+            deliveries: Gauge::default(),
             attention: Gauge::default(),
             batches: Counter::default(),
         };
@@ -67,6 +69,11 @@ impl Metrics {
             "From a webhook's receipt to the commit of what follows from it",
             Unit::Seconds,
             self.fulfilment.clone(),
+        );
+        registry.register(
+            "deliveries_pending",
+            "Events that are to be delivered to vendors' own systems",
+            self.deliveries.clone(),
         );
         registry.register("inbox_pending", "Events that are not done and not held", self.pending.clone());
         registry.register("attention_open", "Open attention items", self.attention.clone());
@@ -104,6 +111,7 @@ impl Engine {
     pub async fn metrics_text(&self) -> Result<String, Error> {
         let status = self.store.status(None).await?;
         self.metrics.pending.set(status.inbox_pending.cast_signed());
+        self.metrics.deliveries.set(status.deliveries_pending.cast_signed());
         self.metrics.attention.set(status.attention_open.cast_signed());
         let mut text = String::new();
         // Writing to a string does not fail.

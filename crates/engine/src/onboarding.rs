@@ -5,7 +5,12 @@ use std::sync::Arc;
 
 use domain::id::{ConnectionId, TenantId};
 use jiff::{SignedDuration, Timestamp};
-use providers::{Level, Settings, accounts::Accounts, http::Request, selling::Refused};
+use providers::{
+    Level, Settings,
+    accounts::Accounts,
+    http::{Request, is_refusal},
+    selling::Refused,
+};
 use serde_json::json;
 use store::rows;
 
@@ -98,6 +103,8 @@ struct Place {
     id: ConnectionId,
     /// None: it is not made yet.
     account: Option<String>,
+    /// How often the provider has refused to make it.
+    refusals: u32,
     /// Its vendor has taken the right to act for it away.
     is_disconnected: bool,
 }
@@ -133,7 +140,7 @@ impl Engine {
         let place = store::repeat(|| self.reserve(platform, asked, actor), again).await?;
         let account = match &place.account {
             Some(account) => account.clone(),
-            None => self.make_account(platform, accounts, (place.id, asked), actor).await?,
+            None => self.make_account(platform, accounts, (&place, asked), actor).await?,
         };
         let request = accounts.onboard(&account, &asked.return_url, &asked.refresh_url);
         let dialled = self.dialler.dial(platform, &request).await?;
@@ -194,7 +201,7 @@ impl Engine {
             return match known.account.is_some() || known.account_awaited {
                 true if is_it => {
                     let (id, is_disconnected) = (ConnectionId(row.id), known.disconnected);
-                    Ok(Place { id, account: known.account, is_disconnected })
+                    Ok(Place { id, account: known.account, refusals: known.account_refusals, is_disconnected })
                 }
                 _ => Err(OnboardingError::Taken(asked.code.clone())),
             };
@@ -213,7 +220,19 @@ impl Engine {
         crate::audit::add(&write, vec![entry]).await?;
         write.commit().await.map_err(Error::from)?;
         self.configuration_changed();
-        Ok(Place { id, account: None, is_disconnected: false })
+        Ok(Place { id, account: None, refusals: 0, is_disconnected: false })
+    }
+
+    async fn note_refusal(&self, tenant: TenantId, place: &Place) -> Result<(), Error> {
+        let write = self.store.begin().await?;
+        write.lock_catalogue(tenant).await?;
+        let rows = write.lock_connections(tenant).await?;
+        let Some(row) = rows.into_iter().find(|row| row.id == place.id.0) else { return Ok(()) };
+        let settings: Settings = serde_json::from_str(&row.settings).map_err(Error::Document)?;
+        let settings = Settings { account_refusals: place.refusals + 1, ..settings };
+        let settings = serde_json::to_string(&settings).map_err(Error::Document)?;
+        write.save_connection(rows::Connection { settings, ..row }).await?;
+        Ok(write.commit().await?)
     }
 
     /// A connection whose account is not made yet.
@@ -230,6 +249,7 @@ impl Engine {
             provider: asked.provider.clone(),
             code: asked.code.clone(),
             mode: platform.mode.as_str().to_owned(),
+            account: None,
             settings: serde_json::to_string(&settings).map_err(Error::Document)?,
             api_base: None,
             secrets: None,
@@ -243,12 +263,15 @@ impl Engine {
         &self,
         platform: &Connection,
         accounts: &dyn Accounts,
-        (id, asked): (ConnectionId, &Onboarding),
+        (place, asked): (&Place, &Onboarding),
         actor: &str,
     ) -> Result<String, OnboardingError> {
         // Whoever asks for this connection's account gets the same one.
-        let request: Request = accounts.create(&id.0.to_string());
+        let request: Request = accounts.create(&place.id.0.to_string()).after_refusals(place.refusals);
         let dialled = self.dialler.dial(platform, &request).await?;
+        if is_refusal(dialled.status) {
+            store::repeat(|| self.note_refusal(asked.tenant, place), Error::is_conflict).await?;
+        }
         let account = accounts.created(dialled.status, &dialled.body)?;
         let input = ConnectionInput {
             level: Level::Full,

@@ -227,6 +227,7 @@ impl Outcome<'_> {
             customer: customer.to_string(),
             status: calls::status::PENDING.to_owned(),
             attempts: 0,
+            refusals: 0,
             next_attempt_at: Some(self.now.as_microsecond()),
             lease_token: None,
             lease_until: None,

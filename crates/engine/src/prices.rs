@@ -12,6 +12,7 @@ use domain::{
 use jiff::Timestamp;
 use providers::{
     Settings,
+    http::is_refusal,
     selling::{NewPrice, Selling},
 };
 use store::{
@@ -39,6 +40,33 @@ const ACTOR: &str = "keywright";
 struct Following {
     made: Vec<(ConnectionId, PlanId, PlanPrice)>,
     retired: Vec<Uuid>,
+}
+
+/// How far a provider has come with the price of a plan.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PriceStanding {
+    /// It is there, under this name.
+    Made(PriceReference),
+    /// It is to be made, and is tried (again) then.
+    Waits {
+        /// Why it was not made with the last try, and what to do about it.
+        problem: Option<String>,
+        /// When it is tried.
+        again_at: Timestamp,
+    },
+    /// It was given up: why.
+    Refused(String),
+}
+
+/// The price of a plan at one connection.
+#[derive(Clone, Debug)]
+pub struct PriceThere {
+    /// Which plan.
+    pub plan: PlanId,
+    /// Which connection.
+    pub connection: ConnectionId,
+    /// How far it is.
+    pub standing: PriceStanding,
 }
 
 /// Compares what plans say with the prices that are there. Each plan has one price at each connection that sells, of live
@@ -124,6 +152,32 @@ impl Engine {
         Ok(())
     }
 
+    /// The prices that a tenant's plans have now, wherever they are sold, the oldest first.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn prices_there(&self, tenant: TenantId) -> Result<Vec<PriceThere>, Error> {
+        let mut there = Vec::new();
+        for row in self.store.plan_prices(tenant).await?.iter().filter(|row| row.retired_at.is_none()) {
+            let (plan, connection) = (PlanId(row.plan_id), ConnectionId(row.connection_id));
+            there.push(PriceThere { plan, connection, standing: self.standing_of(row).await? });
+        }
+        Ok(there)
+    }
+
+    pub(crate) async fn standing_of(&self, row: &rows::PlanPrice) -> Result<PriceStanding, Error> {
+        if let Some(reference) = &row.reference {
+            return Ok(PriceStanding::Made(PriceReference::new(reference.as_str())));
+        }
+        let call = self.store.call_about(row.id).await?;
+        let (error, again_at) = call.map_or((None, Some(row.created_at)), |call| (call.error, call.next_attempt_at));
+        let again_at = again_at.map(|micros| Timestamp::from_microsecond(micros).unwrap_or(Timestamp::MAX));
+        Ok(match (error, again_at) {
+            (Some(problem), None) => PriceStanding::Refused(problem),
+            (problem, again_at) => PriceStanding::Waits { problem, again_at: again_at.unwrap_or_else(|| self.now()) },
+        })
+    }
+
     /// The connections that sell, one for live and one for test money, of those of a tenant as they are stored.
     fn selling_of(&self, rows: &[rows::Connection]) -> Result<Vec<ConnectionId>, Error> {
         let mut sellers = Vec::new();
@@ -154,6 +208,7 @@ impl Engine {
             customer: String::new(),
             status: status::PENDING.to_owned(),
             attempts: 0,
+            refusals: 0,
             next_attempt_at: Some(now.as_microsecond()),
             lease_token: None,
             lease_until: None,
@@ -167,7 +222,7 @@ impl Engine {
     pub(crate) async fn settle_price(
         &self,
         connection: &Connection,
-        call: &rows::ProviderCall,
+        call: &mut rows::ProviderCall,
     ) -> Result<Ended, Error> {
         let Some(row) = self.store.plan_price(call.subject_id).await? else {
             return Ok(Ended::Dropped("the price is gone".to_owned()));
@@ -179,14 +234,14 @@ impl Engine {
             Some(reference) => PriceReference::new(reference.as_str()),
             None if row.retired_at.is_some() && row.asked_at.is_none() => return Ok(Ended::Done),
             // Whether it is there is not known where an answer was lost: asked again in the same words, the provider says so.
-            None => match self.make_price(connection, selling, &row).await? {
+            None => match self.make_price(connection, selling, (call, &row)).await? {
                 Ok(reference) => reference,
                 Err(Ended::Refused(_)) if row.retired_at.is_some() => return Ok(Ended::Done),
                 Err(ended) => return Ok(ended),
             },
         };
         match row.retired_at {
-            Some(_) => self.archive_price(connection, selling, &row, &reference).await,
+            Some(_) => self.archive_price(connection, selling, (call, &row), &reference).await,
             None => self.keep_price(connection, &row, &reference).await,
         }
     }
@@ -195,7 +250,7 @@ impl Engine {
         &self,
         connection: &Connection,
         selling: &dyn Selling,
-        row: &rows::PlanPrice,
+        (call, row): (&mut rows::ProviderCall, &rows::PlanPrice),
         reference: &PriceReference,
     ) -> Result<Ended, Error> {
         if row.reference.is_none() {
@@ -205,7 +260,7 @@ impl Engine {
             crate::audit::add(&write, vec![told]).await?;
             write.commit().await?;
         }
-        let ended = match self.dialler.dial(connection, &selling.archive_price(reference)).await {
+        let ended = match self.ask_for(connection, call, selling.archive_price(reference)).await {
             Ok(dialled) => Ended::of(&dialled),
             Err(error) => Ended::Again(error.to_string(), None),
         };
@@ -237,7 +292,7 @@ impl Engine {
         &self,
         connection: &Connection,
         selling: &dyn Selling,
-        row: &rows::PlanPrice,
+        (call, row): (&mut rows::ProviderCall, &rows::PlanPrice),
     ) -> Result<Result<PriceReference, Ended>, Error> {
         let Some(plan) = self.plan_of(row).await? else {
             return Ok(Err(Ended::Dropped("the plan is gone".to_owned())));
@@ -245,21 +300,29 @@ impl Engine {
         let price: PlanPrice = serde_json::from_str(&row.price).map_err(Error::Document)?;
         let (code, attempt) = (PlanCode::new(plan.code.as_str()), row.id.to_string());
         if row.asked_at.is_none() {
-            let once = || async {
-                let write = self.store.begin().await?;
-                write.ask_plan_price(row.id, self.now()).await?;
-                Ok::<_, Error>(write.commit().await?)
-            };
-            store::repeat(once, Error::is_conflict).await?;
+            self.note_asked(row.id, Some(self.now())).await?;
         }
         let new = NewPrice { plan: &code, name: &plan.name, price: &price, attempt: &attempt };
-        let dialled = match self.dialler.dial(connection, &selling.create_price(&new)).await {
+        let dialled = match self.ask_for(connection, call, selling.create_price(&new)).await {
             Ok(dialled) => dialled,
             Err(error) => return Ok(Err(Ended::Again(error.to_string(), None))),
         };
         let Dialled { status, body, retry_after_seconds } = dialled;
+        if is_refusal(status) {
+            // Should nobody want the price any more, there is none to archive.
+            self.note_asked(row.id, None).await?;
+        }
         let created = selling.price_created(status, &body);
         Ok(created.map_err(|refused| Ended::not_done(status, refused.to_string(), retry_after_seconds)))
+    }
+
+    async fn note_asked(&self, price: Uuid, asked_at: Option<Timestamp>) -> Result<(), Error> {
+        let once = || async {
+            let write = self.store.begin().await?;
+            write.ask_plan_price(price, asked_at).await?;
+            Ok::<_, Error>(write.commit().await?)
+        };
+        store::repeat(once, Error::is_conflict).await
     }
 
     /// The plan as it was when its price was set: a price that is asked for once more is asked for in the same words.

@@ -267,8 +267,13 @@ pub(crate) fn arrival(connection: &Connection, event: Incoming, now: Timestamp, 
     } else if connection.provider.ignores(&event.kind).is_some() {
         row.status = inbox::status::DONE.to_owned();
         row.done_at = Some(now.as_microsecond());
-    } else if let Some(requests) = lacking(connection, &event) {
-        fulfil::wait_for(&mut row, &requests, now);
+    } else {
+        match lacking(connection, &event) {
+            Lacking::Everything(requests) => fulfil::wait_for(&mut row, &requests, now),
+            // When it may ask, once it has said what it knows.
+            Lacking::Something => row.next_attempt_at = Some(now.as_microsecond()),
+            Lacking::Nothing => {}
+        }
     }
     let is_held = row.status == inbox::status::HELD;
     let attention = is_held.then(|| attention::wrong_mode(connection, &row, now, entropy));
@@ -297,22 +302,32 @@ pub(crate) fn caught_up(
 ) -> Arrival {
     let mut arrival = arrival(connection, event, now, entropy);
     arrival.event.caught_up = true;
-    if arrival.event.status == inbox::status::WAITING {
+    if arrival.event.next_attempt_at.is_some() {
         arrival.event.next_attempt_at = Some(ask_at.as_microsecond());
     }
     arrival
 }
 
-/// What must be looked up before anything is known of an event. Whatever else is wrong with it is found when it is
-/// worked on.
-fn lacking(connection: &Connection, event: &Incoming) -> Option<Vec<Request>> {
+/// What is to be looked up. Whatever else is wrong with the event is found when it is worked on.
+fn lacking(connection: &Connection, event: &Incoming) -> Lacking {
     if connection.settings.level == Level::None {
-        return None;
+        return Lacking::Nothing;
     }
     match connection.provider.translate(event, &connection.settings, &[]) {
-        Ok(Step::Need(requests)) => Some(requests),
-        Ok(Step::Facts(_)) | Err(_) => None,
+        Ok(Step::Need(requests)) => Lacking::Everything(requests),
+        Ok(Step::Partly { .. }) => Lacking::Something,
+        Ok(Step::Facts(_)) | Err(_) => Lacking::Nothing,
     }
+}
+
+/// What an event does not say of itself.
+enum Lacking {
+    /// Nothing is known of it before these are answered.
+    Everything(Vec<Request>),
+    /// Some of it is known, and waits for nobody.
+    Something,
+    /// It says all there is to know.
+    Nothing,
 }
 
 /// Signed, and not understood: kept all the same. Its bytes are its key, so that repetitions are one.

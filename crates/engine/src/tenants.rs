@@ -63,6 +63,7 @@ impl Engine {
                     provider: manual::SLUG.to_owned(),
                     code: code.to_owned(),
                     mode: mode.as_str().to_owned(),
+                    account: None,
                     settings: "{}".to_owned(),
                     api_base: None,
                     secrets: None,

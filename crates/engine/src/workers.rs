@@ -66,7 +66,6 @@ impl Engine {
         });
         self.keep_doing("tidying", tasks, stop, TIDYING, never, |engine| async move {
             engine.forget_old_answers().await?;
-            engine.forget_counted_checkouts().await?;
             Ok(false)
         });
     }

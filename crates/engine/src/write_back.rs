@@ -15,7 +15,7 @@ use crate::{Engine, Error, calls::Ended, connections::Connection};
 const FAILED: &str = "write_back_failed";
 
 impl Engine {
-    pub(crate) async fn write_back(&self, connection: &Connection, call: &ProviderCall) -> Result<Ended, Error> {
+    pub(crate) async fn write_back(&self, connection: &Connection, call: &mut ProviderCall) -> Result<Ended, Error> {
         if !connection.settings.write_back {
             return Ok(Ended::Dropped("writing keys back was switched off".to_owned()));
         }
@@ -29,7 +29,7 @@ impl Engine {
             Ok(request) => request,
             Err(unsupported) => return Ok(Ended::Refused(unsupported.to_string())),
         };
-        Ok(match self.dialler.dial(connection, &request).await {
+        Ok(match self.ask_for(connection, call, request).await {
             Ok(dialled) => Ended::of(&dialled),
             Err(error) => Ended::Again(error.to_string(), None),
         })

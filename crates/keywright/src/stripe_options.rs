@@ -11,10 +11,7 @@ use engine::{
     connections::{Connection, Mode},
     tenants::DEFAULT_TENANT,
 };
-use providers::{
-    Level,
-    calls::{KeyCheck, Uses},
-};
+use providers::{Level, calls::KeyCheck};
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::options::value_or_file;
@@ -110,7 +107,7 @@ impl StripeOptions {
             if !has_key {
                 continue;
             }
-            if let Ok(check) = engine.check_key(connection, Uses::of(&connection.settings)).await {
+            if let Ok(check) = engine.check_key(connection, engine.uses_of(connection).await?).await {
                 told.extend(lacks(&connection.code, &check));
             }
         }

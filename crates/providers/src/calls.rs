@@ -14,13 +14,16 @@ pub struct Uses {
     pub write_back: bool,
     /// The webhook endpoint is made with it.
     pub create_webhook: bool,
+    /// Prices and checkouts are made with it (D06, D07).
+    pub sells: bool,
 }
 
 impl Uses {
-    /// What a connection with these settings does all day.
+    /// What a connection with these settings does all day. Whether it sells, its plans say; a platform always does.
     #[must_use]
     pub const fn of(settings: &Settings) -> Self {
-        Self { level: settings.level, write_back: settings.write_back, create_webhook: false }
+        let (level, write_back, sells) = (settings.level, settings.write_back, settings.platform);
+        Self { level, write_back, create_webhook: false, sells }
     }
 }
 

@@ -22,11 +22,29 @@ impl Request {
         Self { path: path.into(), post: None }
     }
 
+    /// The same call after so many refusals: each makes it another to its provider.
+    #[must_use]
+    pub fn after_refusals(mut self, refusals: u32) -> Self {
+        let key = self.post.as_mut().and_then(|post| post.idempotency_key.as_mut());
+        if let Some(key) = key.filter(|_| refusals > 0) {
+            key.push_str(&format!("-{refusals}"));
+        }
+        self
+    }
+
     /// A call that changes something.
     #[must_use]
     pub fn post(path: impl Into<String>, post: Post) -> Self {
         Self { path: path.into(), post: Some(post) }
     }
+}
+
+/// Whether an answer with this status says that nothing was done, for good. A provider may keep such an answer with the
+/// idempotency key for a day (Stripe does, once it has begun to work on the call), so whoever asks again asks under
+/// another. Of every other answer, as of none, it is not known what was done: it is asked again under the same.
+#[must_use]
+pub const fn is_refusal(status: u16) -> bool {
+    matches!(status, 400..=499) && !matches!(status, 408 | 409 | 425 | 429)
 }
 
 /// What a call that changes something sends.
@@ -117,6 +135,14 @@ pub struct Answer {
     pub body: String,
 }
 
+impl Answer {
+    /// Whether it says that the key may not ask this: it tells of the key, and nothing of what was asked for.
+    #[must_use]
+    pub const fn is_refusal(&self) -> bool {
+        matches!(self.status, 401 | 403)
+    }
+}
+
 /// What goes back to the provider.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HttpAnswer {
@@ -155,6 +181,21 @@ mod tests {
         ] {
             assert_eq!(percent_encoded(id), part);
         }
+    }
+
+    #[test]
+    fn a_refusal_makes_the_next_try_another_call_and_a_lost_answer_does_not() {
+        for (status, expected) in
+            [(200, false), (400, true), (401, true), (403, true), (404, true), (409, false), (429, false), (500, false)]
+        {
+            assert_eq!(is_refusal(status), expected, "{status}");
+        }
+        let key_after = |refusals| {
+            let post = Post { idempotency_key: Some("price-1".to_owned()), ..Post::default() };
+            Request::post("/v1/prices", post).after_refusals(refusals).post.and_then(|post| post.idempotency_key)
+        };
+        assert_eq!([0, 1, 2].map(key_after), ["price-1", "price-1-1", "price-1-2"].map(|key| Some(key.to_owned())));
+        assert_eq!(Request::get("/v1/prices").after_refusals(1), Request::get("/v1/prices"));
     }
 
     #[test]

@@ -83,7 +83,9 @@ static INFO: Info = Info {
              have two keys. Lemon Squeezy gives one key for each item of an order: let the price rule say \
              `quantity = \"seats\"`.",
             "An order's event shows its first item alone. Whoever sells several variants in one order gives the connection a key to the \
-             API, which tells them all; without one, nothing says that there are more.",
+             API, which tells them all; without one, a person hears of an order that cost more than the item it shows.",
+            "An order does not tell whether what was bought renews. With a key to the API the price is looked up; without one the order \
+             counts as bought once until the events of its subscription say otherwise, so have all of them delivered.",
             "There are no disputes: Lemon Squeezy sells in its own name, and money that goes back is a refund.",
         ],
     },

@@ -149,6 +149,12 @@ impl LicenseKeys {
     }
 }
 
+/// Whether nothing of the kind has happened.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands references")]
+const fn is_zero(count: &u32) -> bool {
+    *count == 0
+}
+
 /// What translation may know of a connection: its own settings, never what is stored about sales.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -167,6 +173,9 @@ pub struct Settings {
     /// `account` is being made at the provider: nothing can be done by this connection until it is.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub account_awaited: bool,
+    /// How often the provider has refused to make it. Each refusal makes the next try another call.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub account_refusals: u32,
     /// The vendor has taken the right to act for `account` away from the platform.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub disconnected: bool,
@@ -266,6 +275,14 @@ pub struct Incoming {
 pub enum Step {
     /// These must be asked first. Their answers are handed in with the next call.
     Need(Vec<Request>),
+    /// This much is known whatever they answer, and these would tell more. With their answers the same facts come again, in
+    /// the same places, and what was told besides comes behind them.
+    Partly {
+        /// What is known.
+        facts: Vec<Fact>,
+        /// What is still to be asked.
+        wanted: Vec<Request>,
+    },
     /// All there is to know. None: the event says nothing about licenses.
     Facts(Vec<Fact>),
 }

@@ -14,6 +14,8 @@ use crate::{
 pub(crate) enum Stop {
     /// This must be asked first.
     Ask(Request),
+    /// This is known, and asking would tell more.
+    Tell(Vec<Fact>, Request),
     /// It makes no sense.
     Malformed(Malformed),
 }
@@ -24,8 +26,22 @@ impl Stop {
         match told {
             Ok(facts) => Ok(Step::Facts(facts)),
             Err(Self::Ask(request)) => Ok(Step::Need(vec![request])),
+            Err(Self::Tell(facts, request)) => Ok(Step::Partly { facts, wanted: vec![request] }),
             Err(Self::Malformed(malformed)) => Err(malformed),
         }
+    }
+}
+
+/// What is known, with what a look-up adds to it. Until that is answered the rest is told already: nothing that is paid waits
+/// for something else.
+pub(crate) fn together(mut known: Vec<Fact>, added: Result<Option<Fact>, Stop>) -> Result<Vec<Fact>, Stop> {
+    match added {
+        Ok(added) => {
+            known.extend(added);
+            Ok(known)
+        }
+        Err(Stop::Ask(request)) => Err(Stop::Tell(known, request)),
+        Err(stop) => Err(stop),
     }
 }
 
@@ -71,7 +87,7 @@ impl LookUps<'_> {
                     Err(Stop::Malformed(Malformed { what }))
                 }
             },
-            401 | 403 => Ok(Found::Forbidden),
+            _ if answer.is_refusal() => Ok(Found::Forbidden),
             _ => Ok(Found::Nothing),
         }
     }

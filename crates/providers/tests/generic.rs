@@ -24,7 +24,7 @@ fn translated(body: &Value) -> Result<Vec<Fact>, Malformed> {
     let incoming = taken_in(&body.to_string())?.remove(0);
     match Generic.translate(&incoming, &Settings::default(), &[])? {
         Step::Facts(facts) => Ok(facts),
-        Step::Need(requests) => panic!("nothing is asked: {requests:?}"),
+        asking => panic!("nothing is asked: {asking:?}"),
     }
 }
 

@@ -117,6 +117,7 @@ fn permissions(provider: &dyn Provider) -> Vec<String> {
         (Uses { level: Level::Full, ..Uses::default() }, ", for `level = \"full\"`"),
         (Uses { write_back: true, ..Uses::default() }, ", for `write_back = true`"),
         (Uses { create_webhook: true, ..Uses::default() }, ", for `keywright connect`"),
+        (Uses { sells: true, ..Uses::default() }, ", where a plan has a price"),
     ] {
         for MissingPermission { name, without, .. } in lacking(provider, uses) {
             if !known.contains(&name) {

@@ -156,6 +156,7 @@ impl Write {
         let result = provider_calls::Entity::update_many()
             .col_expr(provider_calls::Column::Status, Expr::val(call.status.as_str()))
             .col_expr(provider_calls::Column::Attempts, Expr::val(call.attempts))
+            .col_expr(provider_calls::Column::Refusals, Expr::val(call.refusals))
             .col_expr(provider_calls::Column::NextAttemptAt, Expr::val(call.next_attempt_at))
             .col_expr(provider_calls::Column::Error, Expr::val(call.error.clone()))
             .col_expr(provider_calls::Column::DoneAt, Expr::val(call.done_at))

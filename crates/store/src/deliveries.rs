@@ -157,7 +157,7 @@ impl Store {
 }
 
 /// The addresses of a tenant in one mode.
-fn endpoints(whose: Whose) -> sea_orm::sea_query::SelectStatement {
+pub(crate) fn endpoints(whose: Whose) -> sea_orm::sea_query::SelectStatement {
     use crate::entities::webhook_endpoints::{self, Column};
     webhook_endpoints::Entity::find()
         .select_only()

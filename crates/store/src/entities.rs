@@ -69,13 +69,15 @@ entities! {
         terms: String,
         created_at: i64,
     }
-    /// One account at a payment provider in one mode. `secrets` is sealed.
+    /// One account at a payment provider in one mode. `secrets` is sealed. `account` is the one that its settings name:
+    /// what an account sells belongs to one connection, whoever names it at the same moment.
     connections = "connections" {
         #[sea_orm(primary_key, auto_increment = false)] id: Uuid,
         tenant_id: Uuid,
         provider: String,
         code: String,
         mode: String,
+        account: Option<String>,
         settings: String,
         api_base: Option<String>,
         secrets: Option<Vec<u8>>,
@@ -243,11 +245,10 @@ entities! {
         #[sea_orm(primary_key, auto_increment = false)] month: i32,
         checks: i64,
     }
-    /// How many checkouts a tenant opened in a minute, counted from 1970.
-    checkout_counts = "checkout_counts" {
+    /// When a tenant opened its last checkouts: those that still count against how many it may open.
+    checkout_windows = "checkout_windows" {
         #[sea_orm(primary_key, auto_increment = false)] tenant_id: Uuid,
-        #[sea_orm(primary_key, auto_increment = false)] minute: i64,
-        checkouts: i64,
+        opened: String,
     }
     /// A plan's price at a connection that this server has made or is to make. `price` is what it costs, `reference` what
     /// the provider calls it. A price never changes: a retired one made place for another. From `asked_at` on it may be
@@ -409,6 +410,7 @@ entities! {
         customer: String,
         status: String,
         attempts: i32,
+        refusals: i32,
         next_attempt_at: Option<i64>,
         lease_token: Option<Uuid>,
         lease_until: Option<i64>,

@@ -72,6 +72,16 @@ impl Store {
         Ok(())
     }
 
+    /// Forgets a call: should it be made again, it is another.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn forget_call(&self, tenant: TenantId, id: Uuid) -> Result<(), StoreError> {
+        let query = idempotency_keys::Entity::delete_many().filter(idempotency_keys::Column::Id.eq(id));
+        query.filter(idempotency_keys::Column::TenantId.eq(tenant.0)).exec(&self.writer).await?;
+        Ok(())
+    }
+
     /// Forgets calls that were made before then. Returns how many.
     ///
     /// # Errors

@@ -1,6 +1,6 @@
 //! The inbox: what providers delivered, from the moment it was verified until it is done.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use domain::{
     fact::{self, Fact},
@@ -162,6 +162,32 @@ impl Write {
             query = query.lock_exclusive();
         }
         Ok(query.all(&self.transaction).await?)
+    }
+
+    /// Events that are done, looked something up, and told of these orders. Other writers wait.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn looked_up_events_of(&self, orders: Vec<OrderId>) -> Result<Vec<InboundEvent>, StoreError> {
+        let mut ids = BTreeSet::new();
+        let orders = orders.into_iter().map(|order| order.0).collect();
+        for condition in any_of(&self.transaction, facts::Column::OrderId, orders) {
+            let told = facts::Entity::find().select_only().column(facts::Column::InboundId).filter(condition);
+            ids.extend(told.into_tuple::<Uuid>().all(&self.transaction).await?);
+        }
+        let mut events = Vec::new();
+        for condition in any_of(&self.transaction, inbound_events::Column::Id, ids.into_iter().collect()) {
+            let mut query = inbound_events::Entity::find()
+                .filter(condition)
+                .filter(inbound_events::Column::Status.eq(status::DONE))
+                .filter(inbound_events::Column::Answers.is_not_null())
+                .order_by_asc(inbound_events::Column::Id);
+            if self.is_shared() {
+                query = query.lock_exclusive();
+            }
+            events.extend(query.all(&self.transaction).await?);
+        }
+        Ok(events)
     }
 
     /// Gives events to another connection, as if they had just come in there. It must not have events of these keys.

@@ -65,13 +65,13 @@ impl Write {
         Ok(())
     }
 
-    /// The provider is about to be asked to make a price.
+    /// The provider is about to be asked to make a price; none: it has refused, so that nothing was made.
     ///
     /// # Errors
     /// Those of the database.
-    pub async fn ask_plan_price(&self, id: Uuid, now: Timestamp) -> Result<(), StoreError> {
+    pub async fn ask_plan_price(&self, id: Uuid, asked_at: Option<Timestamp>) -> Result<(), StoreError> {
         plan_prices::Entity::update_many()
-            .col_expr(plan_prices::Column::AskedAt, Expr::val(Some(micros(now))))
+            .col_expr(plan_prices::Column::AskedAt, Expr::val(asked_at.map(micros)))
             .filter(plan_prices::Column::Id.eq(id))
             .exec(&self.transaction)
             .await?;

@@ -7,7 +7,8 @@ use sea_orm::{
 
 use crate::{
     Store,
-    entities::{attention_items, inbound_events, licenses, mails, orders},
+    deliveries::endpoints,
+    entities::{attention_items, deliveries, inbound_events, licenses, mails, orders},
     error::StoreError,
     inbox,
     lists::{Whose, events},
@@ -23,6 +24,10 @@ pub struct Status {
     pub mails_pending: u64,
     /// Mails that are caught, since there is no sender.
     pub mails_held: u64,
+    /// Events that are to be delivered to vendors' own systems.
+    pub deliveries_pending: u64,
+    /// Events that wait until their address is called again.
+    pub deliveries_held: u64,
     /// Open attention items that nobody has dismissed.
     pub attention_open: u64,
     /// Licenses, in whatever state.
@@ -38,6 +43,8 @@ impl Store {
         let of = |condition: fn(Whose) -> Condition| whose.map_or_else(Condition::all, condition);
         let events = |state| inbound_events::Entity::find().filter(state).filter(of(events::inbound_of));
         let mails = |status| mails::Entity::find().filter(outbox::is(status)).filter(of(mails_of));
+        let deliveries =
+            |state: &'static str| deliveries::Entity::find().filter(Expr::cust(state)).filter(of(deliveries_of));
         let attention = attention_items::Entity::find()
             .filter(attention_items::Column::ClosedAt.is_null())
             .filter(attention_items::Column::DismissedAt.is_null())
@@ -52,10 +59,17 @@ impl Store {
             inbox_pending: workable + waiting,
             mails_pending: mails(outbox::status::PENDING).count(now).await?,
             mails_held: mails(outbox::status::HELD).count(now).await?,
+            deliveries_pending: deliveries("status = 'pending'").count(now).await?,
+            deliveries_held: deliveries("status = 'held'").count(now).await?,
             attention_open: attention.count(now).await?,
             licenses_total: licenses.count(now).await?,
         })
     }
+}
+
+/// A delivery is of the mode of its address.
+fn deliveries_of(whose: Whose) -> Condition {
+    Condition::all().add(deliveries::Column::EndpointId.in_subquery(endpoints(whose)))
 }
 
 fn licenses_of(whose: Whose) -> Condition {

@@ -51,6 +51,46 @@ impl TestDatabase {
     }
 }
 
+/// A table of a PostgreSQL database that nobody can write to, until it is released.
+pub struct HeldTable(sqlx::PgConnection);
+
+impl HeldTable {
+    /// Holds a table: whoever writes to it has read by then what it read before, and waits.
+    ///
+    /// # Panics
+    /// The database does not answer, or has no such table.
+    pub async fn of(database: &TestDatabase, table: &str) -> Self {
+        let mut connection = sqlx::PgConnection::connect(&database.address).await.expect("the database answers");
+        let statement = sqlx::AssertSqlSafe(format!("BEGIN; LOCK TABLE {table} IN EXCLUSIVE MODE"));
+        connection.execute(statement).await.expect("a table");
+        Self(connection)
+    }
+
+    /// Looks until so many transactions wait for it.
+    ///
+    /// # Panics
+    /// The database does not answer.
+    pub async fn until_waited_for_by(&mut self, transactions: i64) {
+        const WAITING: &str = "SELECT count(*) FROM pg_locks WHERE NOT granted AND locktype = 'relation' \
+            AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
+        loop {
+            let waiting: i64 = sqlx::query_scalar(WAITING).fetch_one(&mut self.0).await.expect("a number");
+            if waiting >= transactions {
+                return;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+    }
+
+    /// Lets those who wait go on.
+    ///
+    /// # Panics
+    /// The database does not answer.
+    pub async fn release(mut self) {
+        self.0.execute("COMMIT").await.expect("it is released");
+    }
+}
+
 /// Makes an empty database on the test server and returns its address.
 ///
 /// # Panics

@@ -11,9 +11,9 @@ use sea_orm::{
 use uuid::Uuid;
 
 use crate::{
-    Store, Write,
+    Write,
     bulk::any_of,
-    entities::{check_usage, checkout_counts},
+    entities::{check_usage, checkout_windows},
     error::StoreError,
 };
 
@@ -47,29 +47,31 @@ impl Write {
         Ok(counted)
     }
 
-    /// Counts a checkout of a tenant in a minute, and returns how many there are then. Whoever counts the same meanwhile
-    /// waits, so that no two callers see the same number.
+    /// When a tenant opened its last checkouts, as [`Write::save_checkout_window`] was told; blank if none were. Whoever
+    /// asks the same meanwhile waits, so that no two callers see the same.
     ///
     /// # Errors
     /// Those of the database.
-    pub async fn count_checkout(&self, tenant: TenantId, minute: i64) -> Result<i64, StoreError> {
-        let row = checkout_counts::ActiveModel { tenant_id: Set(tenant.0), minute: Set(minute), checkouts: Set(1) };
-        let again = OnConflict::columns([checkout_counts::Column::TenantId, checkout_counts::Column::Minute])
-            .value(checkout_counts::Column::Checkouts, Expr::cust("checkout_counts.checkouts + 1"))
+    pub async fn checkout_window(&self, tenant: TenantId) -> Result<String, StoreError> {
+        let row = checkout_windows::ActiveModel { tenant_id: Set(tenant.0), opened: Set(String::new()) };
+        let locked = OnConflict::column(checkout_windows::Column::TenantId)
+            .value(checkout_windows::Column::Opened, Expr::cust("checkout_windows.opened"))
             .to_owned();
-        checkout_counts::Entity::insert(row).on_conflict(again).exec_without_returning(&self.transaction).await?;
-        let row = checkout_counts::Entity::find_by_id((tenant.0, minute)).one(&self.transaction).await?;
-        Ok(row.map_or(0, |row| row.checkouts))
+        checkout_windows::Entity::insert(row).on_conflict(locked).exec_without_returning(&self.transaction).await?;
+        let row = checkout_windows::Entity::find_by_id(tenant.0).one(&self.transaction).await?;
+        Ok(row.map_or_else(String::new, |row| row.opened))
     }
-}
 
-impl Store {
-    /// Forgets how many checkouts were opened before that minute. Returns how many counts.
+    /// Keeps when a tenant opened its last checkouts.
     ///
     /// # Errors
     /// Those of the database.
-    pub async fn forget_checkouts(&self, before_minute: i64) -> Result<u64, StoreError> {
-        let query = checkout_counts::Entity::delete_many().filter(checkout_counts::Column::Minute.lt(before_minute));
-        Ok(query.exec(&self.writer).await?.rows_affected)
+    pub async fn save_checkout_window(&self, tenant: TenantId, opened: &str) -> Result<(), StoreError> {
+        checkout_windows::Entity::update_many()
+            .col_expr(checkout_windows::Column::Opened, Expr::val(opened))
+            .filter(checkout_windows::Column::TenantId.eq(tenant.0))
+            .exec(&self.transaction)
+            .await?;
+        Ok(())
     }
 }

@@ -8,7 +8,11 @@ use domain::{
     plan::{PlanPrice, PlanTerms, PlanVersion},
     text::PlanCode,
 };
-use engine::configuration::{Action, ConfigurationChange, Existing, PlanInput, ProductInput};
+use engine::{
+    configuration::{Action, ConfigurationChange, Existing, PlanInput, ProductInput},
+    connections::Mode,
+    prices::PriceStanding,
+};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use store::rows;
@@ -164,6 +168,8 @@ pub(crate) struct PlanDocument {
     name: String,
     #[serde(flatten)]
     terms: TermsDocument,
+    /// Where its price is sold, and how far it is. Empty: it has no price, or no connection sells.
+    prices: Vec<PriceThereDocument>,
     /// When this version was made.
     created_at: Timestamp,
 }
@@ -171,6 +177,47 @@ pub(crate) struct PlanDocument {
 impl Listable for PlanDocument {
     fn id(&self) -> &str {
         &self.id
+    }
+}
+
+/// The price of a plan at one connection.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(as = PlanPriceStatus)]
+pub(crate) struct PriceThereDocument {
+    /// The code of the connection.
+    #[schema(example = "stripe-live")]
+    connection: String,
+    /// Whether real money is paid there.
+    livemode: bool,
+    status: PriceStatus,
+    /// What the provider calls it, once it is made.
+    #[schema(example = "price_1QyXyZ")]
+    reference: Option<String>,
+    /// Why it is not made, and what to do about it.
+    problem: Option<String>,
+}
+
+/// How far a price is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum PriceStatus {
+    /// It can be bought.
+    Made,
+    /// It is tried until it is made.
+    Waiting,
+    /// It is tried again when its connection changes.
+    Refused,
+}
+
+impl PriceThereDocument {
+    fn new(connection: &rows::Connection, standing: PriceStanding) -> Self {
+        let (status, reference, problem) = match standing {
+            PriceStanding::Made(reference) => (PriceStatus::Made, Some(reference.to_string()), None),
+            PriceStanding::Waits { problem, .. } => (PriceStatus::Waiting, None, problem),
+            PriceStanding::Refused(problem) => (PriceStatus::Refused, None, Some(problem)),
+        };
+        let livemode = Mode::read(&connection.mode).is_live();
+        Self { connection: connection.code.clone(), livemode, status, reference, problem }
     }
 }
 
@@ -215,12 +262,21 @@ pub(crate) struct PlanBody {
 struct Plans {
     rows: Vec<rows::Plan>,
     products: BTreeMap<uuid::Uuid, String>,
+    prices: BTreeMap<uuid::Uuid, Vec<PriceThereDocument>>,
 }
 
 impl Plans {
     async fn read(api: &Api, tenant: TenantId) -> Result<Self, Problem> {
         let products = api.engine.store.products(tenant).await?;
+        let connections = api.connection_rows(tenant).await?;
+        let mut prices: BTreeMap<_, Vec<_>> = BTreeMap::new();
+        for there in api.engine.prices_there(tenant).await? {
+            if let Some(connection) = connections.iter().find(|row| row.id == there.connection.0) {
+                prices.entry(there.plan.0).or_default().push(PriceThereDocument::new(connection, there.standing));
+            }
+        }
         Ok(Self {
+            prices,
             rows: api.engine.store.plans(tenant).await?,
             products: products.into_iter().map(|row| (row.id, row.code)).collect(),
         })
@@ -240,6 +296,11 @@ impl Plans {
             version: row.version.unsigned_abs(),
             product: self.products.get(&row.product_id).cloned().unwrap_or_default(),
             name: row.name.clone(),
+            // What is sold is the latest version, and a version without a price is not.
+            prices: match terms.price {
+                Some(_) => self.prices.get(&row.id).cloned().unwrap_or_default(),
+                None => Vec::new(),
+            },
             terms: terms.into(),
             created_at: instant(row.created_at),
         }

@@ -187,7 +187,7 @@ impl Api {
         Ok(open_secrets(row, &self.engine.ring()).map_err(engine::Error::from)?)
     }
 
-    async fn connection_rows(&self, tenant: TenantId) -> Result<Vec<rows::Connection>, Problem> {
+    pub(super) async fn connection_rows(&self, tenant: TenantId) -> Result<Vec<rows::Connection>, Problem> {
         let mut rows = self.engine.store.connections().await?;
         rows.retain(|row| row.tenant_id == tenant.0);
         Ok(rows)
@@ -447,7 +447,8 @@ pub(crate) async fn connect(
 }
 
 /// Disconnects an account: nothing is sold or looked up by it any more, until `POST /v1/connect` with its code takes it up
-/// again. What it sold stays, and events about that are heard. At the provider it is taken off the platform there.
+/// again. What it sold stays, and events about that are heard. At the provider it stays connected until its vendor ends that
+/// in their own dashboard there, which is heard of and disconnects it here as well.
 #[utoipa::path(post, path = "/v1/connections/{id}/disconnect", tag = "connections", operation_id = "disconnect_account",
     params(("id" = String, Path)), security(("api_key" = ["catalogue:write"])),
     responses((status = 200, body = ConnectionDocument)))]

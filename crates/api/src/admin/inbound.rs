@@ -127,7 +127,8 @@ pub(crate) struct InboundDetail {
 struct Trace {
     /// What has to be looked up before it can be understood.
     asks: Vec<String>,
-    /// What was looked up. A replay uses these answers again, unless it is asked to be fresh.
+    /// What was looked up. A replay uses these answers again, unless it is asked to be fresh, and asks again what the API key
+    /// was refused.
     answers: Vec<KeptAnswer>,
     /// What it said.
     facts: Vec<FactDocument>,

@@ -2,7 +2,7 @@
 
 use domain::{
     money::{Currency, Money},
-    order::{Line, Lines, Order},
+    order::{Line, Order},
     text::Reference,
 };
 use jiff::Timestamp;
@@ -176,10 +176,7 @@ fn purchases(order: &Order) -> Vec<PurchaseDocument> {
         state: word(&purchase.state),
         total: purchase.total.into(),
         at: purchase.at,
-        lines: match &purchase.lines {
-            Lines::Known(lines) => Some(lines.iter().map(LineDocument::from).collect()),
-            Lines::Unknown { .. } => None,
-        },
+        lines: purchase.lines.told().map(|lines| lines.iter().map(LineDocument::from).collect()),
     };
     order.purchases.iter().map(document).collect()
 }

@@ -93,7 +93,8 @@ impl FromRequestParts<Api> for CheckoutCaller {
         (status = 401, description = "The checkout key is wrong or missing."),
         (status = 409, description = "The account is not connected to Stripe, or gets no new licenses."),
         (status = 422, description = "The plan has no price, or there is no such plan."),
-        (status = 429, description = "More than 20 checkouts in this minute."),
+        (status = 429, description = "More than 20 checkouts within a minute."),
+        (status = 503, description = "The plan's price is not made at Stripe yet, and why; or Stripe cannot be reached."),
     ))]
 pub(crate) async fn open(
     State(api): State<Api>,
@@ -132,6 +133,7 @@ impl From<CheckoutError> for Problem {
             CheckoutError::Account(error) => error.into(),
             CheckoutError::NotConnected(_) => Self::new(Code::Conflict, detail),
             CheckoutError::PriceNotYet(_) => Self::new(Code::Unavailable, detail).after(PRICE_SECONDS),
+            CheckoutError::PriceWaits { seconds, .. } => Self::new(Code::Unavailable, detail).after(seconds),
             CheckoutError::TooMany { seconds } => Self::slow_down(detail, seconds),
             CheckoutError::Refused(refused) => {
                 tracing::warn!(%refused, "a checkout was not opened");

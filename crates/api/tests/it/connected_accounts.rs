@@ -418,6 +418,31 @@ async fn ten_accounts_at_once(database: TestDatabase) {
 }
 
 #[tokio::test]
+async fn an_account_that_stripe_refused_to_make_is_asked_for_as_another_call() {
+    let shop = Shop::sqlite().await;
+    let (_, key) = shop.neighbour().await;
+    make_platform(&shop, "live").await;
+    let ask = async || {
+        let body = json!({ "provider": "stripe", "code": "mine", "return_url": "https://yourapp.com/" });
+        shop.call("POST", "/v1/connect").key(&key).json(body).send().await.status.as_u16()
+    };
+    let refused = json!({ "error": { "message": "You have not signed up for Connect." } });
+    for (answer, status) in [(Some((503, json!({}))), 502), (Some((400, refused)), 502), (None, 200)] {
+        if let Some((status, body)) = answer {
+            shop.stripe_answers(status, body);
+        }
+        assert_eq!(ask().await, status);
+    }
+    let created = shop.posted().into_iter().filter(|call| call.path == "/v1/accounts");
+    let keys: Vec<_> = created.map(|call| call.idempotency_key.unwrap()).collect();
+    assert_eq!(keys[0], keys[1], "it may have been made: Stripe has given no answer");
+    assert_ne!(keys[1], keys[2], "it was not made, and Stripe may keep saying so for a day");
+    // What a person asks for once it is connected has nothing to do with that any more.
+    assert_eq!(ask().await, 200);
+    assert_eq!(shop.posted().iter().filter(|call| call.path == "/v1/accounts").count(), 3);
+}
+
+#[tokio::test]
 async fn without_a_platform_there_is_no_such_endpoint() {
     let shop = Shop::sqlite().await;
     assert_eq!(deliver(&shop, PLATFORM_SECRETS[0], &about(ACCOUNT, paid("basic", true))).await, 404);

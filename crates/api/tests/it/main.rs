@@ -4,6 +4,7 @@
 
 mod accounts;
 mod checkout;
+mod checkout_prices;
 mod connected_accounts;
 mod decisions;
 mod documents;

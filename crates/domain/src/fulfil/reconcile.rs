@@ -139,6 +139,9 @@ pub struct Settled {
 /// A provider's key that has not come for this long is missed.
 const KEY_LATE: SignedDuration = SignedDuration::from_mins(30);
 
+/// What takes the place of something is told with it, in either order. If it has not come for this long, its event is lost.
+const SUCCESSOR_LATE: SignedDuration = SignedDuration::from_hours(1);
+
 /// A sale that waits longer than this for a person's word is brought up again.
 const APPROVAL_REMINDER: SignedDuration = SignedDuration::from_hours(24);
 
@@ -204,6 +207,7 @@ pub fn reconcile(order: &Order, licenses: &mut Vec<License>, settling: &mut Sett
         license.origin = settling.order;
     }
     note_unfinished(licenses, &mut settled);
+    note_vacated(order, licenses, settling.judged_at, &mut settled);
     if order.customers.len() > 1 {
         settled.waiting.insert(Waiting::SeveralCustomers { customers: order.customers.clone() });
     }
@@ -444,6 +448,25 @@ fn note_unfinished(licenses: &[License], settled: &mut Settled) {
                 settled.waiting.insert(Waiting::NoAddress);
             }
             _ => {}
+        }
+    }
+}
+
+/// A license works on that stands on what gave its place away, and so may that of the successor: a person hears of it.
+fn note_vacated(order: &Order, licenses: &[License], now: Timestamp, settled: &mut Settled) {
+    for (source, since) in order.vacated() {
+        let works = |license: &License| {
+            let is_on = matches!(license.standing.state, LicenseState::Active | LicenseState::Frozen);
+            license.holding == Holding::Unit && license.unit.source == *source && is_on
+        };
+        let missed_at = after(since, SUCCESSOR_LATE);
+        if !licenses.iter().any(works) {
+            continue;
+        }
+        if missed_at <= now {
+            settled.waiting.insert(Waiting::SuccessorAwaited { source: source.clone() });
+        } else {
+            settled.look_again(missed_at);
         }
     }
 }

@@ -36,6 +36,11 @@ pub enum Waiting {
         /// The purchase.
         purchase: Reference,
     },
+    /// A purchase cost more than what is known of it: there may be more to issue.
+    MoreBought {
+        /// The purchase.
+        purchase: Reference,
+    },
     /// A payment cannot be traced to its period: a refund of it would change nothing.
     PaymentUnlinked,
     /// A recurring purchase is paid and its period is still unknown; it lasts for a few days only.
@@ -94,6 +99,11 @@ pub enum Waiting {
         /// Why.
         trouble: KeyTrouble,
     },
+    /// What was sold gave its place to something that nobody has told of, and its license works on.
+    SuccessorAwaited {
+        /// The purchase or subscription.
+        source: Reference,
+    },
     /// The vendor's account may not sell at present.
     AccountStopped,
     /// The vendor's account has no room for more licenses.
@@ -143,6 +153,12 @@ impl Order {
         self.replaced.get(source).is_some_and(|register| paid(&register.value))
     }
 
+    /// What gave its place to something that is not known to be paid, and since when.
+    pub(super) fn vacated(&self) -> impl Iterator<Item = (&Reference, Timestamp)> {
+        let gone = self.gave_way.iter().filter(|(source, register)| register.value && !self.is_replaced(source));
+        gone.map(|(source, register)| (source, register.stamp.at))
+    }
+
     /// Whether all that was paid for a purchase went back.
     fn is_given_back(&self, id: &Reference) -> bool {
         let refunded = self.refunded(id);
@@ -179,9 +195,8 @@ impl Order {
 
     /// When a line was sold: with the purchase that has its price, else when the provider told of a subscription's items.
     fn line_sold_at(&self, source: &Source<'_>) -> Option<Timestamp> {
-        let has_it = |purchase: &Purchase| match &purchase.lines {
-            Lines::Known(lines) => lines.iter().any(|line| line.price == source.line.price),
-            Lines::Unknown { .. } => false,
+        let has_it = |purchase: &Purchase| {
+            purchase.lines.told().unwrap_or_default().iter().any(|line| line.price == source.line.price)
         };
         let bought =
             self.paid_purchases().filter(|(_, purchase)| has_it(purchase)).map(|(_, purchase)| purchase.at).min();
@@ -264,7 +279,7 @@ impl Order {
 /// A purchase's lines; where they are not known, one line that stands for them.
 fn purchase_lines<'a>(id: &Reference, purchase: &'a Purchase) -> Vec<Cow<'a, Line>> {
     match &purchase.lines {
-        Lines::Known(lines) => lines.iter().map(Cow::Borrowed).collect(),
+        Lines::Shown(lines) | Lines::Known(lines) => lines.iter().map(Cow::Borrowed).collect(),
         Lines::Unknown { recurring, named } => vec![Cow::Owned(Line {
             line: id.clone(),
             price: PriceReference::new(format!("unknown:{id}")),
@@ -490,7 +505,11 @@ fn doubts(order: &Order) -> impl Iterator<Item = Waiting> + '_ {
         unknown.filter(|_| order.subscriptions.values().all(|register| register.value.granted_until.is_none()));
     let unlinked =
         (order.missing.contains(&Missing::PaymentLink) && !order.is_traced()).then_some(Waiting::PaymentUnlinked);
+    let more = order
+        .paid_purchases()
+        .filter(|(id, purchase)| matches!(purchase.lines, Lines::Shown(_)) && !order.is_given_back(id));
     tied.map(|(id, _)| Waiting::Tied { subscription: id.clone() })
         .chain(unknown.map(|(id, _)| Waiting::PeriodUnknown { purchase: id.clone() }))
+        .chain(more.map(|(id, _)| Waiting::MoreBought { purchase: id.clone() }))
         .chain(unlinked)
 }

@@ -66,6 +66,7 @@ fn every_part_of_a_fact_is_in_some_golden_file() {
         refunds,
         disputes,
         replaced,
+        gave_way,
         contact,
         customers,
         missing,
@@ -75,6 +76,7 @@ fn every_part_of_a_fact_is_in_some_golden_file() {
     } = &all;
     assert!(!references.is_empty() && !payments.is_empty() && !periods.is_empty() && !disputes.is_empty());
     assert!(!replaced.is_empty() && !customers.is_empty() && !missing.is_empty() && !excused.is_empty());
+    assert!(gave_way.values().any(|register| register.value));
     assert!(!retries.is_empty() && !collected.is_empty() && !keys.is_empty() && approval.is_some());
     assert!(refunds.values().any(|refund| refund.value.cumulative));
     assert!(refunds.values().any(|refund| refund.value.failed_at.is_some()));

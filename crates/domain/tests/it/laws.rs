@@ -32,8 +32,8 @@ use uuid::Uuid;
 use crate::{
     permutations::budget,
     telling::{
-        day, dispute, euros, invoice, mails_to, refund, refund_that, refunded_in_all, sale, same_payment, same_sale,
-        snapshot,
+        day, dispute, euros, gave_way, invoice, mails_to, refund, refund_that, refunded_in_all, sale, same_payment,
+        same_sale, snapshot,
     },
     world::{Dice, Row, World},
 };
@@ -169,6 +169,7 @@ fn fact() -> impl Strategy<Value = Order> {
         3 => a_refund(),
         2 => a_dispute(),
         1 => a_replacement(),
+        1 => (name(), 0..120u32, any::<bool>()).prop_map(|(name, at, gone)| gave_way(name, at, gone)),
         1 => (name(), name()).prop_map(|(one, other)| same_payment(&[one, other])),
         1 => (name(), name()).prop_map(|(one, other)| same_sale(&[one, other])),
         1 => (name(), 0..120u32).prop_map(|(name, at)| mails_to(name, at, "b@example.com")),
@@ -486,7 +487,9 @@ proptest! {
         world.put(&facts, day(0));
         let paid = |Row { order, .. }: &Row| order.purchases.keys().chain(order.periods.keys()).cloned().collect::<Vec<_>>();
         let payments: Vec<Reference> = world.orders.values().flat_map(paid).collect();
-        let back: Vec<Order> = payments.iter().map(|payment| refund(payment.as_str(), payment.as_str(), 1_000_000)).collect();
+        // A total goes by the name of its payment, and no refund does.
+        let refund_of = |payment: &Reference| refund(&format!("back:{payment}"), payment.as_str(), 1_000_000);
+        let back: Vec<Order> = payments.iter().map(refund_of).collect();
         world.put(&back, day(start));
         prop_assert_eq!(world.active(), []);
     }

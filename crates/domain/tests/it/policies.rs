@@ -14,7 +14,7 @@ use domain::{
 };
 
 use crate::{
-    telling::{Invoice, Sale, Snapshot, day, dispute, facts, invoice, refund, sale, snapshot},
+    telling::{Invoice, Sale, Snapshot, day, dispute, facts, invoice, refund, returned, sale, snapshot},
     world::World,
 };
 
@@ -95,6 +95,37 @@ fn an_open_dispute_does_what_the_plan_says_and_nothing_once_it_is_won() {
         assert_eq!(world.words_of_only(), words, "{dispute_policy:?}");
         world.put(&facts![dispute("dp_1", "pi_1", Won)], day(1));
         assert_eq!(world.words_of_only(), "pro v2 ×1 active paid", "{dispute_policy:?}");
+    }
+}
+
+#[test]
+fn another_dispute_of_a_payment_counts_whatever_became_of_the_first() {
+    for (what, first) in [
+        ("it was won", vec![Some(dispute("dp_1", "pi_1", Open)), Some(dispute("dp_1", "pi_1", Won))]),
+        ("it was excused and won", vec![Some(dispute("dp_1", "pi_1", Open)), None, Some(dispute("dp_1", "pi_1", Won))]),
+        (
+            "it was lost, excused, and won on appeal",
+            vec![Some(dispute("dp_1", "pi_1", Lost)), None, Some(dispute("dp_1", "pi_1", Won))],
+        ),
+        (
+            "it was lost, excused, and the money came back",
+            vec![Some(dispute("dp_1", "pi_1", Lost)), None, Some(returned("dp_1_back", "pi_1"))],
+        ),
+    ] {
+        let mut world = after(Policy::default(), &facts![once()]);
+        for (number, told) in (1..).zip(first) {
+            match told {
+                Some(fact) => world.put(&[fact], day(number)),
+                None => world.unfreeze_all(day(number)),
+            }
+        }
+        assert_eq!(world.words_of_only(), "pro v2 ×1 active paid", "{what}");
+        world.put(&[dispute("dp_2", "pi_1", Open)], day(10));
+        assert_eq!(world.words_of_only(), "pro v2 ×1 frozen dispute_open", "{what}: the second is another");
+        world.put(&[dispute("dp_2", "pi_1", Lost)], day(11));
+        assert_eq!(world.words_of_only(), "pro v2 ×1 revoked dispute_lost", "{what}: and is lost");
+        world.put(&[dispute("dp_2", "pi_1", Won)], day(12));
+        assert_eq!(world.words_of_only(), "pro v2 ×1 active paid", "{what}: and is won");
     }
 }
 

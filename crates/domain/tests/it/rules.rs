@@ -16,13 +16,15 @@ use domain::{
     plan::PlanTerms,
     policy::{OnLoss, Policy},
     reason::{Cause, Reason},
+    ruling::Ruling,
     text::CustomerReference,
 };
+use jiff::SignedDuration;
 
 use crate::{
     telling::{
-        Invoice, Sale, Snapshot, day, dispute, facts, invoice, mails_to, refund, refund_that, refunded_in_all, sale,
-        same_payment, snapshot,
+        Invoice, Sale, Snapshot, day, dispute, facts, gave_way, invoice, mails_to, refund, refund_that,
+        refunded_in_all, sale, same_payment, snapshot,
     },
     world::World,
 };
@@ -400,6 +402,50 @@ fn rule_18_the_reason_is_the_worst_cause_and_its_times_come_from_facts() {
         world.pass_time(day(30));
         assert_eq!(world.only().standing.reason.sentence(), "subscription sub_1 ended on 2026-01-10");
     }
+}
+
+/// What took its place is told at the same moment, in either order; an hour later its event is lost.
+#[test]
+fn a_sale_that_gave_its_place_to_nobody_knows_whom_is_brought_up_after_an_hour() {
+    let asks = |world: &World| world.outcome().contains(&"waits: what took the place of cs_1".to_owned());
+    let new = || sale("cs_2").on(5).once("li_2", "B").replacing("cs_1", "cs_2");
+    let told = facts![sale("cs_1").once("li_1", "A").buyer("a@example.com"), gave_way("cs_1", 5, true)];
+    let an_hour_later = day(5) + SignedDuration::from_hours(1);
+    let mut world = World::selling(&["A", "B"]);
+    world.put(&told, day(5));
+    assert!(!asks(&world), "it may come any moment");
+    assert_eq!(world.order("cs_1").look_again_at, Some(an_hour_later));
+    world.pass_time(an_hour_later);
+    assert!(asks(&world));
+    assert_eq!(world.only().standing.state, LicenseState::Active, "nobody takes what is paid");
+    let mut found = world.clone();
+    found.put(&facts![new()], day(6));
+    assert!(!asks(&found), "its event was sent again");
+    world.rule(world.only().id, Ruling::Revoke, day(6));
+    assert!(!asks(&world), "a person has revoked it");
+    for (more, expected) in [
+        (facts![new().pending()], true),
+        (facts![new()], false),
+        (facts![gave_way("cs_1", 6, false)], false),
+        (facts![gave_way("cs_1", 4, false)], true),
+        (facts![refund("re_1", "cs_1", 1_000)], false),
+    ] {
+        let mut arrival = [told.as_slice(), more.as_slice()].concat();
+        for turn in 0..6 {
+            arrival.rotate_left(1);
+            if turn == 3 {
+                arrival.reverse();
+            }
+            let mut world = World::selling(&["A", "B"]);
+            for fact in &arrival {
+                world.put(std::slice::from_ref(fact), day(9));
+            }
+            assert_eq!(asks(&world), expected, "{arrival:?}");
+        }
+    }
+    let mut unknown = World::selling(&["A"]);
+    unknown.put(&told[1..], day(9));
+    assert!(!asks(&unknown), "nothing of it works");
 }
 
 #[test]

@@ -174,6 +174,12 @@ impl From<Sale> for Order {
     }
 }
 
+/// A sale gave its place to another, which is not named; or it stands after all.
+pub(crate) fn gave_way(id: &str, at: u32, gone: bool) -> Order {
+    let told = [(id.into(), Register::new(Stamp::at(day(at)), gone))];
+    Order { gave_way: told.into(), references: references(&[id]), ..Order::default() }
+}
+
 /// A subscription as its provider saw it on some day: active, unless it says otherwise.
 #[derive(Clone)]
 pub(crate) struct Snapshot {
@@ -338,6 +344,13 @@ pub(crate) fn dispute(id: &str, payment: &str, state: DisputeState) -> Order {
         disputes: [(id.into(), Dispute { state, payment: payment.into(), returns: false })].into(),
         ..Order::default()
     }
+}
+
+/// The money of a dispute of this payment came back, without its name.
+pub(crate) fn returned(id: &str, payment: &str) -> Order {
+    let mut order = dispute(id, payment, DisputeState::Won);
+    order.disputes.values_mut().for_each(|dispute| dispute.returns = true);
+    order
 }
 
 /// The sale's mails go there since that day.

@@ -384,6 +384,7 @@ fn waiting_words(waiting: &Waiting) -> Option<String> {
     Some(match waiting {
         Waiting::Unmapped { price, .. } => format!("waits: price {price} unmapped"),
         Waiting::LinesUnknown { purchase } => format!("waits: lines of {purchase} unknown"),
+        Waiting::MoreBought { purchase } => format!("waits: more of {purchase}"),
         Waiting::PaymentUnlinked => "waits: payment unlinked".into(),
         Waiting::PeriodUnknown { purchase } => format!("waits: period of {purchase} unknown"),
         Waiting::NoAddress => "waits: no address".into(),
@@ -396,6 +397,7 @@ fn waiting_words(waiting: &Waiting) -> Option<String> {
         Waiting::SeveralCustomers { customers } => format!("waits: {} customers", customers.len()),
         Waiting::KeyAwaited { line } => format!("waits: key of {line}"),
         Waiting::KeyRefused { key, .. } => format!("waits: another key than {key}"),
+        Waiting::SuccessorAwaited { source } => format!("waits: what took the place of {source}"),
         Waiting::AccountStopped => "waits: account stopped".into(),
         Waiting::AccountFull => "waits: account full".into(),
         Waiting::Merged { .. } => return None,

@@ -9,7 +9,7 @@ use domain::{
 use jiff::Timestamp;
 use providers::{Level, Settings};
 use serde_json::json;
-use store::{Write, rows};
+use store::{StoreError, Write, rows};
 
 use super::{
     ConfigurationError, ConfigurationFile,
@@ -24,6 +24,7 @@ use crate::{
     attention::{KEY_AWAITED, KEY_REFUSED, LINES_UNKNOWN, NO_ADDRESS, UNMAPPED_PRICE},
     catchup, connected_accounts as accounts,
     connections::seal_secrets,
+    rulings::By,
 };
 
 /// Who asks, and what for.
@@ -192,7 +193,7 @@ impl Engine {
             return Ok(report);
         }
         for step in report.changes.iter().filter_map(|change| change.step.clone()) {
-            self.make(&write, step).await?;
+            self.make(&write, step, asked.actor).await?;
         }
         if report.changes.iter().any(|change| change.step.as_ref().is_some_and(Step::is_of_catalogue)) {
             write.catalogue_changed(tenant).await?;
@@ -210,7 +211,7 @@ impl Engine {
         Ok(report)
     }
 
-    async fn make(&self, write: &Write, step: Step) -> Result<(), Error> {
+    async fn make(&self, write: &Write, step: Step, actor: &str) -> Result<(), Error> {
         match step {
             Step::RenameTenant(tenant, name) => write.rename_tenant(tenant, &name).await?,
             Step::Product(row) => write.save_product(row).await?,
@@ -222,8 +223,13 @@ impl Engine {
                 if !may_ask(&row) {
                     catchup::stop_reading(write, &row, self.now()).await?;
                 }
-                write.save_connection(row.clone()).await?;
-                write.retry_calls(accounts::asked_with(write, &row).await?, self.now()).await?;
+                write.save_connection(row.clone()).await.map_err(|error| taken_meanwhile(error, &row))?;
+                let asked_with_it = accounts::asked_with(write, &row).await?;
+                write.retry_calls(asked_with_it.clone(), self.now()).await?;
+                if may_ask(&row) {
+                    let by = By { actor: actor.to_owned(), note: None };
+                    self.ask_what_was_refused(write, asked_with_it, &by).await?;
+                }
                 self.note_connected(write, &row).await?;
             }
             Step::PriceRule(row) => write.save_price_rule(row).await?,
@@ -271,6 +277,14 @@ impl Engine {
             entries.push(entry("configuration.applied".to_owned(), tenant.to_string(), detail));
         }
         entries
+    }
+}
+
+/// Another tenant may have named the same account since others' were read: read again, it is said whose it is.
+fn taken_meanwhile(error: StoreError, row: &rows::Connection) -> StoreError {
+    match error {
+        StoreError::Duplicate(_) if row.account.is_some() => StoreError::changed_meanwhile("whose account it is"),
+        error => error,
     }
 }
 

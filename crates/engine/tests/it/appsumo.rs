@@ -2,6 +2,7 @@
 
 use domain::{license::Holding, text::Reference};
 use engine::{configuration::ConfigurationFile, receive::Received};
+use jiff::SignedDuration;
 use providers::Delivery;
 use serde_json::{Value, json};
 
@@ -61,6 +62,11 @@ const LIVES: &[(&str, &[&str], &str)] = &[
         "A active paid",
     ),
     ("upgraded, and the upgrade was lost", &["purchase k1 tier 1", "deactivate k1 because Upgraded"], "A active paid"),
+    (
+        "upgraded, the upgrade was lost and the new key is in use",
+        &["purchase k1 tier 1", "activate k1 tier 1", "deactivate k1 because Upgraded", "activate k2 tier 2"],
+        "A active paid",
+    ),
     ("only the upgrade came", &["upgrade k2 from k1 tier 2"], "B active paid"),
     (
         "refunded",
@@ -230,4 +236,22 @@ async fn a_purchase_ends_right_in_whatever_order_it_is_told() {
     let mut needed = shop.0.attention().await;
     needed.dedup();
     assert_eq!(needed, ["lines_unknown", "merged_sales"], "a tier that nobody told, two keys for one license");
+    // An hour later only those are brought up whose upgrade was lost, each once.
+    shop.0.clock.advance(SignedDuration::from_hours(2));
+    shop.0.settle().await;
+    let items = shop.0.engine.store.attention(shop.0.tenant, 10_000).await.unwrap();
+    let told = items.iter().filter(|item| item.kind == "successor_awaited");
+    let mut told: Vec<&str> = told.filter_map(|item| Some(item.subject.split_once('/')?.1)).collect();
+    let is_lost = |life: usize| LIVES[life].0.contains("the upgrade was lost");
+    let lost = arrivals.iter().filter(|(life, ..)| is_lost(*life)).map(|(_, name, _)| format!("{name}-k1"));
+    let mut lost: Vec<String> = lost.collect();
+    told.sort_unstable();
+    lost.sort_unstable();
+    assert_eq!(told, lost);
+    // The lost event is sent again.
+    let found = event(&arrivals.iter().find(|(life, ..)| is_lost(*life)).unwrap().1, 9, "upgrade k2 from k1 tier 2");
+    shop.deliver(&found).await;
+    shop.0.settle().await;
+    let rest = shop.0.attention().await.into_iter().filter(|kind| kind == "successor_awaited").count();
+    assert_eq!(rest + 1, lost.len());
 }

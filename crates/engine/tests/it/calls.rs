@@ -1,6 +1,9 @@
 //! Calls that follow from a change, and what they wait for: connections that are new, keys that are, and slow accounts.
 
-use std::sync::{Arc, Mutex};
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex},
+};
 
 use engine::{Dial, DialError, Dialled, connections::Connection};
 use futures::future::BoxFuture;
@@ -16,9 +19,13 @@ use crate::harness::{Harness, on_both_databases};
 /// A call as it came to Stripe: the account, the path, the fields, and what it is repeated under.
 type Call = (Option<String>, String, String, Option<String>);
 
-/// A Stripe that takes one key, and at which calls of the account `acct_slow` take until they are let go.
+/// A Stripe that takes one key, and at which calls of the account `acct_slow` take until they are let go. What it answered
+/// to an idempotency key it answers for as long as the key is used, a refusal too.
 struct Stripe {
     key: Mutex<String>,
+    /// What keys may not do.
+    forbids: Mutex<Option<&'static str>>,
+    answers: Mutex<HashMap<String, (u16, serde_json::Value)>>,
     calls: Mutex<Vec<Call>>,
     made: Notify,
     /// The slow account is being asked.
@@ -32,6 +39,8 @@ impl Stripe {
     fn takes(key: &str) -> Arc<Self> {
         Arc::new(Self {
             key: Mutex::new(format!("secret-env:{key}")),
+            forbids: Mutex::default(),
+            answers: Mutex::default(),
             calls: Mutex::default(),
             made: Notify::new(),
             begun: Notify::new(),
@@ -56,11 +65,18 @@ impl Stripe {
             None => (404, json!({})),
             Some(post) => {
                 let mut calls = self.calls.lock().unwrap();
-                let repeated = |call: &Call| call.3.is_some() && call.3 == post.idempotency_key;
-                let number = calls.iter().position(repeated).unwrap_or(calls.len()) + 1;
                 let account = connection.settings.account.clone();
                 calls.push((account, request.path.clone(), post.content.body(), post.idempotency_key.clone()));
-                (200, json!({ "id": format!("price_{number}"), "object": "price" }))
+                let is_forbidden = self.forbids.lock().unwrap().is_some_and(|path| request.path.starts_with(path));
+                let answer = match is_forbidden {
+                    true => (403, json!({ "error": { "message": "The key may not do that." } })),
+                    false => (200, json!({ "id": format!("price_{}", calls.len()), "object": "price" })),
+                };
+                let mut answers = self.answers.lock().unwrap();
+                match &post.idempotency_key {
+                    Some(key) => answers.entry(key.clone()).or_insert(answer).clone(),
+                    None => answer,
+                }
             }
         };
         let mut lost = self.lost.lock().unwrap();
@@ -139,6 +155,8 @@ on_both_databases! {
     a_key_that_does_not_sell_makes_no_price: one_seller;
     a_price_whose_answer_was_lost_is_archived_too: lost_answer;
     a_price_that_was_never_asked_for_is_never_made: never_asked_for;
+    what_was_refused_is_asked_for_as_another_call: refused_once;
+    a_price_that_was_refused_and_is_wanted_no_more_is_not_made: refused_and_retired;
 }
 
 async fn new_elsewhere(database: TestDatabase) {
@@ -256,6 +274,52 @@ async fn never_asked_for(database: TestDatabase) {
     harness.apply(&plan(5_900)).await;
     while harness.engine.call_providers().await.unwrap() > 0 {}
     assert_eq!(stripe.taken().len(), 1);
+}
+
+async fn refused_once(database: TestDatabase) {
+    let stripe = Stripe::takes("K");
+    let harness = harness(database, &stripe).await;
+    harness.apply(&own("K")).await;
+    *stripe.forbids.lock().unwrap() = Some("/v1/prices");
+    harness.apply(&plan(4_900)).await;
+    while harness.engine.call_providers().await.unwrap() > 0 {}
+    assert_eq!(harness.attention().await, ["price_failed"]);
+    // A person gives the key more permissions; the connection changes, and an answer is lost.
+    *stripe.forbids.lock().unwrap() = None;
+    *stripe.lost.lock().unwrap() = 1;
+    harness.apply(&own("K").replace("\"read\"", "\"full\"")).await;
+    harness.engine.call_providers().await.unwrap();
+    harness.clock.advance(SignedDuration::from_hours(2));
+    while harness.engine.call_providers().await.unwrap() > 0 {}
+    assert_eq!(harness.attention().await, [] as [String; 0]);
+    let [refused, lost, made] = &stripe.taken()[..] else { panic!("{:?}", stripe.taken()) };
+    assert_ne!(refused.3, lost.3, "what was refused is asked for under another name");
+    assert_eq!(lost.3, made.3, "what was not answered is asked for under the same");
+    // The same where it is archived.
+    *stripe.forbids.lock().unwrap() = Some("/v1/prices/");
+    harness.apply(&plan(5_900)).await;
+    while harness.engine.call_providers().await.unwrap() > 0 {}
+    *stripe.forbids.lock().unwrap() = None;
+    harness.apply(&own("K")).await;
+    while harness.engine.call_providers().await.unwrap() > 0 {}
+    assert_eq!(harness.attention().await, [] as [String; 0]);
+    let archived: Vec<_> = stripe.taken().into_iter().filter(|(.., body, _)| body == "active=false").collect();
+    assert_eq!(archived.len(), 2, "{archived:?}");
+    assert_ne!(archived[0].3, archived[1].3);
+}
+
+async fn refused_and_retired(database: TestDatabase) {
+    let stripe = Stripe::takes("K");
+    let harness = harness(database, &stripe).await;
+    harness.apply(&own("K")).await;
+    *stripe.forbids.lock().unwrap() = Some("/v1/prices");
+    harness.apply(&plan(4_900)).await;
+    while harness.engine.call_providers().await.unwrap() > 0 {}
+    *stripe.forbids.lock().unwrap() = None;
+    harness.apply(&plan(5_900)).await;
+    while harness.engine.call_providers().await.unwrap() > 0 {}
+    let bodies: Vec<_> = stripe.taken().into_iter().map(|(.., body, _)| body).collect();
+    assert!(bodies.len() == 2 && bodies[1].contains("unit_amount=5900"), "{bodies:?}");
 }
 
 async fn one_seller(database: TestDatabase) {

@@ -1,16 +1,23 @@
 //! A store at Lemon Squeezy: what it delivers, and what only its lists tell.
 
-use std::sync::{Arc, Mutex};
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex},
+};
 
+use domain::id::InboundId;
 use engine::{
     Dial, DialError, Dialled, configuration::ConfigurationFile, connections::Connection, doctor::discrepancies::Window,
-    receive::Received,
+    receive::Received, rulings::By,
 };
 use futures::future::BoxFuture;
 use jiff::{SignedDuration, Timestamp};
 use providers::{Delivery, http::Request, lemonsqueezy::sign};
 use serde_json::{Value, json};
-use store::{lists::Whose, testing::TestDatabase};
+use store::{
+    lists::{InboundFilter, Page, Whose},
+    testing::{HeldTable, TestDatabase},
+};
 
 use crate::{
     harness::{Harness, on_both_databases},
@@ -22,6 +29,8 @@ use crate::{
 struct Lists {
     objects: Mutex<Vec<(&'static str, u32, Value)>>,
     asked: Mutex<Vec<String>>,
+    /// What else it answers, by path.
+    documents: Mutex<HashMap<String, Value>>,
 }
 
 impl Lists {
@@ -34,6 +43,9 @@ impl Lists {
     fn answer(&self, path: &str) -> Dialled {
         self.asked.lock().unwrap().push(path.to_owned());
         let answered = |status, body: Value| Dialled { status, body: body.to_string(), retry_after_seconds: None };
+        if let Some(document) = self.documents.lock().unwrap().get(path) {
+            return answered(200, document.clone());
+        }
         let Some((list, _)) = path.trim_start_matches("/v1/").split_once("?page%5Bsize%5D=100&page%5Bnumber%5D=1")
         else {
             return answered(404, json!({ "errors": [] }));
@@ -76,8 +88,13 @@ impl Store {
 
     /// Applies the vendor's file, which says whose keys the licenses have.
     async fn configure(&self, whose: &str) {
+        self.configure_tenant("default", whose).await;
+    }
+
+    async fn configure_tenant(&self, tenant: &str, whose: &str) {
         let file = format!(
             r#"
+            tenant = {{ slug = "{tenant}" }}
             product = [{{ code = "studio", name = "Studio", key_prefix = "ACME" }}]
             plan = [{{ code = "team", product = "studio", name = "Team" }}]
             connection = [{{ code = "store", provider = "lemonsqueezy", mode = "test", level = "read", store = "7", license_keys = "{whose}",
@@ -106,14 +123,23 @@ impl Store {
     }
 
     async fn deliver(&self, kind: &str, list: &str, id: u32, attributes: &Value) {
+        self.take_in(kind, list, id, attributes).await;
+        self.harness.settle().await;
+    }
+
+    /// Delivers an event that nobody works on yet.
+    async fn take_in(&self, kind: &str, list: &str, id: u32, attributes: &Value) {
+        self.take_in_at("default", kind, list, id, attributes).await;
+    }
+
+    async fn take_in_at(&self, tenant: &str, kind: &str, list: &str, id: u32, attributes: &Value) {
         let data = json!({ "type": list, "id": id.to_string(), "attributes": attributes });
         let body = json!({ "meta": { "event_name": kind, "test_mode": true }, "data": data }).to_string();
         let signature = sign(&SECRET.into(), body.as_bytes());
         let header = |name: &str| (name == "x-signature").then_some(signature.as_str());
         let delivery = Delivery { header: &header, body: body.as_bytes() };
-        let received = self.harness.engine.receive("lemonsqueezy", "default", &delivery).await;
+        let received = self.harness.engine.receive("lemonsqueezy", tenant, &delivery).await;
         assert!(matches!(&received, Received::Answer(answer) if answer.status == 200), "{received:?}");
-        self.harness.settle().await;
     }
 
     fn order(&self) -> Value {
@@ -189,6 +215,51 @@ async fn what_may_still_be_delivered_is_not_taken_from_the_list(database: TestDa
     assert_eq!(store.licenses().await, 1);
 }
 
+/// The order is told before its subscription is there, whose own event is lost: it is not bought for good, and it is seen.
+async fn an_order_of_what_renews_is_not_bought_for_good(database: TestDatabase) {
+    let store = Store::open(database).await;
+    let item =
+        json!({ "type": "order-items", "id": "9", "attributes": { "variant_id": 560, "price_id": 86, "quantity": 1 } });
+    let price = json!({ "data": { "type": "prices", "id": "86", "attributes": { "category": "subscription" } } });
+    store.lists.documents.lock().unwrap().extend([
+        ("/v1/orders/1?include=order-items,subscriptions".to_owned(), json!({ "included": [item] })),
+        ("/v1/prices/86".to_owned(), price),
+    ]);
+    store.deliver("order_created", "orders", 1, &store.order()).await;
+    assert_eq!(store.harness.attention().await, ["period_unknown"]);
+    store.later(30 * 24 * 60);
+    store.harness.settle().await;
+    assert_eq!(store.reasons().await, ["not_renewed"]);
+    store.deliver("subscription_created", "subscriptions", 2, &store.subscription()).await;
+    assert_eq!((store.reasons().await, store.harness.attention().await), (vec!["paid"], vec![]));
+    store.is_sound().await;
+}
+
+async fn an_order_that_cost_more_than_it_shows_is_brought_up_until_all_is_told(database: TestDatabase) {
+    let store = Store::open(database).await;
+    let mut order = store.order();
+    order["subtotal"] = json!(3000);
+    order["first_order_item"]["price"] = json!(1000);
+    store.deliver("order_created", "orders", 1, &order).await;
+    assert_eq!((store.licenses().await, store.harness.attention().await), (1, vec!["more_bought".to_owned()]));
+    store.is_sound().await;
+    let item = |id: &str, quantity: u32| json!({ "type": "order-items", "id": id, "attributes": { "variant_id": 560, "quantity": quantity } });
+    let all = (
+        "/v1/orders/1?include=order-items,subscriptions".to_owned(),
+        json!({ "included": [item("9", 1), item("10", 2)] }),
+    );
+    store.lists.documents.lock().unwrap().extend([all]);
+    let whose = Whose { tenant: store.harness.tenant, livemode: false };
+    let page = Page { limit: 1, from: None };
+    let engine = &store.harness.engine;
+    let event = engine.store.list_inbound(whose, &InboundFilter::default(), page).await.unwrap().rows.remove(0);
+    let by = By { actor: "test".to_owned(), note: None };
+    engine.replay(whose, InboundId(event.id), true, &by).await.unwrap().unwrap();
+    store.harness.settle().await;
+    assert_eq!((store.licenses().await, store.harness.attention().await), (3, vec![]));
+    store.is_sound().await;
+}
+
 const KEY: &str = "1f0e9d8c-7b6a-4594-8372-615041302010";
 
 impl Store {
@@ -219,9 +290,13 @@ impl Store {
 
     /// The text of each license's key.
     async fn keys(&self) -> Vec<Option<String>> {
+        self.keys_of("order:1").await
+    }
+
+    async fn keys_of(&self, order: &str) -> Vec<Option<String>> {
         let connection = self.harness.connection("store").await;
         let engine = &self.harness.engine;
-        let found = engine.store.order_licenses(connection, &"order:1".into()).await.unwrap();
+        let found = engine.store.order_licenses(connection, &order.into()).await.unwrap();
         let mut keys = Vec::new();
         for license in found.map(|(_, licenses)| licenses).unwrap_or_default() {
             let key = engine.reveal(self.harness.tenant, license.id).await.unwrap();
@@ -351,6 +426,75 @@ async fn a_key_that_can_open_nothing_is_told(database: TestDatabase) {
     store.is_sound().await;
 }
 
+/// Both have looked before either writes: the key opens one license, and the other order is told that it is taken.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_nodes_adopt_one_key_at_the_same_time_on_postgres() {
+    let store = Store::with_keys(TestDatabase::postgres().await, "theirs").await;
+    let peer = store.harness.peer(Arc::clone(&store.lists) as Arc<_>);
+    for order in [1, 2] {
+        let mut sold = store.order();
+        sold["first_order_item"]["id"] = json!(20 + order);
+        store.deliver("order_created", "orders", order, &sold).await;
+    }
+    let mut facts = HeldTable::of(&store.harness.database, "facts").await;
+    let mut nodes = Vec::new();
+    for (order, node) in [(1, Arc::clone(&store.harness.engine)), (2, peer)] {
+        let mut key = store.license_key(KEY);
+        key["order_id"] = json!(order);
+        key["order_item_id"] = json!(20 + order);
+        store.take_in("license_key_created", "license-keys", 20 + order, &key).await;
+        nodes.push(tokio::spawn(async move { node.fulfil().await }));
+        facts.until_waited_for_by(i64::from(order)).await;
+    }
+    facts.release().await;
+    for node in nodes {
+        node.await.unwrap().unwrap();
+    }
+    assert_eq!(store.harness.attention().await, ["key_refused"], "and no event is held");
+    let mut keys = store.keys_of("order:1").await;
+    keys.extend(store.keys_of("order:2").await);
+    keys.sort();
+    assert_eq!(keys, [None, Some(KEY.to_owned())]);
+    store.is_sound().await;
+}
+
+/// Apps ask by the key alone, so a key opens one license on a server, whoever sold it. Who comes second is told no more than
+/// that, and nothing else of their batch is touched.
+async fn a_key_that_another_tenants_license_has_is_refused(database: TestDatabase) {
+    const OWN: &str = "5c4b3a29-1807-4f6e-9d5c-4b3a29180716";
+    let store = Store::with_keys(database, "theirs").await;
+    let engine = &store.harness.engine;
+    let other = engine.ensure_tenant("other", "Other").await.unwrap();
+    store.configure_tenant("other", "theirs").await;
+    for (kind, list, attributes) in
+        [("order_created", "orders", store.order()), ("license_key_created", "license-keys", store.license_key(KEY))]
+    {
+        store.take_in_at("other", kind, list, 1, &attributes).await;
+    }
+    store.harness.settle().await;
+    let opened = engine.license_with_key(KEY).await.unwrap().unwrap();
+    for (order, key) in [(1, KEY), (2, OWN)] {
+        let (mut sold, mut told) = (store.order(), store.license_key(key));
+        sold["first_order_item"]["id"] = json!(20 + order);
+        told["order_id"] = json!(order);
+        told["order_item_id"] = json!(20 + order);
+        store.take_in("order_created", "orders", order, &sold).await;
+        store.take_in("license_key_created", "license-keys", 20 + order, &told).await;
+    }
+    store.harness.settle().await;
+    assert_eq!(store.keys_of("order:1").await, [None]);
+    assert_eq!(store.keys_of("order:2").await, [Some(OWN.to_owned())]);
+    let items = engine.store.attention(store.harness.tenant, 10).await.unwrap();
+    let [item] = &items[..] else { panic!("{items:?}") };
+    assert_eq!(item.kind, "key_refused");
+    for secret in [opened.id.to_string(), other.to_string(), KEY.to_owned()] {
+        assert!(!item.detail.contains(&secret), "{}", item.detail);
+    }
+    assert_eq!(engine.store.attention(other, 10).await.unwrap(), []);
+    assert_eq!(engine.license_with_key(KEY).await.unwrap().unwrap().id, opened.id);
+    store.is_sound().await;
+}
+
 /// A refund of a renewal counts against the period that it paid, and the doctor sees it the same.
 async fn a_refund_finds_the_period_that_its_invoice_paid(database: TestDatabase) {
     let store = Store::open(database).await;
@@ -385,8 +529,11 @@ on_both_databases! {
     keys_of_ours_cure_those_that_wait: who_waits_for_a_key_has_one_of_ours_once_keys_are_ours;
     an_adopted_key_stays_sound: a_key_that_was_adopted_stays_sound_where_keys_become_ours;
     a_refused_key_is_told: a_key_that_can_open_nothing_is_told;
+    another_tenants_key_is_refused: a_key_that_another_tenants_license_has_is_refused;
     a_refund_finds_its_period: a_refund_finds_the_period_that_its_invoice_paid;
     keys_of_ours_stay_ours: a_store_whose_keys_are_ours_adopts_none;
+    an_order_of_more: an_order_that_cost_more_than_it_shows_is_brought_up_until_all_is_told;
+    an_order_of_what_renews: an_order_of_what_renews_is_not_bought_for_good;
     a_changed_quantity_is_found: a_quantity_that_changed_without_an_event_is_found;
     a_lost_order_is_found_once: an_order_whose_event_was_lost_is_found_once;
     a_fresh_order_is_left_to_its_event: what_may_still_be_delivered_is_not_taken_from_the_list;

@@ -9,6 +9,7 @@ mod calls;
 mod catchup;
 mod configuration;
 mod connect;
+mod connected_accounts;
 mod discrepancies;
 mod doctor;
 mod events;

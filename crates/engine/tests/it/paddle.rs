@@ -10,13 +10,14 @@ use engine::{
     connect::Connect,
     connections::{Connection, Mode},
     receive::Received,
+    rulings::By,
     tenants::DEFAULT_TENANT,
 };
 use futures::future::BoxFuture;
 use jiff::{SignedDuration, Timestamp};
 use providers::{Delivery, Level, calls::KeyCheck, http::Request, signature};
 use serde_json::{Value, json};
-use store::testing::TestDatabase;
+use store::{lists::Whose, testing::TestDatabase};
 
 use crate::harness::{Harness, on_both_databases};
 
@@ -33,6 +34,8 @@ struct Listed {
     /// The newest first.
     events: Mutex<Vec<Value>>,
     asked: Mutex<Vec<String>>,
+    /// What it answers instead when it is asked for a customer.
+    refuses: Mutex<Option<u16>>,
 }
 
 impl Listed {
@@ -53,6 +56,11 @@ impl Listed {
 impl Dial for Listed {
     fn dial<'a>(&'a self, _: &'a Connection, request: &'a Request) -> BoxFuture<'a, Result<Dialled, DialError>> {
         self.asked.lock().unwrap().push(request.path.clone());
+        let refused = self.refuses.lock().unwrap().filter(|_| request.path.starts_with("/customers/"));
+        if let Some(status) = refused {
+            let dialled = Dialled { status, body: "{}".to_owned(), retry_after_seconds: None };
+            return Box::pin(std::future::ready(Ok(dialled)));
+        }
         let body = match (request.path.strip_prefix("/customers/"), request.path.strip_prefix("/events?")) {
             (Some(customer), _) => json!({ "data": { "id": customer, "email": "looked-up@example.com" } }),
             (_, Some(query)) => self.page(query),
@@ -76,6 +84,13 @@ impl Shop {
     async fn open(database: TestDatabase, level: &str) -> Self {
         let paddle = Arc::new(Listed::default());
         let harness = Harness::with_dialler(database, Arc::clone(&paddle) as Arc<_>).await;
+        let shop = Self { harness, paddle };
+        shop.configure(level, "pdl_live_apikey_1").await;
+        shop
+    }
+
+    /// Applies the vendor's file, with that key to the live account.
+    async fn configure(&self, level: &str, api_key: &str) {
         let file = format!(
             r#"
             product = [{{ code = "editor", name = "Editor", key_prefix = "EDIT" }}]
@@ -95,12 +110,11 @@ impl Shop {
             Ok(match source {
                 "env:LIVE" => LIVE_SECRET,
                 "env:SANDBOX" => SANDBOX_SECRET,
-                _ => "pdl_live_apikey_1",
+                _ => api_key,
             }
             .to_owned())
         };
-        harness.engine.apply(&ConfigurationFile::parse(&file).unwrap(), &secret, false, "test").await.unwrap();
-        Self { harness, paddle }
+        self.harness.engine.apply(&ConfigurationFile::parse(&file).unwrap(), &secret, false, "test").await.unwrap();
     }
 
     /// Delivers an event, signed for one of the two accounts.
@@ -176,6 +190,69 @@ async fn with_a_key_paddle_is_answered_before_the_buyer_is_looked_up(database: T
     assert_eq!(shop.mailed_to().await, ["looked-up@example.com"]);
 }
 
+async fn a_paid_order_has_its_license_while_paddle_is_down(database: TestDatabase) {
+    let shop = Shop::open(database, "read").await;
+    let engine = &shop.harness.engine;
+    *shop.paddle.refuses.lock().unwrap() = Some(503);
+    shop.deliver(LIVE_SECRET, &purchase("once", engine.now())).await;
+    engine.fulfil().await.unwrap();
+    assert_eq!(shop.states("live", "sub_once").await, [LicenseState::Active], "before anybody is asked");
+    assert_eq!(shop.paddle.asked(), [""; 0]);
+    for _ in 0..4 {
+        shop.harness.settle().await;
+        shop.harness.clock.advance(SignedDuration::from_hours(1));
+    }
+    assert_eq!(shop.harness.attention().await, ["lookup_failing", "no_address"]);
+    assert_eq!(shop.mailed_to().await, [""; 0]);
+    *shop.paddle.refuses.lock().unwrap() = None;
+    shop.harness.settle().await;
+    assert_eq!((shop.harness.attention().await, shop.mailed_to().await.len()), (vec![], 1));
+    assert_eq!(shop.states("live", "sub_once").await, [LicenseState::Active], "the same one");
+    assert_eq!(engine.verify().await.unwrap(), []);
+}
+
+async fn what_the_key_was_refused_is_asked_again_when_the_event_is_played_again(database: TestDatabase) {
+    let shop = Shop::open(database, "read").await;
+    let engine = &shop.harness.engine;
+    *shop.paddle.refuses.lock().unwrap() = Some(403);
+    shop.deliver(LIVE_SECRET, &purchase("once", engine.now())).await;
+    shop.harness.settle().await;
+    let items = engine.store.attention(shop.harness.tenant, 10).await.unwrap();
+    let [item] = &items[..] else { panic!("{items:?}") };
+    assert!(item.detail.contains("`Customers: read`"), "{}", item.detail);
+    *shop.paddle.refuses.lock().unwrap() = None;
+    let whose = Whose { tenant: shop.harness.tenant, livemode: true };
+    let connection = shop.harness.connection("live").await;
+    let (event, _) = engine.store.progress_of_event(connection, "evt_once_bought").await.unwrap().unwrap();
+    engine.replay(whose, event, false, &By { actor: "test".to_owned(), note: None }).await.unwrap().unwrap();
+    shop.harness.settle().await;
+    assert_eq!((shop.harness.attention().await, shop.mailed_to().await.len()), (vec![], 1));
+    assert_eq!(engine.verify().await.unwrap(), []);
+}
+
+async fn what_a_key_was_refused_is_asked_again_with_another_one(database: TestDatabase) {
+    let shop = Shop::open(database, "read").await;
+    let engine = &shop.harness.engine;
+    *shop.paddle.refuses.lock().unwrap() = Some(403);
+    for name in ["first", "second"] {
+        shop.deliver(LIVE_SECRET, &purchase(name, engine.now())).await;
+    }
+    shop.harness.settle().await;
+    *shop.paddle.refuses.lock().unwrap() = None;
+    for (api_key, mails) in [("pdl_live_apikey_1", 0), ("pdl_live_apikey_2", 2), ("pdl_live_apikey_3", 2)] {
+        shop.paddle.asked();
+        shop.configure("read", api_key).await;
+        shop.harness.settle().await;
+        assert_eq!(shop.paddle.asked(), [""; 0], "other nodes may not know the key yet");
+        shop.harness.clock.advance(SignedDuration::from_mins(1));
+        shop.harness.settle().await;
+        assert_eq!(shop.mailed_to().await.len(), mails, "{api_key}");
+    }
+    assert_eq!(shop.harness.attention().await, [""; 0]);
+    shop.harness.database.sql("UPDATE mails SET status = 'sent'").await;
+    assert_eq!(engine.verify().await.unwrap(), []);
+}
+
 async fn the_sandbox_and_the_live_account_stand_side_by_side(database: TestDatabase) {
     let shop = Shop::open(database, "none").await;
     let now = shop.harness.engine.now();
@@ -242,6 +319,25 @@ async fn lost_webhooks_are_found_in_paddles_list(database: TestDatabase) {
     assert_eq!(pages, 3, "the third reaches back behind what is wanted");
 }
 
+async fn an_old_sale_of_a_known_buyer_mails_nobody_while_paddle_is_down(database: TestDatabase) {
+    let shop = Shop::open(database, "read").await;
+    let begun = shop.harness.engine.now();
+    shop.harness.engine.catch_up().await.unwrap();
+    shop.deliver(LIVE_SECRET, &customer("ada@example.com", begun)).await;
+    shop.harness.settle().await;
+    shop.paddle.events.lock().unwrap().push(purchase("old", begun + SignedDuration::from_hours(1)));
+    shop.harness.clock.advance(SignedDuration::from_hours(5 * 24));
+    for refuses in [Some(503), None] {
+        *shop.paddle.refuses.lock().unwrap() = refuses;
+        while shop.harness.engine.catch_up().await.unwrap() {}
+        shop.harness.settle().await;
+        shop.harness.clock.advance(SignedDuration::from_hours(1));
+        let mails = shop.harness.engine.store.mails(shop.harness.tenant.0, 100).await.unwrap();
+        let held: Vec<_> = mails.iter().map(|mail| (mail.recipient.as_str(), mail.status.as_str())).collect();
+        assert_eq!(held, [("ada@example.com", "held")], "{refuses:?}");
+    }
+}
+
 async fn an_account_is_connected_with_one_command(database: TestDatabase) {
     let shop = Shop::open(database, "none").await;
     let asked = Connect {
@@ -263,6 +359,10 @@ async fn an_account_is_connected_with_one_command(database: TestDatabase) {
 on_both_databases! {
     an_account_is_connected: an_account_is_connected_with_one_command;
     without_a_key: without_a_key_the_mail_waits_for_the_customers_own_event;
+    paddle_is_down: a_paid_order_has_its_license_while_paddle_is_down;
+    another_key: what_a_key_was_refused_is_asked_again_with_another_one;
+    the_key_was_refused: what_the_key_was_refused_is_asked_again_when_the_event_is_played_again;
+    an_old_sale: an_old_sale_of_a_known_buyer_mails_nobody_while_paddle_is_down;
     with_a_key: with_a_key_paddle_is_answered_before_the_buyer_is_looked_up;
     sandbox_and_live: the_sandbox_and_the_live_account_stand_side_by_side;
     one_of_two_subscriptions: cancelling_one_subscription_leaves_the_customers_other_alone;

@@ -112,6 +112,7 @@ impl Demo {
             server: &server,
             level: None,
             trouble: None,
+            connected: false,
         };
         let mut stage = Stage::set(setting).await?;
         let offers = offers(&stage.engine).await?;

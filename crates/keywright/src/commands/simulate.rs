@@ -18,7 +18,7 @@ use crate::{
         account::{Event, Sale},
         api::Trouble,
         appsumo::AppSumo,
-        dialect::Dialect,
+        dialect::{Dialect, module, refusal},
         generic::Generic,
         lemonsqueezy::LemonSqueezy,
         offers::{find, offers},
@@ -82,7 +82,7 @@ pub(crate) struct Play {
     #[arg(long, value_name = "PLAN")]
     also: Vec<String>,
 
-    /// For `upgrade` and `downgrade`: the plan that comes after. [default: the next one of the same product, or the one before]
+    /// For `upgrade` and `downgrade`: the plan that comes after; for `addon`: the one that comes in addition. [default: the next one of the same product, or the one before]
     #[arg(long)]
     to: Option<String>,
 
@@ -105,6 +105,11 @@ pub(crate) struct Play {
     /// What the connection's key may look up at the provider. [default: as before; `read` at first]
     #[arg(long, value_enum)]
     level: Option<LevelName>,
+
+    /// Sells by an account that a vendor has connected to this server as a platform: a checkout is opened by
+    /// `POST /api/{tenant}/checkout`, and its events come to the platform's endpoint.
+    #[arg(long, conflicts_with_all = ["plan", "price", "also", "to", "quantity"])]
+    connected: bool,
 
     /// Has the provider's API misbehave while the server looks things up.
     #[arg(long, value_enum)]
@@ -142,6 +147,18 @@ impl From<LevelName> for Level {
 const A_DAY: SignedDuration = SignedDuration::from_hours(24);
 /// Every event three times.
 const THRICE: Manner = Manner { copies: 3, shuffled: true, at_once: 16 };
+/// What is played at a connected account.
+const CONNECTED: &[&str] = &[
+    "checkout",
+    "refund",
+    "partial-refund",
+    "refund-failed",
+    "inquiry",
+    "dispute",
+    "dispute-won",
+    "dispute-lost",
+    "duplicate",
+];
 /// In any order, each event twice.
 const SHUFFLED: Manner = Manner { copies: 2, shuffled: true, at_once: 4 };
 
@@ -158,7 +175,7 @@ impl Play {
         self.ensure_server_answers().await?;
         let engine = server::open(&self.data).await?.engine;
         // Nothing is set up for a purchase that cannot be made.
-        if !self.last {
+        if !self.last && !self.connected {
             let offers = offers(&engine).await?;
             for plan in [self.plan.as_ref()].into_iter().chain(self.also.iter().map(Some)) {
                 find(&offers, plan.map(String::as_str))?;
@@ -171,6 +188,7 @@ impl Play {
             server: &self.server,
             level: self.level.map(Level::from),
             trouble: self.trouble,
+            connected: self.connected,
         };
         let mut stage = Stage::set(setting).await?;
         let played = self.play(&mut stage).await;
@@ -197,6 +215,15 @@ impl Play {
     /// Nothing is bought for what cannot happen at the provider.
     fn ensure_possible(&self, dialect: &dyn Dialect) -> anyhow::Result<()> {
         let word = self.scenario.word();
+        if self.connected {
+            anyhow::ensure!(
+                module(dialect).accounts().is_some(),
+                "{} has no connected accounts; they are played at Stripe",
+                module(dialect).info().name
+            );
+            let words = CONNECTED.join(", ");
+            anyhow::ensure!(CONNECTED.contains(&word.as_str()), "with --connected, one of these is played: {words}");
+        }
         let changes_number = self.scenario == Scenario::Upgrade && self.quantity.is_some() && self.to.is_none();
         let wishes = [
             Some(word.clone()),
@@ -204,7 +231,7 @@ impl Play {
             changes_number.then(|| format!("{word} --quantity")),
             self.quantity.map(|_| "--quantity".to_owned()),
         ];
-        match wishes.iter().flatten().find_map(|wish| dialect.refuses(wish)) {
+        match wishes.iter().flatten().find_map(|wish| refusal(dialect, wish)) {
             Some(why) => bail!("{why}"),
             None => Ok(()),
         }
@@ -244,6 +271,8 @@ impl Play {
             Scenario::Duplicate => self.buy(stage, THRICE).await,
             Scenario::OutOfOrder => self.out_of_order(stage).await,
             Scenario::LostWebhooks => self.lost_webhooks(stage).await,
+            Scenario::Redeem => self.redeem(stage).await,
+            Scenario::RedeemEarly => self.redeem_early(stage).await,
             _ => self.go_on(stage).await,
         }
     }
@@ -304,6 +333,37 @@ impl Play {
         Ok(Played { keys: found.keys, ..late })
     }
 
+    /// The buyer of the last purchase, or of one that is made for it, comes from the provider.
+    async fn redeem(&self, stage: &mut Stage) -> anyhow::Result<Played> {
+        let (sale, played) = match self.last {
+            true => (self.last_sale(stage)?, Played::nothing()),
+            false => {
+                let (sale, events) = self.purchase(stage).await?;
+                let played = self.send(stage, &sale, events, Manner::ORDERLY).await?;
+                say!("");
+                (sale, played)
+            }
+        };
+        self.come(stage, &sale).await?;
+        // That somebody came is told, whether anything else is.
+        Ok(Played { told: played.told + 1, ..played })
+    }
+
+    /// The buyer is faster than the webhook, as where it is lost at first.
+    async fn redeem_early(&self, stage: &mut Stage) -> anyhow::Result<Played> {
+        let (sale, events) = self.purchase(stage).await?;
+        self.come(stage, &sale).await?;
+        say!("");
+        self.send(stage, &sale, events, Manner::ORDERLY).await
+    }
+
+    async fn come(&self, stage: &mut Stage, sale: &Sale) -> anyhow::Result<()> {
+        let (sent_to, page) = stage.come(&sale.session).await?;
+        say!("→ GET {sent_to}  the buyer comes with a code");
+        say!("The page of the buyer, which opens for an hour:  {page}");
+        Ok(())
+    }
+
     async fn send(&self, stage: &mut Stage, sale: &Sale, events: Vec<Event>, manner: Manner) -> anyhow::Result<Played> {
         let Some(first) = events.first() else { bail!("there is nothing to send") };
         if let Some(waited) = stage.made_known(first).await? {
@@ -323,7 +383,7 @@ impl Play {
             server => format!(" --server {server}"),
         };
         if let (Some(price), true) = (&self.price, played.licenses == 0) {
-            let (code, plan) = (setup::code(dialect), "CODE");
+            let (code, plan) = (setup::code(dialect, false), "CODE");
             say!("Next: map the price with a file for `{program} apply`, and the held keys are issued:");
             say!("  [[price_rule]]\n  connection = \"{code}\"\n  price = \"{price}\"\n  plan = \"{plan}\"");
             return;
@@ -335,6 +395,7 @@ impl Play {
             }
             return;
         }
+        let connected = if self.connected { " --connected" } else { "" };
         say!("Next:");
         if let Some(key) = played.keys.first() {
             say!("  {program} check {key}{folder}");
@@ -344,8 +405,9 @@ impl Play {
             match word {
                 // Time passes without a server.
                 "clock" => say!("  {program} simulate {next}{folder}"),
-                _ if dialect.refuses(word).is_some() => {}
-                _ => say!("  {program} simulate {} {next}{folder}{server}", dialect.slug()),
+                _ if refusal(dialect, word).is_some() => {}
+                _ if self.connected && !CONNECTED.contains(&word) => {}
+                _ => say!("  {program} simulate {} {next}{connected}{folder}{server}", dialect.slug()),
             }
         }
     }

@@ -32,6 +32,17 @@ pub(crate) struct Account {
     pub(crate) disputes: BTreeMap<String, Dispute>,
     /// The sales, the latest last.
     pub(crate) sales: Vec<Sale>,
+    /// Its id, where it is one that is connected to a platform: every event says it.
+    #[serde(default)]
+    connected: Option<String>,
+    /// Checkouts that the server has opened, and nobody has paid.
+    #[serde(default)]
+    pub(crate) open_checkouts: BTreeMap<String, OpenCheckout>,
+    /// What buyers may trade for the sight of a checkout, and those who have traded it.
+    #[serde(skip)]
+    codes: BTreeMap<String, String>,
+    #[serde(skip)]
+    tokens: BTreeMap<String, String>,
     /// The events, in the order in which they were made. The provider keeps them for a while.
     #[serde(default)]
     pub(crate) events: Vec<Event>,
@@ -117,12 +128,26 @@ pub(crate) struct Session {
     pub(crate) invoice: Option<String>,
     /// The plan that the vendor's code wrote into the metadata.
     pub(crate) plan: Option<String>,
+    /// What whoever opened it has written into the metadata.
+    #[serde(default)]
+    pub(crate) metadata: BTreeMap<String, String>,
     /// The one that took its place, where a changed sale is another one.
     #[serde(default)]
     pub(crate) replaced_by: Option<String>,
     /// When its last event was made.
     #[serde(default)]
     pub(crate) told_at: i64,
+}
+
+/// A checkout that is open.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct OpenCheckout {
+    /// Whom its form is filled in for.
+    pub(crate) email: String,
+    /// Prices, and how many of each.
+    pub(crate) lines: Vec<(String, u32)>,
+    /// What whoever opened it has written on it.
+    pub(crate) metadata: BTreeMap<String, String>,
 }
 
 /// Where a subscription stands.
@@ -329,8 +354,23 @@ impl Account {
             refunds: BTreeMap::new(),
             disputes: BTreeMap::new(),
             sales: Vec::new(),
+            connected: None,
+            open_checkouts: BTreeMap::new(),
+            codes: BTreeMap::new(),
+            tokens: BTreeMap::new(),
             events: Vec::new(),
         }
+    }
+
+    /// The same, as one that is connected to a platform.
+    pub(crate) fn of_platform(dialect: &dyn Dialect, seed: [u8; 32]) -> Self {
+        let digits: String = seed.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+        Self { connected: Some(format!("acct_{digits}")), ..Self::new(dialect, seed) }
+    }
+
+    /// Its id, where it is connected to a platform.
+    pub(crate) fn connected(&self) -> Option<&str> {
+        self.connected.as_deref()
     }
 
     /// How its provider speaks.
@@ -360,6 +400,33 @@ impl Account {
             current = next;
         }
         Some(current)
+    }
+
+    /// Whether what a checkout was paid with went back.
+    pub(crate) fn is_taken_back(&self, session: &Session) -> bool {
+        let payment = session.payment.as_ref().and_then(|payment| self.payments.get(payment));
+        payment.is_none_or(|payment| payment.refunded >= payment.amount)
+    }
+
+    /// A code with which the buyer of a checkout shows it to somebody. It is good once, and while this command runs.
+    pub(crate) fn code_for(&mut self, session: &str) -> String {
+        let code = self.id(Thing::Event);
+        self.codes.insert(code.clone(), session.to_owned());
+        code
+    }
+
+    /// What a code is traded for.
+    pub(crate) fn token_for(&mut self, code: &str) -> Option<String> {
+        let session = self.codes.remove(code)?;
+        let token = self.id(Thing::Event);
+        self.tokens.insert(token.clone(), session);
+        Some(token)
+    }
+
+    /// What a token shows: the checkout as it is now, and whether it was taken back.
+    pub(crate) fn shown_to(&self, token: &str) -> Option<(String, bool)> {
+        let session = self.current(self.tokens.get(token)?)?;
+        Some((session.id.clone(), self.is_taken_back(session)))
     }
 
     /// The invoice that a payment paid.

@@ -28,10 +28,14 @@ pub(crate) enum Action {
     Checkout { buyer: Buyer, lines: Lines, plan: Option<String>, paying: Paying },
     /// Somebody opens a checkout and leaves it.
     Leave { buyer: Buyer, lines: Lines },
+    /// Somebody pays a checkout that the server has opened.
+    Complete { checkout: String },
     /// The money of a checkout that was still under way comes, or does not.
     Arrive { session: String, arrives: bool },
     /// What was bought once becomes something else.
     Replace { session: String, price: String },
+    /// Something is bought in addition to what was bought once.
+    Add { session: String, price: String },
     /// Somebody subscribes; the first so many days are a trial.
     Subscribe { buyer: Buyer, lines: Lines, plan: Option<String>, trial_days: i64 },
     /// A trial ends, and the first month is paid.
@@ -97,7 +101,10 @@ impl Account {
             let name = dialect::module(self.dialect()).info().name;
             return impossible(format!("{name} tells nothing of that"));
         }
-        let begins = matches!(action, Action::Checkout { .. } | Action::Leave { .. } | Action::Subscribe { .. });
+        let begins = matches!(
+            action,
+            Action::Checkout { .. } | Action::Complete { .. } | Action::Leave { .. } | Action::Subscribe { .. }
+        );
         if let (true, Some(sale)) = (begins, self.sales.last_mut()) {
             sale.events.clone_from(&events);
         }
@@ -110,8 +117,10 @@ impl Account {
                 Ok(self.checkout(buyer, lines, plan.as_deref(), *paying, now))
             }
             Action::Leave { buyer, lines } => Ok(self.leave(buyer, lines, now)),
+            Action::Complete { checkout } => self.complete(checkout, now),
             Action::Arrive { session, arrives } => self.arrive(session, *arrives, now),
             Action::Replace { session, price } => self.replace(session, price, now),
+            Action::Add { session, price } => self.add(session, price, now),
             Action::Subscribe { buyer, lines, plan, trial_days } => {
                 Ok(self.subscribe(buyer, lines, plan.as_deref(), *trial_days, now))
             }
@@ -143,7 +152,10 @@ impl Account {
     /// Tells what happened. Every event is kept for a while, for the list that the API may have.
     fn tell(&mut self, happening: &Happening, at: i64) -> Vec<Event> {
         let (dialect, now) = (self.dialect(), Timestamp::from_second(at).unwrap_or_default());
-        let bodies = dialect.tell(self, happening, at);
+        let mut bodies = dialect.tell(self, happening, at);
+        if let Some(account) = self.connected() {
+            bodies.iter_mut().for_each(|body| body["account"] = account.into());
+        }
         let events: Vec<Event> = bodies.iter().map(|body| dialect::event(dialect, body, now)).collect();
         self.events.extend(events.iter().cloned());
         let too_many = self.events.len().saturating_sub(EVENTS_KEPT);

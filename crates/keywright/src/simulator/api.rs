@@ -1,6 +1,7 @@
 //! The provider's API on loopback: it answers the server's look-ups, and misbehaves when it is told to.
 
 use std::{
+    collections::HashMap,
     net::{Ipv4Addr, SocketAddr},
     sync::{
         Arc, Mutex, PoisonError,
@@ -10,9 +11,12 @@ use std::{
 };
 
 use clap::ValueEnum;
-use hyper::{Method, Request, Response, body::Incoming, header, server::conn::http1, service::service_fn};
+use http_body_util::{BodyExt, Limited};
+use hyper::{
+    Method, Request, Response, body::Incoming, header, http::request::Parts, server::conn::http1, service::service_fn,
+};
 use hyper_util::rt::TokioIo;
-use providers::Level;
+use providers::{Level, redeem::OauthClient};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::{
@@ -22,7 +26,7 @@ use tokio_util::{
 
 use super::{
     account::Account,
-    dialect::{Dialect, Question, Reply},
+    dialect::{Call, Dialect, Question, Reply},
 };
 
 /// The account, shared by the API and by what happens to it.
@@ -32,6 +36,8 @@ pub(crate) type SharedAccount = Arc<Mutex<Account>>;
 const TROUBLED_CALLS: u32 = 2;
 /// How long a slow API takes.
 const SLOW: Duration = Duration::from_millis(1_500);
+/// The longest body of a call, in bytes.
+const BODY_BYTES_MAX: usize = 64 * 1024;
 /// How long a busy API asks to wait, in seconds.
 const BUSY_SECONDS: &str = "1";
 
@@ -57,6 +63,10 @@ pub(crate) struct Api {
     key: SecretString,
     level: Level,
     trouble: Option<Trouble>,
+    /// Whom the provider knows when somebody brings a buyer's code.
+    client: Option<OauthClient>,
+    /// What was answered to idempotency keys: the same call is answered the same, a refusal too.
+    answers: Mutex<HashMap<String, Reply>>,
     calls: AtomicU32,
 }
 
@@ -75,7 +85,21 @@ impl Api {
     /// An API for whoever has this key, with the permissions of this level.
     pub(crate) fn new(account: SharedAccount, key: SecretString, level: Level, trouble: Option<Trouble>) -> Self {
         let dialect = account.lock().unwrap_or_else(PoisonError::into_inner).dialect();
-        Self { dialect, account, key, level, trouble, calls: AtomicU32::new(0) }
+        Self {
+            dialect,
+            account,
+            key,
+            level,
+            trouble,
+            client: None,
+            answers: Mutex::default(),
+            calls: AtomicU32::new(0),
+        }
+    }
+
+    /// The same, for a provider that knows this client.
+    pub(crate) fn known_by(self, client: Option<OauthClient>) -> Self {
+        Self { client, ..self }
     }
 
     /// Answers until it is stopped.
@@ -133,7 +157,7 @@ impl Api {
                 if trouble == Some(Trouble::Slow) {
                     tokio::time::sleep(SLOW).await;
                 }
-                self.reply(&request)
+                self.reply(request).await
             }
         };
         let mut response = Response::builder().status(reply.status).header(header::CONTENT_TYPE, "application/json");
@@ -143,19 +167,50 @@ impl Api {
         Ok(response.body(reply.body.to_string()).unwrap_or_else(|_| unreachable!("status and headers are ours")))
     }
 
-    fn reply(&self, request: &Request<Incoming>) -> Reply {
-        let header = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+    async fn reply(&self, request: Request<Incoming>) -> Reply {
+        let (request, body) = request.into_parts();
+        let Ok(body) = Limited::new(body, BODY_BYTES_MAX).collect().await else {
+            return self.dialect.error(413, "That is too long.");
+        };
+        self.answer(&request, &body.to_bytes())
+    }
+
+    fn answer(&self, request: &Parts, body: &[u8]) -> Reply {
+        let pairs = |text: &[u8]| url::form_urlencoded::parse(text).into_owned().collect();
+        let question =
+            || Question { path: request.uri.path(), query: pairs(request.uri.query().unwrap_or_default().as_bytes()) };
+        let mut account = self.account.lock().unwrap_or_else(PoisonError::into_inner);
+        let trade = Call { question: question(), form: pairs(body), client: self.client.as_ref() };
+        if let Some(reply) = self.dialect.trade(&mut account, &trade) {
+            return reply;
+        }
+        let header = request.headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
         if header.and_then(|value| value.strip_prefix("Bearer ")) != Some(self.key.expose_secret()) {
             return self.dialect.error(401, "Invalid API Key provided.");
         }
-        if request.method() != Method::GET {
-            return self.dialect.error(405, "Only look-ups are simulated.");
+        // A platform's key acts for the account that it names.
+        let named = request.headers.get("stripe-account").and_then(|value| value.to_str().ok());
+        if named != account.connected() {
+            return self.dialect.error(403, "The key does not have access to that account.");
         }
-        let path = request.uri().path();
-        let query =
-            url::form_urlencoded::parse(request.uri().query().unwrap_or_default().as_bytes()).into_owned().collect();
-        let account = self.account.lock().unwrap_or_else(PoisonError::into_inner);
-        self.dialect.answer(&account, self.level, &Question { path, query })
+        if request.method != Method::GET {
+            return self.change(&mut account, request, &trade);
+        }
+        self.dialect.answer(&account, self.level, &question())
+    }
+}
+
+impl Api {
+    fn change(&self, account: &mut Account, request: &Parts, call: &Call<'_>) -> Reply {
+        let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
+        let key = request.headers.get("idempotency-key").and_then(|value| value.to_str().ok());
+        if let Some(answer) = key.and_then(|key| answers.get(key)) {
+            return answer.clone();
+        }
+        let reply = self.dialect.change(account, call);
+        let reply = reply.unwrap_or_else(|| self.dialect.error(405, "That is not simulated."));
+        answers.extend(key.map(|key| (key.to_owned(), reply.clone())));
+        reply
     }
 }
 
@@ -190,6 +245,26 @@ mod tests {
         let answer = send::loopback().unwrap().send(request).await;
         api.stop().await;
         answer
+    }
+
+    #[test]
+    fn the_same_call_is_answered_the_same_even_if_it_was_refused() {
+        let account = Arc::new(Mutex::new(Account::new(&Stripe, [0; 32])));
+        let api = Api::new(account, SecretString::from("rk_test_right"), Level::Read, None);
+        let post = |key: &str, account: Option<&str>, form: &str| {
+            let mut request = Request::post("/v1/prices").header(header::AUTHORIZATION, "Bearer rk_test_right");
+            request = request.header("idempotency-key", key);
+            if let Some(account) = account {
+                request = request.header("stripe-account", account);
+            }
+            api.answer(&request.body(()).unwrap().into_parts().0, form.as_bytes())
+        };
+        let price = "unit_amount=4900&product_data[name]=Pro";
+        let refused = post("once", None, "");
+        assert_eq!((refused.status, &post("once", None, price)), (400, &refused), "for as long as the key is used");
+        let made = post("again", None, price);
+        assert_eq!((made.status, &post("again", None, price)), (200, &made));
+        assert_eq!(post("other", Some("acct_other"), price).status, 403, "it is another's account");
     }
 
     #[tokio::test]

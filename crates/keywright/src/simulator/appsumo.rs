@@ -10,9 +10,12 @@ use serde_json::{Value, json};
 
 use super::{
     account::{Account, Session},
-    dialect::{Dialect, Question, Reply, Thing, only_at_stripe},
+    dialect::{Call, Dialect, Question, Reply, Thing, only_at_stripe},
     happening::Happening,
 };
+
+/// What the id of an add-on's price begins with.
+const ADDON: &str = "addon:";
 
 /// The dialect of this module.
 pub(crate) struct AppSumo;
@@ -43,6 +46,11 @@ impl Dialect for AppSumo {
 
     fn product_id(&self, plan: &str, _: usize) -> String {
         plan.to_owned()
+    }
+
+    /// The vendor's name for what is added.
+    fn addon_price_id(&self, plan: &str) -> Option<String> {
+        Some(format!("{ADDON}{plan}"))
     }
 
     fn sells_for_good(&self) -> bool {
@@ -81,6 +89,34 @@ impl Dialect for AppSumo {
         self.error(404, "not found")
     }
 
+    fn trade(&self, account: &mut Account, trade: &Call<'_>) -> Option<Reply> {
+        match trade.question.path {
+            "/openid/token/" if !trade.is_of_client() => Some(self.error(401, "invalid_client")),
+            "/openid/token/" => {
+                let token = trade.field("code").and_then(|code| account.token_for(code));
+                Some(token.map_or_else(
+                    || self.error(400, "invalid_grant"),
+                    |token| Reply {
+                        status: 200,
+                        body: json!({ "access_token": token, "token_type": "bearer", "expires_in": 3_600 }),
+                    },
+                ))
+            }
+            "/openid/license_key/" => {
+                let shown = trade.question.value("access_token").and_then(|token| account.shown_to(token));
+                Some(shown.map_or_else(
+                    || self.error(401, "invalid_token"),
+                    |(license_key, is_taken_back)| {
+                        let status = if is_taken_back { "deactivated" } else { "active" };
+                        let body = json!({ "license_key": license_key, "status": status, "scopes": ["read_license"] });
+                        Reply { status: 200, body }
+                    },
+                ))
+            }
+            _ => None,
+        }
+    }
+
     fn forbidden(&self, _: &str) -> Reply {
         self.error(403, "forbidden")
     }
@@ -106,6 +142,7 @@ impl Told<'_> {
                 self.activate(session);
             }
             Happening::Replaced { before, session } => self.replaced(before, session),
+            Happening::Added { to, session } => self.added(to, session),
             Happening::Refunded { refund } => self.refunded(refund),
             // Nobody tells of anything else here.
             _ => {}
@@ -148,6 +185,18 @@ impl Told<'_> {
         self.event(kind, session, &json!({ "license_status": "inactive", "tier": tier, "prev_license_key": before }));
         self.deactivate(before, reason);
         self.activate(session);
+    }
+
+    /// An add-on is a license key of its own, which names the one that it adds to.
+    fn added(&mut self, to: &str, session: &str) {
+        let line = self.account.sessions[session].lines.first();
+        let name = line.map(|line| line.price.trim_start_matches(ADDON).to_owned());
+        for (kind, status) in [("purchase", "inactive"), ("activate", "active")] {
+            let more = json!({
+                "license_status": status, "parent_license_key": to, "partner_plan_name": name, "unit_quantity": 1
+            });
+            self.event(kind, session, &more);
+        }
     }
 
     fn deactivate(&mut self, session: &str, reason: &str) {

@@ -24,8 +24,9 @@ pub(crate) struct Books {
 }
 
 impl Books {
-    /// Opens a data folder's account at a provider; a new one if there is none yet.
-    pub(crate) fn open(folder: &Path, dialect: &dyn Dialect) -> anyhow::Result<(Self, Account)> {
+    /// Opens a data folder's account at a provider, or the one that is connected to a platform; a new one if there is none
+    /// yet.
+    pub(crate) fn open(folder: &Path, dialect: &dyn Dialect, connected: bool) -> anyhow::Result<(Self, Account)> {
         let lock = folder.join(LOCK);
         let mut options = OpenOptions::new();
         options.create(true).truncate(false).write(true).mode(0o600);
@@ -37,12 +38,12 @@ impl Books {
             }
             Err(TryLockError::Error(error)) => return Err(error).context("the simulator's lock"),
         }
-        let books = Self { path: folder.join(file(dialect)), _lock: lock };
-        let account = books.read(dialect)?;
+        let books = Self { path: folder.join(file(dialect, connected)), _lock: lock };
+        let account = books.read(dialect, connected)?;
         Ok((books, account))
     }
 
-    fn read(&self, dialect: &dyn Dialect) -> anyhow::Result<Account> {
+    fn read(&self, dialect: &dyn Dialect, connected: bool) -> anyhow::Result<Account> {
         match std::fs::read(&self.path) {
             Ok(text) => serde_json::from_slice(&text).with_context(|| {
                 format!("{} does not read; remove it to begin with an empty account", self.path.display())
@@ -50,7 +51,7 @@ impl Books {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                 let mut seed = [0; 32];
                 ThreadEntropy.fill(&mut seed);
-                Ok(Account::new(dialect, seed))
+                Ok(if connected { Account::of_platform(dialect, seed) } else { Account::new(dialect, seed) })
             }
             Err(error) => Err(error).with_context(|| format!("{} cannot be read", self.path.display())),
         }
@@ -68,8 +69,8 @@ impl Books {
 }
 
 /// The account's file.
-fn file(dialect: &dyn Dialect) -> String {
-    format!("simulator-{}.json", dialect.slug())
+fn file(dialect: &dyn Dialect, connected: bool) -> String {
+    format!("simulator-{}{}.json", dialect.slug(), if connected { "-connected" } else { "" })
 }
 
 #[cfg(test)]
@@ -80,14 +81,14 @@ mod tests {
     #[test]
     fn an_account_is_kept_and_used_by_one_at_a_time() {
         let folder = tempfile::tempdir().unwrap();
-        let (books, mut account) = Books::open(folder.path(), &Stripe).unwrap();
-        assert!(Books::open(folder.path(), &Stripe).is_err(), "somebody else is using it");
+        let (books, mut account) = Books::open(folder.path(), &Stripe, false).unwrap();
+        assert!(Books::open(folder.path(), &Stripe, false).is_err(), "somebody else is using it");
         let id = account.id(Thing::Customer);
         books.save(&account).unwrap();
         drop(books);
-        let (_books, mut kept) = Books::open(folder.path(), &Stripe).unwrap();
+        let (_books, mut kept) = Books::open(folder.path(), &Stripe, false).unwrap();
         assert_ne!(kept.id(Thing::Customer), id, "it goes on where it stopped");
-        let mode = std::fs::metadata(folder.path().join(file(&Stripe))).unwrap().permissions().mode();
+        let mode = std::fs::metadata(folder.path().join(file(&Stripe, false))).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
     }
 }

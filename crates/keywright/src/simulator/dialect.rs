@@ -4,8 +4,8 @@
 //! signed events and answers its API's look-ups.
 
 use jiff::Timestamp;
-use providers::{Delivery, Incoming, Level, Provider, Settings};
-use secrecy::SecretString;
+use providers::{Delivery, Incoming, Level, Provider, Settings, redeem::OauthClient};
+use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 
 use super::{
@@ -57,8 +57,32 @@ impl Question<'_> {
     }
 }
 
+/// A call, with what is posted.
+pub(crate) struct Call<'a> {
+    pub(crate) question: Question<'a>,
+    /// What is posted, in the form of a query.
+    pub(crate) form: Vec<(String, String)>,
+    /// Whom the provider knows.
+    pub(crate) client: Option<&'a OauthClient>,
+}
+
+impl Call<'_> {
+    /// A field of what is posted.
+    pub(crate) fn field(&self, name: &str) -> Option<&str> {
+        self.form.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
+
+    /// Whether it is the client that the provider knows.
+    pub(crate) fn is_of_client(&self) -> bool {
+        self.client.is_some_and(|client| {
+            self.field("client_id") == Some(&client.id)
+                && self.field("client_secret") == Some(client.secret.expose_secret())
+        })
+    }
+}
+
 /// What is answered.
-#[derive(Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Reply {
     pub(crate) status: u16,
     pub(crate) body: Value,
@@ -91,6 +115,12 @@ pub(crate) trait Dialect: Sync {
         true
     }
 
+    /// The id of the price of a plan that is bought in addition to another. None: nothing is.
+    fn addon_price_id(&self, plan: &str) -> Option<String> {
+        let _ = plan;
+        None
+    }
+
     /// Whether everything is bought once there, and nothing by the month.
     fn sells_for_good(&self) -> bool {
         false
@@ -116,6 +146,18 @@ pub(crate) trait Dialect: Sync {
     /// Answers a look-up of somebody whose key is of this level.
     fn answer(&self, account: &Account, level: Level, question: &Question<'_>) -> Reply;
 
+    /// Answers a call by which a buyer's code is traded for their sale: it needs no key. None: it is no such call.
+    fn trade(&self, account: &mut Account, trade: &Call<'_>) -> Option<Reply> {
+        let _ = (account, trade);
+        None
+    }
+
+    /// Does what is posted to it. None: nothing of the kind is simulated.
+    fn change(&self, account: &mut Account, call: &Call<'_>) -> Option<Reply> {
+        let _ = (account, call);
+        None
+    }
+
     /// The refusal of a key that lacks the permission for this path.
     fn forbidden(&self, path: &str) -> Reply;
 
@@ -131,6 +173,19 @@ pub(crate) fn only_at_stripe(wish: &str) -> Option<&'static str> {
         "customer-changed" | "customer-deleted" => "customers that change or go are played at Stripe only",
         _ => return None,
     })
+}
+
+/// Why a scenario or an option is not possible at a provider, as a sentence; none: it is.
+pub(crate) fn refusal(dialect: &dyn Dialect, wish: &str) -> Option<&'static str> {
+    match wish {
+        "addon" if dialect.addon_price_id("").is_none() => {
+            Some("nothing is bought in addition there; add-ons are played at AppSumo")
+        }
+        "redeem" | "redeem-early" if module(dialect).redeem().is_none() => {
+            Some("that provider sends no buyers here; they are played at AppSumo")
+        }
+        _ => dialect.refuses(wish),
+    }
 }
 
 /// A moment, as most providers write it.

@@ -111,6 +111,7 @@ impl Told<'_> {
             Happening::Priced { .. }
             | Happening::Left { .. }
             | Happening::Arrived { .. }
+            | Happening::Added { .. }
             | Happening::CollectionPaused { .. }
             | Happening::BilledByHand { .. }
             | Happening::CustomerChanged { .. }

@@ -15,6 +15,8 @@ pub(crate) enum Happening {
     Arrived { session: String },
     /// Something that was bought once took the place of another: the same sale at another price.
     Replaced { before: String, session: String },
+    /// Something else was bought in addition to what was bought once.
+    Added { to: String, session: String },
     /// A subscription began, perhaps with a trial.
     Subscribed { session: String },
     /// A period was paid, or the trial before it ended and it was paid.

@@ -140,6 +140,7 @@ impl Told<'_> {
             | Happening::CustomerChanged { .. }
             | Happening::CustomerDeleted { .. }
             | Happening::Replaced { .. }
+            | Happening::Added { .. }
             | Happening::RefundFailed { .. }
             | Happening::Disputed { .. } => {}
         }

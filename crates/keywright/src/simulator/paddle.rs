@@ -143,6 +143,7 @@ impl Told<'_> {
             | Happening::CustomerChanged { .. }
             | Happening::CustomerDeleted { .. }
             | Happening::Replaced { .. }
+            | Happening::Added { .. }
             | Happening::RefundFailed { .. } => {}
         }
     }

@@ -32,6 +32,13 @@ pub(crate) struct Played {
     pub(crate) since: Instant,
 }
 
+impl Played {
+    /// Nothing was sent.
+    pub(crate) fn nothing() -> Self {
+        Self { told: 0, licenses: 0, mails: 0, keys: Vec::new(), to_approve: None, since: Instant::now() }
+    }
+}
+
 /// How often it is looked whether the server has read the list of events.
 const LOOK: Duration = Duration::from_millis(20);
 /// How long a server may take for it.

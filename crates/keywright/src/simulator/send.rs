@@ -113,6 +113,30 @@ impl Sender {
         }
     }
 
+    /// Opens an address as a browser does, up to where it leads. Returns the status and that address.
+    pub(crate) async fn follow(&self, url: &Url) -> anyhow::Result<(u16, Option<String>)> {
+        let request = net::Request { method: Method::GET, url: url.clone(), headers: Vec::new(), body: Bytes::new() };
+        let answer = self.client.send(request).await?;
+        let location = answer.headers.get(header::LOCATION).and_then(|value| value.to_str().ok());
+        Ok((answer.status, location.map(str::to_owned)))
+    }
+
+    /// Calls the server's API with a key. Returns the status and the document.
+    pub(crate) async fn call(
+        &self,
+        url: &Url,
+        key: &str,
+        body: &serde_json::Value,
+    ) -> anyhow::Result<(u16, serde_json::Value)> {
+        let headers = vec![
+            (header::CONTENT_TYPE, HeaderValue::from_static("application/json")),
+            (header::AUTHORIZATION, HeaderValue::from_str(&format!("Bearer {key}"))?),
+        ];
+        let request = net::Request { method: Method::POST, url: url.clone(), headers, body: body.to_string().into() };
+        let answer = self.client.send(request).await?;
+        Ok((answer.status, serde_json::from_slice(&answer.body).unwrap_or_default()))
+    }
+
     /// Posts an event once. Every try has a signature of its own moment.
     pub(crate) async fn post(&self, event: &Event) -> Result<u16, String> {
         let body = Bytes::copy_from_slice(event.body.as_bytes());

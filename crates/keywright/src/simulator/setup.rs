@@ -17,10 +17,18 @@ use url::Url;
 use super::dialect::Dialect;
 use crate::entropy::ThreadEntropy;
 
-/// The code of a provider's connection.
-pub(crate) fn code(dialect: &dyn Dialect) -> String {
-    format!("simulated-{}", dialect.slug())
+/// The code of a provider's connection, or of the platform there.
+pub(crate) fn code(dialect: &dyn Dialect, platform: bool) -> String {
+    format!("simulated-{}{}", dialect.slug(), if platform { "-platform" } else { "" })
 }
+
+/// Who sells by an account that is connected to the platform.
+pub(crate) const VENDOR: &str = "simulated-vendor";
+/// What they sell, and the only plan of it.
+pub(crate) const VENDORS_PRODUCT: &str = "simulated-app";
+pub(crate) const VENDORS_PLAN: &str = "lifetime";
+/// The code of the vendor's connection.
+const VENDORS_CONNECTION: &str = "simulated-account";
 
 /// Who is behind what is set up, as the audit log names them.
 pub(crate) const ACTOR: &str = "simulate";
@@ -28,6 +36,10 @@ pub(crate) const ACTOR: &str = "simulate";
 /// Stand-ins in the file for secrets that are handed over beside it.
 const WEBHOOK_SECRET: &str = "env:SIMULATED_WEBHOOK_SECRET";
 const API_KEY: &str = "env:SIMULATED_API_KEY";
+const CLIENT_SECRET: &str = "env:SIMULATED_CLIENT_SECRET";
+
+/// What a provider that sends buyers knows the vendor by.
+const CLIENT_ID: &str = "simulated-vendor";
 
 #[derive(Default, Serialize)]
 struct File<'a> {
@@ -46,6 +58,15 @@ struct ConnectionEntry<'a> {
     webhook_secrets: [&'a str; 1],
     api_key: &'a str,
     api_base: String,
+    platform: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    oauth_client: Option<ClientEntry<'a>>,
+}
+
+#[derive(Serialize)]
+struct ClientEntry<'a> {
+    id: &'a str,
+    secret: &'a str,
 }
 
 #[derive(Serialize)]
@@ -60,9 +81,9 @@ struct RuleEntry<'a> {
 pub(crate) async fn connection(
     engine: &Engine,
     tenant: TenantId,
-    dialect: &dyn Dialect,
+    code: &str,
 ) -> anyhow::Result<Option<Arc<Connection>>> {
-    let (connections, code) = (engine.connections().await?, code(dialect));
+    let connections = engine.connections().await?;
     let found = connections.iter().find(|connection| connection.tenant == tenant && connection.code == code);
     Ok(found.cloned())
 }
@@ -78,13 +99,15 @@ pub(crate) fn port(connection: &Connection) -> Option<u16> {
 pub(crate) async fn connect(
     engine: &Engine,
     tenant: TenantId,
-    dialect: &dyn Dialect,
+    (dialect, platform): (&dyn Dialect, bool),
     level: Option<Level>,
     port: u16,
 ) -> anyhow::Result<(Arc<Connection>, bool)> {
-    let (code, before) = (code(dialect), connection(engine, tenant, dialect).await?);
+    let code = code(dialect, platform);
+    let before = connection(engine, tenant, &code).await?;
     let info = super::dialect::module(dialect).info();
     let has_api = info.has_api();
+    let sends_buyers = super::dialect::module(dialect).redeem().is_some();
     anyhow::ensure!(
         has_api || level.is_none_or(|level| level == Level::None),
         "{} has nothing to look up; leave --level out",
@@ -98,13 +121,15 @@ pub(crate) async fn connect(
             connection.mode == Mode::Simulated,
             "the connection `{code}` is not a simulated one; rename it"
         );
-        let is_complete = connection.api_key.is_some() && !connection.webhook_secrets.is_empty();
+        let is_complete = connection.api_key.is_some()
+            && !connection.webhook_secrets.is_empty()
+            && connection.expects_buyers() == sends_buyers;
         if is_complete && connection.settings.level == level && connection.api_base == api_base {
             return Ok((connection, false));
         }
     }
     let (webhook, api_key) = dialect.secret_prefixes();
-    let (webhook, api_key) = (made(webhook), made(api_key));
+    let (webhook, api_key, client_secret) = (made(webhook), made(api_key), made(""));
     let entry = ConnectionEntry {
         code: &code,
         provider: dialect.slug(),
@@ -113,16 +138,47 @@ pub(crate) async fn connect(
         webhook_secrets: [WEBHOOK_SECRET],
         api_key: API_KEY,
         api_base,
+        platform,
+        oauth_client: sends_buyers.then_some(ClientEntry { id: CLIENT_ID, secret: CLIENT_SECRET }),
     };
     let secret = |source: &str| match source {
         WEBHOOK_SECRET => Ok(webhook.expose_secret().to_owned()),
         API_KEY => Ok(api_key.expose_secret().to_owned()),
+        CLIENT_SECRET => Ok(client_secret.expose_secret().to_owned()),
         other => Err(format!("{other} is no secret of the simulator")),
     };
     apply(engine, &File { connection: vec![entry], ..File::default() }, &secret).await?;
     let made =
-        connection(engine, tenant, dialect).await?.ok_or_else(|| anyhow!("the connection `{code}` is not there"))?;
+        connection(engine, tenant, &code).await?.ok_or_else(|| anyhow!("the connection `{code}` is not there"))?;
     Ok((made, true))
+}
+
+/// Makes the vendor who sells by an account of the platform, with what they sell. Returns their tenant and connection.
+pub(crate) async fn vendor(
+    engine: &Engine,
+    dialect: &dyn Dialect,
+    account: &str,
+) -> anyhow::Result<(TenantId, Arc<Connection>)> {
+    let tenant = engine.ensure_tenant(VENDOR, "A vendor of the platform").await?;
+    let (provider, mode) = (dialect.slug(), Mode::Simulated.as_str());
+    let text = format!(
+        r#"
+        tenant = {{ slug = "{VENDOR}" }}
+        product = [{{ code = "{VENDORS_PRODUCT}", name = "Simulated app", key_prefix = "SIM" }}]
+        plan = [{{
+            code = "{VENDORS_PLAN}", product = "{VENDORS_PRODUCT}", name = "Lifetime", activations = 3,
+            price = {{ amount = 4900, currency = "EUR" }}
+        }}]
+        connection = [{{
+            code = "{VENDORS_CONNECTION}", provider = "{provider}", mode = "{mode}", level = "read", account = "{account}"
+        }}]
+        "#
+    );
+    let file = ConfigurationFile::parse(&text).context("the simulated vendor's configuration")?;
+    let no_secret = |source: &str| Err(format!("{source} is no secret of the simulator"));
+    engine.apply(&file, &no_secret, false, ACTOR).await.context("the simulated vendor's configuration")?;
+    let made = connection(engine, tenant, VENDORS_CONNECTION).await?;
+    Ok((tenant, made.ok_or_else(|| anyhow!("the connection `{VENDORS_CONNECTION}` is not there"))?))
 }
 
 /// Adds a rule for a price, unless there is one: what a person mapped otherwise stays.

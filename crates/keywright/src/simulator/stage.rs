@@ -7,7 +7,11 @@ use std::{
 };
 
 use anyhow::{Context, bail};
-use domain::{ambient::Clock, id::TenantId};
+use crypto::token::ApiKeyKind;
+use domain::{
+    ambient::Clock,
+    id::{ApiKeyId, TenantId},
+};
 use engine::{Engine, connections::Connection, tenants::DEFAULT_TENANT};
 use jiff::{SignedDuration, Timestamp};
 use providers::Level;
@@ -22,12 +26,16 @@ use super::{
     dialect::Dialect,
     offers::{Offer, tenant},
     send::Sender,
-    setup,
+    setup, stripe,
 };
-use crate::clock::SystemClock;
+use crate::{clock::SystemClock, entropy::ThreadEntropy, output::say};
 
 /// A running server reads changed connections again after five seconds at the latest; and a little more.
 const KNOWN_MAX: Duration = Duration::from_secs(6);
+/// A price is made by a worker of the server, which tries again if its API was not there before.
+const CHECKOUT_MAX: Duration = Duration::from_secs(20);
+/// How often a buyer tries whether it has: strangers are not to try often.
+const COME_AGAIN: Duration = Duration::from_millis(500);
 /// How often it is tried whether it has.
 const TRY_AGAIN: Duration = Duration::from_millis(100);
 
@@ -43,6 +51,8 @@ pub(crate) struct Setting<'a> {
     /// What may be looked up; none: as before.
     pub(crate) level: Option<Level>,
     pub(crate) trouble: Option<Trouble>,
+    /// A vendor sells, by an account that is connected to this server.
+    pub(crate) connected: bool,
 }
 
 /// Everything that a scenario needs.
@@ -66,22 +76,34 @@ pub(crate) struct Stage {
 impl Stage {
     /// Sets it: opens the account, listens, and makes sure of the connection.
     pub(crate) async fn set(setting: Setting<'_>) -> anyhow::Result<Self> {
-        let Setting { dialect, engine, folder, server, level, trouble } = setting;
+        let Setting { dialect, engine, folder, server, level, trouble, connected } = setting;
         let tenant = tenant(&engine).await?;
-        let (books, account) = Books::open(folder, dialect)?;
-        let known = setup::connection(&engine, tenant, dialect).await?;
+        let (books, account) = Books::open(folder, dialect, connected)?;
+        let known = setup::connection(&engine, tenant, &setup::code(dialect, connected)).await?;
         let listener = listen(known.as_deref().and_then(setup::port)).await?;
         let port = listener.local_addr()?.port();
-        let (connection, is_changed) = setup::connect(&engine, tenant, dialect, level, port).await?;
+        let (connection, is_changed) = setup::connect(&engine, tenant, (dialect, connected), level, port).await?;
         let (Some(secret), Some(key)) = (connection.webhook_secrets.first(), &connection.api_key) else {
             bail!("the connection `{}` has no secrets", connection.code)
         };
-        let route = server.join(&format!("/v1/webhooks/{}/{DEFAULT_TENANT}", dialect.slug()))?;
+        let route = match connected {
+            true => format!("/api/{}/webhook/connect", dialect.slug()),
+            false => format!("/v1/webhooks/{}/{DEFAULT_TENANT}", dialect.slug()),
+        };
+        let route = server.join(&route)?;
         let ahead = engine.ahead(tenant, connection.mode.is_live()).await?;
+        let account_id = account.connected().map(str::to_owned);
         let account = Arc::new(Mutex::new(account));
         let api = Api::new(Arc::clone(&account), key.clone(), connection.settings.level, trouble);
+        let api = api.known_by(connection.oauth_client.clone());
+        let sender = Sender::new(dialect, route, secret.clone())?;
+        let vendors = match account_id {
+            Some(account) => Some(setup::vendor(&engine, dialect, &account).await?),
+            None => None,
+        };
+        let (tenant, connection) = vendors.unwrap_or((tenant, connection));
         Ok(Self {
-            sender: Sender::new(dialect, route, secret.clone())?,
+            sender,
             dialect,
             engine,
             tenant,
@@ -170,6 +192,71 @@ impl Stage {
             }
         }
         Ok(has_waited.then(|| since.elapsed()))
+    }
+
+    /// A buyer of the vendor whose account is connected pays a checkout that the vendor's own server has had opened.
+    pub(crate) async fn sold_by_checkout(&mut self, email: &str) -> anyhow::Result<(Sale, Vec<Event>)> {
+        let name = format!("simulate {}", domain::id::uuid_v7(SystemClock.now(), &mut ThreadEntropy));
+        let (key, text) =
+            self.engine.create_api_key(self.tenant, &name, ApiKeyKind::TestCheckout, &[], setup::ACTOR).await?;
+        let url = self.open_checkout(email, text.reveal().as_str()).await;
+        self.engine.revoke_api_key(self.tenant, ApiKeyId(key.id), setup::ACTOR).await?;
+        let url = url?;
+        self.is_changed = false;
+        say!("  the buyer is sent to {url} and pays");
+        let checkout = stripe::checkout_at(&url).context("that is no address of a simulated checkout")?;
+        let events = self.step(&Action::Complete { checkout: checkout.to_owned() }, self.now())?;
+        Ok((self.last_sale().context("the purchase is not there")?, events))
+    }
+
+    /// Has a checkout opened, as soon as its price is made. Returns where the buyer is sent.
+    async fn open_checkout(&self, email: &str, key: &str) -> anyhow::Result<String> {
+        let address = self.sender.route().join(&format!("/api/{}/checkout", setup::VENDOR))?;
+        let body = serde_json::json!({
+            "product_id": setup::VENDORS_PRODUCT, "key_type_id": setup::VENDORS_PLAN, "customer_email": email,
+            "success_url": "https://vendor.example/thanks", "cancel_url": "https://vendor.example/pricing",
+        });
+        say!("→ POST {address}  a checkout of the plan `{}` for {email}", setup::VENDORS_PLAN);
+        let since = Instant::now();
+        loop {
+            let (status, answer) = self.sender.call(&address, key, &body).await?;
+            match (status, answer["url"].as_str()) {
+                (200, Some(url)) => return Ok(url.to_owned()),
+                // Its price is being made, or a server in another process does not know all of this yet.
+                _ if since.elapsed() < CHECKOUT_MAX => tokio::time::sleep(TRY_AGAIN).await,
+                _ => bail!("{address} answers {status}: {answer}"),
+            }
+        }
+    }
+
+    /// Puts a price on a plan that is bought in addition to another, and maps it. Returns the price's id.
+    pub(crate) async fn addon(&mut self, offer: &Offer) -> anyhow::Result<String> {
+        let id = self.dialect.addon_price_id(&offer.plan).context("nothing is bought in addition there")?;
+        self.put_price(&id, offer, false, self.now());
+        setup::map_price(&self.engine, &self.connection, &id, &offer.plan).await?;
+        Ok(id)
+    }
+
+    /// The buyer of a checkout follows the provider's link, which has a code in it. Returns where it leads and the address
+    /// of the page that they are led to then.
+    pub(crate) async fn come(&mut self, session: &str) -> anyhow::Result<(Url, String)> {
+        let code = self.account.lock().unwrap_or_else(PoisonError::into_inner).code_for(session);
+        let path = format!("/redeem/{}/{DEFAULT_TENANT}/{}", self.dialect.slug(), self.connection.code);
+        let mut sent_to = self.sender.route().join(&path)?;
+        sent_to.query_pairs_mut().append_pair("code", &code);
+        let since = Instant::now();
+        loop {
+            let (status, page) = self.sender.follow(&sent_to).await?;
+            match (status, page) {
+                (300..=399, Some(page)) => {
+                    self.is_changed = false;
+                    return Ok((sent_to, page));
+                }
+                // A server in another process may not know yet that buyers come.
+                (503, _) if since.elapsed() < KNOWN_MAX => tokio::time::sleep(COME_AGAIN).await,
+                (status, _) => bail!("{sent_to} answers {status}: the buyer is led nowhere"),
+            }
+        }
     }
 
     /// Ends the play: the port is free and the account may be used by others.

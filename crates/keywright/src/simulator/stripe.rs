@@ -2,15 +2,17 @@
 
 mod documents;
 mod lookups;
+mod selling;
 
 use jiff::Timestamp;
 use providers::Level;
 use secrecy::SecretString;
 use serde_json::{Value, json};
 
+pub(crate) use self::selling::checkout_at;
 use super::{
     account::{Account, Customer, Dispute, Outcome, Paid, Payment, Progress, Refund, Session, Subscription},
-    dialect::{Dialect, Question, Reply, Thing, symbols},
+    dialect::{Call, Dialect, Question, Reply, Thing, symbols},
     happening::Happening,
 };
 
@@ -81,6 +83,10 @@ impl Dialect for Stripe {
         lookups::answer(account, question)
     }
 
+    fn change(&self, account: &mut Account, call: &Call<'_>) -> Option<Reply> {
+        selling::change(self, account, call)
+    }
+
     fn forbidden(&self, path: &str) -> Reply {
         lookups::forbidden(path)
     }
@@ -115,8 +121,8 @@ impl Told<'_> {
                 let outcome = if came { "succeeded" } else { "failed" };
                 self.session(&format!("checkout.session.async_payment_{outcome}"), session);
             }
-            // A changed sale stays the sale that it is here.
-            Happening::Replaced { .. } => {}
+            // A changed sale stays the sale that it is here, and nothing is added to one.
+            Happening::Replaced { .. } | Happening::Added { .. } => {}
             Happening::Subscribed { session } => self.subscribed(session),
             Happening::Renewed { before, invoice } => {
                 self.updated(before);

@@ -14,6 +14,7 @@ use tempfile::TempDir;
 
 use crate::{
     process::{Process, ask, keywright, now, run},
+    receiver::Receiver,
     relay::{Relay, stripe},
 };
 
@@ -23,8 +24,8 @@ const SALES: usize = 12;
 const PATIENCE: Duration = Duration::from_secs(60);
 const LOOK: Duration = Duration::from_millis(10);
 
-/// Every step from receipt to mail, each killed at its first and at its second hit.
-const STEPS: [&str; 15] = [
+/// Every step from receipt to mail and to the vendor's own system, each killed at its first and at its second hit.
+const STEPS: [&str; 17] = [
     "receive-before-commit",
     "receive-after-commit",
     "fulfil-after-claim",
@@ -37,6 +38,8 @@ const STEPS: [&str; 15] = [
     "mail-after-lease",
     "mail-after-send",
     "mail-after-commit",
+    "delivery-before-commit",
+    "delivery-after-commit",
     "catchup-after-lease",
     "catchup-before-commit",
     "catchup-after-commit",
@@ -119,6 +122,7 @@ struct Shop {
     postgres: Option<String>,
     address: SocketAddr,
     relay: Relay,
+    receiver: Receiver,
     api_key: String,
     /// Whether some webhooks never come, so that the list of all events has to be read.
     loses_webhooks: bool,
@@ -131,10 +135,11 @@ impl Shop {
         let folder = tempfile::tempdir().unwrap();
         let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let (api_key, opened_at) = (String::new(), now().as_second());
-        let mut shop = Self { folder, postgres, address, relay: Relay::start(), api_key, loses_webhooks, opened_at };
+        let (relay, receiver) = (Relay::start(), Receiver::start());
+        let mut shop = Self { folder, postgres, address, relay, receiver, api_key, loses_webhooks, opened_at };
         let happened = (0..SALES).flat_map(|number| sale(number, opened_at)).rev().collect();
         let file = shop.folder.path().join("shop.toml");
-        std::fs::write(&file, configuration(stripe(&lines(), happened))).unwrap();
+        std::fs::write(&file, configuration(stripe(&lines(), happened), &shop.receiver)).unwrap();
         let applied = run(shop.command().arg("apply").arg(&file));
         assert!(applied.status.success(), "{applied:?}");
         let made =
@@ -250,6 +255,27 @@ impl Shop {
         assert_eq!(count("/v1/inbound-events?limit=100"), Some(events), "{step}: events");
         assert_eq!(count("/v1/licenses?limit=100"), Some(SALES), "{step}: licenses");
         assert_eq!(count("/v1/licenses?limit=100&state=revoked"), Some(SALES / 3), "{step}: refunded licenses");
+        self.check_what_was_told(step);
+    }
+
+    /// Every event has arrived, the same under the same id however often it was told.
+    fn check_what_was_told(&self, step: &str) {
+        let list = |path: &str| self.get(path).and_then(|list| list["data"].as_array().cloned()).unwrap_or_default();
+        let events = list("/v1/events?limit=100");
+        let delivered = list("/v1/deliveries?limit=100&status=delivered");
+        assert_eq!(
+            (events.len(), list("/v1/deliveries?limit=100").len()),
+            (delivered.len(), delivered.len()),
+            "{step}"
+        );
+        let told = self.receiver.told();
+        let ids: BTreeSet<&str> = events.iter().filter_map(|event| event["id"].as_str()).collect();
+        assert_eq!(told.keys().map(String::as_str).collect::<BTreeSet<_>>(), ids, "{step}");
+        for (id, bodies) in &told {
+            assert!(bodies.iter().all(|body| body == &bodies[0]), "{step}: {id} was told otherwise: {bodies:?}");
+        }
+        let created = told.values().filter(|bodies| bodies[0].contains(r#""type":"license.created""#)).count();
+        assert!((SALES - SALES / 3..=SALES).contains(&created), "{step}: {created} licenses were told");
     }
 
     /// One mail for each sale that was not refunded, however often it was handed to the relay.
@@ -287,10 +313,11 @@ fn list_of(connections: &Value) -> String {
 }
 
 fn is_pending(status: &Value) -> bool {
-    ["inbox_pending", "mails_pending"].map(|name| status[name].as_u64()) != [Some(0); 2]
+    ["inbox_pending", "mails_pending", "deliveries_pending"].map(|name| status[name].as_u64()) != [Some(0); 3]
 }
 
-fn configuration(stripe: SocketAddr) -> String {
+fn configuration(stripe: SocketAddr, receiver: &Receiver) -> String {
+    let crm = receiver.url();
     format!(
         r#"
         product = [{{ code = "studio", name = "Studio", key_prefix = "ACME" }}]
@@ -298,6 +325,7 @@ fn configuration(stripe: SocketAddr) -> String {
         connection = [{{ code = "stripe", provider = "stripe", mode = "simulated", level = "read",
             webhook_secrets = ["env:SECRET"], api_key = "env:API_KEY", api_base = "http://{stripe}" }}]
         price_rule = [{{ connection = "stripe", price = "price_pro", plan = "pro" }}]
+        webhook_endpoint = [{{ code = "crm", mode = "test", url = "{crm}" }}]
         "#
     )
 }

@@ -14,6 +14,7 @@ mod oracles;
 mod output;
 mod paddle_sdks;
 mod process;
+mod receiver;
 mod relay;
 mod samples;
 mod simulate;

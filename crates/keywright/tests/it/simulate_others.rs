@@ -1,6 +1,6 @@
 //! `keywright simulate` at providers other than Stripe: the same words, told in each one's own events.
 
-use crate::process::{Installation, Ran};
+use crate::process::{Installation, Ran, ask};
 
 /// What is played, and how the line that tells of it begins and goes on.
 type Scene = (&'static [&'static str], &'static str, &'static str);
@@ -139,10 +139,15 @@ fn every_scenario_at_appsumo() {
             (&["checkout", "--price", "tier:9"], "waits", "price tier:9"),
         ],
     );
-    // Nobody tells who bought, so nothing is mailed.
+    // What is added has a license beside the one that it adds to, and goes back alone.
+    let bought = one_key(&shop.simulate_at("appsumo", &["checkout", "--plan", "studio-solo"]));
+    let added = shop.simulate_at("appsumo", &["addon", "--last", "--to", "relay-team"]);
+    assert!(added.told("matched")[0].contains("addon:relay-team → plan relay-team"), "{}", added.stdout);
+    assert_ne!(one_key(&added), bought);
+    // Nobody tells who bought, so nothing is mailed; buyers come for their keys, so nobody has to look after that.
     let once = shop.simulate_at("appsumo", &["duplicate", "--plan", "studio-solo"]);
     let key = one_key(&once);
-    assert!(once.told("waits").iter().any(|line| line.contains("no e-mail address")), "{}", once.stdout);
+    assert!(once.told("mailed").is_empty() && once.told("waits").is_empty(), "{}", once.stdout);
     assert!(shop.run(&["check", &key]).status.success());
     let shuffled = shop.simulate_at("appsumo", &["out-of-order", "--plan", "studio-solo"]);
     // The new key's activation alone does not say which key it takes the place of, so that for a moment there may be two.
@@ -164,6 +169,61 @@ fn every_scenario_at_appsumo() {
             "free",
         ],
     );
+    shop.verify();
+}
+
+/// What is on the page that a buyer was led to.
+fn page(shop: &Installation, ran: &Ran) -> String {
+    let text = ran.text();
+    let line = text.lines().find(|line| line.starts_with("The page of the buyer")).unwrap_or_else(|| panic!("{text}"));
+    let page = line.rsplit_once("/redeemed/").unwrap().1;
+    let request = format!("GET /redeemed/{page} HTTP/1.1\r\nhost: shop\r\nconnection: close\r\n\r\n");
+    ask(shop.address().trim_start_matches("http://").parse().unwrap(), &request).unwrap()
+}
+
+#[test]
+fn buyers_come_from_appsumo_before_their_webhook_and_after_it() {
+    let shop = Installation::of_sample();
+    let early = shop.simulate_at("appsumo", &["redeem-early", "--plan", "studio-pro"]);
+    assert!(page(&shop, &early).contains(&one_key(&early)), "{}", early.stdout);
+    let late = shop.simulate_at("appsumo", &["redeem", "--plan", "studio-solo"]);
+    assert!(page(&shop, &late).contains(&one_key(&late)), "{}", late.stdout);
+    let again = shop.simulate_at("appsumo", &["redeem", "--last"]);
+    assert!(page(&shop, &again).contains(&one_key(&late)), "{}", again.stdout);
+    shop.simulate_at("appsumo", &["refund", "--last"]);
+    let gone = shop.try_to_simulate_at("appsumo", &["redeem", "--last"]);
+    assert!(gone.stderr.contains("answers 410"), "it was taken back: {gone:?}");
+    for scenario in ["redeem", "redeem-early", "addon"] {
+        let refused = shop.try_to_simulate(&[scenario, "--plan", "studio-pro"]);
+        assert!(refused.stderr.contains("played at AppSumo") && refused.stdout.is_empty(), "{refused:?}");
+    }
+    shop.verify();
+}
+
+#[test]
+fn a_vendor_sells_by_an_account_that_is_connected() {
+    let shop = Installation::of_sample();
+    let sold = shop.simulate(&["checkout", "--connected"]);
+    assert!(sold.text().contains("/api/simulated-vendor/checkout"), "{}", sold.stdout);
+    assert!(sold.text().contains("/api/stripe/webhook/connect"), "{}", sold.stdout);
+    assert!(sold.told("matched")[0].contains("→ plan lifetime"), "{}", sold.stdout);
+    let key = one_key(&sold);
+    assert!(shop.run(&["check", &key]).stdout.contains("plan lifetime"));
+    // The same account goes on, and the platform's own shop is another.
+    let dispute = shop.simulate(&["dispute", "--last", "--connected"]);
+    assert_eq!(dispute.told("frozen").len(), 1, "{}", dispute.stdout);
+    shop.simulate(&["dispute-won", "--last", "--connected"]);
+    let again = shop.simulate(&["checkout", "--connected"]);
+    assert_ne!(one_key(&again), key);
+    let refunded = shop.simulate(&["refund", "--last", "--connected"]);
+    assert_eq!(refunded.told("revoked").len(), 1, "{}", refunded.stdout);
+    shop.simulate(&["checkout", "--plan", "studio-pro"]);
+    for (provider, scenario, words) in
+        [("stripe", "subscription", "one of these is played"), ("paddle", "checkout", "played at Stripe")]
+    {
+        let refused = shop.try_to_simulate_at(provider, &[scenario, "--connected"]);
+        assert!(refused.stderr.contains(words), "{refused:?}");
+    }
     shop.verify();
 }
 

@@ -126,9 +126,14 @@ pub(super) fn order(meaning: Meaning, incoming: &Incoming) -> Result<Option<Orde
         // Only what is not taken back is activated: an older `deactivate` of it does not count any more.
         Meaning::InUse => {
             let refunds = [(key.clone(), Refund::total(Stamp::at(at), Money::ZERO, key.clone()))].into();
-            Some(event.sale(key, at, Order { refunds, ..named }))
+            let gave_way = [(key.clone(), Register::new(Stamp::at(at), false))].into();
+            Some(event.sale(key, at, Order { refunds, gave_way, ..named }))
         }
-        Meaning::Deactivated if event.gives_way() => None,
+        // An add-on moves to another license by itself, and its own events say which.
+        Meaning::Deactivated if event.gives_way() && event.parent_license_key.is_some() => None,
+        Meaning::Deactivated if event.gives_way() => {
+            Some(Order { gave_way: [(key, Register::new(Stamp::at(at), true))].into(), ..named })
+        }
         Meaning::Deactivated => {
             let refunds = [(key.clone(), Refund::total(Stamp::at(at), ALL, key))].into();
             Some(Order { refunds, ..named })

@@ -31,8 +31,25 @@ struct Attributes {
     identifier: Option<String>,
     #[serde(flatten)]
     amounts: Amounts,
+    /// Before discounts, and with the fee for setting up.
+    #[serde(deserialize_with = "read::number")]
+    subtotal: Option<i64>,
+    #[serde(deserialize_with = "read::number")]
+    setup_fee: Option<i64>,
     #[serde(deserialize_with = "read::object")]
     first_order_item: Option<OrderItem>,
+}
+
+impl Attributes {
+    /// Whether it cost more than the one item that its event shows. Lemon Squeezy does not say whether an item's price is
+    /// that of one or of all of them, so of several it may be more than is noticed.
+    fn costs_more_than_shown(&self) -> bool {
+        let Some(OrderItem { price: Some(price), quantity: Some(quantity), .. }) = self.first_order_item else {
+            return false;
+        };
+        let paid = self.subtotal.map(|subtotal| subtotal.saturating_sub(self.setup_fee.unwrap_or_default()));
+        paid.is_some_and(|paid| paid > price.saturating_mul(quantity.max(1)))
+    }
 }
 
 /// What was paid and what went back, of an order or of an invoice.
@@ -76,6 +93,10 @@ struct OrderItem {
     product_id: Option<String>,
     #[serde(deserialize_with = "read::name")]
     variant_id: Option<String>,
+    #[serde(deserialize_with = "read::name")]
+    price_id: Option<String>,
+    #[serde(deserialize_with = "read::number")]
+    price: Option<i64>,
     #[serde(deserialize_with = "read::number")]
     quantity: Option<i64>,
     #[serde(deserialize_with = "read::text")]
@@ -117,7 +138,9 @@ pub(super) fn order(event: &Event<'_>, look_ups: LookUps<'_>) -> Result<Vec<Fact
     let attributes: Attributes = event.attributes()?;
     let name = named("order", &event.id);
     let state = state(attributes.amounts.status.as_deref());
-    let mut bought = Bought { items: attributes.first_order_item.into_iter().collect(), ..Bought::default() };
+    let is_part = attributes.costs_more_than_shown();
+    let items = attributes.first_order_item.into_iter().collect();
+    let mut bought = Bought { items, is_part, ..Bought::default() };
     if state != PurchaseState::Failed && look_ups.level != Level::None {
         bought = all_of(&event.id, look_ups)?.filter(|all| !all.items.is_empty()).unwrap_or(bought);
     }
@@ -161,8 +184,12 @@ fn state(status: Option<&str>) -> PurchaseState {
 #[derive(Debug, Default)]
 struct Bought {
     items: Vec<OrderItem>,
+    /// There may be more of them.
+    is_part: bool,
     /// The subscriptions, and the item that each is for.
     started: Vec<(String, Option<String>)>,
+    /// Prices that are paid again and again.
+    recurring: BTreeSet<String>,
 }
 
 /// An order does not tell all its items, nor whether they renew.
@@ -178,12 +205,56 @@ fn all_of(id: &str, look_ups: LookUps<'_>) -> Result<Option<Bought>, Stop> {
             _ => {}
         }
     }
+    let unstarted = bought.items.iter().filter(|item| !bought.is_started(item));
+    let prices: BTreeSet<String> = unstarted.filter_map(|item| item.price_id.clone()).collect();
+    for price in prices {
+        if is_recurring(&price, look_ups)? {
+            bought.recurring.insert(price);
+        }
+    }
     Ok(Some(bought))
+}
+
+/// Whether a price is paid again and again: its order may be told before its subscription is there, and the subscription's
+/// own event may never come. A price that may not be asked for says nothing.
+fn is_recurring(price: &str, look_ups: LookUps<'_>) -> Result<bool, Stop> {
+    #[derive(Default, Deserialize)]
+    #[serde(default)]
+    struct Shown {
+        #[serde(deserialize_with = "read::object")]
+        data: Option<Data>,
+    }
+    #[derive(Default, Deserialize)]
+    #[serde(default)]
+    struct Data {
+        #[serde(deserialize_with = "read::object")]
+        attributes: Option<Price>,
+    }
+    #[derive(Default, Deserialize)]
+    #[serde(default)]
+    struct Price {
+        #[serde(deserialize_with = "read::text")]
+        category: Option<String>,
+    }
+    let Found::It(Shown { data }, _) = look_ups.get(format!("/v1/prices/{}", percent_encoded(price)))? else {
+        return Ok(false);
+    };
+    let category = data.and_then(|data| data.attributes).and_then(|price| price.category);
+    Ok(category.as_deref() == Some("subscription"))
 }
 
 impl Bought {
     fn subscriptions(&self) -> BTreeSet<Reference> {
         self.started.iter().map(|(id, _)| named("subscription", id)).collect()
+    }
+
+    /// Whether its subscription is there.
+    fn is_started(&self, item: &OrderItem) -> bool {
+        item.id.is_some() && self.started.iter().any(|(_, of_item)| *of_item == item.id)
+    }
+
+    fn renews(&self, item: &OrderItem) -> bool {
+        self.is_started(item) || item.price_id.as_ref().is_some_and(|price| self.recurring.contains(price))
     }
 
     /// The plan that the checkout names is the plan of its one item. Of several it could be any, so it names none: their
@@ -194,16 +265,15 @@ impl Bought {
             // A sale of nothing would vanish without a trace; a sale of who knows what is seen.
             return Lines::Unknown { recurring: !self.started.is_empty(), named: plan };
         }
-        let single = self.items.len() == 1;
-        let renews =
-            |item: &OrderItem| item.id.is_some() && self.started.iter().any(|(_, of_item)| *of_item == item.id);
-        let recurring: Vec<bool> = self.items.iter().map(renews).collect();
+        let is_part = self.is_part;
+        let single = self.items.len() == 1 && !is_part;
+        let recurring: Vec<bool> = self.items.iter().map(|item| self.renews(item)).collect();
         let lines = self.items.into_iter().zip(recurring).map(|(item, recurring)| Line {
             recurring,
             named: plan.clone().filter(|_| single),
             ..item.line(order)
         });
-        Lines::Known(lines.collect())
+        if is_part { Lines::Shown(lines.collect()) } else { Lines::Known(lines.collect()) }
     }
 }
 

@@ -18,7 +18,7 @@ use super::{
     transaction::Span,
 };
 use crate::{
-    lookup::{LookUps, Stop},
+    lookup::{LookUps, Stop, together},
     read, sale,
 };
 
@@ -90,15 +90,15 @@ pub(super) fn subscription(event: &Event<'_>, look_ups: LookUps<'_>) -> Result<V
     };
     let lines = snapshot.lines(event, &id, state.status);
     let items = (!lines.is_empty()).then(|| (id.clone(), Register::new(stamp, lines)));
-    let mut facts = sale::fact(Order {
+    let facts = sale::fact(Order {
         subscriptions: [(id, Register::new(stamp, state))].into(),
         items: items.into_iter().collect(),
         ..order
     });
-    if without_sale {
-        facts.extend(customer::look_up(customer.as_ref(), look_ups)?);
+    match without_sale {
+        true => together(facts, customer::look_up(customer.as_ref(), look_ups)),
+        false => Ok(facts),
     }
-    Ok(facts)
 }
 
 impl Snapshot {

@@ -21,7 +21,7 @@ use super::{
     price::{Price, Product},
 };
 use crate::{
-    lookup::{LookUps, Stop},
+    lookup::{LookUps, Stop, together},
     read, sale,
 };
 
@@ -167,13 +167,12 @@ pub(super) fn completed(event: &Event<'_>, look_ups: LookUps<'_>) -> Result<Vec<
         subscriptions: subscription.into_iter().filter(|_| is_new).collect(),
         silent: false,
     };
-    let mut facts = sale::fact(Order { purchases: [(id, purchase)].into(), ..names });
+    let facts = sale::fact(Order { purchases: [(id, purchase)].into(), ..names });
     if !is_new {
         return Ok(facts);
     }
     // The event has no address, and the customer's own event may never come: it may be older than this connection.
-    facts.extend(customer::look_up(transaction.customer_id.as_ref(), look_ups)?);
-    Ok(facts)
+    together(facts, customer::look_up(transaction.customer_id.as_ref(), look_ups))
 }
 
 impl Transaction {

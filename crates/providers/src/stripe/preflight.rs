@@ -90,6 +90,32 @@ const PERMISSIONS: &[Permission] = &[
         needed: |uses| uses.create_webhook,
         without: "the webhook endpoint has to be made by hand",
     },
+    Permission {
+        // Prices were plans once.
+        code: "rak_plan_write",
+        name: "Prices: write",
+        paths: &["/v1/prices/price_keywright_preflight"],
+        writes: true,
+        needed: |uses| uses.sells,
+        without: "the price of a plan is not made, so that nothing can be sold by `POST /api/{tenant}/checkout`",
+    },
+    Permission {
+        code: "rak_product_write",
+        name: "Products: write",
+        // A price is made together with its product.
+        paths: &["/v1/products/prod_keywright_preflight"],
+        writes: true,
+        needed: |uses| uses.sells,
+        without: "the price of a plan may not be made, since its product is made with it",
+    },
+    Permission {
+        code: "rak_checkout_session_write",
+        name: "Checkout Sessions: write",
+        paths: &["/v1/checkout/sessions/cs_keywright_preflight"],
+        writes: true,
+        needed: |uses| uses.sells,
+        without: "`POST /api/{tenant}/checkout` opens no checkout",
+    },
 ];
 
 impl Permission {
@@ -157,6 +183,9 @@ fn link(uses: Uses, missing: &[MissingPermission], live: bool) -> String {
             codes.push(&lacking.code);
         }
     }
+    // The form has one choice for each thing, and whoever may write may read.
+    let writes: Vec<String> = codes.iter().filter_map(|code| Some(code.strip_suffix("_write")?.to_owned())).collect();
+    codes.retain(|code| !code.strip_suffix("_read").is_some_and(|thing| writes.iter().any(|known| known == thing)));
     let form = if live { "apikeys/create" } else { "test/apikeys/create" };
     let mut link = format!("https://dashboard.stripe.com/{form}?name=Keywright");
     for (place, code) in codes.iter().enumerate() {

@@ -40,6 +40,7 @@ fn line(order: &Order) -> Option<(&str, u32)> {
             }
             other => panic!("not one line: {other:?}"),
         },
+        Lines::Shown(lines) => panic!("not all: {lines:?}"),
         Lines::Unknown { recurring, named } => {
             assert_eq!((*recurring, named), (false, &None));
             None
@@ -153,7 +154,11 @@ fn only_what_is_over_without_a_successor_is_taken_back() {
             let order = order(&incoming);
             assert!(order.refunded(&"k1".into()) > 0 && order.purchases.is_empty(), "{reason}");
         } else {
-            assert_eq!(facts(&incoming), Ok(Vec::new()), "{reason}");
+            let order = order(&incoming);
+            assert!(order.gave_way["k1"].value && order.refunds.is_empty(), "{reason}");
+            let fields = json!({ "event": "deactivate", "extra": { "reason": reason }, "parent_license_key": "p1" });
+            let of_add_on = taken_in(event(fields).to_string().as_bytes()).expect("an event");
+            assert_eq!(facts(&of_add_on), Ok(Vec::new()), "an add-on goes where its license goes");
         }
     }
 }

@@ -33,7 +33,7 @@ pub(crate) fn taken_in(body: &[u8]) -> Result<Incoming, Malformed> {
 pub(crate) fn facts(incoming: &Incoming) -> Result<Vec<Fact>, Malformed> {
     match AppSumo.translate(incoming, &Settings::default(), &[])? {
         Step::Facts(facts) => Ok(facts),
-        Step::Need(requests) => panic!("AppSumo is never asked: {requests:?}"),
+        asking => panic!("AppSumo is never asked: {asking:?}"),
     }
 }
 

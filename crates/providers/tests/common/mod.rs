@@ -77,7 +77,7 @@ fn outcome(provider: &dyn Provider, level: Level, incoming: &Incoming, canned: &
     let mut answers: Vec<Answer> = Vec::new();
     loop {
         match provider.translate(incoming, &settings, &answers).expect("a fixture makes sense") {
-            Step::Need(requests) => {
+            Step::Need(requests) | Step::Partly { wanted: requests, .. } => {
                 for request in requests {
                     let found = canned.get(&request.path);
                     let (status, body) = found.map_or((404, &missing), |found| (found.status, &found.body));
@@ -102,7 +102,9 @@ fn readable(fact: &Fact) -> Value {
 /// What must be asked next.
 pub(crate) fn asked(step: Result<Step, Malformed>) -> Vec<String> {
     match step {
-        Ok(Step::Need(requests)) => requests.into_iter().map(|request| request.path).collect(),
+        Ok(Step::Need(requests) | Step::Partly { wanted: requests, .. }) => {
+            requests.into_iter().map(|request| request.path).collect()
+        }
         other => panic!("nothing is asked: {other:?}"),
     }
 }

@@ -226,25 +226,28 @@ fn translated(provider: &dyn Provider, body: &[u8], level: Level, status: u16) -
     let mut facts = Vec::new();
     for event in with_verified(provider, body, |verified| provider.incoming(verified)).expect("events") {
         let mut answers: Vec<Answer> = Vec::new();
+        let mut known = Vec::new();
         loop {
             let step = provider.translate(&event, &settings, &answers).expect("a fixture makes sense");
             assert_eq!(provider.translate(&event, &settings, &answers).as_ref(), Ok(&step), "always the same");
-            match step {
-                Step::Facts(told) => {
-                    facts.extend(told);
-                    break;
-                }
-                Step::Need(requests) => {
-                    assert_ne!(level, Level::None, "without a key nothing can be asked");
-                    for request in requests {
-                        assert!(request.path.starts_with('/'), "{}", request.path);
-                        assert!(answers.iter().all(|answer| answer.request != request), "asked before");
-                        let body = r#"{"error":{}}"#.into();
-                        answers.push(Answer { request, asked_at: now(), status, body });
-                    }
-                }
+            let (told, wanted) = match step {
+                Step::Need(wanted) => (Vec::new(), wanted),
+                Step::Partly { facts, wanted } => (facts, wanted),
+                Step::Facts(told) => (told, Vec::new()),
+            };
+            assert!(told.starts_with(&known), "what was told before is told again, in its places");
+            known = told;
+            if wanted.is_empty() {
+                break;
+            }
+            assert_ne!(level, Level::None, "without a key nothing can be asked");
+            for request in wanted {
+                assert!(request.path.starts_with('/'), "{}", request.path);
+                assert!(answers.iter().all(|answer| answer.request != request), "asked before");
+                answers.push(Answer { request, asked_at: now(), status, body: r#"{"error":{}}"#.into() });
             }
         }
+        facts.extend(known);
     }
     facts
 }
@@ -329,7 +332,7 @@ fn a_list_of_events_is_asked_for_piece_by_piece() {
 
 #[test]
 fn finding_out_what_a_key_may_do_asks_each_question_once_and_only_at_the_provider() {
-    let all = Uses { level: Level::Full, write_back: true, create_webhook: true };
+    let all = Uses { level: Level::Full, write_back: true, create_webhook: true, sells: true };
     for provider in PROVIDERS {
         let questions = provider.preflight(all);
         assert_eq!(questions.iter().collect::<BTreeSet<_>>().len(), questions.len(), "{}", provider.info().slug);
@@ -349,7 +352,9 @@ fn asked_at(provider: &dyn Provider, level: Level) -> BTreeSet<String> {
     for (_, name, body) in fixtures().into_iter().filter(|(of, ..)| of.info().slug == provider.info().slug) {
         for event in with_verified(provider, &body, |verified| provider.incoming(verified)).expect(&name) {
             let mut answers: Vec<Answer> = Vec::new();
-            while let Step::Need(requests) = provider.translate(&event, &settings, &answers).expect(&name) {
+            while let Step::Need(requests) | Step::Partly { wanted: requests, .. } =
+                provider.translate(&event, &settings, &answers).expect(&name)
+            {
                 for request in requests {
                     paths.insert(request.path.clone());
                     answers.push(Answer { request, asked_at: now(), status: 403, body: "{}".into() });

@@ -24,6 +24,7 @@ fn lines_of(lines: &Lines) -> Vec<String> {
                 format!("{} of {} x{}{renews}{named}", line.line, line.price, line.quantity)
             })
             .collect(),
+        Lines::Shown(lines) => [lines_of(&Lines::Known(lines.clone())), vec!["and more".to_owned()]].concat(),
         Lines::Unknown { .. } => vec!["unknown".to_owned()],
     }
 }
@@ -132,6 +133,69 @@ fn with_a_key_all_items_are_known_and_which_of_them_renew() {
         assert_eq!(lines_of(&told.purchases["order:1"].lines), lines, "{status} {body}");
         let starts = told.references.contains(&Reference::from("subscription:2"));
         assert_eq!(starts, lines.len() == 2, "{body}");
+    }
+}
+
+#[test]
+fn an_item_whose_subscription_is_not_there_yet_renews_if_its_price_does() {
+    let incoming = event("order_created", "1", &an_order());
+    let priced = |id: u32, price: u32| {
+        let mut item = item(id, 550 + id, 1);
+        item["attributes"]["price_id"] = json!(price);
+        item
+    };
+    let subscription =
+        json!({ "type": "subscriptions", "id": "2", "attributes": { "order_id": 1, "order_item_id": 13 } });
+    let items = json!({ "included": [priced(11, 8), priced(12, 9), priced(13, 9), item(14, 1, 1), subscription] });
+    let price = |category: Value| json!({ "data": { "type": "prices", "attributes": { "category": category } } });
+    let mut answers = vec![answer(LOOKED_UP, 200, &items)];
+    for (path, category) in [("/v1/prices/8", json!("one_time")), ("/v1/prices/9", json!("subscription"))] {
+        assert_eq!(asked(step(Level::Read, &incoming, &answers)), [path], "each price once");
+        answers.push(answer(path, 200, &price(category)));
+    }
+    let told = order(Level::Read, &incoming, &answers);
+    let renews: Vec<bool> =
+        lines_of(&told.purchases["order:1"].lines).iter().map(|line| line.ends_with("renews")).collect();
+    assert_eq!(renews, [false, true, true, false]);
+    for (status, body) in [
+        (200, price(json!(null))),
+        (200, price(json!("a category of tomorrow"))),
+        (200, json!({ "data": null })),
+        (403, json!({})),
+        (404, json!({})),
+    ] {
+        let answers =
+            [answer(LOOKED_UP, 200, &json!({ "included": [priced(12, 9)] })), answer("/v1/prices/9", status, &body)];
+        let told = order(Level::Read, &incoming, &answers);
+        assert_eq!(lines_of(&told.purchases["order:1"].lines), ["item:12 of 562 x1"], "{status} {body}");
+    }
+}
+
+#[test]
+fn an_order_that_cost_more_than_its_item_may_be_of_more() {
+    for (subtotal, setup_fee, price, quantity, is_more) in [
+        (json!(5000), json!(null), json!(5000), json!(1), false),
+        (json!(5001), json!(null), json!(5000), json!(1), true),
+        (json!(9000), json!(4000), json!(5000), json!(1), false),
+        (json!(9001), json!(4000), json!(5000), json!(1), true),
+        // Where taxes are a part of the price.
+        (json!(4200), json!(null), json!(5000), json!(1), false),
+        // The price of one, or of both.
+        (json!(10000), json!(0), json!(5000), json!(2), false),
+        (json!(15000), json!(0), json!(5000), json!(2), true),
+        (json!(null), json!(null), json!(5000), json!(1), false),
+        (json!(9000), json!(null), json!(null), json!(1), false),
+        (json!(9000), json!(null), json!(5000), json!(null), false),
+    ] {
+        let item = json!({ "id": 11, "variant_id": 550, "price": price, "quantity": quantity });
+        let fields = json!({ "subtotal": subtotal, "setup_fee": setup_fee, "first_order_item": item });
+        let incoming = event("order_created", "1", &with(an_order(), fields.clone()));
+        let told = |level, answers: &[_]| lines_of(&order(level, &incoming, answers).purchases["order:1"].lines);
+        let says_more = |lines: Vec<String>| lines.last().is_some_and(|last| last == "and more");
+        assert_eq!(says_more(told(Level::None, &[])), is_more, "{fields}");
+        assert_eq!(says_more(told(Level::Read, &[answer(LOOKED_UP, 403, &json!({}))])), is_more, "{fields}");
+        let all = json!({ "included": [self::item(11, 550, 1)] });
+        assert!(!says_more(told(Level::Read, &[answer(LOOKED_UP, 200, &all)])), "all are told: {fields}");
     }
 }
 

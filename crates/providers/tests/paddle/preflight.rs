@@ -10,7 +10,7 @@ use serde_json::json;
 
 use crate::support::answer;
 
-const READ: Uses = Uses { level: Level::Read, write_back: false, create_webhook: false };
+const READ: Uses = Uses { level: Level::Read, write_back: false, create_webhook: false, sells: false };
 
 /// What is found if the lists of customers and of events are answered like this.
 fn check(customers: (u16, &str), events: (u16, &str), live: bool) -> KeyCheck {

@@ -5,10 +5,12 @@ use domain::{
     order::{Line, Lines, Order, PurchaseState},
     text::Reference,
 };
-use providers::Level;
+use providers::{Level, Step, http::Request};
 use serde_json::{Value, json};
 
-use crate::support::{HAPPENED, asked, at, event, facts, names, order_believing, refusal, tells_nothing, told, with};
+use crate::support::{
+    HAPPENED, answer, at, event, facts, names, order_believing, refusal, step, tells_nothing, told, with,
+};
 
 const COMPLETED: &str = "transaction.completed";
 const MONTH: &str = "2026-10-21T14:13:20Z";
@@ -39,7 +41,7 @@ fn until(order: &Order) -> Option<String> {
 fn lines(transaction: &Value) -> Vec<Line> {
     match &told(COMPLETED, transaction).purchases[&Reference::from("txn_1")].lines {
         Lines::Known(lines) => lines.clone(),
-        unknown @ Lines::Unknown { .. } => panic!("not known: {unknown:?}"),
+        other => panic!("not known: {other:?}"),
     }
 }
 
@@ -133,7 +135,7 @@ fn what_is_sold_once_beside_a_subscription_is_bought_whichever_transaction_bills
                 .iter()
                 .map(|line| (line.price.as_str(), line.quantity, line.recurring, line.named.is_some()))
                 .collect(),
-            Lines::Unknown { .. } => Vec::new(),
+            _ => Vec::new(),
         };
         assert_eq!(told, [("pri_2", 3, false, false)], "{origin}");
         assert!(purchase.subscriptions.is_empty(), "{origin} starts no subscription");
@@ -219,7 +221,12 @@ fn the_buyer_is_looked_up_where_a_key_allows_it() {
     let purchase = event(COMPLETED, &transaction());
     assert_eq!(facts(Level::None, &purchase, &[]).len(), 1, "their own event tells");
     for level in [Level::Read, Level::Full] {
-        assert_eq!(asked(level, &purchase, &[]), ["/customers/ctm_1"]);
+        let Ok(Step::Partly { facts: known, wanted }) = step(level, &purchase, &[]) else { panic!("all or nothing") };
+        assert_eq!(known, facts(Level::None, &purchase, &[]), "the sale itself waits for nobody");
+        assert_eq!(wanted, [Request::get("/customers/ctm_1")]);
+        let told = json!({ "data": { "id": "ctm_1", "email": "ada@example.com" } });
+        let with_the_answer = facts(level, &purchase, &[answer("/customers/ctm_1", 200, &told)]);
+        assert!(with_the_answer.starts_with(&known) && matches!(with_the_answer[1..], [Fact::Customer(_)]));
     }
     let renewal = event(COMPLETED, &with(transaction(), json!({ "origin": "subscription_recurring" })));
     assert_eq!(facts(Level::Full, &renewal, &[]).len(), 1, "nobody new");

@@ -1,10 +1,17 @@
 //! What a restricted key lacks.
 
-use domain::text::CustomerReference;
+use std::collections::BTreeSet;
+
+use domain::{
+    money::{Currency, Money},
+    plan::PlanPrice,
+    text::{CustomerReference, PlanCode, PriceReference},
+};
 use providers::{
     Level, Provider,
     calls::{KeyCheck, Uses, WriteBack},
     http::{Answer, Request},
+    selling::{NewCheckout, NewPrice},
     stripe::Stripe,
 };
 use secrecy::SecretString;
@@ -12,8 +19,8 @@ use serde_json::json;
 
 use crate::support::at;
 
-const READ: Uses = Uses { level: Level::Read, write_back: false, create_webhook: false };
-const ALL: Uses = Uses { level: Level::Full, write_back: true, create_webhook: true };
+const READ: Uses = Uses { level: Level::Read, write_back: false, create_webhook: false, sells: false };
+const ALL: Uses = Uses { level: Level::Full, write_back: true, create_webhook: true, sells: true };
 
 /// As Stripe refuses.
 fn forbidden(permission: &str) -> String {
@@ -52,7 +59,8 @@ fn each_use_asks_for_as_little_as_it_needs() {
         (READ, 4, 0),
         (Uses { write_back: true, ..READ }, 5, 1),
         (Uses { level: Level::Full, ..READ }, 5, 0),
-        (ALL, 7, 2),
+        (Uses { sells: true, ..READ }, 7, 3),
+        (ALL, 10, 5),
     ] {
         let questions = Stripe.preflight(uses);
         assert_eq!(questions.len(), count, "{uses:?}");
@@ -141,10 +149,58 @@ fn what_is_written_is_asked_for_and_nothing_else() {
     let note = WriteBack { license: "lic_00000000000000000000000001".parse().unwrap(), customer: &customer, key: &key };
     let calls = [Stripe.write_back(&note).unwrap(), Stripe.create_webhook("https://kw.example/hook", "1").unwrap()];
     let folder = |request: &Request| request.path.split('/').nth(2).map(str::to_owned);
-    let written: Vec<_> = calls.iter().map(folder).collect();
-    let questions = Stripe.preflight(Uses { level: Level::None, ..ALL });
-    assert!(questions.iter().all(|question| question.post.is_some()));
-    assert_eq!(questions.iter().map(folder).collect::<Vec<_>>(), written);
+    let sold = sold();
+    // A price is made with its product, which the call does not name in its path.
+    assert!(sold[0].post.as_ref().unwrap().content.body().contains("product_data["), "{:?}", sold[0]);
+    let sold: BTreeSet<_> = sold.iter().map(folder).chain([Some("products".to_owned())]).collect();
+    for (uses, written) in [
+        (Uses { sells: false, ..ALL }, calls.iter().map(folder).collect()),
+        (Uses { sells: true, ..Uses::default() }, sold),
+    ] {
+        let questions = Stripe.preflight(Uses { level: Level::None, ..uses });
+        assert!(questions.iter().all(|question| question.post.is_some()));
+        assert_eq!(questions.iter().map(folder).collect::<BTreeSet<_>>(), written, "{uses:?}");
+    }
+}
+
+/// Every call that selling makes.
+fn sold() -> [Request; 3] {
+    let shop = Stripe.selling().expect("a way to sell");
+    let plan = PlanCode::new("pro");
+    let price = PlanPrice { money: Money::new(4_900, Currency::parse("EUR")), every: None };
+    let reference = PriceReference::new("price_1");
+    let checkout = NewCheckout {
+        product: "studio",
+        plan: &plan,
+        reference: &reference,
+        price: &price,
+        success_url: "https://app.example/thanks",
+        cancel_url: "https://app.example/pricing",
+        email: None,
+        fee_ten_thousandths: Some(50),
+        attempt: "1",
+    };
+    [
+        shop.create_price(&NewPrice { plan: &plan, name: "Pro", price: &price, attempt: "1" }),
+        shop.archive_price(&reference),
+        shop.create_checkout(&checkout),
+    ]
+}
+
+#[test]
+fn who_may_write_may_read_so_the_form_has_one_choice_for_each_thing() {
+    let uses = Uses { sells: true, ..READ };
+    let found = check(uses, |request| match request.path.starts_with("/v1/checkout/sessions/") {
+        true if request.post.is_some() => (403, forbidden("rak_checkout_session_write")),
+        _ => nothing_there(request),
+    });
+    assert_eq!(codes(&found), ["rak_checkout_session_write"]);
+    assert_eq!(found.missing[0].name, "Checkout Sessions: write");
+    let link = found.link.expect("a form");
+    let expected =
+        ["rak_invoice_read", "rak_event_read", "rak_plan_write", "rak_product_write", "rak_checkout_session_write"];
+    let filled: Vec<_> = link.split('&').skip(1).filter_map(|field| Some(field.split_once('=')?.1)).collect();
+    assert_eq!(filled, expected);
 }
 
 #[test]

@@ -43,10 +43,10 @@ const TABLES: &[Table] = &[
     },
     Table {
         name: "connections",
-        columns: "id uuid, tenant_id uuid, provider text, code text, mode text, settings text, api_base text?,
-            secrets blob?, created_at bigint",
+        columns: "id uuid, tenant_id uuid, provider text, code text, mode text, account text?, settings text,
+            api_base text?, secrets blob?, created_at bigint",
         primary: &["id"],
-        unique: &[&["tenant_id", "code"]],
+        unique: &[&["tenant_id", "code"], &["provider", "mode", "account"]],
         indexes: &[],
     },
     Table {
@@ -163,11 +163,11 @@ const TABLES: &[Table] = &[
         indexes: &[],
     },
     Table {
-        name: "checkout_counts",
-        columns: "tenant_id uuid, minute bigint, checkouts bigint",
-        primary: &["tenant_id", "minute"],
+        name: "checkout_windows",
+        columns: "tenant_id uuid, opened text",
+        primary: &["tenant_id"],
         unique: &[],
-        indexes: &[(&["minute"], None)],
+        indexes: &[],
     },
     Table {
         name: "plan_prices",
@@ -263,8 +263,8 @@ const TABLES: &[Table] = &[
     Table {
         name: "provider_calls",
         columns: "id uuid, tenant_id uuid, connection_id uuid, kind text, subject_id uuid, customer text, status text,
-            attempts integer, next_attempt_at bigint?, lease_token uuid?, lease_until bigint?, error text?,
-            created_at bigint, done_at bigint?",
+            attempts integer, refusals integer, next_attempt_at bigint?, lease_token uuid?, lease_until bigint?,
+            error text?, created_at bigint, done_at bigint?",
         primary: &["id"],
         unique: &[&["subject_id", "customer"]],
         indexes: &[

@@ -64,6 +64,7 @@ impl Draft<'_> {
             provider: input.provider.clone(),
             code: code.clone(),
             mode: input.mode.as_str().to_owned(),
+            account: settings.account.clone(),
             settings: serde_json::json!(settings).to_string(),
             api_base: input.api_base.clone(),
             secrets: before.and_then(|before| before.row.secrets.clone()),

@@ -64,6 +64,12 @@ pub(super) enum Scenario {
     CustomerChanged,
     /// The vendor deletes a subscriber at the provider, which ends the subscription.
     CustomerDeleted,
+    /// Something is bought in addition to a purchase. With `--to`: that plan.
+    Addon,
+    /// The buyer of a purchase comes with a code, after its webhook, and is led to the page that shows the key.
+    Redeem,
+    /// The buyer comes with a code before the webhook of the purchase does.
+    RedeemEarly,
     /// Every event of a purchase comes three times, all at the same time.
     Duplicate,
     /// A subscription and its renewal, in any order and each event twice.
@@ -145,7 +151,10 @@ impl Scenario {
     /// What one could do next, as what follows `keywright simulate PROVIDER`.
     pub(super) const fn next(self) -> &'static [&'static str] {
         match self {
-            Self::Checkout | Self::Duplicate => &["duplicate --last", "refund --last", "inquiry --last"],
+            Self::Checkout | Self::Duplicate => {
+                &["duplicate --last", "redeem --last", "refund --last", "inquiry --last"]
+            }
+            Self::Addon | Self::Redeem | Self::RedeemEarly => &["addon --last", "upgrade --last", "refund --last"],
             Self::Free => &["duplicate --last", "checkout"],
             Self::Expired => &["checkout"],
             Self::AsyncCheckout => &["async-paid --last", "async-failed --last"],

@@ -30,6 +30,9 @@ impl Play {
 
     /// The same, at another time.
     pub(super) async fn purchase_at(&self, stage: &mut Stage, now: Timestamp) -> anyhow::Result<(Sale, Vec<Event>)> {
+        if self.connected {
+            return stage.sold_by_checkout(&self.email).await;
+        }
         let offers = offers(&stage.engine).await?;
         let asked_for = if self.last { None } else { self.plan.as_deref() };
         let offer = find(&offers, asked_for)?;
@@ -110,6 +113,9 @@ impl Play {
                 _ => Action::Renew { subscription },
             });
         }
+        if scenario == Scenario::Addon {
+            return self.add(stage, sale).await;
+        }
         if scenario.is_of_subscription() {
             return self.replace(stage, sale).await;
         }
@@ -151,6 +157,15 @@ impl Play {
         Ok(Action::Replace { session: sale.session.clone(), price })
     }
 
+    /// Another plan is bought in addition to what was bought once.
+    async fn add(&self, stage: &mut Stage, sale: &Sale) -> anyhow::Result<Action> {
+        let price = stage.with_account(|account| account.current(&sale.session)?.lines.first().cloned());
+        let price = price.context("the checkout has no lines")?.price;
+        let offer = self.other_offer(stage, &price, false).await?;
+        let price = stage.addon(&offer).await?;
+        Ok(Action::Add { session: sale.session.clone(), price })
+    }
+
     /// The plan that was asked for.
     fn target(&self) -> Option<&str> {
         self.to.as_deref().or(self.plan.as_deref().filter(|_| self.last))
@@ -158,16 +173,20 @@ impl Play {
 
     /// The price of the plan that was asked for, or of the one beside that of this price.
     async fn other_price(&self, stage: &mut Stage, price: &str, monthly: bool) -> anyhow::Result<String> {
+        let offer = self.other_offer(stage, price, monthly).await?;
+        let now = stage.now();
+        stage.price(&offer, monthly, now).await
+    }
+
+    async fn other_offer(&self, stage: &Stage, price: &str, monthly: bool) -> anyhow::Result<Offer> {
         let offers = offers(&stage.engine).await?;
         let of_offer = |offer: &Offer| stage.dialect.price_id(&offer.plan, offer.place, monthly) == price;
         let now = offers.iter().position(of_offer);
-        let offer = match self.target() {
-            Some(target) => find(&offers, Some(target))?,
+        match self.target() {
+            Some(target) => find(&offers, Some(target)),
             None => beside(&offers, now, self.scenario != Scenario::Downgrade)
-                .context("there is no other plan to change to; name a number with --quantity")?,
-        };
-        let now = stage.now();
-        stage.price(&offer, monthly, now).await
+                .context("there is no other plan to change to; name a number with --quantity"),
+        }
     }
 }
 

@@ -1,5 +1,7 @@
 //! Checkouts: paid, still to be paid, free, left, and those that begin a subscription.
 
+use std::collections::BTreeMap;
+
 use super::{
     super::{
         account::{
@@ -48,6 +50,29 @@ impl Account {
         self.tell(&Happening::Bought { session }, now)
     }
 
+    /// A checkout that was opened over the API, as it was opened.
+    pub(super) fn complete(&mut self, checkout: &str, now: i64) -> Result<Vec<Event>, Impossible> {
+        let Some(open) = self.open_checkouts.remove(checkout) else {
+            return impossible(format!("nobody has opened a checkout {checkout}"));
+        };
+        let buyer = Buyer::of(&open.email);
+        let lines = self.lines(&open.lines);
+        let total = lines.iter().map(|line| self.cost(line)).sum();
+        let customer = Some(self.customer(&buyer, now));
+        let payment = self.pay(total, &buyer, customer.clone(), Progress::Succeeded, now);
+        let session = Session {
+            id: checkout.to_owned(),
+            customer,
+            lines,
+            total,
+            payment: Some(payment.intent),
+            metadata: open.metadata,
+            ..self.opened(&buyer, now - CHECKOUT_SECONDS)
+        };
+        let session = self.sold(session, now);
+        Ok(self.tell(&Happening::Bought { session }, now))
+    }
+
     /// A checkout that was opened a day ago, when nobody paid.
     pub(super) fn leave(&mut self, buyer: &Buyer, lines: &[(String, u32)], now: i64) -> Vec<Event> {
         let lines = self.lines(lines);
@@ -78,8 +103,7 @@ impl Account {
         let Some(before) = self.current(session).cloned() else {
             return impossible(format!("there is no checkout {session}"));
         };
-        let payment = before.payment.as_ref().and_then(|payment| self.payments.get(payment));
-        if payment.is_none_or(|payment| payment.refunded >= payment.amount) {
+        if self.is_taken_back(&before) {
             return impossible(format!("{} was taken back", before.id));
         }
         if before.lines.iter().any(|line| line.price == price) {
@@ -94,6 +118,24 @@ impl Account {
         let id = before.id.clone();
         self.sessions.insert(id.clone(), Session { replaced_by: Some(session.clone()), ..before });
         Ok(self.tell(&Happening::Replaced { before: id, session }, now))
+    }
+
+    /// Another sale of the same buyer, paid at once.
+    pub(super) fn add(&mut self, session: &str, price: &str, now: i64) -> Result<Vec<Event>, Impossible> {
+        let Some(to) = self.current(session).cloned() else {
+            return impossible(format!("there is no checkout {session}"));
+        };
+        if self.is_taken_back(&to) {
+            return impossible(format!("{} was taken back", to.id));
+        }
+        let lines = self.lines(&[(price.to_owned(), 1)]);
+        let total = lines.iter().map(|line| self.cost(line)).sum();
+        let payment = self.pay(total, &to.buyer, to.customer.clone(), Progress::Succeeded, now);
+        let session = self.id(Thing::Checkout);
+        let payment = Some(payment.intent);
+        let added = Session { id: session.clone(), created: now, lines, total, payment, told_at: now, ..to.clone() };
+        self.sessions.insert(session.clone(), added);
+        Ok(self.tell(&Happening::Added { to: to.id, session }, now))
     }
 
     pub(super) fn subscribe(
@@ -162,6 +204,7 @@ impl Account {
             subscription: None,
             invoice: None,
             plan: None,
+            metadata: BTreeMap::new(),
             replaced_by: None,
             told_at: 0,
         }

@@ -1,6 +1,7 @@
 //! What AppSumo tells.
 
 use domain::order::Lines;
+use providers::redeem::OauthClient;
 
 use super::*;
 use crate::simulator::{
@@ -41,6 +42,55 @@ fn a_tier_takes_the_place_of_another() {
     assert!(refunded[0].body.contains(&current), "the key that counts is taken back");
     let after = Action::Replace { session, price: "tier:1".into() };
     assert!(account.step(&after, NOW).is_err(), "what was taken back has no tier any more");
+}
+
+#[test]
+fn what_is_added_is_of_the_same_sale_and_goes_back_alone() {
+    let mut account = shop(&AppSumo);
+    let mut events = account.step(&checkout(&AppSumo, 1, Paying::AtOnce), NOW).unwrap();
+    let session = account.sales[0].session.clone();
+    let add = Action::Add { session: session.clone(), price: "addon:seats".into() };
+    let told = account.step(&add, NOW).unwrap();
+    assert_eq!(kinds(&told), ["purchase", "activate"]);
+    assert!(told.iter().all(|event| event.body.contains(&format!(r#""parent_license_key":"{session}""#))));
+    events.extend(told);
+    let order = order(&account, &events, Level::None);
+    assert_eq!((order.purchases.len(), order.references.len()), (2, 2), "it is one sale");
+    let prices = order.purchases.values().filter_map(|purchase| Some(purchase.lines.told()?[0].price.as_str()));
+    assert_eq!(prices.collect::<std::collections::BTreeSet<_>>(), ["addon:seats", "tier:1"].into());
+    account.step(&Action::Refund { payment: payment(&account), amount: None }, NOW).unwrap();
+    assert!(account.step(&add, NOW).is_err(), "nothing is added to what was taken back");
+}
+
+#[test]
+fn a_code_is_traded_once_and_by_the_client_that_is_known() {
+    let mut account = shop(&AppSumo);
+    account.step(&checkout(&AppSumo, 1, Paying::AtOnce), NOW).unwrap();
+    let (session, payment) = (account.sales[0].session.clone(), payment(&account));
+    let client = OauthClient { id: "vendor".into(), secret: "right".into() };
+    let ask = |account: &mut Account, path: &str, query: &[(&str, &str)], form: &[(&str, &str)]| {
+        let pairs =
+            |pairs: &[(&str, &str)]| pairs.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
+        let question = Question { path, query: pairs(query) };
+        AppSumo.trade(account, &Call { question, form: pairs(form), client: Some(&client) })
+    };
+    let code = account.code_for(&session);
+    let trade = |account: &mut Account, secret: &str| {
+        let form = [("client_id", "vendor"), ("client_secret", secret), ("code", code.as_str())];
+        ask(account, "/openid/token/", &[], &form).unwrap()
+    };
+    assert_eq!(trade(&mut account, "wrong").body, json!({ "error": "invalid_client" }));
+    let token = trade(&mut account, "right").body["access_token"].as_str().unwrap().to_owned();
+    assert_eq!(trade(&mut account, "right").body, json!({ "error": "invalid_grant" }));
+    let show = |token: &str, account: &mut Account| {
+        let shown = ask(account, "/openid/license_key/", &[("access_token", token)], &[]).unwrap();
+        (shown.status, shown.body["license_key"].clone(), shown.body["status"].clone())
+    };
+    assert_eq!(show(&token, &mut account), (200, json!(session), json!("active")));
+    assert_eq!(show("another", &mut account).0, 401);
+    account.step(&Action::Refund { payment, amount: None }, NOW).unwrap();
+    assert_eq!(show(&token, &mut account), (200, json!(session), json!("deactivated")));
+    assert!(ask(&mut account, "/v1/anything", &[], &[]).is_none());
 }
 
 #[test]

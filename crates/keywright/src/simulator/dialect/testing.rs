@@ -80,13 +80,15 @@ fn facts(account: &Account, event: &Event, level: Level) -> Vec<Fact> {
     loop {
         match module(dialect).translate(&incoming, &settings, &answers).unwrap() {
             Step::Facts(facts) => return facts,
-            Step::Need(requests) => answers.extend(requests.into_iter().map(|request| {
-                let (path, query) = request.path.split_once('?').unwrap_or((&request.path, ""));
-                let query = url::form_urlencoded::parse(query.as_bytes()).into_owned().collect();
-                let reply = dialect.answer(account, Level::Full, &Question { path, query });
-                assert_eq!(reply.status, 200, "{}", request.path);
-                Answer { body: reply.body.to_string(), status: 200, asked_at: NOW, request }
-            })),
+            Step::Need(requests) | Step::Partly { wanted: requests, .. } => {
+                answers.extend(requests.into_iter().map(|request| {
+                    let (path, query) = request.path.split_once('?').unwrap_or((&request.path, ""));
+                    let query = url::form_urlencoded::parse(query.as_bytes()).into_owned().collect();
+                    let reply = dialect.answer(account, Level::Full, &Question { path, query });
+                    assert_eq!(reply.status, 200, "{}", request.path);
+                    Answer { body: reply.body.to_string(), status: 200, asked_at: NOW, request }
+                }));
+            }
         }
     }
 }

@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 
 use super::super::{
-    account::{Account, Billing, Buyer, CURRENCY, Invoice, Item, Payment, Session, Status, Subscription},
+    account::{Account, Billing, Buyer, CURRENCY, Invoice, Item, Payment, Price, Session, Status, Subscription},
     dialect::moment,
 };
 
@@ -65,6 +65,7 @@ fn order_item(account: &Account, session: &Session, item: &Item) -> Value {
         "order_id": number(&session.id),
         "product_id": product,
         "variant_id": variant,
+        "price_id": variant,
         "product_name": name,
         "variant_name": "Default",
         "price": account.cost(item),
@@ -73,6 +74,19 @@ fn order_item(account: &Account, session: &Session, item: &Item) -> Value {
         "updated_at": moment(session.created),
         "test_mode": true,
     })
+}
+
+/// The price of a variant, which has the same number here.
+pub(super) fn price(price: &Price) -> Value {
+    let attributes = json!({
+        "variant_id": number(&price.id),
+        "category": if price.monthly { "subscription" } else { "one_time" },
+        "scheme": "standard",
+        "unit_price": price.unit_amount,
+        "renewal_interval_unit": price.monthly.then_some("month"),
+        "renewal_interval_quantity": price.monthly.then_some(1),
+    });
+    object("prices", &price.id, &attributes)
 }
 
 pub(super) fn order(account: &Account, session: &Session) -> Value {

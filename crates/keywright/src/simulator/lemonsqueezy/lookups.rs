@@ -26,6 +26,7 @@ pub(super) fn answer(account: &Account, question: &Question<'_>) -> Reply {
     let parts: Vec<&str> = question.path.split('/').skip(1).collect();
     let body = match parts[..] {
         ["v1", "orders", id] => order(account, id),
+        ["v1", "prices", id] => account.prices.get(id).map(|found| json!({ "data": documents::price(found) })),
         ["v1", "subscriptions", id] => {
             account.subscriptions.get(id).map(|found| json!({ "data": documents::subscription(account, found) }))
         }

@@ -84,7 +84,8 @@ pub(super) fn session(account: &Account, session: &Session) -> Value {
     // What a trial does not cost yet is no discount.
     let discount = if session.subscription.is_none() { subtotal - session.total } else { 0 };
     let plan = session.plan.iter().map(|plan| ("plan_code".to_owned(), json!(plan)));
-    let metadata: Map<String, Value> = plan.collect();
+    let written = session.metadata.iter().map(|(name, value)| (name.clone(), json!(value)));
+    let metadata: Map<String, Value> = plan.chain(written).collect();
     json!({
         "id": session.id,
         "object": "checkout.session",
