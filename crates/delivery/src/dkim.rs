@@ -103,7 +103,7 @@ impl Dkim {
             self.domain,
             self.selector,
             at.as_second(),
-            folded(&listed.join(":"), ':'),
+            folded(&listed.join(":")),
             STANDARD.encode(Sha256::digest(relaxed_body(body))),
         );
         // The header of the signature is signed as well, without its line's end (section 3.7).
@@ -164,11 +164,11 @@ fn single_blanks(line: &str) -> String {
     text
 }
 
-/// A list on several lines, each of which ends behind a separator.
-fn folded(list: &str, separator: char) -> String {
+/// A list on several lines, each of which ends behind a colon.
+fn folded(list: &str) -> String {
     let mut text = String::new();
     let mut length = 0;
-    for item in list.split_inclusive(separator) {
+    for item in list.split_inclusive(':') {
         if length + item.len() > LINE_MAX {
             text.push_str("\r\n  ");
             length = 0;

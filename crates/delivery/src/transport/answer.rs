@@ -66,7 +66,7 @@ impl Answer {
 }
 
 /// What it means that there is no answer. A mail that may have arrived is sent again: two copies are better than none, and
-/// both are recognised as one by their Message-ID.
+/// both are known for one by the idempotency key or the Message-ID, where the service has the one or leaves the other.
 pub(super) fn unanswered(error: &SendError) -> Outcome {
     let response = one_line(&error.to_string());
     match error {
