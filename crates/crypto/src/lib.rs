@@ -12,15 +12,19 @@
 //! | [`lease`] | what an app trusts while offline | Ed25519 in a compact JWS | short, fast, deterministic, and any JWT library verifies it |
 //! | [`token`] | keys to the API | SHA-256 of a 260-bit secret | nobody guesses 260 bits, so a slow password hash would only cost time |
 //! | [`webhook`] | what we tell vendors' systems | HMAC-SHA256 | Standard Webhooks: every language has a verifier |
+//! | [`dkim`] | mails | RSA or Ed25519, as the operator's key is | what the receivers of mails verify |
+//! | [`sigv4`] | calls to Amazon Web Services | HMAC-SHA256 | what they ask for |
 //!
 //! Types that hold a secret wipe it when dropped, print only a mask, and give the text away through
 //! one method called `reveal`, so that every place that does so can be found.
 
+pub mod dkim;
 pub mod index;
 pub mod key;
 pub mod lease;
 pub mod ring;
 pub mod seal;
+pub mod sigv4;
 pub mod token;
 pub mod webhook;
 

@@ -20,6 +20,7 @@ use secrecy::{ExposeSecret, SecretString};
 use store::{Store, StoreError, outbox::Contents, rows::Mail};
 
 pub(crate) use clean::mailbox;
+pub(crate) use message::Wire;
 
 use self::{
     license_delivery::LicenseDelivery,

@@ -22,9 +22,10 @@ use lettre::{
 };
 use tokio::time::timeout;
 
+pub(crate) use settings::decoded;
 pub use settings::{SettingsError, SmtpSettings};
 
-use crate::mail::Sender;
+use crate::{mail::Sender, transport::Outcome};
 
 /// How long a mail may take whatever the settings say: half of the time that it belongs to who sends it.
 const SEND_MAX: Duration = Duration::from_secs(60);
@@ -34,31 +35,6 @@ const IDLE_MAX: Duration = Duration::from_secs(20);
 const GOODBYE: Duration = Duration::from_secs(2);
 /// How much of an answer is kept, in characters.
 const ANSWER_MAX: usize = 400;
-
-/// What became of a mail.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// The relay has it.
-    Accepted {
-        /// What it said.
-        response: String,
-    },
-    /// Not now: the relay, or the recipient's, asked to come again, or fell silent in the middle.
-    Later {
-        /// What it said, or what happened.
-        response: String,
-    },
-    /// Not through this relay now, this mail or any other: it is not to be reached, or does not let us in.
-    Away {
-        /// What it said, or what happened.
-        response: String,
-    },
-    /// Never.
-    Refused {
-        /// What it said.
-        response: String,
-    },
-}
 
 /// A relay. Cloning shares its connections.
 #[derive(Clone)]
@@ -120,6 +96,7 @@ impl Smtp {
         // When it is dropped in the middle, its connection goes with it.
         timeout(limit, self.hand_over(envelope, message)).await.unwrap_or_else(|_| Outcome::Later {
             response: format!("{} did not take the mail within {} s", self.name(), limit.as_secs_f32()),
+            retry_after: None,
         })
     }
 
@@ -207,7 +184,7 @@ fn said(error: &Error) -> String {
 }
 
 /// Answers are stored and shown: no control characters, and an end.
-fn one_line(text: &str) -> String {
+pub(crate) fn one_line(text: &str) -> String {
     let visible: String = text.chars().map(|symbol| if symbol.is_control() { ' ' } else { symbol }).collect();
     visible.split_whitespace().collect::<Vec<_>>().join(" ").chars().take(ANSWER_MAX).collect()
 }

@@ -30,7 +30,7 @@ use self::{
     attention::{NO_SENDER, Opening},
     flight::Flight,
 };
-use crate::smtp::Smtp;
+use crate::transport::Transport;
 
 /// Why a turn failed. Nothing of it was written.
 #[derive(Debug, thiserror::Error)]
@@ -57,7 +57,7 @@ pub struct MailParts {
     /// Makes randomness.
     pub entropy: Arc<dyn EntropySource>,
     /// Where mails go; none: they are caught.
-    pub sender: Option<Smtp>,
+    pub sender: Option<Transport>,
     /// Rung when a mail may be due.
     pub wake: Arc<Notify>,
     /// How long this node may take for mails it has taken; then another node takes them.

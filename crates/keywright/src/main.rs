@@ -6,6 +6,7 @@ mod dialler;
 mod entropy;
 mod faults;
 mod logging;
+mod mail_options;
 mod options;
 mod output;
 mod ring_file;

@@ -17,7 +17,8 @@ const REQUIREMENTS: &str = "xtask/oracles/requirements.txt";
 /// Says whether an interpreter can make environments.
 const CAN_MAKE: &str = "import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 10))";
 /// Says whether an environment is complete.
-const IS_COMPLETE: &str = "import aiosmtpd, cryptography, jwt, localstripe, paddle_billing, standardwebhooks, stripe";
+const IS_COMPLETE: &str =
+    "import aiosmtpd, botocore, cryptography, dkim, jwt, localstripe, nacl, paddle_billing, standardwebhooks, stripe";
 
 /// The interpreter that the tests are to use: the one that was asked for, or our own environment's.
 pub(super) fn ensure() -> anyhow::Result<PathBuf> {

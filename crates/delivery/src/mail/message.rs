@@ -1,12 +1,13 @@
-//! A mail as it goes over the wire. The same mail has the same bytes whenever it is sent.
+//! A mail as it is handed over, whole and in parts. The same mail has the same bytes whenever it is sent.
 
 use std::time::SystemTime;
 
+use jiff::Timestamp;
 use lettre::{
     Message,
     address::Envelope,
     message::{
-        MultiPart, MultiPartKind, SinglePart,
+        Mailbox, MultiPart, MultiPartKind, SinglePart,
         header::{HeaderName, HeaderValue},
     },
 };
@@ -14,17 +15,32 @@ use lettre::{
 use super::{Letter, MailError};
 
 /// Headers that tell machines not to answer (RFC 3834, and what Exchange reads instead).
-const NO_ANSWERS: [(HeaderName, &str); 2] = [
-    (HeaderName::new_from_ascii_str("Auto-Submitted"), "auto-generated"),
-    (HeaderName::new_from_ascii_str("X-Auto-Response-Suppress"), "OOF, AutoReply"),
-];
+const NO_ANSWERS: [(&str, &str); 2] =
+    [("Auto-Submitted", "auto-generated"), ("X-Auto-Response-Suppress", "OOF, AutoReply")];
 
-/// What is handed to a relay.
+/// What is handed over: the whole message to a relay, its parts to a service that puts messages together by itself.
 pub(crate) struct Wire {
     /// Between which addresses.
     pub(crate) envelope: Envelope,
     /// Headers and body.
     pub(crate) message: String,
+    /// The date in it.
+    pub(crate) written_at: Timestamp,
+    /// With angle brackets.
+    pub(crate) message_id: String,
+    pub(crate) from: Mailbox,
+    pub(crate) to: Mailbox,
+    pub(crate) reply_to: Option<Mailbox>,
+    pub(crate) subject: String,
+    pub(crate) text: String,
+    pub(crate) html: String,
+}
+
+impl Wire {
+    /// The headers that no other part has.
+    pub(crate) fn headers(&self) -> impl Iterator<Item = (&str, &str)> {
+        [("Message-ID", self.message_id.as_str())].into_iter().chain(NO_ANSWERS)
+    }
 }
 
 impl Letter {
@@ -32,18 +48,18 @@ impl Letter {
     pub(crate) fn wire(&self) -> Result<Wire, MailError> {
         let from = self.addresses.from.clone().ok_or(MailError::Sender)?;
         // Derived from the mail, so that a second copy after a crash is known for one.
-        let id = format!("<{}@{}>", self.id, from.email.domain());
+        let message_id = format!("<{}@{}>", self.id, from.email.domain());
         let mut builder = Message::builder()
-            .message_id(Some(id))
+            .message_id(Some(message_id.clone()))
             .date(SystemTime::from(self.created_at))
-            .from(from)
+            .from(from.clone())
             .to(self.addresses.to.clone())
             .subject(self.written.subject.as_str());
         if let Some(reply_to) = &self.addresses.reply_to {
             builder = builder.reply_to(reply_to.clone());
         }
         for (name, value) in NO_ANSWERS {
-            builder = builder.raw_header(HeaderValue::new(name, value.to_owned()));
+            builder = builder.raw_header(HeaderValue::new(HeaderName::new_from_ascii_str(name), value.to_owned()));
         }
         let parts = MultiPart::builder()
             .kind(MultiPartKind::Alternative)
@@ -55,6 +71,14 @@ impl Letter {
         Ok(Wire {
             envelope: message.envelope().clone(),
             message: String::from_utf8(message.formatted()).map_err(unreadable)?,
+            written_at: self.created_at,
+            message_id,
+            from,
+            to: self.addresses.to.clone(),
+            reply_to: self.addresses.reply_to.clone(),
+            subject: self.written.subject.clone(),
+            text: self.written.text.clone(),
+            html: self.written.html.clone(),
         })
     }
 }

@@ -14,9 +14,10 @@ use lettre::{
 use secrecy::ExposeSecret;
 
 use super::{
-    Outcome, said,
+    said,
     settings::{Security, SmtpSettings},
 };
+use crate::transport::Outcome;
 
 /// Opens a connection that is ready for mails: encrypted where it has to be, and signed in.
 pub(super) async fn open(settings: &SmtpSettings, tls: &TlsParameters) -> Result<AsyncSmtpConnection, Error> {
@@ -110,7 +111,7 @@ fn judge(code: Option<Code>, response: String) -> Outcome {
     match code {
         Some(code) if ["530", "534", "535", "538"].contains(&code.to_string().as_str()) => Outcome::Away { response },
         Some(code) if code.severity == Severity::PermanentNegativeCompletion => Outcome::Refused { response },
-        _ => Outcome::Later { response },
+        _ => Outcome::Later { response, retry_after: None },
     }
 }
 
@@ -143,7 +144,7 @@ mod tests {
         let outcome = |severity, category, detail| judge(Some(Code::new(severity, category, detail)), "x".to_owned());
         let response = || "x".to_owned();
         let refused = Outcome::Refused { response: response() };
-        let later = Outcome::Later { response: response() };
+        let later = Outcome::Later { response: response(), retry_after: None };
         let away = Outcome::Away { response: response() };
         assert_eq!(outcome(Never, Category::MailSystem, Detail::Zero), refused, "550");
         assert_eq!(outcome(Never, Category::MailSystem, Detail::Four), refused, "554");

@@ -143,7 +143,7 @@ fn is_loopback(host: &str) -> bool {
 }
 
 /// Undoes percent-encoding. None: it is not proper, or not text.
-fn decoded(text: &str) -> Option<String> {
+pub(crate) fn decoded(text: &str) -> Option<String> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let [first, tail @ ..] = rest {

@@ -16,6 +16,7 @@ use store::rows::{Delivery, Event};
 use url::Url;
 
 use super::endpoint::Endpoint;
+use crate::wait;
 
 /// The most of an answer's headers that is kept, in bytes.
 const HEADERS_BYTES_MAX: usize = 4 * 1024;
@@ -150,7 +151,10 @@ fn answer(response: &Response, key: Option<&Key>, now: Timestamp) -> Answer {
         // A database takes no NUL.
         body: masked(String::from_utf8_lossy(&response.body).replace('\0', "\u{fffd}")),
         truncated: response.truncated,
-        retry_after: response.headers.get(header::RETRY_AFTER).and_then(|value| wait(value.to_str().ok()?, now)),
+        retry_after: response
+            .headers
+            .get(header::RETRY_AFTER)
+            .and_then(|value| wait::asked_for(value.to_str().ok()?, now)),
     }
 }
 
@@ -165,28 +169,4 @@ fn shown(headers: &HeaderMap) -> String {
         text.push_str(&line);
     }
     text
-}
-
-/// `Retry-After`: seconds, or a date (RFC 9110 section 10.2.3).
-fn wait(text: &str, now: Timestamp) -> Option<SignedDuration> {
-    if let Ok(seconds) = text.trim().parse::<u32>() {
-        return Some(SignedDuration::from_secs(seconds.into()));
-    }
-    let date = jiff::fmt::rfc2822::parse(text.trim()).ok()?.timestamp();
-    Some(date.duration_since(now)).filter(|wait| wait.is_positive())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_receiver_may_ask_for_time_in_seconds_or_by_a_date() {
-        let now = Timestamp::from_second(1_790_000_000).unwrap();
-        assert_eq!(wait("120", now), Some(SignedDuration::from_secs(120)));
-        assert_eq!(wait("Mon, 21 Sep 2026 14:14:20 GMT", now), Some(SignedDuration::from_secs(60)));
-        for nothing in ["", "soon", "-5", "Mon, 21 Sep 2026 14:00:00 GMT"] {
-            assert_eq!(wait(nothing, now), None, "{nothing}");
-        }
-    }
 }

@@ -24,7 +24,7 @@ impl Opening<'_> {
     /// Nobody can send mails. How many there are is not said: it is written again with every mail.
     pub(super) fn no_sender(&mut self, tenant: TenantId) -> AttentionItem {
         let detail = "no mail sender is configured: mails are caught and have not been sent; start Keywright with \
-                      --smtp-url, then release what was caught with `keywright mail release`"
+                      --smtp-url or --mail-url, then release what was caught with `keywright mail release`"
             .to_owned();
         self.item(NO_SENDER, tenant, tenant.to_string(), detail)
     }

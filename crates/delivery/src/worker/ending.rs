@@ -5,12 +5,14 @@ use jiff::{SignedDuration, Timestamp};
 use store::{outbox::status, rows::Mail};
 use uuid::Uuid;
 
-use crate::smtp::Outcome;
+use crate::transport::Outcome;
 
 /// For how long a mail is tried.
 const PATIENCE: SignedDuration = SignedDuration::from_hours(72);
 /// How often the relay may be away before a person is told. It takes half a minute to get there.
 const AWAY_MAX: i32 = 5;
+/// The longest wait that a service may ask for.
+const RETRY_AFTER_MAX: SignedDuration = SignedDuration::from_hours(6);
 
 /// How an attempt ended.
 pub(super) enum Ending {
@@ -58,16 +60,22 @@ impl Landed {
             ..self.mail.clone()
         };
         let failed = |response: &str| (row(status::FAILED, None, response), News::Failed);
-        let wait = |response: &str, news| match next_try(attempts, now) {
-            Some(next) => (row(status::PENDING, Some(next), response), news),
+        let wait_at_least = |asked_for: SignedDuration, response: &str, news| match next_try(attempts) {
+            Some(wait) => {
+                let next = after(now, wait.max(asked_for.min(RETRY_AFTER_MAX)));
+                (row(status::PENDING, Some(next), response), news)
+            }
             None => failed(response),
         };
+        let wait = |response: &str, news| wait_at_least(SignedDuration::ZERO, response, news);
         match &self.ending {
             Ending::Tried(Outcome::Accepted { response }) => {
                 let sent = row(status::SENT, None, response);
                 (Mail { sent_at: Some(now.as_microsecond()), ..sent }, News::Sent)
             }
-            Ending::Tried(Outcome::Later { response }) => wait(response, News::Waiting),
+            Ending::Tried(Outcome::Later { response, retry_after }) => {
+                wait_at_least(retry_after.unwrap_or_default(), response, News::Waiting)
+            }
             Ending::Tried(Outcome::Away { response }) if attempts < AWAY_MAX => wait(response, News::Waiting),
             Ending::Tried(Outcome::Away { response }) => wait(response, News::RelayAway),
             Ending::Unwritten(problem) => wait(problem, News::Unwritten),
@@ -77,12 +85,12 @@ impl Landed {
     }
 }
 
-/// When a mail is tried again that failed so many times; none: never. The waits are summed rather than the time since
+/// How long a mail waits that failed so many times; none: it is not tried again. The waits are summed rather than the time since
 /// it was written, so that one that was held for a week has its tries as well.
-fn next_try(failed: i32, now: Timestamp) -> Option<Timestamp> {
+fn next_try(failed: i32) -> Option<SignedDuration> {
     let failed = failed.unsigned_abs();
     let waited: SignedDuration = (1..failed).map(backoff).sum();
-    (waited < PATIENCE).then(|| after(now, backoff(failed)))
+    (waited < PATIENCE).then(|| backoff(failed))
 }
 
 #[cfg(test)]
@@ -115,7 +123,7 @@ pub(super) mod tests {
         Landed { mail: mail(attempts), token: Uuid::nil(), ending }
     }
 
-    fn after(attempts: i32, outcome: fn(String) -> Outcome) -> (String, Option<i64>, News) {
+    fn after(attempts: i32, outcome: impl Fn(String) -> Outcome) -> (String, Option<i64>, News) {
         let landed = landed(attempts, Ending::Tried(outcome("x".to_owned())));
         let (row, news) = landed.row(Timestamp::UNIX_EPOCH);
         assert_eq!((row.attempts, row.response.as_deref()), (attempts + 1, Some("x")));
@@ -124,13 +132,27 @@ pub(super) mod tests {
 
     #[test]
     fn waits_grow_for_three_days_and_then_it_is_over() {
-        let later = |response| Outcome::Later { response };
+        let later = |response| Outcome::Later { response, retry_after: None };
         assert_eq!(after(0, later), ("pending".to_owned(), Some(1), News::Waiting));
         assert_eq!(after(1, later), ("pending".to_owned(), Some(2), News::Waiting));
         assert_eq!(after(40, later), ("pending".to_owned(), Some(3_600), News::Waiting));
         // 4095 seconds for the first twelve waits, then an hour each.
         assert_eq!(after(82, later), ("pending".to_owned(), Some(3_600), News::Waiting));
         assert_eq!(after(83, later), ("failed".to_owned(), None, News::Failed));
+    }
+
+    #[test]
+    fn a_service_may_ask_for_a_longer_wait() {
+        fn asked(hours: i64) -> impl Fn(String) -> Outcome {
+            move |response| Outcome::Later { response, retry_after: Some(SignedDuration::from_hours(hours)) }
+        }
+        assert_eq!(after(0, asked(2)), ("pending".to_owned(), Some(7_200), News::Waiting));
+        assert_eq!(after(0, asked(24)), ("pending".to_owned(), Some(21_600), News::Waiting), "but not for any");
+        assert_eq!(
+            after(40, asked(0)),
+            ("pending".to_owned(), Some(3_600), News::Waiting),
+            "and not for a shorter one"
+        );
     }
 
     #[test]

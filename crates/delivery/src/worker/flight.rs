@@ -86,8 +86,8 @@ impl MailWorker {
             };
             self.rest(&mut flight, stop, pause).await;
         }
-        if let Some(smtp) = &self.parts.sender {
-            smtp.close().await;
+        if let Some(transport) = &self.parts.sender {
+            transport.close().await;
         }
     }
 
@@ -101,8 +101,8 @@ impl MailWorker {
         if took.mails > 0 {
             return Ok(Duration::ZERO);
         }
-        if let Some(smtp) = &self.parts.sender {
-            smtp.close_idle();
+        if let Some(transport) = &self.parts.sender {
+            transport.close_idle();
         }
         Ok(took.next.map_or(IDLE, |next| until(next, self.parts.clock.now()).min(IDLE)))
     }

@@ -19,7 +19,7 @@ use super::{
     errand::masked,
     flight::Flight,
 };
-use crate::smtp::Smtp;
+use crate::transport::Transport;
 
 /// Items that follow from a batch.
 #[derive(Default)]
@@ -86,7 +86,7 @@ impl MailWorker {
             News::RelayAway => {
                 // One item for all of them: a statement cannot write the same row twice.
                 if items.away.insert(tenant) {
-                    let relay = self.parts.sender.as_ref().map(Smtp::name).unwrap_or_default();
+                    let relay = self.parts.sender.as_ref().map(Transport::name).unwrap_or_default();
                     items.opened.push(opening.sender_failing(row, &relay, answer));
                 }
             }

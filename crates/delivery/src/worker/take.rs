@@ -38,7 +38,7 @@ impl MailWorker {
         if next.is_none_or(|next| next > now) {
             return Ok(Took { mails: 0, next });
         }
-        let Some(smtp) = &self.parts.sender else {
+        let Some(transport) = &self.parts.sender else {
             let mails = store::repeat(|| self.catch(now), Error::is_conflict).await?;
             return Ok(Took { mails, next: None });
         };
@@ -50,7 +50,7 @@ impl MailWorker {
         let ring = self.parts.ring.get();
         for mail in taken {
             let contents = found.remove(&mail.id);
-            flight.set_off(Errand { mail, contents, ring: Arc::clone(&ring), smtp: smtp.clone() }, token);
+            flight.set_off(Errand { mail, contents, ring: Arc::clone(&ring), transport: transport.clone() }, token);
         }
         Ok(Took { mails, next: None })
     }

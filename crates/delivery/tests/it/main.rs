@@ -1,11 +1,13 @@
-//! Mails against a real SMTP server, webhooks against real HTTP servers, with real databases.
+//! Mails against a real SMTP server and beside the services' own SDKs, webhooks against real HTTP servers, with real databases.
 
 #![expect(clippy::unwrap_used, reason = "what does not work has failed its test")]
 
+mod dkim;
 mod receiver;
 mod relay;
 mod secrecy;
 mod shop;
 mod smtp;
+mod transports;
 mod webhooks;
 mod worker;

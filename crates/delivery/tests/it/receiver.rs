@@ -30,6 +30,8 @@ pub(crate) enum Temper {
 /// A call as it came in.
 #[derive(Clone, Debug)]
 pub(crate) struct Call {
+    /// `POST /hooks`.
+    pub(crate) line: String,
     pub(crate) headers: HashMap<String, String>,
     pub(crate) body: String,
 }
@@ -105,6 +107,7 @@ async fn serve(
 async fn read(stream: &mut BufReader<TcpStream>) -> Option<Call> {
     let mut line = String::new();
     stream.read_line(&mut line).await.ok().filter(|read| *read > 0)?;
+    let line = line.trim_end().trim_end_matches(" HTTP/1.1").to_owned();
     let mut headers = HashMap::new();
     loop {
         let mut line = String::new();
@@ -115,7 +118,7 @@ async fn read(stream: &mut BufReader<TcpStream>) -> Option<Call> {
     let length = headers.get("content-length").and_then(|length| length.parse().ok()).unwrap_or(0);
     let mut body = vec![0; length];
     stream.read_exact(&mut body).await.ok()?;
-    Some(Call { headers, body: String::from_utf8(body).ok()? })
+    Some(Call { line, headers, body: String::from_utf8(body).ok()? })
 }
 
 async fn answer(stream: &mut BufReader<TcpStream>, temper: Temper) -> Option<()> {

@@ -12,7 +12,12 @@ use secrecy::SecretString;
 use store::testing::TestDatabase;
 use tracing_subscriber::fmt::MakeWriter;
 
-use crate::{relay::Relay, shop::Shop};
+use crate::{
+    receiver::{Receiver, Temper},
+    relay::Relay,
+    shop::Shop,
+    transports::transport,
+};
 
 /// Everything that was logged, at every level, by every crate.
 #[derive(Clone, Default)]
@@ -67,6 +72,18 @@ async fn keys_and_passwords_are_in_no_file_and_no_log() {
     }
     shop.clock.advance(SignedDuration::from_secs(1));
     worker.turn().await.unwrap();
+    // Services quote, too: the key, the address and the token that they were called with.
+    for (service, body) in
+        [("postmark", r#"{"ErrorCode":300,"Message":"@"}"#), ("resend", r#"{"name":"x","message":"@"}"#)]
+    {
+        let sold = shop.sell("eve@example.com").await;
+        let quoted = body.replace('@', &format!("eve@example.com {} OpenSesame", sold.key));
+        let receiver = Receiver::start(Temper::Says(422, "", quoted.leak())).await;
+        let address = format!("{service}://OpenSesame@");
+        let transport = transport(&shop, &receiver, &address);
+        shop.worker_with(Some(transport)).turn().await.unwrap();
+        keys.push(sold.key);
+    }
     let message = &relay.wait("accepted", 1).await[0];
     assert!(message["text"].as_str().unwrap().contains(&keys[1]), "the one that hung arrived");
 
@@ -76,6 +93,7 @@ async fn keys_and_passwords_are_in_no_file_and_no_log() {
         for spelling in keys.iter().flat_map(|key| spellings(key)) {
             assert!(!contains(&bytes, &spelling), "a key is in the database");
         }
+        assert!(!contains(&bytes, "OpenSesame"), "a password is in the database");
         files += 1;
     }
     assert!(files >= 1, "there is a database");
@@ -84,7 +102,7 @@ async fn keys_and_passwords_are_in_no_file_and_no_log() {
     for spelling in keys.iter().flat_map(|key| spellings(key)).chain(["OpenSesame".to_owned()]) {
         assert!(!contains(&logged, &spelling), "a secret is in the log");
     }
-    for address in ["ada@example", "bob@example", "cleo@example", "QWRhI"] {
+    for address in ["ada@example", "bob@example", "cleo@example", "eve@example", "QWRhI"] {
         assert!(!contains(&logged, address), "an address is in the log");
     }
 }

@@ -13,7 +13,7 @@ use crypto::{
     ring::{KeyRing, SharedRing},
     seal::Place,
 };
-use delivery::{MailParts, MailWorker, Smtp};
+use delivery::{MailParts, MailWorker, Smtp, Transport};
 use domain::{
     Entropy,
     ambient::{Clock, EntropySource},
@@ -123,16 +123,7 @@ impl Shop {
             created_at,
         };
         write.save_tenant(tenant).await.unwrap();
-        let product = rows::Product {
-            id: self.plan.product.0,
-            tenant_id,
-            code: "studio".into(),
-            name: "Acme Studio".into(),
-            key_prefix: "ACME".into(),
-            brand: r#"{"download_url":"https://acme.test/download"}"#.into(),
-            created_at,
-        };
-        write.save_product(product).await.unwrap();
+        write.save_product(self.product(r#"{"download_url":"https://acme.test/download"}"#, created_at)).await.unwrap();
         let plan = rows::Plan {
             id: self.plan.plan.0,
             version: 1,
@@ -144,6 +135,25 @@ impl Shop {
             created_at,
         };
         write.save_plan(plan).await.unwrap();
+        write.commit().await.unwrap();
+    }
+
+    fn product(&self, brand: &str, created_at: i64) -> rows::Product {
+        rows::Product {
+            id: self.plan.product.0,
+            tenant_id: self.tenant.0,
+            code: "studio".into(),
+            name: "Acme Studio".into(),
+            key_prefix: "ACME".into(),
+            brand: brand.into(),
+            created_at,
+        }
+    }
+
+    /// Gives the product another brand.
+    pub(crate) async fn brand(&self, brand: &str) {
+        let write = self.store().begin().await.unwrap();
+        write.save_product(self.product(brand, self.now().as_microsecond())).await.unwrap();
         write.commit().await.unwrap();
     }
 
@@ -160,6 +170,11 @@ impl Shop {
     }
 
     pub(crate) fn worker(&self, sender: Option<Smtp>) -> Arc<MailWorker> {
+        self.worker_with(sender.map(Transport::from))
+    }
+
+    /// The same, for any way that mails may leave.
+    pub(crate) fn worker_with(&self, sender: Option<Transport>) -> Arc<MailWorker> {
         Arc::new(MailWorker::new(MailParts {
             store: self.store().clone(),
             ring: self.ring.clone(),

@@ -23,7 +23,7 @@ async fn send(smtp: &Smtp) -> Outcome {
 fn response(outcome: Outcome) -> (&'static str, String) {
     match outcome {
         Outcome::Accepted { response } => ("accepted", response),
-        Outcome::Later { response } => ("later", response),
+        Outcome::Later { response, .. } => ("later", response),
         Outcome::Away { response } => ("away", response),
         Outcome::Refused { response } => ("refused", response),
     }

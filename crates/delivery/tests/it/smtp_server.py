@@ -10,6 +10,7 @@ With a certificate (PEM, key included) it offers STARTTLS.
 
 import argparse
 import asyncio
+import base64
 import email
 import email.policy
 import json
@@ -86,6 +87,7 @@ class Handler:
             html=body["text/html"],
             encrypted=session.ssl is not None,
             peer=session.peer[1],
+            raw=base64.b64encode(envelope.content).decode(),
             user=session.auth_data.decode() if session.auth_data else None,
         )
         return "250 2.0.0 Ok: queued as 4242"

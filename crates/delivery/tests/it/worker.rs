@@ -238,8 +238,8 @@ async fn without_a_sender_mails_are_held_until_released(database: TestDatabase) 
     assert_eq!((status(&shop, &sold).await, status(&shop, &other).await), (is("held", 0), is("held", 0)));
     let [item] = &shop.attention().await[..] else { panic!("one item") };
     assert_eq!((item.kind.as_str(), &item.subject), (attention::NO_SENDER, &shop.tenant.to_string()));
-    let told = "no mail sender is configured: mails are caught and have not been sent; start Keywright with --smtp-url, \
-                then release what was caught with `keywright mail release`";
+    let told = "no mail sender is configured: mails are caught and have not been sent; start Keywright with --smtp-url \
+                or --mail-url, then release what was caught with `keywright mail release`";
     assert_eq!(item.detail, told);
 
     let relay = Relay::start(&["accept"]);

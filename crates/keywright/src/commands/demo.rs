@@ -40,9 +40,10 @@ const IN_A_HURRY: Manner = Manner { copies: 1, shuffled: false, at_once: 16 };
 const LOOK: Duration = Duration::from_millis(3);
 const PATIENCE: Duration = Duration::from_secs(20);
 /// The variables through which a server could be led out of the demo.
-const LEADING_OUT: [&str; 5] = [
+const LEADING_OUT: [&str; 6] = [
     "KEYWRIGHT_DATABASE_URL_FILE",
     "KEYWRIGHT_SMTP_URL_FILE",
+    "KEYWRIGHT_MAIL_URL_FILE",
     "STRIPE_SECRET_KEY_FILE",
     "STRIPE_WEBHOOK_SECRET_FILE",
     "STRIPE_CONNECT_WEBHOOK_SECRET_FILE",

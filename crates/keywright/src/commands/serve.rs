@@ -6,19 +6,19 @@ use anyhow::Context;
 use api::{Api, Limits};
 use clap::{Args, ValueEnum};
 use delivery::{
-    MailParts, MailWorker, Smtp, SmtpSettings,
+    MailParts, MailWorker,
     webhooks::{WebhookParts, WebhookWorker},
 };
 use engine::Engine;
 use jiff::SignedDuration;
-use secrecy::SecretString;
 use tokio::{net::TcpListener, signal::unix::SignalKind};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     clock::SystemClock,
     entropy::SystemEntropy,
-    options::{DataOptions, value_or_file},
+    mail_options::MailOptions,
+    options::DataOptions,
     output::say,
     server::{self, Installation},
     stripe_options::StripeOptions,
@@ -49,11 +49,6 @@ pub(crate) struct Serve {
     #[arg(long, env = "KEYWRIGHT_PUBLIC_URL")]
     pub(crate) public_url: Option<String>,
 
-    /// The mail relay: smtp://USER:PASSWORD@HOST:587 or smtps://…. Without one, mails are caught and held.
-    /// Also from the file that KEYWRIGHT_SMTP_URL_FILE names.
-    #[arg(long, env = "KEYWRIGHT_SMTP_URL", hide_env_values = true)]
-    pub(crate) smtp_url: Option<String>,
-
     /// The network of a proxy in front of this server, such as 10.0.0.0/8; several with commas between them. What comes from
     /// there is counted for the address that X-Forwarded-For names. [default: none, so that nobody can make addresses up]
     #[arg(long, env = "KEYWRIGHT_TRUSTED_PROXIES", value_name = "NETWORK", value_delimiter = ',')]
@@ -64,13 +59,12 @@ pub(crate) struct Serve {
     #[arg(long, env = "KEYWRIGHT_LEASE_SECONDS", default_value_t = 120, value_parser = clap::value_parser!(u32).range(1..=3_600))]
     pub(crate) lease_seconds: u32,
 
-    /// The sender of mails whose product names none.
-    #[arg(long, env = "KEYWRIGHT_MAIL_FROM")]
-    pub(crate) mail_from: Option<String>,
-
     /// Whether anybody may make a free account, with 5 licenses.
     #[arg(long, env = "KEYWRIGHT_SIGN_UP", value_enum, default_value = "closed")]
     pub(crate) sign_up: SignUp,
+
+    #[command(flatten)]
+    pub(crate) mail: MailOptions,
 
     #[command(flatten)]
     pub(crate) stripe: StripeOptions,
@@ -133,7 +127,7 @@ impl Serve {
         engine.start(&tasks, &stop);
         engine.keep_caught_up(&tasks, &stop);
         self.check_stripes_key(&engine, &tasks, &stop);
-        let sender = self.sender()?;
+        let sender = self.mail.transport()?;
         let mails = Arc::new(MailWorker::new(MailParts {
             store: engine.store.clone(),
             ring: ring.clone(),
@@ -173,7 +167,7 @@ impl Serve {
         let routes = web::router(web::Web {
             engine: Arc::clone(&engine),
             ring,
-            sender: sender.map(|relay| relay.sender().clone()),
+            sender: sender.map(|transport| transport.sender().clone()),
             open: open_mail,
             public_url,
             too_many: Arc::new(move |address| limits.buyers_try(address)),
@@ -182,12 +176,6 @@ impl Serve {
         let routes = behind(self.trusted_proxy.clone(), routes);
         tasks.spawn(listen(listener, routes, stop.clone()));
         Ok(Running { engine, address, tasks, stop })
-    }
-
-    fn sender(&self) -> anyhow::Result<Option<Smtp>> {
-        let Some(url) = value_or_file(self.smtp_url.as_deref(), "KEYWRIGHT_SMTP_URL")? else { return Ok(None) };
-        let settings = SmtpSettings::parse(&SecretString::from(url), self.mail_from.as_deref());
-        Ok(Some(Smtp::new(settings.context("the mail relay")?).context("the mail relay")?))
     }
 }
 
