@@ -1,34 +1,44 @@
 //! What mails say.
 //!
-//! To add a mail: a folder in `templates/` with `subject.txt.j2`, `body.txt.j2` and `body.html.j2`; a module here with
-//! its [`Template`] and its context, whose `sample()` shows everything in the module's tests; a line in [`TEMPLATES`] and
-//! an arm in [`write`]. Text and HTML are twins: whatever one says, the other says.
+//! To add a mail: a word in `domain::mail::MailKind`, its sentences in every file of `language`, and an arm in
+//! `page::Material::message`. All kinds share one layout, in `templates/`; text and HTML are twins, made of the same
+//! [`page::Page`]. Vendors replace parts of it ([`OwnTemplate`]).
 
 mod clean;
-mod license_delivery;
+mod language;
 mod message;
+mod notices;
+mod page;
+mod sample;
 mod templates;
 
 use crypto::{
     ring::KeyRing,
     seal::{Place, SealError},
 };
-use domain::id::{LicenseId, MailId};
+use domain::{
+    id::{LicenseId, MailId},
+    mail::MailKind,
+};
 use jiff::Timestamp;
 use lettre::message::Mailbox;
 use secrecy::{ExposeSecret, SecretString};
-use store::{Store, StoreError, outbox::Contents, rows::Mail};
+use store::{
+    Store, StoreError,
+    outbox::Contents,
+    rows::{Mail, Product},
+};
+use uuid::Uuid;
 
 pub(crate) use clean::mailbox;
 
 use self::{
-    license_delivery::LicenseDelivery,
-    templates::{Template, Written},
+    page::{Material, Page},
+    templates::Written,
 };
 use crate::brand::Brand;
 
-/// All of them.
-static TEMPLATES: [&Template; 1] = [&license_delivery::TEMPLATE];
+pub use self::{language::Language, templates::OwnTemplate};
 
 /// Why a mail cannot be written, or not now.
 #[derive(Debug, thiserror::Error)]
@@ -45,6 +55,9 @@ pub enum MailError {
     /// No template is for this kind of mail.
     #[error("this release has no mail of the kind {0}; start the release that wrote it")]
     Kind(String),
+    /// What it tells is not so any more, so that sending it would be wrong.
+    #[error("what it tells is not so any more")]
+    Superseded,
     /// A template asks for what is not there, or is malformed.
     #[error("the template {place} does not work: {problem}")]
     Template {
@@ -92,15 +105,71 @@ pub async fn render_mail(
 ) -> Result<Rendered, MailError> {
     let contents = store.mail_contents(std::slice::from_ref(mail)).await?.remove(&mail.id);
     let contents = contents.ok_or_else(|| MailError::NoKey(LicenseId(mail.license_id)))??;
-    let Letter { addresses: Addresses { from, reply_to, to }, written, .. } = write(mail, &contents, ring, sender)?;
-    Ok(Rendered {
-        from: from.map(|mailbox| mailbox.to_string()),
-        reply_to: reply_to.map(|mailbox| mailbox.to_string()),
-        to: to.to_string(),
-        subject: written.subject,
-        text: written.text,
-        html: written.html,
-    })
+    let letter = write(mail, &contents, ring, sender)?;
+    Ok(Rendered::new(&letter.addresses, letter.written))
+}
+
+impl Rendered {
+    fn new(addresses: &Addresses, written: Written) -> Self {
+        Self {
+            from: addresses.from.as_ref().map(ToString::to_string),
+            reply_to: addresses.reply_to.as_ref().map(ToString::to_string),
+            to: addresses.to.to_string(),
+            subject: written.subject,
+            text: written.text,
+            html: written.html,
+        }
+    }
+}
+
+/// An example of a mail, as buyers of a product would get it.
+pub struct Sample<'a> {
+    /// Which mail.
+    pub kind: MailKind,
+    /// Whose brand.
+    pub product: &'a Product,
+    /// In which language; otherwise the brand's.
+    pub language: Option<Language>,
+    /// The buyer.
+    pub to: (&'a str, Option<&'a str>),
+    /// When it would be sent.
+    pub now: Timestamp,
+}
+
+impl Sample<'_> {
+    /// Writes it.
+    ///
+    /// # Errors
+    /// A template does not work, or the buyer's address is none.
+    pub fn render(&self, sender: Option<&Sender>) -> Result<Rendered, MailError> {
+        let mail = self.mail();
+        let contents = sample::contents(self.kind, self.product, self.now);
+        let key = (self.kind == MailKind::LicenseDelivery).then(|| sample::key(self.product));
+        let (addresses, page) = page(&mail, &contents, sender, key.as_deref(), self.language)?;
+        Ok(Rendered::new(&addresses, templates::write(&page)?))
+    }
+
+    fn mail(&self) -> Mail {
+        let (recipient, name) = self.to;
+        Mail {
+            id: Uuid::nil(),
+            tenant_id: self.product.tenant_id,
+            kind: self.kind.as_str().to_owned(),
+            occasion: String::new(),
+            license_id: Uuid::nil(),
+            order_id: Uuid::nil(),
+            recipient: recipient.to_owned(),
+            recipient_name: name.map(str::to_owned),
+            status: store::outbox::status::PENDING.to_owned(),
+            attempts: 0,
+            next_attempt_at: None,
+            lease_token: None,
+            lease_until: None,
+            response: None,
+            created_at: self.now.as_microsecond(),
+            sent_at: None,
+        }
+    }
 }
 
 /// Who mails come from where a brand does not say so.
@@ -181,7 +250,8 @@ pub(crate) struct Letter {
     created_at: Timestamp,
     addresses: Addresses,
     written: Written,
-    key: SecretString,
+    /// The key that is in it.
+    key: Option<SecretString>,
     /// What may be shown of the key.
     hint: String,
 }
@@ -189,38 +259,65 @@ pub(crate) struct Letter {
 impl Letter {
     /// What a relay answered, without the key.
     pub(crate) fn without_key(&self, answer: &str) -> String {
-        answer.replace(self.key.expose_secret(), &self.hint)
+        match &self.key {
+            Some(key) => answer.replace(key.expose_secret(), &self.hint),
+            None => answer.to_owned(),
+        }
     }
 }
 
-/// Writes a mail. Its key is unsealed here, and nowhere before.
+/// Writes a mail. Where it delivers a key, that is unsealed here, and nowhere before.
 pub(crate) fn write(
     mail: &Mail,
     contents: &Contents,
     ring: &KeyRing,
     sender: Option<&Sender>,
 ) -> Result<Letter, MailError> {
-    let brand = Brand::read(&contents.product.brand);
-    let words = Words::new(mail, contents);
-    let addresses = Addresses::new(mail, &brand, &words, sender)?;
-    let row = contents.keys.first().ok_or(MailError::NoKey(contents.license.id))?;
-    let opened = ring.open(Place::license_key(contents.tenant, row.id), &row.sealed)?;
-    let key = SecretString::from(String::from_utf8_lossy(&opened).into_owned());
-    let written = match mail.kind.as_str() {
-        kind if kind == license_delivery::TEMPLATE.kind => {
-            let context = LicenseDelivery::new(key.expose_secret(), contents, &brand, &words, &addresses);
-            license_delivery::TEMPLATE.write(&context)?
-        }
-        other => return Err(MailError::Kind(other.to_owned())),
-    };
+    let key = if kind(mail)? == MailKind::LicenseDelivery { Some(unsealed(contents, ring)?) } else { None };
+    let shown = key.as_ref().map(SecretString::expose_secret);
+    let (addresses, page) = page(mail, contents, sender, shown, None)?;
     Ok(Letter {
         id: MailId(mail.id),
         created_at: Timestamp::from_microsecond(mail.created_at).unwrap_or(Timestamp::UNIX_EPOCH),
         addresses,
-        written,
+        written: templates::write(&page)?,
         key,
-        hint: row.hint.clone(),
+        hint: page.key_hint.unwrap_or_default(),
     })
+}
+
+fn kind(mail: &Mail) -> Result<MailKind, MailError> {
+    mail.kind.parse().map_err(|_| MailError::Kind(mail.kind.clone()))
+}
+
+/// What the templates of a mail get to know, and where it goes.
+fn page(
+    mail: &Mail,
+    contents: &Contents,
+    sender: Option<&Sender>,
+    key: Option<&str>,
+    language: Option<Language>,
+) -> Result<(Addresses, Page), MailError> {
+    let brand = Brand::read(&contents.product.brand);
+    let words = Words::new(mail, contents);
+    let addresses = Addresses::new(mail, &brand, &words, sender)?;
+    let material = Material {
+        kind: kind(mail)?,
+        language: language.unwrap_or_else(|| brand.language()),
+        contents,
+        brand: &brand,
+        words: &words,
+        addresses: &addresses,
+        key,
+    };
+    let page = material.page().ok_or(MailError::Superseded)?;
+    Ok((addresses, page))
+}
+
+fn unsealed(contents: &Contents, ring: &KeyRing) -> Result<SecretString, MailError> {
+    let row = contents.keys.first().ok_or(MailError::NoKey(contents.license.id))?;
+    let opened = ring.open(Place::license_key(contents.tenant, row.id), &row.sealed)?;
+    Ok(SecretString::from(String::from_utf8_lossy(&opened).into_owned()))
 }
 
 #[cfg(test)]

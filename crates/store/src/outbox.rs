@@ -36,6 +36,8 @@ pub mod status {
     pub const SENT: &str = "sent";
     /// A relay refused it for good, or nobody took it in all tries.
     pub const FAILED: &str = "failed";
+    /// What it tells was not so any more when it was to be sent, so it was not.
+    pub const SUPERSEDED: &str = "superseded";
 }
 
 /// The attention item of a tenant whose mails about old purchases are held. Releasing them closes it.

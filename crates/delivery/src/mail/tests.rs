@@ -9,8 +9,7 @@ use domain::{
     reason::Reason,
     text::{PlanCode, PriceReference, Reference},
 };
-use store::rows::{LicenseKey as KeyRow, Product};
-use uuid::Uuid;
+use store::rows::LicenseKey as KeyRow;
 
 use super::*;
 
@@ -90,7 +89,7 @@ pub(crate) fn one_license() -> License {
     }
 }
 
-fn contents(product: &str, plan: &str, brand: &str) -> Contents {
+pub(crate) fn contents(product: &str, plan: &str, brand: &str) -> Contents {
     let tenant = TenantId(Uuid::from_u128(1));
     let key = LicenseKey::generate(&Prefix::new("ACME").unwrap(), &mut Counting(9));
     let row = Uuid::from_u128(5);
@@ -141,7 +140,18 @@ fn headers(letter: &Letter) -> String {
     bytes(letter).replace("\r\n", "\n").split("\n\n").next().unwrap().to_owned()
 }
 
-const FULL: &str = r##"{"sender_name":"Acme Studio","sender_address":"licenses@acme.test","reply_to":"help@acme.test",
+/// What a template gets to know.
+pub(super) fn page_of(kind: MailKind, language: Language, contents: &Contents) -> Option<Page> {
+    let mail = Mail { kind: kind.as_str().to_owned(), ..mail("ada@example.com", Some("Ada Lovelace")) };
+    let key = (kind == MailKind::LicenseDelivery).then_some("ACME-7F3K-9XYM-4N2A-Q7C9");
+    match page(&mail, contents, Some(&sender()), key, Some(language)) {
+        Ok((_, page)) => Some(page),
+        Err(MailError::Superseded) => None,
+        Err(error) => panic!("{error}"),
+    }
+}
+
+pub(super) const FULL: &str = r##"{"sender_name":"Acme Studio","sender_address":"licenses@acme.test","reply_to":"help@acme.test",
     "download_url":"https://acme.test/download?a=1&b=2","docs_url":"https://acme.test/docs","footer":"Acme Inc.",
     "support_url":"https://acme.test/support","portal_url":"https://acme.test/portal","colour":"#ffcc00"}"##;
 

@@ -12,6 +12,9 @@ const PATIENCE: SignedDuration = SignedDuration::from_hours(72);
 /// How often the relay may be away before a person is told. It takes half a minute to get there.
 const AWAY_MAX: i32 = 5;
 
+/// What stands beside a mail that was not sent.
+const SUPERSEDED: &str = "what it tells was not so any more when it was to be sent";
+
 /// How an attempt ended.
 pub(super) enum Ending {
     /// It was handed to the relay, or tried to.
@@ -20,6 +23,8 @@ pub(super) enum Ending {
     Unwritten(String),
     /// It can never be sent.
     Impossible(String),
+    /// What it tells is not so any more.
+    Superseded,
 }
 
 /// A mail that is not in flight any more.
@@ -42,6 +47,8 @@ pub(super) enum News {
     RelayAway,
     /// It waits since it cannot be written.
     Unwritten,
+    /// It is not sent, since what it tells is not so any more.
+    Superseded,
     /// It is given up.
     Failed,
 }
@@ -73,6 +80,7 @@ impl Landed {
             Ending::Unwritten(problem) => wait(problem, News::Unwritten),
             Ending::Tried(Outcome::Refused { response }) => failed(response),
             Ending::Impossible(problem) => failed(problem),
+            Ending::Superseded => (row(status::SUPERSEDED, None, SUPERSEDED), News::Superseded),
         }
     }
 }
@@ -138,6 +146,9 @@ pub(super) mod tests {
         let sent = landed(7, Ending::Tried(Outcome::Accepted { response: "250 ok".to_owned() })).row(Timestamp::MAX);
         assert_eq!((sent.0.status.as_str(), sent.0.sent_at), ("sent", Some(Timestamp::MAX.as_microsecond())));
         assert_eq!(after(0, |response| Outcome::Refused { response }), ("failed".to_owned(), None, News::Failed));
+        let superseded = landed(0, Ending::Superseded).row(Timestamp::UNIX_EPOCH);
+        assert_eq!((superseded.0.status.as_str(), superseded.0.sent_at), ("superseded", None));
+        assert_eq!((superseded.0.next_attempt_at, superseded.1), (None, News::Superseded));
         let away = |response| Outcome::Away { response };
         assert_eq!(after(3, away), ("pending".to_owned(), Some(8), News::Waiting));
         assert_eq!(after(4, away), ("pending".to_owned(), Some(16), News::RelayAway));

@@ -36,6 +36,7 @@ impl Errand {
         });
         let (wire, letter) = match written {
             Ok(written) => written,
+            Err(MailError::Superseded) => return Ending::Superseded,
             Err(error @ (MailError::Recipient | MailError::Message(_))) => {
                 return Ending::Impossible(error.to_string());
             }

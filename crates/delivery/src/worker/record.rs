@@ -83,6 +83,7 @@ impl MailWorker {
                 }
             }
             News::Waiting => {}
+            News::Superseded => items.mended.entry(tenant).or_default().push(MailId(row.id).to_string()),
             News::RelayAway => {
                 // One item for all of them: a statement cannot write the same row twice.
                 if items.away.insert(tenant) {
@@ -121,6 +122,7 @@ fn tell(row: &Mail, news: &News) {
     let answer = row.response.as_deref().unwrap_or_default();
     match news {
         News::Sent => tracing::info!(%mail, "mail sent"),
+        News::Superseded => tracing::info!(%mail, "mail not sent: what it tells is not so any more"),
         News::Waiting => tracing::info!(%mail, attempts = row.attempts, answer, "mail not taken; it is tried again"),
         News::RelayAway => tracing::warn!(%mail, attempts = row.attempts, answer, "the mail relay takes no mails"),
         News::Unwritten => tracing::error!(%mail, problem = answer, "mail cannot be written; it is tried again"),
