@@ -35,6 +35,8 @@ pub(crate) mod customers;
 pub(crate) mod decisions;
 pub(crate) mod inbound;
 pub(crate) mod licenses;
+pub(crate) mod mail_templates;
+pub(crate) mod mails;
 pub(crate) mod orders;
 pub(crate) mod price_rules;
 pub(crate) mod reconcile;

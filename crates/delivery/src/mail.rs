@@ -8,6 +8,7 @@ mod clean;
 mod language;
 mod message;
 mod notices;
+mod own;
 mod page;
 mod sample;
 mod templates;
@@ -17,7 +18,7 @@ use crypto::{
     seal::{Place, SealError},
 };
 use domain::{
-    id::{LicenseId, MailId},
+    id::{LicenseId, MailId, MailTemplateId},
     mail::MailKind,
 };
 use jiff::Timestamp;
@@ -36,9 +37,16 @@ use self::{
     page::{Material, Page},
     templates::Written,
 };
-use crate::brand::Brand;
+use crate::{
+    brand::Brand,
+    smtp::{Outcome, Smtp},
+};
 
-pub use self::{language::Language, templates::OwnTemplate};
+pub use self::{
+    language::Language,
+    own::{LintError, example_product, lint, names, saved_template},
+    templates::OwnTemplate,
+};
 
 /// Why a mail cannot be written, or not now.
 #[derive(Debug, thiserror::Error)]
@@ -130,6 +138,8 @@ pub struct Sample<'a> {
     pub product: &'a Product,
     /// In which language; otherwise the brand's.
     pub language: Option<Language>,
+    /// What the vendor wrote for it.
+    pub own: Option<&'a OwnTemplate>,
     /// The buyer.
     pub to: (&'a str, Option<&'a str>),
     /// When it would be sent.
@@ -142,11 +152,34 @@ impl Sample<'_> {
     /// # Errors
     /// A template does not work, or the buyer's address is none.
     pub fn render(&self, sender: Option<&Sender>) -> Result<Rendered, MailError> {
+        let (addresses, written) = self.write(sender)?;
+        Ok(Rendered::new(&addresses, written))
+    }
+
+    /// Sends it, as a mail of this id: another one each time, since mail programs show the same message once.
+    ///
+    /// # Errors
+    /// It cannot be written or put together.
+    pub async fn send(&self, id: MailId, smtp: &Smtp) -> Result<Outcome, MailError> {
+        let (addresses, written) = self.write(Some(smtp.sender()))?;
+        let (key, hint) = (None, String::new());
+        let wire = Letter { id, created_at: self.now, addresses, written, key, hint, broken: None }.wire()?;
+        Ok(smtp.send(&wire.envelope, &wire.message).await)
+    }
+
+    fn write(&self, sender: Option<&Sender>) -> Result<(Addresses, Written), MailError> {
         let mail = self.mail();
         let contents = sample::contents(self.kind, self.product, self.now);
         let key = (self.kind == MailKind::LicenseDelivery).then(|| sample::key(self.product));
         let (addresses, page) = page(&mail, &contents, sender, key.as_deref(), self.language)?;
-        Ok(Rendered::new(&addresses, templates::write(&page)?))
+        let written = self.own.map_or_else(|| templates::write(&page), |own| templates::write_own(own, &page))?;
+        Ok((addresses, written))
+    }
+
+    /// The language that it is written in.
+    #[must_use]
+    pub fn language(&self) -> Language {
+        self.language.unwrap_or_else(|| Brand::read(&self.product.brand).language())
     }
 
     fn mail(&self) -> Mail {
@@ -169,6 +202,49 @@ impl Sample<'_> {
             created_at: self.now.as_microsecond(),
             sent_at: None,
         }
+    }
+}
+
+/// A mail about a license that there is, as it would be sent now.
+pub struct About<'a> {
+    /// Which mail.
+    pub kind: MailKind,
+    /// About which license.
+    pub license: LicenseId,
+    /// In which language; otherwise the brand's.
+    pub language: Option<Language>,
+    /// What the vendor means to write for it; otherwise what they have saved.
+    pub own: Option<&'a OwnTemplate>,
+    /// The keys that unseal; none: the license key is shown masked.
+    pub ring: Option<&'a KeyRing>,
+}
+
+impl About<'_> {
+    /// Writes it.
+    ///
+    /// # Errors
+    /// Why it cannot be written.
+    pub async fn render(&self, store: &Store, sender: Option<&Sender>) -> Result<Rendered, MailError> {
+        let product = example_product();
+        let to = ("ada@example.com", Some("Ada Lovelace"));
+        let now = Timestamp::UNIX_EPOCH;
+        let sample = Sample { kind: self.kind, product: &product, language: None, own: None, to, now };
+        let mail = Mail { license_id: self.license.0, ..sample.mail() };
+        let found = store.mail_contents(std::slice::from_ref(&mail)).await?.remove(&mail.id);
+        let contents = found.ok_or(MailError::NoKey(self.license))??;
+        let key = match (self.kind, self.ring) {
+            (MailKind::LicenseDelivery, Some(ring)) => Some(unsealed(&contents, ring)?),
+            (MailKind::LicenseDelivery, None) => contents.keys.first().map(|row| SecretString::from(row.hint.clone())),
+            _ => None,
+        };
+        let shown = key.as_ref().map(SecretString::expose_secret);
+        let (addresses, page) = page(&mail, &contents, sender, shown, self.language)?;
+        let saved = own::template_for(&contents.templates, contents.product.id, page.language).map(own::parts);
+        let written = match self.own.or(saved.as_ref()) {
+            Some(own) => templates::write_own(own, &page)?,
+            None => templates::write(&page)?,
+        };
+        Ok(Rendered::new(&addresses, written))
     }
 }
 
@@ -254,6 +330,16 @@ pub(crate) struct Letter {
     key: Option<SecretString>,
     /// What may be shown of the key.
     hint: String,
+    /// The vendor's template that does not work, and why: this mail is as it is built in.
+    pub(crate) broken: Option<BrokenTemplate>,
+}
+
+/// A vendor's template that does not work.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct BrokenTemplate {
+    pub(crate) id: MailTemplateId,
+    /// Where and what. No value of the mail.
+    pub(crate) problem: String,
 }
 
 impl Letter {
@@ -276,13 +362,24 @@ pub(crate) fn write(
     let key = if kind(mail)? == MailKind::LicenseDelivery { Some(unsealed(contents, ring)?) } else { None };
     let shown = key.as_ref().map(SecretString::expose_secret);
     let (addresses, page) = page(mail, contents, sender, shown, None)?;
+    let own = own::template_for(&contents.templates, contents.product.id, page.language);
+    let (written, broken) = match own.map(|row| (row, templates::write_own(&own::parts(row), &page))) {
+        None => (templates::write(&page)?, None),
+        Some((_, Ok(written))) => (written, None),
+        // A key that was paid for goes out whatever a vendor wrote.
+        Some((row, Err(error))) => {
+            let broken = BrokenTemplate { id: MailTemplateId(row.id), problem: error.to_string() };
+            (templates::write(&page)?, Some(broken))
+        }
+    };
     Ok(Letter {
         id: MailId(mail.id),
         created_at: Timestamp::from_microsecond(mail.created_at).unwrap_or(Timestamp::UNIX_EPOCH),
         addresses,
-        written: templates::write(&page)?,
+        written,
         key,
         hint: page.key_hint.unwrap_or_default(),
+        broken,
     })
 }
 

@@ -51,6 +51,7 @@ pub(super) fn contents(kind: MailKind, product: &Product, now: Timestamp) -> Con
             created_at: now.as_microsecond(),
         }],
         product: product.clone(),
+        templates: Vec::new(),
         plan,
         license,
     }

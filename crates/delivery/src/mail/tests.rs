@@ -119,6 +119,7 @@ pub(crate) fn contents(product: &str, plan: &str, brand: &str) -> Contents {
             brand: brand.to_owned(),
             created_at: ISSUED,
         },
+        templates: Vec::new(),
         plan: Plan { version: VERSION, code: PlanCode::new("pro"), name: plan.into(), terms: PlanTerms::default() },
     }
 }

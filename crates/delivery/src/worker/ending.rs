@@ -5,7 +5,7 @@ use jiff::{SignedDuration, Timestamp};
 use store::{outbox::status, rows::Mail};
 use uuid::Uuid;
 
-use crate::smtp::Outcome;
+use crate::{mail::BrokenTemplate, smtp::Outcome};
 
 /// For how long a mail is tried.
 const PATIENCE: SignedDuration = SignedDuration::from_hours(72);
@@ -34,6 +34,8 @@ pub(super) struct Landed {
     /// By whom.
     pub(super) token: Uuid,
     pub(super) ending: Ending,
+    /// What its vendor wrote for it and does not work.
+    pub(super) broken: Option<BrokenTemplate>,
 }
 
 /// What people have to hear.
@@ -120,7 +122,7 @@ pub(super) mod tests {
     }
 
     fn landed(attempts: i32, ending: Ending) -> Landed {
-        Landed { mail: mail(attempts), token: Uuid::nil(), ending }
+        Landed { mail: mail(attempts), token: Uuid::nil(), ending, broken: None }
     }
 
     fn after(attempts: i32, outcome: fn(String) -> Outcome) -> (String, Option<i64>, News) {

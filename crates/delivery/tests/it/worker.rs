@@ -43,6 +43,8 @@ on_both! {
     two_workers_share_the_work_and_send_nothing_twice
     one_bad_mail_does_not_hold_up_the_others
     a_license_that_another_stands_for_is_delivered_with_its_key
+    what_is_not_so_any_more_is_not_sent
+    a_vendors_template_is_used_and_a_broken_one_keeps_no_key_back
 }
 
 const SECOND: SignedDuration = SignedDuration::from_secs(1);
@@ -75,7 +77,7 @@ async fn a_mail_is_sent_once_with_its_key(database: TestDatabase) {
     assert_eq!(message["headers"]["message-id"], format!("<{}@relay.test>", sold.mail));
     assert_eq!(message["headers"]["from"], "Acme Studio <keys@relay.test>");
     assert_eq!(message["headers"]["to"], "Ada Lovelace <ada@example.com>");
-    assert_eq!(message["headers"]["subject"], "Your Acme Studio license key");
+    assert_eq!(message["headers"]["subject"], "Your Acme Studio license key is ready");
     assert_eq!(message["headers"]["date"], "Sat, 21 Nov 2026 12:00:00 +0000");
     assert!(message["text"].as_str().unwrap().contains(&format!("Your order: pi_{}", sold.order)));
 
@@ -328,4 +330,44 @@ async fn a_license_that_another_stands_for_is_delivered_with_its_key(database: T
     for message in relay.wait("accepted", 2).await {
         assert!(message["text"].as_str().unwrap().contains(&first.key));
     }
+}
+
+async fn what_is_not_so_any_more_is_not_sent(database: TestDatabase) {
+    let shop = Shop::open(database).await;
+    let relay = Relay::start(&["accept"]);
+    let sold = shop.sell("ada@example.com").await;
+    let notice = shop.notice(&sold, "license-frozen").await;
+    assert_eq!(shop.worker(Some(relay.client())).turn().await.unwrap(), 2);
+    let row = shop.mail(notice).await;
+    assert_eq!((row.status.as_str(), row.next_attempt_at, row.sent_at), ("superseded", None, None));
+    assert_eq!(row.response.as_deref(), Some("what it tells was not so any more when it was to be sent"));
+    assert_eq!(status(&shop, &sold).await, is("sent", 1));
+    assert_eq!(relay.wait("accepted", 1).await.len(), 1);
+    assert!(shop.attention().await.is_empty(), "nobody has to do anything");
+}
+
+async fn a_vendors_template_is_used_and_a_broken_one_keeps_no_key_back(database: TestDatabase) {
+    let shop = Shop::open(database).await;
+    let relay = Relay::start(&["accept"]);
+    let worker = shop.worker(Some(relay.client()));
+    shop.write_template("Your License Key is Ready", "Key {{ licenseKey }} for {{ planName }}").await;
+    let first = shop.sell("ada@example.com").await;
+    worker.turn().await.unwrap();
+    let message = relay.wait("accepted", 1).await.remove(0);
+    assert_eq!(message["headers"]["subject"], "Your License Key is Ready");
+    assert_eq!(message["text"].as_str().unwrap().trim(), format!("Key {} for Pro", first.key));
+    assert!(message["html"].as_str().unwrap().contains("<h1"), "what was not written is built in");
+
+    shop.clear_templates().await;
+    let broken = shop.write_template("Hi", "{{ kee }}").await;
+    let (second, third) = (shop.sell("bob@example.com").await, shop.sell("cleo@example.com").await);
+    worker.turn().await.unwrap();
+    for message in relay.wait("accepted", 3).await.iter().skip(1) {
+        let text = message["text"].as_str().unwrap();
+        assert!(text.contains(&second.key) || text.contains(&third.key), "{text}");
+        assert_eq!(message["headers"]["subject"], "Your Acme Studio license key is ready");
+    }
+    let [item] = &shop.attention().await[..] else { panic!("one item for both mails") };
+    assert_eq!((item.kind.as_str(), &item.subject), (store::mail_templates::MAIL_TEMPLATE_BROKEN, &broken.to_string()));
+    assert!(item.detail.contains("the template text:1 does not work: undefined value"), "{}", item.detail);
 }

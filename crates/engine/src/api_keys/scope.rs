@@ -45,6 +45,10 @@ scopes! {
     EventWrite = "event:write",
     /// Read the audit log.
     AuditRead = "audit:read",
+    /// Read mails and their templates.
+    MailRead = "mail:read",
+    /// Send mails again, say where they go, and change their templates.
+    MailWrite = "mail:write",
     /// Issue licenses by hand.
     Issue = "issue",
     /// Everything.

@@ -185,10 +185,15 @@ impl Serve {
     }
 
     fn sender(&self) -> anyhow::Result<Option<Smtp>> {
-        let Some(url) = value_or_file(self.smtp_url.as_deref(), "KEYWRIGHT_SMTP_URL")? else { return Ok(None) };
-        let settings = SmtpSettings::parse(&SecretString::from(url), self.mail_from.as_deref());
-        Ok(Some(Smtp::new(settings.context("the mail relay")?).context("the mail relay")?))
+        sender(self.smtp_url.as_deref(), self.mail_from.as_deref())
     }
+}
+
+/// The relay that mails are handed to, if one is configured.
+pub(super) fn sender(smtp_url: Option<&str>, mail_from: Option<&str>) -> anyhow::Result<Option<Smtp>> {
+    let Some(url) = value_or_file(smtp_url, "KEYWRIGHT_SMTP_URL")? else { return Ok(None) };
+    let settings = SmtpSettings::parse(&SecretString::from(url), mail_from);
+    Ok(Some(Smtp::new(settings.context("the mail relay")?).context("the mail relay")?))
 }
 
 /// Without a proxy that is trusted nothing is looked for.

@@ -226,6 +226,7 @@ fn the_reference_has_every_field_of_a_brand() {
         portal_url: text(),
         logo_url: text(),
         colour: text(),
+        language: text(),
         footer: text(),
         unknown: BTreeMap::new(),
     };

@@ -184,7 +184,8 @@ fn write_samples() {
     for kind in MailKind::ALL.iter().copied() {
         for language in Language::ALL {
             let to = ("ada@example.com", Some("Ada Lovelace"));
-            let sample = Sample { kind, product: &product, language: Some(language), to, now: at("2026-11-21") };
+            let sample =
+                Sample { kind, product: &product, language: Some(language), own: None, to, now: at("2026-11-21") };
             let file = folder.join(format!("{}-{}.html", kind.as_str(), language.code()));
             std::fs::write(&file, sample.render(None).unwrap().html).unwrap();
             println!("{}", file.display());
