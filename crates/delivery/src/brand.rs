@@ -68,6 +68,14 @@ impl Brand {
         serde_json::from_str(document).unwrap_or_default()
     }
 
+    /// Checks a brand as a file or a call has it: texts by the names of its fields.
+    ///
+    /// # Errors
+    /// The first field that is unknown or cannot be used.
+    pub fn check_texts(texts: &BTreeMap<String, String>) -> Result<(), BrandError> {
+        Self::read(&serde_json::json!(texts).to_string()).check()
+    }
+
     /// Checks what a person configured.
     ///
     /// # Errors

@@ -15,6 +15,7 @@ fn list(list: &Value) -> &Vec<Value> {
 const TEMPLATE: &str = "/v1/mail-templates/license-delivery";
 
 async fn save(shop: &Shop, query: &str, body: Value) -> Value {
+    shop.clock.advance(SignedDuration::from_secs(1));
     shop.call("PUT", &format!("{TEMPLATE}{query}")).key(&shop.live).json(body).succeed().await
 }
 
@@ -183,4 +184,23 @@ async fn a_mail_is_sent_again_and_elsewhere(shop: Shop) {
     assert_eq!(of("mail.resent")["detail"]["was"], "failed");
     let call = shop.call("POST", &format!("/v1/orders/{order}/contact")).key(&shop.live);
     assert_eq!(call.json(json!({ "email": "nobody" })).refused().await.0, 400);
+}
+
+#[tokio::test]
+async fn a_brand_that_mails_could_not_use_is_refused() {
+    let shop = Shop::sqlite().await;
+    let product = |brand: Value| json!({ "code": "studio", "name": "Studio", "brand": brand });
+    for (brand, detail) in [
+        (json!({ "colour": "red" }), "brand.colour is not a colour such as #0a7cff"),
+        (json!({ "language": "fr" }), "brand.language is not a language"),
+        (json!({ "sender": "x" }), "brand.sender is not known"),
+    ] {
+        let answer = shop.call("POST", "/v1/products").key(&shop.live).json(product(brand)).send().await;
+        assert!(answer.status == 400 && answer.text.to_lowercase().contains(detail), "{}", answer.text);
+    }
+    let quickstart = "https://acme.test/docs/quickstart/node";
+    shop.post("/v1/products", product(json!({ "docs_url": quickstart, "language": "de" }))).await;
+    let mail = shop.post(&format!("{TEMPLATE}/preview"), json!({})).await;
+    assert!(mail["text"].as_str().unwrap().contains(quickstart) && mail["html"].as_str().unwrap().contains(quickstart));
+    assert!(mail["subject"].as_str().unwrap().starts_with("Ihr Lizenzschlüssel"), "{mail}");
 }

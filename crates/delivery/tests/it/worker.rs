@@ -35,6 +35,7 @@ on_both! {
     the_loop_sends_as_soon_as_it_is_woken_and_stops_gracefully
     sending_again_keeps_the_message_id
     a_crash_after_the_relay_accepted_repeats_the_same_message
+    an_answer_that_is_lost_repeats_the_same_message
     greylisting_ends_in_one_message
     a_refusal_needs_a_person_until_a_later_success
     a_relay_that_hangs_is_tried_again
@@ -146,6 +147,22 @@ async fn a_crash_after_the_relay_accepted_repeats_the_same_message(database: Tes
     assert_eq!(worker.turn().await.unwrap(), 1);
     assert_eq!(relay.wait("accepted", 1).await[0]["headers"]["message-id"], format!("<{}@relay.test>", sold.mail));
     assert_eq!(status(&shop, &sold).await, is("sent", 1));
+}
+
+async fn an_answer_that_is_lost_repeats_the_same_message(database: TestDatabase) {
+    let shop = Shop::open(database).await;
+    let relay = Relay::start(&["lose", "accept"]);
+    let worker = shop.worker(Some(relay.client()));
+    let sold = shop.sell("ada@example.com").await;
+    worker.turn().await.unwrap();
+    assert_eq!(status(&shop, &sold).await, is("pending", 1), "nobody knows whether the relay has it");
+    shop.clock.advance(SECOND);
+    worker.turn().await.unwrap();
+    assert_eq!(status(&shop, &sold).await, is("sent", 2));
+    let [first, second] = &relay.wait("accepted", 2).await[..] else { panic!("two copies") };
+    for part in ["headers", "text", "html"] {
+        assert_eq!(first[part], second[part], "whoever gets both shows one: {part}");
+    }
 }
 
 async fn greylisting_ends_in_one_message(database: TestDatabase) {
