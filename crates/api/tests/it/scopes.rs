@@ -290,7 +290,7 @@ async fn another_tenant_sees_nothing_and_changes_nothing() {
         };
         let names_something = operation.path.contains("{id}")
             || names_a_license(&operation.path)
-            || (operation.method, operation.path.as_str()) == ("POST".to_owned(), "/v1/price-rules");
+            || (operation.method.as_str(), operation.path.as_str()) == ("POST", "/v1/price-rules");
         // Of its own it has none to remove, and after that it has none.
         let expected =
             if operation.path == "/v1/mail-templates/{kind}" && operation.method == "DELETE" { 204 } else { 200 };

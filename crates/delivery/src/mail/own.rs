@@ -122,11 +122,26 @@ fn works(own: &OwnTemplate, page: &Page) -> Result<(), LintError> {
             return refuse(format!("comes to more than {BODY_BYTES_MAX} bytes, which mail programs cut off"));
         }
         let lacks_key = |body: &str| page.key.as_deref().is_some_and(|key| !body.contains(key));
-        if lacks_key(&written.text) || lacks_key(&written.html) {
+        if lacks_key(&written.text) || lacks_key(&shown(&written.html)) {
             return refuse("does not show the key, which this mail delivers; write {{ key }}".to_owned());
         }
     }
     Ok(())
+}
+
+/// What of an HTML is there to be read: not its comments, tags and styles.
+fn shown(html: &str) -> String {
+    let (mut shown, mut rest) = (String::with_capacity(html.len()), html);
+    while let Some((before, tag)) = rest.split_once('<') {
+        shown.push_str(before);
+        let end = match tag {
+            comment if comment.starts_with("!--") => "-->",
+            style if style.get(..5).is_some_and(|word| word.eq_ignore_ascii_case("style")) => "</style>",
+            _ => ">",
+        };
+        rest = tag.split_once(end).map_or("", |(_, behind)| behind);
+    }
+    shown + rest
 }
 
 fn wrong(part: &'static str, error: &MailError) -> LintError {
@@ -247,6 +262,8 @@ mod tests {
             (text(" "), "`text` is empty"),
             (text("Hello"), "`text` does not show the key"),
             (html("<p>Hello</p>"), "`html` does not show the key"),
+            (html("<!-- {{ key }} --><p title='{{ key }}'>Hello</p>"), "`html` does not show the key"),
+            (html("<style>.x { color: red } {{ key }}</style><p>Hello</p>"), "`html` does not show the key"),
             (html("{{ key | upper | replace('-', '') }}"), "`html` does not show the key"),
             (text("{{ kee }}"), "`text` asks for `kee`, which is not known; there are: button, closing, colour"),
             (text("{{ key }}{% if false %}{{ kee }}{% endif %}"), "`text` asks for `kee`"),
