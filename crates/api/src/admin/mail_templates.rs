@@ -7,7 +7,7 @@ use axum::{
 };
 use delivery::{
     MailError, Rendered,
-    mail::{About, Language, OwnTemplate, Sample, example_product, lint, saved_template},
+    mail::{About, Language, OwnTemplate, SOMEBODY, Sample, example_product, lint, saved_template},
 };
 use domain::{
     id::{LicenseId, MailTemplateId, ProductId},
@@ -336,8 +336,7 @@ async fn example(
         Some(code) => product_of(&products, code)?.clone(),
         None => products.into_iter().next().unwrap_or_else(example_product),
     };
-    let to = ("ada@example.com", Some("Ada Lovelace"));
-    let mut sample = Sample { kind, product: &product, language, own: None, to, now: api.engine.now() };
+    let mut sample = Sample { kind, product: &product, language, own: None, to: SOMEBODY, now: api.engine.now() };
     let saved = api.engine.store.active_mail_templates(tenant).await?;
     let own = own.or_else(|| saved_template(&saved, kind, &product, sample.language()));
     sample.own = own.as_ref();

@@ -6,7 +6,7 @@ use store::rows::{MailTemplate, Product};
 use uuid::Uuid;
 
 use super::{
-    MailError, Sample,
+    MailError, SOMEBODY, Sample,
     language::Language,
     page as page_of,
     page::Page,
@@ -190,8 +190,7 @@ fn stand_in(kind: MailKind, language: Language) -> Result<Page, MailError> {
         "portal_url":"https://example.com/portal","logo_url":"https://example.com/logo.png","footer":"Example"}"##;
     let product = Product { brand: brand.to_owned(), ..example_product() };
     let now = Timestamp::UNIX_EPOCH;
-    let to = ("ada@example.com", Some("Ada Lovelace"));
-    let mail = Sample { kind, product: &product, language: Some(language), own: None, to, now }.mail();
+    let mail = Sample { kind, product: &product, language: Some(language), own: None, to: SOMEBODY, now }.mail();
     let contents = sample::contents(kind, &product, now);
     let key = (kind == MailKind::LicenseDelivery).then(|| sample::key(&product));
     let (_, page) = page_of(&mail, &contents, None, key.as_deref(), Some(language))?;

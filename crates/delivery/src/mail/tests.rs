@@ -9,7 +9,8 @@ use domain::{
     reason::Reason,
     text::{PlanCode, PriceReference, Reference},
 };
-use store::rows::LicenseKey as KeyRow;
+use store::rows::{LicenseKey as KeyRow, Product};
+use uuid::Uuid;
 
 use super::*;
 

@@ -6,7 +6,7 @@ use anyhow::Context;
 use clap::{Args, Subcommand};
 use delivery::{
     MailParts, MailWorker, Outcome,
-    mail::{Language, Sample, example_product, saved_template},
+    mail::{Language, SOMEBODY, Sample, example_product, saved_template},
 };
 use domain::{
     ambient::{Clock, EntropySource},
@@ -168,8 +168,7 @@ impl WhichMail {
 
 impl Preview {
     async fn run(self) -> anyhow::Result<()> {
-        let to = ("ada@example.com", Some("Ada Lovelace"));
-        let rendered = self.which.with_sample(to, async |sample| sample.render(None)).await??;
+        let rendered = self.which.with_sample(SOMEBODY, async |sample| sample.render(None)).await??;
         say!("Subject: {}\n\n{}", rendered.subject, rendered.text);
         let file = match (self.html, self.open) {
             (None, false) => return Ok(()),

@@ -5,7 +5,7 @@ use store::rows::Product;
 
 use super::*;
 use crate::mail::{
-    Sample, sample, templates,
+    SOMEBODY, Sample, sample, templates,
     tests::{FULL, contents, one_license, page_of},
 };
 
@@ -183,9 +183,14 @@ fn write_samples() {
     let product = product(FULL);
     for kind in MailKind::ALL.iter().copied() {
         for language in Language::ALL {
-            let to = ("ada@example.com", Some("Ada Lovelace"));
-            let sample =
-                Sample { kind, product: &product, language: Some(language), own: None, to, now: at("2026-11-21") };
+            let sample = Sample {
+                kind,
+                product: &product,
+                language: Some(language),
+                own: None,
+                to: SOMEBODY,
+                now: at("2026-11-21"),
+            };
             let file = folder.join(format!("{}-{}.html", kind.as_str(), language.code()));
             std::fs::write(&file, sample.render(None).unwrap().html).unwrap();
             println!("{}", file.display());
