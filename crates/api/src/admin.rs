@@ -37,6 +37,8 @@ pub(crate) mod deliveries;
 pub(crate) mod events;
 pub(crate) mod inbound;
 pub(crate) mod licenses;
+pub(crate) mod mail_templates;
+pub(crate) mod mails;
 pub(crate) mod orders;
 pub(crate) mod price_rules;
 pub(crate) mod reconcile;

@@ -40,7 +40,7 @@ pub use proxies::{IsProxy, behind_proxies};
 
 use admin::{
     api_keys, attention, audit, catalogue, connections, customers, decisions, deliveries, events, inbound, licenses,
-    orders, price_rules, reconcile, rulings, webhook_endpoints,
+    mail_templates, mails, orders, price_rules, reconcile, rulings, webhook_endpoints,
 };
 use named::selected;
 use openapi::At;
@@ -126,9 +126,17 @@ fn keyed_routes() -> OpenApiRouter<Api> {
         .at("POST /v1/licenses/{id}/limits", routes!(rulings::limits))
         .at("POST /v1/orders/{id}/approve", routes!(decisions::approve))
         .at("POST /v1/orders/{id}/reject", routes!(decisions::reject))
+        .at("POST /v1/orders/{id}/contact", routes!(mails::contact))
         .at("POST /v1/redecide", routes!(decisions::redecide))
         .at("POST /v1/licenses/revoke", routes!(selected::revoke))
         .at("POST /v1/licenses/downgrade", routes!(selected::downgrade))
+        // What buyers are written.
+        .at("GET /v1/mails", routes!(mails::list))
+        .at("POST /v1/mails/{id}/resend", routes!(mails::resend))
+        .at("GET /v1/mail-templates", routes!(mail_templates::list))
+        .at("PUT DELETE /v1/mail-templates/{kind}", routes!(mail_templates::save, mail_templates::remove))
+        .at("POST /v1/mail-templates/{kind}/preview", routes!(mail_templates::preview))
+        .at("POST /v1/mail-templates/{kind}/restore", routes!(mail_templates::restore))
         // What happened.
         .at("GET /v1/inbound-events", routes!(inbound::list))
         .at("GET /v1/inbound-events/{id}", routes!(inbound::get))

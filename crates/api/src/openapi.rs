@@ -57,6 +57,7 @@ does nothing. Each API key has idempotency keys of its own.
         (name = "inbound events", description = "What providers delivered, and what it did."),
         (name = "api keys", description = "Who may call."),
         (name = "checkout", description = "Where buyers are sent to pay."),
+        (name = "mails", description = "What buyers are written, and how vendors change it."),
         (name = "attention", description = "What needs a person."),
         (name = "audit", description = "Who changed what."),
         (name = "webhooks", description = "Where providers deliver."),

@@ -10,7 +10,7 @@ use axum::{
 };
 use domain::id::{
     ApiKeyId, AttentionId, AuditId, ConnectionId, CustomerId, DeliveryId, EventId, IdError, InboundId, LicenseId,
-    OrderId, PlanId, PriceRuleId, ProductId, RecoveryId, WebhookEndpointId,
+    MailId, MailTemplateId, OrderId, PlanId, PriceRuleId, ProductId, RecoveryId, WebhookEndpointId,
 };
 use serde::de::DeserializeOwned;
 use utoipa::IntoParams;
@@ -99,8 +99,8 @@ macro_rules! prefixed {
 }
 
 prefixed! {
-    ApiKeyId AttentionId AuditId ConnectionId CustomerId DeliveryId EventId InboundId LicenseId OrderId PlanId PriceRuleId
-    ProductId RecoveryId WebhookEndpointId
+    ApiKeyId AttentionId AuditId ConnectionId CustomerId DeliveryId EventId InboundId LicenseId MailId MailTemplateId OrderId
+    PlanId PriceRuleId ProductId RecoveryId WebhookEndpointId
 }
 
 /// The id in the address. A text that can be no id names nothing.

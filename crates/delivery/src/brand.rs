@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
-use crate::mail::mailbox;
+use crate::mail::{Language, mailbox};
 
 /// How a product's mails look and whom they name. Nothing is required; what is absent has a sensible stand-in.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -32,12 +32,16 @@ pub struct Brand {
     /// Where buyers see their licenses and devices.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub portal_url: Option<String>,
-    /// A picture for pages. Mails load nothing from elsewhere, so it is not in them.
+    /// A picture for pages and, if it starts with `https://`, at the top of mails, where the product's name stands in for it:
+    /// many programs load pictures only when asked, and no mail needs it to be read.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub logo_url: Option<String>,
     /// The colour of the button: `#rrggbb`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub colour: Option<String>,
+    /// The language of its mails, `en` or `de`; otherwise English.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub language: Option<String>,
     /// The last lines of every mail: a company's name and address.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub footer: Option<String>,
@@ -62,6 +66,14 @@ impl Brand {
     #[must_use]
     pub fn read(document: &str) -> Self {
         serde_json::from_str(document).unwrap_or_default()
+    }
+
+    /// Checks a brand as a file or a call has it: texts by the names of its fields.
+    ///
+    /// # Errors
+    /// The first field that is unknown or cannot be used.
+    pub fn check_texts(texts: &BTreeMap<String, String>) -> Result<(), BrandError> {
+        Self::read(&serde_json::json!(texts).to_string()).check()
     }
 
     /// Checks what a person configured.
@@ -94,7 +106,20 @@ impl Brand {
         if self.colour.as_deref().is_some_and(|text| Colour::parse(text).is_none()) {
             return refuse("colour", "is not a colour such as #0a7cff");
         }
+        if self.language.as_deref().is_some_and(|text| Language::parse(text).is_none()) {
+            return refuse("language", "is not a language that mails are written in; write en or de");
+        }
         Ok(())
+    }
+
+    /// The language of its mails.
+    pub(crate) fn language(&self) -> Language {
+        self.language.as_deref().and_then(Language::parse).unwrap_or_default()
+    }
+
+    /// The picture at the top of mails. Only over https: a reader's program may refuse anything else, and warn of it.
+    pub(crate) fn logo(&self) -> Option<String> {
+        link(self.logo_url.as_deref()).filter(|url| url.starts_with("https://"))
     }
 
     /// The colour of the button.
@@ -136,15 +161,29 @@ impl Colour {
         format!("#{red:02x}{green:02x}{blue:02x}")
     }
 
-    /// Black or white, whichever has more contrast on it (WCAG 2: they are equal at a luminance of 0.179).
+    /// Black or white, whichever has more contrast on it (WCAG 2: they are equal at a luminance of 0.179, where both have 4.58).
     pub(crate) fn text_on_it(self) -> &'static str {
+        if self.luminance() > 0.179 { "#000000" } else { "#ffffff" }
+    }
+
+    /// What shows where it ends on white: itself, or a grey where it is too light (3 to 1, WCAG 2.2, 1.4.11).
+    pub(crate) fn edge(self) -> String {
+        if contrast(self.luminance(), 1.0) >= 3.0 { self.css() } else { "#767b86".to_owned() }
+    }
+
+    fn luminance(self) -> f64 {
         let linear = |value: u8| {
             let share = f64::from(value) / 255.0;
             if share <= 0.04045 { share / 12.92 } else { ((share + 0.055) / 1.055).powf(2.4) }
         };
         let [red, green, blue] = self.0.map(linear);
-        if 0.2126 * red + 0.7152 * green + 0.0722 * blue > 0.179 { "#000000" } else { "#ffffff" }
+        0.2126 * red + 0.7152 * green + 0.0722 * blue
     }
+}
+
+/// How well two colours tell apart, by their luminances: from 1 to 21 (WCAG 2).
+fn contrast(one: f64, other: f64) -> f64 {
+    (one.max(other) + 0.05) / (one.min(other) + 0.05)
 }
 
 #[cfg(test)]
@@ -159,7 +198,7 @@ mod tests {
     fn what_can_be_used_passes() {
         let full = r##"{"sender_name":"Acme","sender_address":"keys@acme.test","reply_to":"help@acme.test",
             "support_url":"mailto:help@acme.test","download_url":"https://acme.test/get","docs_url":"http://acme.test",
-            "portal_url":"https://acme.test","logo_url":"https://acme.test/l.png","colour":"#0A7cff","footer":"Acme Inc."}"##;
+            "portal_url":"https://acme.test","logo_url":"https://acme.test/l.png","colour":"#0A7cff","language":"de-AT","footer":"Acme Inc."}"##;
         assert_eq!(brand(full).check(), Ok(()));
         assert_eq!(brand("{}").check(), Ok(()));
     }
@@ -176,6 +215,7 @@ mod tests {
             (r#"{"support_url":"mailto:nobody"}"#, "support_url"),
             (r#"{"colour":"red;}"}"#, "colour"),
             (r##"{"colour":"#+12345"}"##, "colour"),
+            (r#"{"language":"fr"}"#, "language"),
         ] {
             assert_eq!(brand(document).check().unwrap_err().field, field, "{document}");
         }
@@ -201,6 +241,23 @@ mod tests {
             [("#ffffff", "#000000"), ("#ffcc00", "#000000"), ("#1f5fd6", "#ffffff"), ("#000000", "#ffffff")]
         {
             assert_eq!(Colour::parse(colour).unwrap().text_on_it(), text, "{colour}");
+        }
+        let steps = || (0..=255).step_by(15);
+        for colour in steps().flat_map(|red| steps().flat_map(move |green| steps().map(move |blue| [red, green, blue])))
+        {
+            let colour = Colour(colour);
+            let text = Colour::parse(colour.text_on_it()).unwrap();
+            assert!(contrast(colour.luminance(), text.luminance()) >= 4.5, "{}", colour.css());
+            let edge = Colour::parse(&colour.edge()).unwrap();
+            assert!(contrast(edge.luminance(), 1.0) >= 3.0, "{}", colour.css());
+        }
+    }
+
+    #[test]
+    fn a_logo_in_mails_is_loaded_over_https() {
+        for (logo, shown) in [("https://acme.test/l.png", true), ("http://acme.test/l.png", false), ("data:x", false)] {
+            let brand = Brand { logo_url: Some(logo.to_owned()), ..Brand::default() };
+            assert_eq!(brand.logo().is_some(), shown, "{logo}");
         }
     }
 }

@@ -1,19 +1,27 @@
 //! What mails say.
 //!
-//! To add a mail: a folder in `templates/` with `subject.txt.j2`, `body.txt.j2` and `body.html.j2`; a module here with
-//! its [`Template`] and its context, whose `sample()` shows everything in the module's tests; a line in [`TEMPLATES`] and
-//! an arm in [`write`]. Text and HTML are twins: whatever one says, the other says.
+//! To add a mail: a word in `domain::mail::MailKind`, its sentences in every file of `language`, and an arm in
+//! `page::Material::message`. All kinds share one layout, in `templates/`; text and HTML are twins, made of the same
+//! [`page::Page`]. Vendors replace parts of it ([`OwnTemplate`]).
 
 mod clean;
-mod license_delivery;
+mod language;
 mod message;
+mod notices;
+mod own;
+mod page;
+mod preview;
+mod sample;
 mod templates;
 
 use crypto::{
     ring::KeyRing,
     seal::{Place, SealError},
 };
-use domain::id::{LicenseId, MailId};
+use domain::{
+    id::{LicenseId, MailId, MailTemplateId},
+    mail::MailKind,
+};
 use jiff::Timestamp;
 use lettre::message::Mailbox;
 use secrecy::{ExposeSecret, SecretString};
@@ -23,13 +31,17 @@ pub(crate) use clean::mailbox;
 pub(crate) use message::Wire;
 
 use self::{
-    license_delivery::LicenseDelivery,
-    templates::{Template, Written},
+    page::{Material, Page},
+    templates::Written,
 };
 use crate::brand::Brand;
 
-/// All of them.
-static TEMPLATES: [&Template; 1] = [&license_delivery::TEMPLATE];
+pub use self::{
+    language::Language,
+    own::{LintError, example_product, lint, names, saved_template},
+    preview::{About, SOMEBODY, Sample},
+    templates::OwnTemplate,
+};
 
 /// Why a mail cannot be written, or not now.
 #[derive(Debug, thiserror::Error)]
@@ -46,6 +58,9 @@ pub enum MailError {
     /// No template is for this kind of mail.
     #[error("this release has no mail of the kind {0}; start the release that wrote it")]
     Kind(String),
+    /// What it tells is not so any more, so that sending it would be wrong.
+    #[error("what it tells is not so any more")]
+    Superseded,
     /// A template asks for what is not there, or is malformed.
     #[error("the template {place} does not work: {problem}")]
     Template {
@@ -93,15 +108,21 @@ pub async fn render_mail(
 ) -> Result<Rendered, MailError> {
     let contents = store.mail_contents(std::slice::from_ref(mail)).await?.remove(&mail.id);
     let contents = contents.ok_or_else(|| MailError::NoKey(LicenseId(mail.license_id)))??;
-    let Letter { addresses: Addresses { from, reply_to, to }, written, .. } = write(mail, &contents, ring, sender)?;
-    Ok(Rendered {
-        from: from.map(|mailbox| mailbox.to_string()),
-        reply_to: reply_to.map(|mailbox| mailbox.to_string()),
-        to: to.to_string(),
-        subject: written.subject,
-        text: written.text,
-        html: written.html,
-    })
+    let letter = write(mail, &contents, ring, sender)?;
+    Ok(Rendered::new(&letter.addresses, letter.written))
+}
+
+impl Rendered {
+    fn new(addresses: &Addresses, written: Written) -> Self {
+        Self {
+            from: addresses.from.as_ref().map(ToString::to_string),
+            reply_to: addresses.reply_to.as_ref().map(ToString::to_string),
+            to: addresses.to.to_string(),
+            subject: written.subject,
+            text: written.text,
+            html: written.html,
+        }
+    }
 }
 
 /// Who mails come from where a brand does not say so.
@@ -182,37 +203,51 @@ pub(crate) struct Letter {
     created_at: Timestamp,
     addresses: Addresses,
     written: Written,
-    key: SecretString,
+    /// The key that is in it.
+    key: Option<SecretString>,
     /// What may be shown of the key.
     hint: String,
+    /// The vendor's template that does not work, and why: this mail is as it is built in.
+    pub(crate) broken: Option<BrokenTemplate>,
+}
+
+/// A vendor's template that does not work.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct BrokenTemplate {
+    pub(crate) id: MailTemplateId,
+    /// Where and what. No value of the mail.
+    pub(crate) problem: String,
 }
 
 impl Letter {
     /// What a relay answered, without the key.
     pub(crate) fn without_key(&self, answer: &str) -> String {
-        answer.replace(self.key.expose_secret(), &self.hint)
+        match &self.key {
+            Some(key) => answer.replace(key.expose_secret(), &self.hint),
+            None => answer.to_owned(),
+        }
     }
 }
 
-/// Writes a mail. Its key is unsealed here, and nowhere before.
+/// Writes a mail. Where it delivers a key, that is unsealed here, and nowhere before.
 pub(crate) fn write(
     mail: &Mail,
     contents: &Contents,
     ring: &KeyRing,
     sender: Option<&Sender>,
 ) -> Result<Letter, MailError> {
-    let brand = Brand::read(&contents.product.brand);
-    let words = Words::new(mail, contents);
-    let addresses = Addresses::new(mail, &brand, &words, sender)?;
-    let row = contents.keys.first().ok_or(MailError::NoKey(contents.license.id))?;
-    let opened = ring.open(Place::license_key(contents.tenant, row.id), &row.sealed)?;
-    let key = SecretString::from(String::from_utf8_lossy(&opened).into_owned());
-    let written = match mail.kind.as_str() {
-        kind if kind == license_delivery::TEMPLATE.kind => {
-            let context = LicenseDelivery::new(key.expose_secret(), contents, &brand, &words, &addresses);
-            license_delivery::TEMPLATE.write(&context)?
+    let key = if kind(mail)? == MailKind::LicenseDelivery { Some(unsealed(contents, ring)?) } else { None };
+    let shown = key.as_ref().map(SecretString::expose_secret);
+    let (addresses, page) = page(mail, contents, sender, shown, None)?;
+    let own = own::template_for(&contents.templates, contents.product.id, page.language);
+    let (written, broken) = match own.map(|row| (row, templates::write_own(&own::parts(row), &page))) {
+        None => (templates::write(&page)?, None),
+        Some((_, Ok(written))) => (written, None),
+        // A key that was paid for goes out whatever a vendor wrote.
+        Some((row, Err(error))) => {
+            let broken = BrokenTemplate { id: MailTemplateId(row.id), problem: error.to_string() };
+            (templates::write(&page)?, Some(broken))
         }
-        other => return Err(MailError::Kind(other.to_owned())),
     };
     Ok(Letter {
         id: MailId(mail.id),
@@ -220,8 +255,43 @@ pub(crate) fn write(
         addresses,
         written,
         key,
-        hint: row.hint.clone(),
+        hint: page.key_hint.unwrap_or_default(),
+        broken,
     })
+}
+
+fn kind(mail: &Mail) -> Result<MailKind, MailError> {
+    mail.kind.parse().map_err(|_| MailError::Kind(mail.kind.clone()))
+}
+
+/// What the templates of a mail get to know, and where it goes.
+fn page(
+    mail: &Mail,
+    contents: &Contents,
+    sender: Option<&Sender>,
+    key: Option<&str>,
+    language: Option<Language>,
+) -> Result<(Addresses, Page), MailError> {
+    let brand = Brand::read(&contents.product.brand);
+    let words = Words::new(mail, contents);
+    let addresses = Addresses::new(mail, &brand, &words, sender)?;
+    let material = Material {
+        kind: kind(mail)?,
+        language: language.unwrap_or_else(|| brand.language()),
+        contents,
+        brand: &brand,
+        words: &words,
+        addresses: &addresses,
+        key,
+    };
+    let page = material.page().ok_or(MailError::Superseded)?;
+    Ok((addresses, page))
+}
+
+fn unsealed(contents: &Contents, ring: &KeyRing) -> Result<SecretString, MailError> {
+    let row = contents.keys.first().ok_or(MailError::NoKey(contents.license.id))?;
+    let opened = ring.open(Place::license_key(contents.tenant, row.id), &row.sealed)?;
+    Ok(SecretString::from(String::from_utf8_lossy(&opened).into_owned()))
 }
 
 #[cfg(test)]

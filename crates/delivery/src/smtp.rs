@@ -153,7 +153,7 @@ impl Smtp {
     }
 
     /// Hangs up on all of them.
-    pub(crate) async fn close(&self) {
+    pub async fn close(&self) {
         for idle in self.idle(std::mem::take) {
             hang_up(idle).await;
         }

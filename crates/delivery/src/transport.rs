@@ -140,7 +140,7 @@ impl Transport {
     }
 
     /// Hangs up on all of them.
-    pub(crate) async fn close(&self) {
+    pub async fn close(&self) {
         if let Way::Smtp(smtp) = &self.way {
             smtp.close().await;
         }

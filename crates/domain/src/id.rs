@@ -148,6 +148,8 @@ ids! {
     AttentionId = "att";
     /// A mail.
     MailId = "mail";
+    /// A version of a mail's template that a vendor wrote.
+    MailTemplateId = "mtl";
     /// A key to the API.
     ApiKeyId = "key";
     /// A request, as printed on its answer.

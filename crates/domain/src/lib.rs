@@ -12,6 +12,7 @@ pub mod fulfil;
 pub mod id;
 pub mod join;
 pub mod license;
+pub mod mail;
 pub mod money;
 pub mod order;
 pub mod plan;

@@ -69,6 +69,9 @@ pub struct Order {
     /// Where this sale's mails go.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub contact: Option<Register<Contact>>,
+    /// Where a person has this sale's mails go, whatever the provider says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub corrected: Option<Register<Contact>>,
     /// The provider's customers seen with this sale.
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     pub customers: BTreeSet<CustomerReference>,
@@ -102,11 +105,20 @@ impl Join for Order {
         self.replaced.join(other.replaced);
         self.gave_way.join(other.gave_way);
         self.contact.join(other.contact);
+        self.corrected.join(other.corrected);
         self.customers.join(other.customers);
         self.missing.join(other.missing);
         self.decided.join(other.decided);
         self.approval.join(other.approval);
         self.excused.join(other.excused);
+    }
+}
+
+impl Order {
+    /// Where this sale's mails go, as far as the sale itself says: a person's word, otherwise the provider's.
+    #[must_use]
+    pub fn mailed_to(&self) -> Option<&Contact> {
+        self.corrected.as_ref().or(self.contact.as_ref()).map(|register| &register.value)
     }
 }
 

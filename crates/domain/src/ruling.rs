@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     join::{Join, Register, Stamp},
     license::{Extension, License},
-    order::{Approval, Order},
+    order::{Approval, Contact, Order},
     plan::{Limits, PlanVersion},
 };
 
@@ -65,6 +65,11 @@ pub fn rule(order: &mut Order, license: &mut License, ruling: Ruling, at: Timest
         Ruling::ChangePlan(plan) => rulings.plan.join(Some(Register::new(stamp, plan))),
         Ruling::Limits(limits) => rulings.limits.join(Some(Register::new(stamp, limits))),
     }
+}
+
+/// Has a sale's mails go to an address, whatever the provider says; the last word counts.
+pub fn correct_contact(order: &mut Order, contact: Contact, at: Timestamp) {
+    order.corrected.join(Some(Register::new(Stamp::at(at), contact)));
 }
 
 /// Says whether a sale that must be approved may have its licenses; the last word counts (B29).

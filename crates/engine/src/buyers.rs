@@ -61,7 +61,7 @@ impl Identities {
 
     /// Where an order's mails go: the sale's own address, otherwise that of the provider's customer.
     pub(crate) fn address(&self, order: &StoredOrder) -> Option<Contact> {
-        order.order.contact.as_ref().map(|contact| contact.value.clone()).or_else(|| {
+        order.order.mailed_to().cloned().or_else(|| {
             order.order.customers.iter().find_map(|customer| {
                 let snapshot = &self.known.get(&(order.connection, customer.clone()))?.snapshot.value;
                 Some(Contact { email: snapshot.email.clone()?, name: snapshot.name.clone() })
@@ -80,7 +80,7 @@ pub(crate) async fn learn(
     orders: &[StoredOrder],
     now: Timestamp,
 ) -> Result<Identities, Error> {
-    let without_contact = orders.iter().filter(|order| order.order.contact.is_none());
+    let without_contact = orders.iter().filter(|order| order.order.mailed_to().is_none());
     let wanted: BTreeSet<_> = without_contact
         .flat_map(|order| order.order.customers.iter().map(|customer| (order.connection, customer.clone())))
         .chain(news.keys().cloned())

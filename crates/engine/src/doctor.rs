@@ -253,7 +253,7 @@ impl Gathered {
         let licenses: Vec<LicenseId> =
             orders.iter().flat_map(|order| &order.licenses).map(|license| license.id).collect();
         let targets = orders.iter().filter_map(|order| order.merged_into).collect();
-        let without_contact = orders.iter().filter(|order| order.order.contact.is_none());
+        let without_contact = orders.iter().filter(|order| order.order.mailed_to().is_none());
         let customers = without_contact
             .flat_map(|order| order.order.customers.iter().map(|customer| (order.connection, customer.clone())))
             .collect();
@@ -276,7 +276,7 @@ impl Gathered {
     /// Whether an order's mails have somewhere to go.
     fn has_address(&self, order: &StoredOrder) -> bool {
         let known = |customer: &CustomerReference| self.addresses.contains(&(order.connection, customer.clone()));
-        order.order.contact.is_some() || order.order.customers.iter().any(known)
+        order.order.mailed_to().is_some() || order.order.customers.iter().any(known)
     }
 }
 

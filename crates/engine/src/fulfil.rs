@@ -240,9 +240,9 @@ impl Engine {
 async fn redirect_mails(write: &Write, sales: &Sales, now: Timestamp) -> Result<usize, Error> {
     let mut redirected = 0;
     for order in sales.orders.iter().filter(|order| sales.readdressed.contains(&order.id)) {
-        if let Some(contact) = &order.order.contact {
+        if let Some(contact) = order.order.mailed_to() {
             let licenses = order.licenses.iter().map(|license| license.id).collect();
-            redirected += write.redirect_mails(licenses, &contact.value, now).await?;
+            redirected += write.redirect_mails(licenses, contact, now).await?;
         }
     }
     Ok(redirected)

@@ -27,6 +27,8 @@ pub mod inbound;
 pub mod issue;
 pub mod license_metadata;
 mod lookup;
+pub mod mail_templates;
+mod mails;
 pub mod metrics;
 pub mod onboarding;
 mod outcome;

@@ -13,6 +13,7 @@ use domain::{
     fulfil::Change,
     id::{AuditId, LicenseId, MailId, OrderId, TenantId},
     license::{License, LicenseState},
+    mail::MailKind,
     order::Contact,
     plan::PlanVersion,
     policy::{MailBy, Notice},
@@ -34,20 +35,6 @@ use crate::{
     connections::Connection,
     events::{self, News, Sale},
 };
-
-/// The mail that carries a key (A19).
-pub(crate) const LICENSE_DELIVERY: &str = "license-delivery";
-
-/// The kind of the mail that tells the buyer something.
-const fn mail_of(notice: Notice) -> &'static str {
-    match notice {
-        Notice::Renewed => "license-renewed",
-        Notice::Expiring => "license-expiring",
-        Notice::PaymentProblem => "payment-problem",
-        Notice::Frozen => "license-frozen",
-        Notice::Revoked => "license-revoked",
-    }
-}
 
 /// Rows that a batch adds.
 #[derive(Default)]
@@ -155,7 +142,7 @@ impl Outcome<'_> {
                 rows.news.push(self.sale().of_license(kind, license, told.previous));
             }
             let notice = notice(license, &change).filter(|notice| self.is_to_hear(license, *notice));
-            rows.mails.extend(notice.and_then(|notice| self.mail(mail_of(notice), license, entropy)));
+            rows.mails.extend(notice.and_then(|notice| self.mail(notice.into(), license, entropy)));
         }
     }
 
@@ -171,7 +158,7 @@ impl Outcome<'_> {
             Change::SupersededBy(survivor) => rows.moved_keys.push((license.id, *survivor)),
             Change::Announced => {
                 if !self.is_silent(license) {
-                    rows.mails.extend(self.mail(LICENSE_DELIVERY, license, entropy));
+                    rows.mails.extend(self.mail(MailKind::LicenseDelivery, license, entropy));
                 }
                 rows.calls.extend(self.write_back(license, entropy));
             }
@@ -244,15 +231,15 @@ impl Outcome<'_> {
         wanted && license.announced && !self.is_silent(license)
     }
 
-    fn mail(&self, kind: &str, license: &License, entropy: &mut dyn Entropy) -> Option<Mail> {
+    fn mail(&self, kind: MailKind, license: &License, entropy: &mut dyn Entropy) -> Option<Mail> {
         let contact = self.address?;
         let id = MailId::new(self.now, entropy);
         Some(Mail {
             id: id.0,
             tenant_id: self.order.tenant.0,
-            kind: kind.to_owned(),
+            kind: kind.as_str().to_owned(),
             // A key goes out once; anything else, as often as it happens.
-            occasion: if kind == LICENSE_DELIVERY { String::new() } else { id.to_string() },
+            occasion: if kind == MailKind::LicenseDelivery { String::new() } else { id.to_string() },
             license_id: license.id.0,
             order_id: self.order.id.0,
             recipient: contact.email.as_str().to_owned(),

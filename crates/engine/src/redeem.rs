@@ -226,7 +226,7 @@ impl Engine {
             });
         }
         let mailed_to = self.mailed_to(&licenses).await?;
-        let contact = order.order.contact.map(|contact| contact.value);
+        let contact = order.order.mailed_to().cloned();
         Ok(Some(BuyersPage { provider, licenses: shown, contact, mailed_to }))
     }
 
@@ -262,7 +262,7 @@ impl Engine {
         let may_be_given = match self.order_of(&opened).await? {
             None => true,
             Some((order, licenses)) => {
-                let is_new = order.order.contact.is_none_or(|known| known.value.email != email);
+                let is_new = order.order.mailed_to().is_none_or(|known| known.email != email);
                 is_new && self.mailed_to(&licenses).await?.is_none()
             }
         };

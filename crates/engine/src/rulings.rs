@@ -5,8 +5,9 @@ use std::collections::HashMap;
 use domain::{
     fulfil::{Concern, resolve_again},
     id::{AuditId, LicenseId, OrderId, TenantId},
-    order::Approval,
-    ruling::{Ruling, approve, rule},
+    mail::MailKind,
+    order::{Approval, Contact},
+    ruling::{Ruling, approve, correct_contact, rule},
 };
 use jiff::Timestamp;
 use serde_json::json;
@@ -35,6 +36,13 @@ pub enum OrderRuling {
     Approval(Approval),
     /// Its prices give what rules and plans say now (B11).
     Redecide(Concern),
+    /// Its mails go to this address, whatever the provider says. Those that wait or were refused go there at once.
+    Contact {
+        /// Where to.
+        to: Contact,
+        /// Whether the mails with the keys go out once more, though a relay has taken them.
+        again: bool,
+    },
 }
 
 impl OrderRuling {
@@ -43,6 +51,7 @@ impl OrderRuling {
             Self::Approval(Approval::Approved) => "approve",
             Self::Approval(Approval::Rejected) => "reject",
             Self::Redecide(_) => "redecide",
+            Self::Contact { .. } => "contact",
         }
     }
 }
@@ -125,6 +134,13 @@ impl Engine {
         rows.audit.extend(orders.iter().map(|order| self.ruled(order, about, by, now)));
         write.save_orders(&orders, now).await?;
         let happened = rows.write(&write, now, &mut *self.entropy()).await?;
+        if let About::Order(_, OrderRuling::Contact { to, again }) = about {
+            let licenses = || orders.iter().flat_map(|order| &order.licenses).map(|license| license.id).collect();
+            write.redirect_mails(licenses(), to, now).await?;
+            if *again {
+                write.send_mails_again(licenses(), MailKind::LicenseDelivery.as_str(), to, now).await?;
+            }
+        }
         write.commit().await?;
         self.tell(happened);
         Ok(orders.into_iter().next())
@@ -149,6 +165,7 @@ impl Engine {
                     }
                 }
                 About::Order(_, OrderRuling::Approval(approval)) => approve(order, *approval, now),
+                About::Order(_, OrderRuling::Contact { to, .. }) => correct_contact(order, to.clone(), now),
                 About::Order(_, OrderRuling::Redecide(concern)) => {
                     let shelf = self.catalogues.of(write, stored.tenant).await?;
                     resolve_again(order, stored.connection, &shelf.catalogue, concern, now);
@@ -165,6 +182,11 @@ impl Engine {
     fn ruled(&self, order: &StoredOrder, about: About<'_>, by: &By, now: Timestamp) -> AuditEntry {
         let (word, subject, license, detail) = match about {
             About::License(id, ruling) => (ruling.as_str(), id.to_string(), Some(id.0), json!(ruling)),
+            // The log is kept for good, so it does not say where anybody can be written to.
+            About::Order(_, OrderRuling::Contact { to, again }) => {
+                let detail = json!({ "email": to.email.masked(), "again": again });
+                ("contact", order.id.to_string(), None, detail)
+            }
             About::Order(_, ruling) => (ruling.as_str(), order.id.to_string(), None, json!(ruling.as_str())),
         };
         AuditEntry {

@@ -86,9 +86,9 @@ impl Sales {
                 self.names.push((connection.id, name.clone(), survivor.id));
             }
         }
-        let before = survivor.order.contact.clone();
+        let before = survivor.order.mailed_to().cloned();
         survivor.order.join(group.news);
-        if connection.expects_buyers() && before.is_some() && survivor.order.contact != before {
+        if connection.expects_buyers() && before.is_some() && survivor.order.mailed_to() != before.as_ref() {
             // What buyers type may be mistyped: whose sale it is follows from the last address.
             survivor.customer = None;
             self.readdressed.insert(survivor.id);

@@ -406,6 +406,23 @@ entities! {
         created_at: i64,
         sent_at: Option<i64>,
     }
+    /// A version of what a vendor wrote for a mail: the parts that it replaces. `product_id` is all zeros for all products. Of
+    /// a mail's versions one at most is active.
+    mail_templates = "mail_templates" {
+        #[sea_orm(primary_key, auto_increment = false)] id: Uuid,
+        tenant_id: Uuid,
+        product_id: Uuid,
+        kind: String,
+        language: String,
+        version: i32,
+        subject: Option<String>,
+        intro: Option<String>,
+        body_text: Option<String>,
+        body_html: Option<String>,
+        active: bool,
+        actor: String,
+        created_at: i64,
+    }
     /// A call that changes something at a provider. It holds references: a license whose key is to be written to the
     /// provider's record of its customer, which is unsealed when it is sent, or a price that is to be made or archived.
     provider_calls = "provider_calls" {

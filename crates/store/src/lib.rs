@@ -21,6 +21,7 @@ mod journal;
 mod keys;
 mod licenses;
 pub mod lists;
+pub mod mail_templates;
 mod maintenance;
 mod metadata;
 mod migrations;
@@ -65,9 +66,10 @@ pub mod rows {
         connections::Model as Connection, customers::Model as Customer, deliveries::Model as Delivery,
         delivery_attempts::Model as DeliveryAttempt, events::Model as Event, idempotency_keys::Model as IdempotencyKey,
         identities::Model as Identity, inbound_events::Model as InboundEvent, license_keys::Model as LicenseKey,
-        mails::Model as Mail, plan_prices::Model as PlanPrice, plans::Model as Plan, price_rules::Model as PriceRule,
-        products::Model as Product, provider_calls::Model as ProviderCall, recoveries::Model as Recovery,
-        signing_keys::Model as SigningKey, tenants::Model as Tenant, webhook_endpoints::Model as WebhookEndpoint,
+        mail_templates::Model as MailTemplate, mails::Model as Mail, plan_prices::Model as PlanPrice,
+        plans::Model as Plan, price_rules::Model as PriceRule, products::Model as Product,
+        provider_calls::Model as ProviderCall, recoveries::Model as Recovery, signing_keys::Model as SigningKey,
+        tenants::Model as Tenant, webhook_endpoints::Model as WebhookEndpoint,
     };
 }
 

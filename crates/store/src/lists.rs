@@ -2,6 +2,7 @@
 
 pub(crate) mod events;
 mod licenses;
+mod mails;
 pub(crate) mod sales;
 
 use domain::id::TenantId;
@@ -10,6 +11,7 @@ use uuid::Uuid;
 
 pub use events::{AuditFilter, InboundFilter, InboundSummary, KeptFact};
 pub use licenses::{LicenseFilter, ListedLicense};
+pub use mails::MailFilter;
 pub use sales::{CustomerFilter, OrderFilter};
 
 use crate::error::StoreError;

@@ -36,6 +36,8 @@ pub mod status {
     pub const SENT: &str = "sent";
     /// A relay refused it for good, or nobody took it in all tries.
     pub const FAILED: &str = "failed";
+    /// What it tells was not so any more when it was to be sent, so it was not.
+    pub const SUPERSEDED: &str = "superseded";
 }
 
 /// The attention item of a tenant whose mails about old purchases are held. Releasing them closes it.
@@ -177,6 +179,36 @@ impl Write {
             sent += again.exec(&self.transaction).await?.rows_affected;
         }
         Ok(usize::try_from(sent).unwrap_or(usize::MAX))
+    }
+
+    /// Sends the mails of a kind about these licenses once more, to this address, though a relay has taken them; not those that
+    /// are being sent now. Returns how many.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn send_mails_again(
+        &self,
+        licenses: Vec<LicenseId>,
+        kind: &str,
+        to: &Contact,
+        now: Timestamp,
+    ) -> Result<u64, StoreError> {
+        let free =
+            Condition::any().add(mails::Column::LeaseUntil.is_null()).add(mails::Column::LeaseUntil.lte(micros(now)));
+        let mut sent = 0;
+        for condition in any_of(&self.transaction, mails::Column::LicenseId, licenses.iter().map(|id| id.0).collect()) {
+            let again = mails::Entity::update_many()
+                .col_expr(mails::Column::Recipient, Expr::val(to.email.as_str()))
+                .col_expr(mails::Column::RecipientName, Expr::val(to.name.as_deref().map(str::to_owned)))
+                .col_expr(mails::Column::Status, Expr::val(status::PENDING))
+                .col_expr(mails::Column::Attempts, Expr::val(0))
+                .col_expr(mails::Column::NextAttemptAt, Expr::val(Some(micros(now))))
+                .filter(condition)
+                .filter(free.clone())
+                .filter(mails::Column::Kind.eq(kind));
+            sent += again.exec(&self.transaction).await?.rows_affected;
+        }
+        Ok(sent)
     }
 
     /// Writes how sending a mail ended, unless another worker has taken it meanwhile.

@@ -7,7 +7,7 @@ use axum::{
     response::{Html, IntoResponse, Response},
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use delivery::Rendered;
+use delivery::{MailError, Rendered};
 use domain::id::{MailId, TenantId};
 use engine::{api_keys::Scope, tenants::DEFAULT_TENANT};
 use jiff::Timestamp;
@@ -48,6 +48,8 @@ pub(crate) enum Refused {
     Unauthenticated,
     /// There is no such mail.
     NotFound,
+    /// What the mail tells is not so any more, and nobody kept what it said.
+    NotSo,
     /// The database does not answer, or the mail cannot be rendered.
     Failed(String),
 }
@@ -62,6 +64,10 @@ impl IntoResponse for Refused {
                     .into_response()
             }
             Self::NotFound => (StatusCode::NOT_FOUND, "There is no such mail.").into_response(),
+            Self::NotSo => {
+                let words = "What this mail tells is not so any more, so it would not be sent now.";
+                (StatusCode::GONE, words).into_response()
+            }
             Self::Failed(problem) => {
                 tracing::error!(%problem, "a page failed");
                 (StatusCode::SERVICE_UNAVAILABLE, "This page cannot be shown right now.").into_response()
@@ -120,7 +126,11 @@ impl Web {
 
     async fn render(&self, mail: &Mail) -> Result<Rendered, Refused> {
         let ring = self.ring.get();
-        delivery::render_mail(&self.engine.store, &ring, mail, self.sender.as_ref()).await.map_err(failed)
+        let rendered = delivery::render_mail(&self.engine.store, &ring, mail, self.sender.as_ref()).await;
+        rendered.map_err(|error| match error {
+            MailError::Superseded => Refused::NotSo,
+            error => failed(error),
+        })
     }
 
     async fn mail(&self, id: &str, headers: &HeaderMap) -> Result<Mail, Refused> {

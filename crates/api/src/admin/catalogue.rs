@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use axum::{Json, extract::State, http::StatusCode};
+use delivery::Brand;
 use domain::{
     id::{PlanId, ProductId, TenantId},
     plan::{PlanPrice, PlanTerms, PlanVersion},
@@ -26,7 +27,7 @@ use crate::{
     Api,
     caller::{Allowed, scope},
     page::{List, Listable, Listing, PageParams},
-    problem::{Code, Problem},
+    problem::{Code, Problem, sentence},
     read::{Body, Id, Params},
 };
 
@@ -116,6 +117,9 @@ pub(crate) async fn save_product(
     Body(body): Body<ProductBody>,
 ) -> Result<(StatusCode, Json<ProductDocument>), Problem> {
     let (tenant, code) = (caller.identity.tenant, body.code.clone());
+    if let Some(brand) = &body.brand {
+        Brand::check_texts(brand).map_err(|error| Problem::invalid(sentence(&error)).of("brand"))?;
+    }
     let before = api.engine.store.products(tenant).await?.into_iter().find(|row| row.code == code);
     let before = before.map(ProductDocument::from);
     let kept_prefix = before.as_ref().map(|before| before.key_prefix.clone());

@@ -10,6 +10,7 @@ mod decisions;
 mod documents;
 mod idempotency;
 mod inbound;
+mod mails;
 mod named;
 mod outgoing;
 mod pages;

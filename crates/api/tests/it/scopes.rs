@@ -57,6 +57,7 @@ impl World {
             ("recoveries", recovery),
             ("events", first(shop.get("/v1/events").await)),
             ("deliveries", first(shop.get("/v1/deliveries?status=pending").await)),
+            ("mails", first(shop.get("/v1/mails").await)),
         ]);
         let key = shop.key_of(&license).await;
         let connection = shop.get(&format!("/v1/connections/{}", ids["connections"])).await;
@@ -78,6 +79,9 @@ impl World {
             return path.replace("{id}", &self.ids["paused"]);
         }
         let family = path.trim_start_matches("/api").split('/').nth(2).unwrap();
+        if family == "mail-templates" {
+            return path.replace("{kind}", "license-delivery");
+        }
         let id = self.ids.get(family).unwrap_or_else(|| panic!("say in scopes.rs which id {path} is called with"));
         path.replace("{id}", id).replace("{fingerprint}", &self.fingerprint)
     }
@@ -123,6 +127,11 @@ impl World {
             ("POST", path) if path.ends_with("{id}/replay") || path.ends_with("{id}/dismiss") => json!({}),
             ("POST", "/v1/connections/{id}/catch-up") => json!({ "since": "2026-10-01T00:00:00Z" }),
             ("POST", path) if path.starts_with("/v1/licenses/{id}/") => json!({}),
+            ("POST", "/v1/mails/{id}/resend") => json!({}),
+            ("POST", "/v1/orders/{id}/contact") => json!({ "email": "new@example.com" }),
+            ("PUT", "/v1/mail-templates/{kind}") => json!({ "subject": "Your License Key is Ready" }),
+            ("POST", "/v1/mail-templates/{kind}/preview") => json!({}),
+            ("POST", "/v1/mail-templates/{kind}/restore") => json!({ "version": 1 }),
             (method, path) => panic!("say in scopes.rs what body {method} {path} is called with"),
         })
     }
@@ -244,7 +253,10 @@ async fn the_scope_that_the_document_names_is_enough() {
 fn belongs_to_both(operation: &Operation) -> bool {
     let path = operation.path.as_str();
     let shown = ["/v1/price-rules", "/v1/connections"].iter().any(|shown| path.starts_with(shown));
-    path.starts_with("/v1/products") || path.starts_with("/v1/plans") || (shown && operation.method == "GET")
+    path.starts_with("/v1/mail-templates")
+        || path.starts_with("/v1/products")
+        || path.starts_with("/v1/plans")
+        || (shown && operation.method == "GET")
 }
 
 /// Whether the license is named in the body.
@@ -325,8 +337,11 @@ async fn another_tenant_sees_nothing_and_changes_nothing() {
         };
         let names_something = operation.path.contains("{id}")
             || names_a_license(&operation.path)
-            || (operation.method, operation.path.as_str()) == ("POST".to_owned(), "/v1/price-rules");
-        assert_eq!(status, if names_something { 404 } else { 200 }, "{what}: {text}");
+            || (operation.method.as_str(), operation.path.as_str()) == ("POST", "/v1/price-rules");
+        // Of its own it has none to remove, and after that it has none.
+        let expected =
+            if operation.path == "/v1/mail-templates/{kind}" && operation.method == "DELETE" { 204 } else { 200 };
+        assert_eq!(status, if names_something { 404 } else { expected }, "{what}: {text}");
         // A refusal may repeat what it was called with, and nothing else.
         let leaked = world.ids.values().find(|id| status == 200 && text.contains(id.as_str()));
         assert_eq!(leaked, None, "{what}: {text}");

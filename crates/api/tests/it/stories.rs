@@ -206,7 +206,7 @@ async fn a_product_keeps_what_is_left_out() {
     let shop = Shop::sqlite().await;
     let save = |body: Value| shop.call("POST", "/v1/products").key(&shop.test).json(body).send();
     let made =
-        save(json!({ "code": "tool", "name": "Tool", "key_prefix": "tool", "brand": { "color": "#123456" } })).await;
+        save(json!({ "code": "tool", "name": "Tool", "key_prefix": "tool", "brand": { "colour": "#123456" } })).await;
     assert_eq!((made.status.as_u16(), &made.json()["key_prefix"]), (201, &json!("TOOL")));
     let changed = save(json!({ "code": "tool", "name": "The Tool" })).await;
     let document = changed.json();
@@ -214,7 +214,7 @@ async fn a_product_keeps_what_is_left_out() {
         (changed.status.as_u16(), &document["name"], &document["key_prefix"]),
         (200, &json!("The Tool"), &json!("TOOL"))
     );
-    assert_eq!(document["brand"], json!({ "color": "#123456" }));
+    assert_eq!(document["brand"], json!({ "colour": "#123456" }));
     let path = format!("/v1/products/{}", document["id"].as_str().unwrap());
     assert_eq!(shop.get(&path).await, document, "a product belongs to both modes");
 }

@@ -90,7 +90,7 @@ pub(crate) fn one_license() -> License {
     }
 }
 
-fn contents(product: &str, plan: &str, brand: &str) -> Contents {
+pub(crate) fn contents(product: &str, plan: &str, brand: &str) -> Contents {
     let tenant = TenantId(Uuid::from_u128(1));
     let key = LicenseKey::generate(&Prefix::new("ACME").unwrap(), &mut Counting(9));
     let row = Uuid::from_u128(5);
@@ -120,6 +120,7 @@ fn contents(product: &str, plan: &str, brand: &str) -> Contents {
             brand: brand.to_owned(),
             created_at: ISSUED,
         },
+        templates: Vec::new(),
         plan: Plan { version: VERSION, code: PlanCode::new("pro"), name: plan.into(), terms: PlanTerms::default() },
     }
 }
@@ -141,7 +142,18 @@ fn headers(letter: &Letter) -> String {
     bytes(letter).replace("\r\n", "\n").split("\n\n").next().unwrap().to_owned()
 }
 
-const FULL: &str = r##"{"sender_name":"Acme Studio","sender_address":"licenses@acme.test","reply_to":"help@acme.test",
+/// What a template gets to know.
+pub(super) fn page_of(kind: MailKind, language: Language, contents: &Contents) -> Option<Page> {
+    let mail = Mail { kind: kind.as_str().to_owned(), ..mail("ada@example.com", Some("Ada Lovelace")) };
+    let key = (kind == MailKind::LicenseDelivery).then_some("ACME-7F3K-9XYM-4N2A-Q7C9");
+    match page(&mail, contents, Some(&sender()), key, Some(language)) {
+        Ok((_, page)) => Some(page),
+        Err(MailError::Superseded) => None,
+        Err(error) => panic!("{error}"),
+    }
+}
+
+pub(super) const FULL: &str = r##"{"sender_name":"Acme Studio","sender_address":"licenses@acme.test","reply_to":"help@acme.test",
     "download_url":"https://acme.test/download?a=1&b=2","docs_url":"https://acme.test/docs","footer":"Acme Inc.",
     "support_url":"https://acme.test/support","portal_url":"https://acme.test/portal","colour":"#ffcc00"}"##;
 

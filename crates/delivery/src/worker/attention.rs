@@ -5,7 +5,12 @@ use domain::{
     id::{AttentionId, LicenseId, MailId, OrderId, TenantId},
 };
 use jiff::Timestamp;
-use store::rows::{AttentionItem, Mail};
+use store::{
+    mail_templates::MAIL_TEMPLATE_BROKEN,
+    rows::{AttentionItem, Mail},
+};
+
+use crate::mail::BrokenTemplate;
 
 /// Mails are caught since nobody can send them. One item for a tenant.
 pub const NO_SENDER: &str = "no_sender";
@@ -68,6 +73,16 @@ impl Opening<'_> {
             mail.kind
         );
         self.of_mail(mail, detail)
+    }
+
+    /// What a vendor wrote for a mail does not work.
+    pub(super) fn template_broken(&mut self, mail: &Mail, broken: &BrokenTemplate) -> AttentionItem {
+        let detail = format!(
+            "the template {} of the {} mail does not work and is not used, the built-in one is: {}; save a version that works, \
+             restore an earlier one, or remove it",
+            broken.id, mail.kind, broken.problem
+        );
+        self.item(MAIL_TEMPLATE_BROKEN, TenantId(mail.tenant_id), broken.id.to_string(), detail)
     }
 
     fn of_mail(&mut self, mail: &Mail, detail: String) -> AttentionItem {

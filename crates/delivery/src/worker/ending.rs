@@ -5,7 +5,7 @@ use jiff::{SignedDuration, Timestamp};
 use store::{outbox::status, rows::Mail};
 use uuid::Uuid;
 
-use crate::transport::Outcome;
+use crate::{mail::BrokenTemplate, transport::Outcome};
 
 /// For how long a mail is tried.
 const PATIENCE: SignedDuration = SignedDuration::from_hours(72);
@@ -13,6 +13,9 @@ const PATIENCE: SignedDuration = SignedDuration::from_hours(72);
 const AWAY_MAX: i32 = 5;
 /// The longest wait that a service may ask for.
 const RETRY_AFTER_MAX: SignedDuration = SignedDuration::from_hours(6);
+
+/// What stands beside a mail that was not sent.
+const SUPERSEDED: &str = "what it tells was not so any more when it was to be sent";
 
 /// How an attempt ended.
 pub(super) enum Ending {
@@ -22,6 +25,8 @@ pub(super) enum Ending {
     Unwritten(String),
     /// It can never be sent.
     Impossible(String),
+    /// What it tells is not so any more.
+    Superseded,
 }
 
 /// A mail that is not in flight any more.
@@ -31,6 +36,8 @@ pub(super) struct Landed {
     /// By whom.
     pub(super) token: Uuid,
     pub(super) ending: Ending,
+    /// What its vendor wrote for it and does not work.
+    pub(super) broken: Option<BrokenTemplate>,
 }
 
 /// What people have to hear.
@@ -44,6 +51,8 @@ pub(super) enum News {
     RelayAway,
     /// It waits since it cannot be written.
     Unwritten,
+    /// It is not sent, since what it tells is not so any more.
+    Superseded,
     /// It is given up.
     Failed,
 }
@@ -81,6 +90,7 @@ impl Landed {
             Ending::Unwritten(problem) => wait(problem, News::Unwritten),
             Ending::Tried(Outcome::Refused { response }) => failed(response),
             Ending::Impossible(problem) => failed(problem),
+            Ending::Superseded => (row(status::SUPERSEDED, None, SUPERSEDED), News::Superseded),
         }
     }
 }
@@ -120,7 +130,7 @@ pub(super) mod tests {
     }
 
     fn landed(attempts: i32, ending: Ending) -> Landed {
-        Landed { mail: mail(attempts), token: Uuid::nil(), ending }
+        Landed { mail: mail(attempts), token: Uuid::nil(), ending, broken: None }
     }
 
     fn after(attempts: i32, outcome: impl Fn(String) -> Outcome) -> (String, Option<i64>, News) {
@@ -160,6 +170,9 @@ pub(super) mod tests {
         let sent = landed(7, Ending::Tried(Outcome::Accepted { response: "250 ok".to_owned() })).row(Timestamp::MAX);
         assert_eq!((sent.0.status.as_str(), sent.0.sent_at), ("sent", Some(Timestamp::MAX.as_microsecond())));
         assert_eq!(after(0, |response| Outcome::Refused { response }), ("failed".to_owned(), None, News::Failed));
+        let superseded = landed(0, Ending::Superseded).row(Timestamp::UNIX_EPOCH);
+        assert_eq!((superseded.0.status.as_str(), superseded.0.sent_at), ("superseded", None));
+        assert_eq!((superseded.0.next_attempt_at, superseded.1), (None, News::Superseded));
         let away = |response| Outcome::Away { response };
         assert_eq!(after(3, away), ("pending".to_owned(), Some(8), News::Waiting));
         assert_eq!(after(4, away), ("pending".to_owned(), Some(16), News::RelayAway));

@@ -12,7 +12,7 @@ use store::{StoreError, outbox::Contents, rows::Mail};
 
 use super::ending::Ending;
 use crate::{
-    mail::{self, Letter, MailError},
+    mail::{self, BrokenTemplate, Letter, MailError},
     transport::Transport,
 };
 
@@ -31,7 +31,7 @@ pub(super) struct Errand {
 
 impl Errand {
     /// Sends it.
-    pub(super) async fn run(self) -> Ending {
+    pub(super) async fn run(self) -> (Ending, Option<BrokenTemplate>) {
         let Self { mail, contents, ring, transport } = self;
         let found = contents.unwrap_or_else(|| Err(missing(&mail)));
         let written = found.map_err(MailError::from).and_then(|contents| {
@@ -40,14 +40,15 @@ impl Errand {
         });
         let (wire, letter) = match written {
             Ok(written) => written,
+            Err(MailError::Superseded) => return (Ending::Superseded, None),
             Err(error @ (MailError::Recipient | MailError::Message(_))) => {
-                return Ending::Impossible(error.to_string());
+                return (Ending::Impossible(error.to_string()), None);
             }
-            Err(error) => return Ending::Unwritten(error.to_string()),
+            Err(error) => return (Ending::Unwritten(error.to_string()), None),
         };
         let outcome = transport.send(&wire, &idempotency_key(&mail)).await;
         fail::fail_point!("mail-after-send");
-        Ending::Tried(outcome.told(|said| discreet(&said, &letter, &mail.recipient)))
+        (Ending::Tried(outcome.told(|said| discreet(&said, &letter, &mail.recipient))), letter.broken)
     }
 }
 

@@ -13,6 +13,7 @@ use super::{
     ending::{Ending, Landed},
     errand::Errand,
 };
+use crate::mail::BrokenTemplate;
 
 /// Mails that are sent at the same time, and so connections to the relay. Relays that limit them allow ten or more.
 const IN_FLIGHT: usize = 8;
@@ -26,7 +27,7 @@ const LAST_TRIES: u32 = 10;
 /// Mails on their way, and those that came back and are not written down yet.
 #[derive(Default)]
 pub(super) struct Flight {
-    sending: JoinSet<Ending>,
+    sending: JoinSet<(Ending, Option<BrokenTemplate>)>,
     /// What each task carries: a task that panics cannot tell.
     aboard: HashMap<task::Id, (Mail, Uuid)>,
     pub(super) landed: Vec<Landed>,
@@ -55,13 +56,13 @@ impl Flight {
         true
     }
 
-    fn land(&mut self, came_back: Result<(task::Id, Ending), JoinError>) {
-        let (id, ending) = came_back.unwrap_or_else(|error| {
+    fn land(&mut self, came_back: Result<(task::Id, (Ending, Option<BrokenTemplate>)), JoinError>) {
+        let (id, (ending, broken)) = came_back.unwrap_or_else(|error| {
             tracing::error!(%error, "sending a mail went wrong in a way that nobody thought of");
-            (error.id(), Ending::Unwritten("an internal error, which the log tells".to_owned()))
+            (error.id(), (Ending::Unwritten("an internal error, which the log tells".to_owned()), None))
         });
         if let Some((mail, token)) = self.aboard.remove(&id) {
-            self.landed.push(Landed { mail, token, ending });
+            self.landed.push(Landed { mail, token, ending, broken });
         }
     }
 }

@@ -5,7 +5,7 @@ use std::{
     sync::PoisonError,
 };
 
-use domain::id::{MailId, TenantId};
+use domain::id::{MailId, MailTemplateId, TenantId};
 use jiff::Timestamp;
 use store::{
     Write,
@@ -29,6 +29,8 @@ struct Items {
     away: BTreeSet<TenantId>,
     /// Tenants of whom it took one.
     works: BTreeSet<TenantId>,
+    /// Templates that do not work.
+    broken: BTreeSet<MailTemplateId>,
     /// Mails that are sent after all.
     mended: BTreeMap<TenantId, Vec<String>>,
 }
@@ -55,6 +57,7 @@ impl MailWorker {
             let (row, news) = landed.row(now);
             if write.save_mail(landed.token, &row).await? {
                 tell(&row, &news);
+                items.note_template(landed, &mut opening);
                 self.note(&landed.mail, &row, &news, &mut items, &mut opening);
             } else {
                 tracing::warn!(mail = %MailId(row.id), "another worker has taken this mail since; its word counts");
@@ -83,6 +86,7 @@ impl MailWorker {
                 }
             }
             News::Waiting => {}
+            News::Superseded => items.mended.entry(tenant).or_default().push(MailId(row.id).to_string()),
             News::RelayAway => {
                 // One item for all of them: a statement cannot write the same row twice.
                 if items.away.insert(tenant) {
@@ -103,6 +107,13 @@ impl MailWorker {
 }
 
 impl Items {
+    /// One item for a template, however many mails it is for.
+    fn note_template(&mut self, landed: &Landed, opening: &mut Opening<'_>) {
+        if let Some(broken) = landed.broken.as_ref().filter(|broken| self.broken.insert(broken.id)) {
+            self.opened.push(opening.template_broken(&landed.mail, broken));
+        }
+    }
+
     async fn write(&mut self, write: &Write, cleared: &BTreeSet<TenantId>, now: Timestamp) -> Result<(), Error> {
         write.open_items(std::mem::take(&mut self.opened)).await?;
         for (tenant, mails) in std::mem::take(&mut self.mended) {
@@ -121,6 +132,7 @@ fn tell(row: &Mail, news: &News) {
     let answer = row.response.as_deref().unwrap_or_default();
     match news {
         News::Sent => tracing::info!(%mail, "mail sent"),
+        News::Superseded => tracing::info!(%mail, "mail not sent: what it tells is not so any more"),
         News::Waiting => tracing::info!(%mail, attempts = row.attempts, answer, "mail not taken; it is tried again"),
         News::RelayAway => tracing::warn!(%mail, attempts = row.attempts, answer, "the mail relay takes no mails"),
         News::Unwritten => tracing::error!(%mail, problem = answer, "mail cannot be written; it is tried again"),

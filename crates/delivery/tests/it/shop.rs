@@ -17,7 +17,7 @@ use delivery::{MailParts, MailWorker, Smtp, Transport};
 use domain::{
     Entropy,
     ambient::{Clock, EntropySource},
-    id::{ConnectionId, LicenseId, MailId, OrderId, PlanId, ProductId, TenantId, uuid_v7},
+    id::{ConnectionId, LicenseId, MailId, MailTemplateId, OrderId, PlanId, ProductId, TenantId, uuid_v7},
     license::{Holding, License, LicenseState, Rulings, Standing, Unit},
     order::Order,
     plan::{AddOn, PlanVersion},
@@ -294,6 +294,56 @@ impl Shop {
             created_at: now.as_microsecond(),
             sent_at: None,
         }
+    }
+
+    /// A mail about what happened to a license.
+    pub(crate) async fn notice(&self, sold: &Sold, kind: &str) -> MailId {
+        let now = self.clock.now();
+        let id = MailId::new(now, &mut *self.entropy.entropy());
+        let row = Mail {
+            id: id.0,
+            kind: kind.to_owned(),
+            occasion: id.to_string(),
+            ..self.mail_row(sold, "ada@example.com", now)
+        };
+        let write = self.store().begin().await.unwrap();
+        write.add_mails(vec![row]).await.unwrap();
+        write.commit().await.unwrap();
+        id
+    }
+
+    /// What the vendor wrote for the mail with the key.
+    pub(crate) async fn write_template(&self, subject: &str, text: &str) -> MailTemplateId {
+        let now = self.clock.now();
+        let id = MailTemplateId::new(now, &mut *self.entropy.entropy());
+        let row = rows::MailTemplate {
+            id: id.0,
+            tenant_id: self.tenant.0,
+            product_id: self.plan.product.0,
+            kind: "license-delivery".into(),
+            language: "en".into(),
+            version: 1,
+            subject: Some(subject.to_owned()),
+            intro: None,
+            body_text: Some(text.to_owned()),
+            body_html: None,
+            active: true,
+            actor: "test".into(),
+            created_at: now.as_microsecond(),
+        };
+        let write = self.store().begin().await.unwrap();
+        write.save_mail_templates(vec![row]).await.unwrap();
+        write.commit().await.unwrap();
+        id
+    }
+
+    /// No template counts any more.
+    pub(crate) async fn clear_templates(&self) {
+        let write = self.store().begin().await.unwrap();
+        let rows = write.mail_templates(self.tenant).await.unwrap();
+        let rows = rows.into_iter().map(|row| rows::MailTemplate { active: false, version: row.version + 100, ..row });
+        write.save_mail_templates(rows.collect()).await.unwrap();
+        write.commit().await.unwrap();
     }
 
     /// One license stands for another one from now on, and its keys are moved there.

@@ -4,7 +4,7 @@
 
 Each message meets the next MODE, and the last one for good:
 accept, refuse (550 to the recipient), greylist (451 the first time, by recipient), hang (no answer after DATA),
-drop (hangs up after DATA), quote (554 that quotes the message), refuse-sender (553), later (451).
+drop (hangs up after DATA), lose (takes it, and hangs up before it says so), quote (554 that quotes the message), refuse-sender (553), later (451).
 With a certificate (PEM, key included) it offers STARTTLS.
 """
 
@@ -90,6 +90,8 @@ class Handler:
             raw=base64.b64encode(envelope.content).decode(),
             user=session.auth_data.decode() if session.auth_data else None,
         )
+        if mode == "lose":
+            server.transport.abort()
         return "250 2.0.0 Ok: queued as 4242"
 
 

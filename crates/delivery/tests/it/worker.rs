@@ -35,6 +35,7 @@ on_both! {
     the_loop_sends_as_soon_as_it_is_woken_and_stops_gracefully
     sending_again_keeps_the_message_id
     a_crash_after_the_relay_accepted_repeats_the_same_message
+    an_answer_that_is_lost_repeats_the_same_message
     greylisting_ends_in_one_message
     a_refusal_needs_a_person_until_a_later_success
     a_relay_that_hangs_is_tried_again
@@ -43,6 +44,8 @@ on_both! {
     two_workers_share_the_work_and_send_nothing_twice
     one_bad_mail_does_not_hold_up_the_others
     a_license_that_another_stands_for_is_delivered_with_its_key
+    what_is_not_so_any_more_is_not_sent
+    a_vendors_template_is_used_and_a_broken_one_keeps_no_key_back
 }
 
 const SECOND: SignedDuration = SignedDuration::from_secs(1);
@@ -75,7 +78,7 @@ async fn a_mail_is_sent_once_with_its_key(database: TestDatabase) {
     assert_eq!(message["headers"]["message-id"], format!("<{}@relay.test>", sold.mail));
     assert_eq!(message["headers"]["from"], "Acme Studio <keys@relay.test>");
     assert_eq!(message["headers"]["to"], "Ada Lovelace <ada@example.com>");
-    assert_eq!(message["headers"]["subject"], "Your Acme Studio license key");
+    assert_eq!(message["headers"]["subject"], "Your Acme Studio license key is ready");
     assert_eq!(message["headers"]["date"], "Sat, 21 Nov 2026 12:00:00 +0000");
     assert!(message["text"].as_str().unwrap().contains(&format!("Your order: pi_{}", sold.order)));
 
@@ -144,6 +147,22 @@ async fn a_crash_after_the_relay_accepted_repeats_the_same_message(database: Tes
     assert_eq!(worker.turn().await.unwrap(), 1);
     assert_eq!(relay.wait("accepted", 1).await[0]["headers"]["message-id"], format!("<{}@relay.test>", sold.mail));
     assert_eq!(status(&shop, &sold).await, is("sent", 1));
+}
+
+async fn an_answer_that_is_lost_repeats_the_same_message(database: TestDatabase) {
+    let shop = Shop::open(database).await;
+    let relay = Relay::start(&["lose", "accept"]);
+    let worker = shop.worker(Some(relay.client()));
+    let sold = shop.sell("ada@example.com").await;
+    worker.turn().await.unwrap();
+    assert_eq!(status(&shop, &sold).await, is("pending", 1), "nobody knows whether the relay has it");
+    shop.clock.advance(SECOND);
+    worker.turn().await.unwrap();
+    assert_eq!(status(&shop, &sold).await, is("sent", 2));
+    let [first, second] = &relay.wait("accepted", 2).await[..] else { panic!("two copies") };
+    for part in ["headers", "text", "html"] {
+        assert_eq!(first[part], second[part], "whoever gets both shows one: {part}");
+    }
 }
 
 async fn greylisting_ends_in_one_message(database: TestDatabase) {
@@ -328,4 +347,44 @@ async fn a_license_that_another_stands_for_is_delivered_with_its_key(database: T
     for message in relay.wait("accepted", 2).await {
         assert!(message["text"].as_str().unwrap().contains(&first.key));
     }
+}
+
+async fn what_is_not_so_any_more_is_not_sent(database: TestDatabase) {
+    let shop = Shop::open(database).await;
+    let relay = Relay::start(&["accept"]);
+    let sold = shop.sell("ada@example.com").await;
+    let notice = shop.notice(&sold, "license-frozen").await;
+    assert_eq!(shop.worker(Some(relay.client())).turn().await.unwrap(), 2);
+    let row = shop.mail(notice).await;
+    assert_eq!((row.status.as_str(), row.next_attempt_at, row.sent_at), ("superseded", None, None));
+    assert_eq!(row.response.as_deref(), Some("what it tells was not so any more when it was to be sent"));
+    assert_eq!(status(&shop, &sold).await, is("sent", 1));
+    assert_eq!(relay.wait("accepted", 1).await.len(), 1);
+    assert!(shop.attention().await.is_empty(), "nobody has to do anything");
+}
+
+async fn a_vendors_template_is_used_and_a_broken_one_keeps_no_key_back(database: TestDatabase) {
+    let shop = Shop::open(database).await;
+    let relay = Relay::start(&["accept"]);
+    let worker = shop.worker(Some(relay.client()));
+    shop.write_template("Your License Key is Ready", "Key {{ licenseKey }} for {{ planName }}").await;
+    let first = shop.sell("ada@example.com").await;
+    worker.turn().await.unwrap();
+    let message = relay.wait("accepted", 1).await.remove(0);
+    assert_eq!(message["headers"]["subject"], "Your License Key is Ready");
+    assert_eq!(message["text"].as_str().unwrap().trim(), format!("Key {} for Pro", first.key));
+    assert!(message["html"].as_str().unwrap().contains("<h1"), "what was not written is built in");
+
+    shop.clear_templates().await;
+    let broken = shop.write_template("Hi", "{{ kee }}").await;
+    let (second, third) = (shop.sell("bob@example.com").await, shop.sell("cleo@example.com").await);
+    worker.turn().await.unwrap();
+    for message in relay.wait("accepted", 3).await.iter().skip(1) {
+        let text = message["text"].as_str().unwrap();
+        assert!(text.contains(&second.key) || text.contains(&third.key), "{text}");
+        assert_eq!(message["headers"]["subject"], "Your Acme Studio license key is ready");
+    }
+    let [item] = &shop.attention().await[..] else { panic!("one item for both mails") };
+    assert_eq!((item.kind.as_str(), &item.subject), (store::mail_templates::MAIL_TEMPLATE_BROKEN, &broken.to_string()));
+    assert!(item.detail.contains("the template text:1 does not work: undefined value"), "{}", item.detail);
 }

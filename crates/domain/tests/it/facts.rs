@@ -68,6 +68,7 @@ fn every_part_of_a_fact_is_in_some_golden_file() {
         replaced,
         gave_way,
         contact,
+        corrected,
         customers,
         missing,
         decided,
@@ -81,7 +82,7 @@ fn every_part_of_a_fact_is_in_some_golden_file() {
     assert!(refunds.values().any(|refund| refund.value.cumulative));
     assert!(refunds.values().any(|refund| refund.value.failed_at.is_some()));
     assert!(refunds.values().any(|refund| refund.value.whole));
-    assert!(contact.as_ref().is_some_and(|contact| contact.value.name.is_some()));
+    assert!(contact.as_ref().is_some_and(|contact| contact.value.name.is_some()) && corrected.is_some());
     assert!(decided.values().any(|decision| decision.asked_at.is_some()));
     let lines = items.values().flat_map(|items| &items.value);
     assert!(lines.clone().any(|line| line.product.is_some() && line.named.is_some() && line.description.is_some()));

@@ -49,6 +49,10 @@ scopes! {
     WebhookRead = "webhook:read",
     /// Change these addresses, and deliver once more.
     WebhookWrite = "webhook:write",
+    /// Read mails and their templates.
+    MailRead = "mail:read",
+    /// Send mails again, say where they go, and change their templates.
+    MailWrite = "mail:write",
     /// Issue licenses by hand.
     Issue = "issue",
     /// Everything.

@@ -268,6 +268,12 @@ impl ConfigurationFile {
         self.document.tenant.slug.as_deref().unwrap_or(DEFAULT_TENANT)
     }
 
+    /// The brand of each product, with the line at which the product begins. What a brand may have is not known here.
+    pub fn brands(&self) -> impl Iterator<Item = (usize, &BTreeMap<String, String>)> {
+        let products = self.document.product.iter();
+        products.map(|product| (line_of(&self.text, product.span().start), &product.get_ref().brand))
+    }
+
     /// The name it gives to the tenant.
     pub(super) fn tenant_name(&self) -> Option<&str> {
         self.document.tenant.name.as_deref()

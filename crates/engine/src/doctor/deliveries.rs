@@ -11,7 +11,7 @@ use domain::{
 use store::snapshot::Pending;
 
 use super::{Finding, examine::Case, of};
-use crate::outcome::LICENSE_DELIVERY;
+use domain::mail::MailKind;
 
 /// Each license that was announced has one mail with its key, unless whoever asked for it delivers it themselves.
 pub(super) fn mails(case: &Case<'_>) -> Vec<Finding> {
@@ -27,8 +27,9 @@ pub(super) fn mails(case: &Case<'_>) -> Vec<Finding> {
     };
     let announced = order.licenses.iter().filter(|license| license.announced);
     let wrong = announced.filter_map(|license| {
-        let written =
-            |id: &LicenseId| of(&case.gathered.mails, id).iter().filter(|mail| mail.kind == LICENSE_DELIVERY).count();
+        let written = |id: &LicenseId| {
+            of(&case.gathered.mails, id).iter().filter(|mail| mail.kind == MailKind::LicenseDelivery.as_str()).count()
+        };
         let own = written(&license.id);
         // It may have been announced as the license that it stands for now.
         let stands_for = superseded_by(license.id, &order.licenses);

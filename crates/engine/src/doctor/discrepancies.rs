@@ -156,7 +156,7 @@ fn of_order(case: &Case<'_>, catalogue: &Catalogue) -> Vec<Discrepancy> {
         order: order.id,
         connection: order.connection,
         references: references(&order.order),
-        email: order.order.contact.as_ref().map(|contact| contact.value.email.as_str().to_owned()),
+        email: order.order.mailed_to().map(|contact| contact.email.as_str().to_owned()),
         license,
         problem,
     };

@@ -45,6 +45,7 @@ pub(super) fn rebuilt(case: &Case<'_>) -> Vec<Finding> {
     let mut built = Order {
         decided: stored.decided.clone(),
         approval: stored.approval.clone(),
+        corrected: stored.corrected.clone(),
         excused: stored.excused.clone(),
         ..Order::default()
     };

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 use clap::Args;
+use delivery::Brand;
 use engine::configuration::ConfigurationFile;
 
 use crate::{
@@ -31,6 +32,9 @@ impl Apply {
         let text =
             std::fs::read_to_string(&self.file).with_context(|| format!("{} cannot be read", self.file.display()))?;
         let file = ConfigurationFile::parse(&text).with_context(|| self.file.display().to_string())?;
+        for (line, brand) in file.brands() {
+            Brand::check_texts(brand).with_context(|| format!("{}, line {line}", self.file.display()))?;
+        }
         let engine = server::open(&self.data).await?.engine;
         let report = engine.apply(&file, &secret, self.prune, "cli").await?;
         say!("{}", report.to_string().trim_end());

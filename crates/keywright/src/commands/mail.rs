@@ -1,16 +1,25 @@
-//! `keywright mail`.
+//! `keywright mail`: what is held, how a mail looks, and the record that vouches for it.
 
-use std::sync::Arc;
+use std::{path::PathBuf, process::Command, sync::Arc};
 
 use anyhow::Context;
 use clap::{Args, Subcommand};
-use delivery::{MailParts, MailWorker};
-use engine::tenants::DEFAULT_TENANT;
+use delivery::{
+    MailParts, MailWorker, Outcome,
+    mail::{Language, SOMEBODY, Sample, example_product, saved_template},
+};
+use domain::{
+    ambient::{Clock, EntropySource},
+    id::{MailId, TenantId},
+    mail::MailKind,
+};
+use engine::{Engine, tenants::DEFAULT_TENANT};
+use store::rows::Product;
 
 use crate::{
     clock::SystemClock,
     entropy::SystemEntropy,
-    mail_options::DkimOptions,
+    mail_options::{DkimOptions, MailOptions},
     options::DataOptions,
     output::say,
     server::{self, Installation},
@@ -23,6 +32,10 @@ pub(crate) enum MailCommand {
     Release(Release),
     /// Prints the DNS record by which receivers verify signed mails (DKIM).
     DkimRecord(DkimRecord),
+    /// Shows a mail with an example, as it would be sent now. Nothing is sent.
+    Preview(Preview),
+    /// Sends a mail with an example, to see how it arrives.
+    SendTest(SendTest),
 }
 
 /// A release.
@@ -43,11 +56,68 @@ pub(crate) struct DkimRecord {
     dkim: DkimOptions,
 }
 
+/// Which mail.
+#[derive(Debug, Args)]
+pub(crate) struct WhichMail {
+    /// The mail, such as license-delivery.
+    kind: MailKind,
+
+    /// Its language: en or de. [default: that of the product's brand]
+    #[arg(long, value_parser = language)]
+    language: Option<Language>,
+
+    /// The code of the product whose brand it has. [default: the first one]
+    #[arg(long)]
+    product: Option<String>,
+
+    /// The tenant's slug.
+    #[arg(long, default_value = DEFAULT_TENANT)]
+    tenant: String,
+
+    #[command(flatten)]
+    data: DataOptions,
+}
+
+/// A look at a mail.
+#[derive(Debug, Args)]
+pub(crate) struct Preview {
+    #[command(flatten)]
+    which: WhichMail,
+
+    /// Writes its HTML to this file.
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
+
+    /// Opens its HTML in the browser of this machine.
+    #[arg(long)]
+    open: bool,
+}
+
+/// A mail to try.
+#[derive(Debug, Args)]
+pub(crate) struct SendTest {
+    #[command(flatten)]
+    which: WhichMail,
+
+    /// Where it goes.
+    #[arg(long, value_name = "ADDRESS")]
+    to: String,
+
+    #[command(flatten)]
+    mail: MailOptions,
+}
+
+fn language(text: &str) -> Result<Language, String> {
+    Language::parse(text).ok_or_else(|| format!("mails are not written in `{text}`; there are en and de"))
+}
+
 impl MailCommand {
     pub(crate) async fn run(self) -> anyhow::Result<()> {
         match self {
             Self::Release(release) => release.run().await,
             Self::DkimRecord(record) => record.run(),
+            Self::Preview(preview) => preview.run().await,
+            Self::SendTest(test) => test.run().await,
         }
     }
 }
@@ -55,8 +125,7 @@ impl MailCommand {
 impl Release {
     async fn run(self) -> anyhow::Result<()> {
         let Installation { engine, ring } = server::open(&self.data).await?;
-        let tenant = engine.tenant(&self.tenant).await?;
-        let tenant = tenant.ok_or_else(|| anyhow::anyhow!("there is no tenant `{}`", self.tenant))?;
+        let tenant = tenant(&engine, &self.tenant).await?;
         let mails = MailWorker::new(MailParts {
             store: engine.store.clone(),
             ring,
@@ -83,4 +152,76 @@ impl DkimRecord {
         say!("value  {}", dkim.record());
         Ok(())
     }
+}
+
+impl WhichMail {
+    /// Finds whose mail it is, and hands an example of it on.
+    async fn with_sample<T>(
+        &self,
+        to: (&str, Option<&str>),
+        then: impl AsyncFnOnce(Sample<'_>) -> T,
+    ) -> anyhow::Result<T> {
+        let engine = server::open(&self.data).await?.engine;
+        let tenant = tenant(&engine, &self.tenant).await?;
+        let product = self.product(engine.store.products(tenant).await?)?;
+        let (kind, language) = (self.kind, self.language);
+        let now = SystemClock.now();
+        let mut sample = Sample { kind, product: &product, language, own: None, to, now };
+        let saved = engine.store.active_mail_templates(tenant).await?;
+        let own = saved_template(&saved, kind, &product, sample.language());
+        sample.own = own.as_ref();
+        Ok(then(sample).await)
+    }
+
+    fn product(&self, products: Vec<Product>) -> anyhow::Result<Product> {
+        match &self.product {
+            None => Ok(products.into_iter().next().unwrap_or_else(example_product)),
+            Some(code) => {
+                let found = products.into_iter().find(|product| product.code == *code);
+                found.with_context(|| format!("there is no product `{code}`"))
+            }
+        }
+    }
+}
+
+impl Preview {
+    async fn run(self) -> anyhow::Result<()> {
+        let rendered = self.which.with_sample(SOMEBODY, async |sample| sample.render(None)).await??;
+        say!("Subject: {}\n\n{}", rendered.subject, rendered.text);
+        let file = match (self.html, self.open) {
+            (None, false) => return Ok(()),
+            (Some(file), _) => file,
+            (None, true) => std::env::temp_dir().join(format!("keywright-{}.html", self.which.kind.as_str())),
+        };
+        std::fs::write(&file, rendered.html).with_context(|| format!("cannot write {}", file.display()))?;
+        say!("Its HTML is in {}.", file.display());
+        if self.open {
+            let opener = if cfg!(target_os = "macos") { "open" } else { "xdg-open" };
+            let opened = Command::new(opener).arg(&file).status();
+            opened.with_context(|| format!("cannot start {opener}; open the file yourself"))?;
+        }
+        Ok(())
+    }
+}
+
+impl SendTest {
+    async fn run(self) -> anyhow::Result<()> {
+        let way = self.mail.transport()?;
+        let way =
+            way.context("no mail relay is configured; say --smtp-url smtp://USER:PASSWORD@HOST, or --mail-url")?;
+        let id = MailId::new(SystemClock.now(), &mut *SystemEntropy.entropy());
+        let outcome = self.which.with_sample((&self.to, None), async |sample| sample.send(id, &way).await).await??;
+        way.close().await;
+        match outcome {
+            Outcome::Accepted { response } => say!("{} has taken it for {}: {response}", way.name(), self.to),
+            Outcome::Later { response, .. } => anyhow::bail!("{} has not taken it now: {response}", way.name()),
+            Outcome::Away { response } => anyhow::bail!("{} takes no mails: {response}", way.name()),
+            Outcome::Refused { response } => anyhow::bail!("{} has refused it: {response}", way.name()),
+        }
+        Ok(())
+    }
+}
+
+async fn tenant(engine: &Engine, slug: &str) -> anyhow::Result<TenantId> {
+    engine.tenant(slug).await?.ok_or_else(|| anyhow::anyhow!("there is no tenant `{slug}`"))
 }

@@ -104,6 +104,7 @@ pub(crate) fn mail(mail: &Mail, address: &str) -> Option<Line> {
             format!("caught for {} and held, since no mail relay is configured: {address}", mail.recipient)
         }
         outbox::status::SENT => format!("accepted by the relay for {}", mail.recipient),
+        outbox::status::SUPERSEDED => format!("not sent to {}: it is not so any more", mail.recipient),
         outbox::status::FAILED => {
             format!("refused for {}: {}", mail.recipient, mail.response.as_deref().unwrap_or("no reason given"))
         }

@@ -9,7 +9,7 @@ use std::{
 };
 
 use delivery::Brand;
-use domain::{activation::VerdictCode, policy::Policy};
+use domain::{activation::VerdictCode, mail::MailKind, policy::Policy};
 use engine::{api_keys::Scope, configuration::ConfigurationFile};
 use serde_json::Value;
 
@@ -232,6 +232,7 @@ fn the_reference_has_every_field_of_a_brand() {
         portal_url: text(),
         logo_url: text(),
         colour: text(),
+        language: text(),
         footer: text(),
         unknown: BTreeMap::new(),
     };
@@ -335,10 +336,12 @@ fn the_words_of_the_api_and_the_variables_of_the_server_are_told() {
     let verdicts = VerdictCode::ALL.iter().map(|code| code.as_str());
     let (serve, _) = help(&["serve"]).unwrap();
     let variables = serve.split("[env: ").skip(1).map(|rest| rest.split(['=', ']']).next().unwrap_or_default());
+    let names = delivery::mail::names();
     for (name, words) in [
         ("api.md", problems.chain(scopes).collect::<Vec<_>>()),
         ("apps.md", verdicts.collect()),
         ("running.md", variables.collect()),
+        ("mail.md", MailKind::ALL.iter().map(|kind| kind.as_str()).chain(names.iter().map(String::as_str)).collect()),
     ] {
         let page = page(name);
         let told: BTreeSet<&str> = page.spans().into_iter().map(|(_, text)| text).collect();

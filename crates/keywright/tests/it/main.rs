@@ -8,6 +8,7 @@ mod environment;
 mod faults;
 mod guides;
 mod localstripe;
+mod mail_previews;
 mod mails;
 mod on_time;
 mod oracles;

@@ -262,6 +262,14 @@ const TABLES: &[Table] = &[
         indexes: &[(&["status", "next_attempt_at", "id"], Some("status <> 'sent'"))],
     },
     Table {
+        name: "mail_templates",
+        columns: "id uuid, tenant_id uuid, product_id uuid, kind text, language text, version integer, subject text?,
+            intro text?, body_text text?, body_html text?, active boolean, actor text, created_at bigint",
+        primary: &["id"],
+        unique: &[&["tenant_id", "product_id", "kind", "language", "version"]],
+        indexes: &[],
+    },
+    Table {
         name: "provider_calls",
         columns: "id uuid, tenant_id uuid, connection_id uuid, kind text, subject_id uuid, customer text, status text,
             attempts integer, refusals integer, next_attempt_at bigint?, lease_token uuid?, lease_until bigint?,

@@ -17,7 +17,8 @@ use crate::{
     convert,
     entities::{license_keys, licenses, order_references, plans, products},
     error::StoreError,
-    rows::{LicenseKey, Mail, Product},
+    mail_templates,
+    rows::{LicenseKey, Mail, MailTemplate, Product},
 };
 
 /// How often a license can stand for another one that stands for another one. Nobody merges that many sales.
@@ -42,6 +43,8 @@ pub struct Contents {
     pub product: Product,
     /// The version of the plan that counts.
     pub plan: Plan,
+    /// What the vendor wrote for mails like this one: those of all languages, of the product and of all products.
+    pub templates: Vec<MailTemplate>,
 }
 
 impl Store {
@@ -99,7 +102,7 @@ async fn load<C: ConnectionTrait>(
     mails: &[Mail],
 ) -> Result<HashMap<Uuid, Result<Contents, StoreError>>, StoreError> {
     let rows = Rows::load(connection, mails).await?;
-    Ok(mails.iter().map(|mail| (mail.id, rows.contents(mail.license_id))).collect())
+    Ok(mails.iter().map(|mail| (mail.id, rows.contents(mail))).collect())
 }
 
 struct Rows {
@@ -108,6 +111,7 @@ struct Rows {
     products: HashMap<Uuid, products::Model>,
     plans: HashMap<(Uuid, i32), plans::Model>,
     references: Vec<order_references::Model>,
+    templates: Vec<MailTemplate>,
 }
 
 impl Rows {
@@ -136,11 +140,13 @@ impl Rows {
         for condition in any_of(connection, order_references::Column::OrderId, ids_of(|row| row.order_id)) {
             references.extend(order_references::Entity::find().filter(condition).all(connection).await?);
         }
-        Ok(Self { licenses, keys, products, plans, references })
+        let templates =
+            mail_templates::active(connection, licenses.values().map(|row| row.tenant_id).collect()).await?;
+        Ok(Self { licenses, keys, products, plans, references, templates })
     }
 
-    fn contents(&self, license: Uuid) -> Result<Contents, StoreError> {
-        let row = self.survivor(license)?;
+    fn contents(&self, mail: &Mail) -> Result<Contents, StoreError> {
+        let row = self.survivor(mail.license_id)?;
         let product = self.products.get(&row.product_id).ok_or_else(|| missing("product", row.product_id))?;
         let plan = self.plans.get(&(row.plan_id, row.plan_version)).ok_or_else(|| missing("plan", row.plan_id))?;
         let references = self.references.iter().filter(|reference| reference.order_id == row.order_id);
@@ -153,6 +159,18 @@ impl Rows {
             keys: self.keys.iter().filter(|key| key.license_id == row.id).cloned().collect(),
             product: product.clone(),
             plan: convert::plan(plan.clone())?,
+            templates: self.templates_for(mail, row).cloned().collect(),
+        })
+    }
+
+    fn templates_for<'a>(
+        &'a self,
+        mail: &'a Mail,
+        license: &'a licenses::Model,
+    ) -> impl Iterator<Item = &'a MailTemplate> {
+        self.templates.iter().filter(|template| {
+            let is_for_it = [Uuid::nil(), license.product_id].contains(&template.product_id);
+            is_for_it && template.tenant_id == license.tenant_id && template.kind == mail.kind
         })
     }
 

@@ -118,13 +118,13 @@ impl Snapshot {
 
     async fn waiting_orders_and_mails(&self, since: Timestamp) -> Result<Vec<Pending>, StoreError> {
         use mails::Column::{Id, LeaseUntil, NextAttemptAt, Status};
-        use outbox::status::{FAILED, HELD, PENDING, SENT};
+        use outbox::status::{FAILED, HELD, PENDING, SENT, SUPERSEDED};
         let due = orders::Entity::find().filter(orders::Column::DueAt.lt(micros(since)));
         let pending = || mails::Entity::find().filter(Status.eq(PENDING)).filter(Expr::cust("status <> 'sent'"));
         let free = Condition::any().add(LeaseUntil.is_null()).add(LeaseUntil.lt(micros(since)));
         let late = pending().filter(NextAttemptAt.lt(micros(since))).filter(free);
         let timeless = pending().filter(NextAttemptAt.is_null());
-        let unknown = mails::Entity::find().filter(Status.is_not_in([PENDING, HELD, SENT, FAILED]));
+        let unknown = mails::Entity::find().filter(Status.is_not_in([PENDING, HELD, SENT, FAILED, SUPERSEDED]));
         let mut found = self.named(due, orders::Column::Id, |id| Pending::Overdue(OrderId(id))).await?;
         found.extend(self.named(late, Id, |id| Pending::NotSent(MailId(id))).await?);
         found.extend(self.named(timeless, Id, |id| Pending::NoSendingTime(MailId(id))).await?);

@@ -1,0 +1,47 @@
+//! Mails as whoever runs the server looks at them.
+
+use crate::{
+    process::{Installation, until},
+    relay::Relay,
+};
+
+#[test]
+fn a_mail_is_looked_at_in_every_language() {
+    let installation = Installation::of_sample();
+    let file = installation.data_dir().join("mail.html");
+    let shown =
+        installation.run(&["mail", "preview", "payment-problem", "--language", "de", "--html", file.to_str().unwrap()]);
+    assert!(shown.status.success(), "{shown:?}");
+    assert!(shown.stdout.starts_with("Subject: Die Zahlung für Ihre Lizenz"), "{shown:?}");
+    let html = std::fs::read_to_string(file).unwrap();
+    assert!(html.contains("<html lang=\"de\">") && html.contains("Halo"), "{html}");
+    for (arguments, problem) in [
+        (
+            ["preview", "of-tomorrow", "--language", "en"],
+            "there is no mail `of-tomorrow`; the mails are license-delivery",
+        ),
+        (["preview", "license-frozen", "--language", "fr"], "mails are not written in `fr`"),
+        (["preview", "license-frozen", "--product", "none"], "there is no product `none`"),
+    ] {
+        let refused = installation.run(&[&["mail"][..], &arguments[..]].concat());
+        assert!(!refused.status.success() && refused.text().contains(problem), "{refused:?}");
+    }
+}
+
+#[test]
+fn a_mail_is_tried_at_the_relay() {
+    let installation = Installation::of_sample();
+    let relay = Relay::start();
+    let test = ["mail", "send-test", "license-delivery", "--to", "you@example.com", "--mail-from", "keys@halo.example"];
+    let without = installation.run(&test);
+    assert!(!without.status.success() && without.text().contains("no mail relay is configured"), "{without:?}");
+    let url = relay.url();
+    for _ in 0..2 {
+        let sent = installation.run(&[&test[..], &["--smtp-url", &url]].concat());
+        assert!(sent.status.success() && sent.stdout.contains("has taken it for you@example.com"), "{sent:?}");
+    }
+    until(|| relay.mails().len() == 2);
+    let mails = relay.mails();
+    assert_eq!(mails[0]["recipients"][0], "you@example.com");
+    assert_ne!(mails[0]["headers"]["message-id"], mails[1]["headers"]["message-id"], "programs show the same one once");
+}
