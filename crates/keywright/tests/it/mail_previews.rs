@@ -24,7 +24,7 @@ fn a_mail_is_looked_at_in_every_language() {
         (["preview", "license-frozen", "--product", "none"], "there is no product `none`"),
     ] {
         let refused = installation.run(&[&["mail"][..], &arguments[..]].concat());
-        assert!(!refused.status.success() && refused.text().contains(problem), "{refused:?}");
+        assert!(!refused.status.success() && refused.stderr.contains(problem), "{refused:?}");
     }
 }
 
@@ -34,7 +34,7 @@ fn a_mail_is_tried_at_the_relay() {
     let relay = Relay::start();
     let test = ["mail", "send-test", "license-delivery", "--to", "you@example.com", "--mail-from", "keys@halo.example"];
     let without = installation.run(&test);
-    assert!(!without.status.success() && without.text().contains("no mail relay is configured"), "{without:?}");
+    assert!(!without.status.success() && without.stderr.contains("no mail relay is configured"), "{without:?}");
     let url = relay.url();
     for _ in 0..2 {
         let sent = installation.run(&[&test[..], &["--smtp-url", &url]].concat());
