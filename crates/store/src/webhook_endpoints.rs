@@ -160,6 +160,20 @@ impl Write {
         Ok(found)
     }
 
+    /// Which of these addresses are there. Nobody removes them until this transaction is over.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn existing_endpoints(&self, ids: Vec<Uuid>) -> Result<BTreeSet<Uuid>, StoreError> {
+        let mut found = BTreeSet::new();
+        for condition in any_of(&self.transaction, Column::Id, ids) {
+            let query = webhook_endpoints::Entity::find().select_only().column(Column::Id).filter(condition);
+            let query = if self.is_shared() { query.order_by_asc(Column::Id).lock_shared() } else { query };
+            found.extend(query.into_tuple::<Uuid>().all(&self.transaction).await?);
+        }
+        Ok(found)
+    }
+
     /// Writes an address, new or changed.
     ///
     /// # Errors

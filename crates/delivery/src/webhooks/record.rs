@@ -1,6 +1,6 @@
 //! Writing down what became of calls.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use domain::{Entropy, id::WebhookEndpointId};
 use jiff::Timestamp;
@@ -39,9 +39,10 @@ impl WebhookWorker {
         let mut entropy = self.parts.entropy.entropy();
         let write = self.parts.store.begin().await?;
         let endpoints = self.endpoints_after(&write, landed, now, &mut *entropy).await?;
+        let landed = still_wanted(&write, landed, &endpoints).await?;
         let mut rows: Vec<Delivery> = Vec::with_capacity(landed.len());
         let mut dead: BTreeMap<Uuid, &Landed> = BTreeMap::new();
-        for landed in landed {
+        for landed in &landed {
             let mut jitter = [0];
             entropy.fill(&mut jitter);
             let row = landed.delivery(jitter[0]);
@@ -104,6 +105,19 @@ impl WebhookWorker {
         write.open_items(opened).await?;
         Ok(rows)
     }
+}
+
+/// Those calls whose endpoint is still there: one that was removed meanwhile has taken its deliveries with it.
+async fn still_wanted<'a>(
+    write: &Write,
+    landed: &'a [Landed],
+    looked_at: &BTreeMap<Uuid, WebhookEndpoint>,
+) -> Result<Vec<&'a Landed>, Error> {
+    let endpoint = |landed: &Landed| landed.delivery.endpoint_id;
+    let others: BTreeSet<Uuid> = landed.iter().map(endpoint).filter(|id| !looked_at.contains_key(id)).collect();
+    let there = write.existing_endpoints(others.into_iter().collect()).await?;
+    let is_there = |landed: &&Landed| looked_at.contains_key(&endpoint(landed)) || there.contains(&endpoint(landed));
+    Ok(landed.iter().filter(is_there).collect())
 }
 
 /// What arrived beside what failed shows that the address is there; that it is gone outweighs both.

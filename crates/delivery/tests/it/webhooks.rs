@@ -51,6 +51,7 @@ on_both_databases![
     nothing_arrives_for_five_days,
     a_receiver_that_fails_has_one_call_at_a_time_and_rests,
     no_more_than_eight_calls_are_under_way,
+    an_endpoint_that_is_removed_takes_what_is_under_way_with_it,
     a_license_is_told_in_order_where_that_is_asked_for,
     two_nodes_share_endpoints_and_never_one,
     a_node_that_dies_leaves_its_endpoints_to_the_next,
@@ -402,6 +403,25 @@ async fn no_more_than_eight_calls_are_under_way(vendor: Vendor) {
     assert_eq!(vendor.worker.turn().await.unwrap(), 200);
     assert!(receiver.at_once_most() <= 8, "{}", receiver.at_once_most());
     assert_eq!(vendor.statuses(endpoint).await, ["delivered"; 200]);
+}
+
+async fn an_endpoint_that_is_removed_takes_what_is_under_way_with_it(vendor: Vendor) {
+    let receiver = Receiver::start(Temper::Hangs).await;
+    let endpoint = vendor.endpoint("crm", &receiver.url(), |_| {}).await;
+    vendor.happens(EventKind::LicenseRevoked, None, &[endpoint]).await;
+    let removing = async {
+        while receiver.calls().is_empty() {
+            tokio::task::yield_now().await;
+        }
+        let write = vendor.shop.store().begin().await.unwrap();
+        write.remove_endpoint(endpoint).await.unwrap();
+        write.commit().await.unwrap();
+    };
+    let (turn, ()) = tokio::join!(vendor.worker.turn(), removing);
+    assert_eq!(turn.unwrap(), 1);
+    for table in ["deliveries", "delivery_attempts"] {
+        assert_eq!(vendor.shop.database.sql(&format!("DELETE FROM {table}")).await, 0, "{table}");
+    }
 }
 
 async fn a_license_is_told_in_order_where_that_is_asked_for(vendor: Vendor) {
