@@ -130,8 +130,14 @@ impl Order {
         }
     }
 
-    /// Whether the unit's subscription names the line that another unit was bought with: it goes on with what that began.
+    /// Whether the unit goes on with what another one began, although one of them renews: its subscription names the line that
+    /// the other was bought with, or it took the other's place.
     pub(super) fn goes_on_with(&self, unit: &Unit, bought: &Unit) -> bool {
+        let after = |source: &&Reference| self.replaced.get(*source).map(|register| &register.value);
+        let mut later = std::iter::successors(Some(&bought.source), after).take(self.replaced.len() + 1).skip(1);
+        if later.any(|source| *source == unit.source) {
+            return true;
+        }
         let subscription = self.subscriptions.get(&unit.source).filter(|_| unit.subscribed);
         let covers = subscription.and_then(|register| register.value.covers.as_ref());
         covers.is_some_and(|lines| lines.contains(&bought.line))
@@ -165,9 +171,10 @@ impl Order {
         refunded > 0 && self.purchases.get(id).is_some_and(|purchase| refunded >= purchase.total.minor)
     }
 
-    /// Whether every payment that went back, or is disputed, is known to have paid for something.
+    /// Whether every payment of which something went back, or which is disputed, is known to have paid for something.
     fn is_traced(&self) -> bool {
-        let refunded = self.refunds.values().map(|register| &register.value.payment);
+        let refunds = self.refunds.values().map(|register| &register.value);
+        let refunded = refunds.filter(|refund| refund.amount.minor > 0).map(|refund| &refund.payment);
         let disputed = self.disputes.values().map(|dispute| &dispute.payment);
         let known = |payment: &Reference| {
             let mut paid_for = self.purchases.keys().chain(self.periods.keys());
