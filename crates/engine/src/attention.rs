@@ -186,7 +186,7 @@ fn about(order: &StoredOrder, waiting: &Waiting, connection: &Connection) -> Abo
 
 fn period_unknown(purchase: &Reference, provider: &str, connection: &str) -> String {
     format!(
-        "{purchase} started a subscription whose paid period is not known yet, so its licenses last three days at most; have \
+        "{purchase} paid for a subscription, and until when is not known yet, so that what it paid lasts three days at most; have \
          {provider} deliver all events that the connection `{connection}` lists as its webhook events, or allow it to look up more"
     )
 }

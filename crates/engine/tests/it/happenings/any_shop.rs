@@ -1,9 +1,9 @@
 //! What a shop of one's own can post that the table does not have.
 
 use serde_json::{Value, json};
-use store::lists::{LicenseFilter, Page, Whose};
+use store::lists::{LicenseFilter, Whose};
 
-use super::{NO_KEY, day, generic, permutations, shop::Shop};
+use super::{PAGE, day, generic, permutations, shop::Shop};
 
 fn euros(minor: i64) -> Value {
     json!({ "amount": minor, "currency": "EUR" })
@@ -21,15 +21,10 @@ fn paid(id: &str, renews: bool, price: &str) -> Value {
 /// What came of `name` after the events in that order of arrival, what a person hears of, and how many licenses there ever
 /// were.
 async fn told(name: &str, events: &[String], arrival: &[usize]) -> (Vec<String>, Vec<String>, usize) {
-    let shop = Shop::open(&[&generic::Generic], NO_KEY).await;
-    for place in arrival {
-        shop.deliver(&generic::Generic, &events[*place]).await;
-        shop.0.settle().await;
-    }
+    let shop = Shop::told_of(&generic::Generic, events, arrival).await;
     let outcomes = shop.outcomes(&generic::Generic, &[name]).await;
     let whose = Whose { tenant: shop.0.tenant, livemode: false };
-    let page = Page { limit: 100, from: None };
-    let licenses = shop.0.engine.store.list_licenses(whose, &LicenseFilter::default(), page).await.unwrap().rows;
+    let licenses = shop.0.engine.store.list_licenses(whose, &LicenseFilter::default(), PAGE).await.unwrap().rows;
     (outcomes, shop.0.attention().await, licenses.len())
 }
 

@@ -6,7 +6,7 @@ use providers::lemonsqueezy::sign;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use super::{ALL, Happening as H, Reversal, SECRET, Teller, Trial, day};
+use super::{ALL, Happening as H, Reversal, SECRET, Teller, Trial, day, permutations, shop::Shop};
 
 pub(super) struct LemonSqueezy;
 
@@ -223,4 +223,59 @@ fn events(told: Vec<(&str, (&str, u64, Value))>) -> Vec<String> {
         .to_string()
     };
     told.into_iter().map(event).collect()
+}
+
+/// What a webhook that was lost would have told, and what an invoice of a change paid for, nobody says.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_payment_of_a_period_that_nobody_told_of_is_worth_three_days_and_a_persons_look() {
+    let shown = Shown::new("ada");
+    let invoice = |id, reason, made_at, refunded| {
+        ("subscription-invoices", id, shown.invoice(reason, made_at, refunded, made_at))
+    };
+    let snapshot = |status, until, at| {
+        let shown = Shown { status, until, ..Shown::new("ada") };
+        ("subscription_updated", ("subscriptions", shown.id, shown.subscription(at, false)))
+    };
+    let order = ("order_created", ("orders", shown.id, shown.order(1_000, 0, 0)));
+    let first = ("subscription_created", ("subscriptions", shown.id, shown.subscription(0, false)));
+    let initial = ("subscription_payment_success", invoice(1, "initial", 0, 0));
+    let renewal = ("subscription_payment_success", invoice(2, "renewal", 32, 0));
+    let refunded = ("subscription_payment_refunded", invoice(3, "updated", 10, 1_000));
+    let (unknown, unlinked) = (&["period_unknown"][..], &["payment_unlinked"][..]);
+    for (told, expected, attention) in [
+        (
+            vec![order.clone(), first.clone(), initial.clone(), renewal.clone()],
+            "A ×1 active renewal_awaited until 35, at risk, expired on 49, look again 49",
+            unknown,
+        ),
+        (
+            vec![first.clone(), renewal.clone(), snapshot("active", 60, 32)],
+            "A ×1 active paid until 60, look again 60",
+            &[],
+        ),
+        (
+            vec![snapshot("past_due", 30, 31), renewal.clone()],
+            "A ×1 active payment_past_due until 35, at risk, frozen on 49, look again 49",
+            unknown,
+        ),
+        (
+            vec![first.clone(), initial.clone(), snapshot("active", 375, 10), refunded.clone()],
+            "A ×1 revoked refunded_in_full until 30",
+            &[],
+        ),
+        (
+            vec![first, initial, refunded],
+            "A ×1 active renewal_awaited until 30, at risk, expired on 44, look again 44",
+            unlinked,
+        ),
+    ] {
+        let events = events(told);
+        for arrival in permutations(events.len()) {
+            let shop = Shop::told_of(&LemonSqueezy, &events, &arrival).await;
+            shop.pass_time().await;
+            let is = (shop.outcomes(&LemonSqueezy, &["ada"]).await, shop.0.attention().await);
+            let attention: Vec<String> = attention.iter().map(|kind| (*kind).to_owned()).collect();
+            assert_eq!(is, (vec![expected.to_owned()], attention), "{arrival:?} of {events:#?}");
+        }
+    }
 }
