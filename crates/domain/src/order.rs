@@ -21,6 +21,7 @@ use crate::{
 
 pub use aftermath::{Dispute, DisputeState, FirstTold, Refund, RefundState};
 pub use collected::Collected;
+pub(crate) use collected::PROVISIONAL;
 
 /// Everything known about one sale.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

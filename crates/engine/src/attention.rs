@@ -186,7 +186,7 @@ fn about(order: &StoredOrder, waiting: &Waiting, connection: &Connection) -> Abo
 
 fn period_unknown(purchase: &Reference, provider: &str, connection: &str) -> String {
     format!(
-        "{purchase} started a subscription whose paid period is not known yet, so its licenses last three days at most; have \
+        "{purchase} paid for a subscription, and until when is not known yet, so that what it paid lasts three days at most; have \
          {provider} deliver all events that the connection `{connection}` lists as its webhook events, or allow it to look up more"
     )
 }
@@ -262,11 +262,17 @@ fn approval(is_overdue: bool) -> About {
     About { kind, part: String::new(), lookup: None, sentence }
 }
 
+/// `permission` is what lets a connection ask; blank: only who told it knows which payment is meant.
 fn unlinked(connection: &str, permission: &str) -> About {
-    let sentence = format!(
-        "a refunded or disputed payment cannot be traced to what it paid for; {connection} needs the permission \
-         `{permission}`"
-    );
+    let remedy = match permission {
+        "" => format!(
+            "find out which payment it was. If you post the events of {connection} yourself, post this one again under a new id \
+             with the name that its payment was posted with, and `refunded` 0 for a name that was wrong; otherwise revoke the \
+             license by hand if all of its money went back, and dismiss this"
+        ),
+        _ => format!("{connection} needs the permission `{permission}`"),
+    };
+    let sentence = format!("a refunded or disputed payment cannot be traced to what it paid for; {remedy}");
     About { kind: PAYMENT_UNLINKED, part: String::new(), lookup: None, sentence }
 }
 

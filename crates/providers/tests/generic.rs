@@ -62,13 +62,13 @@ fn a_paid_order_is_a_purchase_and_one_that_renews_a_period() {
     });
     let renews = told("order.paid", &month);
     assert!(renews.purchases.is_empty(), "its subscription says what was bought");
-    assert_eq!(renews.periods[&Reference::from("payment:8-1")].subscription.as_str(), "subscription:8");
+    assert_eq!(renews.periods[&Reference::from("payment:8:8-1")].subscription.as_str(), "subscription:8");
     assert!(renews.items[&Reference::from("subscription:8")].value[0].recurring);
 }
 
 #[test]
 fn a_refund_finds_the_payment_by_whatever_name_it_has() {
-    for (payment, named) in [(json!(null), "order:7"), (json!("p-1"), "payment:p-1")] {
+    for (payment, named) in [(json!(null), "order:7"), (json!("p-1"), "payment:7:p-1")] {
         let paid = json!({ "id": "7", "payment": payment, "total": euros(1_000), "items": [{ "price": "pro" }] });
         let mut order = told("order.paid", &paid);
         order.join(told("order.refunded", &json!({ "id": "7", "payment": payment, "refunded": euros(400) })));
@@ -79,16 +79,39 @@ fn a_refund_finds_the_payment_by_whatever_name_it_has() {
 }
 
 #[test]
+fn names_of_payments_are_their_orders_own() {
+    let paid = |order: &str, payment: &str| {
+        told(
+            "order.paid",
+            &json!({ "id": order, "payment": payment, "total": euros(1), "items": [{ "price": "pro" }] }),
+        )
+    };
+    for [(one, of_one), (other, of_other)] in
+        [[("7", "1"), ("8", "1")], [("7", "8:1"), ("7:8", "1")], [("7:", "1"), ("7%3A", "1")]]
+    {
+        let (one, other) = (paid(one, of_one), paid(other, of_other));
+        assert!(one.references.is_disjoint(&other.references), "{:?} {:?}", one.references, other.references);
+    }
+}
+
+#[test]
 fn disputes_upgrades_and_ends() {
     let dispute = |status: &str| told("order.disputed", &json!({ "id": "7", "dispute": "d", "status": status }));
     let mut won = dispute("open");
     won.join(dispute("won"));
-    assert_eq!(won.disputes[&Reference::from("dispute:d")].state, DisputeState::Won);
+    assert_eq!(won.disputes[&Reference::from("dispute:7:d")].state, DisputeState::Won);
 
-    let upgrade = json!({ "id": "8", "total": euros(5_000), "items": [{ "price": "team" }], "replaces": "7" });
-    let upgraded = told("order.paid", &upgrade);
-    assert_eq!(upgraded.replaced[&Reference::from("order:7")].value.as_str(), "order:8");
-    assert!(upgraded.references.contains(&Reference::from("order:7")), "the two orders are one sale");
+    for (paid_until, new) in [(json!(null), "order:8"), (json!("2026-12-01T00:00:00Z"), "subscription:8")] {
+        let upgrade = json!({
+            "id": "8", "payment": "1", "total": euros(5_000), "items": [{ "price": "team" }], "paid_until": paid_until,
+            "replaces": "7"
+        });
+        let upgraded = told("order.paid", &upgrade);
+        for old in ["order:7", "subscription:7"] {
+            assert_eq!(upgraded.replaced[&Reference::from(old)].value.as_str(), new, "whether {old} is there or not");
+            assert!(upgraded.references.contains(&Reference::from(old)), "the two orders are one sale");
+        }
+    }
 
     let ended = told("order.ended", &json!({ "id": "7" }));
     let end = &ended.subscriptions[&Reference::from("subscription:7")];

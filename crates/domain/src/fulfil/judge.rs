@@ -7,16 +7,13 @@ use jiff::{SignedDuration, Timestamp};
 use crate::{
     license::{LicenseState, Rulings, Scheduled, Standing, Unit},
     money::Money,
-    order::{DisputeState, Order, Period, Purchase, Subscription, SubscriptionStatus},
+    order::{DisputeState, Order, PROVISIONAL, Period, Purchase, Subscription, SubscriptionStatus},
     plan::PlanTerms,
     policy::{OnLoss, Policy},
     reason::{Cause, Reason},
     text::Reference,
     time::{after, days},
 };
-
-/// A recurring purchase whose period is not known yet is good for this long.
-const PROVISIONAL: SignedDuration = days(3);
 
 /// What comes of a further try to collect is known within this time.
 const TIME_TO_COLLECT: SignedDuration = days(1);

@@ -169,8 +169,8 @@ impl Settled {
 /// Reconciles `licenses` (of this order, or of orders that became one) with the order. Doing it twice changes nothing.
 pub fn reconcile(order: &Order, licenses: &mut Vec<License>, settling: &mut Settling<'_>) -> Settled {
     licenses.sort_by_key(|license| (license.issued_at, license.slot));
-    let order = &*order.with_payments_of_periods();
     let Wanted { mut units, waiting } = want(order);
+    let order = &*order.with_payments_of_periods();
     let mut settled = Settled { waiting, ..Settled::default() };
     let Filling { mut holders, surplus } = fill(order, licenses, &units);
     for place in surplus {

@@ -43,9 +43,9 @@ pub enum Waiting {
     },
     /// A payment cannot be traced to its period: a refund of it would change nothing.
     PaymentUnlinked,
-    /// A recurring purchase is paid and its period is still unknown; it lasts for a few days only.
+    /// What renews is paid and its period is still unknown; it lasts for a few days only.
     PeriodUnknown {
-        /// The purchase.
+        /// The purchase, or a later payment.
         purchase: Reference,
     },
     /// There is nobody to send the key to.
@@ -130,8 +130,14 @@ impl Order {
         }
     }
 
-    /// Whether the unit's subscription names the line that another unit was bought with: it goes on with what that began.
+    /// Whether the unit goes on with what another one began, although one of them renews: its subscription names the line that
+    /// the other was bought with, or it took the other's place.
     pub(super) fn goes_on_with(&self, unit: &Unit, bought: &Unit) -> bool {
+        let after = |source: &&Reference| self.replaced.get(*source).map(|register| &register.value);
+        let mut later = std::iter::successors(Some(&bought.source), after).take(self.replaced.len() + 1).skip(1);
+        if later.any(|source| *source == unit.source) {
+            return true;
+        }
         let subscription = self.subscriptions.get(&unit.source).filter(|_| unit.subscribed);
         let covers = subscription.and_then(|register| register.value.covers.as_ref());
         covers.is_some_and(|lines| lines.contains(&bought.line))
@@ -165,14 +171,14 @@ impl Order {
         refunded > 0 && self.purchases.get(id).is_some_and(|purchase| refunded >= purchase.total.minor)
     }
 
-    /// Whether every payment that went back, or is disputed, is known to have paid for something.
+    /// Whether every payment of which something went back, or which is disputed, is known to have paid for something.
     fn is_traced(&self) -> bool {
-        let refunded = self.refunds.values().map(|register| &register.value.payment);
+        let refunds = self.refunds.values().map(|register| &register.value);
+        let refunded = refunds.filter(|refund| refund.amount.minor > 0).map(|refund| &refund.payment);
         let disputed = self.disputes.values().map(|dispute| &dispute.payment);
-        let known = |payment: &Reference| {
-            let mut paid_for = self.purchases.keys().chain(self.periods.keys());
-            paid_for.any(|known| self.payments.same(known, payment))
-        };
+        let collected = self.collected.iter().filter(|(_, paid)| !paid.change).map(|(name, _)| name);
+        let paid_for: Vec<_> = self.purchases.keys().chain(self.periods.keys()).chain(collected).collect();
+        let known = |payment: &Reference| paid_for.iter().any(|known| self.payments.same(known, payment));
         refunded.chain(disputed).all(known)
     }
 
@@ -183,6 +189,7 @@ impl Order {
     /// A subscription counts once it has a paid period, a trial or grant of its provider's, or a paid checkout.
     fn is_backed(&self, id: &Reference, subscription: &Subscription) -> bool {
         self.has_period(id)
+            || self.is_collected_for(id)
             || subscription.granted_until.is_some()
             || self.paid_purchases().any(|(source, purchase)| Self::starts(source, purchase, id, subscription))
     }
@@ -387,8 +394,9 @@ pub struct Wanted {
 /// Lists what was sold: line, plan, quantity.
 #[must_use]
 pub fn want(order: &Order) -> Wanted {
-    let order = &*order.with_payments_of_periods();
     let mut wanted = Wanted::default();
+    wanted.waiting.extend(periods_unknown(order).map(|payment| Waiting::PeriodUnknown { purchase: payment.clone() }));
+    let order = &*order.with_payments_of_periods();
     let mut add_ons = Vec::new();
     let mut sold = 0;
     for source in order.sources() {
@@ -492,24 +500,37 @@ fn partly_refunded<'a>(order: &'a Order, units: &'a [Unit]) -> impl Iterator<Ite
     })
 }
 
+/// What was paid for subscriptions that nobody told the period of: purchases, and payments after all periods that are known.
+/// What has ended awaits none.
+fn periods_unknown(order: &Order) -> impl Iterator<Item = &Reference> {
+    let is_granted = order.subscriptions.values().any(|register| register.value.granted_until.is_some());
+    let bought = order.paid_purchases().filter(move |(id, purchase)| {
+        let all_back = (1..=order.refunded(id)).contains(&purchase.total.minor);
+        purchase.is_recurring() && order.periods.is_empty() && !is_granted && !all_back
+    });
+    let collected = order.ahead_of_periods().filter(|(id, paid)| {
+        let subscription = order.subscriptions.get(&paid.subscription).map(|register| &register.value);
+        let is_known = subscription.is_some_and(|subscription| {
+            subscription.ended_at.is_some() || subscription.granted_until.is_some_and(|until| until > paid.at)
+        });
+        let is_bought = order.paid_purchases().any(|(bought, _)| order.payments.same(bought, id));
+        let all_back = (1..=order.refunded(id)).contains(&paid.total.minor);
+        !is_known && !is_bought && !all_back
+    });
+    bought.map(|(id, _)| id).chain(collected.map(|(id, _)| id))
+}
+
 fn doubts(order: &Order) -> impl Iterator<Item = Waiting> + '_ {
     let tied = order
         .subscriptions
         .iter()
         .filter(|(id, register)| register.tied || order.items.get(*id).is_some_and(|items| items.tied));
-    let unknown = order.paid_purchases().filter(|(id, purchase)| {
-        let all_back = (1..=order.refunded(id)).contains(&purchase.total.minor);
-        purchase.is_recurring() && order.periods.is_empty() && !all_back
-    });
-    let unknown =
-        unknown.filter(|_| order.subscriptions.values().all(|register| register.value.granted_until.is_none()));
     let unlinked =
         (order.missing.contains(&Missing::PaymentLink) && !order.is_traced()).then_some(Waiting::PaymentUnlinked);
     let more = order
         .paid_purchases()
         .filter(|(id, purchase)| matches!(purchase.lines, Lines::Shown(_)) && !order.is_given_back(id));
     tied.map(|(id, _)| Waiting::Tied { subscription: id.clone() })
-        .chain(unknown.map(|(id, _)| Waiting::PeriodUnknown { purchase: id.clone() }))
         .chain(more.map(|(id, _)| Waiting::MoreBought { purchase: id.clone() }))
         .chain(unlinked)
 }

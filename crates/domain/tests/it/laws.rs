@@ -127,7 +127,12 @@ fn an_invoice() -> impl Strategy<Value = Order> {
 fn a_payment() -> impl Strategy<Value = Order> {
     (select(&["in_1", "in_2", "cs_1"]), payment_name(), subscription_name(), 0..120u32, 0..3i64).prop_map(
         |(id, payment, subscription, at, total)| {
-            let paid = Collected { subscription: subscription.into(), total: euros(total * 500), at: day(at) };
+            let paid = Collected {
+                subscription: subscription.into(),
+                total: euros(total * 500),
+                at: day(at),
+                change: total == 2,
+            };
             let order = joined(vec![same_payment(&[id, payment]), same_sale(&[id, subscription])]);
             Order { collected: [(id.into(), paid)].into(), ..order }
         },
@@ -485,7 +490,10 @@ proptest! {
             subscription.value.granted_until = None;
         }
         world.put(&facts, day(0));
-        let paid = |Row { order, .. }: &Row| order.purchases.keys().chain(order.periods.keys()).cloned().collect::<Vec<_>>();
+        let paid = |Row { order, .. }: &Row| {
+            let paid = order.purchases.keys().chain(order.periods.keys()).chain(order.collected.keys());
+            paid.cloned().collect::<Vec<_>>()
+        };
         let payments: Vec<Reference> = world.orders.values().flat_map(paid).collect();
         // A total goes by the name of its payment, and no refund does.
         let refund_of = |payment: &Reference| refund(&format!("back:{payment}"), payment.as_str(), 1_000_000);

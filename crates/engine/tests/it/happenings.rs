@@ -1,6 +1,7 @@
 //! What happens to a subscription, in each provider's own words: alone, each together with each other, and many together,
 //! told twice and in any order; what is told in a few events, in every order. The license ends where `docs/happenings.md` says, whoever tells it.
 
+mod any_shop;
 mod appsumo;
 mod generic;
 mod lemonsqueezy;

@@ -7,8 +7,8 @@ use domain::{
     join::{Partition, Register, Stamp},
     money::{Currency, Money},
     order::{
-        Contact, Dispute, DisputeState, Line, Lines, Order, Period, Purchase, PurchaseState, Refund, Subscription,
-        SubscriptionStatus,
+        Contact, Dispute, DisputeState, Line, Lines, Missing, Order, Period, Purchase, PurchaseState, Refund,
+        Subscription, SubscriptionStatus,
     },
     text::{EmailAddress, PlanCode, PriceReference, ProductReference, Reference},
 };
@@ -17,6 +17,9 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::Malformed;
+
+/// The kind of name that a payment has.
+const PAYMENT: &str = "payment";
 
 /// What all events have around what they tell.
 #[derive(Debug, Deserialize)]
@@ -60,8 +63,11 @@ impl Name {
         Reference::new(format!("subscription:{}", self.0))
     }
 
-    fn payment(&self) -> Reference {
-        Reference::new(format!("payment:{}", self.0))
+    /// A payment or dispute of that order. A shop may count anew in each order, so the order's name is part of it, written
+    /// so that no other order and name read the same.
+    fn within(&self, order: &Self, kind: &str) -> Reference {
+        let order = order.0.replace('%', "%25").replace(':', "%3A");
+        Reference::new(format!("{kind}:{order}:{}", self.0))
     }
 }
 
@@ -223,7 +229,7 @@ impl Paid {
         let contact = contact(self.email, self.name, at);
         let order = match (self.paid_until, self.payment) {
             (Some(until), Some(payment)) => {
-                let (payment, subscription) = (payment.payment(), self.id.subscription());
+                let (payment, subscription) = (payment.within(&self.id, PAYMENT), self.id.subscription());
                 let period = Period { subscription, until, total: self.total.into() };
                 let snapshot = snapshot(&self.id, SubscriptionStatus::Active, self.cancel_at, at);
                 let mut order = Order { periods: [(payment.clone(), period)].into(), ..snapshot };
@@ -236,7 +242,7 @@ impl Paid {
                 return Err(Malformed { what: what.to_owned() });
             }
             (None, payment) => {
-                let payments = [self.id.order()].into_iter().chain(payment.as_ref().map(Name::payment));
+                let payments = [self.id.order(), named(&self.id, payment.as_ref())];
                 let purchase = Purchase {
                     lines: Lines::Known(lines),
                     state: PurchaseState::Paid,
@@ -245,14 +251,15 @@ impl Paid {
                     subscriptions: BTreeSet::new(),
                     silent: false,
                 };
-                Order { purchases: [(self.id.order(), purchase)].into(), ..paid_with(payments.collect()) }
+                Order { purchases: [(self.id.order(), purchase)].into(), ..paid_with(payments) }
             }
         };
-        let source = |name: &Name| if renews { name.subscription() } else { name.order() };
-        let replaced = self.replaces.as_ref().map(|old| (source(old), Register::new(Stamp::at(at), source(&self.id))));
-        let mut order = Order { contact, ..order };
-        order.references.extend(replaced.iter().map(|(old, _)| old.clone()));
-        order.replaced = replaced.into_iter().collect();
+        let new = if renews { self.id.subscription() } else { self.id.order() };
+        // It does not say whether the old one renews, and either may take the place of either.
+        let old = self.replaces.iter().flat_map(|old| [old.order(), old.subscription()]);
+        let replaced = old.map(|old| (old, Register::new(Stamp::at(at), new.clone()))).collect();
+        let mut order = Order { contact, replaced, ..order };
+        order.references.extend(order.replaced.keys().cloned());
         Ok(order)
     }
 }
@@ -268,18 +275,18 @@ impl Changed {
 
 impl Refunded {
     fn order(self, at: Timestamp) -> Order {
-        let payment = payment(&self.id, self.payment.as_ref());
+        let payment = named(&self.id, self.payment.as_ref());
         let refund = Refund::total(Stamp::at(at), self.refunded.into(), payment.clone());
-        about(&self.id, Order { refunds: [(payment.clone(), refund)].into(), ..paid_with(vec![payment]) })
+        about(&self.id, Order { refunds: [(payment.clone(), refund)].into(), ..unlinked(payment) })
     }
 }
 
 impl Disputed {
     fn order(self) -> Order {
-        let payment = payment(&self.id, self.payment.as_ref());
+        let payment = named(&self.id, self.payment.as_ref());
         let dispute = Dispute { state: self.status, payment: payment.clone(), returns: false };
-        let name = Reference::new(format!("dispute:{}", self.dispute.0));
-        about(&self.id, Order { disputes: [(name, dispute)].into(), ..paid_with(vec![payment]) })
+        let name = self.dispute.within(&self.id, "dispute");
+        about(&self.id, Order { disputes: [(name, dispute)].into(), ..unlinked(payment) })
     }
 }
 
@@ -303,11 +310,16 @@ impl Ended {
 }
 
 /// The name of a payment: its own, or the order's if it was paid once.
-fn payment(order: &Name, payment: Option<&Name>) -> Reference {
-    payment.map_or_else(|| order.order(), Name::payment)
+fn named(order: &Name, payment: Option<&Name>) -> Reference {
+    payment.map_or_else(|| order.order(), |payment| payment.within(order, PAYMENT))
 }
 
-fn paid_with(payments: Vec<Reference>) -> Order {
+/// What happened to a payment of that name, which a person hears of as long as no payment of the name is known.
+fn unlinked(payment: Reference) -> Order {
+    Order { missing: [Missing::PaymentLink].into(), ..paid_with([payment]) }
+}
+
+fn paid_with<const COUNT: usize>(payments: [Reference; COUNT]) -> Order {
     Order {
         payments: Partition::group(payments.iter().cloned()),
         references: payments.into_iter().collect(),

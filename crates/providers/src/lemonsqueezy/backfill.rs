@@ -1,8 +1,9 @@
 //! Lemon Squeezy keeps no list of its events. What it keeps are lists of objects, the newest first, and each object is as an
 //! event that tells of its last change would have told it.
 //!
-//! Orders and invoices are read as far back as money usually goes back; of subscriptions the whole list is read, for they
-//! change for as long as they live, and nothing is delivered when only a quantity changes (lemonsqueezy.js#105).
+//! Orders and invoices are read as far back as money usually goes back, and once a day as far as it may; of subscriptions the
+//! whole list is read, for they change for as long as they live, and nothing is delivered when only a quantity changes
+//! (lemonsqueezy.js#105).
 
 use domain::time::{after, days};
 use jiff::{SignedDuration, Timestamp};
@@ -20,8 +21,16 @@ use crate::{
     read,
 };
 
-/// How long after a sale its refund is looked for in the list: as long as Lemon Squeezy lets a store refund it by itself.
-const REFUNDED_WITHIN: SignedDuration = days(30);
+/// How long after a sale its refund is looked for at each reading: most come early.
+const REFUNDED_SOON: SignedDuration = days(30);
+
+/// How long after a sale its refund is looked for once a day. A store may refund at any time; a buyer's bank takes money back
+/// within 120 days as a rule, and Lemon Squeezy tells that as a refund, too.
+const REFUNDED_WITHIN: SignedDuration = days(125);
+
+/// The first reading that ends on another day (UTC) than it begins looks so far, and so each at most this long after the one
+/// before, what was left to delivery included.
+const FAR_EVERY: SignedDuration = SignedDuration::from_hours(25);
 
 /// Lemon Squeezy tries for three minutes to deliver. What changed only just is left to that, for only a delivered event has
 /// the checkout's own data; the next reading begins before this.
@@ -125,26 +134,42 @@ impl Backfill for Lists {
         let place = Place::read(piece.after);
         let read = |text: &&RawValue| serde_json::from_str::<Object>(text.get()).map_err(unreadable);
         let elements = document.data.iter().map(read).collect::<Result<Vec<_>, _>>()?;
+        let looks_back = if is_far(piece) { REFUNDED_WITHIN } else { REFUNDED_SOON };
         let goes_on = elements.last().is_some_and(|oldest| {
             let created_at = oldest.created_at().unwrap_or(Timestamp::MAX);
-            LISTS[place.list] == "subscriptions" || created_at >= after(piece.since, -REFUNDED_WITHIN)
+            LISTS[place.list] == "subscriptions" || created_at >= after(piece.since, -looks_back)
         });
         let pages = document.meta.and_then(|meta| meta.page).unwrap_or_default();
         let has_more = goes_on && pages.current.zip(pages.last).is_some_and(|(current, last)| current < last);
         let mut events = Vec::new();
         for (text, element) in document.data.iter().zip(&elements) {
-            let changed_at = element.changed_at();
-            let is_new = changed_at.is_some_and(|changed_at| {
-                changed_at >= piece.since && changed_at <= after(piece.asked_at, -DELIVERED_WITHIN)
+            let Some(kind) = told_by(LISTS[place.list], element) else { continue };
+            let is_new = element.changed_at().is_some_and(|changed_at| {
+                changed_at >= changed_since(piece, kind, element)
+                    && changed_at <= after(piece.asked_at, -DELIVERED_WITHIN)
             });
             let is_its_own = piece.store.is_none_or(|store| element.is_of(store));
-            if let Some(kind) = told_by(LISTS[place.list], element).filter(|_| is_new && is_its_own) {
+            if is_new && is_its_own {
                 events.push(as_delivered(kind, text)?);
             }
         }
         events.reverse();
         Ok(Page { events, next: place.next(has_more, piece.license_keys).map(Place::name) })
     }
+}
+
+/// Whether the reading is the one of its day that looks far back.
+fn is_far(piece: &Piece<'_>) -> bool {
+    let day = |at: Timestamp| at.as_second().div_euclid(days(1).as_secs());
+    day(piece.since) != day(piece.asked_at)
+}
+
+/// Since when a change of an object is looked for. What is read once a day only is looked for since the day before; what was
+/// taken in already is known by its name.
+fn changed_since(piece: &Piece<'_>, kind: &str, object: &Object) -> Timestamp {
+    let was_sold_long_ago =
+        object.created_at().is_some_and(|created_at| created_at < after(piece.since, -REFUNDED_SOON));
+    if was_sold_long_ago && kind.ends_with("_refunded") { after(piece.since, -FAR_EVERY) } else { piece.since }
 }
 
 /// The event that tells of an object as it is. None: an invoice that is not paid says nothing.

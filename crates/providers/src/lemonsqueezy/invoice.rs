@@ -3,7 +3,7 @@
 use domain::{
     fact::Fact,
     join::{Partition, Stamp},
-    order::{Collected, Order, Refund},
+    order::{Collected, Missing, Order, Refund},
 };
 use serde::Deserialize;
 
@@ -31,8 +31,8 @@ struct Attributes {
 }
 
 /// `subscription_payment_*`: a payment of a period, and all that went back of it. The invoice of a change (`updated`) pays
-/// for the rest of a period that was paid already, so it links its names and no more. `subscription_payment_failed` is not
-/// read: the subscription's status tells it.
+/// for the rest of a period that was paid already, or, with another interval, for a new one; where it paid for none that
+/// is known, a person hears of its refund. `subscription_payment_failed` is not read: the subscription's status tells it.
 pub(super) fn invoice(event: &Event<'_>, _: LookUps<'_>) -> Result<Vec<Fact>, Stop> {
     let attributes: Attributes = event.attributes()?;
     let subscription = attributes.subscription_id.as_deref().ok_or_else(|| lacks("data.attributes.subscription_id"))?;
@@ -40,9 +40,9 @@ pub(super) fn invoice(event: &Event<'_>, _: LookUps<'_>) -> Result<Vec<Fact>, St
     if !is_paid(attributes.amounts.status.as_deref()) {
         return Ok(Vec::new());
     }
-    let paid =
-        Collected { subscription: subscription.clone(), total: attributes.amounts.total(), at: event.created_at };
-    let pays = attributes.billing_reason.as_deref() != Some("updated");
+    let change = attributes.billing_reason.as_deref() == Some("updated");
+    let total = attributes.amounts.total();
+    let paid = Collected { subscription: subscription.clone(), total, at: event.created_at, change };
     let is_first = attributes.billing_reason.as_deref() == Some("initial");
     let refunds = attributes
         .amounts
@@ -50,7 +50,8 @@ pub(super) fn invoice(event: &Event<'_>, _: LookUps<'_>) -> Result<Vec<Fact>, St
         .map(|amount| (name.clone(), Refund::whole(Stamp::at(event.changed_at), amount, name.clone())));
     Ok(sale::fact(Order {
         payments: Partition::group([name.clone()].into_iter().chain(is_first.then(|| first_payment(&subscription)))),
-        collected: pays.then(|| (name.clone(), paid)).into_iter().collect(),
+        collected: [(name.clone(), paid)].into(),
+        missing: refunds.iter().filter(|_| change).map(|_| Missing::PaymentLink).collect(),
         refunds: refunds.into_iter().collect(),
         contact: attributes.buyer.contact(event.created_at),
         customers: attributes.buyer.customers(),

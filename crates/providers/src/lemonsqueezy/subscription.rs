@@ -172,7 +172,8 @@ impl Attributes {
 
     /// The payment of its order. How much it was the order tells.
     fn start(&self, name: &Reference, created_at: Timestamp) -> Collected {
-        Collected { subscription: name.clone(), total: Money::new(0, Currency::NONE), at: created_at }
+        let total = Money::new(0, Currency::NONE);
+        Collected { subscription: name.clone(), total, at: created_at, change: false }
     }
 
     /// The plan that the checkout names is that of what was bought there, and not of what it was changed to later.

@@ -48,7 +48,7 @@ fn a_page_is_asked_for_by_its_list_its_number_and_the_store() {
 fn one_list_follows_the_other_and_each_ends_where_nothing_new_can_be() {
     let order = |on: &str| with(an_order(), json!({ "created_at": on }));
     let subscription = |on: &str| with(a_subscription(), json!({ "created_at": on }));
-    let long_ago = "2026-08-01T00:00:00Z";
+    let long_ago = "2026-05-01T00:00:00Z";
     for (after, kind, oldest, pages, next) in [
         ("orders:1", "orders", order(&day(19)), (1, 3), Some("orders:2")),
         ("orders:2", "orders", order(&day(19)), (2, 2), Some("subscription-invoices:1")),
@@ -61,6 +61,47 @@ fn one_list_follows_the_other_and_each_ends_where_nothing_new_can_be() {
     }
     assert_eq!(page("orders:1", "orders", &[], (1, 1)).next.as_deref(), Some("subscription-invoices:1"));
     assert_eq!(page("subscriptions:1", "subscriptions", &[], (1, 1)).next, None);
+}
+
+/// Read in the morning of the 28th, the first time on that day, or not the first time.
+fn read_on_the_28th(first: bool) -> Piece<'static> {
+    let since = at(if first { "2026-09-27T23:55:00Z" } else { "2026-09-28T00:10:00Z" });
+    Piece { since, asked_at: at("2026-09-28T00:25:00Z"), ..piece(None, None) }
+}
+
+#[test]
+fn once_a_day_refunds_of_what_was_sold_long_ago_are_looked_for() {
+    let refunded = json!({ "status": "refunded", "refunded_amount": 5000 });
+    for (first, sold_on, changed_at, fields, is_found) in [
+        (true, "2026-06-01", "2026-09-27T10:00:00Z", refunded.clone(), true),
+        (true, "2026-06-01", "2026-09-26T23:00:00Z", refunded.clone(), true),
+        (true, "2026-06-01", "2026-09-26T22:00:00Z", refunded.clone(), false),
+        (true, "2026-06-01", "2026-09-27T10:00:00Z", json!({}), false),
+        (true, "2026-09-10", "2026-09-27T10:00:00Z", refunded.clone(), false),
+        (false, "2026-09-10", "2026-09-28T00:15:00Z", refunded, true),
+    ] {
+        let made = json!({ "created_at": format!("{sold_on}T00:00:00Z"), "updated_at": changed_at });
+        let read = listed(&read_on_the_28th(first), &[with(with(an_order(), made), fields)]);
+        assert_eq!(read.events.len(), usize::from(is_found), "{first} {sold_on} {changed_at}");
+    }
+}
+
+/// Ten thousand orders within 120 days, each with an invoice and a subscription. Lemon Squeezy answers 300 calls a minute.
+#[test]
+fn so_many_pages_are_read_of_ten_thousand_orders() {
+    for (first, pages) in [(false, 26 + 26 + 100), (true, 100 + 100 + 100)] {
+        let (mut place, mut count) = (Some("orders:1".to_owned()), 0);
+        while let Some(after) = place {
+            count += 1;
+            let number = after.split_once(':').and_then(|(_, number)| number.parse().ok()).expect("a number");
+            let piece = Piece { after: Some(&after), ..read_on_the_28th(first) };
+            let oldest = domain::time::after(piece.asked_at, -domain::time::days(120) * number / 100);
+            let data = json!([{ "id": "1", "attributes": { "created_at": oldest, "updated_at": oldest } }]);
+            let body = json!({ "meta": { "page": { "currentPage": number, "lastPage": 100 } }, "data": data });
+            place = lists().page(&piece, &body.to_string()).expect("a page").next;
+        }
+        assert_eq!(count, pages, "the first of its day: {first}");
+    }
 }
 
 #[test]

@@ -1,6 +1,9 @@
 //! Invoices, and which payment paid which period.
 
-use domain::{order::Order, text::Reference};
+use domain::{
+    order::{Missing, Order},
+    text::Reference,
+};
 use providers::Level;
 use serde_json::{Value, json};
 
@@ -91,11 +94,50 @@ fn told_order() -> Order {
 }
 
 #[test]
-fn the_invoice_of_a_change_pays_no_period() {
-    let change = invoice("5", json!({ "billing_reason": "updated", "total": 100 }));
-    assert!(change.collected.is_empty());
-    let order = joined(&[until("2026-10-01T09:00:00Z"), change]);
-    assert_eq!(paid(&order).first().map(|(name, ..)| name.as_str()), Some("order:1"));
+fn a_payment_after_all_periods_paid_for_one_that_lasts_three_days_until_it_is_told() {
+    let (first, renewal) = (invoice("3", json!({})), renewed("4", "2026-10-01T09:02:00Z"));
+    let of_first = ("invoice:3".to_owned(), "10-01".to_owned(), 5000);
+    let of_renewal = |until: &str| ("invoice:4".to_owned(), until.to_owned(), 4000);
+    let known = [until("2026-10-01T09:00:00Z"), told_order(), first, renewal];
+    for known in permutations(&known) {
+        assert_eq!(paid(&joined(&known)), [of_first.clone(), of_renewal("10-04")]);
+        let told = [joined(&known), until("2026-11-01T09:00:00Z")];
+        assert_eq!(paid(&joined(&told)), [of_first.clone(), of_renewal("11-01")]);
+    }
+}
+
+fn changed_for(total: i64) -> Order {
+    invoice(
+        "5",
+        json!({ "billing_reason": "updated", "total": total, "created_at": day(10), "updated_at": day(10), "refunded_amount": total }),
+    )
+}
+
+#[test]
+fn the_invoice_of_a_change_pays_for_a_period_that_no_other_explains() {
+    let change = changed_for(100);
+    assert!(change.collected["invoice:5"].change && change.missing.contains(&Missing::PaymentLink));
+    let (october, november, a_year) = ("2026-10-01T09:00:00Z", "2026-11-01T09:00:00Z", "2027-09-10T09:00:00Z");
+    let of = |payment: &str, until: &str, total| (payment.to_owned(), until.to_owned(), total);
+    let first = || vec![told_order(), until(october), invoice("3", json!({}))];
+    for (what, known, expected) in [
+        ("alone", vec![until(october), change.clone()], vec![of("order:1", "10-01", 0)]),
+        ("within a month", [first(), vec![change.clone()]].concat(), vec![of("invoice:3", "10-01", 5000)]),
+        (
+            "and its renewal",
+            [first(), vec![change, until(november), renewed("4", october)]].concat(),
+            vec![of("invoice:3", "10-01", 5000), of("invoice:4", "11-01", 4000)],
+        ),
+        (
+            "to another interval",
+            [first(), vec![changed_for(9000), until(a_year)]].concat(),
+            vec![of("invoice:3", "10-01", 5000), of("invoice:5", "09-10", 9000)],
+        ),
+    ] {
+        for known in permutations(&known) {
+            assert_eq!(paid(&joined(&known)), expected, "{what}");
+        }
+    }
 }
 
 #[test]

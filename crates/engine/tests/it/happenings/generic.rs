@@ -1,4 +1,5 @@
-//! Our own words for any other shop: whole states of an order that renews, refunds as totals.
+//! Our own words for any other shop: whole states of an order that renews, refunds as totals. Its payments and disputes have the
+//! same names in every order.
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -26,15 +27,12 @@ impl Teller for Generic {
         let items = |price: &str, quantity: u32| json!([{ "id": "1", "price": price, "quantity": quantity }]);
         let paid = |number: u32, until: u32, items: Value, cancel_at: Option<Timestamp>| {
             json!({
-                "id": name, "payment": format!("{name}-{number}"), "email": format!("{name}@example.com"),
+                "id": name, "payment": number.to_string(), "email": format!("{name}@example.com"),
                 "total": euros(1_000), "items": items, "paid_until": day(until), "cancel_at": cancel_at
             })
         };
-        let refunded = |amount| json!({ "id": name, "payment": format!("{name}-1"), "refunded": euros(amount) });
-        let disputed = |number: u32, status: &str| {
-            let dispute = format!("{name}-dispute-{number}");
-            json!({ "id": name, "payment": format!("{name}-1"), "dispute": dispute, "status": status })
-        };
+        let refunded = |amount| json!({ "id": name, "payment": "1", "refunded": euros(amount) });
+        let disputed = |number: u32, status: &str| json!({ "id": name, "payment": "1", "dispute": number.to_string(), "status": status });
         let mut told = vec![(0, "order.paid", paid(1, 30, items(price, quantity), cancel_at))];
         for (happening, at, _) in ALL.into_iter().filter(|(happening, ..)| happenings.contains(happening)) {
             match happening {
@@ -63,10 +61,9 @@ impl Teller for Generic {
     }
 
     fn tell_reversal(&self, name: &str, what: Reversal) -> Vec<Vec<String>> {
-        let payment = format!("{name}-1");
-        let disputed = |status: &str| json!({ "id": name, "payment": payment, "dispute": format!("{name}-dispute-9"), "status": status });
+        let disputed = |status: &str| json!({ "id": name, "payment": "1", "dispute": "9", "status": status });
         let refunded =
-            |amount| json!({ "id": name, "payment": payment, "refunded": { "amount": amount, "currency": "EUR" } });
+            |amount| json!({ "id": name, "payment": "1", "refunded": { "amount": amount, "currency": "EUR" } });
         let (kind, [taken, given]) = match what {
             Reversal::DisputeWon => ("order.disputed", ["open", "won"].map(disputed)),
             Reversal::RefundFailed => ("order.refunded", [1_000, 0].map(refunded)),
@@ -79,7 +76,7 @@ impl Teller for Generic {
         let items = |price: &str| json!([{ "id": "1", "price": price }]);
         let paid = |number: u32, amount: u32, until: u32, price: &str| {
             json!({
-                "id": name, "payment": format!("{name}-{number}"), "email": format!("{name}@example.com"),
+                "id": name, "payment": number.to_string(), "email": format!("{name}@example.com"),
                 "total": { "amount": amount, "currency": "EUR" }, "items": items(price), "paid_until": day(until)
             })
         };
@@ -110,7 +107,7 @@ impl Teller for Generic {
 }
 
 /// What happened on which day as events; of the same order, other events have another word in their ids.
-fn events(name: &str, word: &str, told: Vec<(u32, &str, Value)>) -> Vec<String> {
+pub(super) fn events(name: &str, word: &str, told: Vec<(u32, &str, Value)>) -> Vec<String> {
     let event = |(number, (at, kind, order)): (usize, (u32, &str, Value))| {
         json!({ "id": format!("{name}{word}-{number}"), "type": kind, "occurred_at": day(at), "order": order })
             .to_string()

@@ -6,7 +6,7 @@ use providers::lemonsqueezy::sign;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use super::{ALL, Happening as H, Reversal, SECRET, Teller, Trial, day};
+use super::{ALL, Happening as H, NO_KEY, Reversal, SECRET, Story, Teller, Trial, day, permutations, shop::Shop};
 
 pub(super) struct LemonSqueezy;
 
@@ -223,4 +223,71 @@ fn events(told: Vec<(&str, (&str, u64, Value))>) -> Vec<String> {
         .to_string()
     };
     told.into_iter().map(event).collect()
+}
+
+/// What a webhook that was lost would have told, and what an invoice of a change paid for, nobody says.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_payment_of_a_period_that_nobody_told_of_is_worth_three_days_and_a_persons_look() {
+    let (unknown, unlinked) = (Some("period_unknown"), Some("payment_unlinked"));
+    for (words, expected, attention) in [
+        (
+            &["order", "subscription", "initial", "renewal"][..],
+            "A ×1 active renewal_awaited until 35, at risk, expired on 49, look again 49",
+            unknown,
+        ),
+        (&["subscription", "renewal", "renewed"], "A ×1 active paid until 60, look again 60", None),
+        (
+            &["overdue", "renewal"],
+            "A ×1 active payment_past_due until 35, at risk, frozen on 49, look again 49",
+            unknown,
+        ),
+        (&["subscription", "initial", "yearly", "change refunded"], "A ×1 revoked refunded_in_full until 30", None),
+        (
+            &["subscription", "initial", "change refunded"],
+            "A ×1 active renewal_awaited until 30, at risk, expired on 44, look again 44",
+            unlinked,
+        ),
+    ] {
+        let arrivals = permutations(words.len()).into_iter().zip(0..);
+        let story = |(arrival, number): (Vec<usize>, u32)| Story {
+            name: format!("ada{number}"),
+            what: format!("{arrival:?}"),
+            arrival: events(
+                arrival.iter().map(|place| told(&Shown::new(&format!("ada{number}")), words[*place])).collect(),
+            ),
+            expected: expected.to_owned(),
+        };
+        let stories: Vec<Story> = arrivals.map(story).collect();
+        let shop = Shop::open(&[&LemonSqueezy], NO_KEY).await;
+        shop.tell(&LemonSqueezy, &stories).await;
+        shop.pass_time().await;
+        let names: Vec<&str> = stories.iter().map(|story| story.name.as_str()).collect();
+        for (Story { what, expected, .. }, outcome) in stories.iter().zip(shop.outcomes(&LemonSqueezy, &names).await) {
+            assert_eq!(outcome, *expected, "{words:?} in the order {what}");
+        }
+        let each: Vec<&str> = attention.into_iter().flat_map(|kind| vec![kind; stories.len()]).collect();
+        assert_eq!(shop.0.attention().await, each, "{words:?}");
+    }
+}
+
+/// One event of a subscription.
+fn told(shown: &Shown<'_>, word: &str) -> (&'static str, (&'static str, u64, Value)) {
+    let invoice = |number: u64, reason, made_at, refunded| {
+        ("subscription-invoices", shown.id + number, shown.invoice(reason, made_at, refunded, made_at))
+    };
+    let snapshot = |status, until, at| {
+        let shown = Shown { status, until, ..Shown::new(shown.name) };
+        ("subscriptions", shown.id, shown.subscription(at, false))
+    };
+    match word {
+        "order" => ("order_created", ("orders", shown.id, shown.order(1_000, 0, 0))),
+        "subscription" => ("subscription_created", snapshot("active", 30, 0)),
+        "initial" => ("subscription_payment_success", invoice(1, "initial", 0, 0)),
+        "overdue" => ("subscription_updated", snapshot("past_due", 30, 31)),
+        "renewal" => ("subscription_payment_success", invoice(2, "renewal", 32, 0)),
+        "renewed" => ("subscription_updated", snapshot("active", 60, 32)),
+        "yearly" => ("subscription_updated", snapshot("active", 375, 10)),
+        "change refunded" => ("subscription_payment_refunded", invoice(3, "updated", 10, 1_000)),
+        other => panic!("{other}"),
+    }
 }

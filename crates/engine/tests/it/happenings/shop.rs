@@ -13,7 +13,7 @@ use providers::{Delivery, http::Request};
 use store::testing::TestDatabase;
 use uuid::Uuid;
 
-use super::{LOOK, SECRET, Story, Teller, day};
+use super::{LOOK, NO_KEY, SECRET, Story, Teller, day};
 use crate::harness::Harness;
 
 /// A key of Paddle's sandbox; the others do not say by their form what they are for.
@@ -73,6 +73,16 @@ impl Shop {
         let secret = |source: &str| Ok(if source == "env:API_KEY" { API_KEY } else { SECRET }.to_owned());
         harness.engine.apply(&file, &secret, false, "test").await.unwrap();
         Self(harness)
+    }
+
+    /// Who may look up nothing and was told this, one event after the other.
+    pub(super) async fn told_of(teller: &'static dyn Teller, events: &[String], arrival: &[usize]) -> Self {
+        let shop = Self::open(&[teller], NO_KEY).await;
+        for place in arrival {
+            shop.deliver(teller, &events[*place]).await;
+            shop.0.settle().await;
+        }
+        shop
     }
 
     pub(super) async fn deliver(&self, teller: &dyn Teller, body: &str) {
