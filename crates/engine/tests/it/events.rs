@@ -131,11 +131,15 @@ async fn a_subscription_is_told_from_its_sale_to_its_end(harness: Harness) {
         vec![],
         vec!["license.renewed"],
         vec!["license.changed"],
-        vec!["license.expired"],
+        // It ended, and is good until the end of what was paid.
+        vec![],
     ]) {
         deliver(&harness, event).await;
         assert_eq!(kinds_since(&harness, false, &mut told).await, expected, "{event:#}");
     }
+    harness.clock.advance(SignedDuration::from_hours(61 * 24));
+    harness.settle().await;
+    assert_eq!(kinds_since(&harness, false, &mut told).await, ["license.expired"]);
     let events = events(&harness, false).await;
     let of_kind = |kind: EventKind| events.iter().find(|event| event.kind == kind.as_str()).unwrap();
     let created = data(of_kind(EventKind::LicenseCreated));
