@@ -63,7 +63,7 @@ macro_rules! scopes {
     };
 }
 
-scopes! { Admin AuditRead CatalogueRead CatalogueWrite EventRead EventWrite Issue LicenseRead LicenseWrite UserRead }
+scopes! { Admin AlertRead AlertWrite AuditRead CatalogueRead CatalogueWrite EventRead EventWrite Issue LicenseRead LicenseWrite UserRead }
 
 /// A caller whose API key has the scope `S`.
 pub(crate) struct Allowed<S> {

@@ -58,6 +58,7 @@ does nothing. Each API key has idempotency keys of its own.
         (name = "api keys", description = "Who may call."),
         (name = "checkout", description = "Where buyers are sent to pay."),
         (name = "attention", description = "What needs a person."),
+        (name = "alerts", description = "By which ways they hear of it."),
         (name = "audit", description = "Who changed what."),
         (name = "webhooks", description = "Where providers deliver."),
         (name = "operators", description = "How the server is."),

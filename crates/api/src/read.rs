@@ -9,8 +9,8 @@ use axum::{
     http::{StatusCode, request::Parts},
 };
 use domain::id::{
-    ApiKeyId, AttentionId, AuditId, ConnectionId, CustomerId, IdError, InboundId, LicenseId, OrderId, PlanId,
-    PriceRuleId, ProductId,
+    AlertChannelId, AlertId, ApiKeyId, AttentionId, AuditId, ConnectionId, CustomerId, IdError, InboundId, LicenseId,
+    OrderId, PlanId, PriceRuleId, ProductId,
 };
 use serde::de::DeserializeOwned;
 use utoipa::IntoParams;
@@ -98,7 +98,7 @@ macro_rules! prefixed {
     )*};
 }
 
-prefixed! { ApiKeyId AttentionId AuditId ConnectionId CustomerId InboundId LicenseId OrderId PlanId PriceRuleId ProductId }
+prefixed! { AlertChannelId AlertId ApiKeyId AttentionId AuditId ConnectionId CustomerId InboundId LicenseId OrderId PlanId PriceRuleId ProductId }
 
 /// The id in the address. A text that can be no id names nothing.
 pub(crate) struct Id<T>(pub(crate) T);

@@ -7,6 +7,7 @@
 mod clean;
 mod license_delivery;
 mod message;
+pub(crate) mod notice;
 mod templates;
 
 use crypto::{
@@ -28,7 +29,7 @@ use self::{
 use crate::brand::Brand;
 
 /// All of them.
-static TEMPLATES: [&Template; 1] = [&license_delivery::TEMPLATE];
+static TEMPLATES: [&Template; 2] = [&license_delivery::TEMPLATE, &notice::TEMPLATE];
 
 /// Why a mail cannot be written, or not now.
 #[derive(Debug, thiserror::Error)]

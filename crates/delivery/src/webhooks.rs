@@ -27,6 +27,7 @@ use tokio::sync::{Mutex, Notify};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use self::lanes::Lanes;
+pub(crate) use self::post::retry_after;
 pub use self::{
     attention::{DELIVERIES_DEAD, ENDPOINT_DISABLED, ENDPOINT_FAILING},
     endpoint::{HeaderProblem, check_endpoint_header},

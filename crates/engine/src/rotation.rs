@@ -87,6 +87,8 @@ pub struct Resealed {
     pub connections: u64,
     /// Keys that sign leases.
     pub signing_keys: u64,
+    /// Addresses to which alerts go.
+    pub alert_channels: u64,
     /// Answers to calls with an idempotency key.
     pub answers: u64,
     /// Whether nothing is left that another key has sealed.
@@ -95,11 +97,11 @@ pub struct Resealed {
 
 impl fmt::Display for Resealed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { license_keys, connections, signing_keys, answers, is_finished } = self;
+        let Self { license_keys, connections, signing_keys, alert_channels, answers, is_finished } = self;
         write!(
             f,
             "sealed anew: {license_keys} license keys, {connections} connections, {signing_keys} signing keys, \
-             {answers} kept answers; {}",
+             {alert_channels} alert channels, {answers} kept answers; {}",
             match is_finished {
                 true => "nothing is left that an older master key has sealed",
                 false => "not finished, run it again",
@@ -114,10 +116,12 @@ enum Table {
     LicenseKeys,
     Connections,
     SigningKeys,
+    AlertChannels,
     Answers,
 }
 
-const TABLES: [Table; 4] = [Table::Connections, Table::SigningKeys, Table::LicenseKeys, Table::Answers];
+const TABLES: [Table; 5] =
+    [Table::Connections, Table::SigningKeys, Table::LicenseKeys, Table::AlertChannels, Table::Answers];
 
 impl Resealed {
     fn count(&mut self, table: Table) -> &mut u64 {
@@ -125,6 +129,7 @@ impl Resealed {
             Table::LicenseKeys => &mut self.license_keys,
             Table::Connections => &mut self.connections,
             Table::SigningKeys => &mut self.signing_keys,
+            Table::AlertChannels => &mut self.alert_channels,
             Table::Answers => &mut self.answers,
         }
     }
@@ -267,6 +272,11 @@ impl Engine {
                 let rows = write.foreign_signing_keys(&master, after, PAGE).await?;
                 let rows = sealer.each(rows, |row| row.id, Sealer::signing_key);
                 write.reseal_signing_keys(rows).await?;
+            }
+            Table::AlertChannels => {
+                let rows = write.foreign_alert_channels(&master, after, PAGE).await?;
+                let rows = sealer.each(rows, |row| row.id, Sealer::alert_channel);
+                write.reseal_alert_channels(rows).await?;
             }
             Table::Answers => self.reseal_answers(&write, &mut sealer, after).await?,
         }

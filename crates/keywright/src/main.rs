@@ -59,6 +59,9 @@ enum Command {
     /// Manages mails.
     #[command(subcommand)]
     Mail(commands::mail::MailCommand),
+    /// Tries out by which ways alerts reach people.
+    #[command(subcommand)]
+    Alert(commands::alert::AlertCommand),
     /// Manages the master keys.
     #[command(subcommand)]
     Keys(commands::keys::KeysCommand),
@@ -116,6 +119,7 @@ fn run(cli: Cli) -> anyhow::Result<()> {
             Command::Check(command) => command.run().await,
             Command::Connect(command) => command.run().await,
             Command::Mail(command) => command.run().await,
+            Command::Alert(command) => command.run().await,
             Command::Keys(command) => command.run().await,
             Command::Simulate(command) => command.run().await,
             Command::Reconcile(command) => command.run().await,

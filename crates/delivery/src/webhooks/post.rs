@@ -133,7 +133,7 @@ fn answer(response: &Response, key: Option<&Key>, now: Timestamp) -> Answer {
         // A database takes no NUL.
         body: masked(String::from_utf8_lossy(&response.body).replace('\0', "\u{fffd}")),
         truncated: response.truncated,
-        retry_after: response.headers.get(header::RETRY_AFTER).and_then(|value| wait(value.to_str().ok()?, now)),
+        retry_after: retry_after(&response.headers, now),
     }
 }
 
@@ -148,6 +148,11 @@ fn shown(headers: &HeaderMap) -> String {
         text.push_str(&line);
     }
     text
+}
+
+/// How long an answer asks us to wait.
+pub(crate) fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<SignedDuration> {
+    headers.get(header::RETRY_AFTER).and_then(|value| wait(value.to_str().ok()?, now))
 }
 
 /// `Retry-After`: seconds, or a date (RFC 9110 section 10.2.3).

@@ -2,10 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crypto::token::ApiKeyText;
+use crypto::{token::ApiKeyText, webhook::WebhookSecret};
 use domain::{
+    alert::ChannelKind,
     decision::{Matcher, QuantityRule},
-    id::PriceRuleId,
+    id::{AlertChannelId, PriceRuleId},
     plan::{AddOn, PlanTerms},
 };
 use jiff::Timestamp;
@@ -148,6 +149,23 @@ pub struct ApiKeyInput {
     pub key: ApiKeyText,
 }
 
+/// A way by which alerts reach people, as it is to be.
+#[derive(Clone, Debug)]
+pub struct AlertInput {
+    /// The vendor's name for it.
+    pub code: String,
+    /// Whether it carries what is about real sales, and about both modes; otherwise what is about test mode.
+    pub livemode: bool,
+    /// Which way.
+    pub kind: ChannelKind,
+    /// An e-mail address, or the address that is called. None: it stays as it is.
+    pub to: Option<SecretString>,
+    /// The kinds of items that it carries. Empty: all that matter.
+    pub items: BTreeSet<String>,
+    /// What signs the calls of a webhook. None: it stays as it is.
+    pub secret: Option<WebhookSecret>,
+}
+
 /// What is known about whether something is there already.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Existing {
@@ -183,6 +201,8 @@ pub(super) struct Wanted {
     pub(super) price_rules: Vec<Entry<PriceRuleInput>>,
     pub(super) removed_rules: Vec<PriceRuleId>,
     pub(super) api_keys: Vec<Entry<ApiKeyInput>>,
+    pub(super) alerts: Vec<Entry<AlertInput>>,
+    pub(super) removed_alerts: Vec<AlertChannelId>,
     pub(super) unnamed: Unnamed,
 }
 

@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use domain::id::{ApiKeyId, ConnectionId, PlanId, PriceRuleId, ProductId, TenantId};
+use crypto::webhook::AlertTarget;
+use domain::id::{AlertChannelId, ApiKeyId, ConnectionId, PlanId, PriceRuleId, ProductId, TenantId};
 use serde::Serialize;
 use store::rows;
 
@@ -24,6 +25,8 @@ pub enum What {
     PriceRule,
     /// An API key.
     ApiKey,
+    /// A way by which alerts reach people.
+    AlertChannel,
 }
 
 impl What {
@@ -37,6 +40,7 @@ impl What {
             Self::Connection => "connection",
             Self::PriceRule => "price_rule",
             Self::ApiKey => "api_key",
+            Self::AlertChannel => "alert_channel",
         }
     }
 }
@@ -46,6 +50,7 @@ impl fmt::Display for What {
         f.write_str(match self {
             Self::PriceRule => "price rule",
             Self::ApiKey => "API key",
+            Self::AlertChannel => "alert channel",
             other => other.as_str(),
         })
     }
@@ -124,6 +129,9 @@ pub(super) enum Step {
     /// The one that goes, with another name, and the one that takes it.
     ReplaceApiKey(rows::ApiKey, rows::ApiKey),
     RevokeApiKey(rows::ApiKey),
+    /// Where its target is to be sealed anew, that as well.
+    AlertChannel(rows::AlertChannel, Option<AlertTarget>),
+    RemoveAlertChannel(rows::AlertChannel),
 }
 
 impl Step {
@@ -136,6 +144,7 @@ impl Step {
             Self::Connection(row, _) => ConnectionId(row.id).to_string(),
             Self::PriceRule(row) | Self::DeletePriceRule(row) => PriceRuleId(row.id).to_string(),
             Self::ApiKey(row) | Self::ReplaceApiKey(_, row) | Self::RevokeApiKey(row) => ApiKeyId(row.id).to_string(),
+            Self::AlertChannel(row, _) | Self::RemoveAlertChannel(row) => AlertChannelId(row.id).to_string(),
         }
     }
 

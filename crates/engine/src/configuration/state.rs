@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crypto::ring::KeyRing;
+use crypto::{ring::KeyRing, webhook::AlertTarget};
 use domain::id::{ApiKeyId, TenantId};
 use store::{Write, rows};
 
@@ -20,6 +20,14 @@ pub(super) struct CurrentConnection {
     pub(super) is_used: bool,
 }
 
+/// A way by which alerts reach people, with its address.
+#[derive(Debug)]
+pub(super) struct CurrentAlert {
+    pub(super) row: rows::AlertChannel,
+    /// None: it does not open.
+    pub(super) target: Option<AlertTarget>,
+}
+
 /// The configuration of a tenant, by the vendor's codes.
 #[derive(Debug)]
 pub(super) struct Current {
@@ -32,6 +40,7 @@ pub(super) struct Current {
     /// Connection and name of the prices that this server has made. Their rules are its own.
     pub(super) made_prices: BTreeSet<(uuid::Uuid, String)>,
     pub(super) api_keys: Vec<rows::ApiKey>,
+    pub(super) alerts: BTreeMap<String, CurrentAlert>,
     /// Wanted API keys that are another tenant's.
     pub(super) keys_of_others: BTreeSet<ApiKeyId>,
     /// Provider, mode and name of the accounts that are connected to other tenants.
@@ -58,6 +67,7 @@ impl Current {
             rules: Vec::new(),
             made_prices: BTreeSet::new(),
             api_keys: Vec::new(),
+            alerts: BTreeMap::new(),
             keys_of_others: BTreeSet::new(),
             accounts_of_others: BTreeSet::new(),
         }
@@ -85,6 +95,11 @@ impl Current {
             }
         }
         let made_prices = write.plan_prices(id).await?.into_iter();
+        let alerts = write.alert_channels_of(&BTreeSet::from([id])).await?.into_iter();
+        let alerts = alerts.map(|row| {
+            let target = crate::alerts::open_target(&row, ring).ok();
+            (row.code.clone(), CurrentAlert { target, row })
+        });
         let others = write.connections().await?;
         let others = others.iter().filter(|row| row.tenant_id != id.0);
         Ok(Self {
@@ -96,6 +111,7 @@ impl Current {
             rules: write.price_rules(id).await?,
             made_prices: made_prices.filter_map(|row| Some((row.connection_id, row.reference?))).collect(),
             api_keys: write.api_keys(id).await?,
+            alerts: alerts.collect(),
             keys_of_others,
         })
     }

@@ -6,7 +6,7 @@ use crypto::{
     seal::{Place, SealError, Sealed, sealed_by},
 };
 use domain::{Entropy, id::TenantId};
-use store::rows::{self, IdempotencyKey, SigningKey};
+use store::rows::{self, AlertChannel, IdempotencyKey, SigningKey};
 use uuid::Uuid;
 
 use super::Page;
@@ -66,6 +66,13 @@ impl Sealer<'_> {
         let place = Place::signing_key(TenantId(row.tenant_id), row.id);
         let sealed = self.again(place, &row.sealed).map_err(|error| format!("signing key {}: {error}", row.kid))?;
         Ok(Some(SigningKey { sealed, sealed_by: self.master.to_owned(), ..row }))
+    }
+
+    pub(super) fn alert_channel(&mut self, row: AlertChannel) -> Result<Option<AlertChannel>, String> {
+        let place = Place::alert_channel(TenantId(row.tenant_id), row.id);
+        let sealed =
+            self.again(place, &row.sealed).map_err(|error| format!("alert channel `{}`: {error}", row.code))?;
+        Ok(Some(AlertChannel { sealed, sealed_by: self.master.to_owned(), ..row }))
     }
 
     pub(super) fn answer(&mut self, row: IdempotencyKey) -> Result<Option<IdempotencyKey>, String> {
