@@ -42,7 +42,7 @@ pub mod runtime;
 mod sales;
 mod settle;
 mod signing;
-mod silence;
+pub mod silence;
 pub mod taken_over;
 pub mod tenants;
 pub mod test_clock;

@@ -4,6 +4,7 @@ use crypto::{ring::KeyRing, token::ApiKeyKind};
 use domain::id::ApiKeyId;
 use engine::{
     Engine,
+    alerts::open_target,
     api_keys::Scope,
     idempotency::{Answer, Call, Claim},
     rotation::RotationError,
@@ -68,6 +69,7 @@ impl Sealed {
         harness
             .apply(r#"connection = [{ code = "stripe", provider = "stripe", mode = "test", webhook_secrets = ["env:A"] }]"#)
             .await;
+        harness.apply(r#"alert = [{ code = "team", kind = "mail", to = "ops@acme.test" }]"#).await;
         let issued = harness.issue("pro", "ada@example.com", KEYS).await;
         let keys = issued.licenses.iter().map(|license| license.key.reveal().to_owned()).collect();
         let (caller, _) =
@@ -100,6 +102,8 @@ impl Sealed {
         let connections = node.connections().await.unwrap();
         let stripe = connections.iter().find(|connection| connection.code == "stripe").unwrap();
         assert_eq!(stripe.webhook_secrets[0].expose_secret(), "secret-env:A");
+        let channels = node.store.alert_channels(harness.tenant).await.unwrap();
+        assert_eq!(open_target(&channels[0], &node.ring()).unwrap().to, "ops@acme.test");
     }
 }
 
