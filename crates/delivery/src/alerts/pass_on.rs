@@ -21,7 +21,7 @@ use crate::Error;
 const PAGE: u64 = 256;
 
 impl AlertWorker {
-    /// Writes an alert for every item that is open and at which no channel was told of, and each channel that carries it.
+    /// Writes an alert for every open item of which no channel was told, and each channel that carries it.
     pub(super) async fn pass_on(&self) -> Result<(), Error> {
         while self.parts.store.has_untold_items().await? {
             if !store::repeat(|| self.pass_on_once(), Error::is_conflict).await? {

@@ -13,7 +13,7 @@ use super::{
     difference::{Making, difference},
     input::Wanted,
     report::{ConfigurationChange, Step},
-    state::{Current, CurrentConnection},
+    state::{Current, CurrentAlert, CurrentConnection},
 };
 
 const FULL: &str = r#"
@@ -151,6 +151,11 @@ fn after(changes: Vec<ConfigurationChange>, mut current: Current) -> Current {
                 put(&mut current.api_keys, old);
                 put(&mut current.api_keys, new);
             }
+            Step::AlertChannel(row, target) => {
+                let kept = current.alerts.remove(&row.code).and_then(|alert| alert.target);
+                current.alerts.insert(row.code.clone(), CurrentAlert { row, target: target.or(kept) });
+            }
+            Step::RemoveAlertChannel(row) => _ = current.alerts.remove(&row.code),
         }
     }
     current
