@@ -39,8 +39,8 @@ pub use problem::{Code, Problem};
 pub use proxies::{IsProxy, behind_proxies};
 
 use admin::{
-    api_keys, attention, audit, catalogue, connections, customers, decisions, deliveries, events, inbound, licenses,
-    mail_templates, mails, orders, price_rules, reconcile, rulings, webhook_endpoints,
+    alerts, api_keys, attention, audit, catalogue, connections, customers, decisions, deliveries, events, inbound,
+    licenses, mail_templates, mails, orders, price_rules, reconcile, rulings, webhook_endpoints,
 };
 use named::selected;
 use openapi::At;
@@ -142,7 +142,12 @@ fn keyed_routes() -> OpenApiRouter<Api> {
         .at("GET /v1/inbound-events/{id}", routes!(inbound::get))
         .at("POST /v1/inbound-events/{id}/replay", routes!(inbound::replay))
         .at("GET /v1/attention-items", routes!(attention::list))
+        .at("GET /v1/attention-items/{id}", routes!(attention::get))
         .at("POST /v1/attention-items/{id}/dismiss", routes!(attention::dismiss))
+        .at("GET POST /v1/alert-channels", routes!(alerts::list, alerts::create))
+        .at("GET PATCH DELETE /v1/alert-channels/{id}", routes!(alerts::get, alerts::change, alerts::delete))
+        .at("POST /v1/alert-channels/{id}/test", routes!(alerts::test))
+        .at("GET /v1/alert-channels/{id}/alerts", routes!(alerts::alerts))
         .at("GET /v1/audit-entries", routes!(audit::list))
         .at("GET /v1/events", routes!(events::list))
         .at("GET /v1/events/{id}", routes!(events::get))
