@@ -111,6 +111,8 @@ pub fn carries(chosen: &[String], kind: &str) -> bool {
 pub const SINGLE_MAX: usize = 5;
 /// The time within which alerts of one kind are a crowd.
 pub const CROWD: SignedDuration = SignedDuration::from_secs(60);
+/// An item alerts when it has been open for so long: what is mended by itself within seconds needs nobody.
+pub const SETTLED_AFTER: SignedDuration = SignedDuration::from_secs(60);
 /// The same item alerts once in this time at most, however often it closes and opens again.
 pub const AGAIN_AFTER: SignedDuration = SignedDuration::from_hours(1);
 
@@ -135,10 +137,11 @@ pub fn sending(due: usize, sent: &[Timestamp]) -> Sending {
     }
 }
 
-/// When an item that opens again may alert again, having alerted last at `sent`.
+/// When an item that opens now alerts, if it is still open then, having alerted last at `sent`.
 #[must_use]
-pub fn again_at(now: Timestamp, sent: Option<Timestamp>) -> Timestamp {
-    sent.map_or(now, |sent| now.max(after(sent, AGAIN_AFTER)))
+pub fn alerts_at(now: Timestamp, sent: Option<Timestamp>) -> Timestamp {
+    let settled = after(now, SETTLED_AFTER);
+    sent.map_or(settled, |sent| settled.max(after(sent, AGAIN_AFTER)))
 }
 
 #[cfg(test)]
@@ -189,9 +192,9 @@ mod tests {
     }
 
     #[test]
-    fn the_same_alerts_once_an_hour() {
-        assert_eq!(again_at(at(100), None), at(100));
-        assert_eq!(again_at(at(100), Some(at(40))), at(3_640));
-        assert_eq!(again_at(at(9_000), Some(at(40))), at(9_000));
+    fn an_item_alerts_after_a_minute_and_once_an_hour() {
+        assert_eq!(alerts_at(at(100), None), at(160));
+        assert_eq!(alerts_at(at(100), Some(at(40))), at(3_640));
+        assert_eq!(alerts_at(at(9_000), Some(at(40))), at(9_060));
     }
 }

@@ -275,6 +275,23 @@ impl Write {
         Ok(())
     }
 
+    /// Has alerts wait until then, those that would be due before and are still tried.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn delay_alerts(&self, ids: Vec<Uuid>, until: Timestamp) -> Result<(), StoreError> {
+        for condition in any_of(&self.transaction, alerts::Column::Id, ids) {
+            alerts::Entity::update_many()
+                .col_expr(alerts::Column::NextAttemptAt, Expr::val(Some(micros(until))))
+                .filter(condition)
+                .filter(pending())
+                .filter(alerts::Column::NextAttemptAt.lt(micros(until)))
+                .exec(&self.transaction)
+                .await?;
+        }
+        Ok(())
+    }
+
     /// Writes what became of alerts. One that is not there any more, since its channel was removed, stays away.
     ///
     /// # Errors

@@ -4,8 +4,9 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 
 use domain::{
     Entropy,
-    alert::{ALERTS_FAILING, again_at, carries},
+    alert::{ALERTS_FAILING, SETTLED_AFTER, alerts_at, carries},
     id::{AlertChannelId, AlertId, TenantId},
+    time::after,
 };
 use jiff::Timestamp;
 use store::{
@@ -45,6 +46,8 @@ impl AlertWorker {
             let earlier = write.alerts_about(items.iter().map(|item| item.id).collect()).await?;
             let found = Found { items: &items, channels: &channels, of_test, earlier: &earlier };
             write.add_alerts(found.alerts(now, &mut *self.parts.entropy.entropy())).await?;
+            // Those that wait about an item that went and came begin to wait anew.
+            write.delay_alerts(found.waiting(), after(now, SETTLED_AFTER)).await?;
         }
         let told: Vec<Uuid> = items.iter().map(|item| item.id).collect();
         let any = !told.is_empty();
@@ -77,7 +80,7 @@ impl Found<'_> {
                     continue;
                 }
                 let sent_at = before.and_then(|before| before.sent_at);
-                let next = again_at(now, sent_at.and_then(|at| Timestamp::from_microsecond(at).ok()));
+                let next = alerts_at(now, sent_at.and_then(|at| Timestamp::from_microsecond(at).ok()));
                 alerts.push(Alert {
                     id: AlertId::new(now, entropy).0,
                     tenant_id: item.tenant_id,
@@ -94,6 +97,12 @@ impl Found<'_> {
             }
         }
         alerts
+    }
+
+    /// Alerts about these items that have not gone out.
+    fn waiting(&self) -> Vec<Uuid> {
+        let waiting = self.earlier.iter().filter(|alert| alert.status == status::PENDING);
+        waiting.map(|alert| alert.id).collect()
     }
 
     fn is_for(&self, item: &AttentionItem, channel: &AlertChannel) -> bool {
