@@ -71,6 +71,7 @@ struct Document {
     api_key: Vec<Spanned<ApiKeySection>>,
     #[serde(default)]
     webhook_endpoint: Vec<Spanned<WebhookEndpointSection>>,
+    #[serde(default)]
     alert: Vec<Spanned<AlertSection>>,
 }
 
