@@ -26,6 +26,7 @@ macro_rules! words {
     };
 }
 
+pub(crate) mod alerts;
 pub(crate) mod api_keys;
 pub(crate) mod attention;
 pub(crate) mod audit;

@@ -64,8 +64,8 @@ macro_rules! scopes {
 }
 
 scopes! {
-    Admin AuditRead CatalogueRead CatalogueWrite EventRead EventWrite Issue LicenseRead LicenseWrite MailRead MailWrite
-    UserRead WebhookRead WebhookWrite
+    Admin AlertRead AlertWrite AuditRead CatalogueRead CatalogueWrite EventRead EventWrite Issue LicenseRead LicenseWrite
+    MailRead MailWrite UserRead WebhookRead WebhookWrite
 }
 
 /// A caller whose API key has the scope `S`.

@@ -39,8 +39,8 @@ pub use problem::{Code, Problem};
 pub use proxies::{IsProxy, behind_proxies};
 
 use admin::{
-    api_keys, attention, audit, catalogue, connections, customers, decisions, deliveries, events, inbound, licenses,
-    mail_templates, mails, orders, price_rules, reconcile, rulings, webhook_endpoints,
+    alerts, api_keys, attention, audit, catalogue, connections, customers, decisions, deliveries, events, inbound,
+    licenses, mail_templates, mails, orders, price_rules, reconcile, rulings, webhook_endpoints,
 };
 use named::selected;
 use openapi::At;
@@ -142,11 +142,24 @@ fn keyed_routes() -> OpenApiRouter<Api> {
         .at("GET /v1/inbound-events/{id}", routes!(inbound::get))
         .at("POST /v1/inbound-events/{id}/replay", routes!(inbound::replay))
         .at("GET /v1/attention-items", routes!(attention::list))
+        .at("GET /v1/attention-items/{id}", routes!(attention::get))
         .at("POST /v1/attention-items/{id}/dismiss", routes!(attention::dismiss))
         .at("GET /v1/audit-entries", routes!(audit::list))
         .at("GET /v1/events", routes!(events::list))
         .at("GET /v1/events/{id}", routes!(events::get))
-        // What vendors' own systems are told.
+        .at("GET /v1/status", routes!(metrics::status))
+        .merge(outgoing_routes())
+}
+
+/// Those about what this server tells vendors by itself.
+fn outgoing_routes() -> OpenApiRouter<Api> {
+    OpenApiRouter::default()
+        // What their people are told.
+        .at("GET POST /v1/alert-channels", routes!(alerts::list, alerts::create))
+        .at("GET PATCH DELETE /v1/alert-channels/{id}", routes!(alerts::get, alerts::change, alerts::delete))
+        .at("POST /v1/alert-channels/{id}/test", routes!(alerts::test))
+        .at("GET /v1/alert-channels/{id}/alerts", routes!(alerts::alerts))
+        // What their own systems are told.
         .at("GET POST /v1/webhook-endpoints", routes!(webhook_endpoints::list, webhook_endpoints::create))
         .at(
             "GET PATCH DELETE /v1/webhook-endpoints/{id}",
@@ -163,7 +176,6 @@ fn keyed_routes() -> OpenApiRouter<Api> {
         .at("GET /v1/deliveries", routes!(deliveries::list))
         .at("GET /v1/deliveries/{id}", routes!(deliveries::get))
         .at("POST /v1/deliveries/{id}/redeliver", routes!(deliveries::redeliver))
-        .at("GET /v1/status", routes!(metrics::status))
 }
 
 /// What the source documents call by name, in their words. All other routes with an API key are below `/api` too (A06).

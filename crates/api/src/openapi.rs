@@ -59,6 +59,7 @@ does nothing. Each API key has idempotency keys of its own.
         (name = "checkout", description = "Where buyers are sent to pay."),
         (name = "mails", description = "What buyers are written, and how vendors change it."),
         (name = "attention", description = "What needs a person."),
+        (name = "alerts", description = "By which ways they hear of it."),
         (name = "audit", description = "Who changed what."),
         (name = "webhooks", description = "Where providers deliver."),
         (name = "operators", description = "How the server is."),

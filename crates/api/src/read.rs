@@ -9,8 +9,9 @@ use axum::{
     http::{StatusCode, request::Parts},
 };
 use domain::id::{
-    ApiKeyId, AttentionId, AuditId, ConnectionId, CustomerId, DeliveryId, EventId, IdError, InboundId, LicenseId,
-    MailId, MailTemplateId, OrderId, PlanId, PriceRuleId, ProductId, RecoveryId, WebhookEndpointId,
+    AlertChannelId, AlertId, ApiKeyId, AttentionId, AuditId, ConnectionId, CustomerId, DeliveryId, EventId, IdError,
+    InboundId, LicenseId, MailId, MailTemplateId, OrderId, PlanId, PriceRuleId, ProductId, RecoveryId,
+    WebhookEndpointId,
 };
 use serde::de::DeserializeOwned;
 use utoipa::IntoParams;
@@ -99,7 +100,7 @@ macro_rules! prefixed {
 }
 
 prefixed! {
-    ApiKeyId AttentionId AuditId ConnectionId CustomerId DeliveryId EventId InboundId LicenseId MailId MailTemplateId OrderId
+    AlertChannelId AlertId ApiKeyId AttentionId AuditId ConnectionId CustomerId DeliveryId EventId InboundId LicenseId MailId MailTemplateId OrderId
     PlanId PriceRuleId ProductId RecoveryId WebhookEndpointId
 }
 

@@ -85,6 +85,12 @@ impl Place<'static> {
         Self { tenant, table: "webhook_endpoints", row, column: "sealed" }
     }
 
+    /// Where it is kept to which address alerts go, and what signs them.
+    #[must_use]
+    pub const fn alert_channel(tenant: TenantId, row: Uuid) -> Self {
+        Self { tenant, table: "alert_channels", row, column: "sealed" }
+    }
+
     /// Where the answer to a call with an idempotency key is kept.
     #[must_use]
     pub const fn idempotent_answer(tenant: TenantId, row: Uuid) -> Self {

@@ -86,6 +86,16 @@ pub struct EndpointSecrets {
     pub headers: Vec<(String, String)>,
 }
 
+/// What is sealed with a way by which alerts reach people.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AlertTarget {
+    /// An e-mail address, or the address that is called, which may hold a token.
+    pub to: String,
+    /// What signs the calls, where calls are signed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secret: Option<WebhookSecret>,
+}
+
 /// A secret, and how long it signs beside the one that replaces it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SigningSecret {

@@ -2,8 +2,10 @@
 //!
 //! A mail is a row that was written with the change that causes it. [`MailWorker`] takes the rows that are due, writes
 //! what they say ([`mail`]), hands them over ([`transport`]: by SMTP or to a service) and records what was answered. The
-//! row holds references only: its key is unsealed at the moment of sending and kept nowhere.
+//! row holds references only: its key is unsealed at the moment of sending and kept nowhere. What needs a
+//! person is carried to people by [`alerts`].
 
+pub mod alerts;
 pub mod brand;
 pub mod dkim;
 pub mod mail;

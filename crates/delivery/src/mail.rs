@@ -2,8 +2,10 @@
 //!
 //! To add a mail: a word in `domain::mail::MailKind`, its sentences in every file of `language`, and an arm in
 //! `page::Material::message`. All kinds share one layout, in `templates/`; text and HTML are twins, made of the same
-//! [`page::Page`]. Vendors replace parts of it ([`OwnTemplate`]).
+//! [`page::Page`]. Vendors replace parts of it ([`OwnTemplate`]). The mail about an alert goes to those who run the server and
+//! has a layout of its own ([`alert`]).
 
+pub(crate) mod alert;
 mod clean;
 mod language;
 mod message;

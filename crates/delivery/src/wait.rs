@@ -1,6 +1,12 @@
 //! How long others ask us to wait.
 
+use http::{HeaderMap, header};
 use jiff::{SignedDuration, Timestamp};
+
+/// What the header `Retry-After` of an answer asks for. None: nothing.
+pub(crate) fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<SignedDuration> {
+    headers.get(header::RETRY_AFTER).and_then(|value| asked_for(value.to_str().ok()?, now))
+}
 
 /// `Retry-After`: seconds, or a date (RFC 9110 section 10.2.3). None: it asks for nothing.
 pub(crate) fn asked_for(text: &str, now: Timestamp) -> Option<SignedDuration> {

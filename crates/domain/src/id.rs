@@ -146,6 +146,10 @@ ids! {
     AuditId = "aud";
     /// Something that needs a person.
     AttentionId = "att";
+    /// A way by which alerts reach people.
+    AlertChannelId = "alc";
+    /// One attention item on its way to people.
+    AlertId = "alt";
     /// A mail.
     MailId = "mail";
     /// A version of a mail's template that a vendor wrote.

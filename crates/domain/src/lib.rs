@@ -4,6 +4,7 @@
 //! [`fulfil`] turns an order into licenses, [`activation`] decides what an app may do with one.
 
 pub mod activation;
+pub mod alert;
 pub mod ambient;
 pub mod decision;
 pub mod event;
@@ -20,6 +21,7 @@ pub mod policy;
 pub mod reason;
 pub mod retry;
 pub mod ruling;
+pub mod silence;
 pub mod text;
 pub mod time;
 

@@ -8,6 +8,7 @@ use domain::{
     id::{AttentionId, ConnectionId, OrderId, TenantId},
     order::Missing,
     reason::day,
+    silence::NO_EVENTS,
     text::{CustomerReference, PriceReference, ProductReference, Reference},
 };
 use jiff::Timestamp;
@@ -108,6 +109,7 @@ pub(crate) fn of_order(
         opened_at: now.as_microsecond(),
         closed_at: None,
         dismissed_at: None,
+        told_at: None,
     }
 }
 
@@ -333,6 +335,7 @@ pub(crate) fn unsettled(
         opened_at: now.as_microsecond(),
         closed_at: None,
         dismissed_at: None,
+        told_at: None,
     }
 }
 
@@ -427,6 +430,7 @@ pub(crate) fn not_caught_up(
         opened_at: now.as_microsecond(),
         closed_at: None,
         dismissed_at: None,
+        told_at: None,
     }
 }
 
@@ -479,6 +483,25 @@ pub(crate) fn signatures_failing(
     }
 }
 
+/// The item for a connection from which nothing has come for unusually long. It closes with the next event.
+pub(crate) fn no_events(
+    connection: &Connection,
+    since: Timestamp,
+    now: Timestamp,
+    entropy: &mut dyn Entropy,
+) -> AttentionItem {
+    let (code, provider) = (&connection.code, connection.provider.info().name);
+    AttentionItem {
+        kind: NO_EVENTS.to_owned(),
+        detail: format!(
+            "{provider} has not called for `{code}` since {}, which is unusually long: see there whether its webhook endpoint \
+             is still listed and enabled, and what it was answered; if nothing was sold, dismiss this",
+            since.strftime("%Y-%m-%d %H:%M UTC"),
+        ),
+        ..not_caught_up(connection, "", now, entropy)
+    }
+}
+
 /// The item for events that the provider does not keep any more. Nothing brings them back, so a person dismisses it.
 pub(crate) fn events_lost(
     connection: &Connection,
@@ -520,6 +543,7 @@ pub(crate) fn mails_held_as_old(tenant: TenantId, now: Timestamp, entropy: &mut 
         opened_at: now.as_microsecond(),
         closed_at: None,
         dismissed_at: None,
+        told_at: None,
     }
 }
 
@@ -537,6 +561,7 @@ fn of_event(kind: &str, event: &InboundEvent, sentence: String, id: AttentionId,
         opened_at: now.as_microsecond(),
         closed_at: None,
         dismissed_at: None,
+        told_at: None,
     }
 }
 

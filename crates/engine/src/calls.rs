@@ -178,6 +178,7 @@ impl Engine {
             opened_at: now.as_microsecond(),
             closed_at: None,
             dismissed_at: None,
+            told_at: None,
         })
     }
 

@@ -29,8 +29,8 @@ pub(crate) use check::is_code;
 pub use check::wrong_with_limits;
 pub use file::ConfigurationFile;
 pub use input::{
-    AccountsInput, ApiKeyInput, ConnectionInput, Existing, GrantInput, PlanInput, PriceRuleInput, ProductInput,
-    WebhookEndpointInput,
+    AccountsInput, AlertInput, ApiKeyInput, ConnectionInput, Existing, GrantInput, PlanInput, PriceRuleInput,
+    ProductInput, WebhookEndpointInput,
 };
 pub use report::{Action, ApplyReport, ConfigurationChange, What};
 

@@ -5,6 +5,7 @@
 
 pub mod accounts;
 mod adopt;
+pub mod alerts;
 pub mod api_keys;
 pub mod attention;
 pub mod audit;
@@ -43,6 +44,7 @@ pub mod runtime;
 mod sales;
 mod settle;
 mod signing;
+pub mod silence;
 pub mod taken_over;
 pub mod tenants;
 pub mod test_clock;
@@ -186,6 +188,8 @@ pub struct Engine {
     calls_under_way: calls::CallsUnderWay,
     /// A mail may be sent.
     pub mails: Arc<Notify>,
+    /// An alert may be sent.
+    pub alerts: Arc<Notify>,
     /// Something may be delivered to vendors' own systems.
     pub deliveries: Arc<Notify>,
     /// A recovery was begun.
@@ -227,6 +231,7 @@ impl Engine {
             turns: lookup::ProviderTurns::default(),
             calls_under_way: calls::CallsUnderWay::default(),
             mails: Arc::new(Notify::new()),
+            alerts: Arc::new(Notify::new()),
             deliveries,
             recovering: Notify::new(),
             never: Notify::new(),

@@ -89,6 +89,8 @@ pub struct Resealed {
     pub signing_keys: u64,
     /// Secrets of vendors' own addresses.
     pub webhook_endpoints: u64,
+    /// Addresses to which alerts go.
+    pub alert_channels: u64,
     /// Answers to calls with an idempotency key.
     pub answers: u64,
     /// Whether nothing is left that another key has sealed.
@@ -97,11 +99,12 @@ pub struct Resealed {
 
 impl fmt::Display for Resealed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { license_keys, connections, signing_keys, webhook_endpoints, answers, is_finished } = self;
+        let Self { license_keys, connections, signing_keys, webhook_endpoints, alert_channels, answers, is_finished } =
+            self;
         write!(
             f,
             "sealed anew: {license_keys} license keys, {connections} connections, {signing_keys} signing keys, \
-             {webhook_endpoints} webhook endpoints, {answers} kept answers; {}",
+             {webhook_endpoints} webhook endpoints, {alert_channels} alert channels, {answers} kept answers; {}",
             match is_finished {
                 true => "nothing is left that an older master key has sealed",
                 false => "not finished, run it again",
@@ -117,11 +120,18 @@ enum Table {
     Connections,
     SigningKeys,
     WebhookEndpoints,
+    AlertChannels,
     Answers,
 }
 
-const TABLES: [Table; 5] =
-    [Table::Connections, Table::SigningKeys, Table::WebhookEndpoints, Table::LicenseKeys, Table::Answers];
+const TABLES: [Table; 6] = [
+    Table::Connections,
+    Table::SigningKeys,
+    Table::WebhookEndpoints,
+    Table::AlertChannels,
+    Table::LicenseKeys,
+    Table::Answers,
+];
 
 impl Resealed {
     fn count(&mut self, table: Table) -> &mut u64 {
@@ -130,6 +140,7 @@ impl Resealed {
             Table::Connections => &mut self.connections,
             Table::SigningKeys => &mut self.signing_keys,
             Table::WebhookEndpoints => &mut self.webhook_endpoints,
+            Table::AlertChannels => &mut self.alert_channels,
             Table::Answers => &mut self.answers,
         }
     }
@@ -277,6 +288,11 @@ impl Engine {
                 let rows = write.foreign_endpoints(&master, after, PAGE).await?;
                 let rows = sealer.each(rows, |row| row.id, Sealer::endpoint);
                 write.reseal_endpoints(rows).await?;
+            }
+            Table::AlertChannels => {
+                let rows = write.foreign_alert_channels(&master, after, PAGE).await?;
+                let rows = sealer.each(rows, |row| row.id, Sealer::alert_channel);
+                write.reseal_alert_channels(rows).await?;
             }
             Table::Answers => self.reseal_answers(&write, &mut sealer, after).await?,
         }

@@ -19,6 +19,8 @@ const CATCHING_UP: Duration = Duration::from_secs(1);
 const CHECKPOINTS: Duration = Duration::from_millis(100);
 /// How often what was kept long enough is thrown away.
 const TIDYING: Duration = Duration::from_secs(3_600);
+/// How often it is looked whether providers have become silent.
+const SILENCE: Duration = Duration::from_secs(600);
 /// How long a worker waits after the database refused.
 const AFTER_ERROR: Duration = Duration::from_millis(500);
 
@@ -72,6 +74,10 @@ impl Engine {
             |engine| &engine.recovering,
             |engine| async move { engine.recover_turn().await },
         );
+        self.keep_doing("silence", tasks, stop, SILENCE, never, |engine| async move {
+            engine.notice_silence().await?;
+            Ok(false)
+        });
         self.keep_doing("tidying", tasks, stop, TIDYING, never, |engine| async move {
             engine.forget_old_answers().await?;
             engine.forget_old_deliveries().await?;

@@ -68,6 +68,9 @@ enum Command {
     Recover(commands::recover::Recover),
     /// Shows events as they happen, and posts them to a server on this machine.
     Listen(commands::listen::Listen),
+    /// Tries out by which ways alerts reach people.
+    #[command(subcommand)]
+    Alert(commands::alert::AlertCommand),
     /// Manages the master keys.
     #[command(subcommand)]
     Keys(commands::keys::KeysCommand),
@@ -129,6 +132,7 @@ fn run(cli: Cli) -> anyhow::Result<()> {
             Command::Redeliver(command) => command.run().await,
             Command::Recover(command) => command.run().await,
             Command::Listen(command) => command.run().await,
+            Command::Alert(command) => command.run().await,
             Command::Keys(command) => command.run().await,
             Command::Simulate(command) => command.run().await,
             Command::Reconcile(command) => command.run().await,

@@ -442,7 +442,38 @@ entities! {
         created_at: i64,
         done_at: Option<i64>,
     }
-    /// Something that needs a person. `lookup` is what closes it when it changes (a price, a customer).
+    /// A way by which alerts reach people. `items` is a document with the kinds of items that it carries; none: those that
+    /// matter. `hint` is what may be shown of its address, which is sealed. Its lease is the right to use it.
+    alert_channels = "alert_channels" {
+        #[sea_orm(primary_key, auto_increment = false)] id: Uuid,
+        tenant_id: Uuid,
+        livemode: bool,
+        code: String,
+        kind: String,
+        hint: String,
+        items: String,
+        sealed: Vec<u8>,
+        sealed_by: String,
+        lease_token: Option<Uuid>,
+        lease_until: Option<i64>,
+        created_at: i64,
+    }
+    /// An attention item on its way to people by one channel; without an item it is a test. `kind` is that of its item.
+    alerts = "alerts" {
+        #[sea_orm(primary_key, auto_increment = false)] id: Uuid,
+        tenant_id: Uuid,
+        channel_id: Uuid,
+        item_id: Option<Uuid>,
+        kind: String,
+        status: String,
+        attempts: i32,
+        next_attempt_at: Option<i64>,
+        error: Option<String>,
+        created_at: i64,
+        sent_at: Option<i64>,
+    }
+    /// Something that needs a person. `lookup` is what closes it when it changes (a price, a customer). `told_at` is when it
+    /// was handed to the alert channels; none: it is to be, or it is closed.
     attention_items = "attention_items" {
         #[sea_orm(primary_key, auto_increment = false)] id: Uuid,
         tenant_id: Uuid,
@@ -456,6 +487,7 @@ entities! {
         opened_at: i64,
         closed_at: Option<i64>,
         dismissed_at: Option<i64>,
+        told_at: Option<i64>,
     }
     /// The answer that was given to a call with an idempotency key, sealed.
     idempotency_keys = "idempotency_keys" {

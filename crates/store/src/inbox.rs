@@ -52,6 +52,30 @@ pub(crate) fn held() -> SimpleExpr {
     Expr::cust("status = 'held'")
 }
 
+impl Store {
+    /// When the last live events of a tenant's connection came that its provider delivered itself.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn last_received(
+        &self,
+        tenant: TenantId,
+        connection: ConnectionId,
+        limit: u64,
+    ) -> Result<Vec<Timestamp>, StoreError> {
+        let query = inbound_events::Entity::find()
+            .select_only()
+            .column(inbound_events::Column::ReceivedAt)
+            .filter(inbound_events::Column::TenantId.eq(tenant.0))
+            .filter(inbound_events::Column::Livemode.eq(true))
+            .filter(inbound_events::Column::ConnectionId.eq(connection.0))
+            .filter(inbound_events::Column::CaughtUp.eq(false))
+            .order_by_desc(inbound_events::Column::Id);
+        let received: Vec<i64> = query.limit(limit).into_tuple().all(&self.reader).await?;
+        Ok(received.into_iter().map(instant).collect())
+    }
+}
+
 impl Write {
     /// The bodies of these events of a connection, by their keys.
     ///

@@ -124,6 +124,7 @@ impl Write {
         for condition in any_of(&self.transaction, attention_items::Column::Id, ids) {
             attention_items::Entity::update_many()
                 .col_expr(attention_items::Column::ClosedAt, Expr::val(Some(micros(now))))
+                .col_expr(attention_items::Column::ToldAt, Expr::val(None::<i64>))
                 .filter(condition)
                 .exec(&self.transaction)
                 .await?;
@@ -139,6 +140,7 @@ impl Write {
         for condition in any_of(&self.transaction, attention_items::Column::InboundId, events) {
             attention_items::Entity::update_many()
                 .col_expr(attention_items::Column::ClosedAt, Expr::val(Some(micros(now))))
+                .col_expr(attention_items::Column::ToldAt, Expr::val(None::<i64>))
                 .filter(condition)
                 .filter(attention_items::Column::ClosedAt.is_null())
                 .exec(&self.transaction)
@@ -162,6 +164,7 @@ impl Write {
         for condition in any_of(&self.transaction, attention_items::Column::Subject, subjects) {
             attention_items::Entity::update_many()
                 .col_expr(attention_items::Column::ClosedAt, Expr::val(Some(micros(now))))
+                .col_expr(attention_items::Column::ToldAt, Expr::val(None::<i64>))
                 .col_expr(attention_items::Column::DismissedAt, Expr::val(None::<i64>))
                 .filter(attention_items::Column::TenantId.eq(tenant.0))
                 .filter(attention_items::Column::Kind.eq(kind))

@@ -3,6 +3,7 @@
 //! Rows are plain data ([`rows`]); the domain's own types go in and out where there is one. Everything that belongs
 //! together is written in one transaction ([`Store::begin`]), which is repeated by the caller when it met another.
 
+pub mod alerts;
 mod backfills;
 mod bulk;
 pub mod calls;
@@ -61,11 +62,12 @@ pub use status::Status;
 /// Rows as plain data.
 pub mod rows {
     pub use crate::entities::{
-        activations::Model as Activation, api_keys::Model as ApiKey, attention_items::Model as AttentionItem,
-        audit_chains::Model as AuditChain, audit_entries::Model as AuditEntry, backfills::Model as Backfill,
-        connections::Model as Connection, customers::Model as Customer, deliveries::Model as Delivery,
-        delivery_attempts::Model as DeliveryAttempt, events::Model as Event, idempotency_keys::Model as IdempotencyKey,
-        identities::Model as Identity, inbound_events::Model as InboundEvent, license_keys::Model as LicenseKey,
+        activations::Model as Activation, alert_channels::Model as AlertChannel, alerts::Model as Alert,
+        api_keys::Model as ApiKey, attention_items::Model as AttentionItem, audit_chains::Model as AuditChain,
+        audit_entries::Model as AuditEntry, backfills::Model as Backfill, connections::Model as Connection,
+        customers::Model as Customer, deliveries::Model as Delivery, delivery_attempts::Model as DeliveryAttempt,
+        events::Model as Event, idempotency_keys::Model as IdempotencyKey, identities::Model as Identity,
+        inbound_events::Model as InboundEvent, license_keys::Model as LicenseKey,
         mail_templates::Model as MailTemplate, mails::Model as Mail, plan_prices::Model as PlanPrice,
         plans::Model as Plan, price_rules::Model as PriceRule, products::Model as Product,
         provider_calls::Model as ProviderCall, recoveries::Model as Recovery, signing_keys::Model as SigningKey,

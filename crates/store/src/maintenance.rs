@@ -13,9 +13,9 @@ use uuid::Uuid;
 use crate::{
     Store, Write,
     bulk::{self, Existing},
-    entities::{connections, idempotency_keys, license_keys, signing_keys, webhook_endpoints},
+    entities::{alert_channels, connections, idempotency_keys, license_keys, signing_keys, webhook_endpoints},
     error::StoreError,
-    rows::{Connection, IdempotencyKey, LicenseKey, SigningKey, WebhookEndpoint},
+    rows::{AlertChannel, Connection, IdempotencyKey, LicenseKey, SigningKey, WebhookEndpoint},
 };
 
 impl Write {
@@ -77,6 +77,20 @@ impl Write {
         self.page(query, webhook_endpoints::Column::Id, after, limit).await
     }
 
+    /// Alert channels that another master key has sealed.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn foreign_alert_channels(
+        &self,
+        master: &str,
+        after: Uuid,
+        limit: u64,
+    ) -> Result<Vec<AlertChannel>, StoreError> {
+        let query = alert_channels::Entity::find().filter(alert_channels::Column::SealedBy.ne(master));
+        self.page(query, alert_channels::Column::Id, after, limit).await
+    }
+
     /// Connections that have secrets. Which master key sealed them stands in the seal alone.
     ///
     /// # Errors
@@ -120,6 +134,15 @@ impl Write {
     pub async fn reseal_endpoints(&self, rows: Vec<WebhookEndpoint>) -> Result<(), StoreError> {
         use webhook_endpoints::Column::{Id, Sealed, SealedBy};
         self.rewrite::<webhook_endpoints::Entity>(rows, &[Id], &[Sealed, SealedBy]).await
+    }
+
+    /// Writes the new seals of alert channels.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn reseal_alert_channels(&self, rows: Vec<AlertChannel>) -> Result<(), StoreError> {
+        use alert_channels::Column::{Id, Sealed, SealedBy};
+        self.rewrite::<alert_channels::Entity>(rows, &[Id], &[Sealed, SealedBy]).await
     }
 
     /// Writes the new seals of connections' secrets.
@@ -182,6 +205,8 @@ impl Store {
                 webhook_endpoints::Column::Id,
             )
             .await?,
+            self.seals_of::<alert_channels::Entity>(alert_channels::Column::SealedBy, alert_channels::Column::Id)
+                .await?,
             self.seals_of::<idempotency_keys::Entity>(idempotency_keys::Column::SealedBy, idempotency_keys::Column::Id)
                 .await?,
         ] {

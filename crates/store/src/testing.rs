@@ -35,9 +35,16 @@ impl TestDatabase {
     /// # Panics
     /// There is no test server: the test command makes one.
     pub async fn postgres() -> Self {
-        let address = fresh_postgres().await;
+        Self::at(&fresh_postgres().await).await
+    }
+
+    /// One that is there, and that a process may be using.
+    ///
+    /// # Panics
+    /// It does not answer.
+    pub async fn at(address: &str) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        Self { store: Store::open(&address).await.expect("a PostgreSQL database"), address, folder }
+        Self { store: Store::open(address).await.expect("a database"), address: address.to_owned(), folder }
     }
 
     /// Changes rows as no release would: what an older one left behind, or a crash. Returns how many.

@@ -77,6 +77,20 @@ pub(crate) async fn list(
     Ok(Json(List::new(listed.map(|row| AttentionDocument::new(row, whose)), listing.page)))
 }
 
+/// One item, open or not.
+#[utoipa::path(get, path = "/v1/attention-items/{id}", tag = "attention", operation_id = "get_attention_item",
+    params(("id" = String, Path)), security(("api_key" = ["event:read"])),
+    responses((status = 200, body = AttentionDocument)))]
+pub(crate) async fn get(
+    State(api): State<Api>,
+    caller: Allowed<scope::EventRead>,
+    Id(id): Id<AttentionId>,
+) -> Result<Json<AttentionDocument>, Problem> {
+    let whose = caller.whose();
+    let item = api.engine.store.attention_item(whose, id).await?.ok_or_else(|| Problem::not_found(id))?;
+    Ok(Json(AttentionDocument::new(item, whose)))
+}
+
 /// Lays an item aside. It does not come back for the same cause. Doing it twice changes nothing.
 #[utoipa::path(post, path = "/v1/attention-items/{id}/dismiss", tag = "attention",
     operation_id = "dismiss_attention_item", params(("id" = String, Path)), request_body = Option<NoteBody>,

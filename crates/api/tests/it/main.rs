@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "what does not work has failed its test")]
 
 mod accounts;
+mod alerts;
 mod checkout;
 mod checkout_prices;
 mod connected_accounts;

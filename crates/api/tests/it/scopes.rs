@@ -40,7 +40,10 @@ impl World {
         let account = connections["data"].as_array().unwrap().iter().find(|row| row["account"] == "acct_ours").unwrap();
         shop.key("spare", ApiKeyKind::Checkout, &[]).await;
         let (endpoint, paused, recovery) = webhooks(&shop).await;
+        let channel = json!({ "code": "team", "kind": "slack", "to": "https://hooks.acme.test/1" });
+        let channel = shop.call("POST", "/v1/alert-channels").key(&shop.live).json(channel).succeed().await;
         let ids = BTreeMap::from([
+            ("alert-channels", channel["id"].as_str().unwrap().to_owned()),
             ("api-keys", first(shop.get("/v1/api-keys").await)),
             ("account", account["id"].as_str().unwrap().to_owned()),
             ("products", first(shop.get("/v1/products").await)),
@@ -108,6 +111,8 @@ impl World {
             {
                 json!({})
             }
+            ("POST", "/v1/alert-channels") => json!({ "code": "new", "kind": "mail", "to": "ops@acme.test" }),
+            ("PATCH", "/v1/alert-channels/{id}") => json!({ "items": ["mail_failed"] }),
             ("POST", "/v1/connect") => {
                 json!({ "code": "account", "provider": "stripe", "return_url": "https://yourapp.com/" })
             }
@@ -275,8 +280,8 @@ async fn a_test_key_sees_nothing_live_and_changes_none_of_it() {
     let before = world.live_things().await;
     for operation in keyed().iter().filter(|operation| !belongs_to_both(operation)) {
         let what = format!("{} {}", operation.method, operation.path);
-        // It issues a test license, or makes a test key.
-        let makes = ["/v1/issue", "/api/v1/licenses", "/v1/api-keys", "/v1/webhook-endpoints"]
+        // It issues a test license, or makes something of test mode.
+        let makes = ["/v1/issue", "/api/v1/licenses", "/v1/api-keys", "/v1/webhook-endpoints", "/v1/alert-channels"]
             .contains(&operation.path.as_str());
         if makes && operation.method == "POST" {
             continue;
@@ -329,6 +334,7 @@ async fn another_tenant_sees_nothing_and_changes_nothing() {
             | "/v1/connect"
             | "/v1/api-keys"
             | "/v1/webhook-endpoints"
+            | "/v1/alert-channels"
                 if operation.method == "POST" =>
             {
                 continue;

@@ -12,7 +12,7 @@ use lettre::{
     },
 };
 
-use super::{Letter, MailError};
+use super::{Addresses, Letter, MailError, templates::Written};
 
 /// Headers that tell machines not to answer (RFC 3834, and what Exchange reads instead).
 const NO_ANSWERS: [(&str, &str); 2] =
@@ -46,39 +46,49 @@ impl Wire {
 impl Letter {
     /// Puts the message together.
     pub(crate) fn wire(&self) -> Result<Wire, MailError> {
-        let from = self.addresses.from.clone().ok_or(MailError::Sender)?;
-        // Derived from the mail, so that a second copy after a crash is known for one.
-        let message_id = format!("<{}@{}>", self.id, from.email.domain());
-        let mut builder = Message::builder()
-            .message_id(Some(message_id.clone()))
-            .date(SystemTime::from(self.created_at))
-            .from(from.clone())
-            .to(self.addresses.to.clone())
-            .subject(self.written.subject.as_str());
-        if let Some(reply_to) = &self.addresses.reply_to {
-            builder = builder.reply_to(reply_to.clone());
-        }
-        for (name, value) in NO_ANSWERS {
-            builder = builder.raw_header(HeaderValue::new(HeaderName::new_from_ascii_str(name), value.to_owned()));
-        }
-        let parts = MultiPart::builder()
-            .kind(MultiPartKind::Alternative)
-            .boundary(format!("={}=", self.id))
-            .singlepart(SinglePart::plain(self.written.text.clone()))
-            .singlepart(SinglePart::html(self.written.html.clone()));
-        let message = builder.multipart(parts).map_err(|error| MailError::Message(error.to_string()))?;
-        let unreadable = |_| MailError::Message("it is not UTF-8".to_owned());
-        Ok(Wire {
-            envelope: message.envelope().clone(),
-            message: String::from_utf8(message.formatted()).map_err(unreadable)?,
-            written_at: self.created_at,
-            message_id,
-            from,
-            to: self.addresses.to.clone(),
-            reply_to: self.addresses.reply_to.clone(),
-            subject: self.written.subject.clone(),
-            text: self.written.text.clone(),
-            html: self.written.html.clone(),
-        })
+        compose(&self.id.to_string(), self.created_at, &self.addresses, &self.written)
     }
+}
+
+/// Puts a message together: `id` is that of what it tells.
+pub(super) fn compose(
+    id: &str,
+    created_at: Timestamp,
+    addresses: &Addresses,
+    written: &Written,
+) -> Result<Wire, MailError> {
+    let from = addresses.from.clone().ok_or(MailError::Sender)?;
+    // Derived from the mail, so that a second copy after a crash is known for one.
+    let message_id = format!("<{id}@{}>", from.email.domain());
+    let mut builder = Message::builder()
+        .message_id(Some(message_id.clone()))
+        .date(SystemTime::from(created_at))
+        .from(from.clone())
+        .to(addresses.to.clone())
+        .subject(written.subject.as_str());
+    if let Some(reply_to) = &addresses.reply_to {
+        builder = builder.reply_to(reply_to.clone());
+    }
+    for (name, value) in NO_ANSWERS {
+        builder = builder.raw_header(HeaderValue::new(HeaderName::new_from_ascii_str(name), value.to_owned()));
+    }
+    let parts = MultiPart::builder()
+        .kind(MultiPartKind::Alternative)
+        .boundary(format!("={id}="))
+        .singlepart(SinglePart::plain(written.text.clone()))
+        .singlepart(SinglePart::html(written.html.clone()));
+    let message = builder.multipart(parts).map_err(|error| MailError::Message(error.to_string()))?;
+    let unreadable = |_| MailError::Message("it is not UTF-8".to_owned());
+    Ok(Wire {
+        envelope: message.envelope().clone(),
+        message: String::from_utf8(message.formatted()).map_err(unreadable)?,
+        written_at: created_at,
+        message_id,
+        from,
+        to: addresses.to.clone(),
+        reply_to: addresses.reply_to.clone(),
+        subject: written.subject.clone(),
+        text: written.text.clone(),
+        html: written.html.clone(),
+    })
 }

@@ -12,6 +12,10 @@ const SUBJECT: (&str, &str) = ("subject.txt", include_str!("../../templates/subj
 const TEXT: (&str, &str) = ("body.txt", include_str!("../../templates/body.txt.j2"));
 const HTML: (&str, &str) = ("body.html", include_str!("../../templates/body.html.j2"));
 
+/// Those of the mail about an alert, which has another layout and no subject but the given one.
+const ALERT_TEXT: (&str, &str) = ("alert.txt", include_str!("../../templates/alert/body.txt.j2"));
+const ALERT_HTML: (&str, &str) = ("alert.html", include_str!("../../templates/alert/body.html.j2"));
+
 /// What a template of a vendor may use up; about one unit for each instruction. The built-in HTML uses less than 1,000.
 const FUEL_MAX: u64 = 50_000;
 
@@ -38,7 +42,7 @@ pub struct OwnTemplate {
 /// The built-in templates, read once.
 static ENVIRONMENT: LazyLock<Result<Environment<'static>, minijinja::Error>> = LazyLock::new(|| {
     let mut environment = environment()?;
-    for (name, source) in [SUBJECT, TEXT, HTML] {
+    for (name, source) in [SUBJECT, TEXT, HTML, ALERT_TEXT, ALERT_HTML] {
         environment.add_template(name, source)?;
     }
     Ok(environment)
@@ -50,6 +54,23 @@ pub(super) fn write(page: &Page) -> Result<Written, MailError> {
         subject: one_line(&built_in(SUBJECT, page)?),
         text: built_in(TEXT, page)?,
         html: built_in(HTML, page)?,
+    })
+}
+
+/// What the templates of the mail about an alert see.
+#[derive(Serialize)]
+struct AlertContext<'a, Alert> {
+    subject: &'a str,
+    alert: &'a Alert,
+}
+
+/// Writes the mail about an alert.
+pub(super) fn write_alert(subject: &str, alert: &impl Serialize) -> Result<Written, MailError> {
+    let context = AlertContext { subject, alert };
+    Ok(Written {
+        subject: one_line(subject),
+        text: built_in(ALERT_TEXT, &context)?,
+        html: built_in(ALERT_HTML, &context)?,
     })
 }
 
@@ -82,9 +103,9 @@ pub(super) fn names_in(part: &str, source: &str) -> Result<Vec<String>, MailErro
     Ok(names)
 }
 
-fn built_in((name, _): (&str, &str), page: &Page) -> Result<String, MailError> {
+fn built_in((name, _): (&str, &str), context: &impl Serialize) -> Result<String, MailError> {
     let environment = ENVIRONMENT.as_ref().map_err(broken)?;
-    environment.get_template(name).and_then(|template| template.render(Serde(page))).map_err(|error| broken(&error))
+    environment.get_template(name).and_then(|template| template.render(Serde(context))).map_err(|error| broken(&error))
 }
 
 fn render_own(part: &str, source: &str, context: &impl Serialize) -> Result<String, MailError> {

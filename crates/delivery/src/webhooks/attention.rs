@@ -52,5 +52,6 @@ fn item(kind: &str, row: &WebhookEndpoint, detail: String, now: Timestamp, entro
         opened_at: now.as_microsecond(),
         closed_at: None,
         dismissed_at: None,
+        told_at: None,
     }
 }

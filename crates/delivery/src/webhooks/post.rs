@@ -151,10 +151,7 @@ fn answer(response: &Response, key: Option<&Key>, now: Timestamp) -> Answer {
         // A database takes no NUL.
         body: masked(String::from_utf8_lossy(&response.body).replace('\0', "\u{fffd}")),
         truncated: response.truncated,
-        retry_after: response
-            .headers
-            .get(header::RETRY_AFTER)
-            .and_then(|value| wait::asked_for(value.to_str().ok()?, now)),
+        retry_after: wait::retry_after(&response.headers, now),
     }
 }
 

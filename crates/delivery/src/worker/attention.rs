@@ -104,6 +104,7 @@ impl Opening<'_> {
             opened_at: self.now.as_microsecond(),
             closed_at: None,
             dismissed_at: None,
+            told_at: None,
         }
     }
 }

@@ -43,6 +43,10 @@ scopes! {
     EventRead = "event:read",
     /// Play events again.
     EventWrite = "event:write",
+    /// Read alert channels and what became of alerts.
+    AlertRead = "alert:read",
+    /// Change and try out alert channels.
+    AlertWrite = "alert:write",
     /// Read the audit log.
     AuditRead = "audit:read",
     /// Read the addresses to which events go, the events, and their deliveries.

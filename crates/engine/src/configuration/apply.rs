@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use domain::{
     decision::Matcher,
-    id::{AuditId, ConnectionId, OrderId, PriceRuleId, TenantId, WebhookEndpointId},
+    id::{AlertChannelId, AuditId, ConnectionId, OrderId, PriceRuleId, TenantId, WebhookEndpointId},
 };
 use jiff::Timestamp;
 use providers::{Level, Settings};
@@ -16,7 +16,8 @@ use super::{
     difference::{Making, difference},
     file::Secrets,
     input::{
-        ConnectionInput, Existing, PlanInput, PriceRuleInput, ProductInput, Unnamed, Wanted, WebhookEndpointInput,
+        AlertInput, ConnectionInput, Existing, PlanInput, PriceRuleInput, ProductInput, Unnamed, Wanted,
+        WebhookEndpointInput,
     },
     report::{Action, ApplyReport, ConfigurationChange, Step, What},
     state::Current,
@@ -198,6 +199,39 @@ impl Engine {
         }
     }
 
+    /// Makes or changes a way by which alerts reach people.
+    ///
+    /// # Errors
+    /// It cannot be so, or those of the database.
+    pub async fn save_alert_channel(
+        &self,
+        tenant: TenantId,
+        input: AlertInput,
+        existing: Existing,
+        actor: &str,
+    ) -> Result<ConfigurationChange, ConfigurationError> {
+        self.change_one(tenant, Wanted { alerts: vec![input.into()], ..Wanted::default() }, existing, actor).await
+    }
+
+    /// Takes a way by which alerts reach people away, with the alerts that still wait there.
+    ///
+    /// # Errors
+    /// There is none, or those of the database.
+    pub async fn delete_alert_channel(
+        &self,
+        tenant: TenantId,
+        channel: AlertChannelId,
+        actor: &str,
+    ) -> Result<ConfigurationChange, ConfigurationError> {
+        let wanted = Wanted { removed_alerts: vec![channel], ..Wanted::default() };
+        match self.change_one(tenant, wanted, Existing::Either, actor).await {
+            Err(ConfigurationError::Missing(..)) => {
+                Err(ConfigurationError::Missing(What::AlertChannel, channel.to_string()))
+            }
+            other => other,
+        }
+    }
+
     async fn change_one(
         &self,
         tenant: TenantId,
@@ -277,6 +311,8 @@ impl Engine {
             Step::PriceRule(row) => write.save_price_rule(row).await?,
             Step::DeletePriceRule(row) => write.delete_price_rule(&row).await?,
             Step::ApiKey(row) | Step::RevokeApiKey(row) => write.save_api_key(row).await?,
+            Step::AlertChannel(row, target) => self.make_alert_channel(write, row, target).await?,
+            Step::RemoveAlertChannel(row) => write.remove_alert_channel(row.id).await?,
             Step::ReplaceApiKey(old, new) => {
                 write.save_api_key(old).await?;
                 write.save_api_key(new).await?;

@@ -4,14 +4,17 @@ use std::net::SocketAddr;
 
 use crypto::key::Prefix;
 use domain::{
+    alert::{ChannelKind, is_item_kind},
     money::{Currency, Money},
     plan::{Limits, PlanPrice},
+    text::EmailAddress,
 };
 use providers::{Level, LicenseKeys, manual};
 use secrecy::ExposeSecret;
 
 use super::input::{
-    AccountsInput, ApiKeyInput, ConnectionInput, PlanInput, PriceRuleInput, ProductInput, WebhookEndpointInput,
+    AccountsInput, AlertInput, ApiKeyInput, ConnectionInput, PlanInput, PriceRuleInput, ProductInput,
+    WebhookEndpointInput,
 };
 use crate::{api_keys::check_scopes, connections::Mode};
 
@@ -268,9 +271,68 @@ pub(super) fn webhook_endpoint(input: &WebhookEndpointInput) -> Vec<Wrong> {
     wrong
 }
 
+pub(super) fn alert(input: &AlertInput) -> Vec<Wrong> {
+    let mut wrong = Vec::new();
+    code(&input.code, &mut wrong);
+    let to = input.to.as_ref().map(ExposeSecret::expose_secret);
+    // What is given is not repeated: an address that is called may hold a token.
+    match (input.kind, to) {
+        (ChannelKind::Mail, Some(to)) if EmailAddress::parse(to).is_err() => {
+            wrong.push(("to", "it is not an e-mail address".to_owned()));
+        }
+        (ChannelKind::Webhook | ChannelKind::Slack, Some(to)) if !is_called(to) => {
+            let message = "it is not an address that can be called, such as https://hooks.example.com/services/…";
+            wrong.push(("to", message.to_owned()));
+        }
+        _ => {}
+    }
+    if input.secret.is_some() && input.kind != ChannelKind::Webhook {
+        wrong.push(("secret", "only the calls of a webhook are signed; leave it out".to_owned()));
+    }
+    let unknown: Vec<&str> = input.items.iter().map(String::as_str).filter(|kind| !is_item_kind(kind)).collect();
+    if !unknown.is_empty() {
+        let known: Vec<&str> = domain::alert::ITEM_KINDS.iter().map(|(kind, _)| *kind).collect();
+        let message = format!("there are no items of the kind {}; there are {}", unknown.join(", "), known.join(", "));
+        wrong.push(("items", message));
+    }
+    wrong
+}
+
+fn is_called(text: &str) -> bool {
+    url::Url::parse(text).is_ok_and(|url| matches!(url.scheme(), "https" | "http") && url.has_host())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn where_alerts_go_is_an_address_of_their_kind() {
+        let wrong = |kind, to: &str, items: &[&str]| -> Vec<&'static str> {
+            let input = AlertInput {
+                code: "on-call".to_owned(),
+                livemode: true,
+                kind,
+                to: Some(to.into()),
+                items: items.iter().map(|kind| (*kind).to_owned()).collect(),
+                secret: None,
+            };
+            alert(&input).into_iter().map(|(field, _)| field).collect()
+        };
+        for (kind, to, items, fields) in [
+            (ChannelKind::Mail, "ops@acme.test", &["mail_failed"][..], &[][..]),
+            (ChannelKind::Slack, "https://hooks.slack.com/services/T/B/x", &[], &[]),
+            (ChannelKind::Webhook, "http://10.0.0.7/alerts", &[], &[]),
+            (ChannelKind::Mail, "ops", &[], &["to"]),
+            (ChannelKind::Mail, "ops@acme.test, eve@evil.test", &[], &["to"]),
+            (ChannelKind::Mail, "ops@acme.test\r\nBcc: eve@evil.test", &[], &["to"]),
+            (ChannelKind::Slack, "ops@acme.test", &[], &["to"]),
+            (ChannelKind::Webhook, "file:///etc/passwd", &[], &["to"]),
+            (ChannelKind::Mail, "ops@acme.test", &["mail_faild"], &["items"]),
+        ] {
+            assert_eq!(wrong(kind, to, items), fields, "{to} {items:?}");
+        }
+    }
 
     #[test]
     fn codes() {

@@ -1,6 +1,7 @@
 //! What follows from what is there and what is asked for. Pure: it reads nothing and writes nothing.
 
 mod access;
+mod alerts;
 mod catalogue;
 mod webhooks;
 
@@ -66,6 +67,12 @@ pub(super) fn difference<'a>(
     }
     for id in &wanted.removed_endpoints {
         draft.remove_endpoint(*id);
+    }
+    for entry in &wanted.alerts {
+        draft.alert(entry);
+    }
+    for id in &wanted.removed_alerts {
+        draft.remove_alert(*id);
     }
     draft.not_named();
     match draft.problems.is_empty() {
@@ -188,6 +195,7 @@ impl<'a> Draft<'a> {
         self.unnamed_rules(is_pruned);
         self.unnamed_api_keys(is_pruned);
         self.unnamed_endpoints(is_pruned);
+        self.unnamed_alerts(is_pruned);
         if is_pruned {
             let current = self.current;
             self.kept(What::Product, current.products.keys());

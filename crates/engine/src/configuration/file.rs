@@ -7,8 +7,12 @@ use std::{
     fmt,
 };
 
-use crypto::token::{ApiKeyKind, ApiKeyText};
+use crypto::{
+    token::{ApiKeyKind, ApiKeyText},
+    webhook::WebhookSecret,
+};
 use domain::{
+    alert::ChannelKind,
     decision::{Matcher, QuantityRule},
     money::{Currency, Money},
     plan::{AddOn, Interval, LeaseTerms, Limits, PlanPrice, PlanTerms},
@@ -27,8 +31,8 @@ use self::endpoint::WebhookEndpointSection;
 use super::{
     ConfigurationError, Problem,
     input::{
-        AccountsInput, ApiKeyInput, ConnectionInput, Entry, GrantInput, PlanInput, PriceRuleInput, ProductInput,
-        Unnamed, Wanted,
+        AccountsInput, AlertInput, ApiKeyInput, ConnectionInput, Entry, GrantInput, PlanInput, PriceRuleInput,
+        ProductInput, Unnamed, Wanted,
     },
     policy::PolicySection,
     secret::{SecretSource, SecretSources},
@@ -67,6 +71,8 @@ struct Document {
     api_key: Vec<Spanned<ApiKeySection>>,
     #[serde(default)]
     webhook_endpoint: Vec<Spanned<WebhookEndpointSection>>,
+    #[serde(default)]
+    alert: Vec<Spanned<AlertSection>>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -187,6 +193,28 @@ struct ApiKeySection {
     key: SecretSource,
 }
 
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AlertSection {
+    code: String,
+    kind: ChannelKind,
+    /// An address to which mails go is no secret, and may stand here itself.
+    to: String,
+    #[serde(default)]
+    mode: AlertMode,
+    #[serde(default)]
+    items: BTreeSet<String>,
+    secret: Option<SecretSource>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum AlertMode {
+    #[default]
+    Live,
+    Test,
+}
+
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Kind {
@@ -304,6 +332,8 @@ impl ConfigurationFile {
             api_keys: reader.each(&self.document.api_key, Reader::api_key),
             webhook_endpoints: reader.each(&self.document.webhook_endpoint, Reader::webhook_endpoint),
             removed_endpoints: Vec::new(),
+            alerts: reader.each(&self.document.alert, Reader::alert),
+            removed_alerts: Vec::new(),
             unnamed: if prune { Unnamed::Pruned } else { Unnamed::Told },
         };
         if reader.problems.is_empty() { Ok(wanted) } else { Err(ConfigurationError::Problems(reader.problems)) }
@@ -471,6 +501,43 @@ impl Reader<'_> {
             Ok(key) => return Some(ApiKeyInput { name: section.name.clone(), scopes, key }),
         }
         None
+    }
+}
+
+impl Reader<'_> {
+    fn alert(&mut self, line: usize, section: &AlertSection) -> Option<AlertInput> {
+        let AlertSection { code, kind, to, mode, items, secret } = section;
+        let subject = format!("alert channel `{code}`");
+        let to = match (to.split_once(':'), kind) {
+            (Some(("env" | "file", _)), _) => self.secret(line, &subject, "to", &SecretSource(to.clone()))?,
+            (_, ChannelKind::Mail) => to.clone(),
+            _ => {
+                let message = "an address that is called may hold a token; say where it is found, as \"env:NAME\" or \"file:PATH\"";
+                self.wrong(line, &subject, Some("to"), message);
+                return None;
+            }
+        };
+        let secret = match secret {
+            Some(source) => {
+                let text = zeroize::Zeroizing::new(self.secret(line, &subject, "secret", source)?);
+                match WebhookSecret::parse(&text) {
+                    Ok(secret) => Some(secret),
+                    Err(error) => {
+                        self.wrong(line, &subject, Some("secret"), error.to_string());
+                        return None;
+                    }
+                }
+            }
+            None => None,
+        };
+        Some(AlertInput {
+            code: code.clone(),
+            livemode: *mode == AlertMode::Live,
+            kind: *kind,
+            to: Some(to.into()),
+            items: items.clone(),
+            secret,
+        })
     }
 }
 

@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crypto::{token::ApiKeyText, webhook::WebhookSecret};
 use domain::{
+    alert::ChannelKind,
     decision::{Matcher, QuantityRule},
     event::{EventFilter, EventStyle},
-    id::{PriceRuleId, WebhookEndpointId},
+    id::{AlertChannelId, PriceRuleId, WebhookEndpointId},
     plan::{AddOn, PlanTerms},
     retry::Schedule,
 };
@@ -191,6 +192,23 @@ impl WebhookEndpointInput {
     }
 }
 
+/// A way by which alerts reach people, as it is to be.
+#[derive(Clone, Debug)]
+pub struct AlertInput {
+    /// The vendor's name for it.
+    pub code: String,
+    /// Whether it carries what is about real sales, and about both modes; otherwise what is about test mode.
+    pub livemode: bool,
+    /// Which way.
+    pub kind: ChannelKind,
+    /// An e-mail address, or the address that is called. None: it stays as it is.
+    pub to: Option<SecretString>,
+    /// The kinds of items that it carries. Empty: all that matter.
+    pub items: BTreeSet<String>,
+    /// What signs the calls of a webhook. None: it stays as it is.
+    pub secret: Option<WebhookSecret>,
+}
+
 /// What is known about whether something is there already.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Existing {
@@ -229,6 +247,8 @@ pub(super) struct Wanted {
     pub(super) api_keys: Vec<Entry<ApiKeyInput>>,
     pub(super) webhook_endpoints: Vec<Entry<WebhookEndpointInput>>,
     pub(super) removed_endpoints: Vec<WebhookEndpointId>,
+    pub(super) alerts: Vec<Entry<AlertInput>>,
+    pub(super) removed_alerts: Vec<AlertChannelId>,
     pub(super) unnamed: Unnamed,
 }
 

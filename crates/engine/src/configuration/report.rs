@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use crypto::webhook::{EndpointSecrets, WebhookSecret};
-use domain::id::{ApiKeyId, ConnectionId, PlanId, PriceRuleId, ProductId, TenantId, WebhookEndpointId};
+use crypto::webhook::{AlertTarget, EndpointSecrets, WebhookSecret};
+use domain::id::{AlertChannelId, ApiKeyId, ConnectionId, PlanId, PriceRuleId, ProductId, TenantId, WebhookEndpointId};
 use serde::Serialize;
 use store::rows;
 
@@ -27,6 +27,8 @@ pub enum What {
     ApiKey,
     /// An address to which events go.
     WebhookEndpoint,
+    /// A way by which alerts reach people.
+    AlertChannel,
 }
 
 impl What {
@@ -41,6 +43,7 @@ impl What {
             Self::PriceRule => "price_rule",
             Self::ApiKey => "api_key",
             Self::WebhookEndpoint => "webhook_endpoint",
+            Self::AlertChannel => "alert_channel",
         }
     }
 }
@@ -51,6 +54,7 @@ impl fmt::Display for What {
             Self::PriceRule => "price rule",
             Self::ApiKey => "API key",
             Self::WebhookEndpoint => "webhook endpoint",
+            Self::AlertChannel => "alert channel",
             other => other.as_str(),
         })
     }
@@ -135,6 +139,9 @@ pub(super) enum Step {
     /// The secrets where they are to be sealed anew.
     WebhookEndpoint(rows::WebhookEndpoint, Option<EndpointSecrets>),
     RemoveWebhookEndpoint(rows::WebhookEndpoint),
+    /// Where its target is to be sealed anew, that as well.
+    AlertChannel(rows::AlertChannel, Option<AlertTarget>),
+    RemoveAlertChannel(rows::AlertChannel),
 }
 
 impl Step {
@@ -148,6 +155,7 @@ impl Step {
             Self::PriceRule(row) | Self::DeletePriceRule(row) => PriceRuleId(row.id).to_string(),
             Self::ApiKey(row) | Self::ReplaceApiKey(_, row) | Self::RevokeApiKey(row) => ApiKeyId(row.id).to_string(),
             Self::WebhookEndpoint(row, _) | Self::RemoveWebhookEndpoint(row) => WebhookEndpointId(row.id).to_string(),
+            Self::AlertChannel(row, _) | Self::RemoveAlertChannel(row) => AlertChannelId(row.id).to_string(),
         }
     }
 

@@ -2,7 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crypto::{ring::KeyRing, webhook::EndpointSecrets};
+use crypto::{
+    ring::KeyRing,
+    webhook::{AlertTarget, EndpointSecrets},
+};
 use domain::id::{ApiKeyId, TenantId};
 use store::{Write, rows};
 
@@ -29,6 +32,14 @@ pub(super) struct CurrentEndpoint {
     pub(super) secrets: Option<EndpointSecrets>,
 }
 
+/// A way by which alerts reach people, with its address.
+#[derive(Debug)]
+pub(super) struct CurrentAlert {
+    pub(super) row: rows::AlertChannel,
+    /// None: it does not open.
+    pub(super) target: Option<AlertTarget>,
+}
+
 /// The configuration of a tenant, by the vendor's codes.
 #[derive(Debug)]
 pub(super) struct Current {
@@ -42,6 +53,7 @@ pub(super) struct Current {
     pub(super) made_prices: BTreeSet<(uuid::Uuid, String)>,
     pub(super) api_keys: Vec<rows::ApiKey>,
     pub(super) webhook_endpoints: BTreeMap<String, CurrentEndpoint>,
+    pub(super) alerts: BTreeMap<String, CurrentAlert>,
     /// Wanted API keys that are another tenant's.
     pub(super) keys_of_others: BTreeSet<ApiKeyId>,
     /// Provider, mode and name of the accounts that are connected to other tenants.
@@ -70,6 +82,7 @@ impl Current {
             made_prices: BTreeSet::new(),
             api_keys: Vec::new(),
             webhook_endpoints: BTreeMap::new(),
+            alerts: BTreeMap::new(),
             keys_of_others: BTreeSet::new(),
             accounts_of_others: BTreeSet::new(),
         }
@@ -100,6 +113,11 @@ impl Current {
             }
         }
         let made_prices = write.plan_prices(id).await?.into_iter();
+        let alerts = write.alert_channels_of(&BTreeSet::from([id])).await?.into_iter();
+        let alerts = alerts.map(|row| {
+            let target = crate::alerts::open_target(&row, ring).ok();
+            (row.code.clone(), CurrentAlert { target, row })
+        });
         let others = write.connections().await?;
         let others = others.iter().filter(|row| row.tenant_id != id.0);
         Ok(Self {
@@ -112,6 +130,7 @@ impl Current {
             made_prices: made_prices.filter_map(|row| Some((row.connection_id, row.reference?))).collect(),
             api_keys: write.api_keys(id).await?,
             webhook_endpoints: endpoints.collect(),
+            alerts: alerts.collect(),
             keys_of_others,
         })
     }

@@ -13,7 +13,7 @@ use super::{
     difference::{Making, difference},
     input::Wanted,
     report::{ConfigurationChange, Step},
-    state::{Current, CurrentConnection, CurrentEndpoint},
+    state::{Current, CurrentAlert, CurrentConnection, CurrentEndpoint},
 };
 
 const FULL: &str = r#"
@@ -158,6 +158,11 @@ fn after(changes: Vec<ConfigurationChange>, mut current: Current) -> Current {
                 current.webhook_endpoints.insert(row.code.clone(), CurrentEndpoint { row, secrets });
             }
             Step::RemoveWebhookEndpoint(row) => _ = current.webhook_endpoints.remove(&row.code),
+            Step::AlertChannel(row, target) => {
+                let kept = current.alerts.remove(&row.code).and_then(|alert| alert.target);
+                current.alerts.insert(row.code.clone(), CurrentAlert { row, target: target.or(kept) });
+            }
+            Step::RemoveAlertChannel(row) => _ = current.alerts.remove(&row.code),
         }
     }
     current

@@ -6,7 +6,7 @@ use crypto::{
     seal::{Place, SealError, Sealed, sealed_by},
 };
 use domain::{Entropy, id::TenantId};
-use store::rows::{self, IdempotencyKey, SigningKey, WebhookEndpoint};
+use store::rows::{self, AlertChannel, IdempotencyKey, SigningKey, WebhookEndpoint};
 use uuid::Uuid;
 
 use super::Page;
@@ -73,6 +73,13 @@ impl Sealer<'_> {
         let sealed = self.again(webhooks::place(&row), &row.sealed);
         let sealed = sealed.map_err(|error| format!("webhook endpoint `{}`: {error}", row.code))?;
         Ok(Some(WebhookEndpoint { sealed, sealed_by: self.master.to_owned(), ..row }))
+    }
+
+    pub(super) fn alert_channel(&mut self, row: AlertChannel) -> Result<Option<AlertChannel>, String> {
+        let place = Place::alert_channel(TenantId(row.tenant_id), row.id);
+        let sealed =
+            self.again(place, &row.sealed).map_err(|error| format!("alert channel `{}`: {error}", row.code))?;
+        Ok(Some(AlertChannel { sealed, sealed_by: self.master.to_owned(), ..row }))
     }
 
     pub(super) fn answer(&mut self, row: IdempotencyKey) -> Result<Option<IdempotencyKey>, String> {

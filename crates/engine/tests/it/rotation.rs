@@ -4,6 +4,7 @@ use crypto::{ring::KeyRing, token::ApiKeyKind};
 use domain::id::ApiKeyId;
 use engine::{
     Engine,
+    alerts::open_target,
     api_keys::Scope,
     idempotency::{Answer, Call, Claim},
     rotation::RotationError,
@@ -72,6 +73,7 @@ impl Sealed {
             .apply(r#"webhook_endpoint = [{ code = "crm", url = "https://crm.example/", headers = { X-A = "b" } }]"#)
             .await;
         harness.database.sql("UPDATE webhook_endpoints SET status = 'paused'").await;
+        harness.apply(r#"alert = [{ code = "team", kind = "mail", to = "ops@acme.test" }]"#).await;
         let issued = harness.issue("pro", "ada@example.com", KEYS).await;
         let keys = issued.licenses.iter().map(|license| license.key.reveal().to_owned()).collect();
         let (caller, _) =
@@ -105,6 +107,8 @@ impl Sealed {
         let stripe = connections.iter().find(|connection| connection.code == "stripe").unwrap();
         assert_eq!(stripe.webhook_secrets[0].expose_secret(), "secret-env:A");
         assert_eq!(node.webhook_header_names(&harness.endpoint("crm").await).unwrap(), ["X-A"]);
+        let channels = node.store.alert_channels(harness.tenant).await.unwrap();
+        assert_eq!(open_target(&channels[0], &node.ring()).unwrap().to, "ops@acme.test");
     }
 }
 
@@ -134,7 +138,7 @@ async fn everything_is_sealed_anew_even_after_a_crash(harness: Harness) {
         .unwrap();
     assert_eq!((finished.license_keys, finished.answers, finished.connections), (u64::from(KEYS) - 256, 1, 0));
     assert!(finished.is_finished, "{finished}");
-    assert_eq!(pages, [256, 344, 344]);
+    assert_eq!((pages, finished.alert_channels), (vec![256, 344, 344, 344], 1));
     let again = node().reseal().await.unwrap();
     assert_eq!((again.license_keys, again.is_finished), (0, true));
 

@@ -179,6 +179,7 @@ fn dead_item(harness: &Harness, endpoint: WebhookEndpointId) -> store::rows::Att
         opened_at: 0,
         closed_at: None,
         dismissed_at: None,
+        told_at: None,
     }
 }
 

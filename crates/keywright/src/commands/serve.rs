@@ -5,8 +5,10 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 use anyhow::Context;
 use api::{Api, Limits};
 use clap::{Args, ValueEnum};
+use crypto::ring::SharedRing;
 use delivery::{
-    MailParts, MailWorker,
+    MailParts, MailWorker, Transport,
+    alerts::{AlertParts, AlertWorker},
     webhooks::{WebhookParts, WebhookWorker},
 };
 use engine::Engine;
@@ -149,8 +151,10 @@ impl Serve {
             lease: lease.min(ENDPOINT_LEASE_MAX),
         }));
         webhooks.start(&tasks, &stop);
-        let limits = Arc::new(Limits::default());
         let public_url: Arc<str> = self.public_url.clone().unwrap_or_else(|| format!("http://{address}")).into();
+        let alerts = self.alerts(&engine, &ring, sender.clone(), &public_url, lease)?;
+        alerts.start(&tasks, &stop);
+        let limits = Arc::new(Limits::default());
         let api = Api {
             engine: Arc::clone(&engine),
             limits: Arc::clone(&limits),
@@ -176,6 +180,28 @@ impl Serve {
         let routes = behind(self.trusted_proxy.clone(), routes);
         tasks.spawn(listen(listener, routes, stop.clone()));
         Ok(Running { engine, address, tasks, stop })
+    }
+
+    /// What carries attention items to people.
+    fn alerts(
+        &self,
+        engine: &Engine,
+        ring: &SharedRing,
+        sender: Option<Transport>,
+        public_url: &Arc<str>,
+        lease: SignedDuration,
+    ) -> anyhow::Result<Arc<AlertWorker>> {
+        Ok(Arc::new(AlertWorker::new(AlertParts {
+            store: engine.store.clone(),
+            ring: ring.clone(),
+            clock: Arc::new(SystemClock),
+            entropy: Arc::new(SystemEntropy),
+            client: server::webhook_client(&self.data)?,
+            sender,
+            public_url: public_url.trim_end_matches('/').into(),
+            wake: Arc::clone(&engine.alerts),
+            lease,
+        })))
     }
 }
 

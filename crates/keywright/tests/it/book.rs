@@ -104,7 +104,11 @@ fn every_link_leads_somewhere() {
 /// Every secret that a file names, with something that will do.
 fn secrets(file: &str) -> BTreeMap<String, String> {
     let named = file.split("\"env:").skip(1).filter_map(|rest| Some(rest.split_once('"')?.0.to_owned()));
-    let mut secrets: BTreeMap<String, String> = named.map(|name| (name.clone(), format!("secret of {name}"))).collect();
+    let secret = |name: &str| match name.ends_with("_URL") {
+        true => "https://example.com/secret".to_owned(),
+        false => format!("secret of {name}"),
+    };
+    let mut secrets: BTreeMap<String, String> = named.map(|name| (name.clone(), secret(&name))).collect();
     let document: toml::Table = file.parse().unwrap();
     for key in document.get("api_key").and_then(toml::Value::as_array).into_iter().flatten() {
         let field = |name: &str| key[name].as_str().unwrap();
@@ -340,6 +344,7 @@ fn the_words_of_the_api_and_the_variables_of_the_server_are_told() {
     for (name, words) in [
         ("api.md", problems.chain(scopes).collect::<Vec<_>>()),
         ("apps.md", verdicts.collect()),
+        ("connecting.md", domain::alert::ITEM_KINDS.iter().map(|(kind, _)| *kind).collect()),
         ("running.md", variables.collect()),
         ("mail.md", MailKind::ALL.iter().map(|kind| kind.as_str()).chain(names.iter().map(String::as_str)).collect()),
     ] {

@@ -238,6 +238,15 @@ impl Store {
         read_page(&self.reader, query, attention_items::Column::Id, page).await
     }
 
+    /// An item, open or not.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn attention_item(&self, whose: Whose, id: AttentionId) -> Result<Option<AttentionItem>, StoreError> {
+        let query = attention_items::Entity::find_by_id(id.0).filter(attention_of(whose));
+        Ok(query.one(&self.reader).await?)
+    }
+
     /// The open items of an order, dismissed or not.
     ///
     /// # Errors

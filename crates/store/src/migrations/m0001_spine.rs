@@ -282,9 +282,29 @@ const TABLES: &[Table] = &[
         ],
     },
     Table {
+        name: "alert_channels",
+        columns: "id uuid, tenant_id uuid, livemode boolean, code text, kind text, hint text, items text, sealed blob,
+            sealed_by text, lease_token uuid?, lease_until bigint?, created_at bigint",
+        primary: &["id"],
+        unique: &[&["tenant_id", "code"]],
+        indexes: &[],
+    },
+    Table {
+        name: "alerts",
+        columns: "id uuid, tenant_id uuid, channel_id uuid, item_id uuid?, kind text, status text, attempts integer,
+            next_attempt_at bigint?, error text?, created_at bigint, sent_at bigint?",
+        primary: &["id"],
+        unique: &[&["item_id", "channel_id"]],
+        indexes: &[
+            (&["channel_id", "next_attempt_at"], Some("status = 'pending'")),
+            (&["channel_id", "id"], None),
+            (&["channel_id", "sent_at"], None),
+        ],
+    },
+    Table {
         name: "attention_items",
         columns: "id uuid, tenant_id uuid, kind text, subject text, lookup text?, connection_id uuid?, order_id uuid?,
-            inbound_id uuid?, detail text, opened_at bigint, closed_at bigint?, dismissed_at bigint?",
+            inbound_id uuid?, detail text, opened_at bigint, closed_at bigint?, dismissed_at bigint?, told_at bigint?",
         primary: &["id"],
         unique: &[&["tenant_id", "kind", "subject"]],
         indexes: &[
@@ -292,6 +312,7 @@ const TABLES: &[Table] = &[
             (&["connection_id", "kind", "lookup"], Some("closed_at IS NULL")),
             (&["inbound_id"], Some("closed_at IS NULL")),
             (&["tenant_id", "id"], Some("closed_at IS NULL")),
+            (&["id"], Some("closed_at IS NULL AND told_at IS NULL")),
         ],
     },
     Table {
