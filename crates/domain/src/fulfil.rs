@@ -7,9 +7,11 @@
 mod fill;
 mod judge;
 mod reconcile;
+mod resolve;
 mod want;
 
 pub use fill::{Filling, fill};
 pub use judge::{Judged, judge};
 pub use reconcile::{Admission, Change, KeyTrouble, Offered, Settled, Settling, reconcile};
-pub use want::{Concern, UNITS_MAX, Waiting, Wanted, resolve, resolve_again, want};
+pub use resolve::{Concern, resolve, resolve_again};
+pub use want::{UNITS_MAX, Waiting, Wanted, want};
