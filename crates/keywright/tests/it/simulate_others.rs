@@ -147,7 +147,9 @@ fn every_scenario_at_appsumo() {
     // Nobody tells who bought, so nothing is mailed; buyers come for their keys, so nobody has to look after that.
     let once = shop.simulate_at("appsumo", &["duplicate", "--plan", "studio-solo"]);
     let key = one_key(&once);
-    assert!(once.told("mailed").is_empty() && once.told("waits").is_empty(), "{}", once.stdout);
+    // Of two events that come at once, the one that does not say what was bought may wait a moment for the other.
+    let waits_for_address = once.told("waits").iter().any(|line| !line.contains("does not say what was bought"));
+    assert!(once.told("mailed").is_empty() && !waits_for_address, "{}", once.stdout);
     assert!(shop.run(&["check", &key]).status.success());
     let shuffled = shop.simulate_at("appsumo", &["out-of-order", "--plan", "studio-solo"]);
     // The new key's activation alone does not say which key it takes the place of, so that for a moment there may be two.
