@@ -121,7 +121,7 @@ async fn everything_is_sealed_anew_even_after_a_crash(harness: Harness) {
     // It stops after the first page of license keys.
     let stopped = node().reseal_while(&mut |done| done.license_keys == 0).await.unwrap();
     assert_eq!((stopped.license_keys, stopped.connections, stopped.signing_keys), (256, 1, 1));
-    assert_eq!(stopped.webhook_endpoints, 1);
+    assert_eq!((stopped.webhook_endpoints, stopped.alert_channels), (1, 1));
     assert!(!stopped.is_finished);
     assert_eq!(node().seals().await.unwrap().len(), 2, "both keys are in use");
     sealed.opens(&harness, &node()).await;
@@ -138,7 +138,7 @@ async fn everything_is_sealed_anew_even_after_a_crash(harness: Harness) {
         .unwrap();
     assert_eq!((finished.license_keys, finished.answers, finished.connections), (u64::from(KEYS) - 256, 1, 0));
     assert!(finished.is_finished, "{finished}");
-    assert_eq!((pages, finished.alert_channels), (vec![256, 344, 344, 344], 1));
+    assert_eq!(pages, [256, 344, 344]);
     let again = node().reseal().await.unwrap();
     assert_eq!((again.license_keys, again.is_finished), (0, true));
 
