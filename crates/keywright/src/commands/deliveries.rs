@@ -115,6 +115,10 @@ impl Deliveries {
         if listed.has_more {
             say!("there are more; --limit shows them");
         }
+        if listed.rows.is_empty() {
+            let mode = if whose.livemode { "live mode; --test looks at test mode" } else { "test mode" };
+            eprintln!("there are none of {mode}");
+        }
         Ok(())
     }
 }
