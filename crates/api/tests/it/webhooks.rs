@@ -141,6 +141,20 @@ async fn unknown_kinds_are_kept_and_mean_nothing() {
     assert_eq!(shop.attention().await, [] as [String; 0]);
 }
 
+/// The documents name several addresses for one thing (X16).
+#[tokio::test]
+async fn one_event_is_one_at_whichever_address_it_comes() {
+    let shop = Shop::sqlite().await;
+    let body = paid("basic", true).to_string();
+    for route in [ROUTE, "/v1/webhooks/stripe/default", "/v1"] {
+        let answer = shop.deliver_bytes(route, LIVE_SECRET, body.as_bytes()).await;
+        assert_eq!(answer.status, StatusCode::OK, "{route}: {}", answer.text);
+    }
+    shop.settle().await;
+    assert_eq!(shop.events().await.len(), 1);
+    assert_eq!(shop.get("/v1/licenses").await["data"].as_array().unwrap().len(), 2, "as many as were bought, once");
+}
+
 #[tokio::test]
 async fn an_event_goes_to_the_connection_whose_secret_it_is_signed_with() {
     let shop = Shop::sqlite().await;
