@@ -108,7 +108,7 @@ impl Engine {
         let events = write.claim_events(BATCH_MAX).await?.into_iter().map(|event| Claim::Event(InboundId(event.id)));
         let orders = write.due_orders(self.now(), BATCH_MAX).await?.into_iter().map(Claim::Order);
         // Nothing was claimed for good: what another node takes meanwhile is not found any more.
-        drop(write);
+        write.let_go().await?;
         let mut all = Done::default();
         for claim in events.chain(orders) {
             let done = match self.fulfil_claim(claim).await {

@@ -249,6 +249,14 @@ impl Write {
         Ok(self.transaction.commit().await?)
     }
 
+    /// Lets go of everything now. Dropped, it does so a moment later, and until then others pass over what it has locked.
+    ///
+    /// # Errors
+    /// The database does not answer; then it has let go, too.
+    pub async fn let_go(self) -> Result<(), StoreError> {
+        Ok(self.transaction.rollback().await?)
+    }
+
     /// Whether other transactions may write at the same time. If so, rows that are read for a change are locked.
     #[must_use]
     pub fn is_shared(&self) -> bool {

@@ -93,6 +93,13 @@ impl Harness {
         while self.engine.fulfil().await.unwrap().claimed + self.engine.look_up().await.unwrap() > 0 {}
     }
 
+    /// The same where transactions have met: what one of them had locked is passed over until the database has let go of it.
+    pub(crate) async fn settle_all(&self) {
+        while self.engine.store.status(None).await.unwrap().inbox_pending > 0 {
+            self.settle().await;
+        }
+    }
+
     /// Applies a file whose secrets are the names of their sources.
     pub(crate) async fn apply(&self, text: &str) -> ApplyReport {
         self.try_apply(text, false).await.unwrap()

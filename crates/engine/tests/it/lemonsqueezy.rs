@@ -450,6 +450,7 @@ async fn two_nodes_adopt_one_key_at_the_same_time_on_postgres() {
     for node in nodes {
         node.await.unwrap().unwrap();
     }
+    store.harness.settle_all().await;
     assert_eq!(store.harness.attention().await, ["key_refused"], "and no event is held");
     let mut keys = store.keys_of("order:1").await;
     keys.extend(store.keys_of("order:2").await);
