@@ -1,8 +1,9 @@
 //! Folders with other people's implementations that tests compare ours with: a Python environment, and modules for Node; and
-//! a compiler for Go.
+//! a compiler for Go; and OpenSSL.
 
 mod go;
 mod node;
+mod openssl;
 mod python;
 
 use std::{
@@ -15,6 +16,7 @@ use anyhow::Context as _;
 
 /// Finds or installs all of them, and gives the variables by which tests find them.
 pub(crate) fn ensure() -> anyhow::Result<[(&'static str, OsString); 3]> {
+    openssl::ensure()?;
     Ok([
         (python::VARIABLE, python::ensure()?.into()),
         (node::VARIABLE, node::ensure()?.into()),
