@@ -84,7 +84,7 @@ kinds! {
 }
 
 impl EventKind {
-    /// Whether it is told only to who has asked for it: devices come and go by the thousand, and apps tell of them anyway.
+    /// Whether it is kept only where an endpoint wants it: devices come and go by the thousand, and apps tell of them anyway.
     #[must_use]
     pub const fn is_activity(self) -> bool {
         matches!(self, Self::LicenseActivated | Self::LicenseDeactivated)

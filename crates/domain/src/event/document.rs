@@ -128,7 +128,7 @@ pub struct RefundTold {
     pub payment: Box<str>,
     /// How much, in the smallest unit of the currency.
     pub amount: i64,
-    /// The currency (ISO 4217); blank where the provider does not tell.
+    /// The currency (ISO 4217); `XXX` where the provider does not tell.
     pub currency: Box<str>,
 }
 
