@@ -5,8 +5,7 @@ use std::collections::BTreeSet;
 use domain::{
     Entropy,
     event::{
-        CustomerTold, DisputeTold, EventData, EventFilter, EventKind, LicenseTold, OrderTold, Previous, RefundTold,
-        ScheduledTold,
+        CustomerTold, DisputeTold, EventData, EventKind, LicenseTold, OrderTold, Previous, RefundTold, ScheduledTold,
     },
     id::{CustomerId, DeliveryId, EventId, LicenseId, OrderId, TenantId},
     license::{License, Standing},
@@ -21,7 +20,7 @@ use store::{
     webhook_endpoints::status,
 };
 
-use crate::{Error, catalogue::Shelf, connections::Connection};
+use crate::{Error, catalogue::Shelf, connections::Connection, webhooks::Wanted};
 
 /// What an event is about.
 pub(crate) struct News {
@@ -64,7 +63,7 @@ pub(crate) async fn add(
         return Ok(false);
     }
     let tenants: BTreeSet<TenantId> = events.iter().map(|event| TenantId(event.tenant_id)).collect();
-    let endpoints: Vec<Receiver> = write.endpoints_of(&tenants).await?.into_iter().filter_map(Receiver::read).collect();
+    let endpoints: Vec<Receiver> = write.endpoints_of(&tenants).await?.into_iter().map(Receiver::new).collect();
     let mut added = Vec::new();
     events.retain(|event| {
         let Ok(kind) = event.kind.parse::<EventKind>() else { return true };
@@ -82,18 +81,16 @@ pub(crate) async fn add(
 /// An address, as far as it matters for which events go there.
 struct Receiver {
     row: WebhookEndpoint,
-    filter: EventFilter,
+    wanted: Wanted,
 }
 
 impl Receiver {
-    fn read(row: WebhookEndpoint) -> Option<Self> {
-        // A filter that an older release cannot read, since it names a kind that came later, wants what it can tell.
-        let filter = serde_json::from_str(&row.kinds).unwrap_or_default();
-        Some(Self { row, filter })
+    fn new(row: WebhookEndpoint) -> Self {
+        Self { wanted: Wanted::by(&row), row }
     }
 
     fn wants(&self, event: &Event, kind: EventKind) -> bool {
-        self.row.tenant_id == event.tenant_id && self.row.livemode == event.livemode && self.filter.wants(kind)
+        self.row.tenant_id == event.tenant_id && self.row.livemode == event.livemode && self.wanted.has(kind)
     }
 
     fn delivery(&self, event: &Event, now: Timestamp, entropy: &mut dyn Entropy) -> Delivery {

@@ -7,6 +7,7 @@
 mod again;
 mod recover;
 mod retention;
+mod wanted;
 
 use crypto::{
     ring::KeyRing,
@@ -33,6 +34,7 @@ use self::{again::add_example, recover::begin_recovery};
 pub use self::{
     recover::{PER_SECOND, PER_SECOND_MAX, Recover},
     retention::{KEPT_DAYS, KEPT_DAYS_MAX},
+    wanted::Wanted,
 };
 use crate::{Engine, Error, rulings::By};
 

@@ -10,7 +10,7 @@ use domain::{
 };
 use engine::{
     configuration::{Existing, WebhookEndpointInput},
-    webhooks::{OVERLAP_HOURS, WebhookError},
+    webhooks::{OVERLAP_HOURS, Wanted, WebhookError},
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -96,14 +96,14 @@ impl Listable for EndpointDocument {
 
 impl EndpointDocument {
     fn new(row: WebhookEndpoint, api: &Api) -> Result<Self, Problem> {
-        let filter: EventFilter = serde_json::from_str(&row.kinds).unwrap_or_default();
+        let events = Wanted::by(&row).into_words().collect();
         Ok(Self {
             id: WebhookEndpointId(row.id).to_string(),
             livemode: row.livemode,
             headers: api.engine.webhook_header_names(&row)?,
             code: row.code,
             url: row.url,
-            events: filter.0.iter().map(|kind| kind.as_str().to_owned()).collect(),
+            events,
             style: row.style,
             schedule: row.schedule,
             ordered: row.ordered,

@@ -1,7 +1,7 @@
 //! Whether each event is on its way to each address that wants it.
 
 use domain::{
-    event::{EventFilter, EventKind},
+    event::EventKind,
     id::{EventId, TenantId, WebhookEndpointId},
     time::after,
 };
@@ -15,7 +15,7 @@ use uuid::Uuid;
 use super::{Doctor, Finding, LATE, PAGE};
 use crate::{
     Error,
-    webhooks::{self, kept_days},
+    webhooks::{self, Wanted, kept_days},
 };
 
 /// What is about to be forgotten may have been.
@@ -43,8 +43,8 @@ impl Doctor<'_> {
         // What was being written just when it was made, or when its filter changed, need not know of it.
         let wanted_since = after(webhooks::instant(endpoint.wants_since), LATE);
         let since = wanted_since.max(after(self.engine.now(), FORGETTING - kept));
-        let filter: EventFilter = serde_json::from_str(&endpoint.kinds).unwrap_or_default();
-        let wants = |event: &&Event| event.kind.parse::<EventKind>().is_ok_and(|kind| filter.wants(kind));
+        let filter = Wanted::by(endpoint);
+        let wants = |event: &&Event| event.kind.parse::<EventKind>().is_ok_and(|kind| filter.has(kind));
         let mut behind = Uuid::nil();
         loop {
             let snapshot = self.engine.store.snapshot().await?;

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 
 use domain::{
     Entropy,
-    event::{EventFilter, EventKind},
+    event::EventKind,
     id::{RecoveryId, TenantId, WebhookEndpointId},
     time::after,
 };
@@ -21,7 +21,7 @@ use store::{
 };
 use uuid::Uuid;
 
-use super::{Change, Done, WebhookError, again::once_more, instant, is_enabled};
+use super::{Change, Done, Wanted, WebhookError, again::once_more, instant, is_enabled};
 use crate::{Engine, Error, events, rulings::By};
 
 /// Events a second, unless somebody says otherwise.
@@ -196,9 +196,9 @@ pub(super) async fn begin_recovery(
 
 /// Those of these events that an address is told of. Examples were for one address only.
 fn wanted<'a>(endpoint: &WebhookEndpoint, page: &'a [Event]) -> Vec<&'a Event> {
-    let filter: EventFilter = serde_json::from_str(&endpoint.kinds).unwrap_or_default();
+    let wanted = Wanted::by(endpoint);
     let is_wanted =
-        |event: &&Event| !event.example && event.kind.parse::<EventKind>().is_ok_and(|kind| filter.wants(kind));
+        |event: &&Event| !event.example && event.kind.parse::<EventKind>().is_ok_and(|kind| wanted.has(kind));
     page.iter().filter(is_wanted).collect()
 }
 
