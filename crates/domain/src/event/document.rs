@@ -100,8 +100,13 @@ pub struct Previous {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub seats: Option<u32>,
     /// The end of its term; `null`: it had none.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "if_told", skip_serializing_if = "Option::is_none")]
     pub until: Option<Option<Timestamp>>,
+}
+
+/// What a member says, if it is there at all: a `null` is `Some(None)`.
+fn if_told<'de, D: serde::Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
+    T::deserialize(deserializer).map(Some)
 }
 
 /// A sale, as it is told.
@@ -302,6 +307,19 @@ mod tests {
         };
         let customer = CustomerTold { id: None, reference: None, email: Some("ada@example.com".into()), name: None };
         EventData { order: Some(order), customer: Some(customer), ..EventData::default() }
+    }
+
+    #[test]
+    fn a_term_that_had_no_end_is_read_back_as_it_was_written() {
+        for (until, written) in [
+            (None, "{}"),
+            (Some(None), r#"{"until":null}"#),
+            (Some(Some(Timestamp::UNIX_EPOCH)), r#"{"until":"1970-01-01T00:00:00Z"}"#),
+        ] {
+            let previous = Previous { until, ..Previous::default() };
+            assert_eq!(serde_json::to_string(&previous).unwrap(), written);
+            assert_eq!(serde_json::from_str::<Previous>(written).unwrap(), previous, "{written}");
+        }
     }
 
     #[test]
