@@ -42,11 +42,16 @@ fn event(run: &str, number: usize, kind: &str, object: &str) -> String {
     format!("{head}{padding}{tail}")
 }
 
-/// The call that delivers an event.
+/// The call that delivers an event to the default tenant.
 pub(crate) fn delivery(body: &str, now_seconds: u64) -> Vec<u8> {
+    delivery_to("default", body, now_seconds)
+}
+
+/// The call that delivers an event to a tenant.
+pub(crate) fn delivery_to(tenant: &str, body: &str, now_seconds: u64) -> Vec<u8> {
     let mut mac = Hmac::<Sha256>::new_from_slice(SECRET.as_bytes()).unwrap_or_else(|_| unreachable!("any key fits"));
     mac.update(format!("{now_seconds}.{body}").as_bytes());
     let signature = format!("t={now_seconds},v1={}", hex::encode(mac.finalize().into_bytes()));
     let headers = [("content-type", "application/json"), ("stripe-signature", signature.as_str())];
-    load::post("/v1/webhooks/stripe/default", &headers, body.as_bytes())
+    load::post(&format!("/v1/webhooks/stripe/{tenant}"), &headers, body.as_bytes())
 }

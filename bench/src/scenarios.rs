@@ -227,7 +227,10 @@ async fn checks_of(keywright: &Keywright, licenses: usize) -> anyhow::Result<Pre
 }
 
 fn steady(per_second: usize, calls_max: usize) -> Pressure {
-    Pressure { connections: CONNECTIONS, seconds: 600, calls_max, rate: Some(per_second as f64) }
+    /// How much later than it is due the last call may be sent.
+    const LATE_SECONDS: u64 = 60;
+    let seconds = (calls_max / per_second) as u64 + LATE_SECONDS;
+    Pressure { connections: CONNECTIONS, seconds, calls_max, rate: Some(per_second as f64) }
 }
 
 /// Paid events in, licenses out: sustained, and how soon one is visible.

@@ -71,19 +71,22 @@ pub(crate) struct Neighbours {
     pub(crate) provider: Option<SocketAddr>,
     /// Takes mails; none: they are caught.
     pub(crate) relay: Option<SocketAddr>,
-    /// Are told of every license.
-    pub(crate) receivers: Vec<SocketAddr>,
+    /// Are told of every license, by tenant: those of the first are the default tenant's.
+    pub(crate) receivers: Vec<Vec<SocketAddr>>,
 }
 
-/// Starts Keywright with one plan, a connection with the secret of the events, and an API key.
+/// The name in addresses of a tenant, by its number.
+pub(crate) fn tenant(number: usize) -> String {
+    if number == 0 { "default".to_owned() } else { format!("seller-{number}") }
+}
+
+/// Starts Keywright with a plan and a connection with the secret of the events at each tenant, and an API key.
 pub(crate) fn keywright(binary: &Path, database: Database, neighbours: &Neighbours) -> anyhow::Result<Keywright> {
     let folder = tempfile::tempdir()?;
     let url = match database {
         Database::Sqlite => format!("sqlite:{}", folder.path().join("keywright.db").display()),
         Database::Postgres => fresh_postgres()?,
     };
-    let file = folder.path().join("bench.toml");
-    std::fs::write(&file, configuration(neighbours))?;
     let command = |arguments: &[&str]| {
         let mut command = Command::new(binary);
         command.args(arguments).arg("--data-dir").arg(folder.path());
@@ -91,11 +94,16 @@ pub(crate) fn keywright(binary: &Path, database: Database, neighbours: &Neighbou
         command.env("KEYWRIGHT_LOG", "error").env("KEYWRIGHT_ALLOWED_NETWORKS", "127.0.0.0/8");
         command
     };
-    let applied = command(&["apply", &file.to_string_lossy()]).output()?;
-    anyhow::ensure!(applied.status.success(), "apply: {}", String::from_utf8_lossy(&applied.stderr));
-    let made = command(&["api-key", "create", "--name", "bench", "--kind", "test", "--scope", "admin"]).output()?;
-    anyhow::ensure!(made.status.success(), "api-key: {}", String::from_utf8_lossy(&made.stderr));
-    let api_key = String::from_utf8(made.stdout)?.trim().to_owned();
+    for number in 0..neighbours.receivers.len().max(1) {
+        let slug = tenant(number);
+        if number > 0 {
+            output_of(command(&["tenant", "create", "--name", &slug, &slug]))?;
+        }
+        let file = folder.path().join(format!("{slug}.toml"));
+        std::fs::write(&file, configuration(neighbours, number))?;
+        output_of(command(&["apply", &file.to_string_lossy()]))?;
+    }
+    let api_key = output_of(command(&["api-key", "create", "--name", "bench", "--kind", "test", "--scope", "admin"]))?;
     let mut serve = command(&["serve", "--listen", "127.0.0.1:0"]);
     if let Some(relay) = neighbours.relay {
         serve.args(["--smtp-url", &format!("smtp://{relay}"), "--mail-from", "keys@bench.example"]);
@@ -104,7 +112,14 @@ pub(crate) fn keywright(binary: &Path, database: Database, neighbours: &Neighbou
     Ok(Keywright { process, api_key, _folder: folder })
 }
 
-fn configuration(neighbours: &Neighbours) -> String {
+/// What a command prints.
+fn output_of(mut command: Command) -> anyhow::Result<String> {
+    let output = command.output()?;
+    anyhow::ensure!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
+    Ok(String::from_utf8(output.stdout)?.trim().to_owned())
+}
+
+fn configuration(neighbours: &Neighbours, tenant_number: usize) -> String {
     let connection = match neighbours.provider {
         None => "mode = \"test\"\nlevel = \"none\"".to_owned(),
         Some(address) => format!(
@@ -117,13 +132,15 @@ fn configuration(neighbours: &Neighbours) -> String {
              events = [\"license.created\"]\n"
         )
     };
-    let endpoints: String = neighbours.receivers.iter().enumerate().map(endpoint).collect();
+    let endpoints: String =
+        neighbours.receivers.get(tenant_number).into_iter().flatten().enumerate().map(endpoint).collect();
     format!(
-        "[[product]]\ncode = \"bench\"\nname = \"Bench\"\nkey_prefix = \"BENCH\"\n\n[[plan]]\ncode = \"pro\"\n\
+        "[tenant]\nslug = \"{}\"\n\n[[product]]\ncode = \"bench\"\nname = \"Bench\"\nkey_prefix = \"BENCH\"\n\n[[plan]]\ncode = \"pro\"\n\
          product = \"bench\"\nname = \"Pro\"\nactivations = 3\n\n[[plan]]\ncode = \"year\"\nproduct = \"bench\"\n\
          name = \"Year\"\nduration_days = 365\n\n[[connection]]\ncode = \"stripe\"\nprovider = \"stripe\"\n\
          {connection}\nwebhook_secrets = [\"env:BENCH_SECRET\"]\n\n[[price_rule]]\nconnection = \"stripe\"\n\
-         price = \"price_bench\"\nplan = \"pro\"\n{endpoints}"
+         price = \"price_bench\"\nplan = \"pro\"\n{endpoints}",
+        tenant(tenant_number)
     )
 }
 

@@ -19,23 +19,27 @@ use crate::{
 const GOOD: usize = 10;
 /// Receivers that take nothing.
 const BAD: usize = 100;
+/// Tenants among which they are spread: one may have fifty endpoints.
+const TENANTS: usize = 3;
 /// How often it is looked whether all has arrived.
 const BETWEEN_LOOKS: Duration = Duration::from_millis(5);
 
-/// Starts a server that tells these receivers of every license.
-async fn telling(binary: &Path, report: &Report, bad: usize) -> anyhow::Result<(Keywright, Vec<Good>)> {
+/// Starts a server that tells these receivers of every license, spread among its tenants.
+async fn telling(binary: &Path, report: &Report, tenants: usize, bad: usize) -> anyhow::Result<(Keywright, Vec<Good>)> {
     let mut good = Vec::with_capacity(GOOD);
     for _ in 0..GOOD {
         good.push(Good::serve().await?);
     }
-    let receivers = good.iter().map(|good| good.address).chain(receivers::bad(bad).await?).collect();
+    let mut receivers = vec![Vec::new(); tenants];
+    let addresses = good.iter().map(|good| good.address).chain(receivers::bad(bad).await?);
+    addresses.enumerate().for_each(|(number, address)| receivers[number % tenants].push(address));
     let keywright = server::keywright(binary, report.database, &Neighbours { receivers, ..Neighbours::default() })?;
     Ok((keywright, good))
 }
 
 /// As many deliveries as go, each license to each of ten receivers.
 pub(super) async fn throughput(options: &Run, report: &mut Report, echo: f64) -> anyhow::Result<()> {
-    let (keywright, good) = telling(&options.binary, report, 0).await?;
+    let (keywright, good) = telling(&options.binary, report, 1, 0).await?;
     let (orders, now) = (options.orders / 4, seconds_since_1970()?);
     let made: Arc<Vec<_>> = Arc::new(
         (0..orders)
@@ -53,40 +57,45 @@ pub(super) async fn throughput(options: &Run, report: &mut Report, echo: f64) ->
     Ok(())
 }
 
-/// Twenty licenses a second, told to ten receivers that take them and a hundred that do not.
+/// Twenty events a second, each told to ten receivers that take them and a hundred that do not: every tenant sells
+/// twenty licenses a second and tells its own receivers of them.
 pub(super) async fn crowd(options: &Run, report: &mut Report) -> anyhow::Result<()> {
     const PER_SECOND: usize = 20;
     const WARM_UP: usize = 200;
-    let (keywright, good) = telling(&options.binary, report, BAD).await?;
-    let now = seconds_since_1970()?;
-    let call = |number| Arc::new(events::delivery(&events::checkout("w", number, Some("pro")), now));
+    let (keywright, good) = telling(&options.binary, report, TENANTS, BAD).await?;
+    let (address, now) = (keywright.process.address, seconds_since_1970()?);
+    let call = |number: usize| {
+        let checkout = events::checkout("w", number / TENANTS, Some("pro"));
+        Arc::new(events::delivery_to(&server::tenant(number % TENANTS), &checkout, now))
+    };
     let count = WARM_UP + PER_SECOND * options.crowd_seconds as usize;
-    let made: Arc<Vec<_>> = Arc::new((0..count).map(call).collect());
+    let made: Arc<Vec<_>> = Arc::new((0..count * TENANTS).map(call).collect());
+    let steadily = |events: usize| steady(PER_SECOND * TENANTS, events * TENANTS);
     let warm = Arc::clone(&made);
-    press(keywright.process.address, steady(PER_SECOND, WARM_UP), move |number| Arc::clone(&warm[number])).await?;
+    press(address, steadily(WARM_UP), move |number| Arc::clone(&warm[number])).await?;
     all_arrived(&good, WARM_UP).await?;
     let before = keywright.process.resident_mebibytes()?;
     let begun = Instant::now();
-    let posted = press(keywright.process.address, steady(PER_SECOND, count - WARM_UP), move |number| {
-        Arc::clone(&made[WARM_UP + number])
-    });
-    let posted = posted.await?;
+    let posted =
+        press(address, steadily(count - WARM_UP), move |number| Arc::clone(&made[WARM_UP * TENANTS + number])).await?;
     all_arrived(&good, count).await?;
     let after = keywright.process.resident_mebibytes()?;
-    let mut latencies_of_all = Vec::with_capacity(GOOD * count);
-    for receiver in &good {
-        let measured = receiver.arrived().into_iter().filter(|(number, _)| *number >= WARM_UP);
-        latencies_of_all.extend(measured.map(|(number, at)| {
-            let due = begun + Duration::from_secs_f64((number - WARM_UP) as f64 / PER_SECOND as f64);
-            at.saturating_duration_since(due)
-        }));
-    }
-    let load = Load { latencies: latencies_of_all, ..posted };
+    let load = Load { latencies: latencies_since(begun, WARM_UP, PER_SECOND, &good), ..posted };
     let what = format!("event to {GOOD} receivers, beside {BAD} that take nothing, at {PER_SECOND}/s");
     report.add(what, latencies(&load), "p99 under 2 s");
     let grown = format!("{before} MiB, {after} MiB after {} s", options.crowd_seconds);
     report.add("memory meanwhile", grown, "32 MiB more");
     Ok(())
+}
+
+/// How long after it was due each event arrived, from number `first` on, which was due when it `begun`.
+fn latencies_since(begun: Instant, first: usize, per_second: usize, good: &[Good]) -> Vec<Duration> {
+    let arrived = good.iter().flat_map(Good::arrived).filter(|(number, _)| *number >= first);
+    let latency = |(number, at): (usize, Instant)| {
+        let due = begun + Duration::from_secs_f64((number - first) as f64 / per_second as f64);
+        at.saturating_duration_since(due)
+    };
+    arrived.map(latency).collect()
 }
 
 async fn all_arrived(good: &[Good], count: usize) -> anyhow::Result<()> {
