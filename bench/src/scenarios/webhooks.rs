@@ -63,21 +63,20 @@ pub(super) async fn crowd(options: &Run, report: &mut Report) -> anyhow::Result<
     const PER_SECOND: usize = 20;
     const WARM_UP: usize = 200;
     let (keywright, good) = telling(&options.binary, report, TENANTS, BAD).await?;
-    let (address, now) = (keywright.process.address, seconds_since_1970()?);
-    let call = |number: usize| {
+    let (address, opened, opened_at) = (keywright.process.address, Instant::now(), seconds_since_1970()?);
+    // Signed when it is sent: a signature is good for five minutes.
+    let call = move |number: usize| {
         let checkout = events::checkout("w", number / TENANTS, Some("pro"));
+        let now = opened_at + opened.elapsed().as_secs();
         Arc::new(events::delivery_to(&server::tenant(number % TENANTS), &checkout, now))
     };
     let count = WARM_UP + PER_SECOND * options.crowd_seconds as usize;
-    let made: Arc<Vec<_>> = Arc::new((0..count * TENANTS).map(call).collect());
     let steadily = |events: usize| steady(PER_SECOND * TENANTS, events * TENANTS);
-    let warm = Arc::clone(&made);
-    press(address, steadily(WARM_UP), move |number| Arc::clone(&warm[number])).await?;
+    press(address, steadily(WARM_UP), call).await?;
     all_arrived(&good, WARM_UP).await?;
     let before = keywright.process.resident_mebibytes()?;
     let begun = Instant::now();
-    let posted =
-        press(address, steadily(count - WARM_UP), move |number| Arc::clone(&made[WARM_UP * TENANTS + number])).await?;
+    let posted = press(address, steadily(count - WARM_UP), move |number| call(WARM_UP * TENANTS + number)).await?;
     all_arrived(&good, count).await?;
     let after = keywright.process.resident_mebibytes()?;
     let load = Load { latencies: latencies_since(begun, WARM_UP, PER_SECOND, &good), ..posted };

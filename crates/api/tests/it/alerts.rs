@@ -18,10 +18,10 @@ async fn a_channel_is_made_tried_out_changed_and_removed_on_postgres() {
 async fn life(shop: Shop) {
     let live = shop.live.clone();
     let call = |method: &str, path: &str| shop.call(method, path).key(&live);
-    let body = json!({ "code": "pager", "kind": "webhook", "to": "https://pager.acme.test/in?token=abc" });
+    let body = json!({ "code": "pager", "kind": "webhook", "to": "https://pager.acme.example/in?token=abc" });
     let made = call("POST", "/v1/alert-channels").json(body.clone()).succeed().await;
     assert!(made["secret"].as_str().unwrap().starts_with("whsec_"), "{made}");
-    assert_eq!((&made["to"], &made["livemode"]), (&json!("pager.acme.test"), &json!(true)));
+    assert_eq!((&made["to"], &made["livemode"]), (&json!("pager.acme.example"), &json!(true)));
     let path = format!("/v1/alert-channels/{}", made["id"].as_str().unwrap());
     let shown = shop.get(&path).await;
     assert_eq!((&shown["code"], &shown["items"], &shown["secret"]), (&json!("pager"), &json!([]), &json!(null)));
@@ -34,7 +34,7 @@ async fn life(shop: Shop) {
         ("to", json!({ "code": "team", "kind": "slack", "to": "token" })),
         (
             "items",
-            json!({ "code": "team", "kind": "slack", "to": "https://hooks.acme.test/token", "items": ["nothing"] }),
+            json!({ "code": "team", "kind": "slack", "to": "https://hooks.acme.example/token", "items": ["nothing"] }),
         ),
         ("code", json!({ "code": "a b", "kind": "mail", "to": "ops@acme.test" })),
     ] {
@@ -47,14 +47,22 @@ async fn life(shop: Shop) {
         );
     }
 
+    for (method, path) in [("POST", "/v1/alert-channels"), ("PATCH", path.as_str())] {
+        let body = json!({ "code": "neighbour", "kind": "webhook", "to": "https://10.0.0.7/token" });
+        let body = if method == "PATCH" { json!({ "to": body["to"] }) } else { body };
+        let refused = call(method, path).json(body).send().await;
+        assert_eq!((refused.status.as_u16(), refused.text.contains("token")), (422, false), "{}", refused.text);
+        assert!(refused.text.contains("the test may not call 10.0.0.7"), "{}", refused.text);
+    }
+
     let tested = call("POST", &format!("{path}/test")).succeed().await;
     assert_eq!((&tested["kind"], &tested["status"]), (&json!("test"), &json!("pending")));
     let alerts = shop.get(&format!("{path}/alerts")).await;
     assert_eq!(alerts["data"], json!([tested]));
 
-    let change = json!({ "to": "https://other.acme.test/in", "items": ["mail_failed"] });
+    let change = json!({ "to": "https://other.acme.example/in", "items": ["mail_failed"] });
     let changed = call("PATCH", &path).json(change).succeed().await;
-    assert_eq!((&changed["to"], &changed["items"]), (&json!("other.acme.test"), &json!(["mail_failed"])));
+    assert_eq!((&changed["to"], &changed["items"]), (&json!("other.acme.example"), &json!(["mail_failed"])));
     let kept = call("PATCH", &path).json(json!({})).succeed().await;
     assert_eq!(kept, changed, "what is not said stays");
 

@@ -171,6 +171,7 @@ impl Engine {
         }
         fail::fail_point!("recovery-before-commit");
         write.commit().await?;
+        fail::fail_point!("recovery-after-commit");
         self.deliveries.notify_one();
         Ok(!is_done)
     }

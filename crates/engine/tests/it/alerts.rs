@@ -40,8 +40,9 @@ const CHANNELS: &str = r#"
 
 fn secret(source: &str) -> Result<String, String> {
     match source {
-        "env:SLACK" => Ok("https://hooks.slack.com/services/T0/B0/token".to_owned()),
-        "env:PAGER" => Ok("https://pager.acme.test/in?token=token".to_owned()),
+        "env:SLACK" => Ok("https://hooks.chat.example/services/T0/B0/token".to_owned()),
+        "env:PAGER" => Ok("https://pager.acme.example/in?token=token".to_owned()),
+        "env:NEIGHBOUR" => Ok("https://10.0.0.7/in?token=token".to_owned()),
         "env:SECRET" => Ok("whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=".to_owned()),
         other => Err(format!("{other} is not set")),
     }
@@ -63,7 +64,7 @@ async fn channels_come_from_a_file(harness: Harness) {
         channels(&harness).await.into_iter().map(|row| (row.code, row.hint, row.livemode)).collect();
     seen.sort();
     let expected =
-        [("mail", "o…@acme.test", true), ("pager", "pager.acme.test", false), ("team", "hooks.slack.com", true)];
+        [("mail", "o…@acme.test", true), ("pager", "pager.acme.example", false), ("team", "hooks.chat.example", true)];
     assert_eq!(seen, expected.map(|(code, hint, live)| (code.to_owned(), hint.to_owned(), live)));
     for row in channels(&harness).await {
         let target = open_target(&row, &harness.engine.ring()).unwrap();
@@ -87,6 +88,7 @@ async fn what_cannot_be_a_channel_is_told_without_its_address(harness: Harness) 
     for (from, to, told) in [
         ("\"env:SLACK\"", "\"https://hooks.slack.com/token\"", "to: an address that is called may hold a token"),
         ("\"env:SLACK\"", "\"env:SECRET\"", "to: it is not an address that can be called"),
+        ("\"env:SLACK\"", "\"env:NEIGHBOUR\"", "to: the test may not call 10.0.0.7"),
         ("ops@acme.test", "token", "to: it is not an e-mail address"),
         (
             "no_address",

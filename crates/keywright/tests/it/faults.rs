@@ -65,6 +65,59 @@ fn postgres_survives_a_kill_at_every_step() {
     }
 }
 
+/// Where all that was told is told once more, a page at a time.
+const STEPS_OF_RECOVERY: [&str; 4] =
+    ["recovery-before-commit", "recovery-after-commit", "delivery-before-commit", "delivery-after-commit"];
+
+#[test]
+fn sqlite_survives_a_kill_while_all_is_told_once_more() {
+    for step in STEPS_OF_RECOVERY {
+        recovers(step, None);
+    }
+}
+
+#[test]
+fn postgres_survives_a_kill_while_all_is_told_once_more() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    for step in STEPS_OF_RECOVERY {
+        recovers(step, Some(runtime.block_on(store::testing::fresh_postgres())));
+    }
+}
+
+fn recovers(step: &str, postgres: Option<String>) {
+    let shop = Shop::new(postgres, false);
+    let seller = shop.serve(None);
+    for events in shop.deliveries(1) {
+        shop.send(events).join().unwrap();
+    }
+    shop.wait_until_nothing_is_pending(step);
+    let told = shop.receiver.told();
+    drop(seller);
+    let mut doomed = shop.serve(Some(&format!("{step}:2")));
+    let since = Instant::now();
+    while doomed.0.try_wait().unwrap().is_none() {
+        // One that goes on already is not begun twice.
+        shop.recover();
+        assert!(since.elapsed() < PATIENCE, "{step}: it was to be killed");
+        std::thread::sleep(LOOK);
+    }
+    drop(doomed);
+    let revived = shop.serve(None);
+    let since = Instant::now();
+    let is_over = |recovery: &Value| recovery["status"] == "done" && recovery["queued"] == told.len();
+    while !shop.recovery().is_some_and(|recovery| is_over(&recovery)) {
+        assert!(since.elapsed() < PATIENCE, "{step}: it is not over: {:?}", shop.recovery());
+        std::thread::sleep(LOOK);
+    }
+    shop.wait_until_nothing_is_pending(step);
+    shop.check_what_was_told(step);
+    for (id, bodies) in shop.receiver.told() {
+        let before = told[&id].len();
+        assert!((before + 1..=before + 2).contains(&bodies.len()), "{step}: {id} was told {} times", bodies.len());
+    }
+    drop(revived);
+}
+
 fn survives(step: &str, hit: usize, postgres: Option<String>) {
     let shop = Shop::new(postgres, step.starts_with("catchup-"));
     let mut doomed = shop.serve(Some(&format!("{step}:{hit}")));
@@ -214,6 +267,23 @@ impl Shop {
         })
     }
 
+    /// Has all events told once more, in pages of forty: what five seconds are told.
+    fn recover(&self) -> Option<Value> {
+        let body = json!({ "since": "2026-01-01T00:00:00Z", "everything": true, "per_second": 8 });
+        let path = format!("/v1/webhook-endpoints/{}/recover", self.endpoint()?);
+        asked(self.address, &self.api_key, "POST", &path, &body.to_string())
+    }
+
+    /// How far that has come.
+    fn recovery(&self) -> Option<Value> {
+        let list = self.get(&format!("/v1/webhook-endpoints/{}/recoveries", self.endpoint()?))?;
+        list["data"].get(0).cloned()
+    }
+
+    fn endpoint(&self) -> Option<String> {
+        self.get("/v1/webhook-endpoints")?["data"][0]["id"].as_str().map(str::to_owned)
+    }
+
     /// Whether the list of all events has been read to its end.
     fn is_caught_up(&self) -> bool {
         let asked = self.get("/v1/connections").and_then(|connections| self.get(&list_of(&connections)));
@@ -299,11 +369,17 @@ impl Shop {
 
 /// One call with the API key. None: the server is away, or refuses.
 fn called(address: SocketAddr, api_key: &str, method: &str, path: &str) -> Option<Value> {
+    asked(address, api_key, method, path, "")
+}
+
+/// The same with a body.
+fn asked(address: SocketAddr, api_key: &str, method: &str, path: &str, body: &str) -> Option<Value> {
     let request = format!(
         "{method} {path} HTTP/1.1\r\nhost: shop\r\nconnection: close\r\nauthorization: Bearer {api_key}\r\n\
-         content-length: 0\r\n\r\n"
+         content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
     );
-    let answer = ask(address, &request).filter(|answer| answer.starts_with("HTTP/1.1 200"))?;
+    let answer = ask(address, &request).filter(|answer| answer.starts_with("HTTP/1.1 20"))?;
     serde_json::from_str(answer.split_once("\r\n\r\n")?.1).ok()
 }
 
