@@ -37,6 +37,7 @@ pub use metrics::metrics_router;
 pub use openapi::document;
 pub use problem::{Code, Problem};
 pub use proxies::{IsProxy, behind_proxies};
+pub use runtime::app_answer;
 
 use admin::{
     alerts, api_keys, attention, audit, catalogue, connections, customers, decisions, deliveries, events, inbound,

@@ -100,6 +100,41 @@ struct LicenseSummary {
     activations_max: Option<u32>,
 }
 
+impl From<AppAnswer> for VerdictDocument {
+    fn from(answer: AppAnswer) -> Self {
+        let license = answer.license.as_ref().map(|license| {
+            let (found, limits) = (&license.found, license.limits());
+            LicenseSummary {
+                id: found.id,
+                product: license.offer.product.clone(),
+                plan: license.offer.plan.code.to_string(),
+                state: found.standing.state.as_str(),
+                livemode: found.livemode,
+                at_risk: found.standing.at_risk,
+                expires_at: found.standing.until,
+                features: limits.features.into_iter().collect(),
+                activations_max: limits.activations,
+            }
+        });
+        Self {
+            valid: answer.verdict.code.is_valid(),
+            code: answer.verdict.code.as_str(),
+            message: answer.verdict.message,
+            reason: answer.verdict.reason,
+            until: answer.verdict.until,
+            license,
+            activation: answer.activation,
+            lease: answer.lease,
+        }
+    }
+}
+
+/// What an app reads of an answer, for a person to read.
+#[must_use]
+pub fn app_answer(answer: AppAnswer) -> String {
+    serde_json::to_string_pretty(&VerdictDocument::from(answer)).unwrap_or_default()
+}
+
 /// Checks a license, and whether a device has activated it.
 #[utoipa::path(post, path = "/v1/check", tag = "apps", operation_id = "check", request_body = AppRequest,
     responses((status = 200, body = VerdictDocument)))]
@@ -223,29 +258,6 @@ impl Api {
         {
             return Err(Problem::slow_down("Too many unknown license keys were tried from here.", seconds));
         }
-        let license = answer.license.as_ref().map(|license| {
-            let (found, limits) = (&license.found, license.limits());
-            LicenseSummary {
-                id: found.id,
-                product: license.offer.product.clone(),
-                plan: license.offer.plan.code.to_string(),
-                state: found.standing.state.as_str(),
-                livemode: found.livemode,
-                at_risk: found.standing.at_risk,
-                expires_at: found.standing.until,
-                features: limits.features.into_iter().collect(),
-                activations_max: limits.activations,
-            }
-        });
-        Ok(Json(VerdictDocument {
-            valid: answer.verdict.code.is_valid(),
-            code: answer.verdict.code.as_str(),
-            message: answer.verdict.message,
-            reason: answer.verdict.reason,
-            until: answer.verdict.until,
-            license,
-            activation: answer.activation,
-            lease: answer.lease,
-        }))
+        Ok(Json(answer.into()))
     }
 }

@@ -19,9 +19,11 @@
 //! one method called `reveal`, so that every place that does so can be found.
 
 pub mod dkim;
+pub mod handle;
 pub mod index;
 pub mod key;
 pub mod lease;
+pub mod password;
 pub mod ring;
 pub mod seal;
 pub mod sigv4;

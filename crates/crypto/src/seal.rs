@@ -91,6 +91,12 @@ impl Place<'static> {
         Self { tenant, table: "alert_channels", row, column: "sealed" }
     }
 
+    /// Where the secret is kept that a member's authenticator shares with us. Members belong to no vendor alone.
+    #[must_use]
+    pub const fn authenticator(row: Uuid) -> Self {
+        Self { tenant: TenantId(Uuid::nil()), table: "members", row, column: "authenticator" }
+    }
+
     /// Where the answer to a call with an idempotency key is kept.
     #[must_use]
     pub const fn idempotent_answer(tenant: TenantId, row: Uuid) -> Self {

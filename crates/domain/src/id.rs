@@ -98,6 +98,12 @@ macro_rules! ids {
             }
         }
 
+        impl From<$name> for Uuid {
+            fn from(id: $name) -> Self {
+                id.0
+            }
+        }
+
         impl serde::Serialize for $name {
             fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
                 serializer.collect_str(self)
@@ -156,6 +162,12 @@ ids! {
     MailTemplateId = "mtl";
     /// A key to the API.
     ApiKeyId = "key";
+    /// A person who works for vendors.
+    MemberId = "mem";
+    /// A browser in which a member is signed in.
+    SessionId = "ses";
+    /// What makes somebody a member.
+    InvitationId = "inv";
     /// A request, as printed on its answer.
     RequestId = "req";
 }

@@ -14,6 +14,7 @@ pub mod id;
 pub mod join;
 pub mod license;
 pub mod mail;
+pub mod member;
 pub mod money;
 pub mod order;
 pub mod plan;

@@ -54,6 +54,9 @@ pub enum LicenseState {
 }
 
 impl LicenseState {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Active, Self::Frozen, Self::Expired, Self::Revoked];
+
     /// The word for it, everywhere.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

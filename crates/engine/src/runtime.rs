@@ -165,7 +165,7 @@ impl Engine {
     }
 
     /// The same without being counted.
-    async fn examine(&self, call: &AppCall) -> Result<AppAnswer, Error> {
+    pub(crate) async fn examine(&self, call: &AppCall) -> Result<AppAnswer, Error> {
         let Some(hashes) = self.hashes(&call.key) else { return Ok(AppAnswer::not_found()) };
         let looked = self.checks.ask(CheckCall { hashes, device: call.device.clone() }).await??;
         let Some((found, slot)) = looked else { return Ok(AppAnswer::not_found()) };

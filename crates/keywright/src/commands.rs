@@ -1,5 +1,6 @@
 //! The commands, one file each.
 
+pub(crate) mod admin;
 pub(crate) mod alert;
 pub(crate) mod api_key;
 pub(crate) mod apply;

@@ -47,6 +47,9 @@ enum Command {
     /// Makes, lists, suspends, closes and resumes vendors' accounts.
     #[command(subcommand)]
     Tenant(commands::tenant::TenantCommand),
+    /// Makes owners: people who sign in to the console.
+    #[command(subcommand)]
+    Admin(commands::admin::AdminCommand),
     /// Issues a license by hand and prints its key.
     Issue(commands::issue::Issue),
     /// Lets a sale have its licenses, where its plan waits for somebody to approve it.
@@ -122,6 +125,7 @@ fn run(cli: Cli) -> anyhow::Result<()> {
             Command::Apply(command) => command.run().await,
             Command::ApiKey(command) => command.run().await,
             Command::Tenant(command) => command.run().await,
+            Command::Admin(command) => command.run().await,
             Command::Issue(command) => command.run().await,
             Command::Approve(command) => command.run(Approval::Approved).await,
             Command::Reject(command) => command.run(Approval::Rejected).await,

@@ -82,7 +82,7 @@ pub(crate) fn secret(source: &str) -> Result<String, String> {
     }
 }
 
-fn read_secret(path: &Path) -> anyhow::Result<String> {
+pub(crate) fn read_secret(path: &Path) -> anyhow::Result<String> {
     let text = std::fs::read_to_string(path).with_context(|| format!("{} cannot be read", path.display()))?;
     Ok(text.trim_end_matches(['\r', '\n']).to_owned())
 }

@@ -24,6 +24,7 @@ mod licenses;
 pub mod lists;
 pub mod mail_templates;
 mod maintenance;
+pub mod members;
 mod metadata;
 mod migrations;
 mod orders;
@@ -67,10 +68,11 @@ pub mod rows {
         audit_entries::Model as AuditEntry, backfills::Model as Backfill, connections::Model as Connection,
         customers::Model as Customer, deliveries::Model as Delivery, delivery_attempts::Model as DeliveryAttempt,
         events::Model as Event, idempotency_keys::Model as IdempotencyKey, identities::Model as Identity,
-        inbound_events::Model as InboundEvent, license_keys::Model as LicenseKey,
-        mail_templates::Model as MailTemplate, mails::Model as Mail, plan_prices::Model as PlanPrice,
-        plans::Model as Plan, price_rules::Model as PriceRule, products::Model as Product,
-        provider_calls::Model as ProviderCall, recoveries::Model as Recovery, signing_keys::Model as SigningKey,
+        inbound_events::Model as InboundEvent, invitations::Model as Invitation, license_keys::Model as LicenseKey,
+        mail_templates::Model as MailTemplate, mails::Model as Mail, members::Model as Member,
+        memberships::Model as Membership, plan_prices::Model as PlanPrice, plans::Model as Plan,
+        price_rules::Model as PriceRule, products::Model as Product, provider_calls::Model as ProviderCall,
+        recoveries::Model as Recovery, sessions::Model as Session, signing_keys::Model as SigningKey,
         tenants::Model as Tenant, webhook_endpoints::Model as WebhookEndpoint,
     };
 }

@@ -1,6 +1,7 @@
 //! Lists for people and for the API: one tenant's rows of one mode, a page at a time, the newest first.
 
 pub(crate) mod events;
+mod found;
 mod licenses;
 mod mails;
 pub(crate) mod sales;

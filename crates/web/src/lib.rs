@@ -2,6 +2,7 @@
 //! come to whom a marketplace sends here.
 
 mod buyers;
+mod console;
 mod mails;
 
 use std::{net::IpAddr, sync::Arc};
@@ -9,7 +10,7 @@ use std::{net::IpAddr, sync::Arc};
 use axum::{Router, routing::get};
 use crypto::ring::SharedRing;
 use delivery::mail::Sender;
-use engine::Engine;
+use engine::{Engine, runtime::AppAnswer};
 
 /// What all pages share.
 #[derive(Clone)]
@@ -26,11 +27,14 @@ pub struct Web {
     pub public_url: Arc<str>,
     /// Counts what a stranger can try at the pages of buyers by the address that it came from. Some: too many; so many seconds have to pass.
     pub too_many: Arc<dyn Fn(IpAddr) -> Option<u64> + Send + Sync>,
+    /// What an app reads of an answer.
+    pub app_answer: Arc<dyn Fn(AppAnswer) -> String + Send + Sync>,
 }
 
 /// All pages.
 pub fn router(web: Web) -> Router {
     Router::new()
+        .merge(console::routes(&web))
         .route("/dev/mail", get(mails::list))
         .route("/dev/mail/{id}", get(mails::show))
         .route("/dev/mail/{id}/html", get(mails::html))

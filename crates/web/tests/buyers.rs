@@ -181,6 +181,7 @@ impl Shop {
             sender: None,
             open: false,
             public_url: "https://keys.example.com".into(),
+            app_answer: Arc::new(|_| String::new()),
             too_many: Arc::new(move |_| {
                 let take = |left: u64| left.checked_sub(1);
                 counted.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take).err().map(|_| 7)

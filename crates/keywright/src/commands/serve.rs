@@ -1,6 +1,6 @@
 //! `keywright serve`.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use anyhow::Context;
 use api::{Api, Limits};
@@ -11,7 +11,7 @@ use delivery::{
     alerts::{AlertParts, AlertWorker},
     webhooks::{WebhookParts, WebhookWorker},
 };
-use engine::Engine;
+use engine::{Engine, members::NewMember, tenants::DEFAULT_TENANT};
 use jiff::SignedDuration;
 use tokio::{net::TcpListener, signal::unix::SignalKind};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -20,7 +20,7 @@ use crate::{
     clock::SystemClock,
     entropy::SystemEntropy,
     mail_options::MailOptions,
-    options::DataOptions,
+    options::{DataOptions, read_secret},
     output::say,
     server::{self, Installation},
     stripe_options::StripeOptions,
@@ -65,6 +65,14 @@ pub(crate) struct Serve {
     #[arg(long, env = "KEYWRIGHT_SIGN_UP", value_enum, default_value = "closed")]
     pub(crate) sign_up: SignUp,
 
+    /// The first owner, where there is none yet, for installations that nobody sets up by hand.
+    #[arg(long, env = "KEYWRIGHT_ADMIN_EMAIL", requires = "admin_password_file")]
+    pub(crate) admin_email: Option<String>,
+
+    /// The file with the first owner's password.
+    #[arg(long, env = "KEYWRIGHT_ADMIN_PASSWORD_FILE", requires = "admin_email")]
+    pub(crate) admin_password_file: Option<PathBuf>,
+
     #[command(flatten)]
     pub(crate) mail: MailOptions,
 
@@ -93,6 +101,10 @@ impl Serve {
     pub(crate) async fn run(self) -> anyhow::Result<()> {
         let running = self.start(false).await?;
         say!("keywright {} on http://{}", env!("CARGO_PKG_VERSION"), running.address);
+        if let Some(link) = self.set_up_link(&running).await? {
+            say!("  Finish set-up   {link}");
+            say!("                  good once, for 30 minutes; later: keywright admin create you@example.com");
+        }
         if running.engine.has_no_api_key().await? {
             say!("  first API key   keywright api-key create --name admin --scope admin");
         }
@@ -100,6 +112,23 @@ impl Serve {
         stopped_by_signal().await?;
         running.stop().await;
         Ok(())
+    }
+
+    /// The link by which the first owner comes, where there is none. An owner whom the environment names is made instead.
+    async fn set_up_link(&self, running: &Running) -> anyhow::Result<Option<String>> {
+        let engine = &running.engine;
+        if !engine.has_no_member().await? {
+            return Ok(None);
+        }
+        let tenant = engine.tenant(DEFAULT_TENANT).await?.context("a fresh installation has a tenant")?;
+        if let (Some(email), Some(file)) = (&self.admin_email, &self.admin_password_file) {
+            let password = read_secret(file)?.into();
+            engine.create_owner(tenant, &NewMember { email: email.clone(), name: String::new(), password }).await?;
+            return Ok(None);
+        }
+        let link = engine.make_set_up_link(tenant).await?;
+        let url = self.public_url.clone().unwrap_or_else(|| format!("http://{}", running.address));
+        Ok(Some(format!("{}/setup/{}", url.trim_end_matches('/'), *link.reveal())))
     }
 
     /// Says what the environment's key to Stripe lacks, once Stripe has answered: nothing waits for it.
@@ -175,6 +204,7 @@ impl Serve {
             open: open_mail,
             public_url,
             too_many: Arc::new(move |address| limits.buyers_try(address)),
+            app_answer: Arc::new(api::app_answer),
         })
         .merge(api::router(api));
         let routes = behind(self.trusted_proxy.clone(), routes);

@@ -8,7 +8,7 @@ use domain::{
 };
 use jiff::Timestamp;
 use sea_orm::{
-    ColumnTrait, Condition, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, QuerySelect, QueryTrait,
+    ColumnTrait, Condition, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, QuerySelect, QueryTrait, Select,
     sea_query::{Expr, ExprTrait, Query, SimpleExpr},
 };
 use uuid::Uuid;
@@ -93,29 +93,12 @@ impl Store {
         page: Page,
     ) -> Result<Listed<InboundSummary>, StoreError> {
         use inbound_events::Column;
-        let query = inbound_events::Entity::find()
-            .select_only()
-            .columns([
-                Column::Id,
-                Column::ConnectionId,
-                Column::EventKey,
-                Column::Kind,
-                Column::Livemode,
-                Column::OccurredAt,
-                Column::ReceivedAt,
-                Column::Status,
-                Column::Attempts,
-                Column::NextAttemptAt,
-                Column::Error,
-                Column::DoneAt,
-            ])
-            .filter(inbound_of(whose))
-            .filter(
-                Condition::all()
-                    .add_option(filter.status.as_deref().map(|status| Column::Status.eq(status)))
-                    .add_option(filter.kind.as_deref().map(|kind| Column::Kind.eq(kind)))
-                    .add_option(filter.connection.map(|connection| Column::ConnectionId.eq(connection.0))),
-            );
+        let query = summary().filter(inbound_of(whose)).filter(
+            Condition::all()
+                .add_option(filter.status.as_deref().map(|status| Column::Status.eq(status)))
+                .add_option(filter.kind.as_deref().map(|kind| Column::Kind.eq(kind)))
+                .add_option(filter.connection.map(|connection| Column::ConnectionId.eq(connection.0))),
+        );
         read_page(&self.reader, query, Column::Id, page).await
     }
 
@@ -327,6 +310,25 @@ impl Write {
             .await?;
         Ok(order.flatten().map(OrderId))
     }
+}
+
+/// Inbound events without what may be large.
+pub(super) fn summary() -> Select<inbound_events::Entity> {
+    use inbound_events::Column;
+    inbound_events::Entity::find().select_only().columns([
+        Column::Id,
+        Column::ConnectionId,
+        Column::EventKey,
+        Column::Kind,
+        Column::Livemode,
+        Column::OccurredAt,
+        Column::ReceivedAt,
+        Column::Status,
+        Column::Attempts,
+        Column::NextAttemptAt,
+        Column::Error,
+        Column::DoneAt,
+    ])
 }
 
 pub(crate) fn inbound_of(whose: Whose) -> Condition {

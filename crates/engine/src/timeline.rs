@@ -1,0 +1,89 @@
+//! Everything that happened to a license, in one list: what providers told, what was decided, written, used and told on.
+
+use domain::id::OrderId;
+use jiff::Timestamp;
+use store::{
+    lists::{AuditFilter, InboundSummary, ListedLicense, MailFilter, Page, Whose},
+    rows::{Activation, AuditEntry, Delivery, Mail},
+};
+
+use crate::{Engine, Error};
+
+/// Entries of one kind at most: a page is read by a person.
+const EACH_MAX: u64 = 100;
+
+/// Something that happened.
+#[derive(Clone, Debug)]
+pub enum Happened {
+    /// A provider told something.
+    Told(InboundSummary),
+    /// Something was decided, by whomever.
+    Changed(AuditEntry),
+    /// A mail was written.
+    Written(Mail),
+    /// A device was activated.
+    Used(Activation),
+    /// A vendor's own system was told.
+    Delivered(Delivery),
+}
+
+/// Something that happened, and when.
+#[derive(Clone, Debug)]
+pub struct Moment {
+    /// When.
+    pub at: Timestamp,
+    /// What.
+    pub what: Happened,
+}
+
+impl Engine {
+    /// What happened to a license and to its order, the latest first.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn timeline(&self, whose: Whose, license: &ListedLicense) -> Result<Vec<Moment>, Error> {
+        let (id, store) = (license.license.id, &self.store);
+        let page = Page { limit: EACH_MAX, from: None };
+        let audit = AuditFilter { order: Some(license.order), license: None };
+        let audit = store.list_audit(whose, &audit, page).await?.rows;
+        let mails = MailFilter { license: Some(id), ..MailFilter::default() };
+        let mails = store.list_mails(whose, &mails, page).await?.rows;
+        let told = self.told_of(whose, license.order).await?;
+        let used = store.activations(id).await?;
+        let delivered = store.deliveries_about(whose, id, EACH_MAX).await?;
+        Ok(merged(told, about(audit, license), mails, used, delivered))
+    }
+
+    /// What providers told of an order.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn told_of(&self, whose: Whose, order: OrderId) -> Result<Vec<InboundSummary>, Error> {
+        Ok(self.store.inbound_of_order(whose, order, EACH_MAX).await?)
+    }
+}
+
+/// Entries about this license or about its order as a whole, not about another license of it.
+fn about(entries: Vec<AuditEntry>, license: &ListedLicense) -> Vec<AuditEntry> {
+    let is_about = |entry: &AuditEntry| entry.license_id.is_none_or(|id| id == license.license.id.0);
+    entries.into_iter().filter(is_about).collect()
+}
+
+/// One list, the latest first. What happened at one moment stands in the order in which it follows from each other.
+fn merged(
+    told: Vec<InboundSummary>,
+    changed: Vec<AuditEntry>,
+    written: Vec<Mail>,
+    used: Vec<Activation>,
+    delivered: Vec<Delivery>,
+) -> Vec<Moment> {
+    let at = |micros: i64| Timestamp::from_microsecond(micros).unwrap_or(Timestamp::MIN);
+    let mut moments: Vec<Moment> = Vec::new();
+    moments.extend(delivered.into_iter().map(|row| Moment { at: at(row.created_at), what: Happened::Delivered(row) }));
+    moments.extend(written.into_iter().map(|row| Moment { at: at(row.created_at), what: Happened::Written(row) }));
+    moments.extend(used.into_iter().map(|row| Moment { at: at(row.created_at), what: Happened::Used(row) }));
+    moments.extend(changed.into_iter().map(|row| Moment { at: at(row.occurred_at), what: Happened::Changed(row) }));
+    moments.extend(told.into_iter().map(|row| Moment { at: at(row.received_at), what: Happened::Told(row) }));
+    moments.sort_by_key(|moment| std::cmp::Reverse(moment.at));
+    moments
+}

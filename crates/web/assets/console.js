@@ -1,0 +1,84 @@
+// Comfort on top of pages that work without it.
+
+document.documentElement.classList.add("scripted");
+
+// Copies what stands beside the button.
+document.addEventListener("click", async (event) => {
+  const button = event.target.closest("[data-copy]");
+  if (!button) return;
+  await navigator.clipboard.writeText(button.dataset.copy);
+  const before = button.title;
+  button.title = "Copied";
+  button.setAttribute("aria-label", "Copied");
+  setTimeout(() => {
+    button.title = before;
+    button.setAttribute("aria-label", before);
+  }, 1500);
+});
+
+// Chips choose which kinds of lines are shown.
+document.addEventListener("click", (event) => {
+  const chip = event.target.closest("[data-only]");
+  if (!chip) return;
+  const list = document.getElementById(chip.dataset.list);
+  const wasPressed = chip.getAttribute("aria-pressed") === "true";
+  for (const other of chip.parentElement.querySelectorAll("[data-only]")) other.setAttribute("aria-pressed", "false");
+  chip.setAttribute("aria-pressed", String(!wasPressed));
+  list.classList.toggle("filtered", !wasPressed);
+  for (const line of list.children) line.classList.toggle("shown", line.classList.contains(chip.dataset.only));
+});
+
+// An action's page opens as a dialog over the page that it is about.
+const dialog = document.createElement("dialog");
+dialog.setAttribute("aria-labelledby", "action-title");
+document.body.append(dialog);
+dialog.addEventListener("click", (event) => {
+  if (event.target === dialog || event.target.closest("[data-close]")) {
+    event.preventDefault();
+    dialog.close();
+  }
+});
+const opened = async (request) => {
+  const answer = await fetch(request, { headers: { accept: "text/html" } });
+  const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+  const form = page.getElementById("action");
+  if (!form) return location.assign(answer.url);
+  dialog.replaceChildren(form);
+  if (!dialog.open) dialog.showModal();
+};
+document.addEventListener("click", (event) => {
+  const link = event.target.closest("a[data-dialog]");
+  if (!link || event.metaKey || event.ctrlKey || event.shiftKey || event.button !== 0) return;
+  event.preventDefault();
+  opened(link.href);
+});
+dialog.addEventListener("submit", (event) => {
+  event.preventDefault();
+  const form = event.target;
+  opened(new Request(form.action, { method: "POST", body: new URLSearchParams(new FormData(form)) }));
+});
+
+// Keys: / searches, g and a letter go somewhere, ? shows them.
+let goes = false;
+document.addEventListener("keydown", (event) => {
+  if (event.target.closest("input, textarea, select, dialog") || event.metaKey || event.ctrlKey || event.altKey) return;
+  if (event.key === "/") {
+    event.preventDefault();
+    document.querySelector(".search input")?.focus();
+  } else if (event.key === "?") {
+    document.getElementById("keys")?.showModal();
+  } else if (goes) {
+    document.querySelector(`.nav [data-key="${CSS.escape(event.key)}"]`)?.click();
+  }
+  goes = event.key === "g";
+});
+
+// One menu is open at a time, and closes when something else is meant.
+document.addEventListener("click", (event) => {
+  for (const menu of document.querySelectorAll("details.menu[open]")) {
+    if (!menu.contains(event.target)) menu.open = false;
+  }
+});
+document.addEventListener("keydown", (event) => {
+  if (event.key === "Escape") for (const menu of document.querySelectorAll("details.menu[open]")) menu.open = false;
+});

@@ -1,0 +1,57 @@
+//! The console: pages for the people of a vendor, made on the server. Every action is a plain form; what scripts add is
+//! comfort.
+
+mod account;
+mod action;
+mod assets;
+mod browser;
+mod entrance;
+mod home;
+mod license;
+mod license_actions;
+mod licenses;
+mod list;
+mod place;
+mod refusal;
+mod search;
+mod shell;
+mod timeline;
+mod words;
+
+use axum::{
+    Router,
+    middleware::{from_fn, from_fn_with_state},
+    routing::{get, post},
+};
+
+use crate::Web;
+
+/// All pages of the console. Where they stand is also where they are looked for: `/console/TENANT/MODE/…`.
+pub(crate) fn routes(web: &Web) -> Router<Web> {
+    let entrance = Router::new()
+        .route("/", get(entrance::begin))
+        .route("/console", get(entrance::begin))
+        .route("/setup/{link}", get(entrance::set_up_form).post(entrance::set_up))
+        .route("/join/{link}", get(entrance::join_form).post(entrance::join))
+        .route("/sign-in", get(entrance::sign_in_form).post(entrance::sign_in))
+        .route("/sign-in/code", get(entrance::code_form).post(entrance::code))
+        .route("/sign-out", post(entrance::sign_out))
+        .route("/confirm", get(entrance::confirm_form).post(entrance::confirm));
+    entrance
+        .merge(account::routes())
+        .merge(pages())
+        .layer(from_fn(browser::own_origin_only))
+        .layer(from_fn_with_state(web.clone(), browser::private_only))
+        .layer(from_fn(browser::harden))
+        .route("/assets/{name}", get(assets::get))
+}
+
+fn pages() -> Router<Web> {
+    Router::new()
+        .route("/console/{tenant}/{mode}", get(home::show))
+        .route("/console/{tenant}/{mode}/search", get(search::show))
+        .route("/console/{tenant}/{mode}/licenses", get(licenses::list))
+        .route("/console/{tenant}/{mode}/licenses/{id}", get(license::show))
+        .route("/console/{tenant}/{mode}/licenses/{id}/test", post(license::test))
+        .route("/console/{tenant}/{mode}/licenses/{id}/{action}", get(license_actions::form).post(license_actions::act))
+}

@@ -1,0 +1,403 @@
+//! How people come in: the first owner by a link, others by theirs, and everybody by signing in.
+
+use std::net::SocketAddr;
+
+use askama::Template;
+use axum::{
+    Form,
+    extract::{ConnectInfo, Path, Query, State},
+    http::{HeaderMap, header},
+    response::{Html, IntoResponse, Response},
+};
+use crypto::handle::Handle;
+use domain::id::MemberId;
+use engine::members::{Entered, MemberError, NewMember};
+use secrecy::SecretString;
+use serde::Deserialize;
+use store::members::Ended;
+
+use super::{
+    browser::see_other,
+    place::{SignedInHere, at, came_from},
+    refusal::{Refusal, encoded},
+};
+use crate::Web;
+
+/// A form on a page of its own.
+#[derive(Template)]
+#[template(path = "console/entrance.html")]
+struct EntrancePage {
+    title: &'static str,
+    lead: String,
+    fields: Vec<EntranceField>,
+    button: &'static str,
+    wrong: Option<String>,
+    action: String,
+    /// Another way: address and words.
+    other: Option<(String, &'static str)>,
+}
+
+struct EntranceField {
+    name: &'static str,
+    label: &'static str,
+    kind: &'static str,
+    value: String,
+    autocomplete: &'static str,
+    hint: &'static str,
+    is_wrong: bool,
+    is_required: bool,
+}
+
+impl EntranceField {
+    fn new(name: &'static str, label: &'static str, kind: &'static str, autocomplete: &'static str) -> Self {
+        Self { name, label, kind, value: String::new(), autocomplete, hint: "", is_wrong: false, is_required: true }
+    }
+
+    fn value(self, value: impl Into<String>) -> Self {
+        Self { value: value.into(), ..self }
+    }
+
+    fn hint(self, hint: &'static str) -> Self {
+        Self { hint, ..self }
+    }
+
+    fn optional(self) -> Self {
+        Self { is_required: false, ..self }
+    }
+}
+
+impl EntrancePage {
+    fn shown(mut self, problem: Option<MemberError>) -> Result<Response, Refusal> {
+        self.wrong = match problem {
+            None => None,
+            Some(MemberError::Engine(error)) => return Err(error.into()),
+            Some(problem) => {
+                if let MemberError::Field(name, _) = &problem {
+                    self.fields.iter_mut().for_each(|field| field.is_wrong = field.name == *name);
+                }
+                let mut text = problem.to_string();
+                text.get_mut(..1).into_iter().for_each(str::make_ascii_uppercase);
+                Some(text + ".")
+            }
+        };
+        let status = if self.wrong.is_some() {
+            axum::http::StatusCode::UNPROCESSABLE_ENTITY
+        } else {
+            axum::http::StatusCode::OK
+        };
+        Ok((status, Html(self.render()?)).into_response())
+    }
+}
+
+/// Where somebody wanted to go.
+#[derive(Debug, Default, Deserialize)]
+pub(crate) struct Next {
+    #[serde(default)]
+    next: String,
+}
+
+impl Next {
+    /// A page of this console, and no other place.
+    fn path(&self) -> &str {
+        let is_ours = self.next.starts_with("/console/") && !self.next.contains(['\\', '\r', '\n']);
+        if is_ours { &self.next } else { "/" }
+    }
+}
+
+/// `GET /`: the home of who is signed in.
+pub(crate) async fn begin(State(web): State<Web>, here: Result<SignedInHere, Refusal>) -> Result<Response, Refusal> {
+    let here = match here {
+        Ok(here) => here,
+        Err(Refusal::SignIn(_)) => return Ok(see_other("/sign-in")),
+        Err(other) => return Err(other),
+    };
+    let tenants = web.engine.store.tenants_of(here.who.id()).await?;
+    let (tenant, _) = tenants.first().ok_or(Refusal::NotFound)?;
+    // Who has sold nothing yet looks at test mode first.
+    let livemode = web.engine.store.has_live_order(domain::id::TenantId(tenant.id)).await?;
+    Ok(see_other(&at(&tenant.slug, livemode, "")))
+}
+
+/// What somebody types who becomes a member.
+#[derive(Deserialize)]
+pub(crate) struct NewForm {
+    #[serde(default)]
+    email: String,
+    #[serde(default)]
+    name: String,
+    password: SecretString,
+    #[serde(default)]
+    product: String,
+}
+
+impl NewForm {
+    fn member(&self) -> NewMember {
+        NewMember { email: self.email.clone(), name: self.name.clone(), password: self.password.clone() }
+    }
+}
+
+fn handle(link: &str) -> Result<Handle, Refusal> {
+    link.parse().map_err(|_| Refusal::NotFound)
+}
+
+fn set_up_page(link: &str, email: &str, product: &str) -> EntrancePage {
+    EntrancePage {
+        title: "Set Keywright up",
+        lead: "You are the first: this makes you the owner. The link is good once.".to_owned(),
+        fields: vec![
+            EntranceField::new("email", "E-mail", "email", "username").value(email),
+            EntranceField::new("password", "Password", "password", "new-password").hint("10 characters at least."),
+            EntranceField::new("product", "What you sell", "text", "off")
+                .value(product)
+                .optional()
+                .hint("The name of your product. You can add it later."),
+        ],
+        button: "Begin",
+        wrong: None,
+        action: format!("/setup/{link}"),
+        other: None,
+    }
+}
+
+/// `GET /setup/{link}`.
+pub(crate) async fn set_up_form(State(web): State<Web>, Path(link): Path<String>) -> Result<Response, Refusal> {
+    let invited = web.engine.invited(&handle(&link)?).await?;
+    invited.filter(|invited| invited.role.is_none()).ok_or(Refusal::NotFound)?;
+    set_up_page(&link, "", "").shown(None)
+}
+
+/// `POST /setup/{link}`.
+pub(crate) async fn set_up(
+    State(web): State<Web>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    Path(link): Path<String>,
+    headers: HeaderMap,
+    Form(form): Form<NewForm>,
+) -> Result<Response, Refusal> {
+    let link_handle = handle(&link)?;
+    let invited = web.engine.invited(&link_handle).await?.filter(|invited| invited.role.is_none());
+    let invited = invited.ok_or(Refusal::NotFound)?;
+    match web.engine.take_invitation(&link_handle, &form.member(), &came_from(peer.ip(), &headers)).await {
+        Err(problem) => set_up_page(&link, &form.email, &form.product).shown(Some(problem)),
+        Ok((member, browser)) => {
+            if !form.product.trim().is_empty() {
+                let by = format!("member:{member}");
+                web.engine
+                    .first_product(invited.tenant, form.product.trim(), &by)
+                    .await
+                    .map_err(|error| Refusal::Failed(error.to_string()))?;
+            }
+            entered(&web, &browser, "/")
+        }
+    }
+}
+
+fn join_page(link: &str, email: &str, name: &str, tenant: &str) -> EntrancePage {
+    EntrancePage {
+        title: "Join",
+        lead: format!("You were invited to work on {tenant}."),
+        fields: vec![
+            EntranceField::new("email", "E-mail", "email", "username").value(email),
+            EntranceField::new("name", "Your name", "text", "name").value(name).optional(),
+            EntranceField::new("password", "Password", "password", "new-password").hint("10 characters at least."),
+        ],
+        button: "Join",
+        wrong: None,
+        action: format!("/join/{link}"),
+        other: Some((format!("/sign-in?next={}", encoded("/")), "I am a member already")),
+    }
+}
+
+/// `GET /join/{link}`. Who is signed in already joins at once.
+pub(crate) async fn join_form(State(web): State<Web>, Path(link): Path<String>) -> Result<Response, Refusal> {
+    let invited = web.engine.invited(&handle(&link)?).await?.filter(|invited| invited.role.is_some());
+    let invited = invited.ok_or(Refusal::NotFound)?;
+    let tenant = web.engine.store.tenant_with_id(invited.tenant).await?.ok_or(Refusal::NotFound)?;
+    join_page(&link, invited.email.as_deref().unwrap_or_default(), "", &tenant.name).shown(None)
+}
+
+/// `POST /join/{link}`.
+pub(crate) async fn join(
+    State(web): State<Web>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    Path(link): Path<String>,
+    headers: HeaderMap,
+    Form(form): Form<NewForm>,
+) -> Result<Response, Refusal> {
+    let link_handle = handle(&link)?;
+    let invited = web.engine.invited(&link_handle).await?.filter(|invited| invited.role.is_some());
+    let invited = invited.ok_or(Refusal::NotFound)?;
+    let tenant = web.engine.store.tenant_with_id(invited.tenant).await?.ok_or(Refusal::NotFound)?;
+    match web.engine.take_invitation(&link_handle, &form.member(), &came_from(peer.ip(), &headers)).await {
+        Err(problem) => join_page(&link, &form.email, &form.name, &tenant.name).shown(Some(problem)),
+        Ok((_, browser)) => entered(&web, &browser, "/"),
+    }
+}
+
+/// What somebody types who signs in.
+#[derive(Deserialize)]
+pub(crate) struct SignInForm {
+    email: String,
+    password: SecretString,
+    #[serde(default)]
+    next: String,
+}
+
+fn sign_in_page(next: &Next, email: &str) -> EntrancePage {
+    let query = if next.path() == "/" { String::new() } else { format!("?next={}", encoded(next.path())) };
+    EntrancePage {
+        title: "Sign in",
+        lead: String::new(),
+        fields: vec![
+            EntranceField::new("email", "E-mail", "email", "username").value(email),
+            EntranceField::new("password", "Password", "password", "current-password"),
+        ],
+        button: "Sign in",
+        wrong: None,
+        action: format!("/sign-in{query}"),
+        other: None,
+    }
+}
+
+/// `GET /sign-in`.
+pub(crate) async fn sign_in_form(State(web): State<Web>, Query(next): Query<Next>) -> Result<Response, Refusal> {
+    let mut page = sign_in_page(&next, "");
+    if web.engine.has_no_member().await? {
+        page.lead = "Nobody is a member yet. Open the link that `keywright serve` printed, or run \
+            `keywright admin create you@example.com`."
+            .to_owned();
+    }
+    page.shown(None)
+}
+
+/// `POST /sign-in`.
+pub(crate) async fn sign_in(
+    State(web): State<Web>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    Query(next): Query<Next>,
+    headers: HeaderMap,
+    Form(form): Form<SignInForm>,
+) -> Result<Response, Refusal> {
+    use secrecy::ExposeSecret;
+    if let Some(seconds) = (web.too_many)(peer.ip()) {
+        return Err(Refusal::TooMany(seconds));
+    }
+    let next = if form.next.is_empty() { next } else { Next { next: form.next } };
+    match web.engine.sign_in(&form.email, form.password.expose_secret(), &came_from(peer.ip(), &headers)).await {
+        Err(problem) => sign_in_page(&next, &form.email).shown(Some(told(problem))),
+        Ok(Entered { handle, needs_code: false }) => entered(&web, &handle, next.path()),
+        Ok(Entered { handle, needs_code: true }) => {
+            entered(&web, &handle, &format!("/sign-in/code?next={}", encoded(next.path())))
+        }
+    }
+}
+
+/// Which of the two was wrong is not told.
+fn told(problem: MemberError) -> MemberError {
+    match problem {
+        MemberError::Wrong => MemberError::Field("password", "the e-mail address or the password is not right"),
+        other => other,
+    }
+}
+
+/// A code.
+#[derive(Deserialize)]
+pub(crate) struct CodeForm {
+    code: String,
+}
+
+fn code_page(next: &Next) -> EntrancePage {
+    EntrancePage {
+        title: "Your code",
+        lead: "The six digits that your authenticator shows now.".to_owned(),
+        fields: vec![EntranceField::new("code", "Code", "text", "one-time-code")],
+        button: "Sign in",
+        wrong: None,
+        action: format!("/sign-in/code?next={}", encoded(next.path())),
+        other: Some(("/sign-in".to_owned(), "Begin anew")),
+    }
+}
+
+/// `GET /sign-in/code`.
+pub(crate) async fn code_form(Query(next): Query<Next>) -> Result<Response, Refusal> {
+    code_page(&next).shown(None)
+}
+
+/// `POST /sign-in/code`.
+pub(crate) async fn code(
+    State(web): State<Web>,
+    Query(next): Query<Next>,
+    headers: HeaderMap,
+    Form(form): Form<CodeForm>,
+) -> Result<Response, Refusal> {
+    let Some(handle) = web.handle(&headers) else { return Ok(see_other("/sign-in")) };
+    match web.engine.enter_code(&handle, &form.code).await {
+        Ok(()) => Ok(see_other(next.path())),
+        Err(MemberError::Link) => Ok(see_other("/sign-in")),
+        Err(problem) => code_page(&next).shown(Some(problem)),
+    }
+}
+
+fn confirm_page(next: &Next, who: &str) -> EntrancePage {
+    EntrancePage {
+        title: "Is it you?",
+        lead: format!("Before secrets are shown or changed: the password of {who}, once more."),
+        fields: vec![EntranceField::new("password", "Password", "password", "current-password")],
+        button: "Go on",
+        wrong: None,
+        action: format!("/confirm?next={}", encoded(next.path())),
+        other: Some((next.path().to_owned(), "Back")),
+    }
+}
+
+/// `GET /confirm`.
+pub(crate) async fn confirm_form(here: SignedInHere, Query(next): Query<Next>) -> Result<Response, Refusal> {
+    confirm_page(&next, &here.who.member.email).shown(None)
+}
+
+/// A password.
+#[derive(Deserialize)]
+pub(crate) struct ConfirmForm {
+    password: SecretString,
+}
+
+/// `POST /confirm`.
+pub(crate) async fn confirm(
+    State(web): State<Web>,
+    here: SignedInHere,
+    Query(next): Query<Next>,
+    Form(form): Form<ConfirmForm>,
+) -> Result<Response, Refusal> {
+    use secrecy::ExposeSecret;
+    match web.engine.confirm(&here.who, form.password.expose_secret()).await {
+        Ok(()) => Ok(see_other(next.path())),
+        Err(problem) => confirm_page(&next, &here.who.member.email).shown(Some(problem)),
+    }
+}
+
+/// `POST /sign-out`.
+pub(crate) async fn sign_out(State(web): State<Web>, here: SignedInHere) -> Result<Response, Refusal> {
+    web.engine.end_sessions(MemberId(here.who.member.id), Ended::One(here.who.session())).await?;
+    Ok(([(header::SET_COOKIE, web.kept(None))], see_other("/sign-in")).into_response())
+}
+
+/// On to a page, signed in.
+fn entered(web: &Web, handle: &Handle, path: &str) -> Result<Response, Refusal> {
+    Ok(([(header::SET_COOKIE, web.kept(Some(handle)))], see_other(path)).into_response())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_is_led_elsewhere_after_signing_in() {
+        let path = |next: &str| Next { next: next.to_owned() }.path().to_owned();
+        assert_eq!(path("/console/acme/live/licenses?state=frozen"), "/console/acme/live/licenses?state=frozen");
+        for elsewhere in
+            ["", "https://evil.test", "//evil.test", "/\\evil.test", "/sign-out", "/console/\\evil", "console/"]
+        {
+            assert_eq!(path(elsewhere), "/", "{elsewhere}");
+        }
+    }
+}

@@ -1,0 +1,271 @@
+//! A license: why it is as it is, what happened, who uses it, and what can be done.
+
+use askama::Template;
+use axum::{
+    Form,
+    extract::{Path, State},
+    response::{Html, IntoResponse, Response},
+};
+use domain::{
+    id::LicenseId,
+    license::{Holding, LicenseState},
+    member::Ability,
+};
+use engine::catalogue::Offer;
+use jiff::Timestamp;
+use serde::Deserialize;
+use store::{lists::ListedLicense, rows::Activation};
+
+use super::{
+    place::{Place, to::Look},
+    refusal::Refusal,
+    shell::{Shell, page},
+    timeline::{self, Line},
+    words::{Pill, When, pill},
+};
+use crate::Web;
+
+#[derive(Template)]
+#[template(path = "console/license.html")]
+struct LicensePage {
+    shell: Shell,
+    id: String,
+    path: String,
+    key: String,
+    pill: Pill,
+    why: Why,
+    facts: Vec<Fact>,
+    devices: Vec<Device>,
+    devices_max: Option<u32>,
+    timeline: Vec<Line>,
+    /// Word, name, whether it is the dangerous kind.
+    actions: Vec<(&'static str, &'static str, bool)>,
+    may_help: bool,
+    may_reveal: bool,
+    /// The answer of the last test, and what was tried.
+    tested: Option<(String, String)>,
+    support_link: String,
+}
+
+/// The one sentence, its cause, and its undo.
+struct Why {
+    sentence: String,
+    since: Option<When>,
+    cause: Option<(String, &'static str)>,
+    undo: Option<(&'static str, &'static str)>,
+    scheduled: Option<String>,
+}
+
+/// Something that is so.
+struct Fact {
+    name: &'static str,
+    value: String,
+    link: Option<String>,
+    /// Why it is not as the plan says.
+    origin: Option<&'static str>,
+}
+
+struct Device {
+    id: String,
+    name: String,
+    fingerprint: String,
+    since: When,
+    seen: When,
+}
+
+/// What can be tried: a device or a domain.
+#[derive(Debug, Deserialize)]
+pub(crate) struct TestForm {
+    #[serde(default)]
+    fingerprint: String,
+}
+
+/// `GET …/licenses/{id}`.
+pub(crate) async fn show(
+    State(web): State<Web>,
+    place: Place<Look>,
+    Path((_, _, id)): Path<(String, String, String)>,
+) -> Result<Response, Refusal> {
+    shown(&web, &place, &id, None).await
+}
+
+/// `POST …/licenses/{id}/test`: exactly what an app would get.
+pub(crate) async fn test(
+    State(web): State<Web>,
+    place: Place<Look>,
+    Path((_, _, id)): Path<(String, String, String)>,
+    Form(form): Form<TestForm>,
+) -> Result<Response, Refusal> {
+    let listed = license(&web, &place, &id).await?;
+    let tried = form.fingerprint.trim().to_owned();
+    let device = Some(tried.clone()).filter(|tried| !tried.is_empty());
+    let answer = web.engine.try_key(place.whose(), listed.license.id, device).await?;
+    let answer = answer.map_or_else(|| "It has no key of its own.".to_owned(), |answer| (web.app_answer)(answer));
+    shown(&web, &place, &id, Some((tried, answer))).await
+}
+
+/// A license of this vendor in this mode.
+pub(crate) async fn license<A>(web: &Web, place: &Place<A>, id: &str) -> Result<ListedLicense, Refusal> {
+    let id: LicenseId = id.parse().map_err(|_| Refusal::NotFound)?;
+    web.engine.store.listed_license(place.whose(), id).await?.ok_or(Refusal::NotFound)
+}
+
+async fn shown(
+    web: &Web,
+    place: &Place<Look>,
+    id: &str,
+    tested: Option<(String, String)>,
+) -> Result<Response, Refusal> {
+    let now = web.engine.now();
+    let listed = license(web, place, id).await?;
+    let offer = web.engine.offer(place.whose().tenant, listed.license.plan).await?;
+    let moments = web.engine.timeline(place.whose(), &listed).await?;
+    let timeline = timeline::lines(place, moments, now);
+    let mut devices = web.engine.store.activations(listed.license.id).await?;
+    devices.sort_by_key(|row| std::cmp::Reverse(row.last_seen_at));
+    let key = listed.key_hint.clone().unwrap_or_else(|| "its keys open another license".to_owned());
+    page(&LicensePage {
+        shell: Shell::new(web, place, "licenses", format!("{key} · License")).await?,
+        path: place.at(&format!("licenses/{}", listed.license.id)),
+        id: listed.license.id.to_string(),
+        pill: pill(&listed.license.standing),
+        why: why(place, &listed, &timeline, now),
+        facts: facts(place, &listed, &offer, now),
+        devices: devices.into_iter().map(|row| device(row, now)).collect(),
+        devices_max: listed.license.limits(&offer.plan.terms.limits).activations,
+        actions: actions(place, &listed),
+        may_help: place.role.may(Ability::Help),
+        may_reveal: place.role.may(Ability::Reveal),
+        support_link: format!("{}{}", web.public_url.trim_end_matches('/'), place.at(&format!("licenses/{id}"))),
+        timeline,
+        key,
+        tested,
+    })
+}
+
+fn device(row: Activation, now: Timestamp) -> Device {
+    Device {
+        id: domain::id::ActivationId(row.id).to_string(),
+        name: row.name.unwrap_or_else(|| row.kind.clone()),
+        fingerprint: row.fingerprint,
+        since: When::stored(row.created_at, now),
+        seen: When::stored(row.last_seen_at, now),
+    }
+}
+
+/// Why a license is as it is, in one sentence.
+fn why(place: &Place<Look>, listed: &ListedLicense, timeline: &[Line], now: Timestamp) -> Why {
+    let license = &listed.license;
+    let standing = &license.standing;
+    let word = pill(standing).word;
+    let undo = match standing.state {
+        LicenseState::Frozen => Some(("unfreeze", "Unfreeze")),
+        LicenseState::Revoked if license.rulings.revoked.as_ref().is_some_and(|register| register.value) => {
+            Some(("reinstate", "Undo the revocation"))
+        }
+        LicenseState::Revoked => Some(("unfreeze", "Excuse it")),
+        LicenseState::Expired => Some(("extend", "Extend")),
+        LicenseState::Active => None,
+    };
+    let scheduled = standing.scheduled.as_ref().map(|next| {
+        let when = When::new(next.at, now);
+        format!("It will be {} {} ({}) if nothing else happens.", next.state.as_str(), when, when.full())
+    });
+    let cause = timeline.iter().find(|line| line.changes_state);
+    Why {
+        sentence: format!("{} because {}.", capitalised(word), standing.reason.sentence()),
+        since: cause.map(|line| When::new(line.at, now)),
+        cause: Some((place.at(&format!("orders/{}", listed.order)), "the order")),
+        undo: undo.filter(|_| place.role.may(Ability::Help)),
+        scheduled,
+    }
+}
+
+fn capitalised(word: &str) -> String {
+    let mut text = word.to_owned();
+    text.get_mut(..1).into_iter().for_each(str::make_ascii_uppercase);
+    text
+}
+
+fn facts(place: &Place<Look>, listed: &ListedLicense, offer: &Offer, now: Timestamp) -> Vec<Fact> {
+    let license = &listed.license;
+    let limits = license.limits(&offer.plan.terms.limits);
+    let own = license.rulings.limits.is_some().then_some("set by hand");
+    let plain = |name, value: String| Fact { name, value, link: None, origin: None };
+    let number = |limit: Option<u32>| limit.map_or_else(|| "any number".to_owned(), |limit| limit.to_string());
+    let mut facts = vec![
+        plain("Product", offer.product.clone()),
+        Fact {
+            origin: license.rulings.plan.as_ref().map(|_| "changed by hand"),
+            ..plain("Plan", format!("{} (version {})", offer.plan.name, license.plan.version))
+        },
+        Fact { origin: own, ..plain("Devices", number(limits.activations)) },
+    ];
+    if let Some(checks) = limits.checks_per_month {
+        facts.push(Fact { origin: own, ..plain("Checks a month", checks.to_string()) });
+    }
+    if !limits.features.is_empty() {
+        facts.push(plain("Features", limits.features.iter().cloned().collect::<Vec<_>>().join(", ")));
+    }
+    if license.unit.seats > 1 {
+        facts.push(plain("Seats", license.unit.seats.to_string()));
+    }
+    let until = license.standing.until.map(|until| When::new(until, now));
+    facts.push(Fact {
+        origin: license.rulings.extended.as_ref().map(|_| "extended by hand"),
+        ..plain("Ends", until.map_or_else(|| "never".to_owned(), |until| format!("{} ({until})", until.full())))
+    });
+    if license.unit.subscribed {
+        facts.push(plain("Subscription", license.unit.source.to_string()));
+    }
+    if let Some(customer) = listed.customer {
+        let link = Some(place.at(&format!("customers/{customer}")));
+        facts.push(Fact { link, ..plain("Customer", customer.to_string()) });
+    }
+    facts.push(Fact {
+        link: Some(place.at(&format!("orders/{}", listed.order))),
+        ..plain("Order", listed.order.to_string())
+    });
+    if let Holding::SupersededBy(other) = license.holding {
+        facts.push(Fact {
+            link: Some(place.at(&format!("licenses/{other}"))),
+            ..plain("Stands for it", other.to_string())
+        });
+    }
+    facts.push(plain("Issued", When::new(license.issued_at, now).full()));
+    facts
+}
+
+/// What can be done with it now, by this member.
+fn actions(place: &Place<Look>, listed: &ListedLicense) -> Vec<(&'static str, &'static str, bool)> {
+    let state = listed.license.standing.state;
+    if matches!(listed.license.holding, Holding::SupersededBy(_)) {
+        return Vec::new();
+    }
+    let is_revoked = listed.license.rulings.revoked.as_ref().is_some_and(|register| register.value);
+    let all = [
+        ("resend", "Resend the key", false, Ability::Help, true),
+        ("correct", "Correct the address", false, Ability::Help, true),
+        ("freeze", "Freeze", false, Ability::Help, state == LicenseState::Active),
+        ("unfreeze", "Unfreeze", false, Ability::Help, state == LicenseState::Frozen),
+        ("extend", "Extend", false, Ability::Help, true),
+        ("change-plan", "Change the plan", false, Ability::Decide, true),
+        ("limits", "Set limits", false, Ability::Decide, true),
+        ("reinstate", "Undo the revocation", false, Ability::Decide, is_revoked),
+        ("revoke", "Revoke", true, Ability::Decide, !is_revoked),
+    ];
+    let possible = all.into_iter().filter(|(_, _, _, ability, is_possible)| *is_possible && place.role.may(*ability));
+    possible.map(|(word, name, is_dangerous, _, _)| (word, name, is_dangerous)).collect()
+}
+
+/// The raw key, where it may be seen.
+pub(crate) fn revealed(shell: Shell, key: &str, back: String) -> Result<Response, Refusal> {
+    #[derive(Template)]
+    #[template(path = "console/revealed.html")]
+    struct RevealedPage<'a> {
+        shell: Shell,
+        key: &'a str,
+        back: String,
+    }
+    Ok(Html(RevealedPage { shell, key, back }.render()?).into_response())
+}

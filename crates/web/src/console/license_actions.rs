@@ -1,0 +1,378 @@
+//! What can be done with a license: each action says first what follows.
+
+use axum::{
+    Form,
+    extract::{Path, State},
+    response::Response,
+};
+use domain::{
+    id::{ActivationId, MailId, PlanId, ProductId},
+    member::{Ability, Role, SUPPORT_EXTENDS_DAYS},
+    order::Contact,
+    plan::{Limits, PlanVersion},
+    ruling::Ruling,
+    text::EmailAddress,
+};
+use engine::rulings::OrderRuling;
+use jiff::SignedDuration;
+use serde::Deserialize;
+use store::lists::{ListedLicense, MailFilter, Page};
+
+use super::{
+    action::{ActionPage, Field},
+    browser::see_other,
+    license::{license, revealed},
+    place::{Place, to::Look},
+    refusal::Refusal,
+    shell::{Shell, page},
+    words::When,
+};
+use crate::Web;
+
+/// The longest extension in one step, in days.
+const DAYS_MAX: u32 = 3_650;
+
+/// What is sent.
+#[derive(Debug, Default, Deserialize)]
+pub(crate) struct Sent {
+    #[serde(default)]
+    note: String,
+    #[serde(default)]
+    days: String,
+    #[serde(default)]
+    plan: String,
+    #[serde(default)]
+    activations: String,
+    #[serde(default)]
+    email: String,
+    #[serde(default)]
+    device: String,
+}
+
+/// An action, its page, and who may take it.
+struct Action {
+    title: &'static str,
+    button: &'static str,
+    ability: Ability,
+    is_dangerous: bool,
+    consequences: Vec<String>,
+    fields: Vec<Field>,
+}
+
+fn text(name: &'static str, label: &'static str, kind: &'static str, value: String, hint: &'static str) -> Field {
+    Field::Text { name, label, value, kind, hint, is_required: true }
+}
+
+async fn action(
+    web: &Web,
+    place: &Place<Look>,
+    listed: &ListedLicense,
+    word: &str,
+    sent: &Sent,
+) -> Result<Action, Refusal> {
+    let leases = "Apps that run already may go on until their lease ends; each check tells them at once.";
+    let plain = |title, button, ability, consequences: &[&str], fields| Action {
+        title,
+        button,
+        ability,
+        is_dangerous: false,
+        consequences: consequences.iter().map(|text| (*text).to_owned()).collect(),
+        fields,
+    };
+    Ok(match word {
+        "freeze" => plain(
+            "Freeze",
+            "Freeze",
+            Ability::Help,
+            &["The license stops working until somebody unfreezes it.", leases, "The buyer is told by mail."],
+            vec![],
+        ),
+        "unfreeze" => plain(
+            "Unfreeze",
+            "Unfreeze",
+            Ability::Help,
+            &[
+                "The license works again, and everything that speaks against it now is excused. A new refund or dispute counts again.",
+            ],
+            vec![],
+        ),
+        "revoke" => Action {
+            is_dangerous: true,
+            ..plain(
+                "Revoke",
+                "Revoke the license",
+                Ability::Decide,
+                &[
+                    "The license stops working, whatever was or will be paid.",
+                    leases,
+                    "The buyer is told by mail. It can be undone.",
+                ],
+                vec![],
+            )
+        },
+        "reinstate" => {
+            plain("Undo the revocation", "Undo it", Ability::Decide, &["From now on the money decides again."], vec![])
+        }
+        "extend" => {
+            let until = listed.license.standing.until.map(|until| When::new(until, web.engine.now()));
+            let now = until.map_or_else(
+                || "It has no end now.".to_owned(),
+                |until| format!("It ends {} ({until}) now.", until.full()),
+            );
+            let most = if place.role == Role::Support { "Your role extends by 30 days at most." } else { "" };
+            let days = if sent.days.is_empty() { "30".to_owned() } else { sent.days.clone() };
+            let mut action = plain(
+                "Extend",
+                "Extend",
+                Ability::Help,
+                &["The license lasts that many days longer, counted from its end or from today, whichever is later."],
+                vec![text("days", "Days", "number", days, most)],
+            );
+            action.consequences.push(now);
+            action
+        }
+        "change-plan" => {
+            let mut plans = web.engine.store.plans(place.whose().tenant).await?;
+            plans.sort_by(|one, other| (&one.code, other.version).cmp(&(&other.code, one.version)));
+            plans.dedup_by(|one, other| one.code == other.code);
+            let here = listed.license.plan.plan.0;
+            let options = plans.into_iter().map(|plan| (plan.code, plan.name, plan.id == here)).collect();
+            plain(
+                "Change the plan",
+                "Change it",
+                Ability::Decide,
+                &[
+                    "The license gets the current version of this plan, and keeps it whatever is paid later.",
+                    "Devices that are too many for it stay until they are freed; new ones are refused.",
+                ],
+                vec![Field::Choice { name: "plan", label: "Plan", options }],
+            )
+        }
+        "limits" => plain(
+            "Set limits",
+            "Set them",
+            Ability::Decide,
+            &["What is set here counts instead of what the plan says. Leave it empty to go by the plan again."],
+            vec![Field::Text {
+                name: "activations",
+                label: "Devices",
+                value: sent.activations.clone(),
+                kind: "number",
+                hint: "",
+                is_required: false,
+            }],
+        ),
+        "resend" => plain(
+            "Resend the key",
+            "Send it",
+            Ability::Help,
+            &[
+                "The mail with the key goes out once more, with the same Message-ID.",
+                "Under E-mail you see whether the relay took it.",
+            ],
+            vec![],
+        ),
+        "correct" => plain(
+            "Correct the address",
+            "Correct and send",
+            Ability::Help,
+            &[
+                "All mails about this order go to the new address from now on, whatever the provider says, and the mail with the key goes there at once.",
+            ],
+            vec![text("email", "E-mail", "email", sent.email.clone(), "")],
+        ),
+        "free" => {
+            let mut fields = vec![Field::Hidden { name: "device", value: sent.device.clone() }];
+            fields.retain(|_| !sent.device.is_empty());
+            plain(
+                "Free a device",
+                "Free it",
+                Ability::Help,
+                &[
+                    "Another device can take its place at once.",
+                    "The app on it notices with its next check, or when its lease ends.",
+                ],
+                fields,
+            )
+        }
+        "reveal" => {
+            plain("See the key", "Show it", Ability::Reveal, &["That you saw it stands in the audit log."], vec![])
+        }
+        _ => return Err(Refusal::NotFound),
+    })
+}
+
+/// `GET …/licenses/{id}/{action}`.
+pub(crate) async fn form(
+    State(web): State<Web>,
+    place: Place<Look>,
+    Path((_, _, id, word)): Path<(String, String, String, String)>,
+    axum::extract::Query(sent): axum::extract::Query<Sent>,
+) -> Result<Response, Refusal> {
+    let listed = license(&web, &place, &id).await?;
+    shown(&web, &place, &listed, &word, &sent, None).await
+}
+
+async fn shown(
+    web: &Web,
+    place: &Place<Look>,
+    listed: &ListedLicense,
+    word: &str,
+    sent: &Sent,
+    wrong: Option<String>,
+) -> Result<Response, Refusal> {
+    let mut action = action(web, place, listed, word, sent).await?;
+    place.may(action.ability)?;
+    confirmed(web, place, &action)?;
+    action.fields.push(Field::reason());
+    let key = listed.key_hint.clone().unwrap_or_default();
+    page(&ActionPage {
+        shell: Shell::new(web, place, "licenses", action.title).await?,
+        title: format!("{} · {key}", action.title),
+        consequences: action.consequences.into_iter().filter(|text| !text.is_empty()).collect(),
+        fields: action.fields,
+        button: action.button,
+        is_dangerous: action.is_dangerous,
+        back: place.at(&format!("licenses/{}", listed.license.id)),
+        wrong,
+    })
+}
+
+/// Before a secret is shown, its viewer proves who they are.
+fn confirmed(web: &Web, place: &Place<Look>, action: &Action) -> Result<(), Refusal> {
+    if action.ability == Ability::Reveal && !place.who.is_confirmed(web.engine.now()) {
+        return Err(Refusal::Confirm(place.address.clone()));
+    }
+    Ok(())
+}
+
+/// `POST …/licenses/{id}/{action}`.
+pub(crate) async fn act(
+    State(web): State<Web>,
+    place: Place<Look>,
+    Path((_, _, id, word)): Path<(String, String, String, String)>,
+    Form(sent): Form<Sent>,
+) -> Result<Response, Refusal> {
+    let listed = license(&web, &place, &id).await?;
+    let action = action(&web, &place, &listed, &word, &sent).await?;
+    place.may(action.ability)?;
+    confirmed(&web, &place, &action)?;
+    let back = place.at(&format!("licenses/{}", listed.license.id));
+    if word == "reveal" {
+        let key =
+            web.engine.reveal_key(place.whose(), &listed, &place.by(&sent.note)).await?.ok_or(Refusal::NotFound)?;
+        return revealed(Shell::new(&web, &place, "licenses", "The key").await?, &key, back);
+    }
+    match done(&web, &place, &listed, &word, &sent).await? {
+        Ok(said) => Ok(see_other(&format!("{back}?said={said}"))),
+        Err(wrong) => shown(&web, &place, &listed, &word, &sent, Some(wrong)).await,
+    }
+}
+
+/// Does it: the word for what was done, or what was wrong with what was sent.
+async fn done(
+    web: &Web,
+    place: &Place<Look>,
+    listed: &ListedLicense,
+    word: &str,
+    sent: &Sent,
+) -> Result<Result<&'static str, String>, Refusal> {
+    let by = place.by(&sent.note);
+    let (ruling, said) = match word {
+        "freeze" => (Ruling::Freeze, "frozen"),
+        "unfreeze" => (Ruling::Unfreeze, "unfrozen"),
+        "revoke" => (Ruling::Revoke, "revoked"),
+        "reinstate" => (Ruling::Reinstate, "reinstated"),
+        "extend" => match extension(web, place, listed, &sent.days) {
+            Ok(ruling) => (ruling, "extended"),
+            Err(wrong) => return Ok(Err(wrong)),
+        },
+        "change-plan" => match current_plan(web, place, &sent.plan).await? {
+            Some(plan) => (Ruling::ChangePlan(plan), "plan_changed"),
+            None => return Ok(Err("There is no such plan.".to_owned())),
+        },
+        "limits" => match limits(&sent.activations) {
+            Ok(limits) => (Ruling::Limits(limits), "limits_set"),
+            Err(wrong) => return Ok(Err(wrong)),
+        },
+        "resend" => return resend(web, place, listed, sent).await,
+        "correct" => return correct(web, place, listed, sent).await,
+        "free" => {
+            let device: ActivationId = sent.device.parse().map_err(|_| Refusal::NotFound)?;
+            web.engine.free_device(place.whose(), listed, device, &by).await?;
+            return Ok(Ok("device_freed"));
+        }
+        _ => return Err(Refusal::NotFound),
+    };
+    web.engine.rule(place.whose().tenant, listed.license.id, &ruling, &by).await?.ok_or(Refusal::NotFound)?;
+    Ok(Ok(said))
+}
+
+fn extension(web: &Web, place: &Place<Look>, listed: &ListedLicense, days: &str) -> Result<Ruling, String> {
+    let most = if place.role == Role::Support { SUPPORT_EXTENDS_DAYS } else { DAYS_MAX };
+    let days: u32 = days.trim().parse().map_err(|_| "Days are a whole number.".to_owned())?;
+    if !(1..=most).contains(&days) {
+        return Err(format!("You may extend by 1 to {most} days."));
+    }
+    let now = web.engine.now();
+    let from = listed.license.standing.until.map_or(now, |until| until.max(now));
+    Ok(Ruling::Extend(domain::time::after(from, SignedDuration::from_hours(24 * i64::from(days)))))
+}
+
+async fn current_plan(web: &Web, place: &Place<Look>, code: &str) -> Result<Option<PlanVersion>, Refusal> {
+    let plans = web.engine.store.plans(place.whose().tenant).await?;
+    let newest = plans.into_iter().filter(|plan| plan.code == code).max_by_key(|plan| plan.version);
+    Ok(newest.map(|plan| PlanVersion {
+        product: ProductId(plan.product_id),
+        plan: PlanId(plan.id),
+        version: plan.version.unsigned_abs(),
+    }))
+}
+
+fn limits(activations: &str) -> Result<Option<Limits>, String> {
+    let activations = activations.trim();
+    if activations.is_empty() {
+        return Ok(None);
+    }
+    let activations: u32 = activations.parse().map_err(|_| "Devices are a whole number.".to_owned())?;
+    let limits = Limits { activations: Some(activations), ..Limits::default() };
+    match engine::configuration::wrong_with_limits(&limits) {
+        Some((_, message)) => Err(message),
+        None => Ok(Some(limits)),
+    }
+}
+
+async fn resend(
+    web: &Web,
+    place: &Place<Look>,
+    listed: &ListedLicense,
+    sent: &Sent,
+) -> Result<Result<&'static str, String>, Refusal> {
+    let filter =
+        MailFilter { license: Some(listed.license.id), kind: Some("delivery".to_owned()), ..MailFilter::default() };
+    let mails = web.engine.store.list_mails(place.whose(), &filter, Page { limit: 1, from: None }).await?;
+    let Some(mail) = mails.rows.first() else {
+        return Ok(
+            Err("No mail with this key was written yet: the order has no address. Correct it first.".to_owned()),
+        );
+    };
+    web.engine.resend_mail(place.whose(), MailId(mail.id), &place.by(&sent.note)).await?;
+    Ok(Ok("resent"))
+}
+
+async fn correct(
+    web: &Web,
+    place: &Place<Look>,
+    listed: &ListedLicense,
+    sent: &Sent,
+) -> Result<Result<&'static str, String>, Refusal> {
+    let Ok(email) = EmailAddress::parse(&sent.email) else {
+        return Ok(Err("This is not an e-mail address.".to_owned()));
+    };
+    let ruling = OrderRuling::Contact { to: Contact { email, name: None }, again: true };
+    web.engine
+        .rule_order(place.whose().tenant, listed.order, &ruling, &place.by(&sent.note))
+        .await?
+        .ok_or(Refusal::NotFound)?;
+    Ok(Ok("resent"))
+}

@@ -1,0 +1,160 @@
+//! What stands around every page.
+
+use askama::Template;
+use axum::response::{Html, IntoResponse, Response};
+
+use super::{assets, place::Place, refusal::Refusal};
+use crate::Web;
+
+/// One entry of the navigation.
+pub(crate) struct Entry {
+    pub(crate) path: String,
+    pub(crate) name: &'static str,
+    pub(crate) icon: &'static str,
+    pub(crate) is_here: bool,
+}
+
+impl Entry {
+    /// The key that leads there after `g`.
+    pub(crate) fn key(&self) -> &'static str {
+        match self.name {
+            "E-mail" => "e",
+            "Needs attention" => "a",
+            "Home" => "h",
+            "Licenses" => "l",
+            "Customers" => "c",
+            "Orders" => "o",
+            "Inbound events" => "i",
+            "Deliveries" => "d",
+            _ => "",
+        }
+    }
+}
+
+/// A part of the navigation.
+pub(crate) struct Group {
+    pub(crate) name: &'static str,
+    pub(crate) entries: Vec<Entry>,
+}
+
+/// What stands around a page.
+pub(crate) struct Shell {
+    pub(crate) title: String,
+    pub(crate) tenant: String,
+    pub(crate) home: String,
+    pub(crate) livemode: bool,
+    /// The same page in the other mode, as near as can be.
+    pub(crate) other_mode: String,
+    pub(crate) groups: Vec<Group>,
+    /// Address, name, and whether it is this one.
+    pub(crate) tenants: Vec<(String, String, bool)>,
+    /// How many items need a person.
+    pub(crate) attention: u64,
+    pub(crate) member: String,
+    pub(crate) role: &'static str,
+    /// What was just done.
+    pub(crate) said: Option<&'static str>,
+    pub(crate) query: String,
+    pub(crate) styles: &'static str,
+    pub(crate) script: &'static str,
+}
+
+/// What the navigation leads to: path, name, icon.
+const GROUPS: [(&str, &[(&str, &str, &str)]); 4] = [
+    ("", &[("", "Home", "home"), ("attention", "Needs attention", "bell")]),
+    (
+        "Sales",
+        &[("licenses", "Licenses", "key"), ("customers", "Customers", "people"), ("orders", "Orders", "receipt")],
+    ),
+    (
+        "Pipeline",
+        &[
+            ("inbound", "Inbound events", "in"),
+            ("deliveries", "Deliveries", "out"),
+            ("mails", "E-mail", "mail"),
+            ("audit", "Audit log", "book"),
+        ],
+    ),
+    (
+        "Set-up",
+        &[
+            ("products", "Products and plans", "box"),
+            ("settings", "Settings", "gear"),
+            ("developers", "Developers", "code"),
+            ("team", "Team", "people"),
+        ],
+    ),
+];
+
+/// What can have just been done, by the word in the address.
+const SAID: &[(&str, &str)] = &[
+    ("frozen", "The license is frozen."),
+    ("unfrozen", "The license works again."),
+    ("revoked", "The license is revoked."),
+    ("reinstated", "The revocation is undone; the money decides again."),
+    ("extended", "The license lasts longer now."),
+    ("plan_changed", "The license has another plan now."),
+    ("limits_set", "The license has limits of its own now."),
+    ("resent", "The mail is on its way."),
+    ("device_freed", "The device is free; its app notices with its next check, or when its lease ends."),
+    ("welcome", "Welcome. This is your console."),
+    ("password_changed", "Your password is changed, and your other browsers are signed out."),
+    ("authenticator_set", "From now on a code is asked for when you sign in."),
+    ("authenticator_removed", "No code is asked for any more."),
+    ("session_ended", "That browser is signed out."),
+    ("dismissed", "The item is laid aside."),
+    ("saved", "Saved."),
+    ("replayed", "The event is worked on again."),
+];
+
+impl Shell {
+    /// What stands around a page of the section with this path.
+    pub(crate) async fn new<A>(
+        web: &Web,
+        place: &Place<A>,
+        section: &str,
+        title: impl Into<String>,
+    ) -> Result<Self, Refusal> {
+        let entry = |&(path, name, icon): &(&'static str, &'static str, &'static str)| Entry {
+            path: place.at(path),
+            name,
+            icon,
+            is_here: path == section,
+        };
+        let group = |&(name, entries): &(&'static str, &'static [(&'static str, &'static str, &'static str)])| Group {
+            name,
+            entries: entries.iter().map(entry).collect(),
+        };
+        let query = place.address.split_once('?').map(|(_, query)| query).unwrap_or_default();
+        let param =
+            |wanted: &str| query.split('&').filter_map(|pair| pair.split_once('=')).find(|(name, _)| *name == wanted);
+        let said =
+            param("said").and_then(|(_, word)| SAID.iter().find(|(known, _)| *known == word)).map(|(_, text)| *text);
+        let tenants = place.tenants.iter();
+        let tenant = |(slug, name): &(String, String)| {
+            (super::place::at(slug, place.livemode, ""), name.clone(), *slug == place.tenant.slug)
+        };
+        Ok(Self {
+            title: title.into(),
+            tenant: place.tenant.name.clone(),
+            home: place.at(""),
+            livemode: place.livemode,
+            // A row is of one mode, so that the other mode is entered at the list.
+            other_mode: super::place::at(&place.tenant.slug, !place.livemode, section),
+            groups: GROUPS.iter().map(group).collect(),
+            tenants: tenants.map(tenant).collect(),
+            attention: web.engine.store.count_attention(place.whose()).await?,
+            member: place.who.member.email.clone(),
+            role: place.role.as_str(),
+            said,
+            query: String::new(),
+            styles: assets::styles(),
+            script: assets::script(),
+        })
+    }
+}
+
+/// A page.
+pub(crate) fn page(template: &impl Template) -> Result<Response, Refusal> {
+    Ok(Html(template.render()?).into_response())
+}
