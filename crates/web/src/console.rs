@@ -24,6 +24,7 @@ use axum::{
     routing::{get, post},
 };
 
+use self::refusal::Refusal;
 use crate::Web;
 
 /// All pages of the console. Where they stand is also where they are looked for: `/console/TENANT/MODE/…`.
@@ -40,6 +41,7 @@ pub(crate) fn routes(web: &Web) -> Router<Web> {
     entrance
         .merge(account::routes())
         .merge(pages())
+        .route("/console/{tenant}/{mode}/{*nothing}", get(async || Refusal::NotFound))
         .layer(from_fn(browser::own_origin_only))
         .layer(from_fn_with_state(web.clone(), browser::private_only))
         .layer(from_fn(browser::harden))

@@ -99,7 +99,8 @@ pub(crate) struct Next {
 impl Next {
     /// A page of this console, and no other place.
     fn path(&self) -> &str {
-        let is_ours = self.next.starts_with("/console/") && !self.next.contains(['\\', '\r', '\n']);
+        let is_page = ["/console/", "/account", "/join/"].iter().any(|beginning| self.next.starts_with(beginning));
+        let is_ours = is_page && !self.next.contains(['\\', '\r', '\n']);
         if is_ours { &self.next } else { "/" }
     }
 }
