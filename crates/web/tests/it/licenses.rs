@@ -43,6 +43,7 @@ async fn a_frozen_license_says_why_and_how_to_undo_it() {
         assert!(page.says(words), "{words}: {}", page.text);
     }
     assert!(!browser.get(&format!("{path}?said=something")).await.says("role=\"status\""), "only known words are said");
+    office.clock.advance(SignedDuration::from_secs(1));
     browser.post(&format!("{path}/unfreeze"), "note=").await;
     assert!(browser.get(&path).await.says("Active because it is paid for."));
 }
