@@ -33,6 +33,7 @@ pub(crate) fn routes(web: &Web) -> Router<Web> {
         .route("/", get(entrance::begin))
         .route("/console", get(entrance::begin))
         .route("/setup/{link}", get(entrance::set_up_form).post(entrance::set_up))
+        .route("/enter/{browser}", get(entrance::enter_demo))
         .route("/join/{link}", get(entrance::join_form).post(entrance::join))
         .route("/sign-in", get(entrance::sign_in_form).post(entrance::sign_in))
         .route("/sign-in/code", get(entrance::code_form).post(entrance::code))

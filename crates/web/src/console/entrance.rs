@@ -119,6 +119,15 @@ pub(crate) async fn begin(State(web): State<Web>, here: Result<SignedInHere, Ref
     Ok(see_other(&at(&tenant.slug, livemode, "")))
 }
 
+/// `GET /enter/{browser}`: in a demo, and nowhere else, a link signs a browser in.
+pub(crate) async fn enter_demo(State(web): State<Web>, Path(browser): Path<String>) -> Result<Response, Refusal> {
+    let browser = handle(&browser)?;
+    if !web.open || web.engine.signed_in(&browser).await?.is_none() {
+        return Err(Refusal::NotFound);
+    }
+    entered(&web, &browser, "/")
+}
+
 /// What somebody types who becomes a member.
 #[derive(Deserialize)]
 pub(crate) struct NewForm {

@@ -80,6 +80,14 @@ async fn members_sign_in_and_out() {
 }
 
 #[tokio::test]
+async fn a_link_signs_nobody_in_outside_of_a_demo() {
+    let office = Office::open().await;
+    let owner = office.member(Role::Owner).await;
+    let handle = owner.kept.split_once('=').unwrap().1;
+    assert_eq!(office.browser().get(&format!("/enter/{handle}")).await.status, 404);
+}
+
+#[tokio::test]
 async fn wrong_passwords_cost_time() {
     let office = Office::open().await;
     office.member(Role::Owner).await;
