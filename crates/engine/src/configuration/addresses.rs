@@ -69,7 +69,7 @@ impl Engine {
             None => Vec::new(),
         };
         // What cannot be opened is asked about like a new one.
-        let opened = rows.into_iter().filter_map(|row| Some((open_target(&row, self.ring()).ok()?.to, row.code)));
+        let opened = rows.into_iter().filter_map(|row| Some((open_target(&row, &self.ring()).ok()?.to, row.code)));
         let there: Called = opened.map(|(to, code)| (code, to)).collect();
         let mut refused = Vec::new();
         for entry in entries {
