@@ -1,11 +1,12 @@
 //! What is written down about all of it: what needs a person, what was done, what was answered.
 
 entities! {
-    /// Something that needs a person. `lookup` is what closes it when it changes (a price, a customer). `told_at` is when it
-    /// was handed to the alert channels; none: it is to be, or it is closed.
+    /// Something that needs a person, of one mode or, without `livemode`, of both. `lookup` is what closes it when it changes
+    /// (a price, a customer). `told_at` is when it was handed to the alert channels; none: it is to be, or it is closed.
     attention_items = "attention_items" {
         #[sea_orm(primary_key, auto_increment = false)] id: Uuid,
         tenant_id: Uuid,
+        livemode: Option<bool>,
         kind: String,
         subject: String,
         lookup: Option<String>,

@@ -11,11 +11,12 @@ entities! {
         name: Option<String>,
         created_at: i64,
     }
-    /// What a provider knows about one of its customers.
+    /// What a provider knows about one of its customers, and who that is here, once somebody had to know.
     identities = "identities" {
         #[sea_orm(primary_key, auto_increment = false)] connection_id: Uuid,
         #[sea_orm(primary_key, auto_increment = false)] reference: String,
         tenant_id: Uuid,
+        customer_id: Option<Uuid>,
         snapshot: String,
         updated_at: i64,
     }

@@ -84,7 +84,7 @@ entities! {
         truncated: bool,
     }
     /// Events of a stretch of time that are to be delivered once more, so many a second: those that did not arrive, or
-    /// `everything`. `behind` is how far it has come.
+    /// `everything`. `behind` is how far it has come: so many of its `events` are `examined`, whether it wants them or not.
     recoveries = "recoveries" {
         #[sea_orm(primary_key, auto_increment = false)] id: Uuid,
         tenant_id: Uuid,
@@ -95,6 +95,8 @@ entities! {
         behind: Option<Uuid>,
         per_second: i32,
         next_at: i64,
+        events: i64,
+        examined: i64,
         queued: i64,
         status: String,
         created_at: i64,
