@@ -1,16 +1,16 @@
 //! Vendors' own addresses to which events go.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use axum::{Json, extract::State, http::StatusCode};
 use domain::{
-    event::{EventFilter, EventKind, EventStyle},
+    event::{EventKind, EventStyle, WantedKinds},
     id::WebhookEndpointId,
     retry::Schedule,
 };
 use engine::{
     configuration::{Existing, WebhookEndpointInput},
-    webhooks::{OVERLAP_HOURS, Wanted, WebhookError},
+    webhooks::{OVERLAP_HOURS, WebhookError},
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -96,7 +96,7 @@ impl Listable for EndpointDocument {
 
 impl EndpointDocument {
     fn new(row: WebhookEndpoint, api: &Api) -> Result<Self, Problem> {
-        let events = Wanted::by(&row).into_words().collect();
+        let events = WantedKinds::stored(&row.kinds).into_words().collect();
         Ok(Self {
             id: WebhookEndpointId(row.id).to_string(),
             livemode: row.livemode,
@@ -180,10 +180,10 @@ pub(crate) struct EndpointChange {
     headers: Option<BTreeMap<String, SecretText>>,
 }
 
-fn kinds(words: &[String]) -> Result<EventFilter, Problem> {
+fn kinds(words: &[String]) -> Result<WantedKinds, Problem> {
     let read =
         |word: &String| word.parse::<EventKind>().map_err(|unknown| Problem::invalid(sentence(&unknown)).of("events"));
-    Ok(EventFilter(words.iter().map(read).collect::<Result<BTreeSet<_>, _>>()?))
+    words.iter().map(read).collect()
 }
 
 fn given(headers: BTreeMap<String, SecretText>) -> Vec<(String, secrecy::SecretString)> {

@@ -42,6 +42,7 @@ fn item(kind: &str, row: &WebhookEndpoint, detail: String, now: Timestamp, entro
     AttentionItem {
         id: AttentionId::new(now, entropy).0,
         tenant_id: row.tenant_id,
+        livemode: Some(row.livemode),
         kind: kind.to_owned(),
         subject: WebhookEndpointId(row.id).to_string(),
         lookup: None,

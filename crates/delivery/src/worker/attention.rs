@@ -91,21 +91,7 @@ impl Opening<'_> {
     }
 
     fn item(&mut self, kind: &str, tenant: TenantId, subject: String, detail: String) -> AttentionItem {
-        AttentionItem {
-            id: AttentionId::new(self.now, self.entropy).0,
-            tenant_id: tenant.0,
-            kind: kind.to_owned(),
-            subject,
-            lookup: None,
-            connection_id: None,
-            order_id: None,
-            inbound_id: None,
-            detail,
-            opened_at: self.now.as_microsecond(),
-            closed_at: None,
-            dismissed_at: None,
-            told_at: None,
-        }
+        AttentionItem::new(AttentionId::new(self.now, self.entropy), tenant, (kind, subject), detail, self.now)
     }
 }
 

@@ -67,7 +67,7 @@ const TABLES: &[Table] = &[
     },
     Table {
         name: "identities",
-        columns: "connection_id uuid, reference text, tenant_id uuid, snapshot text, updated_at bigint",
+        columns: "connection_id uuid, reference text, tenant_id uuid, customer_id uuid?, snapshot text, updated_at bigint",
         primary: &["reference", "connection_id"],
         unique: &[],
         indexes: &[],
@@ -247,7 +247,7 @@ const TABLES: &[Table] = &[
     Table {
         name: "recoveries",
         columns: "id uuid, tenant_id uuid, endpoint_id uuid, since bigint, until bigint, everything boolean, behind uuid?, per_second integer,
-            next_at bigint, queued bigint, status text, created_at bigint, done_at bigint?",
+            next_at bigint, events bigint, examined bigint, queued bigint, status text, created_at bigint, done_at bigint?",
         primary: &["id"],
         unique: &[],
         indexes: &[(&["endpoint_id"], None), (&["id"], Some("status = 'running'"))],
@@ -303,8 +303,9 @@ const TABLES: &[Table] = &[
     },
     Table {
         name: "attention_items",
-        columns: "id uuid, tenant_id uuid, kind text, subject text, lookup text?, connection_id uuid?, order_id uuid?,
-            inbound_id uuid?, detail text, opened_at bigint, closed_at bigint?, dismissed_at bigint?, told_at bigint?",
+        columns: "id uuid, tenant_id uuid, livemode boolean?, kind text, subject text, lookup text?, connection_id uuid?,
+            order_id uuid?, inbound_id uuid?, detail text, opened_at bigint, closed_at bigint?, dismissed_at bigint?,
+            told_at bigint?",
         primary: &["id"],
         unique: &[&["tenant_id", "kind", "subject"]],
         indexes: &[
