@@ -93,9 +93,33 @@ fn a_key_that_does_not_work_any_more_says_so() {
 
 #[test]
 fn a_plan_that_names_its_product_is_not_doubled() {
-    assert_eq!(title("Acme Studio", Some("Pro")), "Acme Studio Pro");
-    assert_eq!(title("Acme Studio", Some("ACME Studio Pro")), "ACME Studio Pro");
-    assert_eq!(title("Acme Studio", None), "Acme Studio");
+    for (product, plan, said) in [
+        ("Acme Studio", Some("Pro"), "Acme Studio Pro"),
+        ("Acme Studio", Some("ACME Studio Pro"), "ACME Studio Pro"),
+        ("Halo Studio", Some("Studio Pro, for good"), "Halo Studio Pro, for good"),
+        ("Halo Studio", Some("studio, one year"), "Halo studio, one year"),
+        ("Halo Studio One", Some("Studio One Pro"), "Halo Studio One Pro"),
+        ("Halo Studio Pro", Some("Pro"), "Halo Studio Pro"),
+        ("Halo Studio", Some("Studios"), "Halo Studio Studios"),
+        ("Acme Studio", None, "Acme Studio"),
+    ] {
+        assert_eq!(title(product, plan), said);
+    }
+}
+
+#[test]
+fn an_order_is_named_as_its_buyer_or_seller_knows_it() {
+    let own = "ord_00000000000000000000000003";
+    for (references, named) in [
+        (&["cs_live_a1b2c3d4e5f6", "pi_42", "in_42_long"][..], "pi_42"),
+        (&["manual:sale-1"], "sale-1"),
+        (&["manual:in_01kag000000000000000000000"], own),
+        (&["cs_live_0123456789012345678901234567890123456789"], own),
+        (&[], own),
+    ] {
+        let references = references.iter().copied().map(Reference::new).collect();
+        assert_eq!(order(&Contents { references, ..contents("Acme Studio", "Pro", "{}") }), named);
+    }
 }
 
 /// The example of each mail, in each language.
