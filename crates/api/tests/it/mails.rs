@@ -73,7 +73,12 @@ async fn a_template_that_would_not_work_is_not_saved() {
         (json!({}), "`subject` is missing"),
         (json!({ "text": "Hello" }), "`text` does not show the key"),
         (json!({ "html": "<p>Hello</p>" }), "`html` does not show the key"),
-        (json!({ "html": "{{ key }}<script>x</script>" }), "`html` contains `<script`"),
+        (json!({ "html": "{{ key }}<script>x</script>" }), "`html` has a `<script>`"),
+        (
+            json!({ "text": "{{ key }}{{ key | indent(2000000000, true) }}" }),
+            "`text` in line 1 uses the filter `indent`",
+        ),
+        (json!({ "text": format!("{{{{ {}key }}}}", "not ".repeat(200_000)) }), "`text` has 800009 bytes"),
         (json!({ "subject": "{{ nobody }}" }), "`subject` asks for `nobody`, which is not known"),
     ] {
         for (method, path, body) in [

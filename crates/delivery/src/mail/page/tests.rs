@@ -5,7 +5,7 @@ use store::rows::Product;
 
 use super::*;
 use crate::mail::{
-    SOMEBODY, Sample, sample, templates,
+    SOMEBODY, Sample, own, sample, templates,
     tests::{FULL, contents, one_license, page_of},
 };
 
@@ -128,7 +128,7 @@ fn samples(brand: &str) -> Vec<(MailKind, Language, Page)> {
     let mut samples = Vec::new();
     for kind in MailKind::ALL.iter().copied() {
         for language in Language::ALL {
-            let contents = sample::contents(kind, &product, at("2026-11-21"));
+            let contents = sample::contents(kind, &product, &own::example_plan(), at("2026-11-21"));
             samples.push((kind, language, page_of(kind, language, &contents).unwrap()));
         }
     }
@@ -207,20 +207,15 @@ fn write_samples() {
     let product = product(FULL);
     for kind in MailKind::ALL.iter().copied() {
         for language in Language::ALL {
-            let sample = Sample {
-                kind,
-                product: &product,
-                language: Some(language),
-                own: None,
-                to: SOMEBODY,
-                now: at("2026-11-21"),
-            };
+            let sample = Sample::new(kind, Some(language), SOMEBODY, at("2026-11-21"));
+            let sample = Sample { product: product.clone(), ..sample };
             let file = folder.join(format!("{}-{}.html", kind.as_str(), language.code()));
             std::fs::write(&file, sample.render(None).unwrap().html).unwrap();
             println!("{}", file.display());
         }
     }
-    let mut long = contents("Acme Studio for Architects and Engineers", "Professional", "{}");
+    let brand = r#"{"download_url":"https://acme.test/get","logo_url":"https://acme.test/no.png"}"#;
+    let mut long = contents("Donaudampfschifffahrtsgesellschaftskapitänsmützenverwaltung", "Professional", brand);
     long.license.standing.state = LicenseState::Frozen;
     long.license.standing.reason = Reason::FrozenByHand;
     let page = page_of(MailKind::LicenseDelivery, Language::German, &long).unwrap();
