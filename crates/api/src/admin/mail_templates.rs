@@ -296,7 +296,7 @@ pub(crate) struct PreviewBody {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = MailPreview)]
 pub(crate) struct PreviewDocument {
-    /// From whom; none: the installation's own sender.
+    /// From whom; none: neither the product's brand nor the installation has a sender.
     from: Option<String>,
     reply_to: Option<String>,
     subject: String,
@@ -344,7 +344,7 @@ async fn example(
     let found = sample.of(&api.engine.store, caller.identity.tenant, product).await?;
     let mut sample = found.ok_or_else(|| no_product(product.unwrap_or_default()))?;
     sample.own = own.or(sample.own);
-    sample.render(None).map_err(unwritten)
+    sample.render(api.sender.as_ref()).map_err(unwritten)
 }
 
 async fn about(
@@ -363,7 +363,7 @@ async fn about(
     found.ok_or_else(|| Problem::not_found(license))?;
     let ring = reveal_key.then(|| api.engine.ring());
     let about = About { kind, license, language, own, ring: ring.as_deref() };
-    about.render(&api.engine.store, None).await.map_err(unwritten)
+    about.render(&api.engine.store, api.sender.as_ref()).await.map_err(unwritten)
 }
 
 fn unwritten(error: MailError) -> Problem {

@@ -99,6 +99,16 @@ async fn a_template_that_would_not_work_is_not_saved() {
 }
 
 #[tokio::test]
+async fn a_preview_is_what_would_be_sent() {
+    let shop = Shop::sqlite().await;
+    let mail = shop.post(&format!("{TEMPLATE}/preview"), json!({})).await;
+    let text = mail["text"].as_str().unwrap();
+    assert_eq!((&mail["from"], &mail["reply_to"]), (&json!("Studio <keys@relay.test>"), &Value::Null));
+    assert!(text.contains("Studio Basic"), "the first plan: {text}");
+    assert!(text.contains("Questions? Reply to this mail"), "{text}");
+}
+
+#[tokio::test]
 async fn a_preview_about_a_license_shows_its_key_to_those_who_may_see_it() {
     let shop = Shop::sqlite().await;
     shop.deliver(&paid("basic", true)).await;
