@@ -341,8 +341,10 @@ impl Shop {
     pub(crate) async fn clear_templates(&self) {
         let write = self.store().begin().await.unwrap();
         let rows = write.mail_templates(self.tenant).await.unwrap();
-        let rows = rows.into_iter().map(|row| rows::MailTemplate { active: false, version: row.version + 100, ..row });
-        write.save_mail_templates(rows.collect()).await.unwrap();
+        let version = i32::try_from(rows.len()).unwrap() + 1;
+        let counts = rows.into_iter().filter(|row| row.active);
+        let rows = counts.map(|row| rows::MailTemplate { active: false, version, ..row }).collect();
+        write.save_mail_templates(rows).await.unwrap();
         write.commit().await.unwrap();
     }
 

@@ -5,8 +5,8 @@ use std::{path::PathBuf, process::Command, sync::Arc};
 use anyhow::Context;
 use clap::{Args, Subcommand};
 use delivery::{
-    MailParts, MailWorker, Outcome,
-    mail::{Language, SOMEBODY, Sample, example_product, saved_template},
+    MailParts, MailWorker, Outcome, Transport,
+    mail::{Language, SOMEBODY, Sample},
 };
 use domain::{
     ambient::{Clock, EntropySource},
@@ -14,7 +14,6 @@ use domain::{
     mail::MailKind,
 };
 use engine::{Engine, tenants::DEFAULT_TENANT};
-use store::rows::Product;
 
 use crate::{
     clock::SystemClock,
@@ -91,6 +90,9 @@ pub(crate) struct Preview {
     /// Opens its HTML in the browser of this machine.
     #[arg(long)]
     open: bool,
+
+    #[command(flatten)]
+    mail: MailOptions,
 }
 
 /// A mail to try.
@@ -155,39 +157,26 @@ impl DkimRecord {
 }
 
 impl WhichMail {
-    /// Finds whose mail it is, and hands an example of it on.
-    async fn with_sample<T>(
-        &self,
-        to: (&str, Option<&str>),
-        then: impl AsyncFnOnce(Sample<'_>) -> T,
-    ) -> anyhow::Result<T> {
+    /// An example of it, as the product's buyers would get it.
+    async fn sample<'a>(&self, to: (&'a str, Option<&'a str>)) -> anyhow::Result<Sample<'a>> {
         let engine = server::open(&self.data).await?.engine;
         let tenant = tenant(&engine, &self.tenant).await?;
-        let product = self.product(engine.store.products(tenant).await?)?;
-        let (kind, language) = (self.kind, self.language);
-        let now = SystemClock.now();
-        let mut sample = Sample { kind, product: &product, language, own: None, to, now };
-        let saved = engine.store.active_mail_templates(tenant).await?;
-        let own = saved_template(&saved, kind, &product, sample.language());
-        sample.own = own.as_ref();
-        Ok(then(sample).await)
-    }
-
-    fn product(&self, products: Vec<Product>) -> anyhow::Result<Product> {
-        match &self.product {
-            None => Ok(products.into_iter().next().unwrap_or_else(example_product)),
-            Some(code) => {
-                let found = products.into_iter().find(|product| product.code == *code);
-                found.with_context(|| format!("there is no product `{code}`"))
-            }
-        }
+        let sample = Sample::new(self.kind, self.language, to, SystemClock.now());
+        let found = sample.of(&engine.store, tenant, self.product.as_deref()).await?;
+        found.with_context(|| format!("there is no product `{}`", self.product.as_deref().unwrap_or_default()))
     }
 }
 
 impl Preview {
     async fn run(self) -> anyhow::Result<()> {
-        let rendered = self.which.with_sample(SOMEBODY, async |sample| sample.render(None)).await??;
-        say!("Subject: {}\n\n{}", rendered.subject, rendered.text);
+        let way = self.mail.transport()?;
+        let rendered = self.which.sample(SOMEBODY).await?.render(way.as_ref().map(Transport::sender))?;
+        let nobody = "nobody: neither the product's brand nor --mail-from and a relay name a sender";
+        say!("From: {}", rendered.from.as_deref().unwrap_or(nobody));
+        if let Some(reply_to) = &rendered.reply_to {
+            say!("Reply-To: {reply_to}");
+        }
+        say!("To: {}\nSubject: {}\n\n{}", rendered.to, rendered.subject, rendered.text);
         let file = match (self.html, self.open) {
             (None, false) => return Ok(()),
             (Some(file), _) => file,
@@ -210,7 +199,7 @@ impl SendTest {
         let way =
             way.context("no mail relay is configured; say --smtp-url smtp://USER:PASSWORD@HOST, or --mail-url")?;
         let id = MailId::new(SystemClock.now(), &mut *SystemEntropy.entropy());
-        let outcome = self.which.with_sample((&self.to, None), async |sample| sample.send(id, &way).await).await??;
+        let outcome = self.which.sample((&self.to, None)).await?.send(id, &way).await?;
         way.close().await;
         match outcome {
             Outcome::Accepted { response } => say!("{} has taken it for {}: {response}", way.name(), self.to),

@@ -155,10 +155,12 @@ impl Serve {
         let alerts = self.alerts(&engine, &ring, sender.clone(), &public_url, lease)?;
         alerts.start(&tasks, &stop);
         let limits = Arc::new(Limits::default());
+        let sender = sender.map(|transport| transport.sender().clone());
         let api = Api {
             engine: Arc::clone(&engine),
             limits: Arc::clone(&limits),
             public_url: Arc::clone(&public_url),
+            sender: sender.clone(),
             sign_up_open: self.sign_up == SignUp::Open,
             draining: Arc::new(stop.clone()),
         };
@@ -171,7 +173,7 @@ impl Serve {
         let routes = web::router(web::Web {
             engine: Arc::clone(&engine),
             ring,
-            sender: sender.map(|transport| transport.sender().clone()),
+            sender,
             open: open_mail,
             public_url,
             too_many: Arc::new(move |address| limits.buyers_try(address)),

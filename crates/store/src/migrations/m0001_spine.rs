@@ -338,6 +338,10 @@ const TABLES: &[Table] = &[
 /// have an index that leads to a row number, and another that leads from there to the row.
 const FOUND_AT_ONCE: &[&str] = &["license_keys", "check_usage", "order_references"];
 
+/// Tables, columns and a condition: of the rows that meet it, no two have the same in these columns.
+const UNIQUE_WHERE: &[(&str, &[&str], &str)] =
+    &[("mail_templates", &["tenant_id", "product_id", "kind", "language"], "active")];
+
 impl Table {
     fn create(&self, backend: DbBackend) -> TableCreateStatement {
         let mut table = sea_query::Table::create();
@@ -360,7 +364,9 @@ impl Table {
     fn indexes(&self) -> impl Iterator<Item = String> + '_ {
         let unique = self.unique.iter().map(|columns| (*columns, None, "UNIQUE INDEX"));
         let plain = self.indexes.iter().map(|(columns, condition)| (*columns, *condition, "INDEX"));
-        unique.chain(plain).enumerate().map(|(number, (columns, condition, kind))| {
+        let of_some = UNIQUE_WHERE.iter().filter(|(table, ..)| *table == self.name);
+        let of_some = of_some.map(|(_, columns, condition)| (*columns, Some(*condition), "UNIQUE INDEX"));
+        unique.chain(plain).chain(of_some).enumerate().map(|(number, (columns, condition, kind))| {
             let condition = condition.map(|text| format!(" WHERE {text}")).unwrap_or_default();
             let table = self.name;
             format!("CREATE {kind} {table}_{number} ON {table} ({}){condition}", columns.join(", "))
