@@ -141,15 +141,15 @@ fn value(text: &str) -> Result<HeaderValue, String> {
 }
 
 fn answer(response: &Response, key: Option<&Key>, now: Timestamp) -> Answer {
-    let masked = |text: String| match key {
-        Some(key) => text.replace(key.text.expose_secret(), &key.hint),
+    let masked = |text: String, is_cut| match key {
+        Some(key) => crypto::key::hide(&text, key.text.expose_secret(), &key.hint, is_cut),
         None => text,
     };
     Answer {
         status: response.status,
-        headers: masked(shown(&response.headers)),
+        headers: masked(shown(&response.headers), false),
         // A database takes no NUL.
-        body: masked(String::from_utf8_lossy(&response.body).replace('\0', "\u{fffd}")),
+        body: masked(String::from_utf8_lossy(&response.body).replace('\0', "\u{fffd}"), response.truncated),
         truncated: response.truncated,
         retry_after: wait::retry_after(&response.headers, now),
     }
