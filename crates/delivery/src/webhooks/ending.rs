@@ -18,6 +18,9 @@ const DISABLED_AFTER: SignedDuration = SignedDuration::from_hours(24);
 const RETRY_AFTER_MAX: SignedDuration = SignedDuration::from_hours(24);
 /// Gone (RFC 9110 section 15.5.11): Standard Webhooks has it mean that nothing is wanted any more.
 const GONE: u16 = 410;
+/// Statuses of an address that has too much to do (429) or is not reached behind its proxy (502, 504), of which Standard
+/// Webhooks says that fewer calls are to follow.
+const OVERBURDENED: [u16; 3] = [429, 502, 504];
 /// The longest reason that is kept with a delivery, in characters. The whole answer is with its try.
 const REASON_CHARS_MAX: usize = 200;
 
@@ -84,6 +87,17 @@ impl Landed {
         match &self.ending {
             Ending::Answered(answer) => answer.retry_after.unwrap_or_default().min(RETRY_AFTER_MAX),
             _ => SignedDuration::ZERO,
+        }
+    }
+
+    /// How long the answer asks us to leave the address alone, with whatever else is to be told there. None: it does not.
+    pub(super) fn asks_for_rest(&self) -> Option<SignedDuration> {
+        match &self.ending {
+            Ending::Answered(answer) if self.health() == Health::Fails => {
+                let is_overburdened = OVERBURDENED.contains(&answer.status);
+                answer.retry_after.or_else(|| is_overburdened.then_some(SignedDuration::ZERO))
+            }
+            _ => None,
         }
     }
 

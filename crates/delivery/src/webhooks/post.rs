@@ -37,7 +37,6 @@ pub(super) struct Key {
 /// A call to be made.
 pub(super) struct Post {
     pub(super) delivery: Delivery,
-    pub(super) endpoint: Arc<Endpoint>,
     /// What is told; or why it cannot be.
     pub(super) told: Result<(Event, Option<Key>), String>,
 }
@@ -71,13 +70,28 @@ pub(super) struct Landed {
     pub(super) began_at: Timestamp,
     pub(super) ended_at: Timestamp,
     pub(super) ending: Ending,
+    /// Whether the call before it at that address failed.
+    pub(super) was_failing: bool,
+    /// Until when the address is left alone because of it.
+    pub(super) rests_until: Option<Timestamp>,
+}
+
+impl Landed {
+    pub(super) const fn new(
+        delivery: Delivery,
+        endpoint: Arc<Endpoint>,
+        (began_at, ended_at): (Timestamp, Timestamp),
+        ending: Ending,
+    ) -> Self {
+        Self { delivery, endpoint, began_at, ended_at, ending, was_failing: false, rests_until: None }
+    }
 }
 
 impl Post {
-    /// Makes the call.
-    pub(super) async fn run(self, client: Client, clock: Arc<dyn Clock>) -> Landed {
+    /// Makes the call, to an address as it is now.
+    pub(super) async fn run(self, endpoint: Arc<Endpoint>, client: Client, clock: Arc<dyn Clock>) -> Landed {
         let began_at = clock.now();
-        let Self { delivery, endpoint, told } = self;
+        let Self { delivery, told } = self;
         let ending = match told.and_then(|(event, key)| Ok((request(&endpoint, &event, key.as_ref(), began_at)?, key)))
         {
             Err(problem) => Ending::Unwritten(problem),
@@ -86,7 +100,7 @@ impl Post {
                 Err(error) => Ending::Unanswered(error.to_string()),
             },
         };
-        Landed { delivery, endpoint, began_at, ended_at: clock.now(), ending }
+        Landed::new(delivery, endpoint, (began_at, clock.now()), ending)
     }
 }
 

@@ -65,7 +65,7 @@ fn landed(attempts: i32, ending: Ending) -> Landed {
         done_at: None,
     };
     let ended_at = Timestamp::from_second(1_000).unwrap();
-    Landed { delivery, endpoint: endpoint(), began_at: Timestamp::from_second(999).unwrap(), ended_at, ending }
+    Landed::new(delivery, endpoint(), (Timestamp::from_second(999).unwrap(), ended_at), ending)
 }
 
 fn answered(status: u16, retry_after_seconds: i64) -> Ending {
@@ -104,6 +104,23 @@ fn what_is_answered_decides() {
         assert_eq!(told, (status, next_seconds, error), "{what}");
         assert_eq!((row.attempts, row.cause.as_str()), (attempts + 1, cause::EVENT), "{what}");
         assert_eq!(row.done_at.is_some(), status != "pending", "{what}");
+    }
+}
+
+#[test]
+fn an_address_that_has_too_much_to_do_asks_to_be_left_alone() {
+    for (what, ending, seconds) in [
+        ("too many requests", answered(429, 0), Some(0)),
+        ("the same, and for how long", answered(429, 600), Some(600)),
+        ("its proxy does not reach it", answered(502, 0), Some(0)),
+        ("its proxy waits in vain", answered(504, 0), Some(0)),
+        ("it says when it is back", answered(503, 120), Some(120)),
+        ("it does not", answered(503, 0), None),
+        ("it fails", answered(500, 0), None),
+        ("it takes", answered(200, 600), None),
+        ("nobody there", Ending::Unanswered("no connection".to_owned()), None),
+    ] {
+        assert_eq!(landed(0, ending).asks_for_rest(), seconds.map(SignedDuration::from_secs), "{what}");
     }
 }
 
