@@ -60,7 +60,7 @@ impl Lane {
             self.rests_until = None;
         }
         if before.row.ordered != self.endpoint.row.ordered {
-            self.forget_queue();
+            self.shorten_queue(0);
         }
     }
 
@@ -87,9 +87,9 @@ impl Lane {
         !self.queue.is_empty() && self.calls < self.pace.allowed() && self.rests_until(now).is_none()
     }
 
-    /// Forgets what was read ahead: it stays due, and is read again if it still is.
-    fn forget_queue(&mut self) {
-        for post in self.queue.drain(..) {
+    /// Forgets what was read ahead, but for the first so many: it stays due, and is read again if it still is.
+    fn shorten_queue(&mut self, most: usize) {
+        for post in self.queue.drain(most.min(self.queue.len())..) {
             self.under_way.remove(&post.delivery.id);
         }
     }
@@ -103,8 +103,10 @@ impl Lane {
             let until = after(landed.ended_at, rest);
             self.rests_until = self.rests_until.max(Some(until));
             landed.rests_until = Some(until);
-            self.forget_queue();
+            self.shorten_queue(0);
         }
+        // What was read for eight calls is not kept for one that takes seconds.
+        self.shorten_queue(self.pace.allowed() * READ_AHEAD);
     }
 }
 
@@ -152,7 +154,7 @@ impl Lanes {
     /// Lets go of an address that is not to be called. What is under way there is finished.
     pub(super) fn let_go(&mut self, id: Uuid) {
         let Some(lane) = self.lanes.get_mut(&id) else { return };
-        lane.forget_queue();
+        lane.shorten_queue(0);
         if lane.is_idle() {
             self.lanes.remove(&id);
         }
