@@ -230,7 +230,7 @@ impl Letter {
     /// What a relay answered, without the key.
     pub(crate) fn without_key(&self, answer: &str) -> String {
         match &self.key {
-            Some(key) => answer.replace(key.expose_secret(), &self.hint),
+            Some(key) => crypto::key::hide(answer, key.expose_secret(), &self.hint, false),
             None => answer.to_owned(),
         }
     }

@@ -57,6 +57,21 @@ async fn a_secret_is_shown_once_and_headers_never() {
 }
 
 #[tokio::test]
+async fn one_whose_secrets_do_not_open_is_shown_with_the_reason_and_can_be_removed() {
+    let shop = Shop::sqlite().await;
+    let created = made(&shop, "crm").await;
+    let path = format!("/v1/webhook-endpoints/{}", id(&created));
+    shop.database.sql("UPDATE webhook_endpoints SET sealed = x'07'").await;
+    for shown in [shop.get(&path).await, shop.get("/v1/webhook-endpoints").await["data"][0].clone()] {
+        assert_eq!((&shown["code"], &shown["headers"]), (&json!("crm"), &json!([])));
+        let reason = shown["reason"].as_str().unwrap();
+        assert!(reason.starts_with("it cannot be called: "), "{reason}");
+    }
+    shop.call("DELETE", &path).key(&shop.live).succeed().await;
+    assert_eq!(shop.call("GET", &path).key(&shop.live).refused().await, (404, "not_found".to_owned()));
+}
+
+#[tokio::test]
 async fn an_address_that_may_not_be_called_is_refused_with_the_reason() {
     let shop = Shop::sqlite().await;
     let create = async |change: Value| {

@@ -19,6 +19,20 @@ pub(super) fn endpoint_failing(row: &WebhookEndpoint, now: Timestamp, entropy: &
     item(ENDPOINT_FAILING, row, detail, now, entropy)
 }
 
+pub(super) fn endpoint_unopened(
+    row: &WebhookEndpoint,
+    problem: &str,
+    now: Timestamp,
+    entropy: &mut dyn Entropy,
+) -> AttentionItem {
+    let detail = format!(
+        "the webhook endpoint `{}` cannot be called: {problem}; its events wait until it can, which is tried every minute; or \
+         remove it and make it anew",
+        row.code
+    );
+    item(ENDPOINT_FAILING, row, detail, now, entropy)
+}
+
 pub(super) fn endpoint_disabled(row: &WebhookEndpoint, now: Timestamp, entropy: &mut dyn Entropy) -> AttentionItem {
     let reason = row.reason.as_deref().unwrap_or_default();
     let detail = format!(

@@ -4,7 +4,7 @@ use std::{
     collections::BTreeSet,
     sync::{
         Arc,
-        atomic::{AtomicI64, AtomicU64, Ordering},
+        atomic::{AtomicI64, AtomicU32, AtomicU64, Ordering},
     },
 };
 
@@ -47,8 +47,8 @@ impl Clock for ManualClock {
     }
 }
 
-/// Numbers that look random and are the same on every run (splitmix64).
-struct Seeds(Arc<AtomicU64>);
+/// Numbers that look random and are the same on every run (splitmix64), and how many were counted.
+struct Seeds(Arc<AtomicU64>, Arc<AtomicU32>);
 
 impl Entropy for Seeds {
     fn fill(&mut self, bytes: &mut [u8]) {
@@ -59,11 +59,15 @@ impl Entropy for Seeds {
             chunk.copy_from_slice(&(z ^ (z >> 31)).to_le_bytes()[..chunk.len()]);
         }
     }
+
+    fn serial(&mut self) -> Option<u32> {
+        Some(self.1.fetch_add(1, Ordering::Relaxed))
+    }
 }
 
 impl EntropySource for Seeds {
     fn entropy(&self) -> Box<dyn Entropy> {
-        Box::new(Self(Arc::clone(&self.0)))
+        Box::new(Self(Arc::clone(&self.0), Arc::clone(&self.1)))
     }
 }
 
@@ -90,7 +94,7 @@ pub(crate) struct Shop {
 impl Shop {
     pub(crate) async fn open(database: TestDatabase) -> Self {
         let clock = Arc::new(ManualClock(AtomicI64::new(1_795_262_400_000_000)));
-        let entropy = Arc::new(Seeds(Arc::new(AtomicU64::new(42))));
+        let entropy = Arc::new(Seeds(Arc::new(AtomicU64::new(42)), Arc::default()));
         let now = clock.now();
         let mut random = entropy.entropy();
         let tenant = TenantId::new(now, &mut *random);
