@@ -27,6 +27,10 @@ fn what_contradicts_itself_starts_nothing_and_tells_no_secret() {
         ([&from[..], &["--mail-url", "mailgun://hidden@"]].concat(), "is not of the form postmark://TOKEN@"),
         ([&from[..], &["--mail-url", "postmark://hidden@"], &dkim].concat(), "Postmark signs mails itself"),
         (
+            vec!["--dkim-key-file", "nowhere.pem", "--dkim-selector", "key1", "--dkim-domain", "acme.test"],
+            "the DKIM key in nowhere.pem",
+        ),
+        (
             [&from[..], &["--mail-url", "ses://AKIA1:hidden@eu-central-1"], &dkim[..4]].concat(),
             "the following required arguments were not provided",
         ),
