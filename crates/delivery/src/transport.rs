@@ -1,6 +1,7 @@
 //! How mails leave: by SMTP, or by HTTP to a service that sends them.
 
 mod answer;
+mod discreet;
 mod postmark;
 mod resend;
 mod service;
@@ -11,6 +12,8 @@ use std::sync::Arc;
 
 use jiff::SignedDuration;
 
+pub(crate) use discreet::masked;
+use discreet::without_address;
 pub use service::{LIMITS, MailService};
 pub use settings::{ServiceSettings, ServiceSettingsError};
 
@@ -113,8 +116,14 @@ impl Transport {
         }
     }
 
-    /// Hands a mail over. `idempotency_key` tells a service which mails are the same one.
+    /// Hands a mail over. `idempotency_key` tells a service which mails are the same one. What was said may be kept: it does
+    /// not have the recipient's address.
     pub(crate) async fn send(&self, wire: &Wire, idempotency_key: &str) -> Outcome {
+        let outcome = self.hand_over(wire, idempotency_key).await;
+        outcome.told(|said| without_address(&said, wire.to.email.as_ref()))
+    }
+
+    async fn hand_over(&self, wire: &Wire, idempotency_key: &str) -> Outcome {
         let signed = |headers| match self.dkim.as_deref().filter(|dkim| dkim.covers(wire.from.email.domain())) {
             Some(dkim) => dkim.sign(&wire.message, headers, wire.written_at),
             None => Ok(wire.message.clone()),

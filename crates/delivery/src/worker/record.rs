@@ -16,10 +16,9 @@ use super::{
     Error, MailWorker,
     attention::{MAIL_FAILED, Opening, SENDER_FAILING},
     ending::{Landed, News},
-    errand::masked,
     flight::Flight,
 };
-use crate::transport::Transport;
+use crate::transport::{Transport, masked};
 
 /// Items that follow from a batch.
 #[derive(Default)]
