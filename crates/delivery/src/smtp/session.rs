@@ -106,12 +106,42 @@ fn parameters(
     Ok(parameters)
 }
 
-/// What an answer to the recipient or to the content means. Codes that speak of signing in are about us.
+/// What it means that the recipient or the content was not taken. Who is refused for good is this mail, or we: that is in the
+/// enhanced status code (RFC 3463) as a rule, and in the words of relays that have none.
 fn judge(code: Option<Code>, response: String) -> Outcome {
-    match code {
-        Some(code) if ["530", "534", "535", "538"].contains(&code.to_string().as_str()) => Outcome::Away { response },
-        Some(code) if code.severity == Severity::PermanentNegativeCompletion => Outcome::Refused { response },
-        _ => Outcome::Later { response, retry_after: None },
+    let Some(code) = code.filter(|code| code.severity == Severity::PermanentNegativeCompletion) else {
+        return Outcome::Later { response, retry_after: None };
+    };
+    let about_us = match enhanced(&response) {
+        Some((subject, detail)) => is_about_us(subject, detail),
+        None => response.to_ascii_lowercase().contains("relay"),
+    };
+    let wants_sign_in = ["530", "534", "535", "538"].contains(&code.to_string().as_str());
+    if about_us || wants_sign_in { Outcome::Away { response } } else { Outcome::Refused { response } }
+}
+
+/// The enhanced status code of a refusal, without its class: subject and detail. It stands behind the code (RFC 2034), or
+/// somewhere as `(#5.7.1)`, as qmail has it.
+fn enhanced(response: &str) -> Option<(u16, u16)> {
+    let mut words = response.split_whitespace().skip(1);
+    let first = words.next()?;
+    let word = words.find_map(|word| word.strip_prefix("(#")).unwrap_or(first);
+    let (subject, detail) = word.strip_prefix("5.")?.trim_end_matches([')', '.', ':']).split_once('.')?;
+    Some((subject.parse().ok()?, detail.parse().ok()?))
+}
+
+/// Whether a refusal is about our address, our right to send, or how much we send, rather than about the mail.
+const fn is_about_us(subject: u16, detail: u16) -> bool {
+    match (subject, detail) {
+        // The sender's address.
+        (1, 7 | 8) => true,
+        // Too large a mail is about the mail. Exchange says 5.4.1 of recipients that it does not know, and 5.4.4 is about their
+        // domain. Zero means nothing in particular.
+        (3, 0 | 4) | (4, 0 | 1 | 4) | (5, 0) => false,
+        // A relay that is not set up or is full; its routes and our quota; the protocol; policy and the right to relay.
+        (3 | 4 | 5 | 7, _) => true,
+        // The recipient and its mailbox; the content.
+        _ => false,
     }
 }
 
@@ -127,8 +157,6 @@ fn answer(response: &Response) -> String {
 
 #[cfg(test)]
 mod tests {
-    use lettre::transport::smtp::response::{Category, Detail};
-
     use super::*;
 
     #[test]
@@ -140,17 +168,38 @@ mod tests {
 
     #[test]
     fn answers_are_about_the_mail_or_about_us() {
-        use Severity::{PermanentNegativeCompletion as Never, TransientNegativeCompletion as NotNow};
-        let outcome = |severity, category, detail| judge(Some(Code::new(severity, category, detail)), "x".to_owned());
-        let response = || "x".to_owned();
-        let refused = Outcome::Refused { response: response() };
-        let later = Outcome::Later { response: response(), retry_after: None };
-        let away = Outcome::Away { response: response() };
-        assert_eq!(outcome(Never, Category::MailSystem, Detail::Zero), refused, "550");
-        assert_eq!(outcome(Never, Category::MailSystem, Detail::Four), refused, "554");
-        assert_eq!(outcome(Never, Category::Unspecified3, Detail::Zero), away, "530");
-        assert_eq!(outcome(NotNow, Category::MailSystem, Detail::One), later, "451");
-        assert_eq!(outcome(NotNow, Category::Connections, Detail::One), later, "421");
-        assert_eq!(judge(None, response()), later, "the connection broke");
+        for (said, expected) in [
+            ("550 no such user here", "refused"),
+            ("550 5.1.1 <ada@example.com>: no such user here", "refused"),
+            ("550 5.1.10 <ada@example.com>: null MX", "refused"),
+            ("552 5.2.2 mailbox full", "refused"),
+            ("552 5.3.4 too large", "refused"),
+            ("550 5.4.1 <ada@example.com>: Recipient address rejected: Access denied", "refused"),
+            ("550 5.5.0 Requested action not taken: mailbox unavailable", "refused"),
+            ("554 5.6.0 what is this", "refused"),
+            ("554 no thanks", "refused"),
+            ("550 5.1.1 <ada@example.com>: User unknown in relay recipient table", "refused"),
+            ("554 5.7.1 <ada@example.com>: Relay access denied", "away"),
+            ("550 relay not permitted", "away"),
+            ("553 sorry, that domain isn't in my list of allowed rcpthosts (#5.7.1)", "away"),
+            ("511 sorry, no mailbox here by that name (#5.1.1)", "refused"),
+            ("550 5.1.8 <keys@acme.test>: Sender address rejected: Domain not found", "away"),
+            ("550 5.3.2 the system takes no mails", "away"),
+            ("550 5.4.5 Daily user sending limit exceeded", "away"),
+            ("530 5.5.1 Authentication Required", "away"),
+            ("530 sign in first", "away"),
+            ("550 5.7.60 no permission to send as this sender", "away"),
+            ("451 4.7.1 greylisted", "later"),
+            ("421 4.3.2 gone", "later"),
+        ] {
+            let code = format!("{}\r\n", &said).parse::<Response>().unwrap().code();
+            let outcome = match judge(Some(code), said.to_owned()) {
+                Outcome::Refused { .. } => "refused",
+                Outcome::Away { .. } => "away",
+                Outcome::Later { .. } => "later",
+                Outcome::Accepted { .. } => "accepted",
+            };
+            assert_eq!(outcome, expected, "{said}");
+        }
     }
 }

@@ -40,6 +40,7 @@ on_both! {
     a_refusal_needs_a_person_until_a_later_success
     a_relay_that_hangs_is_tried_again
     a_relay_that_is_away_is_told_once_and_heals
+    a_relay_that_does_not_let_us_send_fails_no_mail
     without_a_sender_mails_are_held_until_released
     two_workers_share_the_work_and_send_nothing_twice
     one_bad_mail_does_not_hold_up_the_others
@@ -202,7 +203,7 @@ async fn a_refusal_needs_a_person_until_a_later_success(database: TestDatabase) 
     worker.send_again(shop.tenant, sold.mail).await.unwrap();
     worker.turn().await.unwrap();
     let quoted = shop.mail(sold.mail).await.response.unwrap();
-    assert!(quoted.starts_with("554 5.7.0 not for a…@example.com: looks bad: ACME-…-"), "the key is masked: {quoted}");
+    assert!(quoted.starts_with("554 5.6.0 not for a…@example.com: looks bad: ACME-…-"), "the key is masked: {quoted}");
 
     worker.send_again(shop.tenant, sold.mail).await.unwrap();
     worker.turn().await.unwrap();
@@ -243,6 +244,25 @@ async fn a_relay_that_is_away_is_told_once_and_heals(database: TestDatabase) {
     // Another process, with another configuration.
     let relay = Relay::start(&["accept"]);
     assert_eq!(shop.worker(Some(relay.client())).turn().await.unwrap(), 2);
+    assert!(shop.attention().await.is_empty());
+}
+
+async fn a_relay_that_does_not_let_us_send_fails_no_mail(database: TestDatabase) {
+    let shop = Shop::open(database).await;
+    let relay =
+        Relay::start(&["relay-denied", "relay-denied", "relay-denied", "relay-denied", "relay-denied", "accept"]);
+    let worker = shop.worker(Some(relay.client()));
+    let sold = shop.sell("Ada@Example.com").await;
+    for _ in 0..5 {
+        worker.turn().await.unwrap();
+        shop.clock.advance(HOUR);
+    }
+    let mail = shop.mail(sold.mail).await;
+    assert_eq!((mail.status.as_str(), mail.attempts), ("pending", 5));
+    assert_eq!(mail.response.as_deref(), Some("554 5.7.1 <A…@Example.com>: Relay access denied"));
+    assert_eq!(shop.open_items().await, [attention::SENDER_FAILING]);
+    worker.turn().await.unwrap();
+    assert_eq!(status(&shop, &sold).await, is("sent", 6));
     assert!(shop.attention().await.is_empty());
 }
 
