@@ -9,6 +9,7 @@ use domain::id::{MailId, MailTemplateId, TenantId};
 use jiff::Timestamp;
 use store::{
     Write,
+    outbox::Saved,
     rows::{AttentionItem, Mail},
 };
 
@@ -54,12 +55,15 @@ impl MailWorker {
         let write = self.parts.store.begin().await?;
         for landed in landed {
             let (row, news) = landed.row(now);
-            if write.save_mail(landed.token, &row).await? {
-                tell(&row, &news);
-                items.note_template(landed, &mut opening);
-                self.note(&landed.mail, &row, &news, &mut items, &mut opening);
-            } else {
-                tracing::warn!(mail = %MailId(row.id), "another worker has taken this mail since; its word counts");
+            let mail = MailId(row.id);
+            match write.save_mail(landed.token, &row, now).await? {
+                Saved::Ended => {
+                    tell(&row, &news);
+                    items.note_template(landed, &mut opening);
+                    self.note(&landed.mail, &row, &news, &mut items, &mut opening);
+                }
+                Saved::Readdressed => tracing::info!(%mail, "its address was corrected meanwhile; it goes there, too"),
+                Saved::Taken => tracing::warn!(%mail, "another worker has taken this mail since; its word counts"),
             }
         }
         let cleared = self.cleared(&items);

@@ -3,7 +3,7 @@
     smtp_server.py MODE... [--user USER --password PASSWORD] [--certificate FILE]
 
 Each message meets the next MODE, and the last one for good:
-accept, refuse (550 to the recipient), relay-denied (554 to the recipient), greylist (451 the first time, by recipient), hang (no
+accept, slow (accept, two seconds after DATA), refuse (550 to the recipient), relay-denied (554 to the recipient), greylist (451 the first time, by recipient), hang (no
 answer after DATA), drop (hangs up after DATA), lose (takes it, and hangs up before it says so), quote (554 that quotes the message), refuse-sender (553), later (451).
 With a certificate (PEM, key included) it offers STARTTLS.
 """
@@ -75,6 +75,8 @@ class Handler:
             tell(event="dropped")
             server.transport.abort()
             return "421 4.3.2 gone"
+        if mode == "slow":
+            await asyncio.sleep(2)
         message = email.message_from_bytes(envelope.content, policy=email.policy.default)
         body = {part.get_content_type(): part.get_content() for part in message.walk() if not part.is_multipart()}
         if mode == "quote":

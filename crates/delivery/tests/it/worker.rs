@@ -41,6 +41,7 @@ on_both! {
     a_relay_that_hangs_is_tried_again
     a_relay_that_is_away_is_told_once_and_heals
     a_relay_that_does_not_let_us_send_fails_no_mail
+    an_address_that_is_corrected_on_the_way_gets_the_mail
     without_a_sender_mails_are_held_until_released
     two_workers_share_the_work_and_send_nothing_twice
     one_bad_mail_does_not_hold_up_the_others
@@ -51,6 +52,15 @@ on_both! {
 
 const SECOND: SignedDuration = SignedDuration::from_secs(1);
 const HOUR: SignedDuration = SignedDuration::from_hours(1);
+
+/// Looks until something is so.
+async fn until(is_so: impl AsyncFn() -> bool) {
+    let start = std::time::Instant::now();
+    while !is_so().await {
+        assert!(start.elapsed() < Duration::from_secs(20), "it does not become so");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
 
 async fn status(shop: &Shop, sold: &Sold) -> (String, i32) {
     let mail = shop.mail(sold.mail).await;
@@ -263,6 +273,35 @@ async fn a_relay_that_does_not_let_us_send_fails_no_mail(database: TestDatabase)
     assert_eq!(shop.open_items().await, [attention::SENDER_FAILING]);
     worker.turn().await.unwrap();
     assert_eq!(status(&shop, &sold).await, is("sent", 6));
+    assert!(shop.attention().await.is_empty());
+}
+
+async fn an_address_that_is_corrected_on_the_way_gets_the_mail(database: TestDatabase) {
+    let shop = Shop::open(database).await;
+    let relay = Relay::start(&["slow", "refuse", "accept"]);
+    let worker = shop.worker(Some(relay.client()));
+    let sold = shop.sell("adda@example.com").await;
+    let other = tokio::spawn(async move { worker.turn().await.map(|_| worker) });
+    let is_taken = async || shop.mail(sold.mail).await.lease_until.is_some();
+    until(is_taken).await;
+    shop.correct(&sold, "ada@example.com").await;
+    assert_eq!(shop.mail(sold.mail).await.recipient, "ada@example.com");
+    let worker = other.await.unwrap().unwrap();
+    let mail = shop.mail(sold.mail).await;
+    assert_eq!((mail.status.as_str(), mail.attempts, mail.lease_until), ("pending", 0, None), "the other one has it");
+
+    // This one is refused, and corrected again when that was written down.
+    worker.turn().await.unwrap();
+    assert_eq!(
+        (status(&shop, &sold).await, shop.open_items().await),
+        (is("failed", 1), vec![attention::MAIL_FAILED.to_owned()])
+    );
+    shop.correct(&sold, "ada@example.org").await;
+    worker.turn().await.unwrap();
+    assert_eq!(status(&shop, &sold).await, is("sent", 1));
+    let recipients: Vec<String> =
+        relay.wait("accepted", 2).await.iter().map(|mail| mail["recipients"][0].as_str().unwrap().to_owned()).collect();
+    assert_eq!(recipients, ["adda@example.com", "ada@example.org"]);
     assert!(shop.attention().await.is_empty());
 }
 
