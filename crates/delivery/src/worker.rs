@@ -19,17 +19,14 @@ use std::{
 use crypto::ring::SharedRing;
 use domain::{
     ambient::{Clock, EntropySource},
-    id::{MailId, TenantId},
+    id::TenantId,
 };
 use jiff::SignedDuration;
-use store::{Store, StoreError, outbox::HELD_AS_OLD};
+use store::{Store, StoreError};
 use tokio::sync::Notify;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use self::{
-    attention::{NO_SENDER, Opening},
-    flight::Flight,
-};
+use self::{attention::Opening, flight::Flight};
 use crate::transport::Transport;
 
 /// Why a turn failed. Nothing of it was written.
@@ -99,34 +96,6 @@ impl MailWorker {
                 return recorded.map(|()| took.mails);
             }
         }
-    }
-
-    /// Has all mails of a tenant sent that were caught while there was no sender. Returns how many.
-    ///
-    /// # Errors
-    /// Those of the database.
-    pub async fn release_held(&self, tenant: TenantId) -> Result<u64, Error> {
-        let now = self.parts.clock.now();
-        let write = self.parts.store.begin().await?;
-        let released = write.release_mails(tenant, now).await?;
-        for kind in [NO_SENDER, HELD_AS_OLD] {
-            write.close_items_about(tenant, kind, vec![tenant.to_string()], now).await?;
-        }
-        write.commit().await?;
-        self.parts.wake.notify_one();
-        Ok(released)
-    }
-
-    /// Has one mail sent again, whether it was sent, given up or held. Returns whether the tenant has it.
-    ///
-    /// # Errors
-    /// Those of the database.
-    pub async fn send_again(&self, tenant: TenantId, mail: MailId) -> Result<bool, Error> {
-        let write = self.parts.store.begin().await?;
-        let found = write.send_mail_again(tenant, mail, self.parts.clock.now()).await?;
-        write.commit().await?;
-        self.parts.wake.notify_one();
-        Ok(found)
     }
 
     /// Says in the open items that what was caught can be sent now. Done at every start; without a sender, or with

@@ -40,6 +40,8 @@ pub mod status {
     pub const SUPERSEDED: &str = "superseded";
 }
 
+/// The attention item of a tenant whose mails are caught since nobody can send them. Releasing them closes it.
+pub const NO_SENDER: &str = "no_sender";
 /// The attention item of a tenant whose mails about old purchases are held. Releasing them closes it.
 pub const HELD_AS_OLD: &str = "mails_held_as_old";
 

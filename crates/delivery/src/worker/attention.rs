@@ -7,13 +7,12 @@ use domain::{
 use jiff::Timestamp;
 use store::{
     mail_templates::MAIL_TEMPLATE_BROKEN,
+    outbox::NO_SENDER,
     rows::{AttentionItem, Mail},
 };
 
 use crate::mail::BrokenTemplate;
 
-/// Mails are caught since nobody can send them. One item for a tenant.
-pub const NO_SENDER: &str = "no_sender";
 /// The relay is not to be reached, or does not let us in. One item for a tenant.
 pub const SENDER_FAILING: &str = "sender_failing";
 /// One mail could not be delivered.

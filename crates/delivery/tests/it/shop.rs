@@ -296,6 +296,21 @@ impl Shop {
         }
     }
 
+    /// Has a mail sent once more.
+    pub(crate) async fn send_again(&self, mail: MailId) {
+        let write = self.store().begin().await.unwrap();
+        assert!(write.send_mail_again(self.tenant, mail, self.now()).await.unwrap());
+        write.commit().await.unwrap();
+    }
+
+    /// Has all held mails sent.
+    pub(crate) async fn release(&self) -> u64 {
+        let write = self.store().begin().await.unwrap();
+        let released = write.release_mails(self.tenant, self.now()).await.unwrap();
+        write.commit().await.unwrap();
+        released
+    }
+
     /// Corrects the address of a buyer, and has the mail with the key sent once more where one went out.
     pub(crate) async fn correct(&self, sold: &Sold, recipient: &str) {
         let to = Contact { email: EmailAddress::parse(recipient).unwrap(), name: None };

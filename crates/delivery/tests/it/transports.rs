@@ -184,7 +184,7 @@ async fn a_mail_whose_answer_is_lost_is_sent_again_as_the_same_mail() {
 
         // Somebody asks for another copy: that is another mail for the service, and the same for the reader.
         shop.clock.advance(SECOND);
-        worker.send_again(shop.tenant, sold.mail).await.unwrap();
+        shop.send_again(sold.mail).await;
         worker.turn().await.unwrap();
         let again = receiver.calls().pop().unwrap();
         assert_eq!(essence(&again, &[]), essence(taken, &[]), "{address}");

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use delivery::{Smtp, attention, render_mail};
 use jiff::SignedDuration;
-use store::{rows::AttentionItem, testing::TestDatabase};
+use store::testing::TestDatabase;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
@@ -132,8 +132,7 @@ async fn sending_again_keeps_the_message_id(database: TestDatabase) {
     let sold = shop.sell("ada@example.com").await;
     worker.turn().await.unwrap();
     shop.clock.advance(HOUR);
-    assert!(worker.send_again(shop.tenant, sold.mail).await.unwrap());
-    assert!(!worker.send_again(domain::id::TenantId(sold.mail.0), sold.mail).await.unwrap(), "someone else's");
+    shop.send_again(sold.mail).await;
     assert_eq!(worker.turn().await.unwrap(), 1);
     let messages = relay.wait("accepted", 2).await;
     for part in ["headers", "text", "html"] {
@@ -210,12 +209,12 @@ async fn a_refusal_needs_a_person_until_a_later_success(database: TestDatabase) 
     );
     assert_eq!(item.detail, expected);
 
-    worker.send_again(shop.tenant, sold.mail).await.unwrap();
+    shop.send_again(sold.mail).await;
     worker.turn().await.unwrap();
     let quoted = shop.mail(sold.mail).await.response.unwrap();
     assert!(quoted.starts_with("554 5.6.0 not for a…@example.com: looks bad: ACME-…-"), "the key is masked: {quoted}");
 
-    worker.send_again(shop.tenant, sold.mail).await.unwrap();
+    shop.send_again(sold.mail).await;
     worker.turn().await.unwrap();
     assert_eq!(status(&shop, &sold).await.0, "sent");
     assert!(shop.attention().await.is_empty(), "it closed by itself");
@@ -315,7 +314,7 @@ async fn without_a_sender_mails_are_held_until_released(database: TestDatabase) 
     assert_eq!(worker.turn().await.unwrap(), 0);
     assert_eq!((status(&shop, &sold).await, status(&shop, &other).await), (is("held", 0), is("held", 0)));
     let [item] = &shop.attention().await[..] else { panic!("one item") };
-    assert_eq!((item.kind.as_str(), &item.subject), (attention::NO_SENDER, &shop.tenant.to_string()));
+    assert_eq!((item.kind.as_str(), &item.subject), (store::outbox::NO_SENDER, &shop.tenant.to_string()));
     let told = "no mail sender is configured: mails are caught and have not been sent; start Keywright with --smtp-url \
                 or --mail-url, then release what was caught with `keywright mail release`";
     assert_eq!(item.detail, told);
@@ -327,15 +326,7 @@ async fn without_a_sender_mails_are_held_until_released(database: TestDatabase) 
     let offered = "a mail sender is configured now, and 2 mails are still held from before; release them with `keywright \
                    mail release`";
     assert_eq!(shop.attention().await[0].detail, offered);
-    // What catching up found is held as well, and told in words of its own.
-    let old = shop.attention().await.remove(0);
-    let old = AttentionItem { id: sold.mail.0, kind: store::outbox::HELD_AS_OLD.to_owned(), ..old };
-    let write = shop.store().begin().await.unwrap();
-    write.open_items(vec![old]).await.unwrap();
-    write.commit().await.unwrap();
-    assert_eq!(worker.release_held(domain::id::TenantId(sold.mail.0)).await.unwrap(), 0, "someone else's");
-    assert_eq!(worker.release_held(shop.tenant).await.unwrap(), 2);
-    assert!(shop.attention().await.is_empty());
+    assert_eq!(shop.release().await, 2);
     assert_eq!(worker.turn().await.unwrap(), 2);
     assert_eq!((status(&shop, &sold).await, status(&shop, &other).await), (is("sent", 1), is("sent", 1)));
     assert_eq!(relay.wait("accepted", 2).await.len(), 2);

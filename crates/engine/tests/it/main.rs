@@ -19,6 +19,7 @@ mod harness;
 mod intake;
 mod lemonsqueezy;
 mod life;
+mod mails;
 mod paddle;
 mod rejections;
 mod rotation;

@@ -1,11 +1,11 @@
 //! `keywright mail`: what is held, how a mail looks, and the record that vouches for it.
 
-use std::{path::PathBuf, process::Command, sync::Arc};
+use std::{path::PathBuf, process::Command};
 
 use anyhow::Context;
 use clap::{Args, Subcommand};
 use delivery::{
-    MailParts, MailWorker, Outcome,
+    Outcome,
     mail::{Language, SOMEBODY, Sample, example_product, saved_template},
 };
 use domain::{
@@ -13,7 +13,7 @@ use domain::{
     id::{MailId, TenantId},
     mail::MailKind,
 };
-use engine::{Engine, tenants::DEFAULT_TENANT};
+use engine::{Engine, rulings::By, tenants::DEFAULT_TENANT};
 use store::rows::Product;
 
 use crate::{
@@ -22,7 +22,7 @@ use crate::{
     mail_options::{DkimOptions, MailOptions},
     options::DataOptions,
     output::say,
-    server::{self, Installation},
+    server,
 };
 
 /// What to do with mails.
@@ -124,18 +124,10 @@ impl MailCommand {
 
 impl Release {
     async fn run(self) -> anyhow::Result<()> {
-        let Installation { engine, ring } = server::open(&self.data).await?;
+        let engine = server::open(&self.data).await?.engine;
         let tenant = tenant(&engine, &self.tenant).await?;
-        let mails = MailWorker::new(MailParts {
-            store: engine.store.clone(),
-            ring,
-            clock: Arc::new(SystemClock),
-            entropy: Arc::new(SystemEntropy),
-            sender: None,
-            wake: Arc::clone(&engine.mails),
-            lease: server::LEASE,
-        });
-        let released = mails.release_held(tenant).await?;
+        let by = By { actor: "cli".to_owned(), note: None };
+        let released = engine.release_mails(tenant, &by).await?;
         say!("{released} mails are released; a server with --smtp-url or --mail-url sends them now.");
         Ok(())
     }
