@@ -31,12 +31,17 @@ pub enum Outcome {
         /// What it said.
         response: String,
     },
-    /// Not now: the relay, or the recipient's, asked to come again, or fell silent in the middle.
+    /// Not now: the relay, or the recipient's, asked to come again, or fell silent before it had the mail.
     Later {
         /// What it said, or what happened.
         response: String,
         /// How long it asks us to wait, where it says so.
         retry_after: Option<SignedDuration>,
+    },
+    /// Nobody knows: all of it was handed over, and no answer came.
+    Unanswered {
+        /// What happened.
+        response: String,
     },
     /// Not through this relay now, this mail or any other: it is not to be reached, or does not let us in.
     Away {
@@ -56,6 +61,7 @@ impl Outcome {
         match self {
             Self::Accepted { response } => Self::Accepted { response: fit(response) },
             Self::Later { response, retry_after } => Self::Later { response: fit(response), retry_after },
+            Self::Unanswered { response } => Self::Unanswered { response: fit(response) },
             Self::Away { response } => Self::Away { response: fit(response) },
             Self::Refused { response } => Self::Refused { response: fit(response) },
         }

@@ -1,8 +1,9 @@
 //! The worker that sends mails.
 //!
-//! It takes only as many mails as it can send at once: a mail that waits behind a slow one would use up its lease, and
-//! another node could have sent it. A process that dies leaves its mails to the next one, when their leases end; if the
-//! relay had accepted one already, it gets the same message again, with the same Message-ID.
+//! It takes only as many mails as it can send at once: another node could send one that waits behind a slow one. Leases are
+//! renewed while mails are on their way, so that they may be shorter than a slow relay takes. A process that dies leaves its
+//! mails to the next one, when their leases end; if the relay had accepted one already, it gets the same message again, with
+//! the same Message-ID.
 
 pub mod attention;
 mod ending;
@@ -57,7 +58,7 @@ pub struct MailParts {
     pub sender: Option<Transport>,
     /// Rung when a mail may be due.
     pub wake: Arc<Notify>,
-    /// How long this node may take for mails it has taken; then another node takes them.
+    /// How long after this node's death another one takes the mails that it was sending.
     pub lease: SignedDuration,
 }
 

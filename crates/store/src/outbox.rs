@@ -2,7 +2,7 @@
 
 mod contents;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use domain::{
     id::{LicenseId, MailId, TenantId},
@@ -73,6 +73,7 @@ fn afresh(now: Timestamp) -> UpdateMany<mails::Entity> {
     mails::Entity::update_many()
         .col_expr(mails::Column::Status, Expr::val(status::PENDING))
         .col_expr(mails::Column::Attempts, Expr::val(0))
+        .col_expr(mails::Column::Unanswered, Expr::val(0))
         .col_expr(mails::Column::NextAttemptAt, Expr::val(Some(micros(now))))
 }
 
@@ -134,6 +135,29 @@ impl Write {
                 .await?;
         }
         Ok(due.into_iter().map(|(_, tenant)| TenantId(tenant)).collect())
+    }
+
+    /// Says of mails that whoever took them is still sending them, until `lease_until` at most. Those that somebody else has taken
+    /// since are left alone.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn renew_mails(
+        &self,
+        ids: Vec<Uuid>,
+        tokens: BTreeSet<Uuid>,
+        lease_until: Timestamp,
+    ) -> Result<(), StoreError> {
+        for condition in any_of(&self.transaction, mails::Column::Id, ids) {
+            mails::Entity::update_many()
+                .col_expr(mails::Column::LeaseUntil, Expr::val(micros(lease_until)))
+                .col_expr(mails::Column::NextAttemptAt, Expr::val(micros(lease_until)))
+                .filter(condition)
+                .filter(mails::Column::LeaseToken.is_in(tokens.iter().copied()))
+                .exec(&self.transaction)
+                .await?;
+        }
+        Ok(())
     }
 
     fn lock_due(&self, now: Timestamp, limit: u64) -> Select<mails::Entity> {
@@ -238,6 +262,7 @@ impl Write {
         let ended = mails::Entity::update_many()
             .col_expr(mails::Column::Status, Expr::val(mail.status.as_str()))
             .col_expr(mails::Column::Attempts, Expr::val(mail.attempts))
+            .col_expr(mails::Column::Unanswered, Expr::val(mail.unanswered))
             .col_expr(mails::Column::NextAttemptAt, Expr::val(mail.next_attempt_at))
             .col_expr(mails::Column::Response, Expr::val(mail.response.clone()))
             .col_expr(mails::Column::SentAt, Expr::val(mail.sent_at));

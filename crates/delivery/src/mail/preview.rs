@@ -138,6 +138,7 @@ fn row(kind: MailKind, license: Uuid, (recipient, name): (&str, Option<&str>), n
         recipient_name: name.map(str::to_owned),
         status: store::outbox::status::PENDING.to_owned(),
         attempts: 0,
+        unanswered: 0,
         next_attempt_at: None,
         lease_token: None,
         lease_until: None,

@@ -12,9 +12,10 @@ use lettre::{
     },
 };
 use secrecy::ExposeSecret;
+use tokio::time::timeout;
 
 use super::{
-    said,
+    GOODBYE, said,
     settings::{Security, SmtpSettings},
 };
 use crate::transport::Outcome;
@@ -36,36 +37,55 @@ pub(super) async fn open(settings: &SmtpSettings, tls: &TlsParameters) -> Result
     Ok(connection)
 }
 
-/// Hands over one mail. The steps are ours rather than lettre's `send`, since only they tell a relay that refuses this
-/// mail from one that refuses all of them.
+/// Announces a mail, until the relay asks for its content. The steps are ours rather than lettre's `send`, since only they tell
+/// a relay that refuses this mail from one that refuses all of them.
 ///
-/// Returns whether the connection can be used again.
-pub(super) async fn hand_over(
+/// # Errors
+/// What became of the mail instead, and whether the connection can be used again.
+pub(super) async fn announce(
     connection: &mut AsyncSmtpConnection,
     envelope: &Envelope,
     message: &str,
-) -> (Outcome, bool) {
-    let parameters = match parameters(connection, envelope, message) {
-        Ok(parameters) => parameters,
-        Err(problem) => return (Outcome::Refused { response: problem.to_owned() }, true),
-    };
+) -> Result<(), (Outcome, bool)> {
+    let parameters = parameters(connection, envelope, message)
+        .map_err(|problem| (Outcome::Refused { response: problem.to_owned() }, true))?;
     let sender = Mail::new(envelope.from().cloned(), parameters);
     if let Err(error) = connection.command(sender).await {
         // It does not take mails from us at all: the address is not ours to use, or we have to sign in.
-        return (Outcome::Away { response: said(&error) }, reset(connection, &error).await);
+        return Err((Outcome::Away { response: said(&error) }, reset(connection, &error).await));
     }
-    match content(connection, envelope, message).await {
-        Ok(response) => (Outcome::Accepted { response: answer(&response) }, true),
-        Err(error) => (judge(error.status(), said(&error)), reset(connection, &error).await),
+    match recipients(connection, envelope).await {
+        Ok(()) => Ok(()),
+        Err(error) => {
+            let later = || Outcome::Later { response: said(&error), retry_after: None };
+            let outcome = error.status().map_or_else(later, |code| judge(code, said(&error)));
+            Err((outcome, reset(connection, &error).await))
+        }
     }
 }
 
-async fn content(connection: &mut AsyncSmtpConnection, envelope: &Envelope, message: &str) -> Result<Response, Error> {
+async fn recipients(connection: &mut AsyncSmtpConnection, envelope: &Envelope) -> Result<(), Error> {
     for recipient in envelope.to() {
         connection.command(Rcpt::new(recipient.clone(), Vec::new())).await?;
     }
     connection.command(Data).await?;
-    connection.command(Content(message)).await
+    Ok(())
+}
+
+/// Hands over the content of a mail that was announced. Returns whether the connection can be used again.
+pub(super) async fn hand_over(connection: &mut AsyncSmtpConnection, message: &str) -> (Outcome, bool) {
+    match connection.command(Content(message)).await {
+        Ok(response) => (Outcome::Accepted { response: answer(&response) }, true),
+        Err(error) => {
+            // Without an answer nobody knows how much of it has arrived, and all of it is on its way.
+            let lost = || {
+                let response = format!("the connection broke when the mail may have been taken: {}", said(&error));
+                Outcome::Unanswered { response }
+            };
+            let outcome = error.status().map_or_else(lost, |code| judge(code, said(&error)));
+            (outcome, reset(connection, &error).await)
+        }
+    }
 }
 
 /// A message with its end, as one piece. lettre writes the end by itself after the message, and there the system waits
@@ -108,10 +128,10 @@ fn parameters(
 
 /// What it means that the recipient or the content was not taken. Who is refused for good is this mail, or we: that is in the
 /// enhanced status code (RFC 3463) as a rule, and in the words of relays that have none.
-fn judge(code: Option<Code>, response: String) -> Outcome {
-    let Some(code) = code.filter(|code| code.severity == Severity::PermanentNegativeCompletion) else {
+fn judge(code: Code, response: String) -> Outcome {
+    if code.severity != Severity::PermanentNegativeCompletion {
         return Outcome::Later { response, retry_after: None };
-    };
+    }
     let about_us = match enhanced(&response) {
         Some((subject, detail)) => is_about_us(subject, detail),
         None => response.to_ascii_lowercase().contains("relay"),
@@ -148,7 +168,7 @@ const fn is_about_us(subject: u16, detail: u16) -> bool {
 /// Leaves a transaction that was refused. After anything but a proper answer nobody knows what the next answer would
 /// belong to, so the connection is not used again.
 async fn reset(connection: &mut AsyncSmtpConnection, error: &Error) -> bool {
-    error.status().is_some() && connection.command(Rset).await.is_ok()
+    error.status().is_some() && matches!(timeout(GOODBYE, connection.command(Rset)).await, Ok(Ok(_)))
 }
 
 fn answer(response: &Response) -> String {
@@ -193,11 +213,11 @@ mod tests {
             ("421 4.3.2 gone", "later"),
         ] {
             let code = format!("{}\r\n", &said).parse::<Response>().unwrap().code();
-            let outcome = match judge(Some(code), said.to_owned()) {
+            let outcome = match judge(code, said.to_owned()) {
                 Outcome::Refused { .. } => "refused",
                 Outcome::Away { .. } => "away",
                 Outcome::Later { .. } => "later",
-                Outcome::Accepted { .. } => "accepted",
+                Outcome::Accepted { .. } | Outcome::Unanswered { .. } => "taken, perhaps",
             };
             assert_eq!(outcome, expected, "{said}");
         }

@@ -287,6 +287,7 @@ impl Shop {
             recipient_name: Some("Ada Lovelace".into()),
             status: "pending".into(),
             attempts: 0,
+            unanswered: 0,
             next_attempt_at: Some(now.as_microsecond()),
             lease_token: None,
             lease_until: None,

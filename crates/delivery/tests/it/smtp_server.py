@@ -3,8 +3,9 @@
     smtp_server.py MODE... [--user USER --password PASSWORD] [--certificate FILE]
 
 Each message meets the next MODE, and the last one for good:
-accept, slow (accept, two seconds after DATA), refuse (550 to the recipient), relay-denied (554 to the recipient), greylist (451 the first time, by recipient), hang (no
-answer after DATA), drop (hangs up after DATA), lose (takes it, and hangs up before it says so), quote (554 that quotes the message), refuse-sender (553), later (451).
+accept, slow (accept, two seconds after DATA), refuse (550 to the recipient), relay-denied (554 to the recipient), greylist (451 the
+first time, by recipient), stall (no answer to the recipient), hang (no answer after DATA), drop (hangs up after DATA), lose (takes
+it, and hangs up before it says so), quote (554 that quotes the message), refuse-sender (553), later (451).
 With a certificate (PEM, key included) it offers STARTTLS.
 """
 
@@ -54,6 +55,10 @@ class Handler:
             self.next()
             tell(event="refused")
             return f"554 5.7.1 <{address.lower()}>: Relay access denied"
+        if mode == "stall":
+            self.next()
+            tell(event="stalled")
+            await asyncio.sleep(3600)
         if mode == "later":
             self.next()
             tell(event="later")

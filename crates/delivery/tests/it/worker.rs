@@ -41,6 +41,7 @@ on_both! {
     a_relay_that_hangs_is_tried_again
     a_relay_that_is_away_is_told_once_and_heals
     a_relay_that_does_not_let_us_send_fails_no_mail
+    no_other_node_sends_what_takes_long
     an_address_that_is_corrected_on_the_way_gets_the_mail
     without_a_sender_mails_are_held_until_released
     two_workers_share_the_work_and_send_nothing_twice
@@ -166,6 +167,8 @@ async fn an_answer_that_is_lost_repeats_the_same_message(database: TestDatabase)
     let sold = shop.sell("ada@example.com").await;
     worker.turn().await.unwrap();
     assert_eq!(status(&shop, &sold).await, is("pending", 1), "nobody knows whether the relay has it");
+    shop.clock.advance(SECOND * 3_599);
+    assert_eq!(worker.turn().await.unwrap(), 0, "each try may be one more copy");
     shop.clock.advance(SECOND);
     worker.turn().await.unwrap();
     assert_eq!(status(&shop, &sold).await, is("sent", 2));
@@ -224,12 +227,12 @@ async fn a_relay_that_hangs_is_tried_again(database: TestDatabase) {
     let shop = Shop::open(database).await;
     let relay = Relay::start(&["hang", "accept"]);
     let mut settings = relay.settings();
-    settings.send_timeout = Duration::from_millis(400);
+    settings.answer_timeout = Duration::from_millis(400);
     let worker = shop.worker(Some(Smtp::new(settings).unwrap()));
     let sold = shop.sell("ada@example.com").await;
     worker.turn().await.unwrap();
     assert_eq!(status(&shop, &sold).await, is("pending", 1));
-    shop.clock.advance(SECOND);
+    shop.clock.advance(HOUR);
     worker.turn().await.unwrap();
     assert_eq!(status(&shop, &sold).await, is("sent", 2));
     assert_eq!(relay.wait("accepted", 1).await.len(), 1);
@@ -273,6 +276,25 @@ async fn a_relay_that_does_not_let_us_send_fails_no_mail(database: TestDatabase)
     worker.turn().await.unwrap();
     assert_eq!(status(&shop, &sold).await, is("sent", 6));
     assert!(shop.attention().await.is_empty());
+}
+
+async fn no_other_node_sends_what_takes_long(database: TestDatabase) {
+    let shop = Shop::open(database).await;
+    let relay = Relay::start(&["hang"]);
+    let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
+    shop.worker(Some(relay.client())).start(&tasks, &stop);
+    let sold = shop.sell("ada@example.com").await;
+    relay.wait("hung", 1).await;
+    let other = shop.worker(Some(relay.client()));
+    for _ in 0..4 {
+        // Not yet over, and more than a third: then it is renewed.
+        shop.clock.advance(SECOND * 100);
+        let now = shop.now().as_microsecond();
+        let is_ours = async || shop.mail(sold.mail).await.lease_until == Some(now + 120_000_000);
+        until(is_ours).await;
+        assert_eq!(other.turn().await.unwrap(), 0);
+    }
+    assert_eq!((relay.events("hung").len(), status(&shop, &sold).await), (1, is("pending", 0)));
 }
 
 async fn an_address_that_is_corrected_on_the_way_gets_the_mail(database: TestDatabase) {

@@ -207,6 +207,9 @@ impl SendTest {
         match outcome {
             Outcome::Accepted { response } => say!("{} has taken it for {}: {response}", way.name(), self.to),
             Outcome::Later { response, .. } => anyhow::bail!("{} has not taken it now: {response}", way.name()),
+            Outcome::Unanswered { response } => {
+                anyhow::bail!("it may have arrived at {}, or not: {response}", self.to)
+            }
             Outcome::Away { response } => anyhow::bail!("{} takes no mails: {response}", way.name()),
             Outcome::Refused { response } => anyhow::bail!("{} has refused it: {response}", way.name()),
         }
