@@ -12,16 +12,10 @@ mod flight;
 mod record;
 mod take;
 
-use std::{
-    collections::BTreeSet,
-    sync::{Arc, Mutex},
-};
+use std::sync::Arc;
 
 use crypto::ring::SharedRing;
-use domain::{
-    ambient::{Clock, EntropySource},
-    id::TenantId,
-};
+use domain::ambient::{Clock, EntropySource};
 use jiff::SignedDuration;
 use store::{Store, StoreError};
 use tokio::sync::Notify;
@@ -65,15 +59,13 @@ pub struct MailParts {
 /// The worker.
 pub struct MailWorker {
     parts: MailParts,
-    /// Tenants of which no item is open that says that the relay takes nothing. After a start nobody knows.
-    relay_works_for: Mutex<BTreeSet<TenantId>>,
 }
 
 impl MailWorker {
     /// Puts it together. [`MailWorker::start`] makes it work.
     #[must_use]
-    pub fn new(parts: MailParts) -> Self {
-        Self { parts, relay_works_for: Mutex::default() }
+    pub const fn new(parts: MailParts) -> Self {
+        Self { parts }
     }
 
     /// Works until `stop` is cancelled. What is in flight then is finished and written down.

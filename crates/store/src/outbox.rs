@@ -187,6 +187,20 @@ impl Write {
         Ok(counts.into_iter().map(|(tenant, count)| (TenantId(tenant), count.unsigned_abs())).collect())
     }
 
+    /// Whether a tenant has mails that wait after so many tries that were answered, or so many that were not.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn has_mails_tried(&self, tenant: TenantId, answered: i32, unanswered: i32) -> Result<bool, StoreError> {
+        let often = Condition::any()
+            .add(Expr::col(mails::Column::Attempts).sub(Expr::col(mails::Column::Unanswered)).gte(answered))
+            .add(mails::Column::Unanswered.gte(unanswered));
+        let query = mails::Entity::find().select_only().column(mails::Column::Id).filter(is(status::PENDING));
+        let query = query.filter(mails::Column::TenantId.eq(tenant.0)).filter(often).limit(1);
+        let found: Option<Uuid> = query.into_tuple().one(&self.transaction).await?;
+        Ok(found.is_some())
+    }
+
     /// Has a mail sent once more, whatever became of it; one that waits already is tried at once and gets all its
     /// tries back, and one that is being sent now is left alone. Returns whether there is a mail to send.
     ///

@@ -17,6 +17,10 @@ const RETRY_AFTER_MAX: SignedDuration = SignedDuration::from_hours(6);
 const UNANSWERED_WAIT: SignedDuration = SignedDuration::from_hours(1);
 /// The longest such wait: it doubles from one to the next.
 const UNANSWERED_WAIT_MAX: SignedDuration = SignedDuration::from_hours(24);
+/// After so many tries that were answered, the waits between them add up to an hour, and a person is told.
+pub(super) const DELAYED_ANSWERED: i32 = 13;
+/// The same for tries that were not answered.
+pub(super) const DELAYED_UNANSWERED: i32 = 2;
 
 /// What stands beside a mail that was not sent.
 const SUPERSEDED: &str = "what it tells was not so any more when it was to be sent";
@@ -51,6 +55,8 @@ pub(super) enum News {
     Sent,
     /// It waits for its next try, as mails do.
     Waiting,
+    /// The same, for an hour now.
+    Delayed,
     /// It waits since the relay takes nothing, for a while now.
     RelayAway,
     /// It waits since it cannot be written.
@@ -82,15 +88,16 @@ impl Landed {
             None => failed(response),
         };
         let wait = |response: &str, news| wait_at_least(SignedDuration::ZERO, response, news);
+        let waiting = if tries.are_many() { News::Delayed } else { News::Waiting };
         match &self.ending {
             Ending::Tried(Outcome::Accepted { response }) => {
                 let sent = row(status::SENT, None, response);
                 (Mail { sent_at: Some(now.as_microsecond()), ..sent }, News::Sent)
             }
             Ending::Tried(Outcome::Later { response, retry_after }) => {
-                wait_at_least(retry_after.unwrap_or_default(), response, News::Waiting)
+                wait_at_least(retry_after.unwrap_or_default(), response, waiting)
             }
-            Ending::Tried(Outcome::Unanswered { response }) => wait(response, News::Waiting),
+            Ending::Tried(Outcome::Unanswered { response }) => wait(response, waiting),
             Ending::Tried(Outcome::Away { response }) if tries.answered < AWAY_MAX => wait(response, News::Waiting),
             Ending::Tried(Outcome::Away { response }) => wait(response, News::RelayAway),
             Ending::Unwritten(problem) => wait(problem, News::Unwritten),
@@ -122,6 +129,11 @@ impl Tries {
             Ending::Tried(Outcome::Unanswered { .. }) => Self { unanswered: self.unanswered.saturating_add(1), ..self },
             _ => Self { answered: self.answered.saturating_add(1), ..self },
         }
+    }
+
+    /// Whether somebody should hear that it has not worked out so often.
+    const fn are_many(self) -> bool {
+        self.answered >= DELAYED_ANSWERED || self.unanswered >= DELAYED_UNANSWERED
     }
 
     /// How long to wait after the latest of them; none: it is not tried again.
@@ -186,27 +198,41 @@ pub(super) mod tests {
         let later = |response| Outcome::Later { response, retry_after: None };
         assert_eq!(after(0, later), ("pending".to_owned(), Some(1), News::Waiting));
         assert_eq!(after(1, later), ("pending".to_owned(), Some(2), News::Waiting));
-        assert_eq!(after(40, later), ("pending".to_owned(), Some(3_600), News::Waiting));
+        assert_eq!(after(40, later), ("pending".to_owned(), Some(3_600), News::Delayed));
         // 4095 seconds for the first twelve waits, then an hour each.
-        assert_eq!(after(82, later), ("pending".to_owned(), Some(3_600), News::Waiting));
+        assert_eq!(after(82, later), ("pending".to_owned(), Some(3_600), News::Delayed));
         assert_eq!(after(83, later), ("failed".to_owned(), None, News::Failed));
     }
 
     #[test]
     fn what_may_have_been_taken_has_few_tries_far_apart() {
         let (mut row, mut waits) = (mail(0), Vec::new());
+        let mut told = Vec::new();
         while row.status == "pending" {
             let ending = Ending::Tried(Outcome::Unanswered { response: "x".to_owned() });
-            let (next, _) = Landed { mail: row, token: Uuid::nil(), ending, broken: None }.row(Timestamp::UNIX_EPOCH);
+            let (next, news) =
+                Landed { mail: row, token: Uuid::nil(), ending, broken: None }.row(Timestamp::UNIX_EPOCH);
             waits.extend(next.next_attempt_at.map(|micros| micros / 3_600_000_000));
+            told.push(news);
             row = next;
         }
         assert_eq!((waits, row.attempts, row.unanswered), (vec![1, 2, 4, 8, 16, 24, 24], 8, 8));
+        assert_eq!((&told[0], &told[1], told.last()), (&News::Waiting, &News::Delayed, Some(&News::Failed)));
         // One after many that were answered: it is not given up for that.
         let tried = Mail { attempts: 41, unanswered: 1, ..mail(0) };
         let ending = Ending::Tried(Outcome::Unanswered { response: "x".to_owned() });
         let (row, _) = Landed { mail: tried, token: Uuid::nil(), ending, broken: None }.row(Timestamp::UNIX_EPOCH);
         assert_eq!((row.attempts, row.unanswered, row.next_attempt_at), (42, 2, Some(7_200_000_000)));
+    }
+
+    #[test]
+    fn a_person_hears_of_what_has_waited_for_an_hour() {
+        let waited = |tries: i32| (1..tries.unsigned_abs()).map(backoff).sum::<SignedDuration>();
+        assert!(waited(DELAYED_ANSWERED - 1) < SignedDuration::from_hours(1));
+        assert!(waited(DELAYED_ANSWERED) >= SignedDuration::from_hours(1));
+        let later = |response| Outcome::Later { response, retry_after: None };
+        assert_eq!(after(DELAYED_ANSWERED - 2, later).2, News::Waiting);
+        assert_eq!(after(DELAYED_ANSWERED - 1, later).2, News::Delayed);
     }
 
     #[test]
@@ -218,7 +244,7 @@ pub(super) mod tests {
         assert_eq!(after(0, asked(24)), ("pending".to_owned(), Some(21_600), News::Waiting), "but not for any");
         assert_eq!(
             after(40, asked(0)),
-            ("pending".to_owned(), Some(3_600), News::Waiting),
+            ("pending".to_owned(), Some(3_600), News::Delayed),
             "and not for a shorter one"
         );
     }

@@ -40,7 +40,9 @@ on_both! {
     a_refusal_needs_a_person_until_a_later_success
     a_relay_that_hangs_is_tried_again
     a_relay_that_is_away_is_told_once_and_heals
+    what_one_node_has_told_another_one_closes
     a_relay_that_does_not_let_us_send_fails_no_mail
+    what_has_waited_for_an_hour_is_told_until_nothing_has
     no_other_node_sends_what_takes_long
     an_address_that_is_corrected_on_the_way_gets_the_mail
     without_a_sender_mails_are_held_until_released
@@ -53,6 +55,11 @@ on_both! {
 
 const SECOND: SignedDuration = SignedDuration::from_secs(1);
 const HOUR: SignedDuration = SignedDuration::from_hours(1);
+
+/// A relay that is not there.
+fn nowhere() -> Smtp {
+    Smtp::new(crate::relay::settings("smtp://127.0.0.1:1")).unwrap()
+}
 
 /// Looks until something is so.
 async fn until(is_so: impl AsyncFn() -> bool) {
@@ -240,8 +247,7 @@ async fn a_relay_that_hangs_is_tried_again(database: TestDatabase) {
 
 async fn a_relay_that_is_away_is_told_once_and_heals(database: TestDatabase) {
     let shop = Shop::open(database).await;
-    let away = Smtp::new(crate::relay::settings("smtp://127.0.0.1:1")).unwrap();
-    let worker = shop.worker(Some(away));
+    let worker = shop.worker(Some(nowhere()));
     let (first, second) = (shop.sell("ada@example.com").await, shop.sell("bob@example.com").await);
     for _ in 0..5 {
         assert!(shop.attention().await.is_empty(), "a short outage is nobody's business");
@@ -256,6 +262,23 @@ async fn a_relay_that_is_away_is_told_once_and_heals(database: TestDatabase) {
     // Another process, with another configuration.
     let relay = Relay::start(&["accept"]);
     assert_eq!(shop.worker(Some(relay.client())).turn().await.unwrap(), 2);
+    assert!(shop.attention().await.is_empty());
+}
+
+async fn what_one_node_has_told_another_one_closes(database: TestDatabase) {
+    let shop = Shop::open(database).await;
+    let relay = Relay::start(&["accept"]);
+    let (well, cut_off) = (shop.worker(Some(relay.client())), shop.worker(Some(nowhere())));
+    // The one knows that the relay works, and hears nothing of what the other one finds.
+    shop.sell("ada@example.com").await;
+    assert_eq!(well.turn().await.unwrap(), 1);
+    shop.sell("bob@example.com").await;
+    for _ in 0..5 {
+        assert_eq!(cut_off.turn().await.unwrap(), 1);
+        shop.clock.advance(HOUR);
+    }
+    assert_eq!(shop.open_items().await, [attention::SENDER_FAILING]);
+    assert_eq!(well.turn().await.unwrap(), 1);
     assert!(shop.attention().await.is_empty());
 }
 
@@ -275,6 +298,37 @@ async fn a_relay_that_does_not_let_us_send_fails_no_mail(database: TestDatabase)
     assert_eq!(shop.open_items().await, [attention::SENDER_FAILING]);
     worker.turn().await.unwrap();
     assert_eq!(status(&shop, &sold).await, is("sent", 6));
+    assert!(shop.attention().await.is_empty());
+}
+
+async fn what_has_waited_for_an_hour_is_told_until_nothing_has(database: TestDatabase) {
+    let shop = Shop::open(database).await;
+    let relay = Relay::start(&["later"]);
+    let worker = shop.worker(Some(relay.client()));
+    let (first, second) = (shop.sell("ada@example.com").await, shop.sell("bob@example.com").await);
+    for _ in 0..13 {
+        assert!(shop.attention().await.is_empty(), "that is how mail works");
+        shop.clock.advance(HOUR);
+        assert_eq!(worker.turn().await.unwrap(), 2);
+    }
+    let [item] = &shop.attention().await[..] else { panic!("one item for both") };
+    assert_eq!((item.kind.as_str(), &item.subject), (attention::MAILS_DELAYED, &shop.tenant.to_string()));
+    assert!(
+        item.detail.starts_with("mails have waited for more than an hour, among them the license-delivery mail to ")
+    );
+    assert!(item.detail.contains(" about lic_") && item.detail.contains(": 451 4.3.0 come back; "), "{}", item.detail);
+    assert!(!item.detail.contains("ada@") && !item.detail.contains("bob@"), "{}", item.detail);
+
+    // Another relay, which is asked for one of them at once.
+    let well = Relay::start(&["accept"]);
+    let worker = shop.worker(Some(well.client()));
+    shop.send_again(first.mail).await;
+    assert_eq!(worker.turn().await.unwrap(), 1);
+    assert_eq!(status(&shop, &first).await, is("sent", 1));
+    assert_eq!(shop.open_items().await, [attention::MAILS_DELAYED], "the other one still waits");
+    shop.clock.advance(HOUR);
+    assert_eq!(worker.turn().await.unwrap(), 1);
+    assert_eq!(status(&shop, &second).await, is("sent", 14));
     assert!(shop.attention().await.is_empty());
 }
 
