@@ -12,7 +12,7 @@ use store::Store;
 use crate::{clock::SystemClock, dialler::Dialler, entropy::SystemEntropy, options::DataOptions, ring_file};
 
 /// How long a node may take for what it has taken, unless the operator says otherwise.
-pub(crate) const LEASE: SignedDuration = SignedDuration::from_secs(120);
+const LEASE: SignedDuration = SignedDuration::from_secs(120);
 
 /// An opened installation.
 pub(crate) struct Installation {

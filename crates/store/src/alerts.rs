@@ -341,6 +341,20 @@ impl Write {
         Ok(Some(row))
     }
 
+    /// Keeps the right to use a channel until `until`, if it is still ours.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn renew_alert_channel(&self, id: Uuid, token: Uuid, until: Timestamp) -> Result<(), StoreError> {
+        alert_channels::Entity::update_many()
+            .col_expr(alert_channels::Column::LeaseUntil, Expr::val(Some(micros(until))))
+            .filter(alert_channels::Column::Id.eq(id))
+            .filter(alert_channels::Column::LeaseToken.eq(token))
+            .exec(&self.transaction)
+            .await?;
+        Ok(())
+    }
+
     /// Gives the right to use a channel back.
     ///
     /// # Errors

@@ -143,6 +143,28 @@ impl Write {
         Ok(())
     }
 
+    /// Which of these kinds of items are open with these tenants.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn open_kinds(
+        &self,
+        tenants: &BTreeSet<TenantId>,
+        kinds: &[&str],
+    ) -> Result<BTreeSet<(TenantId, String)>, StoreError> {
+        let mut open = BTreeSet::new();
+        let ids = tenants.iter().map(|tenant| tenant.0).collect();
+        for condition in any_of(&self.transaction, attention_items::Column::TenantId, ids) {
+            let query = attention_items::Entity::find().select_only();
+            let query = query.columns([attention_items::Column::TenantId, attention_items::Column::Kind]);
+            let query = query.filter(condition).filter(attention_items::Column::Kind.is_in(kinds.iter().copied()));
+            let query = query.filter(attention_items::Column::ClosedAt.is_null());
+            let found: Vec<(Uuid, String)> = query.into_tuple().all(&self.transaction).await?;
+            open.extend(found.into_iter().map(|(tenant, kind)| (TenantId(tenant), kind)));
+        }
+        Ok(open)
+    }
+
     /// Closes items whose cause is gone.
     ///
     /// # Errors

@@ -1,5 +1,7 @@
 //! Serving a channel: what is due goes out, and what became of it is written down.
 
+use std::pin::pin;
+
 use domain::{
     Entropy,
     alert::{ALERTS_FAILING, CROWD, TEST},
@@ -58,7 +60,7 @@ impl AlertWorker {
                 break;
             }
             tried += 1;
-            let ended = self.send(channel, &tenant, &bundle).await;
+            let ended = self.holding(channel, token, self.send(channel, &tenant, &bundle)).await;
             let now = self.parts.clock.now();
             let rows: Vec<Alert> = bundle.alerts.into_iter().map(|alert| row_after(alert, &ended, now)).collect();
             let again_at = rows.iter().filter_map(|row| row.next_attempt_at).min();
@@ -69,6 +71,28 @@ impl AlertWorker {
             }
         }
         Ok(tried)
+    }
+
+    /// Keeps the right to a channel while a message is on its way: a mail relay may take ten minutes for one.
+    async fn holding<T>(&self, channel: &AlertChannel, token: Uuid, message: impl Future<Output = T>) -> T {
+        let mut message = pin!(message);
+        let pause = self.parts.lease.unsigned_abs() / 3;
+        loop {
+            tokio::select! {
+                ended = &mut message => return ended,
+                () = tokio::time::sleep(pause) => {}
+            }
+            if let Err(error) = store::repeat(|| self.renew(channel.id, token), Error::is_conflict).await {
+                tracing::error!(%error, "alerts: the right to a channel was not renewed; another node may take it");
+            }
+        }
+    }
+
+    async fn renew(&self, channel: Uuid, token: Uuid) -> Result<(), Error> {
+        let until = after(self.parts.clock.now(), self.parts.lease);
+        let write = self.parts.store.begin().await?;
+        write.renew_alert_channel(channel, token, until).await?;
+        Ok(write.commit().await?)
     }
 
     async fn send(&self, channel: &AlertChannel, tenant: &Tenant, bundle: &Bundle) -> Ended {

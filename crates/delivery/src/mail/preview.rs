@@ -174,6 +174,7 @@ pub(super) fn row(kind: MailKind, license: Uuid, (recipient, name): (&str, Optio
         recipient_name: name.map(str::to_owned),
         status: store::outbox::status::PENDING.to_owned(),
         attempts: 0,
+        unanswered: 0,
         next_attempt_at: None,
         lease_token: None,
         lease_until: None,

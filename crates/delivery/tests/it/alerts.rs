@@ -57,6 +57,7 @@ on_both_databases![
     a_channel_that_refuses_is_told_by_the_others,
     channels_that_hang_delay_no_other,
     each_mode_has_its_channels,
+    a_channel_stays_with_the_node_whose_message_takes_long,
     a_node_that_dies_leaves_its_channels_to_the_next,
     a_test_is_told_what_became_of_it,
 ];
@@ -68,6 +69,10 @@ struct Desk {
 }
 
 fn node(shop: &Shop, sender: Option<Transport>) -> Arc<AlertWorker> {
+    node_with(shop, sender, LEASE)
+}
+
+fn node_with(shop: &Shop, sender: Option<Transport>, lease: SignedDuration) -> Arc<AlertWorker> {
     Arc::new(AlertWorker::new(AlertParts {
         store: shop.store().clone(),
         ring: shop.ring.clone(),
@@ -77,7 +82,7 @@ fn node(shop: &Shop, sender: Option<Transport>) -> Arc<AlertWorker> {
         sender,
         public_url: "https://keys.acme.test".into(),
         wake: Arc::new(Notify::new()),
-        lease: LEASE,
+        lease,
     }))
 }
 
@@ -260,6 +265,27 @@ async fn a_mail_goes_through_the_relay(desk: Desk) {
     }
     assert!(!mail.contains("ada@example.com"), "{mail}");
     assert_eq!(desk.statuses(channel).await, [status::SENT]);
+}
+
+async fn a_channel_stays_with_the_node_whose_message_takes_long(desk: Desk) {
+    let relay = Relay::start(&["hang"]);
+    desk.channel("ours", "mail", "ops@acme.test", |_| {}).await;
+    desk.opens_one("no_events", "stripe").await;
+    desk.settles().await;
+    let short = SignedDuration::from_millis(300);
+    let busy = node_with(&desk.shop, Some(relay.client().into()), short);
+    let serving = tokio::spawn(async move { busy.turn().await });
+    relay.wait("hung", 1).await;
+    desk.shop.clock.advance(LEASE);
+    let now = desk.shop.now();
+    let start = std::time::Instant::now();
+    while desk.shop.store().due_alert_channels(now).await.unwrap() != [] as [Uuid; 0] {
+        assert!(start.elapsed() < Duration::from_secs(20), "its lease is not renewed");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert_eq!(node(&desk.shop, Some(relay.client().into())).turn().await.unwrap(), 0);
+    assert_eq!(relay.events("hung").len(), 1);
+    serving.abort();
 }
 
 async fn an_item_that_opens_again_alerts_once_an_hour(desk: Desk) {

@@ -19,10 +19,10 @@ use domain::{
     ambient::{Clock, EntropySource},
     id::{ConnectionId, LicenseId, MailId, MailTemplateId, OrderId, PlanId, ProductId, TenantId, uuid_v7},
     license::{Holding, License, LicenseState, Rulings, Standing, Unit},
-    order::Order,
+    order::{Contact, Order},
     plan::{AddOn, PlanVersion},
     reason::Reason,
-    text::{PriceReference, Reference},
+    text::{EmailAddress, PriceReference, Reference},
 };
 use jiff::{SignedDuration, Timestamp};
 use store::{
@@ -291,6 +291,7 @@ impl Shop {
             recipient_name: Some("Ada Lovelace".into()),
             status: "pending".into(),
             attempts: 0,
+            unanswered: 0,
             next_attempt_at: Some(now.as_microsecond()),
             lease_token: None,
             lease_until: None,
@@ -298,6 +299,30 @@ impl Shop {
             created_at: now.as_microsecond(),
             sent_at: None,
         }
+    }
+
+    /// Has a mail sent once more.
+    pub(crate) async fn send_again(&self, mail: MailId) {
+        let write = self.store().begin().await.unwrap();
+        assert!(write.send_mail_again(self.tenant, mail, self.now()).await.unwrap());
+        write.commit().await.unwrap();
+    }
+
+    /// Has all held mails sent.
+    pub(crate) async fn release(&self) -> u64 {
+        let write = self.store().begin().await.unwrap();
+        let released = write.release_mails(self.tenant, self.now()).await.unwrap();
+        write.commit().await.unwrap();
+        released
+    }
+
+    /// Corrects the address of a buyer, and has the mail with the key sent once more where one went out.
+    pub(crate) async fn correct(&self, sold: &Sold, recipient: &str) {
+        let to = Contact { email: EmailAddress::parse(recipient).unwrap(), name: None };
+        let write = self.store().begin().await.unwrap();
+        write.redirect_mails(vec![sold.license], &to, self.now()).await.unwrap();
+        write.send_mails_again(vec![sold.license], "license-delivery", &to, self.now()).await.unwrap();
+        write.commit().await.unwrap();
     }
 
     /// A mail about what happened to a license.

@@ -20,6 +20,7 @@ mod intake;
 mod lemonsqueezy;
 mod life;
 mod mail_templates;
+mod mails;
 mod paddle;
 mod rejections;
 mod rotation;

@@ -1,11 +1,11 @@
 //! `keywright mail`: what is held, how a mail looks, and the record that vouches for it.
 
-use std::{path::PathBuf, process::Command, sync::Arc};
+use std::{path::PathBuf, process::Command};
 
 use anyhow::Context;
 use clap::{Args, Subcommand};
 use delivery::{
-    MailParts, MailWorker, Outcome, Transport,
+    Outcome,
     mail::{Language, SOMEBODY, Sample},
 };
 use domain::{
@@ -13,7 +13,7 @@ use domain::{
     id::{MailId, TenantId},
     mail::MailKind,
 };
-use engine::{Engine, tenants::DEFAULT_TENANT};
+use engine::{Engine, rulings::By, tenants::DEFAULT_TENANT};
 
 use crate::{
     clock::SystemClock,
@@ -21,7 +21,7 @@ use crate::{
     mail_options::{DkimOptions, MailOptions},
     options::DataOptions,
     output::say,
-    server::{self, Installation},
+    server,
 };
 
 /// What to do with mails.
@@ -126,18 +126,10 @@ impl MailCommand {
 
 impl Release {
     async fn run(self) -> anyhow::Result<()> {
-        let Installation { engine, ring } = server::open(&self.data).await?;
+        let engine = server::open(&self.data).await?.engine;
         let tenant = tenant(&engine, &self.tenant).await?;
-        let mails = MailWorker::new(MailParts {
-            store: engine.store.clone(),
-            ring,
-            clock: Arc::new(SystemClock),
-            entropy: Arc::new(SystemEntropy),
-            sender: None,
-            wake: Arc::clone(&engine.mails),
-            lease: server::LEASE,
-        });
-        let released = mails.release_held(tenant).await?;
+        let by = By { actor: "cli".to_owned(), note: None };
+        let released = engine.release_mails(tenant, &by).await?;
         say!("{released} mails are released; a server with --smtp-url or --mail-url sends them now.");
         Ok(())
     }
@@ -204,6 +196,9 @@ impl SendTest {
         match outcome {
             Outcome::Accepted { response } => say!("{} has taken it for {}: {response}", way.name(), self.to),
             Outcome::Later { response, .. } => anyhow::bail!("{} has not taken it now: {response}", way.name()),
+            Outcome::Unanswered { response } => {
+                anyhow::bail!("it may have arrived at {}, or not: {response}", self.to)
+            }
             Outcome::Away { response } => anyhow::bail!("{} takes no mails: {response}", way.name()),
             Outcome::Refused { response } => anyhow::bail!("{} has refused it: {response}", way.name()),
         }

@@ -56,8 +56,8 @@ pub(crate) struct Serve {
     #[arg(long, env = "KEYWRIGHT_TRUSTED_PROXIES", value_name = "NETWORK", value_delimiter = ',')]
     pub(crate) trusted_proxy: Vec<net::Network>,
 
-    /// How long a node may take for mails and look-ups it has taken; then another node, or this one after a crash, takes
-    /// them again.
+    /// How long look-ups and mails that a node has taken are its own, unless it says of mails that it is still sending them;
+    /// then another node, or this one after a crash, takes them again.
     #[arg(long, env = "KEYWRIGHT_LEASE_SECONDS", default_value_t = 120, value_parser = clap::value_parser!(u32).range(1..=3_600))]
     pub(crate) lease_seconds: u32,
 

@@ -102,7 +102,8 @@ entities! {
         created_at: i64,
         done_at: Option<i64>,
     }
-    /// A mail. It holds references; what it says is rendered, and its key unsealed, when it is sent.
+    /// A mail. It holds references; what it says is rendered, and its key unsealed, when it is sent. `unanswered` counts those
+    /// of its attempts after which nobody knows whether a relay has it.
     mails = "mails" {
         #[sea_orm(primary_key, auto_increment = false)] id: Uuid,
         tenant_id: Uuid,
@@ -114,6 +115,7 @@ entities! {
         recipient_name: Option<String>,
         status: String,
         attempts: i32,
+        unanswered: i32,
         next_attempt_at: Option<i64>,
         lease_token: Option<Uuid>,
         lease_until: Option<i64>,

@@ -255,8 +255,8 @@ const TABLES: &[Table] = &[
     Table {
         name: "mails",
         columns: "id uuid, tenant_id uuid, kind text, occasion text, license_id uuid, order_id uuid, recipient text, recipient_name text?,
-            status text, attempts integer, next_attempt_at bigint?, lease_token uuid?, lease_until bigint?, response text?,
-            created_at bigint, sent_at bigint?",
+            status text, attempts integer, unanswered integer, next_attempt_at bigint?, lease_token uuid?,
+            lease_until bigint?, response text?, created_at bigint, sent_at bigint?",
         primary: &["id"],
         unique: &[&["license_id", "kind", "occasion"]],
         indexes: &[(&["status", "next_attempt_at", "id"], Some("status <> 'sent'"))],
