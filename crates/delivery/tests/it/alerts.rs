@@ -279,7 +279,7 @@ async fn a_channel_stays_with_the_node_whose_message_takes_long(desk: Desk) {
     desk.shop.clock.advance(LEASE);
     let now = desk.shop.now();
     let start = std::time::Instant::now();
-    while desk.shop.store().due_alert_channels(now).await.unwrap() != [] as [Uuid; 0] {
+    while !desk.shop.store().due_alert_channels(now).await.unwrap().is_empty() {
         assert!(start.elapsed() < Duration::from_secs(20), "its lease is not renewed");
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
