@@ -5,7 +5,7 @@ use std::{path::PathBuf, process::Command};
 use anyhow::Context;
 use clap::{Args, Subcommand};
 use delivery::{
-    Outcome,
+    Outcome, Transport,
     mail::{Language, SOMEBODY, Sample},
 };
 use domain::{
