@@ -20,6 +20,7 @@ async fn held_mails_are_released_once_and_that_is_told(harness: Harness) {
         kind: kind.to_owned(),
         subject: harness.tenant.to_string(),
         lookup: None,
+        livemode: None,
         connection_id: None,
         order_id: None,
         inbound_id: None,
