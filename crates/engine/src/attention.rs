@@ -21,7 +21,7 @@ use store::{
 use crate::{connections::Connection, rejections::Row};
 
 /// A price that no rule speaks of.
-pub(crate) const UNMAPPED_PRICE: &str = "unmapped_price";
+pub const UNMAPPED_PRICE: &str = "unmapped_price";
 /// A purchase that does not say what was bought.
 pub(crate) const LINES_UNKNOWN: &str = "lines_unknown";
 /// A sale that somebody has to approve.

@@ -43,6 +43,8 @@ const opened = async (request) => {
   const page = new DOMParser().parseFromString(await answer.text(), "text/html");
   const form = page.getElementById("action");
   if (!form) return location.assign(answer.url);
+  // The form is sent to the page that it came from, not to the one that it lies over.
+  if (!form.hasAttribute("action")) form.action = answer.url;
   dialog.replaceChildren(form);
   if (!dialog.open) dialog.showModal();
 };

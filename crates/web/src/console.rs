@@ -11,7 +11,10 @@ mod license;
 mod license_actions;
 mod licenses;
 mod list;
+mod mistakes;
 mod place;
+mod price_form;
+mod prices;
 mod refusal;
 mod search;
 mod shell;
@@ -47,6 +50,19 @@ pub(crate) fn routes(web: &Web) -> Router<Web> {
 }
 
 fn pages() -> Router<Web> {
+    sales().merge(set_up())
+}
+
+/// What is set up: what is sold, where the money comes from, and who is told.
+fn set_up() -> Router<Web> {
+    Router::new()
+        .route("/console/{tenant}/{mode}/prices", get(prices::list))
+        .route("/console/{tenant}/{mode}/prices/map", get(price_form::form).post(price_form::save))
+        .route("/console/{tenant}/{mode}/prices/{id}/remove", get(prices::remove_form).post(prices::remove))
+}
+
+/// What is sold, and to whom.
+fn sales() -> Router<Web> {
     Router::new()
         .route("/console/{tenant}/{mode}", get(home::show))
         .route("/console/{tenant}/{mode}/search", get(search::show))

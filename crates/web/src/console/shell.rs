@@ -79,6 +79,7 @@ const GROUPS: [(&str, &[(&str, &str, &str)]); 4] = [
         "Set-up",
         &[
             ("products", "Products and plans", "box"),
+            ("prices", "Prices", "tag"),
             ("settings", "Settings", "gear"),
             ("developers", "Developers", "code"),
             ("team", "Team", "people"),
@@ -104,6 +105,8 @@ const SAID: &[(&str, &str)] = &[
     ("session_ended", "That browser is signed out."),
     ("dismissed", "The item is laid aside."),
     ("saved", "Saved."),
+    ("mapped", "The rule is saved. What waited for it is worked on now, and buyers get their keys."),
+    ("rule_removed", "The rule is gone."),
     ("replayed", "The event is worked on again."),
 ];
 
