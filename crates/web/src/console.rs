@@ -4,7 +4,10 @@
 mod account;
 mod action;
 mod assets;
+mod billing;
 mod browser;
+mod connect;
+mod connection_actions;
 mod entrance;
 mod home;
 mod license;
@@ -13,8 +16,11 @@ mod licenses;
 mod list;
 mod mistakes;
 mod place;
+mod plan_form;
+mod plans;
 mod price_form;
 mod prices;
+mod products;
 mod refusal;
 mod search;
 mod shell;
@@ -59,6 +65,19 @@ fn set_up() -> Router<Web> {
         .route("/console/{tenant}/{mode}/prices", get(prices::list))
         .route("/console/{tenant}/{mode}/prices/map", get(price_form::form).post(price_form::save))
         .route("/console/{tenant}/{mode}/prices/{id}/remove", get(prices::remove_form).post(prices::remove))
+        .route("/console/{tenant}/{mode}/settings/billing", get(billing::list))
+        .route("/console/{tenant}/{mode}/settings/billing/connect", get(connect::choose))
+        .route("/console/{tenant}/{mode}/settings/billing/connect/{provider}", get(connect::form).post(connect::connect))
+        .route(
+            "/console/{tenant}/{mode}/settings/billing/{id}/{action}",
+            get(connection_actions::form).post(connection_actions::act),
+        )
+        .route("/console/{tenant}/{mode}/products", get(products::list))
+        .route("/console/{tenant}/{mode}/products/new", get(products::new_form).post(products::create))
+        .route("/console/{tenant}/{mode}/products/{code}/edit", get(products::edit_form).post(products::edit))
+        .route("/console/{tenant}/{mode}/products/{code}/new-plan", get(plan_form::new_form).post(plan_form::create))
+        .route("/console/{tenant}/{mode}/plans/{code}", get(plans::show))
+        .route("/console/{tenant}/{mode}/plans/{code}/edit", get(plan_form::edit_form).post(plan_form::edit))
 }
 
 /// What is sold, and to whom.

@@ -106,6 +106,7 @@ const SAID: &[(&str, &str)] = &[
     ("dismissed", "The item is laid aside."),
     ("saved", "Saved."),
     ("mapped", "The rule is saved. What waited for it is worked on now, and buyers get their keys."),
+    ("connected", "It is connected. Send a test event from there: it shows up here as the first signed one."),
     ("rule_removed", "The rule is gone."),
     ("replayed", "The event is worked on again."),
 ];
