@@ -8,6 +8,10 @@ mod billing;
 mod browser;
 mod connect;
 mod connection_actions;
+mod deliveries;
+mod developers;
+mod endpoint_actions;
+mod endpoints;
 mod entrance;
 mod home;
 mod license;
@@ -23,7 +27,9 @@ mod prices;
 mod products;
 mod refusal;
 mod search;
+mod settings;
 mod shell;
+mod team;
 mod timeline;
 mod words;
 
@@ -65,9 +71,38 @@ fn set_up() -> Router<Web> {
         .route("/console/{tenant}/{mode}/prices", get(prices::list))
         .route("/console/{tenant}/{mode}/prices/map", get(price_form::form).post(price_form::save))
         .route("/console/{tenant}/{mode}/prices/{id}/remove", get(prices::remove_form).post(prices::remove))
+        .route("/console/{tenant}/{mode}/settings", get(settings::show))
+        .route("/console/{tenant}/{mode}/settings/webhooks", get(endpoints::list))
+        .route(
+            "/console/{tenant}/{mode}/settings/webhooks/new",
+            get(endpoint_actions::new_form).post(endpoint_actions::create),
+        )
+        .route(
+            "/console/{tenant}/{mode}/settings/webhooks/{id}/{action}",
+            get(endpoint_actions::form).post(endpoint_actions::act),
+        )
+        .route("/console/{tenant}/{mode}/deliveries", get(deliveries::list))
+        .route("/console/{tenant}/{mode}/deliveries/{id}", get(deliveries::show))
+        .route(
+            "/console/{tenant}/{mode}/deliveries/{id}/redeliver",
+            get(deliveries::redeliver_form).post(deliveries::redeliver),
+        )
+        .route("/console/{tenant}/{mode}/team", get(team::list))
+        .route("/console/{tenant}/{mode}/team/invite", get(team::invite_form).post(team::invite))
+        .route("/console/{tenant}/{mode}/team/{id}/{action}", get(team::form).post(team::act))
+        .route("/console/{tenant}/{mode}/team/invitations/{id}/withdraw", get(team::withdraw_form).post(team::withdraw))
+        .route("/console/{tenant}/{mode}/developers", get(developers::show))
+        .route("/console/{tenant}/{mode}/developers/new-key", get(developers::new_form).post(developers::create))
+        .route(
+            "/console/{tenant}/{mode}/developers/keys/{id}/revoke",
+            get(developers::revoke_form).post(developers::revoke),
+        )
         .route("/console/{tenant}/{mode}/settings/billing", get(billing::list))
         .route("/console/{tenant}/{mode}/settings/billing/connect", get(connect::choose))
-        .route("/console/{tenant}/{mode}/settings/billing/connect/{provider}", get(connect::form).post(connect::connect))
+        .route(
+            "/console/{tenant}/{mode}/settings/billing/connect/{provider}",
+            get(connect::form).post(connect::connect),
+        )
         .route(
             "/console/{tenant}/{mode}/settings/billing/{id}/{action}",
             get(connection_actions::form).post(connection_actions::act),

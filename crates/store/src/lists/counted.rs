@@ -48,8 +48,7 @@ impl Store {
             .filter(Column::DismissedAt.is_null())
             .group_by(Column::ConnectionId)
             .group_by(Column::Lookup);
-        let rows: Vec<(Option<Uuid>, Option<String>, String, i64, i64)> =
-            query.into_tuple().all(&self.reader).await?;
+        let rows: Vec<(Option<Uuid>, Option<String>, String, i64, i64)> = query.into_tuple().all(&self.reader).await?;
         let read = |(connection, price, detail, orders, since): (Option<Uuid>, Option<String>, String, i64, i64)| {
             let (connection, orders) = (ConnectionId(connection?), orders.unsigned_abs());
             Some(Unmapped { connection, price: price?, detail, orders, since: instant(since) })

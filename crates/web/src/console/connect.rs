@@ -133,7 +133,8 @@ fn fields(provider: &dyn Provider, sent: &Sent) -> Vec<Field> {
     }
     if provider.has_stores() {
         fields.push(
-            Field::text("store", "Store", sent.get("store")).hint("The provider's id of the store, where there is an API key."),
+            Field::text("store", "Store", sent.get("store"))
+                .hint("The provider's id of the store, where there is an API key."),
         );
     }
     if guide.redirect.is_some() {
@@ -198,8 +199,11 @@ async fn connected(
         (Some(_), _) => Level::Full,
     };
     if sent.is_on("make_webhook") && makes_webhooks(provider) {
-        let Some(api_key) = api_key else { return Ok(Err("An endpoint is made there with an API key: paste one.".to_owned())) };
-        let is_taken = web.engine.store.connections().await?.iter().any(|row| row.tenant_id == tenant.0 && row.code == code);
+        let Some(api_key) = api_key else {
+            return Ok(Err("An endpoint is made there with an API key: paste one.".to_owned()));
+        };
+        let is_taken =
+            web.engine.store.connections().await?.iter().any(|row| row.tenant_id == tenant.0 && row.code == code);
         if is_taken {
             return Ok(Err(format!("There is a connection `{code}` already; take another name.")));
         }

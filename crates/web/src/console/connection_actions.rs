@@ -42,7 +42,8 @@ fn question(place: &Place<Configure>, row: &rows::Connection, word: &str, sent: 
     if settings.platform || settings.account.is_some() {
         return Err(Refusal::NotFound);
     }
-    let new = |title: &str, button| Question::new(format!("{title} · {}", row.code), button, place.at("settings/billing"));
+    let new =
+        |title: &str, button| Question::new(format!("{title} · {}", row.code), button, place.at("settings/billing"));
     let secret = |name, label| Field::text(name, label, "").of("password").needed();
     let question = match word {
         "add-secret" => new("Add a signing secret", "Accept it")

@@ -175,7 +175,11 @@ impl Draft {
                 .says("A price gives it once a rule says so; your own code may name it, too.");
         };
         let question = Question::new(before.name.clone(), "Save", place.at(&format!("plans/{}", before.code)));
-        let licenses = if self.licenses == 1 { "1 license stands".to_owned() } else { format!("{} licenses stand", self.licenses) };
+        let licenses = if self.licenses == 1 {
+            "1 license stands".to_owned()
+        } else {
+            format!("{} licenses stand", self.licenses)
+        };
         let question = question
             .says("What is saved is a new version. Later sales get it.")
             .says(format!("{licenses} on this plan: each keeps the version that it was sold with."));
@@ -197,7 +201,8 @@ impl Draft {
         plans.dedup_by(|one, other| one.code == other.code);
         let here = self.before.as_ref().map(|row| &*row.code).unwrap_or_default();
         plans.retain(|plan| plan.code != here);
-        let smaller = [(String::new(), "none".to_owned())].into_iter().chain(plans.into_iter().map(|row| (row.code, row.name)));
+        let smaller =
+            [(String::new(), "none".to_owned())].into_iter().chain(plans.into_iter().map(|row| (row.code, row.name)));
         let smaller = Field::choice("downgrade_to", "The smaller plan", smaller, sent.get("downgrade_to"));
         let mut question = self.question(place);
         if self.before.is_none() {
@@ -242,8 +247,12 @@ fn allowance(sent: &Sent) -> Vec<Field> {
         number("grace_days", "Days of grace", sent)
             .needed()
             .hint("After its paid end, while a renewal is still expected."),
-        number("offline_days", "Days offline", sent).needed().hint("How long an app may trust its lease without asking."),
-        number("recheck_hours", "Hours between checks", sent).needed().hint("After which an app that is online asks again."),
+        number("offline_days", "Days offline", sent)
+            .needed()
+            .hint("How long an app may trust its lease without asking."),
+        number("recheck_hours", "Hours between checks", sent)
+            .needed()
+            .hint("After which an app that is online asks again."),
     ]
 }
 

@@ -69,7 +69,9 @@ pub(crate) fn term(terms: &PlanTerms) -> String {
 /// What it costs, where this server makes the price.
 pub(crate) fn price(terms: &PlanTerms) -> String {
     let every = |interval: domain::plan::Interval| format!(" every {}", interval.as_str());
-    let text = |price: domain::plan::PlanPrice| format!("{}{}", money(price.money), price.every.map(every).unwrap_or_default());
+    let text = |price: domain::plan::PlanPrice| {
+        format!("{}{}", money(price.money), price.every.map(every).unwrap_or_default())
+    };
     terms.price.map(text).unwrap_or_default()
 }
 
@@ -127,8 +129,15 @@ fn parts(terms: &PlanTerms) -> Vec<(&'static str, Vec<(&'static str, String)>)> 
     let mut sold = vec![("Price", price(terms))];
     sold.retain(|(_, value)| !value.is_empty());
     sold.extend([
-        ("A trial gives", if policy.trial == OnTrial::License { "a license" } else { "nothing until it is paid" }.to_owned()),
-        ("Issued", if policy.issuing == domain::policy::Issuing::Automatic { "at once" } else { "after somebody approves" }.to_owned()),
+        (
+            "A trial gives",
+            if policy.trial == OnTrial::License { "a license" } else { "nothing until it is paid" }.to_owned(),
+        ),
+        (
+            "Issued",
+            if policy.issuing == domain::policy::Issuing::Automatic { "at once" } else { "after somebody approves" }
+                .to_owned(),
+        ),
         ("The key is mailed by", if policy.mail == MailBy::Us { "Keywright" } else { "you" }.to_owned()),
         ("Other mails", listed(notices.map(|(_, _, words)| words.to_lowercase()).collect())),
     ]);

@@ -51,7 +51,8 @@ async fn shown(
     let plan = |row: &rows::Plan| (row.code.clone(), row.name.clone());
     let nothing = (String::new(), "Nothing of ours".to_owned());
     let plans = stock.plans.iter().map(plan).chain([nothing]);
-    let abouts = [("price", "A price or variant"), ("product", "A product"), ("default", "Whatever no other rule speaks of")];
+    let abouts =
+        [("price", "A price or variant"), ("product", "A product"), ("default", "Whatever no other rule speaks of")];
     let quantities = [("keys", "Each one bought is a key of its own"), ("seats", "One key with so many seats")];
     let here = |name: &str, first: &str| sent.some(name).unwrap_or(first).to_owned();
     let mut question = Question::new("Map a price", "Map it", place.at("prices"));
@@ -77,25 +78,26 @@ async fn shown(
             Field::text("features", "Features more", sent.get("features"))
                 .hint("Words with commas between them. Empty: none."),
         )
-        .asks(Field::text("from", "Sales from that day on", sent.get("from")).of("date").hint("UTC. Empty: since ever."))
+        .asks(
+            Field::text("from", "Sales from that day on", sent.get("from")).of("date").hint("UTC. Empty: since ever."),
+        )
         .asks(Field::text("until", "Sales before that day", sent.get("until")).of("date").hint("UTC. Empty: for ever."))
         .page(web, place, "prices", wrong)
         .await
 }
 
 /// What happens to the orders that wait for this very price.
-async fn consequences(
-    web: &Web,
-    place: &Place<Configure>,
-    stock: &Stock,
-    sent: &Sent,
-) -> Result<Vec<String>, Refusal> {
+async fn consequences(web: &Web, place: &Place<Configure>, stock: &Stock, sent: &Sent) -> Result<Vec<String>, Refusal> {
     let unmapped = web.engine.store.unmapped_prices(place.whose(), UNMAPPED_PRICE).await?;
     let at = stock.connection(sent.get("connection")).map(|row| row.id);
     let waiting = unmapped.iter().find(|row| Some(row.connection.0) == at && row.price == sent.get("value"));
-    let mut texts = vec!["Later sales get the version of the plan that is current then. What was decided before stays decided.".to_owned()];
+    let mut texts = vec![
+        "Later sales get the version of the plan that is current then. What was decided before stays decided."
+            .to_owned(),
+    ];
     if let Some(waiting) = waiting {
-        let orders = if waiting.orders == 1 { "1 order waits".to_owned() } else { format!("{} orders wait", waiting.orders) };
+        let orders =
+            if waiting.orders == 1 { "1 order waits".to_owned() } else { format!("{} orders wait", waiting.orders) };
         texts.insert(0, format!("{orders} for this price: their keys are issued and mailed at once."));
     }
     Ok(texts)

@@ -192,7 +192,10 @@ fn change(
         ("value", row.matcher_value.clone()),
         ("plan", plan.to_owned()),
         ("quantity", if quantity == QuantityRule::Seats { "seats" } else { "keys" }.to_owned()),
-        ("activations", Some(rule.adds.activations).filter(|count| *count > 0).map(|n| n.to_string()).unwrap_or_default()),
+        (
+            "activations",
+            Some(rule.adds.activations).filter(|count| *count > 0).map(|n| n.to_string()).unwrap_or_default(),
+        ),
         ("features", features),
         ("from", rule.from.map(day).unwrap_or_default()),
         ("until", rule.until.map(day).unwrap_or_default()),
@@ -239,12 +242,16 @@ pub(crate) async fn remove_form(
 ) -> Result<Response, Refusal> {
     let (row, _) = rule(&web, &place, &id).await?;
     let (kind, value) = about(&store::catalogue::matcher(&row.matcher_kind, &row.matcher_value));
-    Question::new(format!("Remove the rule for {}", if value.is_empty() { kind } else { &value }), "Remove it", place.at("prices"))
-        .says("Sales that need it wait from now on until another rule speaks of them.")
-        .says("What it decided before stays decided.")
-        .dangerous()
-        .page(&web, &place, "prices", None)
-        .await
+    Question::new(
+        format!("Remove the rule for {}", if value.is_empty() { kind } else { &value }),
+        "Remove it",
+        place.at("prices"),
+    )
+    .says("Sales that need it wait from now on until another rule speaks of them.")
+    .says("What it decided before stays decided.")
+    .dangerous()
+    .page(&web, &place, "prices", None)
+    .await
 }
 
 /// `POST …/prices/{id}/remove`.

@@ -108,7 +108,12 @@ fn brand(row: &rows::Product) -> BTreeMap<String, String> {
 /// The fields of a brand: name, label, type, hint.
 const BRAND: [(&str, &str, &str, &str); 11] = [
     ("sender_name", "Mails come from", "text", "Empty: the product's name."),
-    ("sender_address", "Their address", "email", "Empty: the installation's own. The relay must be allowed to send for it."),
+    (
+        "sender_address",
+        "Their address",
+        "email",
+        "Empty: the installation's own. The relay must be allowed to send for it.",
+    ),
     ("reply_to", "Answers go to", "email", "Empty: to the sender."),
     ("support_url", "Where questions are answered", "text", "https://… or mailto:…"),
     ("download_url", "Where it is downloaded", "url", ""),
@@ -160,7 +165,11 @@ async fn shown(
         Some(_) => question.says("Keys that are out keep their beginning; new ones have the new one."),
         None => question
             .says("A product is what your app names when it checks a key. Its plans say what a license allows.")
-            .asks(Field::text("code", "Code", sent.get("code")).needed().hint("Your name for it, for good: letters, digits, - . _")),
+            .asks(
+                Field::text("code", "Code", sent.get("code"))
+                    .needed()
+                    .hint("Your name for it, for good: letters, digits, - . _"),
+            ),
     };
     question = question
         .asks(Field::text("name", "Name", sent.get("name")).needed().hint("What buyers read."))
