@@ -126,6 +126,11 @@ impl Sent {
         Some(self.get(name)).filter(|value| !value.is_empty())
     }
 
+    /// Whether anything was sent under that name, be it empty.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.0.contains_key(name)
+    }
+
     /// A secret; none: it is empty.
     pub(crate) fn secret(&self, name: &str) -> Option<SecretString> {
         self.some(name).map(SecretString::from)

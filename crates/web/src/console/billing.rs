@@ -75,7 +75,7 @@ pub(crate) async fn list(State(web): State<Web>, place: Place<Look>) -> Result<R
         cards.push(card(&web, &place, provider.info(), row, (last, now))?);
     }
     page(&BillingPage {
-        shell: Shell::new(&web, &place, "settings", "Billing").await?,
+        shell: Shell::new(&web, &place, "settings/billing", "Billing").await?,
         path: place.at("settings/billing"),
         cards,
         may_configure: place.role.may(Ability::Configure),
@@ -103,7 +103,7 @@ fn card(
         events: reached.webhook_events,
         redirect_url: reached.redirect_url,
         client: secrets.oauth_client.map(|client| client.id),
-        api_key: info.has_api().then(|| key_words(secrets.api_key.is_some(), settings.level)),
+        api_key: info.guide.api_key.map(|_| key_words(secrets.api_key.is_some(), settings.level)),
         secrets: secrets.webhook.iter().map(|secret| fingerprint(id, secret)).collect(),
         account: settings.account,
         is_own,

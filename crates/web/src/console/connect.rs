@@ -81,7 +81,7 @@ fn passages(markdown: &str) -> Vec<Passage> {
 /// `GET …/settings/billing/connect`.
 pub(crate) async fn choose(State(web): State<Web>, place: Place<Configure>) -> Result<Response, Refusal> {
     page(&ConnectPage {
-        shell: Shell::new(&web, &place, "settings", "Connect a provider").await?,
+        shell: Shell::new(&web, &place, "settings/billing", "Connect a provider").await?,
         path: place.at("settings/billing/connect"),
         billing: place.at("settings/billing"),
         providers: providers_there().map(|provider| (provider.info().slug, provider.info().name)).collect(),
@@ -154,7 +154,7 @@ async fn shown(
     let Info { slug, name, guide, .. } = provider.info();
     let reached = Reached::new(&web.public_url, &place.tenant.slug, (slug, ""), &Settings::default());
     page(&ConnectingPage {
-        shell: Shell::new(web, place, "settings", format!("Connect {name}")).await?,
+        shell: Shell::new(web, place, "settings/billing", format!("Connect {name}")).await?,
         provider: name,
         webhook_url: reached.webhook_url.unwrap_or_default(),
         events: reached.webhook_events,

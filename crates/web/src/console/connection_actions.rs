@@ -55,7 +55,7 @@ fn question(place: &Place<Configure>, row: &rows::Connection, word: &str, sent: 
             .says(format!("The secret is the one with the fingerprint {}.", sent.get("fingerprint")))
             .asks(Field::Hidden { name: "fingerprint", value: sent.get("fingerprint").to_owned() })
             .dangerous(),
-        "api-key" if provider.info().has_api() => {
+        "api-key" if provider.info().guide.api_key.is_some() => {
             let levels = [("full", "What was bought, and subscriptions"), ("read", "What was bought"), ("none", "Nothing")];
             let here = match settings.level {
                 Level::Read => "read",
@@ -87,7 +87,7 @@ pub(crate) async fn form(
     let row = connection(&web, &place, &id).await?;
     let question = question(&place, &row, &word, &sent)?;
     place.confirmed(&web)?;
-    question.page(&web, &place, "settings", None).await
+    question.page(&web, &place, "settings/billing", None).await
 }
 
 /// `POST …/settings/billing/{id}/{action}`.
@@ -102,7 +102,7 @@ pub(crate) async fn act(
     place.confirmed(&web)?;
     match done(&web, &place, &row, &word, &sent).await? {
         Ok(()) => Ok(see_other(&place.at("settings/billing?said=saved"))),
-        Err(wrong) => question.page(&web, &place, "settings", Some(wrong)).await,
+        Err(wrong) => question.page(&web, &place, "settings/billing", Some(wrong)).await,
     }
 }
 

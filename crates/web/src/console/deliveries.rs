@@ -9,7 +9,8 @@ use axum::{
     response::Response,
 };
 use domain::{
-    id::{DeliveryId, EventId, LicenseId, WebhookEndpointId},
+    event::{Envelope, EventStyle},
+    id::{DeliveryId, EventId, LicenseId, TenantId, WebhookEndpointId},
     member::Ability,
 };
 use jiff::Timestamp;
@@ -228,7 +229,7 @@ pub(crate) async fn show(
         pill: progress(&row.status),
         why: why(&row, now),
         facts: facts(&place, &named, &row, now),
-        body: event.map(|event| readable(&event.body)),
+        body: event.and_then(|event| told(event, named.endpoints.get(&row.endpoint_id).map(|row| &*row.style)?)),
         tries: tries.into_iter().map(|row| tried(row, now)).collect(),
         may_configure: place.role.may(Ability::Configure),
         kind,
@@ -274,10 +275,19 @@ fn facts(
     facts
 }
 
-/// A document as people read it. The license key is not in it: it is put in when the event is sent.
-fn readable(body: &str) -> String {
-    let document: Result<serde_json::Value, _> = serde_json::from_str(body);
-    document.and_then(|document| serde_json::to_string_pretty(&document)).unwrap_or_else(|_| body.to_owned())
+/// What an address is told, as people read it. The license key is not in it: it is put in when the event is sent.
+fn told(event: &Event, style: &str) -> Option<String> {
+    let envelope = Envelope {
+        id: EventId(event.id),
+        kind: event.kind.parse().ok()?,
+        occurred_at: Timestamp::from_microsecond(event.occurred_at).ok()?,
+        livemode: event.livemode,
+        tenant: TenantId(event.tenant_id),
+        data: &event.body,
+    };
+    let style = if style == "keylight" { EventStyle::Keylight } else { EventStyle::Standard };
+    let document: serde_json::Value = serde_json::from_str(&envelope.body(style, None).ok()?).ok()?;
+    serde_json::to_string_pretty(&document).ok()
 }
 
 fn redelivering(place: &Place<Configure>, row: &Delivery) -> Question {

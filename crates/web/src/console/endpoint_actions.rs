@@ -100,7 +100,7 @@ fn making(place: &Place<Configure>, sent: &Sent) -> Question {
 /// `GET …/settings/webhooks/new`.
 pub(crate) async fn new_form(State(web): State<Web>, place: Place<Configure>) -> Result<Response, Refusal> {
     place.confirmed(&web)?;
-    making(&place, &Sent::default()).page(&web, &place, "settings", None).await
+    making(&place, &Sent::default()).page(&web, &place, SECTION, None).await
 }
 
 /// `POST …/settings/webhooks/new`.
@@ -117,7 +117,7 @@ pub(crate) async fn create(
             let secret = change.secret.ok_or_else(|| Refusal::Failed("no secret was made".to_owned()))?;
             shown_once(&web, &place, SECTION, ("The signing secret", secret.reveal(), &SECRET_NOTES[..1])).await
         }
-        Err(error) => making(&place, &sent).page(&web, &place, "settings", Some(of_configuration(error)?)).await,
+        Err(error) => making(&place, &sent).page(&web, &place, SECTION, Some(of_configuration(error)?)).await,
     }
 }
 
@@ -205,7 +205,7 @@ pub(crate) async fn form(
     if word == "rotate" {
         place.confirmed(&web)?;
     }
-    question.page(&web, &place, "settings", None).await
+    question.page(&web, &place, SECTION, None).await
 }
 
 /// How an action ended.
@@ -240,7 +240,7 @@ pub(crate) async fn act(
         Done::Secret(secret) => {
             shown_once(&web, &place, SECTION, ("The new signing secret", secret.reveal(), &SECRET_NOTES)).await
         }
-        Done::Wrong(wrong) => question.page(&web, &place, "settings", Some(wrong)).await,
+        Done::Wrong(wrong) => question.page(&web, &place, SECTION, Some(wrong)).await,
     }
 }
 

@@ -70,7 +70,7 @@ pub(crate) async fn list(State(web): State<Web>, place: Place<Look>) -> Result<R
         cards.push(card(&web, &place, row, recoveries, now)?);
     }
     page(&EndpointsPage {
-        shell: Shell::new(&web, &place, "settings", "Webhooks").await?,
+        shell: Shell::new(&web, &place, "settings/webhooks", "Webhooks").await?,
         path: place.at("settings/webhooks"),
         deliveries: place.at("deliveries"),
         cards,

@@ -175,14 +175,12 @@ impl Draft {
                 .says("A price gives it once a rule says so; your own code may name it, too.");
         };
         let question = Question::new(before.name.clone(), "Save", place.at(&format!("plans/{}", before.code)));
-        let licenses = if self.licenses == 1 {
-            "1 license stands".to_owned()
-        } else {
-            format!("{} licenses stand", self.licenses)
+        let licenses = match self.licenses {
+            0 => "No license stands on this plan yet.".to_owned(),
+            1 => "1 license stands on this plan, and keeps the version that it was sold with.".to_owned(),
+            count => format!("{count} licenses stand on this plan, and keep the versions that they were sold with."),
         };
-        let question = question
-            .says("What is saved is a new version. Later sales get it.")
-            .says(format!("{licenses} on this plan: each keeps the version that it was sold with."));
+        let question = question.says("What is saved is a new version. Later sales get it.").says(licenses);
         match self.terms().price {
             Some(_) => question.says("Its price stays as it is. It is changed by the API or the configuration file."),
             None => question,
@@ -203,7 +201,12 @@ impl Draft {
         plans.retain(|plan| plan.code != here);
         let smaller =
             [(String::new(), "none".to_owned())].into_iter().chain(plans.into_iter().map(|row| (row.code, row.name)));
-        let smaller = Field::choice("downgrade_to", "The smaller plan", smaller, sent.get("downgrade_to"));
+        let smaller = Field::choice(
+            "downgrade_to",
+            "The smaller plan, where one of these leads to it",
+            smaller,
+            sent.get("downgrade_to"),
+        );
         let mut question = self.question(place);
         if self.before.is_none() {
             let code = Field::text("code", "Code", sent.get("code")).needed();

@@ -15,7 +15,7 @@ use engine::{
     configuration::{Existing, GrantInput, PriceRuleInput},
 };
 use jiff::{Timestamp, civil::Date, tz::TimeZone};
-use store::rows;
+use store::{lists::Unmapped, rows};
 
 use super::{
     action::{Field, Question, Sent},
@@ -26,6 +26,9 @@ use super::{
     refusal::Refusal,
 };
 use crate::Web;
+
+/// Nothing is chosen yet; no plan has this code.
+const CHOOSE: &str = "?";
 
 /// `GET …/prices/map`.
 pub(crate) async fn form(
@@ -49,24 +52,31 @@ async fn shown(
         (row.code.clone(), format!("{} · {provider}", row.code))
     };
     let plan = |row: &rows::Plan| (row.code.clone(), row.name.clone());
-    let nothing = (String::new(), "Nothing of ours".to_owned());
-    let plans = stock.plans.iter().map(plan).chain([nothing]);
+    let unmapped = unmapped(web, place, stock, sent).await?;
+    let nothing = [(CHOOSE.to_owned(), "Choose one".to_owned()), (String::new(), "Nothing of ours".to_owned())];
+    let plans = nothing.into_iter().chain(stock.plans.iter().map(plan));
+    let chosen = if sent.has("plan") { sent.get("plan") } else { meant(stock, unmapped.as_ref()) };
     let abouts =
         [("price", "A price or variant"), ("product", "A product"), ("default", "Whatever no other rule speaks of")];
     let quantities = [("keys", "Each one bought is a key of its own"), ("seats", "One key with so many seats")];
     let here = |name: &str, first: &str| sent.some(name).unwrap_or(first).to_owned();
     let mut question = Question::new("Map a price", "Map it", place.at("prices"));
-    for text in consequences(web, place, stock, sent).await? {
-        question = question.says(text);
+    if let Some(unmapped) = unmapped {
+        let orders = match unmapped.orders {
+            1 => "1 order waits".to_owned(),
+            count => format!("{count} orders wait"),
+        };
+        question = question.says(format!("{orders} for this price: their keys are issued and mailed at once."));
     }
     question
+        .says("Later sales get the version of the plan that is current then. What was decided before stays decided.")
         .asks(Field::choice("connection", "Connection", stock.connections.iter().map(name), sent.get("connection")))
         .asks(Field::choice("about", "It is about", abouts, &here("about", "price")))
         .asks(
             Field::text("value", "Price or product", sent.get("value"))
                 .hint("The provider's own id. Empty for whatever no other rule speaks of."),
         )
-        .asks(Field::choice("plan", "It gives the plan", plans, sent.get("plan")))
+        .asks(Field::choice("plan", "It gives the plan", plans, chosen))
         .asks(Field::choice("quantity", "Several bought at once", quantities, &here("quantity", "keys")))
         .asks(Field::Part("Beside the plan"))
         .asks(
@@ -86,21 +96,22 @@ async fn shown(
         .await
 }
 
-/// What happens to the orders that wait for this very price.
-async fn consequences(web: &Web, place: &Place<Configure>, stock: &Stock, sent: &Sent) -> Result<Vec<String>, Refusal> {
-    let unmapped = web.engine.store.unmapped_prices(place.whose(), UNMAPPED_PRICE).await?;
+/// This very price, where orders wait for it.
+async fn unmapped(
+    web: &Web,
+    place: &Place<Configure>,
+    stock: &Stock,
+    sent: &Sent,
+) -> Result<Option<Unmapped>, Refusal> {
     let at = stock.connection(sent.get("connection")).map(|row| row.id);
-    let waiting = unmapped.iter().find(|row| Some(row.connection.0) == at && row.price == sent.get("value"));
-    let mut texts = vec![
-        "Later sales get the version of the plan that is current then. What was decided before stays decided."
-            .to_owned(),
-    ];
-    if let Some(waiting) = waiting {
-        let orders =
-            if waiting.orders == 1 { "1 order waits".to_owned() } else { format!("{} orders wait", waiting.orders) };
-        texts.insert(0, format!("{orders} for this price: their keys are issued and mailed at once."));
-    }
-    Ok(texts)
+    let all = web.engine.store.unmapped_prices(place.whose(), UNMAPPED_PRICE).await?;
+    Ok(all.into_iter().find(|price| Some(price.connection.0) == at && price.price == sent.get("value")))
+}
+
+/// The plan that is called as the provider calls the price.
+fn meant<'s>(stock: &'s Stock, unmapped: Option<&Unmapped>) -> &'s str {
+    let is_it = |plan: &&rows::Plan| unmapped.is_some_and(|price| price.detail.contains(&format!("({})", plan.name)));
+    stock.plans.iter().find(is_it).map_or(CHOOSE, |plan| &plan.code)
 }
 
 /// `POST …/prices/map`.
@@ -132,6 +143,9 @@ fn input(stock: &Stock, sent: &Sent) -> Result<PriceRuleInput, String> {
         "product" => Matcher::Product(ProductReference::new(value)),
         _ => Matcher::Price(PriceReference::new(value)),
     };
+    if !sent.has("plan") || sent.get("plan") == CHOOSE {
+        return Err("Choose what it gives.".to_owned());
+    }
     let quantity = if sent.get("quantity") == "seats" { QuantityRule::Seats } else { QuantityRule::Keys };
     let grant = |plan: &str| GrantInput { plan: plan.to_owned(), quantity };
     let activations = sent.number("activations", "Devices more")?.unwrap_or_default();

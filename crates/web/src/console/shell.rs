@@ -132,7 +132,7 @@ impl Shell {
             path: place.at(path),
             name,
             icon,
-            is_here: path == section,
+            is_here: path == section || section.split_once('/').is_some_and(|(above, _)| above == path),
         };
         let group = |&(name, entries): &(&'static str, &'static [(&'static str, &'static str, &'static str)])| Group {
             name,
