@@ -12,7 +12,7 @@ pub(crate) use self::{
 };
 
 /// A price that no rule speaks of.
-pub(crate) const UNMAPPED_PRICE: &str = "unmapped_price";
+pub const UNMAPPED_PRICE: &str = "unmapped_price";
 /// A purchase that does not say what was bought.
 pub(crate) const LINES_UNKNOWN: &str = "lines_unknown";
 /// A sale that somebody has to approve.

@@ -1,5 +1,6 @@
 //! Lists for people and for the API: one tenant's rows of one mode, a page at a time, the newest first.
 
+mod counted;
 pub(crate) mod events;
 mod found;
 mod licenses;
@@ -11,6 +12,7 @@ use jiff::Timestamp;
 use sea_orm::{DatabaseConnection, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, QuerySelect, Select};
 use uuid::Uuid;
 
+pub use counted::Unmapped;
 pub use events::{AuditFilter, InboundFilter, InboundSummary, KeptFact};
 pub use licenses::{LicenseFilter, ListedLicense};
 pub use mails::MailFilter;

@@ -6,3 +6,5 @@ mod buyers;
 mod entrance;
 mod licenses;
 mod office;
+mod people;
+mod set_up;

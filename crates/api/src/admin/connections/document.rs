@@ -2,11 +2,11 @@
 
 use domain::id::{ConnectionId, TenantId};
 use engine::{
-    connections::{ConnectionSecrets, Mode, open_secrets},
+    connections::{ConnectionSecrets, Mode, Reached, open_secrets},
     webhook_secrets::fingerprint,
 };
 use jiff::Timestamp;
-use providers::{Level, LicenseKeys, Provider, Settings, accounts::Accounts};
+use providers::{Level, LicenseKeys, Settings};
 use serde::Serialize;
 use store::rows;
 use utoipa::ToSchema;
@@ -123,20 +123,7 @@ impl Api {
     pub(super) fn connection_document(&self, row: rows::Connection, slug: &str) -> Result<ConnectionDocument, Problem> {
         let secrets = self.secrets(&row)?;
         let settings = settings(&row);
-        let is_of_platform = settings.platform || settings.account.is_some();
-        let provider = providers::by_slug(&row.provider);
-        let info = provider.map(Provider::info);
-        let accounts = provider.and_then(Provider::accounts).filter(|_| is_of_platform);
-        let events = info.map(|info| info.events).unwrap_or_default();
-        let events = events.iter().copied().chain(accounts.map(Accounts::disconnection));
-        let is_delivered = row.provider != providers::manual::SLUG;
-        let server = self.public_url.trim_end_matches('/');
-        let url = || match is_of_platform {
-            true => format!("{server}/api/{}/webhook/connect", row.provider),
-            false => format!("{server}/v1/webhooks/{}/{slug}", row.provider),
-        };
-        let sends_buyers = provider.is_some_and(|provider| provider.redeem().is_some());
-        let redirect_url = || format!("{server}/redeem/{}/{slug}/{}", row.provider, row.code);
+        let reached = Reached::new(&self.public_url, slug, (&row.provider, &row.code), &settings);
         Ok(ConnectionDocument {
             id: ConnectionId(row.id).to_string(),
             livemode: mode(&row).is_live(),
@@ -149,15 +136,15 @@ impl Api {
             plan_from_custom_data: settings.plan_from_custom_data,
             account: settings.account,
             connected: !settings.disconnected,
-            webhook_url: is_delivered.then(url),
-            webhook_events: events.map(str::to_owned).collect(),
+            webhook_url: reached.webhook_url,
+            webhook_events: reached.webhook_events.into_iter().map(str::to_owned).collect(),
             webhook_secrets: secrets
                 .webhook
                 .iter()
                 .map(|secret| WebhookSecret { fingerprint: fingerprint(ConnectionId(row.id), secret) })
                 .collect(),
             has_api_key: secrets.api_key.is_some(),
-            redirect_url: sends_buyers.then(redirect_url),
+            redirect_url: reached.redirect_url,
             oauth_client_id: secrets.oauth_client.map(|client| client.id),
             created_at: instant(row.created_at),
             code: row.code,
