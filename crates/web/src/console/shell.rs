@@ -103,6 +103,8 @@ const SAID: &[(&str, &str)] = &[
     ("authenticator_removed", "No code is asked for any more."),
     ("session_ended", "That browser is signed out."),
     ("dismissed", "The item is laid aside."),
+    ("approved", "The order is approved: its licenses are issued."),
+    ("rejected", "The order is rejected: it gets no licenses."),
     ("saved", "Saved."),
     ("replayed", "The event is worked on again."),
 ];
