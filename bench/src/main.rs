@@ -48,6 +48,8 @@ pub(crate) enum Part {
     Webhooks,
     /// The same beside receivers that take nothing. Not measured unless asked for: it takes minutes.
     Crowd,
+    /// Pages of the console where there are many licenses. Not measured unless asked for: it takes minutes to issue them.
+    Console,
 }
 
 /// Measures.

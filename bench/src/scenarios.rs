@@ -1,5 +1,6 @@
 //! The measurements.
 
+mod console;
 mod webhooks;
 
 use std::{
@@ -55,6 +56,7 @@ pub(crate) async fn run(database: Database, options: &Run) -> anyhow::Result<Rep
             Part::Mail => mail(&keywright, &mut report, &relay).await?,
             Part::LookUps => fulfilment(&keywright, &mut report, options.orders / 4, "one look-up", None).await?,
             Part::Webhooks => webhooks::throughput(options, &mut report, yardstick.echo().await?).await?,
+            Part::Console => console::pages(&keywright, options, &mut report).await?,
             Part::Crowd => webhooks::crowd(options, &mut report).await?,
         }
     }

@@ -51,6 +51,11 @@ impl Drop for Process {
     }
 }
 
+/// Who signs in to the console.
+pub(crate) const OWNER: &str = "owner@bench.example";
+/// The owner's password.
+pub(crate) const PASSWORD: &str = "bench-0123456789";
+
 /// Keywright, on an empty database of its own.
 pub(crate) struct Keywright {
     pub(crate) process: Process,
@@ -104,6 +109,9 @@ pub(crate) fn keywright(binary: &Path, database: Database, neighbours: &Neighbou
         output_of(command(&["apply", &file.to_string_lossy()]))?;
     }
     let api_key = output_of(command(&["api-key", "create", "--name", "bench", "--kind", "test", "--scope", "admin"]))?;
+    let password = folder.path().join("password");
+    std::fs::write(&password, PASSWORD)?;
+    output_of(command(&["admin", "create", OWNER, "--password-file", &password.to_string_lossy()]))?;
     let mut serve = command(&["serve", "--listen", "127.0.0.1:0"]);
     if let Some(relay) = neighbours.relay {
         serve.args(["--smtp-url", &format!("smtp://{relay}"), "--mail-from", "keys@bench.example"]);

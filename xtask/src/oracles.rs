@@ -1,6 +1,7 @@
 //! Folders with other people's implementations that tests compare ours with: a Python environment, and modules for Node; and
-//! a compiler for Go; and OpenSSL.
+//! a compiler for Go; and OpenSSL; and the browser in which pages are looked at.
 
+mod chromium;
 mod go;
 mod node;
 mod openssl;
@@ -15,12 +16,13 @@ use std::{
 use anyhow::Context as _;
 
 /// Finds or installs all of them, and gives the variables by which tests find them.
-pub(crate) fn ensure() -> anyhow::Result<[(&'static str, OsString); 3]> {
+pub(crate) fn ensure() -> anyhow::Result<[(&'static str, OsString); 4]> {
     openssl::ensure()?;
     Ok([
         (python::VARIABLE, python::ensure()?.into()),
         (node::VARIABLE, node::ensure()?.into()),
         (go::VARIABLE, go::ensure()?.into()),
+        (chromium::VARIABLE, chromium::ensure()?.into()),
     ])
 }
 

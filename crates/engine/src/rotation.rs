@@ -91,6 +91,8 @@ pub struct Resealed {
     pub webhook_endpoints: u64,
     /// Addresses to which alerts go.
     pub alert_channels: u64,
+    /// Secrets of members' authenticators.
+    pub authenticators: u64,
     /// Answers to calls with an idempotency key.
     pub answers: u64,
     /// Whether nothing is left that another key has sealed.
@@ -99,12 +101,20 @@ pub struct Resealed {
 
 impl fmt::Display for Resealed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { license_keys, connections, signing_keys, webhook_endpoints, alert_channels, answers, is_finished } =
-            self;
+        let Self {
+            license_keys,
+            connections,
+            signing_keys,
+            webhook_endpoints,
+            alert_channels,
+            authenticators,
+            answers,
+            is_finished,
+        } = self;
         write!(
             f,
             "sealed anew: {license_keys} license keys, {connections} connections, {signing_keys} signing keys, \
-             {webhook_endpoints} webhook endpoints, {alert_channels} alert channels, {answers} kept answers; {}",
+             {webhook_endpoints} webhook endpoints, {alert_channels} alert channels, {authenticators} authenticators, {answers} kept answers; {}",
             match is_finished {
                 true => "nothing is left that an older master key has sealed",
                 false => "not finished, run it again",
@@ -121,14 +131,16 @@ enum Table {
     SigningKeys,
     WebhookEndpoints,
     AlertChannels,
+    Members,
     Answers,
 }
 
-const TABLES: [Table; 6] = [
+const TABLES: [Table; 7] = [
     Table::Connections,
     Table::SigningKeys,
     Table::WebhookEndpoints,
     Table::AlertChannels,
+    Table::Members,
     Table::LicenseKeys,
     Table::Answers,
 ];
@@ -141,6 +153,7 @@ impl Resealed {
             Table::SigningKeys => &mut self.signing_keys,
             Table::WebhookEndpoints => &mut self.webhook_endpoints,
             Table::AlertChannels => &mut self.alert_channels,
+            Table::Members => &mut self.authenticators,
             Table::Answers => &mut self.answers,
         }
     }
@@ -194,6 +207,11 @@ impl Engine {
         let mut seals = self.store.seals().await?;
         for connection in self.store.connections().await? {
             if let Some(id) = connection.secrets.as_deref().and_then(sealed_by) {
+                *seals.entry(id.to_string()).or_default() += 1;
+            }
+        }
+        for member in self.store.members().await? {
+            if let Some(id) = member.authenticator.as_deref().and_then(sealed_by) {
                 *seals.entry(id.to_string()).or_default() += 1;
             }
         }
@@ -293,6 +311,11 @@ impl Engine {
                 let rows = write.foreign_alert_channels(&master, after, PAGE).await?;
                 let rows = sealer.each(rows, |row| row.id, Sealer::alert_channel);
                 write.reseal_alert_channels(rows).await?;
+            }
+            Table::Members => {
+                let rows = write.members_with_authenticator(after, PAGE).await?;
+                let rows = sealer.each(rows, |row| row.id, Sealer::member);
+                write.reseal_members(rows).await?;
             }
             Table::Answers => self.reseal_answers(&write, &mut sealer, after).await?,
         }

@@ -13,9 +13,9 @@ use uuid::Uuid;
 use crate::{
     Store, Write,
     bulk::{self, Existing},
-    entities::{alert_channels, connections, idempotency_keys, license_keys, signing_keys, webhook_endpoints},
+    entities::{alert_channels, connections, idempotency_keys, license_keys, members, signing_keys, webhook_endpoints},
     error::StoreError,
-    rows::{AlertChannel, Connection, IdempotencyKey, LicenseKey, SigningKey, WebhookEndpoint},
+    rows::{AlertChannel, Connection, IdempotencyKey, LicenseKey, Member, SigningKey, WebhookEndpoint},
 };
 
 impl Write {
@@ -98,6 +98,24 @@ impl Write {
     pub async fn sealed_connections(&self, after: Uuid, limit: u64) -> Result<Vec<Connection>, StoreError> {
         let query = connections::Entity::find().filter(connections::Column::Secrets.is_not_null());
         self.page(query, connections::Column::Id, after, limit).await
+    }
+
+    /// Members who have an authenticator. Which master key sealed its secret stands in the seal alone.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn members_with_authenticator(&self, after: Uuid, limit: u64) -> Result<Vec<Member>, StoreError> {
+        let query = members::Entity::find().filter(members::Column::Authenticator.is_not_null());
+        self.page(query, members::Column::Id, after, limit).await
+    }
+
+    /// Writes the new seals of members' authenticators.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn reseal_members(&self, rows: Vec<Member>) -> Result<(), StoreError> {
+        use members::Column::{Authenticator, Id};
+        self.rewrite::<members::Entity>(rows, &[Id], &[Authenticator]).await
     }
 
     /// Writes the new seals and hashes of license keys, and nothing else of them.

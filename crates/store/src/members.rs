@@ -22,6 +22,14 @@ impl Store {
         Ok(members::Entity::find().one(&self.reader).await?.is_some())
     }
 
+    /// All members of all tenants.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn members(&self) -> Result<Vec<Member>, StoreError> {
+        Ok(members::Entity::find().all(&self.reader).await?)
+    }
+
     /// A member.
     ///
     /// # Errors
@@ -144,18 +152,6 @@ impl Write {
             query = query.lock_exclusive();
         }
         Ok(query.one(&self.transaction).await?)
-    }
-
-    /// All members, for a change.
-    ///
-    /// # Errors
-    /// Those of the database.
-    pub async fn lock_members(&self) -> Result<Vec<Member>, StoreError> {
-        let mut query = members::Entity::find().order_by_asc(members::Column::Id);
-        if self.is_shared() {
-            query = query.lock_exclusive();
-        }
-        Ok(query.all(&self.transaction).await?)
     }
 
     /// Writes a member.

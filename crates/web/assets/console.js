@@ -43,6 +43,8 @@ const opened = async (request) => {
   const page = new DOMParser().parseFromString(await answer.text(), "text/html");
   const form = page.getElementById("action");
   if (!form) return location.assign(answer.url);
+  // It is sent to its own page, not to the one that it stands in now.
+  form.action = answer.url;
   dialog.replaceChildren(form);
   if (!dialog.open) dialog.showModal();
 };

@@ -34,6 +34,7 @@ use axum::{
     routing::{get, post},
 };
 
+use self::refusal::Refusal;
 use crate::Web;
 
 /// All pages of the console. Where they stand is also where they are looked for: `/console/TENANT/MODE/…`.
@@ -42,6 +43,7 @@ pub(crate) fn routes(web: &Web) -> Router<Web> {
         .route("/", get(entrance::begin))
         .route("/console", get(entrance::begin))
         .route("/setup/{link}", get(entrance::set_up_form).post(entrance::set_up))
+        .route("/enter/{browser}", get(entrance::enter_demo))
         .route("/join/{link}", get(entrance::join_form).post(entrance::join))
         .route("/sign-in", get(entrance::sign_in_form).post(entrance::sign_in))
         .route("/sign-in/code", get(entrance::code_form).post(entrance::code))
@@ -50,6 +52,7 @@ pub(crate) fn routes(web: &Web) -> Router<Web> {
     entrance
         .merge(account::routes())
         .merge(pages())
+        .route("/console/{tenant}/{mode}/{*nothing}", get(async || Refusal::NotFound))
         .layer(from_fn(browser::own_origin_only))
         .layer(from_fn_with_state(web.clone(), browser::private_only))
         .layer(from_fn(browser::harden))

@@ -5,8 +5,11 @@ use crypto::{
     ring::KeyRing,
     seal::{Place, SealError, Sealed, sealed_by},
 };
-use domain::{Entropy, id::TenantId};
-use store::rows::{self, AlertChannel, IdempotencyKey, SigningKey, WebhookEndpoint};
+use domain::{
+    Entropy,
+    id::{MemberId, TenantId},
+};
+use store::rows::{self, AlertChannel, IdempotencyKey, Member, SigningKey, WebhookEndpoint};
 use uuid::Uuid;
 
 use super::Page;
@@ -61,6 +64,16 @@ impl Sealer<'_> {
         let place = Place::connection(TenantId(row.tenant_id), row.id);
         let sealed = self.again(place, &sealed).map_err(|error| format!("connection `{}`: {error}", row.code))?;
         Ok(Some(rows::Connection { secrets: Some(sealed), ..row }))
+    }
+
+    pub(super) fn member(&mut self, mut row: Member) -> Result<Option<Member>, String> {
+        let sealed = row.authenticator.take().unwrap_or_default();
+        if sealed_by(&sealed).is_some_and(|id| self.ring.is_active(id)) {
+            return Ok(None);
+        }
+        let sealed = self.again(Place::authenticator(row.id), &sealed);
+        let sealed = sealed.map_err(|error| format!("authenticator of {}: {error}", MemberId(row.id)))?;
+        Ok(Some(Member { authenticator: Some(sealed), ..row }))
     }
 
     pub(super) fn signing_key(&mut self, row: SigningKey) -> Result<Option<SigningKey>, String> {

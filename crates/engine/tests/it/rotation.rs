@@ -7,10 +7,12 @@ use engine::{
     alerts::open_target,
     api_keys::Scope,
     idempotency::{Answer, Call, Claim},
+    members::NewMember,
     rotation::RotationError,
     runtime::{ActivationKind, AppCall},
 };
 use secrecy::ExposeSecret;
+use store::rows::Member;
 
 use crate::harness::{Harness, SHOP, on_both_databases, ring, with_new_key};
 
@@ -74,6 +76,14 @@ impl Sealed {
             .await;
         harness.database.sql("UPDATE webhook_endpoints SET status = 'paused'").await;
         harness.apply(r#"alert = [{ code = "team", kind = "mail", to = "ops@acme.test" }]"#).await;
+        let new =
+            NewMember { email: "ada@acme.test".to_owned(), name: String::new(), password: "correct horse".into() };
+        let member = engine.create_owner(harness.tenant, &new).await.unwrap();
+        let member = engine.store.member(member).await.unwrap().unwrap();
+        let authenticator = Some(engine.new_authenticator(&member).unwrap().sealed);
+        let write = engine.store.begin().await.unwrap();
+        write.save_member(Member { authenticator, ..member }).await.unwrap();
+        write.commit().await.unwrap();
         let issued = harness.issue("pro", "ada@example.com", KEYS).await;
         let keys = issued.licenses.iter().map(|license| license.key.reveal().to_owned()).collect();
         let (caller, _) =
@@ -109,6 +119,9 @@ impl Sealed {
         assert_eq!(node.webhook_header_names(&harness.endpoint("crm").await).unwrap(), ["X-A"]);
         let channels = node.store.alert_channels(harness.tenant).await.unwrap();
         assert_eq!(open_target(&channels[0], &node.ring()).unwrap().to, "ops@acme.test");
+        let member = node.store.members().await.unwrap().remove(0);
+        let url = node.authenticator_url(&member, member.authenticator.as_deref().unwrap()).unwrap();
+        assert!(url.contains("ada%40acme.test"), "{}", url.as_str());
     }
 }
 
@@ -121,7 +134,7 @@ async fn everything_is_sealed_anew_even_after_a_crash(harness: Harness) {
     // It stops after the first page of license keys.
     let stopped = node().reseal_while(&mut |done| done.license_keys == 0).await.unwrap();
     assert_eq!((stopped.license_keys, stopped.connections, stopped.signing_keys), (256, 1, 1));
-    assert_eq!((stopped.webhook_endpoints, stopped.alert_channels), (1, 1));
+    assert_eq!((stopped.webhook_endpoints, stopped.alert_channels, stopped.authenticators), (1, 1, 1));
     assert!(!stopped.is_finished);
     assert_eq!(node().seals().await.unwrap().len(), 2, "both keys are in use");
     sealed.opens(&harness, &node()).await;

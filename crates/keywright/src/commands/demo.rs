@@ -10,7 +10,12 @@ use std::{
 use anyhow::{Context, bail};
 use clap::{Args, Command, FromArgMatches, builder::Resettable};
 use domain::{id::TenantId, license::LicenseState, reason::day};
-use engine::{Engine, configuration::ConfigurationFile, tenants::DEFAULT_TENANT};
+use engine::{
+    Engine,
+    configuration::ConfigurationFile,
+    members::{CameFrom, NewMember},
+    tenants::DEFAULT_TENANT,
+};
 use store::lists::{CustomerFilter, LicenseFilter, Page, Whose};
 use url::Url;
 
@@ -120,7 +125,8 @@ impl Demo {
         stage.made_known(&events[0]).await?;
         stage.sender.send(&events, IN_A_HURRY, |_| {}).await;
         settled(&running.engine).await?;
-        print_addresses(&server);
+        let console = console_link(&running.engine, stage.tenant, &server).await?;
+        print_addresses(&server, &console);
         say!("{}", sample(&running.engine, stage.tenant).await?);
         let played = purchase(&mut stage, &offers, &server).await?;
         // From here on `simulate` plays the provider.
@@ -230,9 +236,21 @@ async fn sample(engine: &Engine, tenant: TenantId) -> anyhow::Result<String> {
     Ok(text)
 }
 
-fn print_addresses(server: &Url) {
+/// A link that signs a browser in as the owner: in a demo nothing is anybody's.
+async fn console_link(engine: &Engine, tenant: TenantId, server: &Url) -> anyhow::Result<String> {
+    let link = engine.make_set_up_link(tenant).await?;
+    // Nobody needs it: it is as good as any that is not told.
+    let password = link.reveal().to_string().into();
+    let owner = NewMember { email: "you@demo.example".to_owned(), name: "You".to_owned(), password };
+    let from = CameFrom { address: "127.0.0.1".to_owned(), agent: "keywright demo".to_owned() };
+    let (_, browser) = engine.take_invitation(&link, &owner, &from).await?;
+    Ok(format!("{}/enter/{}", server.as_str().trim_end_matches('/'), *browser.reveal()))
+}
+
+fn print_addresses(server: &Url, console: &str) {
     let server = server.as_str().trim_end_matches('/');
-    say!("\n  Caught mail     {server}/dev/mail");
+    say!("\n  Console         {console}");
+    say!("  Caught mail     {server}/dev/mail");
     say!("  Stripe webhook  {server}/v1/webhooks/stripe/{DEFAULT_TENANT}");
     say!("  Public keys     {server}/.well-known/jwks.json");
     say!("  Health          {server}/readyz");

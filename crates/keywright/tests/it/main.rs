@@ -4,6 +4,7 @@
 
 mod alerts;
 mod book;
+mod console;
 mod demo;
 mod environment;
 mod faults;

@@ -196,16 +196,27 @@ impl Installation {
         self.folder.path().join("data")
     }
 
+    /// Starts a server on a folder that has no data yet; returns the link by which the first owner comes.
+    pub(crate) fn serve_for_the_first_time(&mut self) -> String {
+        let lines = self.serve_until("  Finish set-up");
+        lines[1].split_whitespace().last().unwrap().to_owned()
+    }
+
     /// Starts a server on a port that the system chooses.
     pub(crate) fn serve(&mut self) {
+        self.serve_until("keywright");
+    }
+
+    fn serve_until(&mut self, beginning: &'static str) -> Vec<String> {
         let log = File::create(self.folder.path().join("log")).unwrap();
         let mut command = self.command();
         command.args(["serve", "--listen", "127.0.0.1:0", "--data-dir"]).arg(self.data_dir());
         let child = command.stdout(Stdio::piped()).stderr(log).spawn().unwrap();
         let mut process = Process(child);
-        let line = process.lines_until("keywright").pop().unwrap();
-        let address = line.split_whitespace().find(|word| word.starts_with("http://")).unwrap().to_owned();
+        let lines = process.lines_until(beginning);
+        let address = lines[0].split_whitespace().find(|word| word.starts_with("http://")).unwrap().to_owned();
         self.server = Some((process, address));
+        lines
     }
 
     /// Ends the server.

@@ -99,7 +99,8 @@ pub(crate) struct Next {
 impl Next {
     /// A page of this console, and no other place.
     fn path(&self) -> &str {
-        let is_ours = self.next.starts_with("/console/") && !self.next.contains(['\\', '\r', '\n']);
+        let is_page = ["/console/", "/account", "/join/"].iter().any(|beginning| self.next.starts_with(beginning));
+        let is_ours = is_page && !self.next.contains(['\\', '\r', '\n']);
         if is_ours { &self.next } else { "/" }
     }
 }
@@ -116,6 +117,15 @@ pub(crate) async fn begin(State(web): State<Web>, here: Result<SignedInHere, Ref
     // Who has sold nothing yet looks at test mode first.
     let livemode = web.engine.store.has_live_order(domain::id::TenantId(tenant.id)).await?;
     Ok(see_other(&at(&tenant.slug, livemode, "")))
+}
+
+/// `GET /enter/{browser}`: in a demo, and nowhere else, a link signs a browser in.
+pub(crate) async fn enter_demo(State(web): State<Web>, Path(browser): Path<String>) -> Result<Response, Refusal> {
+    let browser = handle(&browser)?;
+    if !web.open || web.engine.signed_in(&browser).await?.is_none() {
+        return Err(Refusal::NotFound);
+    }
+    entered(&web, &browser, "/")
 }
 
 /// What somebody types who becomes a member.

@@ -1,7 +1,5 @@
 //! Buyers who come from AppSumo, before and after its webhook, on a real database and with an AppSumo that answers.
 
-#![expect(clippy::unwrap_used, reason = "what does not work has failed its test")]
-
 use std::{
     collections::BTreeMap,
     net::SocketAddr,

@@ -1,0 +1,23 @@
+//! The console in a real browser: `e2e/console.mjs` uses it as its people do.
+
+use std::{path::Path, process::Command};
+
+use crate::process::{Installation, run};
+
+#[test]
+fn people_use_the_console() {
+    let mut installation = Installation::empty();
+    let set_up = installation.serve_for_the_first_time();
+    let applied = installation.run(&["apply", crate::process::sample().to_str().unwrap()]);
+    assert!(applied.status.success(), "{applied:?}");
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../e2e/console.mjs");
+    let mut node = Command::new("node");
+    node.arg(script)
+        .env("CONSOLE_ADDRESS", installation.address())
+        .env("CONSOLE_SET_UP", set_up)
+        .env("CONSOLE_COMMAND", env!("CARGO_BIN_EXE_keywright"))
+        .env("CONSOLE_DATA", installation.data_dir());
+    let ran = run(&mut node);
+    assert!(ran.status.success(), "{}\n{}\n{}", ran.stdout, ran.stderr, installation.log());
+    installation.verify();
+}

@@ -1,0 +1,8 @@
+//! The pages, over HTTP and on a real database, as a browser asks for them.
+
+#![expect(clippy::unwrap_used, reason = "what does not work has failed its test")]
+
+mod buyers;
+mod entrance;
+mod licenses;
+mod office;
