@@ -234,7 +234,7 @@ async fn trace(api: &Api, whose: Whose, event: &InboundEvent) -> Result<Trace, P
         facts: facts.iter().map(FactDocument::from).collect(),
         orders: orders.iter().map(ToString::to_string).collect(),
         changes: changes.into_iter().map(|row| AuditDocument::new(row, whose)).collect(),
-        attention: attention.into_iter().map(|row| AttentionDocument::new(row, whose)).collect(),
+        attention: attention.into_iter().map(AttentionDocument::new).collect(),
     })
 }
 
