@@ -8,13 +8,13 @@ use axum::{
     response::Response,
 };
 use domain::{
-    event::{EventFilter, EventKind, EventStyle},
+    event::{EventKind, EventStyle, WantedKinds},
     id::{DeliveryId, WebhookEndpointId},
     retry::Schedule,
 };
 use engine::{
     configuration::{Existing, WebhookEndpointInput},
-    webhooks::{OVERLAP_HOURS, PER_SECOND, Recover, Wanted, WebhookError},
+    webhooks::{OVERLAP_HOURS, PER_SECOND, Recover, WebhookError},
 };
 use jiff::{SignedDuration, Timestamp, civil::DateTime, tz::TimeZone};
 use store::rows::WebhookEndpoint;
@@ -69,7 +69,7 @@ fn ticked(sent: &Sent) -> BTreeSet<EventKind> {
 fn filled(row: &WebhookEndpoint) -> Sent {
     let sent = Sent::default().with("url", &*row.url).with("style", &*row.style).with("schedule", &*row.schedule);
     let sent = if row.ordered { sent.with("ordered", "on") } else { sent };
-    Wanted::by(row).into_words().fold(sent, |sent, word| sent.with(&word, "on"))
+    WantedKinds::stored(&row.kinds).into_words().fold(sent, |sent, word| sent.with(&word, "on"))
 }
 
 /// What the form says. A filter that is not changed stays: it may name what this release does not know.
@@ -78,7 +78,7 @@ fn input(code: &str, is_live: bool, sent: &Sent, before: Option<&WebhookEndpoint
     let is_same = before.is_some_and(|row| ticked(&filled(row)) == events);
     WebhookEndpointInput {
         url: Some(sent.get("url").to_owned()),
-        events: (!is_same).then_some(EventFilter(events)),
+        events: (!is_same).then(|| events.into_iter().collect()),
         style: Some(if sent.get("style") == "keylight" { EventStyle::Keylight } else { EventStyle::Standard }),
         schedule: Some(if sent.get("schedule") == "short" { Schedule::Short } else { Schedule::Standard }),
         is_ordered: Some(sent.is_on("ordered")),

@@ -3,10 +3,10 @@
 use askama::Template;
 use axum::{extract::State, response::Response};
 use domain::{
+    event::WantedKinds,
     id::{RecoveryId, WebhookEndpointId},
     member::Ability,
 };
-use engine::webhooks::Wanted;
 use jiff::Timestamp;
 use store::{
     deliveries::recovery,
@@ -67,7 +67,7 @@ pub(crate) async fn list(State(web): State<Web>, place: Place<Look>) -> Result<R
     let mut cards = Vec::with_capacity(rows.len());
     for row in rows {
         let recoveries = web.engine.store.recoveries(WebhookEndpointId(row.id)).await?;
-        cards.push(card(&web, &place, row, recoveries, now)?);
+        cards.push(card(&web, &place, row, recoveries, now));
     }
     page(&EndpointsPage {
         shell: Shell::new(&web, &place, "settings/webhooks", "Webhooks").await?,
@@ -78,31 +78,30 @@ pub(crate) async fn list(State(web): State<Web>, place: Place<Look>) -> Result<R
     })
 }
 
-fn card(
-    web: &Web,
-    place: &Place<Look>,
-    row: WebhookEndpoint,
-    recoveries: Vec<Recovery>,
-    now: Timestamp,
-) -> Result<Card, Refusal> {
+fn card(web: &Web, place: &Place<Look>, row: WebhookEndpoint, recoveries: Vec<Recovery>, now: Timestamp) -> Card {
     let id = WebhookEndpointId(row.id);
     let path = place.at(&format!("settings/webhooks/{id}"));
-    let events: Vec<String> = Wanted::by(&row).into_words().collect();
+    let events: Vec<String> = WantedKinds::stored(&row.kinds).into_words().collect();
     let recoveries = recoveries.into_iter().take(RECOVERIES).map(|recovery| recovered(&path, &recovery, now));
-    Ok(Card {
+    // One whose secrets do not open is shown as any other: it can be removed.
+    let (headers, unopened) = match web.engine.webhook_header_names(&row) {
+        Ok(names) => (names, None),
+        Err(problem) => (Vec::new(), Some(format!("It cannot be called: {problem}."))),
+    };
+    Card {
         deliveries: place.at(&format!("deliveries?endpoint={id}")),
-        headers: web.engine.webhook_header_names(&row)?,
+        headers,
         pill: pill(&row.status),
         is_enabled: row.status == status::ENABLED,
         how: how(&row),
         events: if events.is_empty() { "all".to_owned() } else { events.join(", ") },
         failing_since: row.failing_since.map(|at| When::stored(at, now)),
         recoveries: recoveries.collect(),
-        reason: row.reason,
+        reason: row.reason.or(unopened),
         code: row.code,
         url: row.url,
         path,
-    })
+    }
 }
 
 fn pill(word: &str) -> Pill {
