@@ -28,6 +28,9 @@ pub struct Unmapped {
     pub since: Timestamp,
 }
 
+/// Connection, price, what is told, how many orders, and since when.
+type UnmappedRow = (Option<Uuid>, Option<String>, String, i64, i64);
+
 impl Store {
     /// The prices that open items of this kind are about, those that wait longest first.
     ///
@@ -48,8 +51,8 @@ impl Store {
             .filter(Column::DismissedAt.is_null())
             .group_by(Column::ConnectionId)
             .group_by(Column::Lookup);
-        let rows: Vec<(Option<Uuid>, Option<String>, String, i64, i64)> = query.into_tuple().all(&self.reader).await?;
-        let read = |(connection, price, detail, orders, since): (Option<Uuid>, Option<String>, String, i64, i64)| {
+        let rows: Vec<UnmappedRow> = query.into_tuple().all(&self.reader).await?;
+        let read = |(connection, price, detail, orders, since): UnmappedRow| {
             let (connection, orders) = (ConnectionId(connection?), orders.unsigned_abs());
             Some(Unmapped { connection, price: price?, detail, orders, since: instant(since) })
         };
