@@ -89,7 +89,7 @@ pub(crate) fn item<A>(place: &Place<A>, row: AttentionItem, now: Timestamp) -> I
         "unmapped_price" => {
             Some((place.at(&format!("prices?price={}", row.lookup.as_deref().unwrap_or_default())), "Map the price"))
         }
-        "webhook_endpoint_disabled" | "webhook_endpoint_failing" | "webhook_deliveries_dead" => {
+        "webhook_endpoint_disabled" | "webhook_endpoint_failing" | "deliveries_dead" => {
             Some((place.at("settings/webhooks"), "See the endpoint"))
         }
         _ => order.map(|path| (path, "See the order")).or_else(|| inbound.map(|path| (path, "See the event"))),
