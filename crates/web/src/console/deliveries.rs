@@ -191,10 +191,10 @@ fn tried(row: DeliveryAttempt, now: Timestamp) -> Try {
         when: When::stored(row.began_at, now),
         pill: if is_good { progress("delivered") } else { progress("failed") },
         cause: match row.cause.as_str() {
-            "manual" => "somebody asked for it",
+            "manual" => "somebody who asked for it",
             "recovery" => "a recovery",
             "example" => "an example",
-            _ => "it happened",
+            _ => "the event itself",
         },
         milliseconds: row.duration_micros / 1_000,
         error: row.error.or_else(|| row.status.map(|status| format!("answered {status}"))),

@@ -192,7 +192,8 @@ pub(crate) async fn create(
     let actor = place.by("").actor;
     match web.engine.create_api_key(place.whose().tenant, sent.get("name"), kind, &scopes, &actor).await {
         Ok((_, key)) => {
-            let note = "Send it as `Authorization: Bearer …`. Keep it where your server's other secrets are.";
+            let note =
+                "Send it in the header “Authorization: Bearer …”. Keep it where your server's other secrets are.";
             shown_once(&web, &place, "developers", ("The API key", key.reveal().as_str(), &[note])).await
         }
         Err(ApiKeyError::Engine(error)) => Err(error.into()),

@@ -66,7 +66,7 @@ async fn shown(
             1 => "1 order waits".to_owned(),
             count => format!("{count} orders wait"),
         };
-        question = question.says(format!("{orders} for this price: their keys are issued and mailed at once."));
+        question = question.says(format!("{orders} for this price: keys are issued and mailed at once."));
     }
     question
         .says("Later sales get the version of the plan that is current then. What was decided before stays decided.")
