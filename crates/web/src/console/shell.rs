@@ -59,8 +59,11 @@ pub(crate) struct Shell {
     pub(crate) script: &'static str,
 }
 
+/// Path, name, icon.
+type Link = (&'static str, &'static str, &'static str);
+
 /// What the navigation leads to: path, name, icon.
-const GROUPS: [(&str, &[(&str, &str, &str)]); 4] = [
+const GROUPS: [(&str, &[Link]); 4] = [
     ("", &[("", "Home", "home"), ("attention", "Needs attention", "bell")]),
     (
         "Sales",
