@@ -17,7 +17,7 @@ mod worker;
 
 pub use brand::{Brand, BrandError};
 pub use dkim::{Dkim, DkimError};
-pub use mail::{MailError, Rendered, render_mail};
+pub use mail::{MailError, Rendered, render_mail, render_masked_mail};
 pub use smtp::{Smtp, SmtpSettings};
 pub use transport::{MailService, Outcome, ServiceSettings, Transport};
 pub use worker::{Error, MailParts, MailWorker, attention};

@@ -113,10 +113,26 @@ pub async fn render_mail(
     mail: &Mail,
     sender: Option<&Sender>,
 ) -> Result<Rendered, MailError> {
-    let contents = store.mail_contents(std::slice::from_ref(mail)).await?.remove(&mail.id);
-    let contents = contents.ok_or_else(|| MailError::NoKey(LicenseId(mail.license_id)))??;
-    let letter = write(mail, &contents, ring, sender)?;
+    let letter = write(mail, &contents(store, mail).await?, ring, sender)?;
     Ok(Rendered::new(&letter.addresses, letter.written))
+}
+
+/// Writes a mail as it would be sent now, but with what may be shown of its key in the key's place: for people who may not see
+/// that.
+///
+/// # Errors
+/// Why it cannot be written.
+pub async fn render_masked_mail(store: &Store, mail: &Mail, sender: Option<&Sender>) -> Result<Rendered, MailError> {
+    let contents = contents(store, mail).await?;
+    let has_key = kind(mail)? == MailKind::LicenseDelivery;
+    let hint = contents.keys.first().map(|key| SecretString::from(key.hint.clone()));
+    let letter = write_with(mail, &contents, sender, hint.filter(|_| has_key))?;
+    Ok(Rendered::new(&letter.addresses, letter.written))
+}
+
+async fn contents(store: &Store, mail: &Mail) -> Result<Contents, MailError> {
+    let contents = store.mail_contents(std::slice::from_ref(mail)).await?.remove(&mail.id);
+    Ok(contents.ok_or_else(|| MailError::NoKey(LicenseId(mail.license_id)))??)
 }
 
 impl Rendered {
@@ -244,6 +260,15 @@ pub(crate) fn write(
     sender: Option<&Sender>,
 ) -> Result<Letter, MailError> {
     let key = if kind(mail)? == MailKind::LicenseDelivery { Some(unsealed(contents, ring)?) } else { None };
+    write_with(mail, contents, sender, key)
+}
+
+fn write_with(
+    mail: &Mail,
+    contents: &Contents,
+    sender: Option<&Sender>,
+    key: Option<SecretString>,
+) -> Result<Letter, MailError> {
     let shown = key.as_ref().map(SecretString::expose_secret);
     let (addresses, page) = page(mail, contents, sender, shown, None)?;
     let own = own::template_for(&contents.templates, contents.product.id, page.language);

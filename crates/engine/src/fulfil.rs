@@ -20,7 +20,7 @@ use providers::{
 use store::{
     StoredOrder, Write, inbox,
     lists::Whose,
-    rows::{AttentionItem, InboundEvent},
+    rows::{AttentionItem, AuditEntry, InboundEvent, Mail},
 };
 
 use crate::{
@@ -62,6 +62,30 @@ pub struct Done {
     pub lookups: usize,
     /// Mails that were written.
     pub mails: usize,
+}
+
+/// What an event would come to.
+#[derive(Debug, Default)]
+pub struct Rehearsal {
+    /// What its provider would be asked first. What it says beyond that is not known before the answers are there.
+    pub asks: Vec<String>,
+    /// Why it would be held.
+    pub problem: Option<String>,
+    /// What the audit log would say, in its order.
+    pub changes: Vec<AuditEntry>,
+    /// The mails that would go out.
+    pub mails: Vec<Mail>,
+    /// What would need a person.
+    pub attention: Vec<AttentionItem>,
+    /// It goes to whoever has connected its account since, and what comes of it is theirs to know.
+    pub goes_elsewhere: bool,
+}
+
+/// What a batch comes to, before any of it is written.
+struct WorkedOut {
+    said: Said,
+    sales: Sales,
+    rows: OutcomeRows,
 }
 
 /// What the events of a batch said.
@@ -170,28 +194,7 @@ impl Engine {
             return Ok(Done::default());
         }
         fail::fail_point!("fulfil-after-claim");
-        let mut said = self.listen(events, &connections, now);
-        let told = std::mem::take(&mut said.told);
-        let mut sales = sales::gather(&write, told, due, &connections, &mut *self.entropy(), now).await?;
-        let news = std::mem::take(&mut said.customers);
-        let identities = buyers::learn(&write, news, &sales.orders, now).await?;
-        let told: BTreeSet<OrderId> = sales.of_fact.values().copied().collect();
-        let actor = |order: &StoredOrder, connection: &Connection| match told.contains(&order.id) {
-            true => format!("{}:{}", connection.provider.info().slug, connection.code),
-            false => TIME.to_owned(),
-        };
-        let (aftermath, actor_of) = (&sales.aftermath, &actor);
-        let around = Around { actor_of, identities: &identities, connections: &connections, aftermath, now };
-        let mut rows = self.settle_all(&write, &mut sales.orders, around).await?;
-        // What an order waited for, the order waits for that it is a part of now.
-        let merged: Vec<_> = sales.redirected.iter().map(|(order, _)| order.id.0).collect();
-        if !merged.is_empty() {
-            rows.closed.extend(write.open_attention(merged).await?.into_iter().map(|item| item.id));
-        }
-        let old = said.of_long_ago(&sales);
-        if !old.is_empty() {
-            rows.hold_mails(&old, now, &mut *self.entropy());
-        }
+        let WorkedOut { said, sales, rows } = self.work_out(&write, events, due, &connections, now).await?;
         let redirected = redirect_mails(&write, &sales, now).await?;
         let done = Done { claimed, lookups: said.lookups, mails: rows.mails.len() + redirected };
         let received: Vec<i64> = said.finished.iter().map(|event| event.received_at).collect();
@@ -203,6 +206,63 @@ impl Engine {
         self.metrics.batch(received.into_iter(), self.now());
         self.tell(happened);
         Ok(done)
+    }
+
+    /// What events and due orders come to. Nothing of it is kept yet.
+    async fn work_out(
+        &self,
+        write: &Write,
+        events: Vec<InboundEvent>,
+        due: BTreeSet<OrderId>,
+        connections: &[Arc<Connection>],
+        now: Timestamp,
+    ) -> Result<WorkedOut, Error> {
+        let mut said = self.listen(events, connections, now);
+        let told = std::mem::take(&mut said.told);
+        let mut sales = sales::gather(write, told, due, connections, &mut *self.entropy(), now).await?;
+        let news = std::mem::take(&mut said.customers);
+        let identities = buyers::learn(write, news, &sales.orders, now).await?;
+        let told: BTreeSet<OrderId> = sales.of_fact.values().copied().collect();
+        let actor = |order: &StoredOrder, connection: &Connection| match told.contains(&order.id) {
+            true => format!("{}:{}", connection.provider.info().slug, connection.code),
+            false => TIME.to_owned(),
+        };
+        let (aftermath, actor_of) = (&sales.aftermath, &actor);
+        let around = Around { actor_of, identities: &identities, connections, aftermath, now };
+        let mut rows = self.settle_all(write, &mut sales.orders, around).await?;
+        // What an order waited for, the order waits for that it is a part of now.
+        let merged: Vec<_> = sales.redirected.iter().map(|(order, _)| order.id.0).collect();
+        if !merged.is_empty() {
+            rows.closed.extend(write.open_attention(merged).await?.into_iter().map(|item| item.id));
+        }
+        let old = said.of_long_ago(&sales);
+        if !old.is_empty() {
+            rows.hold_mails(&old, now, &mut *self.entropy());
+        }
+        Ok(WorkedOut { said, sales, rows })
+    }
+
+    /// What an event would come to if it were worked on now, in a transaction that nobody commits.
+    pub(crate) async fn rehearse(
+        &self,
+        write: &Write,
+        event: InboundEvent,
+        connections: &[Arc<Connection>],
+    ) -> Result<Rehearsal, Error> {
+        let WorkedOut { said, rows, .. } =
+            self.work_out(write, vec![event], BTreeSet::new(), connections, self.now()).await?;
+        let set_aside = said.set_aside.into_iter().next();
+        let requests = set_aside.as_ref().and_then(|event| event.requests.as_deref());
+        let asks: Vec<Request> = requests.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
+        let held = set_aside.filter(|event| event.status == inbox::status::HELD);
+        Ok(Rehearsal {
+            asks: asks.into_iter().map(|request| request.path).collect(),
+            problem: held.and_then(|event| event.error),
+            changes: rows.audit,
+            mails: rows.mails,
+            attention: rows.opened,
+            goes_elsewhere: false,
+        })
     }
 
     /// Translates the events of a batch. What cannot be translated is set aside and the rest goes on.

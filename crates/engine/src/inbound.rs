@@ -1,6 +1,8 @@
 //! A person looks at what was delivered: plays an event again, or lays an attention item aside.
 
-use std::collections::BTreeSet;
+mod trace;
+
+use std::{collections::BTreeSet, sync::Arc};
 
 use domain::{
     id::{AttentionId, ConnectionId, InboundId, OrderId, TenantId},
@@ -19,10 +21,13 @@ use crate::{
     Engine, Error, attention,
     catchup::LOOKUPS_PER_SECOND,
     connected_accounts::{self as accounts, Whose as Owner},
-    connections::{FRESH, find},
+    connections::{Connection, FRESH, find},
     receive,
     rulings::By,
 };
+
+pub use self::trace::Trace;
+pub use crate::fulfil::Rehearsal;
 
 /// Why an event is not played again.
 #[derive(Debug, thiserror::Error)]
@@ -90,33 +95,15 @@ impl Engine {
     ) -> Result<Option<InboundEvent>, ReplayError> {
         // Whose an event is may have changed a moment ago, at another node.
         let connections = self.connections_within(SignedDuration::ZERO).await?;
-        let items = self.store.attention_of_event(id).await?;
-        let write = self.store.begin().await?;
-        let Some(event) = write.lock_inbound_event(whose, id).await? else { return Ok(None) };
-        if receive::is_nonsense(&event) {
-            return Err(ReplayError::NotUnderstood);
-        }
-        let came_wrong = items.iter().any(|item| item.kind == attention::WRONG_MODE);
-        let connection = find(&connections, ConnectionId(event.connection_id));
-        let moved = connection.is_some_and(|connection| connection.mode.is_live() != event.livemode);
-        // An event that came in the wrong mode fits only a connection whose mode was changed since, and no other does.
-        if came_wrong != moved {
-            return Err(ReplayError::WrongMode);
-        }
+        let Some((write, event, owner)) = self.playable(&connections, whose, id).await? else { return Ok(None) };
         let order = write.order_of_event(id).await?;
         let detail = json!({ "event": event.kind, "before": event.status, "fresh": fresh, "note": by.note });
         let account = event.account.clone().unwrap_or_default();
-        let owner = connection.map_or(Owner::Own, |by| accounts::owner(&connections, by, event.account.as_deref()));
         let (place, event) = ((whose.tenant, ConnectionId(event.connection_id)), again(event, fresh));
         match owner {
-            Owner::Own => write.update_events(vec![event]).await?,
-            Owner::Of(owner) => {
+            None => write.update_events(vec![event]).await?,
+            Some(owner) => {
                 self.hand_over(&write, place, &account, Some(&event), (owner.tenant, owner.id)).await?;
-            }
-            Owner::Nobody | Owner::OtherMode => {
-                let is_platform = connection.is_some_and(|connection| connection.settings.platform);
-                let why = if is_platform { ReplayError::NotConnected } else { ReplayError::OtherAccount };
-                return Err(why(account));
             }
         }
         crate::audit::add(&write, vec![self.told(whose.tenant, "event.replayed", id.to_string(), order, &detail, by)])
@@ -124,6 +111,70 @@ impl Engine {
         let event = write.inbound_event(id).await?;
         write.commit().await?;
         Ok(event)
+    }
+
+    /// An event that may be played again, locked in a transaction, and who has connected its account since. None: there is
+    /// no such event.
+    async fn playable<'c>(
+        &self,
+        connections: &'c [Arc<Connection>],
+        whose: Whose,
+        id: InboundId,
+    ) -> Result<Option<(Write, InboundEvent, Option<&'c Arc<Connection>>)>, ReplayError> {
+        let items = self.store.attention_of_event(id).await?;
+        let write = self.store.begin().await?;
+        let Some(event) = write.lock_inbound_event(whose, id).await? else { return Ok(None) };
+        if receive::is_nonsense(&event) {
+            return Err(ReplayError::NotUnderstood);
+        }
+        let came_wrong = items.iter().any(|item| item.kind == attention::WRONG_MODE);
+        let connection = find(connections, ConnectionId(event.connection_id));
+        let moved = connection.is_some_and(|connection| connection.mode.is_live() != event.livemode);
+        // An event that came in the wrong mode fits only a connection whose mode was changed since, and no other does.
+        if came_wrong != moved {
+            return Err(ReplayError::WrongMode);
+        }
+        let owner = connection.map_or(Owner::Own, |by| accounts::owner(connections, by, event.account.as_deref()));
+        match owner {
+            Owner::Own => Ok(Some((write, event, None))),
+            Owner::Of(owner) => Ok(Some((write, event, Some(owner)))),
+            Owner::Nobody | Owner::OtherMode => {
+                let is_platform = connection.is_some_and(|connection| connection.settings.platform);
+                let why = if is_platform { ReplayError::NotConnected } else { ReplayError::OtherAccount };
+                Err(why(event.account.unwrap_or_default()))
+            }
+        }
+    }
+
+    /// What an event would come to if it were played again now: all of it is worked out, and nothing is written. None:
+    /// there is no such event.
+    ///
+    /// # Errors
+    /// The event must not be played, or those of the database.
+    pub async fn preview_replay(
+        &self,
+        whose: Whose,
+        id: InboundId,
+        fresh: bool,
+    ) -> Result<Option<Rehearsal>, ReplayError> {
+        store::repeat(|| self.preview_replay_once(whose, id, fresh), ReplayError::is_conflict).await
+    }
+
+    async fn preview_replay_once(
+        &self,
+        whose: Whose,
+        id: InboundId,
+        fresh: bool,
+    ) -> Result<Option<Rehearsal>, ReplayError> {
+        // Whose an event is may have changed a moment ago, at another node.
+        let connections = self.connections_within(SignedDuration::ZERO).await?;
+        let Some((write, event, owner)) = self.playable(&connections, whose, id).await? else { return Ok(None) };
+        let rehearsal = match owner {
+            None => self.rehearse(&write, again(event, fresh), &connections).await?,
+            Some(_) => Rehearsal { goes_elsewhere: true, ..Rehearsal::default() },
+        };
+        write.let_go().await?;
+        Ok(Some(rehearsal))
     }
 
     /// A connection's key may be allowed more than it was: what it was refused is asked again, for the sales that wait for it.

@@ -43,8 +43,8 @@ const opened = async (address, options) => {
   const page = new DOMParser().parseFromString(await answer.text(), "text/html");
   const form = page.getElementById("action");
   if (!form) return location.assign(answer.url);
-  // It is sent to its own page, not to the one that it stands in now.
-  form.action = answer.url;
+  // The form is sent to the page that it came from, not to the one that it lies over.
+  if (!form.hasAttribute("action")) form.action = answer.url;
   dialog.replaceChildren(form);
   if (!dialog.open) dialog.showModal();
 };

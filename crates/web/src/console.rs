@@ -4,21 +4,29 @@
 mod account;
 mod action;
 mod assets;
+mod attention;
+mod audit;
 mod billing;
 mod browser;
 mod connect;
 mod connection_actions;
+mod customers;
 mod deliveries;
 mod developers;
 mod endpoint_actions;
 mod endpoints;
 mod entrance;
+mod entries;
 mod home;
+mod inbound;
 mod license;
 mod license_actions;
 mod licenses;
 mod list;
+mod mails;
 mod mistakes;
+mod order;
+mod orders;
 mod place;
 mod plan_form;
 mod plans;
@@ -26,6 +34,8 @@ mod price_form;
 mod prices;
 mod products;
 mod refusal;
+mod replay;
+mod sale;
 mod search;
 mod settings;
 mod shell;
@@ -127,4 +137,19 @@ fn sales() -> Router<Web> {
         .route("/console/{tenant}/{mode}/licenses/{id}", get(license::show))
         .route("/console/{tenant}/{mode}/licenses/{id}/test", post(license::test))
         .route("/console/{tenant}/{mode}/licenses/{id}/{action}", get(license_actions::form).post(license_actions::act))
+        .route("/console/{tenant}/{mode}/attention", get(attention::list))
+        .route("/console/{tenant}/{mode}/attention/{id}/dismiss", get(attention::dismiss_form).post(attention::dismiss))
+        .route("/console/{tenant}/{mode}/inbound", get(inbound::list))
+        .route("/console/{tenant}/{mode}/inbound/{id}", get(inbound::show))
+        .route("/console/{tenant}/{mode}/inbound/{id}/replay", get(replay::form).post(replay::act))
+        .route("/console/{tenant}/{mode}/customers", get(customers::list))
+        .route("/console/{tenant}/{mode}/customers/{id}", get(customers::show))
+        .route("/console/{tenant}/{mode}/orders", get(orders::list))
+        .route("/console/{tenant}/{mode}/orders/{id}", get(order::show))
+        .route("/console/{tenant}/{mode}/orders/{id}/{action}", get(order::form).post(order::act))
+        .route("/console/{tenant}/{mode}/mails", get(mails::list))
+        .route("/console/{tenant}/{mode}/mails/{id}", get(mails::show))
+        .route("/console/{tenant}/{mode}/mails/{id}/html", get(mails::html))
+        .route("/console/{tenant}/{mode}/mails/{id}/resend", get(mails::resend_form).post(mails::resend))
+        .route("/console/{tenant}/{mode}/audit", get(audit::list))
 }

@@ -3,12 +3,11 @@
 use axum::{Json, extract::State};
 use domain::{
     fact::Fact,
-    id::{ConnectionId, InboundId, OrderId},
+    id::{ConnectionId, InboundId},
 };
 use jiff::Timestamp;
-use providers::http::{Answer, Request};
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
-use std::collections::BTreeSet;
+use providers::http::Answer;
+use serde::{Deserialize, Serialize};
 use store::{
     lists::{InboundFilter, InboundSummary, KeptFact, Whose},
     rows::InboundEvent,
@@ -213,29 +212,22 @@ pub(crate) async fn get(
     let whose = caller.whose();
     let event = api.engine.store.inbound_event(whose, id).await?;
     let event = event.ok_or_else(|| Problem::not_found(id))?;
-    let trace = trace(&api, whose, &event).await?;
+    let trace = Trace::new(api.engine.trace(&event).await?, whose);
     let body = api.engine.shown_body(&event).await?;
     Ok(Json(InboundDetail { event: event.into(), body, trace }))
 }
 
-async fn trace(api: &Api, whose: Whose, event: &InboundEvent) -> Result<Trace, Problem> {
-    let (id, store) = (InboundId(event.id), &api.engine.store);
-    let facts = store.facts_of(id).await?;
-    let orders: BTreeSet<OrderId> = facts.iter().filter_map(|kept| kept.order).collect();
-    let changes = match event.done_at {
-        Some(at) => store.changes_at(orders.clone(), instant(at)).await?,
-        None => Vec::new(),
-    };
-    let attention = store.attention_of_event(id).await?;
-    let answers: Vec<Answer> = read(event.answers.as_deref());
-    Ok(Trace {
-        asks: read::<Request>(event.requests.as_deref()).into_iter().map(|request| request.path).collect(),
-        answers: answers.into_iter().map(KeptAnswer::from).collect(),
-        facts: facts.iter().map(FactDocument::from).collect(),
-        orders: orders.iter().map(ToString::to_string).collect(),
-        changes: changes.into_iter().map(|row| AuditDocument::new(row, whose)).collect(),
-        attention: attention.into_iter().map(AttentionDocument::new).collect(),
-    })
+impl Trace {
+    fn new(trace: engine::inbound::Trace, whose: Whose) -> Self {
+        Self {
+            asks: trace.asks.into_iter().map(|request| request.path).collect(),
+            answers: trace.answers.into_iter().map(KeptAnswer::from).collect(),
+            facts: trace.facts.iter().map(FactDocument::from).collect(),
+            orders: trace.orders.iter().map(ToString::to_string).collect(),
+            changes: trace.changes.into_iter().map(|row| AuditDocument::new(row, whose)).collect(),
+            attention: trace.attention.into_iter().map(AttentionDocument::new).collect(),
+        }
+    }
 }
 
 impl From<Answer> for KeptAnswer {
@@ -243,10 +235,6 @@ impl From<Answer> for KeptAnswer {
         let Answer { request, asked_at, status, body } = answer;
         Self { path: request.path, asked_at, status, bytes: body.len() }
     }
-}
-
-fn read<T: DeserializeOwned>(text: Option<&str>) -> Vec<T> {
-    text.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default()
 }
 
 /// How to play an event again.

@@ -108,7 +108,13 @@ impl MailParams {
         if let Some(kind) = &self.kind {
             kind.parse::<MailKind>().map_err(|error| Problem::invalid(sentence(&error)).of("kind"))?;
         }
-        Ok(MailFilter { license: self.license, order: self.order, status: self.status, kind: self.kind })
+        Ok(MailFilter {
+            license: self.license,
+            order: self.order,
+            status: self.status,
+            kind: self.kind,
+            ..MailFilter::default()
+        })
     }
 }
 

@@ -2,7 +2,7 @@
 
 use domain::id::{ConnectionId, TenantId};
 use jiff::Timestamp;
-use sea_orm::{ColumnTrait, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 use uuid::Uuid;
 
 use super::{Whose, events::attention_of};
@@ -28,15 +28,8 @@ pub struct Unmapped {
     pub since: Timestamp,
 }
 
-/// The open items about one price, as they are counted.
-#[derive(FromQueryResult)]
-struct Waiting {
-    connection_id: Option<Uuid>,
-    lookup: Option<String>,
-    detail: String,
-    orders: i64,
-    since: i64,
-}
+/// Connection, price, what is told, how many orders, and since when.
+type UnmappedRow = (Option<Uuid>, Option<String>, String, i64, i64);
 
 impl Store {
     /// The prices that open items of this kind are about, those that wait longest first.
@@ -58,10 +51,10 @@ impl Store {
             .filter(Column::DismissedAt.is_null())
             .group_by(Column::ConnectionId)
             .group_by(Column::Lookup);
-        let rows = query.into_model::<Waiting>().all(&self.reader).await?;
-        let read = |Waiting { connection_id, lookup, detail, orders, since }: Waiting| {
-            let (connection, orders) = (ConnectionId(connection_id?), orders.unsigned_abs());
-            Some(Unmapped { connection, price: lookup?, detail, orders, since: instant(since) })
+        let rows: Vec<UnmappedRow> = query.into_tuple().all(&self.reader).await?;
+        let read = |(connection, price, detail, orders, since): UnmappedRow| {
+            let (connection, orders) = (ConnectionId(connection?), orders.unsigned_abs());
+            Some(Unmapped { connection, price: price?, detail, orders, since: instant(since) })
         };
         let mut unmapped: Vec<Unmapped> = rows.into_iter().filter_map(read).collect();
         unmapped.sort_by_key(|price| price.since);

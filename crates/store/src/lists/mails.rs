@@ -1,6 +1,6 @@
 //! Mails in lists.
 
-use domain::id::{LicenseId, MailId, OrderId};
+use domain::id::{CustomerId, LicenseId, MailId, OrderId};
 use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter, QuerySelect, QueryTrait, sea_query::SimpleExpr};
 
 use super::{Listed, Page, Whose, read_page, sales::orders_of};
@@ -18,6 +18,8 @@ pub struct MailFilter {
     pub license: Option<LicenseId>,
     /// About licenses of this order.
     pub order: Option<OrderId>,
+    /// About licenses of this customer.
+    pub customer: Option<CustomerId>,
     /// That came so far.
     pub status: Option<String>,
     /// Of this kind.
@@ -31,13 +33,14 @@ impl Store {
     /// Those of the database.
     pub async fn list_mails(&self, whose: Whose, filter: &MailFilter, page: Page) -> Result<Listed<Mail>, StoreError> {
         use mails::Column;
-        let of_order = |order: OrderId| {
+        let of_licenses = |condition: SimpleExpr| {
             let licenses = licenses::Entity::find().select_only().column(licenses::Column::Id);
-            Column::LicenseId.in_subquery(licenses.filter(licenses::Column::OrderId.eq(order.0)).into_query())
+            Column::LicenseId.in_subquery(licenses.filter(condition).into_query())
         };
         let wanted = Condition::all()
             .add_option(filter.license.map(|license| Column::LicenseId.eq(license.0)))
-            .add_option(filter.order.map(of_order))
+            .add_option(filter.order.map(|id| of_licenses(licenses::Column::OrderId.eq(id.0))))
+            .add_option(filter.customer.map(|id| of_licenses(licenses::Column::CustomerId.eq(id.0))))
             .add_option(filter.status.as_deref().map(|status| Column::Status.eq(status)))
             .add_option(filter.kind.as_deref().map(|kind| Column::Kind.eq(kind)));
         let query = mails::Entity::find().filter(of(whose)).filter(wanted);

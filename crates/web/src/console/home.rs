@@ -2,20 +2,15 @@
 
 use askama::Template;
 use axum::{extract::State, response::Response};
-use domain::id::AttentionId;
 use engine::first_steps::FirstStep;
-use jiff::Timestamp;
-use store::{
-    lists::{LicenseFilter, Page},
-    rows::AttentionItem,
-};
+use store::lists::{LicenseFilter, Page};
 
 use super::{
+    attention::{Item, item},
     licenses::{Row, rows},
     place::{Place, to::Look},
     refusal::Refusal,
     shell::{Shell, page},
-    words::When,
 };
 use crate::Web;
 
@@ -32,16 +27,6 @@ struct HomePage {
     figures: Vec<(&'static str, u64, String)>,
     latest: Vec<Row>,
     licenses_path: String,
-}
-
-/// An open item.
-pub(crate) struct Item {
-    pub(crate) id: String,
-    pub(crate) kind: String,
-    pub(crate) detail: String,
-    pub(crate) since: When,
-    /// Where it is mended: address and word.
-    pub(crate) mend: Option<(String, &'static str)>,
 }
 
 struct Step {
@@ -79,28 +64,6 @@ pub(crate) async fn show(State(web): State<Web>, place: Place<Look>) -> Result<R
         latest: rows(&web, &place, &latest.rows, now).await?,
         licenses_path: place.at("licenses"),
     })
-}
-
-/// An item with the page where it is mended.
-pub(crate) fn item<A>(place: &Place<A>, row: AttentionItem, now: Timestamp) -> Item {
-    let order = row.order_id.map(|id| place.at(&format!("orders/{}", domain::id::OrderId(id))));
-    let inbound = row.inbound_id.map(|id| place.at(&format!("inbound/{}", domain::id::InboundId(id))));
-    let mend = match row.kind.as_str() {
-        "unmapped_price" => {
-            Some((place.at(&format!("prices?price={}", row.lookup.as_deref().unwrap_or_default())), "Map the price"))
-        }
-        "webhook_endpoint_disabled" | "webhook_endpoint_failing" | "deliveries_dead" => {
-            Some((place.at("settings/webhooks"), "See the endpoint"))
-        }
-        _ => order.map(|path| (path, "See the order")).or_else(|| inbound.map(|path| (path, "See the event"))),
-    };
-    Item {
-        id: AttentionId(row.id).to_string(),
-        kind: row.kind.replace('_', " "),
-        detail: row.detail,
-        since: When::stored(row.opened_at, now),
-        mend,
-    }
 }
 
 fn drawn(place: &Place<Look>, step: FirstStep, is_done: bool) -> Step {

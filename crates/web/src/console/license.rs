@@ -21,7 +21,7 @@ use super::{
     refusal::Refusal,
     shell::{Shell, page},
     timeline::{self, Line},
-    words::{Pill, When, pill},
+    words::{Pill, When, capitalised, pill},
 };
 use crate::Web;
 
@@ -179,12 +179,6 @@ fn why(place: &Place<Look>, listed: &ListedLicense, timeline: &[Line], now: Time
         undo: undo.filter(|_| place.role.may(Ability::Help)),
         scheduled,
     }
-}
-
-fn capitalised(word: &str) -> String {
-    let mut text = word.to_owned();
-    text.get_mut(..1).into_iter().for_each(str::make_ascii_uppercase);
-    text
 }
 
 fn facts(place: &Place<Look>, listed: &ListedLicense, offer: &Offer, now: Timestamp) -> Vec<Fact> {

@@ -42,7 +42,7 @@ macro_rules! abilities {
     };
 }
 
-abilities! { Look Configure Staff }
+abilities! { Look Help Decide Configure Staff }
 
 /// A page of a vendor, in one mode, and a member of that vendor who may do `A`.
 pub(crate) struct Place<A> {

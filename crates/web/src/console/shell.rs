@@ -104,6 +104,8 @@ const SAID: &[(&str, &str)] = &[
     ("authenticator_removed", "No code is asked for any more."),
     ("session_ended", "That browser is signed out."),
     ("dismissed", "The item is laid aside."),
+    ("approved", "The order is approved: its licenses are issued."),
+    ("rejected", "The order is rejected: it gets no licenses."),
     ("saved", "Saved."),
     ("mapped", "The rule is saved. What waited for it is worked on now, and buyers get their keys."),
     ("connected", "It is connected. Send a test event from there: it shows up here as the first signed one."),

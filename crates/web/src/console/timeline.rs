@@ -5,7 +5,10 @@ use jiff::Timestamp;
 use serde_json::Value;
 use store::rows::AuditEntry;
 
-use super::{place::Place, words::When};
+use super::{
+    place::Place,
+    words::{When, capitalised},
+};
 
 /// A line of a timeline.
 pub(crate) struct Line {
@@ -79,7 +82,7 @@ fn changed(row: AuditEntry) -> Drawn {
     Drawn {
         kind,
         icon,
-        title: format!("{} {title}", capitalised(subject)),
+        title: format!("{} {title}", capitalised(&spaced(subject))),
         text: if because.is_empty() { format!("by {}", row.actor) } else { format!("by {}: {because}", row.actor) },
         link: None,
         changes_state,
@@ -88,10 +91,4 @@ fn changed(row: AuditEntry) -> Drawn {
 
 fn spaced(word: &str) -> String {
     word.replace('_', " ")
-}
-
-fn capitalised(word: &str) -> String {
-    let mut text = spaced(word);
-    text.get_mut(..1).into_iter().for_each(str::make_ascii_uppercase);
-    text
 }

@@ -61,6 +61,13 @@ impl fmt::Display for When {
     }
 }
 
+/// A text that begins a sentence.
+pub(crate) fn capitalised(text: &str) -> String {
+    let mut text = text.to_owned();
+    text.get_mut(..1).into_iter().for_each(str::make_ascii_uppercase);
+    text
+}
+
 /// An amount as people write it.
 pub(crate) fn money(money: Money) -> String {
     if money.currency == Currency::NONE { String::new() } else { money.to_string() }
@@ -109,6 +116,7 @@ pub(crate) fn progress(status: &str) -> Pill {
         "dead" => ("given up", "bad", "stop"),
         "cancelled" => ("cancelled", "quiet", "stop"),
         "caught" => ("caught", "quiet", "mail"),
+        "superseded" => ("not so any more", "quiet", "stop"),
         "withdrawn" => ("withdrawn", "quiet", "stop"),
         _ => ("other", "quiet", "clock"),
     };

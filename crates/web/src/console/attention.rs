@@ -1,0 +1,155 @@
+//! What needs a person: each item with the one place where it is mended.
+
+use askama::Template;
+use axum::{
+    Form,
+    extract::{Path, Query, State},
+    response::Response,
+};
+use domain::{
+    id::{AttentionId, InboundId, OrderId},
+    member::Ability,
+};
+use jiff::Timestamp;
+use serde::Deserialize;
+use store::rows::AttentionItem;
+
+use super::{
+    action::{ActionPage, Field},
+    browser::see_other,
+    entries::page_of,
+    list::{Pager, Paging},
+    place::{
+        Place,
+        to::{Configure, Look},
+    },
+    refusal::{Refusal, encoded},
+    shell::{Shell, page},
+    words::{When, capitalised},
+};
+use crate::Web;
+
+#[derive(Template)]
+#[template(path = "console/attention.html")]
+struct AttentionPage {
+    shell: Shell,
+    items: Vec<Item>,
+    pager: Pager,
+    may_dismiss: bool,
+}
+
+/// An open item.
+pub(crate) struct Item {
+    pub(crate) path: String,
+    pub(crate) kind: String,
+    pub(crate) detail: String,
+    pub(crate) since: When,
+    /// Where it is mended: address and word.
+    pub(crate) mend: Option<(String, &'static str)>,
+    /// `closed` or `laid aside`.
+    pub(crate) ended: Option<&'static str>,
+}
+
+impl Item {
+    /// The item as it stands on the page where it is mended, which needs no way there.
+    pub(crate) fn on(self, page: &str) -> Self {
+        Self { mend: self.mend.filter(|(path, _)| path != page), ..self }
+    }
+}
+
+/// `GET …/attention`.
+pub(crate) async fn list(
+    State(web): State<Web>,
+    place: Place<Look>,
+    Query(paging): Query<Paging>,
+) -> Result<Response, Refusal> {
+    let now = web.engine.now();
+    let at = paging.page::<AttentionId>()?;
+    let listed = web.engine.store.list_attention(place.whose(), at).await?;
+    page(&AttentionPage {
+        shell: Shell::new(&web, &place, "attention", "Needs attention").await?,
+        pager: Pager::new(&listed, at, &place.at("attention"), &[], |row| AttentionId(row.id).to_string()),
+        items: listed.rows.into_iter().map(|row| item(&place, row, now)).collect(),
+        may_dismiss: place.role.may(Ability::Configure),
+    })
+}
+
+/// An item with the page where it is mended.
+pub(crate) fn item<A>(place: &Place<A>, row: AttentionItem, now: Timestamp) -> Item {
+    Item {
+        path: place.at(&format!("attention/{}", AttentionId(row.id))),
+        mend: mend(place, &row),
+        kind: capitalised(&row.kind.replace('_', " ")),
+        detail: capitalised(&row.detail),
+        since: When::stored(row.opened_at, now),
+        ended: match (row.closed_at, row.dismissed_at) {
+            (Some(_), _) => Some("closed"),
+            (None, Some(_)) => Some("laid aside"),
+            (None, None) => None,
+        },
+    }
+}
+
+fn mend<A>(place: &Place<A>, row: &AttentionItem) -> Option<(String, &'static str)> {
+    let order = || row.order_id.map(|id| place.at(&format!("orders/{}", OrderId(id))));
+    let inbound = || row.inbound_id.map(|id| place.at(&format!("inbound/{}", InboundId(id))));
+    let billing = || Some((place.at("settings/billing"), "See the connection"));
+    match row.kind.as_str() {
+        "unmapped_price" => {
+            let price = row.lookup.as_deref().unwrap_or_default();
+            Some((place.at(&format!("prices?price={}", encoded(price))), "Map the price"))
+        }
+        engine::attention::APPROVAL | engine::attention::APPROVAL_OVERDUE => order().map(|path| (path, "Decide")),
+        "mail_failed" => page_of(place, &row.subject).map(|path| (path, "See the mail")),
+        "mails_held_as_old" => Some((place.at("mails?status=held"), "See the mails")),
+        "no_sender" | "sender_failing" => Some((place.at("mails"), "See the mails")),
+        kind if kind.starts_with("webhook_") => Some((place.at("settings/webhooks"), "See the endpoint")),
+        _ => order()
+            .map(|path| (path, "See the order"))
+            .or_else(|| inbound().map(|path| (path, "See the event")))
+            .or_else(|| row.connection_id.and_then(|_| billing())),
+    }
+}
+
+/// Why an item is laid aside.
+#[derive(Debug, Default, Deserialize)]
+pub(crate) struct Sent {
+    #[serde(default)]
+    note: String,
+}
+
+/// `GET …/attention/{id}/dismiss`.
+pub(crate) async fn dismiss_form(
+    State(web): State<Web>,
+    place: Place<Configure>,
+    Path((_, _, id)): Path<(String, String, String)>,
+) -> Result<Response, Refusal> {
+    let id: AttentionId = id.parse().map_err(|_| Refusal::NotFound)?;
+    let row = web.engine.store.attention_item(place.whose(), id).await?.ok_or(Refusal::NotFound)?;
+    page(&ActionPage {
+        shell: Shell::new(&web, &place, "attention", "Lay aside").await?,
+        title: format!("Lay aside · {}", row.kind.replace('_', " ")),
+        consequences: vec![
+            format!("{}.", capitalised(&row.detail)),
+            "Nothing is mended by this: the item leaves the list, and does not come back for the same cause."
+                .to_owned(),
+        ],
+        fields: vec![Field::reason()],
+        button: "Lay it aside",
+        is_dangerous: false,
+        back: place.at("attention"),
+        wrong: None,
+    })
+}
+
+/// `POST …/attention/{id}/dismiss`.
+pub(crate) async fn dismiss(
+    State(web): State<Web>,
+    place: Place<Configure>,
+    Path((_, _, id)): Path<(String, String, String)>,
+    Form(sent): Form<Sent>,
+) -> Result<Response, Refusal> {
+    let id: AttentionId = id.parse().map_err(|_| Refusal::NotFound)?;
+    web.engine.dismiss(place.whose(), id, &place.by(&sent.note)).await?.ok_or(Refusal::NotFound)?;
+    Ok(see_other(&place.at("attention?said=dismissed")))
+}
