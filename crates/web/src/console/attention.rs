@@ -103,7 +103,9 @@ fn mend<A>(place: &Place<A>, row: &AttentionItem) -> Option<(String, &'static st
         "mail_failed" => page_of(place, &row.subject).map(|path| (path, "See the mail")),
         "mails_held_as_old" => Some((place.at("mails?status=held"), "See the mails")),
         "no_sender" | "sender_failing" => Some((place.at("mails"), "See the mails")),
-        kind if kind.starts_with("webhook_") => Some((place.at("settings/webhooks"), "See the endpoint")),
+        kind if kind.starts_with("webhook_") || kind == "deliveries_dead" => {
+            Some((place.at("settings/webhooks"), "See the endpoint"))
+        }
         _ => order()
             .map(|path| (path, "See the order"))
             .or_else(|| inbound().map(|path| (path, "See the event")))
