@@ -20,6 +20,7 @@ mod intake;
 mod lemonsqueezy;
 mod life;
 mod paddle;
+mod rehearsal;
 mod rejections;
 mod rotation;
 mod samples;

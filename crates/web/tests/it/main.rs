@@ -6,3 +6,4 @@ mod buyers;
 mod entrance;
 mod licenses;
 mod office;
+mod pipeline;
