@@ -19,6 +19,9 @@ use crate::{
 /// How often each page is visited.
 const VISITS: usize = 200;
 
+/// A page's name, and its address at each visit.
+type Page<'k> = (&'static str, Box<dyn Fn(usize) -> String + 'k>);
+
 /// One person's browser.
 struct Browser {
     stream: TcpStream,
@@ -68,7 +71,7 @@ pub(super) async fn pages(keywright: &Keywright, options: &Run, report: &mut Rep
     let license = list.split("href=\"").filter_map(|rest| rest.split('"').next()).find(|path| path.contains("/lic_"));
     let license = license.context("there is a license in the list")?.to_owned();
     let key = |number: usize| keys[number.wrapping_mul(7_919) % keys.len()].clone();
-    let pages: [(&str, Box<dyn Fn(usize) -> String>); 7] = [
+    let pages: [Page<'_>; 7] = [
         ("home", Box::new(|_| "/console/default/test".to_owned())),
         ("licenses", Box::new(|_| "/console/default/test/licenses".to_owned())),
         ("licenses, filtered", Box::new(|_| "/console/default/test/licenses?state=frozen&within=30".to_owned())),

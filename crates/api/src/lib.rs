@@ -24,6 +24,7 @@ mod webhooks;
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::{extract::DefaultBodyLimit, middleware::from_fn_with_state};
+use delivery::mail::Sender;
 use engine::Engine;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -60,6 +61,8 @@ pub struct Api {
     pub limits: Arc<Limits>,
     /// The address under which this server is reached, as it stands in leases and links.
     pub public_url: Arc<str>,
+    /// Who mails come from where a brand does not say so, for previews; none: they are caught.
+    pub sender: Option<Sender>,
     /// Whether anybody may make an account.
     pub sign_up_open: bool,
     /// Set while the server stops: it is no longer ready. Behind an `Arc`, since every call clones this and cloning a

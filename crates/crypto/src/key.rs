@@ -15,8 +15,10 @@ use zeroize::Zeroizing;
 use self::normal::{canonical, compact, look_alike};
 use crate::crockford;
 
+mod hide;
 mod normal;
 
+pub use hide::hide;
 pub use normal::{NormalKey, normalise};
 
 /// The symbols after the prefix, of which the last one is the check character.

@@ -5,7 +5,9 @@
 //! of channels, no item is missed, and none is told twice. What closes an item forgets that it was told: when it opens
 //! again, that is news, though at most once an hour (`domain::alert`).
 //!
-//! A channel is served by one node at a time, which holds its lease, and has one call under way there. A process that dies
+//! A channel is served by one node at a time, which holds its lease, and has one call under way there. One that does not
+//! answer rests with all that is due there, and a tenant's channels have a limit of their own, so that one who has many that
+//! hang delays nobody else. A process that dies
 //! leaves its channels to the next one, when the leases end; what it had sent and not written down is sent again.
 
 mod message;
@@ -14,7 +16,7 @@ mod plan;
 mod record;
 mod send;
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use crypto::ring::SharedRing;
 use domain::{
@@ -25,7 +27,10 @@ use domain::{
 use jiff::SignedDuration;
 use net::Client;
 use store::{Store, rows::AlertChannel};
-use tokio::{sync::Notify, task::JoinSet};
+use tokio::{
+    sync::Notify,
+    task::{self, JoinSet},
+};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use uuid::Uuid;
 
@@ -36,7 +41,9 @@ const IDLE: Duration = Duration::from_secs(1);
 /// How long to wait after the database refused.
 const AFTER_ERROR: Duration = Duration::from_secs(2);
 /// Channels that are served at the same time.
-const AT_ONCE_MAX: usize = 16;
+const AT_ONCE_MAX: usize = 256;
+/// Of one tenant.
+const AT_ONCE_OF_TENANT_MAX: usize = 16;
 
 /// What the worker needs.
 pub struct AlertParts {
@@ -65,8 +72,33 @@ pub struct AlertWorker {
     parts: AlertParts,
 }
 
-/// Channels that are served now.
-type Serving = JoinSet<Result<usize, Error>>;
+/// Channels that are served now, and whose they are.
+#[derive(Default)]
+struct Serving {
+    tasks: JoinSet<Result<usize, Error>>,
+    tenants: HashMap<task::Id, Uuid>,
+}
+
+impl Serving {
+    /// Whether there is room for another channel of this tenant.
+    fn has_room_for(&self, tenant: Uuid) -> bool {
+        let of_tenant = self.tenants.values().filter(|other| **other == tenant).count();
+        self.tenants.len() < AT_ONCE_MAX && of_tenant < AT_ONCE_OF_TENANT_MAX
+    }
+
+    fn add(&mut self, tenant: Uuid, serve: impl Future<Output = Result<usize, Error>> + Send + 'static) {
+        let task = self.tasks.spawn(serve);
+        self.tenants.insert(task.id(), tenant);
+    }
+
+    /// How serving the next channel ended. None: none is served.
+    async fn next(&mut self) -> Option<Result<Result<usize, Error>, task::JoinError>> {
+        let ended = self.tasks.join_next_with_id().await?;
+        let id = ended.as_ref().map_or_else(task::JoinError::id, |(id, _)| *id);
+        self.tenants.remove(&id);
+        Some(ended.map(|(_, served)| served))
+    }
+}
 
 impl AlertWorker {
     /// Puts it together. [`AlertWorker::start`] makes it work.
@@ -86,17 +118,17 @@ impl AlertWorker {
     /// # Errors
     /// Those of the database. What was sent and could not be written down is sent again.
     pub async fn turn(self: &Arc<Self>) -> Result<usize, Error> {
-        let mut serving = Serving::new();
+        let mut serving = Serving::default();
         self.begin(&mut serving).await?;
         let mut tried = 0;
-        while let Some(served) = serving.join_next().await {
+        while let Some(served) = serving.next().await {
             tried += served.unwrap_or(Ok(0))?;
         }
         Ok(tried)
     }
 
     async fn run(self: &Arc<Self>, stop: &CancellationToken) {
-        let mut serving = Serving::new();
+        let mut serving = Serving::default();
         while !stop.is_cancelled() {
             let pause = match self.begin(&mut serving).await {
                 Ok(()) => IDLE,
@@ -106,13 +138,13 @@ impl AlertWorker {
                 }
             };
             tokio::select! {
-                Some(served) = serving.join_next() => tell(served),
+                Some(served) = serving.next() => tell(served),
                 () = self.parts.wake.notified() => {}
                 () = stop.cancelled() => {}
                 () = tokio::time::sleep(pause) => {}
             }
         }
-        while let Some(served) = serving.join_next().await {
+        while let Some(served) = serving.next().await {
             tell(served);
         }
     }
@@ -121,12 +153,14 @@ impl AlertWorker {
     async fn begin(self: &Arc<Self>, serving: &mut Serving) -> Result<(), Error> {
         self.pass_on().await?;
         let now = self.parts.clock.now();
-        let room = AT_ONCE_MAX.saturating_sub(serving.len());
-        for id in self.parts.store.due_alert_channels(now).await?.into_iter().take(room) {
+        for (id, tenant) in self.parts.store.due_alert_channels(now).await? {
+            if !serving.has_room_for(tenant) {
+                continue;
+            }
             let token = uuid_v7(now, &mut *self.parts.entropy.entropy());
             let Some(channel) = store::repeat(|| self.lease(id, token), Error::is_conflict).await? else { continue };
             let worker = Arc::clone(self);
-            serving.spawn(async move { worker.serve(channel, token).await });
+            serving.add(tenant, async move { worker.serve(channel, token).await });
         }
         Ok(())
     }

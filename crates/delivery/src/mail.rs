@@ -7,6 +7,8 @@
 
 pub(crate) mod alert;
 mod clean;
+mod grammar;
+mod html;
 mod language;
 mod message;
 mod notices;
@@ -40,9 +42,9 @@ use crate::brand::Brand;
 
 pub use self::{
     language::Language,
-    own::{LintError, example_product, lint, names, saved_template},
+    own::{lint, names},
     preview::{About, SOMEBODY, Sample},
-    templates::OwnTemplate,
+    templates::{LintError, OwnTemplate},
 };
 
 /// Why a mail cannot be written, or not now.
@@ -63,7 +65,10 @@ pub enum MailError {
     /// What it tells is not so any more, so that sending it would be wrong.
     #[error("what it tells is not so any more")]
     Superseded,
-    /// A template asks for what is not there, or is malformed.
+    /// What its vendor wrote for it does not work.
+    #[error(transparent)]
+    Own(#[from] LintError),
+    /// A built-in template does not work.
     #[error("the template {place} does not work: {problem}")]
     Template {
         /// File and line.
@@ -241,7 +246,7 @@ impl Letter {
     /// What a relay answered, without the key.
     pub(crate) fn without_key(&self, answer: &str) -> String {
         match &self.key {
-            Some(key) => answer.replace(key.expose_secret(), &self.hint),
+            Some(key) => crypto::key::hide(answer, key.expose_secret(), &self.hint, false),
             None => answer.to_owned(),
         }
     }

@@ -27,8 +27,6 @@ pub use settings::{SettingsError, SmtpSettings};
 
 use crate::{mail::Sender, transport::Outcome};
 
-/// How long a mail may take whatever the settings say: half of the time that it belongs to who sends it.
-const SEND_MAX: Duration = Duration::from_secs(60);
 /// How long a connection is kept without work. Relays hang up after one to five minutes.
 const IDLE_MAX: Duration = Duration::from_secs(20);
 /// How long saying goodbye may take.
@@ -92,24 +90,44 @@ impl Smtp {
 
     /// Hands over a message, whose lines end with CRLF. Takes no longer than the settings say, whatever the relay does.
     pub async fn send(&self, envelope: &Envelope, message: &str) -> Outcome {
-        let limit = self.relay.settings.send_timeout.min(SEND_MAX);
-        // When it is dropped in the middle, its connection goes with it.
-        timeout(limit, self.hand_over(envelope, message)).await.unwrap_or_else(|_| Outcome::Later {
-            response: format!("{} did not take the mail within {} s", self.name(), limit.as_secs_f32()),
-            retry_after: None,
-        })
+        let SmtpSettings { send_timeout, answer_timeout, .. } = self.relay.settings;
+        // What is dropped in the middle takes its connection with it.
+        let mut connection = match timeout(send_timeout, self.announce(envelope, message)).await {
+            Ok(Ok(connection)) => connection,
+            Ok(Err(outcome)) => return outcome,
+            Err(_) => {
+                let response =
+                    format!("{} did not ask for the mail within {} s", self.name(), send_timeout.as_secs_f32());
+                return Outcome::Later { response, retry_after: None };
+            }
+        };
+        match timeout(answer_timeout, session::hand_over(&mut connection, message)).await {
+            Ok((outcome, usable)) => {
+                if usable {
+                    self.keep(connection);
+                }
+                outcome
+            }
+            Err(_) => {
+                let seconds = answer_timeout.as_secs_f32();
+                let response = format!("{} may have taken the mail: it did not say so within {seconds} s", self.name());
+                Outcome::Unanswered { response }
+            }
+        }
     }
 
-    async fn hand_over(&self, envelope: &Envelope, message: &str) -> Outcome {
-        let mut connection = match self.connection().await {
-            Ok(connection) => connection,
-            Err(response) => return Outcome::Away { response },
-        };
-        let (outcome, usable) = session::hand_over(&mut connection, envelope, message).await;
-        if usable {
-            self.keep(connection);
+    /// A connection on which the relay waits for the content.
+    async fn announce(&self, envelope: &Envelope, message: &str) -> Result<AsyncSmtpConnection, Outcome> {
+        let mut connection = self.connection().await.map_err(|response| Outcome::Away { response })?;
+        match session::announce(&mut connection, envelope, message).await {
+            Ok(()) => Ok(connection),
+            Err((outcome, usable)) => {
+                if usable {
+                    self.keep(connection);
+                }
+                Err(outcome)
+            }
         }
-        outcome
     }
 
     /// A connection that was kept and still answers, or a new one.

@@ -1,6 +1,7 @@
 //! How mails leave: by SMTP, or by HTTP to a service that sends them.
 
 mod answer;
+mod discreet;
 mod postmark;
 mod resend;
 mod service;
@@ -11,6 +12,8 @@ use std::sync::Arc;
 
 use jiff::SignedDuration;
 
+pub(crate) use discreet::masked;
+use discreet::without_address;
 pub use service::{LIMITS, MailService};
 pub use settings::{ServiceSettings, ServiceSettingsError};
 
@@ -28,12 +31,17 @@ pub enum Outcome {
         /// What it said.
         response: String,
     },
-    /// Not now: the relay, or the recipient's, asked to come again, or fell silent in the middle.
+    /// Not now: the relay, or the recipient's, asked to come again, or fell silent before it had the mail.
     Later {
         /// What it said, or what happened.
         response: String,
         /// How long it asks us to wait, where it says so.
         retry_after: Option<SignedDuration>,
+    },
+    /// Nobody knows: all of it was handed over, and no answer came.
+    Unanswered {
+        /// What happened.
+        response: String,
     },
     /// Not through this relay now, this mail or any other: it is not to be reached, or does not let us in.
     Away {
@@ -53,6 +61,7 @@ impl Outcome {
         match self {
             Self::Accepted { response } => Self::Accepted { response: fit(response) },
             Self::Later { response, retry_after } => Self::Later { response: fit(response), retry_after },
+            Self::Unanswered { response } => Self::Unanswered { response: fit(response) },
             Self::Away { response } => Self::Away { response: fit(response) },
             Self::Refused { response } => Self::Refused { response: fit(response) },
         }
@@ -113,8 +122,14 @@ impl Transport {
         }
     }
 
-    /// Hands a mail over. `idempotency_key` tells a service which mails are the same one.
+    /// Hands a mail over. `idempotency_key` tells a service which mails are the same one. What was said may be kept: it does
+    /// not have the recipient's address.
     pub(crate) async fn send(&self, wire: &Wire, idempotency_key: &str) -> Outcome {
+        let outcome = self.hand_over(wire, idempotency_key).await;
+        outcome.told(|said| without_address(&said, wire.to.email.as_ref()))
+    }
+
+    async fn hand_over(&self, wire: &Wire, idempotency_key: &str) -> Outcome {
         let signed = |headers| match self.dkim.as_deref().filter(|dkim| dkim.covers(wire.from.email.domain())) {
             Some(dkim) => dkim.sign(&wire.message, headers, wire.written_at),
             None => Ok(wire.message.clone()),

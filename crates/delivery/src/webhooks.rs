@@ -1,17 +1,21 @@
 //! The worker that tells vendors' own systems what happened.
 //!
 //! An event and its deliveries are written with the change that causes them (`engine::events`). Here an address is served by
-//! one node at a time, which holds its lease: so no more calls than allowed are under way there, whatever the number of
-//! nodes, and what is to come in order does. Nothing is written before a call, and what became of many calls is written
-//! together. A process that dies leaves its addresses to the next one, when its leases end; what it had sent and not
-//! written down is sent again, under the same id.
+//! one node at a time, which holds its lease and keeps it while anything is queued or under way there: so no more calls than
+//! allowed are under way, whatever the number of nodes, and what is to come in order does. No call begins with less of a lease
+//! than the longest call takes, and what became of one is written down by whoever holds the lease. Nothing is written before
+//! a call, and what became of many calls is written together. A process that dies leaves its addresses to the next one, when
+//! its leases end; what it had sent and not written down is sent again, under the same id.
 //!
-//! No address delays another: each has its own few calls. One that fails has a single one, and rests between tries.
+//! An address that fails or is slow delays none that answers at once (`pace`): it has few calls or a single one, rests between
+//! tries or for as long as it asks to, and all of its kind together never have more than their half.
 
 mod attention;
 mod ending;
 mod endpoint;
 mod lanes;
+mod open;
+mod pace;
 mod post;
 mod record;
 mod take;
@@ -65,7 +69,8 @@ pub struct WebhookParts {
     pub client: Client,
     /// Rung when something may be due.
     pub wake: Arc<Notify>,
-    /// How long this node keeps the right to call an address without saying so again.
+    /// How long this node keeps the right to call an address without saying so again: at least twice as long as a call may
+    /// take, so that a node that was stopped for a while makes none where another one calls already.
     pub lease: SignedDuration,
 }
 

@@ -1,8 +1,9 @@
 //! The worker that sends mails.
 //!
-//! It takes only as many mails as it can send at once: a mail that waits behind a slow one would use up its lease, and
-//! another node could have sent it. A process that dies leaves its mails to the next one, when their leases end; if the
-//! relay had accepted one already, it gets the same message again, with the same Message-ID.
+//! It takes only as many mails as it can send at once: another node could send one that waits behind a slow one. Leases are
+//! renewed while mails are on their way, so that they may be shorter than a slow relay takes. A process that dies leaves its
+//! mails to the next one, when their leases end; if the relay had accepted one already, it gets the same message again, with
+//! the same Message-ID.
 
 pub mod attention;
 mod ending;
@@ -11,25 +12,16 @@ mod flight;
 mod record;
 mod take;
 
-use std::{
-    collections::BTreeSet,
-    sync::{Arc, Mutex},
-};
+use std::sync::Arc;
 
 use crypto::ring::SharedRing;
-use domain::{
-    ambient::{Clock, EntropySource},
-    id::{MailId, TenantId},
-};
+use domain::ambient::{Clock, EntropySource};
 use jiff::SignedDuration;
-use store::{Store, StoreError, outbox::HELD_AS_OLD};
+use store::{Store, StoreError};
 use tokio::sync::Notify;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use self::{
-    attention::{NO_SENDER, Opening},
-    flight::Flight,
-};
+use self::{attention::Opening, flight::Flight};
 use crate::transport::Transport;
 
 /// Why a turn failed. Nothing of it was written.
@@ -60,22 +52,20 @@ pub struct MailParts {
     pub sender: Option<Transport>,
     /// Rung when a mail may be due.
     pub wake: Arc<Notify>,
-    /// How long this node may take for mails it has taken; then another node takes them.
+    /// How long after this node's death another one takes the mails that it was sending.
     pub lease: SignedDuration,
 }
 
 /// The worker.
 pub struct MailWorker {
     parts: MailParts,
-    /// Tenants of which no item is open that says that the relay takes nothing. After a start nobody knows.
-    relay_works_for: Mutex<BTreeSet<TenantId>>,
 }
 
 impl MailWorker {
     /// Puts it together. [`MailWorker::start`] makes it work.
     #[must_use]
-    pub fn new(parts: MailParts) -> Self {
-        Self { parts, relay_works_for: Mutex::default() }
+    pub const fn new(parts: MailParts) -> Self {
+        Self { parts }
     }
 
     /// Works until `stop` is cancelled. What is in flight then is finished and written down.
@@ -99,34 +89,6 @@ impl MailWorker {
                 return recorded.map(|()| took.mails);
             }
         }
-    }
-
-    /// Has all mails of a tenant sent that were caught while there was no sender. Returns how many.
-    ///
-    /// # Errors
-    /// Those of the database.
-    pub async fn release_held(&self, tenant: TenantId) -> Result<u64, Error> {
-        let now = self.parts.clock.now();
-        let write = self.parts.store.begin().await?;
-        let released = write.release_mails(tenant, now).await?;
-        for kind in [NO_SENDER, HELD_AS_OLD] {
-            write.close_items_about(tenant, kind, vec![tenant.to_string()], now).await?;
-        }
-        write.commit().await?;
-        self.parts.wake.notify_one();
-        Ok(released)
-    }
-
-    /// Has one mail sent again, whether it was sent, given up or held. Returns whether the tenant has it.
-    ///
-    /// # Errors
-    /// Those of the database.
-    pub async fn send_again(&self, tenant: TenantId, mail: MailId) -> Result<bool, Error> {
-        let write = self.parts.store.begin().await?;
-        let found = write.send_mail_again(tenant, mail, self.parts.clock.now()).await?;
-        write.commit().await?;
-        self.parts.wake.notify_one();
-        Ok(found)
     }
 
     /// Says in the open items that what was caught can be sent now. Done at every start; without a sender, or with

@@ -59,6 +59,7 @@ pub const ITEM_KINDS: &[(&str, &str)] = &[
     ("lookup_failing", "a provider does not answer"),
     ("mail_failed", "a mail was not delivered"),
     ("mail_template_broken", "a template of a mail does not work"),
+    ("mails_delayed", "mails have waited for an hour"),
     ("mails_held_as_old", "mails about old purchases are held"),
     ("merged_sales", "two sales turned out to be one"),
     ("more_bought", "more was bought than one item"),

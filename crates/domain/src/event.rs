@@ -84,7 +84,8 @@ kinds! {
 }
 
 impl EventKind {
-    /// Whether it is kept only where an endpoint wants it: devices come and go by the thousand, and apps tell of them anyway.
+    /// Whether it is kept, in live mode, only where an endpoint wants it: devices come and go by the thousand, and apps tell of
+    /// them anyway.
     #[must_use]
     pub const fn is_activity(self) -> bool {
         matches!(self, Self::LicenseActivated | Self::LicenseDeactivated)
@@ -121,16 +122,40 @@ impl<'de> Deserialize<'de> for EventKind {
     }
 }
 
-/// Which events a receiver wants; none named: all of them.
+/// The kinds of events that a receiver wants; none named: all of them. They are kept as words, since another release may
+/// have named one that this one does not know: such a receiver goes on wanting only what it names.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct EventFilter(pub BTreeSet<EventKind>);
+pub struct WantedKinds(BTreeSet<Box<str>>);
 
-impl EventFilter {
+impl WantedKinds {
+    /// As it is stored. What is no list at all wants everything: an event too many does less harm than one that is missing.
+    #[must_use]
+    pub fn stored(text: &str) -> Self {
+        serde_json::from_str(text).unwrap_or_default()
+    }
+
     /// Whether it wants events of this kind.
     #[must_use]
-    pub fn wants(&self, kind: EventKind) -> bool {
-        self.0.is_empty() || self.0.contains(&kind)
+    pub fn has(&self, kind: EventKind) -> bool {
+        self.0.is_empty() || self.0.contains(kind.as_str())
+    }
+
+    /// Whether it wants events of the kind that this word names, if it names one.
+    #[must_use]
+    pub fn has_word(&self, word: &str) -> bool {
+        word.parse().is_ok_and(|kind| self.has(kind))
+    }
+
+    /// The words, in order.
+    pub fn into_words(self) -> impl Iterator<Item = String> {
+        self.0.into_iter().map(String::from)
+    }
+}
+
+impl FromIterator<EventKind> for WantedKinds {
+    fn from_iter<Kinds: IntoIterator<Item = EventKind>>(kinds: Kinds) -> Self {
+        Self(kinds.into_iter().map(|kind| kind.as_str().into()).collect())
     }
 }
 
@@ -149,11 +174,27 @@ mod tests {
 
     #[test]
     fn who_names_nothing_wants_everything() {
-        let only = EventFilter([EventKind::LicenseRevoked].into());
+        let only = WantedKinds::from_iter([EventKind::LicenseRevoked]);
         for kind in EventKind::ALL {
-            assert!(EventFilter::default().wants(*kind));
-            assert_eq!(only.wants(*kind), *kind == EventKind::LicenseRevoked);
+            assert!(WantedKinds::default().has(*kind));
+            assert_eq!(only.has(*kind), *kind == EventKind::LicenseRevoked);
         }
         assert_eq!(serde_json::to_string(&only).unwrap(), r#"["license.revoked"]"#);
+    }
+
+    #[test]
+    fn a_kind_that_nobody_knows_yet_does_not_widen_what_is_wanted() {
+        for (stored, created, revoked) in [
+            ("[]", true, true),
+            (r#"["license.revoked"]"#, false, true),
+            (r#"["license.revoked","license.told_later"]"#, false, true),
+            (r#"["license.told_later"]"#, false, false),
+            ("no list", true, true),
+        ] {
+            let wanted = WantedKinds::stored(stored);
+            let has = (wanted.has(EventKind::LicenseCreated), wanted.has(EventKind::LicenseRevoked));
+            assert_eq!(has, (created, revoked), "{stored}");
+            assert!(!wanted.has_word("license.told_later"), "nobody can tell it: {stored}");
+        }
     }
 }

@@ -64,6 +64,23 @@ names! {
     PlanCode;
 }
 
+/// What stands before a caller's own reference, so that it is taken for no other kind of name.
+const ISSUED: &str = "manual:";
+
+impl Reference {
+    /// The name of an order that was issued by hand or by call, of the reference that its caller has for it.
+    #[must_use]
+    pub fn issued(of_caller: &str) -> Self {
+        Self::new(format!("{ISSUED}{of_caller}"))
+    }
+
+    /// The caller's own reference for an order that was issued; none: it is another kind of name.
+    #[must_use]
+    pub fn of_caller(&self) -> Option<&str> {
+        self.0.strip_prefix(ISSUED)
+    }
+}
+
 /// An address for mail. Only its shape is checked: one `@` with something on both sides, no blanks, 254 bytes at most.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(transparent)]

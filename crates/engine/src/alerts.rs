@@ -6,7 +6,7 @@ use crypto::{
     webhook::AlertTarget,
 };
 use domain::{
-    alert::{ChannelKind, TEST},
+    alert::{ALERTS_FAILING, ChannelKind, TEST},
     id::{AlertChannelId, AlertId, TenantId},
     text::EmailAddress,
 };
@@ -58,6 +58,13 @@ impl Engine {
             (row.lease_token, row.lease_until) = (there.lease_token, there.lease_until);
         }
         Ok(write.save_alert_channel(row).await?)
+    }
+
+    /// Takes a channel away, and with it the item that says that alerts do not arrive there.
+    pub(crate) async fn remove_alert_channel(&self, write: &Write, row: &AlertChannel) -> Result<(), Error> {
+        write.remove_alert_channel(row.id).await?;
+        let (tenant, subject) = (TenantId(row.tenant_id), AlertChannelId(row.id).to_string());
+        Ok(write.close_items_about(tenant, ALERTS_FAILING, vec![subject], self.now()).await?)
     }
 
     /// A channel of a tenant.

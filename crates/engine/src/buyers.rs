@@ -3,10 +3,7 @@
 //! A provider's change touches its own identity only, and the delivery address belongs to the order; so a stranger's
 //! checkout with someone's e-mail changes nothing of theirs.
 
-use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
-    sync::Arc,
-};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use domain::{
     Entropy,
@@ -15,48 +12,27 @@ use domain::{
     id::{ConnectionId, CustomerId, OrderId, TenantId},
     join::Join,
     order::Contact,
-    text::CustomerReference,
+    text::{CustomerReference, EmailAddress},
 };
 use jiff::Timestamp;
-use store::{StoredIdentity, StoredOrder, Write, rows::Customer};
+use store::{CustomerKey, StoredIdentity, StoredOrder, Write, lists::Whose, rows::Customer};
 
-use crate::{
-    Error,
-    attention::NO_ADDRESS,
-    connections::{self, Connection},
-    events::News,
-};
+use crate::{Error, attention::NO_ADDRESS, events::News};
 
 /// What is known of the customers that a batch touches.
 pub(crate) struct Identities {
-    known: HashMap<(ConnectionId, CustomerReference), CustomerFact>,
-    /// Those of whom something else is known than before.
-    changed: Vec<(ConnectionId, CustomerReference)>,
+    known: HashMap<IdentityKey, CustomerFact>,
+    /// What is to be told of those of whom something else is known than before.
+    changed: Vec<(Whose, CustomerTold)>,
 }
+
+/// A provider's customer.
+type IdentityKey = (ConnectionId, CustomerReference);
 
 impl Identities {
     /// What is to be told of customers that changed.
-    pub(crate) fn news(&self, connections: &[Arc<Connection>]) -> Vec<News> {
-        let told = self.changed.iter().filter_map(|key| {
-            let connection = connections::find(connections, key.0)?;
-            let CustomerFact { reference, snapshot } = self.known.get(key)?;
-            let customer = CustomerTold {
-                id: None,
-                reference: Some(reference.as_str().into()),
-                email: snapshot.value.email.as_ref().map(|email| email.as_str().into()),
-                name: snapshot.value.name.clone(),
-            };
-            Some(News {
-                tenant: connection.tenant,
-                livemode: connection.mode.is_live(),
-                kind: EventKind::CustomerUpdated,
-                license: None,
-                order: None,
-                customer: None,
-                data: EventData { customer: Some(customer), ..EventData::default() },
-            })
-        });
-        told.collect()
+    pub(crate) fn news(&self) -> impl Iterator<Item = News> + '_ {
+        self.changed.iter().map(|(whose, told)| news(EventKind::CustomerUpdated, *whose, told.clone()))
     }
 
     /// Where an order's mails go: the sale's own address, otherwise that of the provider's customer.
@@ -71,7 +47,7 @@ impl Identities {
 }
 
 /// What events said about customers, by connection.
-pub(crate) type CustomerNews = BTreeMap<(ConnectionId, CustomerReference), (TenantId, CustomerFact)>;
+pub(crate) type CustomerNews = BTreeMap<IdentityKey, (Whose, CustomerFact)>;
 
 /// Joins what was said about customers with what was known, and wakes the orders that waited for an address.
 pub(crate) async fn learn(
@@ -86,38 +62,73 @@ pub(crate) async fn learn(
         .chain(news.keys().cloned())
         .collect();
     let stored = if wanted.is_empty() { Vec::new() } else { write.identities(&wanted).await? };
-    let mut known: HashMap<_, _> = stored
-        .into_iter()
-        .map(|identity| ((identity.connection, identity.fact.reference.clone()), identity.fact))
-        .collect();
+    let mut known: HashMap<IdentityKey, StoredIdentity> =
+        stored.into_iter().map(|identity| ((identity.connection, identity.fact.reference.clone()), identity)).collect();
     let (mut saved, mut changed) = (Vec::with_capacity(news.len()), Vec::new());
-    for (key, (tenant, told)) in news {
-        let fact = match known.remove(&key) {
-            Some(mut fact) => {
-                let before = fact.snapshot.value.clone();
-                fact.join(told);
-                if fact.snapshot.value != before {
-                    changed.push(key.clone());
+    for (key, (whose, told)) in news {
+        let identity = match known.remove(&key) {
+            Some(mut identity) => {
+                let before = identity.fact.snapshot.value.clone();
+                identity.fact.join(told);
+                if identity.fact.snapshot.value != before {
+                    identity.customer = customer(write, whose, &identity, before.email, orders).await?;
+                    changed.push((whose, identity_told(&identity)));
                 }
-                fact
+                identity
             }
-            None => told,
+            None => StoredIdentity { tenant: whose.tenant, connection: key.0, customer: None, fact: told },
         };
         let waiting = write.orders_waiting_for(key.0, NO_ADDRESS, Some(vec![key.1.to_string()])).await?;
         write.wake_orders(&waiting.into_iter().collect(), now).await?;
-        saved.push(StoredIdentity { tenant, connection: key.0, fact: fact.clone() });
-        known.insert(key, fact);
+        saved.push(identity.clone());
+        known.insert(key, identity);
     }
     write.save_identities(saved, now).await?;
+    let known = known.into_iter().map(|(key, identity)| (key, identity.fact)).collect();
     Ok(Identities { known, changed })
+}
+
+/// Who a provider's customer is here: whoever an order of theirs belongs to, or has bought under the address that they had
+/// until now, or else have now. Nobody may have. What was found stays found, whatever address they have later.
+async fn customer(
+    write: &Write,
+    whose: Whose,
+    identity: &StoredIdentity,
+    before: Option<EmailAddress>,
+    orders: &[StoredOrder],
+) -> Result<Option<CustomerId>, Error> {
+    let is_theirs = |order: &&StoredOrder| {
+        order.connection == identity.connection && order.order.customers.contains(&identity.fact.reference)
+    };
+    let known = identity.customer.or_else(|| orders.iter().filter(is_theirs).find_map(|order| order.customer));
+    if known.is_some() {
+        return Ok(known);
+    }
+    for address in [before.as_ref(), identity.fact.snapshot.value.email.as_ref()].into_iter().flatten() {
+        let key: CustomerKey = (whose.tenant.0, whose.livemode, address.normalised());
+        if let Some(found) = write.customers(&[key].into()).await?.first() {
+            return Ok(Some(CustomerId(found.id)));
+        }
+    }
+    Ok(None)
+}
+
+fn identity_told(identity: &StoredIdentity) -> CustomerTold {
+    let CustomerFact { reference, snapshot } = &identity.fact;
+    CustomerTold {
+        id: identity.customer,
+        reference: Some(reference.as_str().into()),
+        email: snapshot.value.email.as_ref().map(|email| email.as_str().into()),
+        name: snapshot.value.name.clone(),
+    }
 }
 
 /// The customers of orders that had none.
 #[derive(Default)]
 pub(crate) struct Buyers {
     of: HashMap<OrderId, CustomerId>,
-    /// Those who bought for the first time.
-    made: Vec<Customer>,
+    /// Those who bought for the first time, as their provider knows them.
+    made: Vec<(Customer, Option<CustomerReference>)>,
 }
 
 impl Buyers {
@@ -127,24 +138,29 @@ impl Buyers {
 
     /// What is to be told of those who bought for the first time.
     pub(crate) fn news(&self) -> impl Iterator<Item = News> + '_ {
-        self.made.iter().map(|row| {
-            let id = CustomerId(row.id);
+        self.made.iter().map(|(row, reference)| {
+            let whose = Whose { tenant: TenantId(row.tenant_id), livemode: row.livemode };
             let customer = CustomerTold {
-                id: Some(id),
-                reference: None,
+                id: Some(CustomerId(row.id)),
+                reference: reference.as_ref().map(|reference| reference.as_str().into()),
                 email: Some(row.email.as_str().into()),
                 name: row.name.as_deref().map(Box::from),
             };
-            News {
-                tenant: TenantId(row.tenant_id),
-                livemode: row.livemode,
-                kind: EventKind::CustomerCreated,
-                license: None,
-                order: None,
-                customer: Some(id),
-                data: EventData { customer: Some(customer), ..EventData::default() },
-            }
+            news(EventKind::CustomerCreated, whose, customer)
         })
+    }
+}
+
+/// An event about a customer alone.
+fn news(kind: EventKind, whose: Whose, customer: CustomerTold) -> News {
+    News {
+        tenant: whose.tenant,
+        livemode: whose.livemode,
+        kind,
+        license: None,
+        order: None,
+        customer: customer.id,
+        data: EventData { customer: Some(customer), ..EventData::default() },
     }
 }
 
@@ -157,32 +173,32 @@ pub(crate) async fn find(
     now: Timestamp,
 ) -> Result<Buyers, Error> {
     let mut wanted = Vec::new();
-    let mut candidates: BTreeMap<(uuid::Uuid, bool, String), Customer> = BTreeMap::new();
+    let mut candidates: BTreeMap<CustomerKey, (Customer, Option<CustomerReference>)> = BTreeMap::new();
     for order in orders.iter().filter(|order| order.customer.is_none()) {
         let Some(contact) = identities.address(order) else { continue };
         let key = (order.tenant.0, order.livemode, contact.email.normalised());
         wanted.push((order.id, key.clone()));
-        candidates.entry(key).or_insert_with_key(|(tenant_id, livemode, email_normalised)| Customer {
-            id: CustomerId::new(now, entropy).0,
-            tenant_id: *tenant_id,
-            livemode: *livemode,
-            email_normalised: email_normalised.clone(),
-            email: contact.email.as_str().to_owned(),
-            name: contact.name.as_deref().map(str::to_owned),
-            created_at: now.as_microsecond(),
+        candidates.entry(key).or_insert_with_key(|(tenant_id, livemode, email_normalised)| {
+            let row = Customer {
+                id: CustomerId::new(now, entropy).0,
+                tenant_id: *tenant_id,
+                livemode: *livemode,
+                email_normalised: email_normalised.clone(),
+                email: contact.email.as_str().to_owned(),
+                name: contact.name.as_deref().map(str::to_owned),
+                created_at: now.as_microsecond(),
+            };
+            (row, order.order.customers.first().cloned())
         });
     }
     if wanted.is_empty() {
         return Ok(Buyers::default());
     }
-    let candidates: Vec<Customer> = candidates.into_values().collect();
-    let ids: BTreeSet<uuid::Uuid> = candidates.iter().map(|candidate| candidate.id).collect();
+    let (candidates, references): (Vec<Customer>, Vec<_>) = candidates.into_values().unzip();
+    let references: HashMap<uuid::Uuid, _> = candidates.iter().map(|row| row.id).zip(references).collect();
     let found = write.find_or_create_customers(candidates).await?;
-    let made = found.iter().filter(|row| ids.contains(&row.id)).cloned().collect();
-    let found: HashMap<_, _> = found
-        .into_iter()
-        .map(|row| ((row.tenant_id, row.livemode, row.email_normalised), CustomerId(row.id)))
-        .collect();
+    let made = found.iter().filter_map(|row| Some((row.clone(), references.get(&row.id)?.clone()))).collect();
+    let found: HashMap<_, _> = found.iter().map(|row| (row.key(), CustomerId(row.id))).collect();
     let of = wanted.into_iter().filter_map(|(order, key)| Some((order, *found.get(&key)?))).collect();
     Ok(Buyers { of, made })
 }

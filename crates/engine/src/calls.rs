@@ -165,20 +165,13 @@ impl Engine {
             _ => crate::write_back::failed(call, problem),
         };
         let (kind, subject) = about(call);
+        let connections = self.connections().await?;
+        let known = find(&connections, ConnectionId(call.connection_id));
+        let id = AttentionId::new(now, &mut *self.entropy());
         Ok(AttentionItem {
-            id: AttentionId::new(now, &mut *self.entropy()).0,
-            tenant_id: call.tenant_id,
-            kind: kind.to_owned(),
-            subject,
-            lookup: None,
+            livemode: known.map(|connection| connection.mode.is_live()),
             connection_id: Some(call.connection_id),
-            order_id: None,
-            inbound_id: None,
-            detail,
-            opened_at: now.as_microsecond(),
-            closed_at: None,
-            dismissed_at: None,
-            told_at: None,
+            ..AttentionItem::new(id, TenantId(call.tenant_id), (kind, subject), detail, now)
         })
     }
 

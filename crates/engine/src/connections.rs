@@ -1,5 +1,7 @@
 //! Connections as they are used: settings read, secrets unsealed, kept in memory and read again when they change.
 
+mod reached;
+
 use std::{
     collections::HashMap,
     sync::{Arc, RwLock},
@@ -19,6 +21,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use store::{Store, rows};
 
+pub use self::reached::Reached;
 use crate::Error;
 
 /// Another process may have changed a connection: what is kept is read again after this.

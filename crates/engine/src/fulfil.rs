@@ -19,6 +19,7 @@ use providers::{
 };
 use store::{
     StoredOrder, Write, inbox,
+    lists::Whose,
     rows::{AttentionItem, AuditEntry, InboundEvent, Mail},
 };
 
@@ -164,8 +165,8 @@ impl Engine {
             }
             Claim::Order(id) => {
                 tracing::error!(order = %id, %error, "an order cannot be settled; it is tried again in an hour");
-                if let Some((tenant, connection)) = write.place_of_order(id).await? {
-                    let item = attention::unsettled(tenant, connection, id, &error.to_string(), now, &mut *entropy);
+                if let Some((whose, connection)) = write.place_of_order(id).await? {
+                    let item = attention::unsettled(whose, connection, id, &error.to_string(), now, &mut *entropy);
                     write.open_items(vec![item]).await?;
                 }
                 write.wake_orders(&[id].into(), after(now, SignedDuration::from_hours(1))).await?;
@@ -375,7 +376,8 @@ impl Said {
         match self.customers.entry((connection.id, customer.reference.clone())) {
             Entry::Occupied(mut entry) => entry.get_mut().1.join(customer),
             Entry::Vacant(entry) => {
-                entry.insert((connection.tenant, customer));
+                let whose = Whose { tenant: connection.tenant, livemode: connection.mode.is_live() };
+                entry.insert((whose, customer));
             }
         }
     }

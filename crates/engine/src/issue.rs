@@ -104,7 +104,7 @@ impl Engine {
         let now = self.now();
         let reference = request.reference.unwrap_or_else(|| InboundId::new(now, &mut *self.entropy()).to_string());
         let issue = manual::Issue {
-            reference: format!("manual:{reference}"),
+            reference: Reference::issued(&reference).to_string(),
             email: request.email,
             name: request.name.map(Into::into),
             plan: request.plan,

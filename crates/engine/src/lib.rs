@@ -41,6 +41,7 @@ pub mod receive;
 pub mod redecide;
 pub mod redeem;
 mod rejections;
+mod retention;
 pub mod rotation;
 pub mod rulings;
 pub mod runtime;

@@ -1,7 +1,11 @@
 //! What people do about mails that were written.
 
-use domain::id::{MailId, OrderId};
-use store::{lists::Whose, rows::Mail};
+use domain::id::{MailId, OrderId, TenantId};
+use store::{
+    lists::Whose,
+    outbox::{HELD_AS_OLD, NO_SENDER},
+    rows::Mail,
+};
 
 use crate::{Engine, Error, rulings::By};
 
@@ -15,6 +19,32 @@ impl Engine {
         store::repeat(|| self.resend_mail_once(&mail, whose, by), Error::is_conflict).await?;
         self.mails.notify_one();
         Ok(self.store.mail_of(whose, id).await?)
+    }
+
+    /// Has all mails of a tenant sent that are held: caught while there was no sender, or about what was long ago. Returns how many.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn release_mails(&self, tenant: TenantId, by: &By) -> Result<u64, Error> {
+        let released = store::repeat(|| self.release_mails_once(tenant, by), Error::is_conflict).await?;
+        self.mails.notify_one();
+        Ok(released)
+    }
+
+    async fn release_mails_once(&self, tenant: TenantId, by: &By) -> Result<u64, Error> {
+        let now = self.now();
+        let write = self.store.begin().await?;
+        let released = write.release_mails(tenant, now).await?;
+        for kind in [NO_SENDER, HELD_AS_OLD] {
+            write.close_items_about(tenant, kind, vec![tenant.to_string()], now).await?;
+        }
+        if released > 0 {
+            let detail = serde_json::json!({ "mails": released, "note": by.note });
+            let entry = self.told(tenant, "mails.released", tenant.to_string(), None, &detail, by);
+            crate::audit::add(&write, vec![entry]).await?;
+        }
+        write.commit().await?;
+        Ok(released)
     }
 
     async fn resend_mail_once(&self, mail: &Mail, whose: Whose, by: &By) -> Result<(), Error> {

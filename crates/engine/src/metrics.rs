@@ -36,6 +36,7 @@ pub struct Metrics {
     fulfilment: Histogram,
     pending: Gauge<i64, std::sync::atomic::AtomicI64>,
     deliveries: Gauge<i64, std::sync::atomic::AtomicI64>,
+    mails: Gauge<i64, std::sync::atomic::AtomicI64>,
     attention: Gauge<i64, std::sync::atomic::AtomicI64>,
     batches: Counter<u64, AtomicU64>,
 }
@@ -51,6 +52,7 @@ impl Default for Metrics {
             fulfilment: Histogram::new(exponential_buckets(0.001, 2.0, 22)),
             pending: Gauge::default(),
             deliveries: Gauge::default(),
+            mails: Gauge::default(),
             attention: Gauge::default(),
             batches: Counter::default(),
         };
@@ -75,6 +77,7 @@ impl Metrics {
             "Events that are to be delivered to vendors' own systems",
             self.deliveries.clone(),
         );
+        registry.register("mails_pending", "Mails that are to be sent", self.mails.clone());
         registry.register("inbox_pending", "Events that are not done and not held", self.pending.clone());
         registry.register("attention_open", "Open attention items", self.attention.clone());
         registry.register("batches", "Batches that were committed", self.batches.clone());
@@ -112,6 +115,7 @@ impl Engine {
         let status = self.store.status(None).await?;
         self.metrics.pending.set(status.inbox_pending.cast_signed());
         self.metrics.deliveries.set(status.deliveries_pending.cast_signed());
+        self.metrics.mails.set(status.mails_pending.cast_signed());
         self.metrics.attention.set(status.attention_open.cast_signed());
         let mut text = String::new();
         // Writing to a string does not fail.

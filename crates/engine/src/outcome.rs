@@ -246,6 +246,7 @@ impl Outcome<'_> {
             recipient_name: contact.name.as_deref().map(str::to_owned),
             status: outbox::status::PENDING.to_owned(),
             attempts: 0,
+            unanswered: 0,
             next_attempt_at: Some(self.now.as_microsecond()),
             lease_token: None,
             lease_until: None,

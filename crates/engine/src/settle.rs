@@ -57,7 +57,6 @@ impl Engine {
     ) -> Result<OutcomeRows, Error> {
         let Around { actor_of, identities, connections, aftermath, now } = around;
         let mut rows = OutcomeRows::default();
-        rows.news.extend(identities.news(connections));
         let mut entropy = self.entropy();
         let ring = self.ring();
         let shelves = self.shelves(write, orders).await?;
@@ -65,6 +64,7 @@ impl Engine {
         let mut admission = admission(write, &shelves, orders).await?;
         let buyers = buyers::find(write, orders, identities, &mut *entropy, now).await?;
         rows.news.extend(buyers.news());
+        rows.news.extend(identities.news());
         let ahead = test_clocks(write, orders).await?;
         let to_adopt = adopt::find_all(write, &ring, orders, connections).await?;
         for order in orders {

@@ -6,8 +6,6 @@
 
 mod again;
 mod recover;
-mod retention;
-mod wanted;
 
 use crypto::{
     ring::KeyRing,
@@ -29,13 +27,8 @@ use store::{
 };
 use url::Url;
 
-pub(crate) use self::retention::kept_days;
+pub use self::recover::{PER_SECOND, PER_SECOND_MAX, Recover, examined_until};
 use self::{again::add_example, recover::begin_recovery};
-pub use self::{
-    recover::{PER_SECOND, PER_SECOND_MAX, Recover},
-    retention::{KEPT_DAYS, KEPT_DAYS_MAX},
-    wanted::Wanted,
-};
 use crate::{Engine, Error, rulings::By};
 
 /// How long a secret that was replaced signs on, unless somebody says otherwise.
@@ -293,6 +286,13 @@ impl Engine {
     async fn release(&self, write: &Write, row: WebhookEndpoint) -> Result<Done, WebhookError> {
         let count = write.release_deliveries(WebhookEndpointId(row.id), self.now()).await?;
         Ok(Done { row, action: "webhook_endpoint.released", detail: json!({ "released": count }), count })
+    }
+
+    /// Takes an address away with all its deliveries, and with them whatever was told of either.
+    pub(crate) async fn remove_endpoint(&self, write: &Write, row: &WebhookEndpoint) -> Result<(), StoreError> {
+        write.remove_endpoint(WebhookEndpointId(row.id)).await?;
+        self.close_items_of(write, row).await?;
+        self.close_if_none_dead(write, row).await
     }
 
     /// A person has looked after an address: what was told of its health is over.

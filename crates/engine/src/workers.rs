@@ -80,7 +80,7 @@ impl Engine {
         });
         self.keep_doing("tidying", tasks, stop, TIDYING, never, |engine| async move {
             engine.forget_old_answers().await?;
-            engine.forget_old_deliveries().await?;
+            engine.forget_what_is_old().await?;
             Ok(false)
         });
     }

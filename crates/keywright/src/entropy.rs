@@ -1,6 +1,9 @@
 //! The one place that reads the machine's randomness: it seeds one generator per thread.
 
-use std::cell::RefCell;
+use std::{
+    cell::RefCell,
+    sync::atomic::{AtomicU32, Ordering},
+};
 
 use domain::{Entropy, ambient::EntropySource};
 use rand_chacha::ChaCha20Rng;
@@ -8,6 +11,9 @@ use rand_core::{Rng, SeedableRng};
 
 /// Randomness for keys and ids.
 pub(crate) struct SystemEntropy;
+
+/// Counts for the whole process: work moves from thread to thread, and what it makes is to sort as it was made.
+static SERIAL: AtomicU32 = AtomicU32::new(0);
 
 thread_local! {
     static GENERATOR: RefCell<ChaCha20Rng> = RefCell::new(seeded());
@@ -35,5 +41,9 @@ pub(crate) struct ThreadEntropy;
 impl Entropy for ThreadEntropy {
     fn fill(&mut self, bytes: &mut [u8]) {
         GENERATOR.with_borrow_mut(|generator| generator.fill_bytes(bytes));
+    }
+
+    fn serial(&mut self) -> Option<u32> {
+        Some(SERIAL.fetch_add(1, Ordering::Relaxed))
     }
 }

@@ -52,6 +52,8 @@ impl MailOptions {
     pub(crate) fn transport(&self) -> anyhow::Result<Option<Transport>> {
         let relay = value_or_file(self.smtp_url.as_deref(), "KEYWRIGHT_SMTP_URL")?;
         let service = value_or_file(self.mail_url.as_deref(), "KEYWRIGHT_MAIL_URL")?;
+        // A key that does not read is told, also while there is nothing yet that it would sign.
+        let dkim = self.dkim.read()?;
         let transport = match (relay, service) {
             (Some(_), Some(_)) => {
                 bail!("both --smtp-url and --mail-url are given; mails leave one way, so leave one away")
@@ -60,7 +62,7 @@ impl MailOptions {
             (None, Some(service)) => self.service(service).context("the mail service")?,
             (None, None) => return Ok(None),
         };
-        let Some(dkim) = self.dkim.read()? else { return Ok(Some(transport)) };
+        let Some(dkim) = dkim else { return Ok(Some(transport)) };
         let name = transport.name();
         let signing = transport.signing(dkim);
         Ok(Some(signing.with_context(|| format!("{name} signs mails itself; leave --dkim-key-file away"))?))

@@ -12,7 +12,7 @@ use store::Store;
 use crate::{clock::SystemClock, dialler::Dialler, entropy::SystemEntropy, options::DataOptions, ring_file};
 
 /// How long a node may take for what it has taken, unless the operator says otherwise.
-pub(crate) const LEASE: SignedDuration = SignedDuration::from_secs(120);
+const LEASE: SignedDuration = SignedDuration::from_secs(120);
 
 /// An opened installation.
 pub(crate) struct Installation {
@@ -54,9 +54,12 @@ impl CheckAddress for WebhookAddresses {
             match &self.for_later {
                 Some(later) => {
                     let is_here = self.client.check(url).is_ok();
-                    if is_here { Ok(()) } else { later.check(url).map_err(|refusal| refusal.to_string()) }
+                    if is_here { Ok(()) } else { later.check(url).map_err(|refusal| advised(&refusal, &refusal)) }
                 }
-                None => self.client.examine(url).await.map_err(|error| error.to_string()),
+                None => self.client.examine(url).await.map_err(|error| match &error {
+                    net::SendError::Refused { refusal, .. } => advised(&error, refusal),
+                    _ => error.to_string(),
+                }),
             }
         })
     }
@@ -64,6 +67,18 @@ impl CheckAddress for WebhookAddresses {
     fn check_header(&self, name: &str, value: &str) -> Result<(), String> {
         delivery::webhooks::check_endpoint_header(name, value).map(drop).map_err(|problem| problem.to_string())
     }
+}
+
+/// What is wrong with an address, and where it may be in the operator's own network, what they can do.
+fn advised(problem: &dyn std::fmt::Display, refusal: &net::Refusal) -> String {
+    let is_operators = match refusal {
+        net::Refusal::PlainHttp => true,
+        net::Refusal::Address { special, .. } => !special.is_never_allowed(),
+        _ => false,
+    };
+    let advice =
+        "; a network of your own is opened, for plain http as well, with --allow-network (KEYWRIGHT_ALLOWED_NETWORKS)";
+    format!("{problem}{}", if is_operators { advice } else { "" })
 }
 
 /// Opens the data, making what is not there yet. Refuses when the master keys do not fit.

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use domain::id::{AlertChannelId, TenantId};
 use jiff::Timestamp;
 use sea_orm::{
-    ColumnTrait, Condition, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
+    ColumnTrait, Condition, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait,
     sea_query::{Expr, LockBehavior, LockType, SimpleExpr},
 };
 use uuid::Uuid;
@@ -14,10 +14,10 @@ use crate::{
     Store, Write,
     bulk::{self, Existing, any_of},
     convert::micros,
-    entities::{alert_channels, alerts, attention_items, connections},
+    entities::{alert_channels, alerts, attention_items},
     error::StoreError,
-    lists::{Listed, Page, Whose, read_page},
-    rows::{Alert, AlertChannel, AttentionItem, Connection},
+    lists::{Listed, Page, Whose, first_id, read_page},
+    rows::{Alert, AlertChannel, AttentionItem},
 };
 
 /// How far an alert has come, as stored.
@@ -104,20 +104,21 @@ impl Store {
         Ok(found.is_some())
     }
 
-    /// The channels that may be used and have something due.
+    /// The channels that may be used and have something due, each with its tenant.
     ///
     /// # Errors
     /// Those of the database.
-    pub async fn due_alert_channels(&self, now: Timestamp) -> Result<Vec<Uuid>, StoreError> {
+    pub async fn due_alert_channels(&self, now: Timestamp) -> Result<Vec<(Uuid, Uuid)>, StoreError> {
         let free = Condition::any()
             .add(alert_channels::Column::LeaseUntil.is_null())
             .add(alert_channels::Column::LeaseUntil.lte(micros(now)));
-        let query = alert_channels::Entity::find().select_only().column(alert_channels::Column::Id).filter(free);
+        let columns = [alert_channels::Column::Id, alert_channels::Column::TenantId];
+        let query = alert_channels::Entity::find().select_only().columns(columns).filter(free);
         let mut due = Vec::new();
         // Channels are few, and each is one look into an index.
-        for id in query.into_tuple::<Uuid>().all(&self.reader).await? {
+        for (id, tenant) in query.into_tuple::<(Uuid, Uuid)>().all(&self.reader).await? {
             if !self.due_alerts(AlertChannelId(id), now, 1).await?.is_empty() {
-                due.push(id);
+                due.push((id, tenant));
             }
         }
         Ok(due)
@@ -249,18 +250,6 @@ impl Write {
         Ok(found)
     }
 
-    /// The connections with these ids.
-    ///
-    /// # Errors
-    /// Those of the database.
-    pub async fn connections_with(&self, ids: Vec<Uuid>) -> Result<Vec<Connection>, StoreError> {
-        let mut found = Vec::new();
-        for condition in any_of(&self.transaction, connections::Column::Id, ids) {
-            found.extend(connections::Entity::find().filter(condition).all(&self.transaction).await?);
-        }
-        Ok(found)
-    }
-
     /// Writes alerts. There is one for an item at a channel: an earlier one becomes the new one, its id included.
     ///
     /// # Errors
@@ -311,6 +300,27 @@ impl Write {
         Ok(())
     }
 
+    /// Forgets alerts from before then that are not tried any more; so many at most. Returns how many went.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn forget_alerts(&self, tenant: TenantId, before: Timestamp, limit: u64) -> Result<u64, StoreError> {
+        let channels = alert_channels::Entity::find().select_only().column(alert_channels::Column::Id);
+        let channels = channels.filter(alert_channels::Column::TenantId.eq(tenant.0)).into_query();
+        let query = alerts::Entity::find()
+            .select_only()
+            .column(alerts::Column::Id)
+            .filter(alerts::Column::ChannelId.in_subquery(channels))
+            .filter(alerts::Column::Id.lt(first_id(before)))
+            .filter(alerts::Column::Status.ne(status::PENDING))
+            .limit(limit);
+        let ids: Vec<Uuid> = query.into_tuple().all(&self.transaction).await?;
+        for condition in any_of(&self.transaction, alerts::Column::Id, ids.clone()) {
+            alerts::Entity::delete_many().filter(condition).exec(&self.transaction).await?;
+        }
+        Ok(ids.len() as u64)
+    }
+
     /// Takes the right to use a channel until `until`. Returns the channel as it is, if nobody else has it.
     ///
     /// # Errors
@@ -329,6 +339,20 @@ impl Write {
         let row = AlertChannel { lease_token: Some(token), lease_until: Some(micros(until)), ..row };
         self.save_alert_channel(row.clone()).await?;
         Ok(Some(row))
+    }
+
+    /// Keeps the right to use a channel until `until`, if it is still ours.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn renew_alert_channel(&self, id: Uuid, token: Uuid, until: Timestamp) -> Result<(), StoreError> {
+        alert_channels::Entity::update_many()
+            .col_expr(alert_channels::Column::LeaseUntil, Expr::val(Some(micros(until))))
+            .filter(alert_channels::Column::Id.eq(id))
+            .filter(alert_channels::Column::LeaseToken.eq(token))
+            .exec(&self.transaction)
+            .await?;
+        Ok(())
     }
 
     /// Gives the right to use a channel back.

@@ -9,6 +9,7 @@ use sea_orm::{
     ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
     sea_query::{Expr, ExprTrait},
 };
+use uuid::Uuid;
 
 use crate::{
     Store, Write,
@@ -211,6 +212,17 @@ impl Store {
         let query = plans::Entity::find().filter(plans::Column::TenantId.eq(tenant.0));
         let query = query.order_by_asc(plans::Column::Id).order_by_asc(plans::Column::Version);
         Ok(query.all(&self.reader).await?)
+    }
+
+    /// The first plan of a product by its code, in its latest version.
+    ///
+    /// # Errors
+    /// Those of the database, or it does not read.
+    pub async fn first_plan(&self, tenant: TenantId, product: Uuid) -> Result<Option<domain::plan::Plan>, StoreError> {
+        let query = plans::Entity::find().filter(plans::Column::TenantId.eq(tenant.0));
+        let query = query.filter(plans::Column::ProductId.eq(product));
+        let first = query.order_by_asc(plans::Column::Code).order_by_desc(plans::Column::Version).one(&self.reader);
+        first.await?.map(convert::plan).transpose()
     }
 
     /// Every connection of every tenant. There are few; they are kept in memory.

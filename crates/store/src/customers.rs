@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use domain::{
     fact::{CustomerFact, CustomerSnapshot},
-    id::{ConnectionId, TenantId},
+    id::{ConnectionId, CustomerId, TenantId},
     join::Register,
     text::CustomerReference,
 };
@@ -28,8 +28,21 @@ pub struct StoredIdentity {
     pub tenant: TenantId,
     /// Where it is known.
     pub connection: ConnectionId,
+    /// The customer that it is here, once that was found.
+    pub customer: Option<CustomerId>,
     /// What is known.
     pub fact: CustomerFact,
+}
+
+/// What makes a customer one: the tenant, the mode, and the normalised address.
+pub type CustomerKey = (Uuid, bool, String);
+
+impl Customer {
+    /// What makes it one.
+    #[must_use]
+    pub fn key(&self) -> CustomerKey {
+        (self.tenant_id, self.livemode, self.email_normalised.clone())
+    }
 }
 
 impl Write {
@@ -69,6 +82,7 @@ impl Write {
                 connection_id: identity.connection.0,
                 reference: identity.fact.reference.as_str().to_owned(),
                 tenant_id: identity.tenant.0,
+                customer_id: identity.customer.map(|id| id.0),
                 snapshot: convert::document(&identity.fact.snapshot),
                 updated_at: micros(now),
             })
@@ -83,15 +97,22 @@ impl Write {
     /// # Errors
     /// Those of the database.
     pub async fn find_or_create_customers(&self, candidates: Vec<Customer>) -> Result<Vec<Customer>, StoreError> {
-        let wanted: BTreeSet<(Uuid, bool)> =
-            candidates.iter().map(|customer| (customer.tenant_id, customer.livemode)).collect();
-        let addresses: BTreeSet<String> = candidates.iter().map(|customer| customer.email_normalised.clone()).collect();
+        let wanted = candidates.iter().map(Customer::key).collect();
         bulk::insert::<customers::Entity>(&self.transaction, candidates, Existing::Keep).await?;
+        self.customers(&wanted).await
+    }
+
+    /// The customers with these addresses, as far as they are there.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn customers(&self, wanted: &BTreeSet<CustomerKey>) -> Result<Vec<Customer>, StoreError> {
+        let addresses: BTreeSet<&str> = wanted.iter().map(|(_, _, address)| address.as_str()).collect();
+        let addresses = addresses.into_iter().map(str::to_owned).collect();
         let mut found = Vec::new();
-        for condition in any_of(&self.transaction, customers::Column::EmailNormalised, addresses.into_iter().collect())
-        {
+        for condition in any_of(&self.transaction, customers::Column::EmailNormalised, addresses) {
             let rows = customers::Entity::find().filter(condition).all(&self.transaction).await?;
-            found.extend(rows.into_iter().filter(|row| wanted.contains(&(row.tenant_id, row.livemode))));
+            found.extend(rows.into_iter().filter(|row| wanted.contains(&row.key())));
         }
         Ok(found)
     }
@@ -102,6 +123,7 @@ pub(crate) fn identity(row: Identity) -> Result<StoredIdentity, StoreError> {
     Ok(StoredIdentity {
         tenant: TenantId(row.tenant_id),
         connection: ConnectionId(row.connection_id),
+        customer: row.customer_id.map(CustomerId),
         fact: CustomerFact { reference: CustomerReference::new(row.reference), snapshot },
     })
 }

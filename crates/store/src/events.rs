@@ -1,15 +1,27 @@
 //! What happened here, as it is told to others.
 
-use domain::id::{CustomerId, EventId, LicenseId, OrderId, TenantId};
-use sea_orm::{ColumnTrait, Condition, EntityTrait, PaginatorTrait, QueryFilter};
+use domain::{
+    id::{CustomerId, EventId, LicenseId, OrderId, TenantId},
+    time::after,
+};
+use jiff::{SignedDuration, Timestamp};
+use sea_orm::{
+    ColumnTrait, Condition, EntityTrait, PaginatorTrait, QueryFilter, QuerySelect,
+    sea_query::{Expr, ExprTrait, Query},
+};
 use uuid::Uuid;
 
 use crate::{
     Store, Write,
     bulk::{self, Existing, any_of},
-    entities::events::{self, Column},
+    convert::micros,
+    entities::{
+        deliveries,
+        events::{self, Column},
+        recoveries,
+    },
     error::StoreError,
-    lists::{Listed, Page, Whose, read_page},
+    lists::{Listed, Page, Whose, first_id, read_page},
     rows::Event,
 };
 
@@ -37,7 +49,73 @@ impl Write {
     }
 }
 
+impl Write {
+    /// Forgets what happened before then and is not on its way to anybody, nor about to be by a recovery that runs; so many
+    /// rows at most. Returns how many went.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn forget_events(&self, tenant: TenantId, before: Timestamp, limit: u64) -> Result<u64, StoreError> {
+        let delivery = Query::select()
+            .expr(Expr::val(1))
+            .from(deliveries::Entity)
+            .and_where(
+                Expr::col((deliveries::Entity, deliveries::Column::EventId)).equals((events::Entity, Column::Id)),
+            )
+            .to_owned();
+        let recovery = Query::select()
+            .expr(Expr::val(1))
+            .from(recoveries::Entity)
+            .and_where(Expr::cust("recoveries.status = 'running'"))
+            .and_where(recoveries::Column::TenantId.eq(tenant.0))
+            .and_where(
+                Expr::col((recoveries::Entity, recoveries::Column::Since))
+                    .lte(Expr::col((events::Entity, Column::OccurredAt))),
+            )
+            .to_owned();
+        let query = events::Entity::find()
+            .select_only()
+            .column(Column::Id)
+            .filter(Column::TenantId.eq(tenant.0))
+            .filter(Column::Livemode.is_in([true, false]))
+            .filter(Column::Id.lt(first_id(before)))
+            .filter(Expr::exists(delivery).not())
+            .filter(Expr::exists(recovery).not())
+            .limit(limit);
+        let ids: Vec<Uuid> = query.into_tuple().all(&self.transaction).await?;
+        for condition in any_of(&self.transaction, Column::Id, ids.clone()) {
+            events::Entity::delete_many().filter(condition).exec(&self.transaction).await?;
+        }
+        Ok(ids.len() as u64)
+    }
+
+    /// Forgets recoveries that were over before then. Returns how many went.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn forget_recoveries(&self, tenant: TenantId, before: Timestamp) -> Result<u64, StoreError> {
+        let delete = recoveries::Entity::delete_many()
+            .filter(recoveries::Column::TenantId.eq(tenant.0))
+            .filter(recoveries::Column::DoneAt.lt(micros(before)));
+        Ok(delete.exec(&self.transaction).await?.rows_affected)
+    }
+}
+
 impl Store {
+    /// How many events there are of a stretch of time, whole milliseconds at both ends. One look into an index.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn count_events(&self, whose: Whose, (since, until): (Timestamp, Timestamp)) -> Result<u64, StoreError> {
+        let behind = after(until, SignedDuration::from_millis(1));
+        let query = events::Entity::find()
+            .filter(Column::TenantId.eq(whose.tenant.0))
+            .filter(Column::Livemode.eq(whose.livemode))
+            .filter(Column::Id.gte(first_id(since)))
+            .filter(Column::Id.lt(first_id(behind)));
+        Ok(query.count(&self.reader).await?)
+    }
+
     /// A page of events.
     ///
     /// # Errors

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use domain::id::{ConnectionId, OrderId, TenantId};
+use domain::id::{AttentionId, ConnectionId, OrderId, TenantId};
 use jiff::Timestamp;
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, sea_query::Expr};
 use uuid::Uuid;
@@ -21,6 +21,30 @@ impl AuditChain {
     #[must_use]
     pub const fn begin(tenant: TenantId) -> Self {
         Self { tenant_id: tenant.0, sequence: 0, link: Vec::new() }
+    }
+}
+
+impl AttentionItem {
+    /// An item that opens. It belongs to both modes and is about nothing but its subject, unless more is said of it.
+    #[must_use]
+    pub fn new(id: AttentionId, tenant: TenantId, about: (&str, String), detail: String, now: Timestamp) -> Self {
+        let (kind, subject) = about;
+        Self {
+            id: id.0,
+            tenant_id: tenant.0,
+            livemode: None,
+            kind: kind.to_owned(),
+            subject,
+            lookup: None,
+            connection_id: None,
+            order_id: None,
+            inbound_id: None,
+            detail,
+            opened_at: micros(now),
+            closed_at: None,
+            dismissed_at: None,
+            told_at: None,
+        }
     }
 }
 
@@ -110,10 +134,35 @@ impl Write {
     /// # Errors
     /// Those of the database.
     pub async fn open_items(&self, items: Vec<AttentionItem>) -> Result<(), StoreError> {
-        use attention_items::Column::{ClosedAt, Detail, Kind, Lookup, OrderId, Subject, TenantId};
-        let again = Existing::Update { by: &[TenantId, Kind, Subject], columns: &[ClosedAt, Detail, OrderId, Lookup] };
+        use attention_items::Column::{ClosedAt, Detail, Kind, Livemode, Lookup, OrderId, Subject, TenantId};
+        let again = Existing::Update {
+            by: &[TenantId, Kind, Subject],
+            columns: &[ClosedAt, Detail, Livemode, OrderId, Lookup],
+        };
         bulk::insert::<attention_items::Entity>(&self.transaction, items, again).await?;
         Ok(())
+    }
+
+    /// Which of these kinds of items are open with these tenants.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn open_kinds(
+        &self,
+        tenants: &BTreeSet<TenantId>,
+        kinds: &[&str],
+    ) -> Result<BTreeSet<(TenantId, String)>, StoreError> {
+        let mut open = BTreeSet::new();
+        let ids = tenants.iter().map(|tenant| tenant.0).collect();
+        for condition in any_of(&self.transaction, attention_items::Column::TenantId, ids) {
+            let query = attention_items::Entity::find().select_only();
+            let query = query.columns([attention_items::Column::TenantId, attention_items::Column::Kind]);
+            let query = query.filter(condition).filter(attention_items::Column::Kind.is_in(kinds.iter().copied()));
+            let query = query.filter(attention_items::Column::ClosedAt.is_null());
+            let found: Vec<(Uuid, String)> = query.into_tuple().all(&self.transaction).await?;
+            open.extend(found.into_iter().map(|(tenant, kind)| (TenantId(tenant), kind)));
+        }
+        Ok(open)
     }
 
     /// Closes items whose cause is gone.

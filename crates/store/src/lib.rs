@@ -54,7 +54,7 @@ use sqlx::{
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 
-pub use customers::StoredIdentity;
+pub use customers::{CustomerKey, StoredIdentity};
 pub use error::StoreError;
 pub use licenses::{Found, FoundLicense};
 pub use orders::StoredOrder;

@@ -1,5 +1,6 @@
 //! Lists for people and for the API: one tenant's rows of one mode, a page at a time, the newest first.
 
+mod counted;
 pub(crate) mod events;
 mod found;
 mod licenses;
@@ -7,9 +8,11 @@ mod mails;
 pub(crate) mod sales;
 
 use domain::id::TenantId;
+use jiff::Timestamp;
 use sea_orm::{DatabaseConnection, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, QuerySelect, Select};
 use uuid::Uuid;
 
+pub use counted::Unmapped;
 pub use events::{AuditFilter, InboundFilter, InboundSummary, KeptFact};
 pub use licenses::{LicenseFilter, ListedLicense};
 pub use mails::MailFilter;
@@ -62,6 +65,13 @@ impl<T> Listed<T> {
     fn try_map<U>(self, change: impl FnMut(T) -> Result<U, StoreError>) -> Result<Listed<U>, StoreError> {
         Ok(Listed { rows: self.rows.into_iter().map(change).collect::<Result<_, _>>()?, has_more: self.has_more })
     }
+}
+
+/// The first id that anything made at a moment can have, to the millisecond: lists go by ids, and ids by time.
+#[must_use]
+pub fn first_id(at: Timestamp) -> Uuid {
+    let millis = u64::try_from(at.as_millisecond()).unwrap_or(0);
+    uuid::Builder::from_unix_timestamp_millis(millis, &[0; 10]).into_uuid()
 }
 
 impl Page {

@@ -47,7 +47,7 @@ impl Write {
     /// Writes versions, new or changed. Those that stop to count have to come before the one that counts.
     ///
     /// # Errors
-    /// Those of the database; [`StoreError::Conflict`]: somebody has written that version meanwhile.
+    /// Those of the database; [`StoreError::Conflict`]: somebody has written that version meanwhile, or made another one count.
     pub async fn save_mail_templates(&self, rows: Vec<MailTemplate>) -> Result<(), StoreError> {
         match bulk::insert::<mail_templates::Entity>(&self.transaction, rows, Existing::Replace).await {
             Err(StoreError::Duplicate(_)) => Err(StoreError::changed_meanwhile("the template of a mail")),

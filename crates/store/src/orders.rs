@@ -21,6 +21,7 @@ use crate::{
     convert::{self, micros},
     entities::{facts, licenses, order_references, orders},
     error::StoreError,
+    lists::Whose,
 };
 
 /// An order as kept, with all its licenses.
@@ -196,14 +197,15 @@ impl Write {
     ///
     /// # Errors
     /// Those of the database.
-    pub async fn place_of_order(&self, order: OrderId) -> Result<Option<(TenantId, ConnectionId)>, StoreError> {
-        let place: Option<(Uuid, Uuid)> = orders::Entity::find_by_id(order.0)
+    pub async fn place_of_order(&self, order: OrderId) -> Result<Option<(Whose, ConnectionId)>, StoreError> {
+        let place: Option<(Uuid, bool, Uuid)> = orders::Entity::find_by_id(order.0)
             .select_only()
-            .columns([orders::Column::TenantId, orders::Column::ConnectionId])
+            .columns([orders::Column::TenantId, orders::Column::Livemode, orders::Column::ConnectionId])
             .into_tuple()
             .one(&self.transaction)
             .await?;
-        Ok(place.map(|(tenant, connection)| (TenantId(tenant), ConnectionId(connection))))
+        let whose = |tenant, livemode| Whose { tenant: TenantId(tenant), livemode };
+        Ok(place.map(|(tenant, livemode, connection)| (whose(tenant, livemode), ConnectionId(connection))))
     }
 
     /// A tenant's order, or the one that it turned out to be part of.

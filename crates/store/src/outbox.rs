@@ -2,7 +2,7 @@
 
 mod contents;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use domain::{
     id::{LicenseId, MailId, TenantId},
@@ -10,7 +10,7 @@ use domain::{
 };
 use jiff::Timestamp;
 use sea_orm::{
-    ColumnTrait, Condition, EntityTrait, ExprTrait, QueryFilter, QueryOrder, QuerySelect, Select,
+    ColumnTrait, Condition, EntityTrait, ExprTrait, QueryFilter, QueryOrder, QuerySelect, Select, UpdateMany,
     sea_query::{Expr, LockBehavior, LockType, SimpleExpr},
 };
 use uuid::Uuid;
@@ -40,13 +40,48 @@ pub mod status {
     pub const SUPERSEDED: &str = "superseded";
 }
 
+/// The attention item of a tenant whose mails are caught since nobody can send them. Releasing them closes it.
+pub const NO_SENDER: &str = "no_sender";
 /// The attention item of a tenant whose mails about old purchases are held. Releasing them closes it.
 pub const HELD_AS_OLD: &str = "mails_held_as_old";
+
+/// What became of a mail's row when its end was to be written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Saved {
+    /// It says how the mail ended.
+    Ended,
+    /// The address was corrected while the mail was on its way to the old one: it is due again, with all its tries.
+    Readdressed,
+    /// Another worker has taken the mail since, and says how it ended.
+    Taken,
+}
 
 /// Mails in one of the states that are not over. SQLite uses the partial index only where a condition repeats the
 /// index's own, word for word; without it every look would read every mail ever sent.
 pub(crate) fn is(status: &'static str) -> SimpleExpr {
     mails::Column::Status.eq(status).and(Expr::cust("status <> 'sent'"))
+}
+
+/// Mails that nobody is sending now.
+fn free(now: Timestamp) -> Condition {
+    let never = Condition::any().add(mails::Column::LeaseUntil.is_null());
+    never.add(mails::Column::LeaseUntil.lte(micros(now)))
+}
+
+/// Has mails sent as if they had not been tried yet.
+fn afresh(now: Timestamp) -> UpdateMany<mails::Entity> {
+    mails::Entity::update_many()
+        .col_expr(mails::Column::Status, Expr::val(status::PENDING))
+        .col_expr(mails::Column::Attempts, Expr::val(0))
+        .col_expr(mails::Column::Unanswered, Expr::val(0))
+        .col_expr(mails::Column::NextAttemptAt, Expr::val(Some(micros(now))))
+}
+
+/// Has mails go to another address. Whoever is sending one now finds that when its end is written ([`Write::save_mail`]).
+fn addressed(to: &Contact) -> UpdateMany<mails::Entity> {
+    mails::Entity::update_many()
+        .col_expr(mails::Column::Recipient, Expr::val(to.email.as_str()))
+        .col_expr(mails::Column::RecipientName, Expr::val(to.name.as_deref().map(str::to_owned)))
 }
 
 impl Write {
@@ -102,13 +137,34 @@ impl Write {
         Ok(due.into_iter().map(|(_, tenant)| TenantId(tenant)).collect())
     }
 
+    /// Says of mails that whoever took them is still sending them, until `lease_until` at most. Those that somebody else has taken
+    /// since are left alone.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn renew_mails(
+        &self,
+        ids: Vec<Uuid>,
+        tokens: BTreeSet<Uuid>,
+        lease_until: Timestamp,
+    ) -> Result<(), StoreError> {
+        for condition in any_of(&self.transaction, mails::Column::Id, ids) {
+            mails::Entity::update_many()
+                .col_expr(mails::Column::LeaseUntil, Expr::val(micros(lease_until)))
+                .col_expr(mails::Column::NextAttemptAt, Expr::val(micros(lease_until)))
+                .filter(condition)
+                .filter(mails::Column::LeaseToken.is_in(tokens.iter().copied()))
+                .exec(&self.transaction)
+                .await?;
+        }
+        Ok(())
+    }
+
     fn lock_due(&self, now: Timestamp, limit: u64) -> Select<mails::Entity> {
-        let free =
-            Condition::any().add(mails::Column::LeaseUntil.is_null()).add(mails::Column::LeaseUntil.lte(micros(now)));
         let query = mails::Entity::find()
             .filter(is(status::PENDING))
             .filter(mails::Column::NextAttemptAt.lte(micros(now)))
-            .filter(free)
+            .filter(free(now))
             .order_by_asc(mails::Column::NextAttemptAt)
             .limit(limit);
         if self.is_shared() { query.lock_with_behavior(LockType::Update, LockBehavior::SkipLocked) } else { query }
@@ -131,25 +187,36 @@ impl Write {
         Ok(counts.into_iter().map(|(tenant, count)| (TenantId(tenant), count.unsigned_abs())).collect())
     }
 
+    /// Whether a tenant has mails that wait after so many tries that were answered, or so many that were not.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn has_mails_tried(&self, tenant: TenantId, answered: i32, unanswered: i32) -> Result<bool, StoreError> {
+        let often = Condition::any()
+            .add(Expr::col(mails::Column::Attempts).sub(Expr::col(mails::Column::Unanswered)).gte(answered))
+            .add(mails::Column::Unanswered.gte(unanswered));
+        let query = mails::Entity::find().select_only().column(mails::Column::Id).filter(is(status::PENDING));
+        let query = query.filter(mails::Column::TenantId.eq(tenant.0)).filter(often).limit(1);
+        let found: Option<Uuid> = query.into_tuple().one(&self.transaction).await?;
+        Ok(found.is_some())
+    }
+
     /// Has a mail sent once more, whatever became of it; one that waits already is tried at once and gets all its
-    /// tries back. Returns whether there is such a mail.
+    /// tries back, and one that is being sent now is left alone. Returns whether there is a mail to send.
     ///
     /// # Errors
     /// Those of the database.
     pub async fn send_mail_again(&self, tenant: TenantId, id: MailId, now: Timestamp) -> Result<bool, StoreError> {
-        let result = mails::Entity::update_many()
-            .col_expr(mails::Column::Status, Expr::val(status::PENDING))
-            .col_expr(mails::Column::Attempts, Expr::val(0))
-            .col_expr(mails::Column::NextAttemptAt, Expr::val(Some(micros(now))))
+        let again = afresh(now)
             .filter(mails::Column::Id.eq(id.0))
             .filter(mails::Column::TenantId.eq(tenant.0))
-            .exec(&self.transaction)
-            .await?;
-        Ok(result.rows_affected == 1)
+            .filter(free(now));
+        Ok(again.exec(&self.transaction).await?.rows_affected == 1)
     }
 
-    /// Sends mails about these licenses to another address, as far as no relay has taken them and nobody is sending them. What was
-    /// refused, or is tried again, gets all its tries back; what is held stays held. Returns how many are to be sent now.
+    /// Sends mails about these licenses to another address, as far as no relay has taken them. What was refused, or is tried
+    /// again, gets all its tries back; what is on its way now is sent once more to the new address; what is held stays held.
+    /// Returns how many are to be sent now.
     ///
     /// # Errors
     /// Those of the database.
@@ -159,30 +226,20 @@ impl Write {
         to: &Contact,
         now: Timestamp,
     ) -> Result<usize, StoreError> {
-        let free =
-            Condition::any().add(mails::Column::LeaseUntil.is_null()).add(mails::Column::LeaseUntil.lte(micros(now)));
         let mut sent = 0;
         for condition in any_of(&self.transaction, mails::Column::LicenseId, licenses.iter().map(|id| id.0).collect()) {
-            let redirect = |statuses: &[&str]| {
-                mails::Entity::update_many()
-                    .col_expr(mails::Column::Recipient, Expr::val(to.email.as_str()))
-                    .col_expr(mails::Column::RecipientName, Expr::val(to.name.as_deref().map(str::to_owned)))
-                    .filter(condition.clone())
-                    .filter(free.clone())
-                    .filter(mails::Column::Status.is_in(statuses.iter().copied()))
+            let of = |update: UpdateMany<mails::Entity>, statuses: &[&str]| {
+                update.filter(condition.clone()).filter(mails::Column::Status.is_in(statuses.iter().copied()))
             };
-            redirect(&[status::HELD]).exec(&self.transaction).await?;
-            let again = redirect(&[status::PENDING, status::FAILED])
-                .col_expr(mails::Column::Status, Expr::val(status::PENDING))
-                .col_expr(mails::Column::Attempts, Expr::val(0))
-                .col_expr(mails::Column::NextAttemptAt, Expr::val(Some(micros(now))));
+            of(addressed(to), &[status::HELD, status::PENDING, status::FAILED]).exec(&self.transaction).await?;
+            let again = of(afresh(now), &[status::PENDING, status::FAILED]).filter(free(now));
             sent += again.exec(&self.transaction).await?.rows_affected;
         }
         Ok(usize::try_from(sent).unwrap_or(usize::MAX))
     }
 
-    /// Sends the mails of a kind about these licenses once more, to this address, though a relay has taken them; not those that
-    /// are being sent now. Returns how many.
+    /// Sends the mails of a kind about these licenses once more, to this address, though a relay has taken them; those that
+    /// are on their way there now are left alone.
     ///
     /// # Errors
     /// Those of the database.
@@ -192,43 +249,43 @@ impl Write {
         kind: &str,
         to: &Contact,
         now: Timestamp,
-    ) -> Result<u64, StoreError> {
-        let free =
-            Condition::any().add(mails::Column::LeaseUntil.is_null()).add(mails::Column::LeaseUntil.lte(micros(now)));
-        let mut sent = 0;
+    ) -> Result<(), StoreError> {
         for condition in any_of(&self.transaction, mails::Column::LicenseId, licenses.iter().map(|id| id.0).collect()) {
-            let again = mails::Entity::update_many()
-                .col_expr(mails::Column::Recipient, Expr::val(to.email.as_str()))
-                .col_expr(mails::Column::RecipientName, Expr::val(to.name.as_deref().map(str::to_owned)))
-                .col_expr(mails::Column::Status, Expr::val(status::PENDING))
-                .col_expr(mails::Column::Attempts, Expr::val(0))
-                .col_expr(mails::Column::NextAttemptAt, Expr::val(Some(micros(now))))
-                .filter(condition)
-                .filter(free.clone())
-                .filter(mails::Column::Kind.eq(kind));
-            sent += again.exec(&self.transaction).await?.rows_affected;
+            let of = |update: UpdateMany<mails::Entity>| {
+                update.filter(condition.clone()).filter(mails::Column::Kind.eq(kind))
+            };
+            of(addressed(to)).exec(&self.transaction).await?;
+            of(afresh(now)).filter(free(now)).exec(&self.transaction).await?;
         }
-        Ok(sent)
+        Ok(())
     }
 
-    /// Writes how sending a mail ended, unless another worker has taken it meanwhile.
+    /// Writes how sending a mail ended, unless another worker has taken it meanwhile. `mail` has the address to which it was
+    /// sent: where that was corrected since, the end is not the mail's, and it is due again.
     ///
     /// # Errors
     /// Those of the database.
-    pub async fn save_mail(&self, token: Uuid, mail: &Mail) -> Result<bool, StoreError> {
-        let result = mails::Entity::update_many()
+    pub async fn save_mail(&self, token: Uuid, mail: &Mail, now: Timestamp) -> Result<Saved, StoreError> {
+        let landed = |update: UpdateMany<mails::Entity>| {
+            update
+                .col_expr(mails::Column::LeaseToken, Expr::val(Option::<Uuid>::None))
+                .col_expr(mails::Column::LeaseUntil, Expr::val(Option::<i64>::None))
+                .filter(mails::Column::Id.eq(mail.id))
+                .filter(mails::Column::LeaseToken.eq(token))
+        };
+        let ended = mails::Entity::update_many()
             .col_expr(mails::Column::Status, Expr::val(mail.status.as_str()))
             .col_expr(mails::Column::Attempts, Expr::val(mail.attempts))
+            .col_expr(mails::Column::Unanswered, Expr::val(mail.unanswered))
             .col_expr(mails::Column::NextAttemptAt, Expr::val(mail.next_attempt_at))
             .col_expr(mails::Column::Response, Expr::val(mail.response.clone()))
-            .col_expr(mails::Column::SentAt, Expr::val(mail.sent_at))
-            .col_expr(mails::Column::LeaseToken, Expr::val(Option::<Uuid>::None))
-            .col_expr(mails::Column::LeaseUntil, Expr::val(Option::<i64>::None))
-            .filter(mails::Column::Id.eq(mail.id))
-            .filter(mails::Column::LeaseToken.eq(token))
-            .exec(&self.transaction)
-            .await?;
-        Ok(result.rows_affected == 1)
+            .col_expr(mails::Column::SentAt, Expr::val(mail.sent_at));
+        let ended = landed(ended).filter(mails::Column::Recipient.eq(mail.recipient.as_str()));
+        if ended.exec(&self.transaction).await?.rows_affected == 1 {
+            return Ok(Saved::Ended);
+        }
+        let readdressed = landed(afresh(now)).exec(&self.transaction).await?.rows_affected == 1;
+        Ok(if readdressed { Saved::Readdressed } else { Saved::Taken })
     }
 
     /// Has all held mails sent. Returns how many.
@@ -236,14 +293,8 @@ impl Write {
     /// # Errors
     /// Those of the database.
     pub async fn release_mails(&self, tenant: TenantId, now: Timestamp) -> Result<u64, StoreError> {
-        let result = mails::Entity::update_many()
-            .col_expr(mails::Column::Status, Expr::val(status::PENDING))
-            .col_expr(mails::Column::NextAttemptAt, Expr::val(Some(micros(now))))
-            .filter(is(status::HELD))
-            .filter(mails::Column::TenantId.eq(tenant.0))
-            .exec(&self.transaction)
-            .await?;
-        Ok(result.rows_affected)
+        let released = afresh(now).filter(is(status::HELD)).filter(mails::Column::TenantId.eq(tenant.0));
+        Ok(released.exec(&self.transaction).await?.rows_affected)
     }
 }
 

@@ -1,6 +1,6 @@
 //! Vendors' own addresses to which events go, and who may call them now.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use domain::id::{TenantId, WebhookEndpointId};
 use jiff::Timestamp;
@@ -160,16 +160,18 @@ impl Write {
         Ok(found)
     }
 
-    /// Which of these addresses are there. Nobody removes them until this transaction is over.
+    /// Who has the right to call these addresses, of those that are there: the token of a lease, whether or not it is over.
+    /// Nobody removes them or takes them over until this transaction is over.
     ///
     /// # Errors
     /// Those of the database.
-    pub async fn existing_endpoints(&self, ids: Vec<Uuid>) -> Result<BTreeSet<Uuid>, StoreError> {
-        let mut found = BTreeSet::new();
+    pub async fn endpoint_holders(&self, ids: Vec<Uuid>) -> Result<BTreeMap<Uuid, Option<Uuid>>, StoreError> {
+        let mut found = BTreeMap::new();
         for condition in any_of(&self.transaction, Column::Id, ids) {
-            let query = webhook_endpoints::Entity::find().select_only().column(Column::Id).filter(condition);
+            let query = webhook_endpoints::Entity::find().select_only().columns([Column::Id, Column::LeaseToken]);
+            let query = query.filter(condition);
             let query = if self.is_shared() { query.order_by_asc(Column::Id).lock_shared() } else { query };
-            found.extend(query.into_tuple::<Uuid>().all(&self.transaction).await?);
+            found.extend(query.into_tuple::<(Uuid, Option<Uuid>)>().all(&self.transaction).await?);
         }
         Ok(found)
     }
@@ -201,7 +203,8 @@ impl Write {
         Ok(())
     }
 
-    /// Takes the right to call these addresses, or keeps it, until `until`. Returns those that are `token`'s now, as they are.
+    /// Takes the right to call these addresses, or keeps it, until `until` or for as long as it was kept before. Returns those
+    /// that are `token`'s now, as they are.
     ///
     /// # Errors
     /// Those of the database.
@@ -216,11 +219,14 @@ impl Write {
             .add(Column::LeaseUntil.is_null())
             .add(Column::LeaseUntil.lte(micros(now)))
             .add(Column::LeaseToken.eq(token));
+        let is_longer = Column::LeaseToken.eq(token).and(Column::LeaseUntil.gt(micros(until)));
+        let longer: SimpleExpr =
+            Expr::case(is_longer, Expr::col(Column::LeaseUntil)).finally(Expr::val(Some(micros(until)))).into();
         let mut ours = Vec::new();
         for condition in any_of(&self.transaction, Column::Id, ids) {
             webhook_endpoints::Entity::update_many()
                 .col_expr(Column::LeaseToken, Expr::val(Some(token)))
-                .col_expr(Column::LeaseUntil, Expr::val(Some(micros(until))))
+                .col_expr(Column::LeaseUntil, longer.clone())
                 .filter(condition.clone())
                 .filter(Column::Status.eq(status::ENABLED))
                 .filter(free.clone())

@@ -38,13 +38,13 @@ dialog.addEventListener("click", (event) => {
     dialog.close();
   }
 });
-const opened = async (request) => {
-  const answer = await fetch(request, { headers: { accept: "text/html" } });
+const opened = async (address, options) => {
+  const answer = await fetch(address, options);
   const page = new DOMParser().parseFromString(await answer.text(), "text/html");
   const form = page.getElementById("action");
   if (!form) return location.assign(answer.url);
-  // It is sent to its own page, not to the one that it stands in now.
-  form.action = answer.url;
+  // The form is sent to the page that it came from, not to the one that it lies over.
+  if (!form.hasAttribute("action")) form.action = answer.url;
   dialog.replaceChildren(form);
   if (!dialog.open) dialog.showModal();
 };
@@ -57,7 +57,7 @@ document.addEventListener("click", (event) => {
 dialog.addEventListener("submit", (event) => {
   event.preventDefault();
   const form = event.target;
-  opened(new Request(form.action, { method: "POST", body: new URLSearchParams(new FormData(form)) }));
+  opened(form.action, { method: "POST", body: new URLSearchParams(new FormData(form)) });
 });
 
 // Keys: / searches, g and a letter go somewhere, ? shows them.

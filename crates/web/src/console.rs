@@ -6,8 +6,15 @@ mod action;
 mod assets;
 mod attention;
 mod audit;
+mod billing;
 mod browser;
+mod connect;
+mod connection_actions;
 mod customers;
+mod deliveries;
+mod developers;
+mod endpoint_actions;
+mod endpoints;
 mod entrance;
 mod entries;
 mod home;
@@ -17,14 +24,22 @@ mod license_actions;
 mod licenses;
 mod list;
 mod mails;
+mod mistakes;
 mod order;
 mod orders;
 mod place;
+mod plan_form;
+mod plans;
+mod price_form;
+mod prices;
+mod products;
 mod refusal;
 mod replay;
 mod sale;
 mod search;
+mod settings;
 mod shell;
+mod team;
 mod timeline;
 mod words;
 
@@ -60,6 +75,61 @@ pub(crate) fn routes(web: &Web) -> Router<Web> {
 }
 
 fn pages() -> Router<Web> {
+    sales().merge(set_up())
+}
+
+/// What is set up: what is sold, where the money comes from, and who is told.
+fn set_up() -> Router<Web> {
+    Router::new()
+        .route("/console/{tenant}/{mode}/prices", get(prices::list))
+        .route("/console/{tenant}/{mode}/prices/map", get(price_form::form).post(price_form::save))
+        .route("/console/{tenant}/{mode}/prices/{id}/remove", get(prices::remove_form).post(prices::remove))
+        .route("/console/{tenant}/{mode}/settings", get(settings::show))
+        .route("/console/{tenant}/{mode}/settings/webhooks", get(endpoints::list))
+        .route(
+            "/console/{tenant}/{mode}/settings/webhooks/new",
+            get(endpoint_actions::new_form).post(endpoint_actions::create),
+        )
+        .route(
+            "/console/{tenant}/{mode}/settings/webhooks/{id}/{action}",
+            get(endpoint_actions::form).post(endpoint_actions::act),
+        )
+        .route("/console/{tenant}/{mode}/deliveries", get(deliveries::list))
+        .route("/console/{tenant}/{mode}/deliveries/{id}", get(deliveries::show))
+        .route(
+            "/console/{tenant}/{mode}/deliveries/{id}/redeliver",
+            get(deliveries::redeliver_form).post(deliveries::redeliver),
+        )
+        .route("/console/{tenant}/{mode}/team", get(team::list))
+        .route("/console/{tenant}/{mode}/team/invite", get(team::invite_form).post(team::invite))
+        .route("/console/{tenant}/{mode}/team/{id}/{action}", get(team::form).post(team::act))
+        .route("/console/{tenant}/{mode}/team/invitations/{id}/withdraw", get(team::withdraw_form).post(team::withdraw))
+        .route("/console/{tenant}/{mode}/developers", get(developers::show))
+        .route("/console/{tenant}/{mode}/developers/new-key", get(developers::new_form).post(developers::create))
+        .route(
+            "/console/{tenant}/{mode}/developers/keys/{id}/revoke",
+            get(developers::revoke_form).post(developers::revoke),
+        )
+        .route("/console/{tenant}/{mode}/settings/billing", get(billing::list))
+        .route("/console/{tenant}/{mode}/settings/billing/connect", get(connect::choose))
+        .route(
+            "/console/{tenant}/{mode}/settings/billing/connect/{provider}",
+            get(connect::form).post(connect::connect),
+        )
+        .route(
+            "/console/{tenant}/{mode}/settings/billing/{id}/{action}",
+            get(connection_actions::form).post(connection_actions::act),
+        )
+        .route("/console/{tenant}/{mode}/products", get(products::list))
+        .route("/console/{tenant}/{mode}/products/new", get(products::new_form).post(products::create))
+        .route("/console/{tenant}/{mode}/products/{code}/edit", get(products::edit_form).post(products::edit))
+        .route("/console/{tenant}/{mode}/products/{code}/new-plan", get(plan_form::new_form).post(plan_form::create))
+        .route("/console/{tenant}/{mode}/plans/{code}", get(plans::show))
+        .route("/console/{tenant}/{mode}/plans/{code}/edit", get(plan_form::edit_form).post(plan_form::edit))
+}
+
+/// What is sold, and to whom.
+fn sales() -> Router<Web> {
     Router::new()
         .route("/console/{tenant}/{mode}", get(home::show))
         .route("/console/{tenant}/{mode}/search", get(search::show))

@@ -21,7 +21,7 @@ pub(super) fn ensure() -> anyhow::Result<PathBuf> {
         debian::install(&["chromium", "fonts-dejavu-core"])?;
         how = "installed";
     }
-    let Some(path) = given.or_else(found).filter(|path| runs(path)) else {
+    let Some(path) = given.or_else(found).filter(runs) else {
         bail!(
             "chromium was not found. Install it (Debian: apt-get install chromium; as root on Debian this command does \
              it), or set {VARIABLE} to one that runs"

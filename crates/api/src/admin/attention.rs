@@ -4,7 +4,7 @@ use axum::{Json, extract::State};
 use domain::id::{AttentionId, ConnectionId, InboundId, OrderId};
 use jiff::Timestamp;
 use serde::Serialize;
-use store::{lists::Whose, rows::AttentionItem};
+use store::rows::AttentionItem;
 use utoipa::ToSchema;
 
 use super::{NoteBody, instant, note};
@@ -46,10 +46,10 @@ impl Listable for AttentionDocument {
 }
 
 impl AttentionDocument {
-    pub(super) fn new(row: AttentionItem, whose: Whose) -> Self {
+    pub(super) fn new(row: AttentionItem) -> Self {
         Self {
             id: AttentionId(row.id).to_string(),
-            livemode: row.connection_id.map(|_| whose.livemode),
+            livemode: row.livemode,
             kind: row.kind,
             subject: row.subject,
             connection: row.connection_id.map(|id| ConnectionId(id).to_string()),
@@ -72,9 +72,8 @@ pub(crate) async fn list(
     caller: Allowed<scope::EventRead>,
     listing: Listing<AttentionId>,
 ) -> Result<Json<List<AttentionDocument>>, Problem> {
-    let whose = caller.whose();
-    let listed = api.engine.store.list_attention(whose, listing.page).await?;
-    Ok(Json(List::new(listed.map(|row| AttentionDocument::new(row, whose)), listing.page)))
+    let listed = api.engine.store.list_attention(caller.whose(), listing.page).await?;
+    Ok(Json(List::new(listed.map(AttentionDocument::new), listing.page)))
 }
 
 /// One item, open or not.
@@ -86,9 +85,8 @@ pub(crate) async fn get(
     caller: Allowed<scope::EventRead>,
     Id(id): Id<AttentionId>,
 ) -> Result<Json<AttentionDocument>, Problem> {
-    let whose = caller.whose();
-    let item = api.engine.store.attention_item(whose, id).await?.ok_or_else(|| Problem::not_found(id))?;
-    Ok(Json(AttentionDocument::new(item, whose)))
+    let item = api.engine.store.attention_item(caller.whose(), id).await?;
+    item.map(|item| Json(AttentionDocument::new(item))).ok_or_else(|| Problem::not_found(id))
 }
 
 /// Lays an item aside. It does not come back for the same cause. Doing it twice changes nothing.
@@ -101,8 +99,6 @@ pub(crate) async fn dismiss(
     Id(id): Id<AttentionId>,
     MaybeBody(body): MaybeBody<NoteBody>,
 ) -> Result<Json<AttentionDocument>, Problem> {
-    let whose = caller.whose();
-    let item = api.engine.dismiss(whose, id, &caller.by(note(body.note)?)).await?;
-    let item = item.ok_or_else(|| Problem::not_found(id))?;
-    Ok(Json(AttentionDocument::new(item, whose)))
+    let item = api.engine.dismiss(caller.whose(), id, &caller.by(note(body.note)?)).await?;
+    item.map(|item| Json(AttentionDocument::new(item))).ok_or_else(|| Problem::not_found(id))
 }

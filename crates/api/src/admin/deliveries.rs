@@ -217,6 +217,12 @@ pub(crate) struct RecoveryDocument {
     /// Whether what had arrived is delivered again, too.
     everything: bool,
     per_second: i32,
+    /// How many events happened in that stretch, whether the endpoint wants them or not.
+    events: i64,
+    /// At how many of them it has looked so far.
+    examined: i64,
+    /// Until which moment it has come.
+    examined_until: Timestamp,
     /// How many deliveries it has queued so far.
     queued: i64,
     /// When the next one goes out.
@@ -243,6 +249,9 @@ impl RecoveryDocument {
             until: instant(row.until),
             everything: row.everything,
             per_second: row.per_second,
+            events: row.events,
+            examined: row.examined,
+            examined_until: engine::webhooks::examined_until(&row),
             queued: row.queued,
             next_at: instant(row.next_at),
             status: row.status,

@@ -1,6 +1,7 @@
 //! What happened here, as it is told to vendors' own systems.
 
 use axum::{Json, extract::State};
+use crypto::key::LicenseKey;
 use domain::{
     event::{Envelope, EventKind, EventStyle},
     id::{CustomerId, EventId, LicenseId, OrderId, TenantId},
@@ -46,7 +47,7 @@ impl Listable for EventDocument {
 }
 
 impl EventDocument {
-    fn new(row: &Event) -> Result<Self, Problem> {
+    fn new(row: &Event, key: Option<&LicenseKey>) -> Result<Self, Problem> {
         let unreadable = |problem: String| {
             tracing::error!(event = %EventId(row.id), problem, "an event does not read");
             Problem::new(Code::Internal, "The fault is logged under this request's id.")
@@ -59,7 +60,9 @@ impl EventDocument {
             tenant: TenantId(row.tenant_id),
             data: &row.body,
         };
-        let told = envelope.body(EventStyle::Standard, None).and_then(|body| serde_json::from_str(&body));
+        let told = envelope
+            .body(EventStyle::Standard, key.map(LicenseKey::reveal))
+            .and_then(|body| serde_json::from_str(&body));
         told.map_err(|error| unreadable(error.to_string()))
     }
 }
@@ -80,6 +83,9 @@ pub(crate) struct EventParams {
     /// About this customer.
     #[param(value_type = Option<String>)]
     customer: Option<CustomerId>,
+    /// Whether `license.created` gives the key away, as it does where it is delivered. Only a test key may ask for it.
+    #[serde(default)]
+    keys: bool,
 }
 
 /// Lists what happened.
@@ -91,13 +97,25 @@ pub(crate) async fn list(
     caller: Allowed<scope::WebhookRead>,
     listing: Listing<EventId, EventParams>,
 ) -> Result<Json<List<EventDocument>>, Problem> {
-    let EventParams { kind, license, order, customer } = listing.filter;
+    let EventParams { kind, license, order, customer, keys } = listing.filter;
+    if keys && caller.identity.livemode {
+        let detail = "A live license key is in no list; it is in `license.created` where that is delivered.";
+        return Err(Problem::new(Code::Forbidden, detail).of("keys"));
+    }
     if let Some(Err(unknown)) = kind.as_deref().map(str::parse::<EventKind>) {
         return Err(Problem::invalid(sentence(&unknown)).of("kind"));
     }
     let filter = EventFilter { kind, license, order, customer };
     let listed = api.engine.store.list_events(caller.whose(), &filter, listing.page).await?;
-    let rows = listed.rows.iter().map(EventDocument::new).collect::<Result<_, _>>()?;
+    let mut rows = Vec::with_capacity(listed.rows.len());
+    for row in &listed.rows {
+        let gives = row.license_id.filter(|_| keys && row.kind == EventKind::LicenseCreated.as_str());
+        let key = match gives {
+            Some(license) => api.engine.reveal(TenantId(row.tenant_id), LicenseId(license)).await?,
+            None => None,
+        };
+        rows.push(EventDocument::new(row, key.as_ref())?);
+    }
     Ok(Json(List::new(store::lists::Listed { rows, has_more: listed.has_more }, listing.page)))
 }
 
@@ -111,5 +129,5 @@ pub(crate) async fn get(
     Id(id): Id<EventId>,
 ) -> Result<Json<EventDocument>, Problem> {
     let row = api.engine.store.event(caller.whose(), id).await?.ok_or_else(|| Problem::not_found(id))?;
-    EventDocument::new(&row).map(Json)
+    EventDocument::new(&row, None).map(Json)
 }

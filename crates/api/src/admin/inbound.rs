@@ -225,7 +225,7 @@ impl Trace {
             facts: trace.facts.iter().map(FactDocument::from).collect(),
             orders: trace.orders.iter().map(ToString::to_string).collect(),
             changes: trace.changes.into_iter().map(|row| AuditDocument::new(row, whose)).collect(),
-            attention: trace.attention.into_iter().map(|row| AttentionDocument::new(row, whose)).collect(),
+            attention: trace.attention.into_iter().map(AttentionDocument::new).collect(),
         }
     }
 }

@@ -7,7 +7,7 @@ use axum::{
 };
 use delivery::{
     MailError, Rendered,
-    mail::{About, Language, OwnTemplate, SOMEBODY, Sample, example_product, lint, saved_template},
+    mail::{About, Language, OwnTemplate, SOMEBODY, Sample, lint},
 };
 use domain::{
     id::{LicenseId, MailTemplateId, ProductId},
@@ -113,9 +113,15 @@ impl PartsBody {
         }
     }
 
-    /// Looks whether it works.
-    fn checked(&self, kind: MailKind) -> Result<(), Problem> {
-        lint(kind, &self.own()).map_err(|error| Problem::invalid(sentence(&error)).of(error.part))
+    /// Looks whether it works. That writes a dozen mails, which no other call is to wait for.
+    async fn checked(&self, kind: MailKind) -> Result<(), Problem> {
+        let own = self.own();
+        let looked = tokio::task::spawn_blocking(move || lint(kind, &own)).await;
+        let linted = looked.map_err(|error| {
+            tracing::error!(%error, "looking at a template failed");
+            Problem::new(Code::Internal, "The fault is logged under this request's id.")
+        })?;
+        linted.map_err(|error| Problem::invalid(sentence(&error)).of(error.part))
     }
 }
 
@@ -171,7 +177,7 @@ pub(crate) async fn save(
     Body(body): Body<PartsBody>,
 ) -> Result<Json<TemplateDocument>, Problem> {
     let (of, products) = mail_of(&api, &caller, &kind, &which).await?;
-    body.checked(of.kind)?;
+    body.checked(of.kind).await?;
     let PartsBody { subject, intro, text, html } = body;
     let change = TemplateChange::Save(OwnParts { subject, intro, text, html });
     changed(&api, &caller, &of, &change, &products).await
@@ -258,7 +264,11 @@ fn language_of(text: Option<&str>) -> Result<Option<Language>, Problem> {
 
 fn product_of<'a>(products: &'a [Product], code: &str) -> Result<&'a Product, Problem> {
     let found = products.iter().find(|product| product.code == code);
-    found.ok_or_else(|| Problem::invalid(format!("There is no product `{code}`.")).of("product"))
+    found.ok_or_else(|| no_product(code))
+}
+
+fn no_product(code: &str) -> Problem {
+    Problem::invalid(format!("There is no product `{code}`.")).of("product")
 }
 
 /// What is to be looked at.
@@ -286,7 +296,7 @@ pub(crate) struct PreviewBody {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = MailPreview)]
 pub(crate) struct PreviewDocument {
-    /// From whom; none: the installation's own sender.
+    /// From whom; none: neither the product's brand nor the installation has a sender.
     from: Option<String>,
     reply_to: Option<String>,
     subject: String,
@@ -313,7 +323,7 @@ pub(crate) async fn preview(
 ) -> Result<Json<PreviewDocument>, Problem> {
     let (kind, language) = (kind_of(&kind)?, language_of(body.language.as_deref())?);
     if let Some(template) = &body.template {
-        template.checked(kind)?;
+        template.checked(kind).await?;
     }
     let own = body.template.as_ref().map(PartsBody::own);
     let rendered = match &body.license {
@@ -330,17 +340,11 @@ async fn example(
     own: Option<OwnTemplate>,
     product: Option<&str>,
 ) -> Result<Rendered, Problem> {
-    let tenant = caller.identity.tenant;
-    let products = api.engine.store.products(tenant).await?;
-    let product = match product {
-        Some(code) => product_of(&products, code)?.clone(),
-        None => products.into_iter().next().unwrap_or_else(example_product),
-    };
-    let mut sample = Sample { kind, product: &product, language, own: None, to: SOMEBODY, now: api.engine.now() };
-    let saved = api.engine.store.active_mail_templates(tenant).await?;
-    let own = own.or_else(|| saved_template(&saved, kind, &product, sample.language()));
-    sample.own = own.as_ref();
-    sample.render(None).map_err(unwritten)
+    let sample = Sample::new(kind, language, SOMEBODY, api.engine.now());
+    let found = sample.of(&api.engine.store, caller.identity.tenant, product).await?;
+    let mut sample = found.ok_or_else(|| no_product(product.unwrap_or_default()))?;
+    sample.own = own.or(sample.own);
+    sample.render(api.sender.as_ref()).map_err(unwritten)
 }
 
 async fn about(
@@ -359,7 +363,7 @@ async fn about(
     found.ok_or_else(|| Problem::not_found(license))?;
     let ring = reveal_key.then(|| api.engine.ring());
     let about = About { kind, license, language, own, ring: ring.as_deref() };
-    about.render(&api.engine.store, None).await.map_err(unwritten)
+    about.render(&api.engine.store, api.sender.as_ref()).await.map_err(unwritten)
 }
 
 fn unwritten(error: MailError) -> Problem {

@@ -104,6 +104,6 @@ pub(crate) async fn get(
     Ok(Json(OrderDetail {
         order: order.into(),
         licenses,
-        attention: attention.into_iter().map(|row| AttentionDocument::new(row, whose)).collect(),
+        attention: attention.into_iter().map(AttentionDocument::new).collect(),
     }))
 }

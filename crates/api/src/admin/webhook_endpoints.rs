@@ -1,16 +1,16 @@
 //! Vendors' own addresses to which events go.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use axum::{Json, extract::State, http::StatusCode};
 use domain::{
-    event::{EventFilter, EventKind, EventStyle},
+    event::{EventKind, EventStyle, WantedKinds},
     id::WebhookEndpointId,
     retry::Schedule,
 };
 use engine::{
     configuration::{Existing, WebhookEndpointInput},
-    webhooks::{OVERLAP_HOURS, Wanted, WebhookError},
+    webhooks::{OVERLAP_HOURS, WebhookError},
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -81,9 +81,9 @@ pub(crate) struct EndpointDocument {
     headers: Vec<String>,
     #[schema(value_type = EndpointStatus)]
     status: String,
-    /// Why we have stopped it.
+    /// Why we have stopped it, or why it cannot be called.
     reason: Option<String>,
-    /// Since when nothing has arrived there. After five days it is not called any more.
+    /// Since when nothing has arrived there. After four days somebody is told, and a day later it is not called any more.
     failing_since: Option<Timestamp>,
     created_at: Timestamp,
 }
@@ -95,12 +95,17 @@ impl Listable for EndpointDocument {
 }
 
 impl EndpointDocument {
-    fn new(row: WebhookEndpoint, api: &Api) -> Result<Self, Problem> {
-        let events = Wanted::by(&row).into_words().collect();
-        Ok(Self {
+    /// One whose secrets do not open is shown and removed as any other: without its headers, and with the reason.
+    fn new(row: WebhookEndpoint, api: &Api) -> Self {
+        let events = WantedKinds::stored(&row.kinds).into_words().collect();
+        let (headers, unopened) = match api.engine.webhook_header_names(&row) {
+            Ok(names) => (names, None),
+            Err(problem) => (Vec::new(), Some(format!("it cannot be called: {problem}"))),
+        };
+        Self {
             id: WebhookEndpointId(row.id).to_string(),
             livemode: row.livemode,
-            headers: api.engine.webhook_header_names(&row)?,
+            headers,
             code: row.code,
             url: row.url,
             events,
@@ -108,10 +113,10 @@ impl EndpointDocument {
             schedule: row.schedule,
             ordered: row.ordered,
             status: row.status,
-            reason: row.reason,
+            reason: row.reason.or(unopened),
             failing_since: row.failing_since.map(instant),
             created_at: instant(row.created_at),
-        })
+        }
     }
 }
 
@@ -180,10 +185,10 @@ pub(crate) struct EndpointChange {
     headers: Option<BTreeMap<String, SecretText>>,
 }
 
-fn kinds(words: &[String]) -> Result<EventFilter, Problem> {
+fn kinds(words: &[String]) -> Result<WantedKinds, Problem> {
     let read =
         |word: &String| word.parse::<EventKind>().map_err(|unknown| Problem::invalid(sentence(&unknown)).of("events"));
-    Ok(EventFilter(words.iter().map(read).collect::<Result<BTreeSet<_>, _>>()?))
+    words.iter().map(read).collect()
 }
 
 fn given(headers: BTreeMap<String, SecretText>) -> Vec<(String, secrecy::SecretString)> {
@@ -209,7 +214,7 @@ pub(crate) async fn list(
     let mut rows = api.engine.store.webhook_endpoints(whose.tenant).await?;
     rows.retain(|row| row.livemode == whose.livemode);
     let listed = listing.page.of(rows, |row| row.id);
-    let rows = listed.rows.into_iter().map(|row| EndpointDocument::new(row, &api)).collect::<Result<_, _>>()?;
+    let rows = listed.rows.into_iter().map(|row| EndpointDocument::new(row, &api)).collect();
     Ok(Json(List::new(store::lists::Listed { rows, has_more: listed.has_more }, listing.page)))
 }
 
@@ -239,7 +244,7 @@ pub(crate) async fn create(
     let rows = api.engine.store.webhook_endpoints(whose.tenant).await?;
     let row = rows.into_iter().find(|row| row.code == body.code).ok_or_else(|| Problem::not_found(&body.code))?;
     let secret = change.secret.map(|secret| secret.reveal().to_owned());
-    Ok((StatusCode::CREATED, Json(EndpointWithSecret { endpoint: EndpointDocument::new(row, &api)?, secret })))
+    Ok((StatusCode::CREATED, Json(EndpointWithSecret { endpoint: EndpointDocument::new(row, &api), secret })))
 }
 
 /// The address, if the caller has one of that id.
@@ -256,7 +261,7 @@ pub(crate) async fn get(
     caller: Allowed<scope::WebhookRead>,
     Id(id): Id<WebhookEndpointId>,
 ) -> Result<Json<EndpointDocument>, Problem> {
-    EndpointDocument::new(endpoint(&api, caller.whose(), id).await?, &api).map(Json)
+    Ok(Json(EndpointDocument::new(endpoint(&api, caller.whose(), id).await?, &api)))
 }
 
 /// Changes an address.
@@ -283,7 +288,7 @@ pub(crate) async fn change(
         secret: None,
     };
     api.engine.save_webhook_endpoint(whose.tenant, input, Existing::There, &caller.identity.actor()).await?;
-    EndpointDocument::new(endpoint(&api, whose, id).await?, &api).map(Json)
+    Ok(Json(EndpointDocument::new(endpoint(&api, whose, id).await?, &api)))
 }
 
 /// Removes an address, with all that is known of its deliveries. What was to go there does not go any more.
@@ -296,7 +301,7 @@ pub(crate) async fn remove(
     Id(id): Id<WebhookEndpointId>,
 ) -> Result<Json<EndpointDocument>, Problem> {
     let whose = caller.whose();
-    let document = EndpointDocument::new(endpoint(&api, whose, id).await?, &api)?;
+    let document = EndpointDocument::new(endpoint(&api, whose, id).await?, &api);
     api.engine.remove_webhook_endpoint(whose.tenant, id, &caller.identity.actor()).await?;
     Ok(Json(document))
 }
@@ -331,7 +336,7 @@ pub(crate) async fn rotate_secret(
     let hours = body.overlap_hours.unwrap_or(OVERLAP_HOURS);
     let by = caller.by(note(body.note)?);
     let (row, secret) = api.engine.rotate_webhook_secret(caller.whose(), id, hours, &by).await?;
-    let endpoint = EndpointDocument::new(row, &api)?;
+    let endpoint = EndpointDocument::new(row, &api);
     Ok(Json(EndpointWithSecret { endpoint, secret: Some(secret.reveal().to_owned()) }))
 }
 
@@ -347,7 +352,7 @@ pub(crate) async fn pause(
 ) -> Result<Json<EndpointDocument>, Problem> {
     let by = caller.by(note(body.note)?);
     let row = api.engine.pause_webhook_endpoint(caller.whose(), id, &by).await?;
-    EndpointDocument::new(row, &api).map(Json)
+    Ok(Json(EndpointDocument::new(row, &api)))
 }
 
 /// How an address is called again.
@@ -376,7 +381,7 @@ pub(crate) async fn enable(
 ) -> Result<Json<EndpointDocument>, Problem> {
     let by = caller.by(note(body.note)?);
     let row = api.engine.enable_webhook_endpoint(caller.whose(), id, body.release, &by).await?;
-    EndpointDocument::new(row, &api).map(Json)
+    Ok(Json(EndpointDocument::new(row, &api)))
 }
 
 /// What was released.

@@ -132,9 +132,8 @@ async fn select(api: &Api, whose: Whose, body: &SelectedBody) -> Result<LicenseI
 async fn of_reference(api: &Api, whose: Whose, reference: &str) -> Result<Vec<ListedLicense>, Problem> {
     let store = &api.engine.store;
     let mut found = Vec::new();
-    // An order that was issued by call has the caller's reference behind the provider's name.
-    for name in [reference.to_owned(), format!("manual:{reference}")] {
-        for order in store.orders_named(whose, &Reference::new(name)).await? {
+    for name in [Reference::new(reference), Reference::issued(reference)] {
+        for order in store.orders_named(whose, &name).await? {
             found.extend(store.order(whose, order).await?.into_iter().flat_map(|(_, licenses)| licenses));
         }
     }

@@ -73,7 +73,12 @@ async fn a_template_that_would_not_work_is_not_saved() {
         (json!({}), "`subject` is missing"),
         (json!({ "text": "Hello" }), "`text` does not show the key"),
         (json!({ "html": "<p>Hello</p>" }), "`html` does not show the key"),
-        (json!({ "html": "{{ key }}<script>x</script>" }), "`html` contains `<script`"),
+        (json!({ "html": "{{ key }}<script>x</script>" }), "`html` has a `<script>`"),
+        (
+            json!({ "text": "{{ key }}{{ key | indent(2000000000, true) }}" }),
+            "`text` in line 1 uses the filter `indent`",
+        ),
+        (json!({ "text": format!("{{{{ {}key }}}}", "not ".repeat(200_000)) }), "`text` has 800009 bytes"),
         (json!({ "subject": "{{ nobody }}" }), "`subject` asks for `nobody`, which is not known"),
     ] {
         for (method, path, body) in [
@@ -91,6 +96,16 @@ async fn a_template_that_would_not_work_is_not_saved() {
     let call = shop.call("PUT", "/v1/mail-templates/of-tomorrow").key(&shop.live).json(json!({ "subject": "x" }));
     assert_eq!(call.refused().await, (404, "not_found".to_owned()));
     assert_eq!(list(&shop.get("/v1/mail-templates").await).len(), 0);
+}
+
+#[tokio::test]
+async fn a_preview_is_what_would_be_sent() {
+    let shop = Shop::sqlite().await;
+    let mail = shop.post(&format!("{TEMPLATE}/preview"), json!({})).await;
+    let text = mail["text"].as_str().unwrap();
+    assert_eq!((&mail["from"], &mail["reply_to"]), (&json!("Studio <keys@relay.test>"), &Value::Null));
+    assert!(text.contains("Studio Basic"), "the first plan: {text}");
+    assert!(text.contains("Questions? Reply to this mail"), "{text}");
 }
 
 #[tokio::test]

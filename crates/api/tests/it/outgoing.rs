@@ -57,6 +57,21 @@ async fn a_secret_is_shown_once_and_headers_never() {
 }
 
 #[tokio::test]
+async fn one_whose_secrets_do_not_open_is_shown_with_the_reason_and_can_be_removed() {
+    let shop = Shop::sqlite().await;
+    let created = made(&shop, "crm").await;
+    let path = format!("/v1/webhook-endpoints/{}", id(&created));
+    shop.database.sql("UPDATE webhook_endpoints SET sealed = x'07'").await;
+    for shown in [shop.get(&path).await, shop.get("/v1/webhook-endpoints").await["data"][0].clone()] {
+        assert_eq!((&shown["code"], &shown["headers"]), (&json!("crm"), &json!([])));
+        let reason = shown["reason"].as_str().unwrap();
+        assert!(reason.starts_with("it cannot be called: "), "{reason}");
+    }
+    shop.call("DELETE", &path).key(&shop.live).succeed().await;
+    assert_eq!(shop.call("GET", &path).key(&shop.live).refused().await, (404, "not_found".to_owned()));
+}
+
+#[tokio::test]
 async fn an_address_that_may_not_be_called_is_refused_with_the_reason() {
     let shop = Shop::sqlite().await;
     let create = async |change: Value| {
@@ -182,6 +197,17 @@ async fn events_are_shown_as_they_are_told_but_for_the_key() {
     assert_eq!(shop.get(&format!("/v1/events/{}", id(event))).await["id"], event["id"]);
     let mistyped = shop.call("GET", "/v1/events?kind=license.sold").key(&shop.live).refused().await;
     assert_eq!(mistyped, (400, "invalid_request".to_owned()));
+    // In test mode a key is no secret, and may be asked for.
+    let refused = shop.call("GET", "/v1/events?keys=true").key(&shop.live).refused().await;
+    assert_eq!(refused, (403, "forbidden".to_owned()));
+    shop.deliver_test(&paid("basic", false)).await;
+    let key_of = async |query: &str| {
+        let path = format!("/v1/events?kind=license.created{query}");
+        let listed = shop.call("GET", &path).key(&shop.test).succeed().await;
+        listed["data"][0]["data"]["key"].as_str().map(str::to_owned)
+    };
+    assert_eq!(key_of("").await, None);
+    assert!(key_of("&keys=true").await.unwrap().starts_with("ACME-"));
 }
 
 #[tokio::test]
@@ -200,10 +226,15 @@ async fn a_recovery_tells_how_far_it_has_come_and_can_be_cancelled() {
     assert_eq!(recover(json!({ "since": since })).await.status, 409, "one at a time");
     while shop.engine.recover_turn().await.unwrap() {}
     let listed = shop.get(&format!("{path}/recoveries")).await;
-    assert_eq!((&listed["data"][0]["status"], &listed["data"][0]["queued"]), (&json!("done"), &json!(3)));
+    let row = &listed["data"][0];
+    assert_eq!((&row["status"], &row["queued"]), (&json!("done"), &json!(3)));
+    assert_eq!((&row["events"], &row["examined"]), (&json!(4), &json!(4)), "a customer is not what it wants");
+    assert_eq!(row["examined_until"], row["until"]);
     // It was made after the sale, and has it all the same.
     assert_eq!(ids(&shop.get("/v1/deliveries?status=pending").await).len(), 3);
     let second = recover(json!({ "since": since })).await.json();
+    assert_eq!((&second["events"], &second["examined"]), (&json!(4), &json!(0)));
+    assert_eq!(second["examined_until"], second["since"]);
     let cancel = format!("/v1/recoveries/{}/cancel", id(&second));
     assert_eq!(shop.call("POST", &cancel).key(&shop.live).succeed().await["status"], "cancelled");
     assert_eq!(shop.call("POST", &cancel).key(&shop.test).refused().await, (404, "not_found".to_owned()));

@@ -40,7 +40,7 @@ impl World {
         let account = connections["data"].as_array().unwrap().iter().find(|row| row["account"] == "acct_ours").unwrap();
         shop.key("spare", ApiKeyKind::Checkout, &[]).await;
         let (endpoint, paused, recovery) = webhooks(&shop).await;
-        let channel = json!({ "code": "team", "kind": "slack", "to": "https://hooks.acme.test/1" });
+        let channel = json!({ "code": "team", "kind": "slack", "to": "https://hooks.acme.example/1" });
         let channel = shop.call("POST", "/v1/alert-channels").key(&shop.live).json(channel).succeed().await;
         let ids = BTreeMap::from([
             ("alert-channels", channel["id"].as_str().unwrap().to_owned()),

@@ -16,6 +16,7 @@ use crypto::{
     ring::{KeyRing, SharedRing},
     token::ApiKeyKind,
 };
+use delivery::mail::Sender;
 use domain::{ambient::EntropySource, id::TenantId};
 use engine::{
     Dial, DialError, Dialled, Engine, Parts,
@@ -227,6 +228,7 @@ fn router(engine: &Arc<Engine>, sign_up_open: bool) -> Router {
         engine: engine.clone(),
         limits: Arc::new(Limits::default()),
         public_url: "https://licenses.example.com".into(),
+        sender: Sender::parse("keys@relay.test"),
         sign_up_open,
         draining: Arc::new(CancellationToken::new()),
     })

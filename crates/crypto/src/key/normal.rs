@@ -45,6 +45,12 @@ pub(super) fn canonical(text: &str) -> Zeroizing<String> {
     rewrite(text, |symbol| look_alike(symbol.to_ascii_uppercase()))
 }
 
+/// The symbols of the canonical form, each with where it stands in the text, in bytes.
+pub(super) fn symbols(text: &str) -> impl Iterator<Item = (usize, char)> {
+    let there = text.char_indices().filter(|(_, symbol)| !is_separator(*symbol));
+    there.map(|(at, symbol)| (at, look_alike(symbol.to_ascii_uppercase())))
+}
+
 pub(super) fn compact(text: &str) -> Zeroizing<String> {
     rewrite(text, |symbol| symbol.to_ascii_uppercase())
 }

@@ -182,21 +182,8 @@ mod tests {
     }
 
     fn item(number: u128, detail: &str) -> AttentionItem {
-        AttentionItem {
-            id: Uuid::from_u128(number),
-            tenant_id: Uuid::from_u128(1),
-            kind: "mail_failed".to_owned(),
-            subject: number.to_string(),
-            lookup: None,
-            connection_id: None,
-            order_id: None,
-            inbound_id: None,
-            detail: detail.to_owned(),
-            opened_at: 0,
-            closed_at: None,
-            dismissed_at: None,
-            told_at: Some(0),
-        }
+        let (id, tenant) = (AttentionId(Uuid::from_u128(number)), TenantId(Uuid::from_u128(1)));
+        AttentionItem::new(id, tenant, ("mail_failed", number.to_string()), detail.to_owned(), Timestamp::UNIX_EPOCH)
     }
 
     fn message(details: &[&str]) -> Message {

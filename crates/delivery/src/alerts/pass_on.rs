@@ -1,6 +1,6 @@
 //! Which items become alerts, and where.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap};
 
 use domain::{
     Entropy,
@@ -40,11 +40,8 @@ impl AlertWorker {
         let tenants: BTreeSet<TenantId> = items.iter().map(|item| TenantId(item.tenant_id)).collect();
         let channels = write.alert_channels_of(&tenants).await?;
         if !channels.is_empty() {
-            let connections: BTreeSet<Uuid> = items.iter().filter_map(|item| item.connection_id).collect();
-            let connections = write.connections_with(connections.into_iter().collect()).await?;
-            let of_test = connections.into_iter().filter(|row| row.mode != "live").map(|row| row.id).collect();
             let earlier = write.alerts_about(items.iter().map(|item| item.id).collect()).await?;
-            let found = Found { items: &items, channels: &channels, of_test, earlier: &earlier };
+            let found = Found { items: &items, channels: &channels, earlier: &earlier };
             write.add_alerts(found.alerts(now, &mut *self.parts.entropy.entropy())).await?;
             // Those that wait about an item that went and came begin to wait anew.
             write.delay_alerts(found.waiting(), after(now, SETTLED_AFTER)).await?;
@@ -62,8 +59,6 @@ impl AlertWorker {
 struct Found<'a> {
     items: &'a [AttentionItem],
     channels: &'a [AlertChannel],
-    /// The connections that are not live.
-    of_test: HashSet<Uuid>,
     earlier: &'a [Alert],
 }
 
@@ -73,7 +68,7 @@ impl Found<'_> {
             self.earlier.iter().map(|alert| ((alert.item_id, alert.channel_id), alert)).collect();
         let mut alerts = Vec::new();
         for item in self.items.iter().filter(|item| item.dismissed_at.is_none()) {
-            for channel in self.channels.iter().filter(|channel| self.is_for(item, channel)) {
+            for channel in self.channels.iter().filter(|channel| is_for(item, channel)) {
                 let before = earlier.get(&(Some(item.id), channel.id));
                 // One that waits still says what is to be said.
                 if before.is_some_and(|before| before.status == status::PENDING) {
@@ -104,15 +99,17 @@ impl Found<'_> {
         let waiting = self.earlier.iter().filter(|alert| alert.status == status::PENDING);
         waiting.map(|alert| alert.id).collect()
     }
+}
 
-    fn is_for(&self, item: &AttentionItem, channel: &AlertChannel) -> bool {
-        let is_live = item.connection_id.is_none_or(|connection| !self.of_test.contains(&connection));
-        // That a channel takes nothing cannot be told by itself.
-        let is_about_itself = item.kind == ALERTS_FAILING && item.subject == AlertChannelId(channel.id).to_string();
-        let chosen: Vec<String> = serde_json::from_str(&channel.items).unwrap_or_default();
-        item.tenant_id == channel.tenant_id
-            && is_live == channel.livemode
-            && !is_about_itself
-            && carries(&chosen, &item.kind)
-    }
+/// Whether a channel carries an item.
+fn is_for(item: &AttentionItem, channel: &AlertChannel) -> bool {
+    // What is about both modes is told where real sales are.
+    let is_live = item.livemode.unwrap_or(true);
+    // That a channel takes nothing cannot be told by itself.
+    let is_about_itself = item.kind == ALERTS_FAILING && item.subject == AlertChannelId(channel.id).to_string();
+    let chosen: Vec<String> = serde_json::from_str(&channel.items).unwrap_or_default();
+    item.tenant_id == channel.tenant_id
+        && is_live == channel.livemode
+        && !is_about_itself
+        && carries(&chosen, &item.kind)
 }

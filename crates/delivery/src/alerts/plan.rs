@@ -64,6 +64,8 @@ fn bundle(kind: &str, due: Vec<(Alert, Option<AttentionItem>)>) -> Bundle {
 
 #[cfg(test)]
 mod tests {
+    use domain::id::{AttentionId, TenantId};
+
     use super::*;
 
     fn alert(number: u128, kind: &str) -> Alert {
@@ -83,21 +85,8 @@ mod tests {
     }
 
     fn item(number: u128, kind: &str) -> AttentionItem {
-        AttentionItem {
-            id: Uuid::from_u128(number),
-            tenant_id: Uuid::nil(),
-            kind: kind.to_owned(),
-            subject: number.to_string(),
-            lookup: None,
-            connection_id: None,
-            order_id: None,
-            inbound_id: None,
-            detail: String::new(),
-            opened_at: 0,
-            closed_at: None,
-            dismissed_at: None,
-            told_at: Some(0),
-        }
+        let (id, tenant) = (AttentionId(Uuid::from_u128(number)), TenantId(Uuid::nil()));
+        AttentionItem::new(id, tenant, (kind, number.to_string()), String::new(), Timestamp::UNIX_EPOCH)
     }
 
     /// What is sent, as kind and number of alerts, and how many alerts are not.

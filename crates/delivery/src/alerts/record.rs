@@ -1,5 +1,7 @@
 //! Serving a channel: what is due goes out, and what became of it is written down.
 
+use std::pin::pin;
+
 use domain::{
     Entropy,
     alert::{ALERTS_FAILING, CROWD, TEST},
@@ -51,18 +53,46 @@ impl AlertWorker {
         let plan = plan(due, items, &sent);
         self.record(channel, token, plan.settled, None).await?;
         let mut tried = 0;
-        for bundle in plan.bundles {
+        let mut bundles = plan.bundles.into_iter();
+        while let Some(bundle) = bundles.next() {
             // Another node must not find the lease ended while a message is on its way.
             if tried > 0 && self.parts.clock.now().duration_since(began) > self.parts.lease / 2 {
                 break;
             }
             tried += 1;
-            let ended = self.send(channel, &tenant, &bundle).await;
+            let ended = self.holding(channel, token, self.send(channel, &tenant, &bundle)).await;
             let now = self.parts.clock.now();
-            let rows = bundle.alerts.into_iter().map(|alert| row_after(alert, &ended, now)).collect();
+            let rows: Vec<Alert> = bundle.alerts.into_iter().map(|alert| row_after(alert, &ended, now)).collect();
+            let again_at = rows.iter().filter_map(|row| row.next_attempt_at).min();
             self.record(channel, token, rows, Some(&ended)).await?;
+            if let Some(again_at) = again_at {
+                self.record(channel, token, rest(bundles, again_at), None).await?;
+                break;
+            }
         }
         Ok(tried)
+    }
+
+    /// Keeps the right to a channel while a message is on its way: a mail relay may take ten minutes for one.
+    async fn holding<T>(&self, channel: &AlertChannel, token: Uuid, message: impl Future<Output = T>) -> T {
+        let mut message = pin!(message);
+        let pause = self.parts.lease.unsigned_abs() / 3;
+        loop {
+            tokio::select! {
+                ended = &mut message => return ended,
+                () = tokio::time::sleep(pause) => {}
+            }
+            if let Err(error) = store::repeat(|| self.renew(channel.id, token), Error::is_conflict).await {
+                tracing::error!(%error, "alerts: the right to a channel was not renewed; another node may take it");
+            }
+        }
+    }
+
+    async fn renew(&self, channel: Uuid, token: Uuid) -> Result<(), Error> {
+        let until = after(self.parts.clock.now(), self.parts.lease);
+        let write = self.parts.store.begin().await?;
+        write.renew_alert_channel(channel, token, until).await?;
+        Ok(write.commit().await?)
     }
 
     async fn send(&self, channel: &AlertChannel, tenant: &Tenant, bundle: &Bundle) -> Ended {
@@ -119,6 +149,13 @@ impl AlertWorker {
     }
 }
 
+/// What else is due at a channel that is tried again at a moment waits until then: it would not be taken either. Whoever tries
+/// a channel out does not wait.
+fn rest(bundles: impl Iterator<Item = Bundle>, again_at: i64) -> Vec<Alert> {
+    let due = bundles.flat_map(|bundle| bundle.alerts).filter(|alert| alert.kind != TEST);
+    due.map(|alert| Alert { next_attempt_at: Some(again_at), ..alert }).collect()
+}
+
 /// An alert after a try.
 fn row_after(alert: Alert, ended: &Ended, now: Timestamp) -> Alert {
     let attempts = alert.attempts.saturating_add(1);
@@ -156,24 +193,13 @@ fn row_after(alert: Alert, ended: &Ended, now: Timestamp) -> Alert {
 fn failing(channel: &AlertChannel, failed: &Alert, now: Timestamp, entropy: &mut dyn Entropy) -> AttentionItem {
     let (code, hint) = (&channel.code, &channel.hint);
     let reason = failed.error.as_deref().unwrap_or_default();
-    AttentionItem {
-        id: AttentionId::new(now, entropy).0,
-        tenant_id: channel.tenant_id,
-        kind: ALERTS_FAILING.to_owned(),
-        subject: AlertChannelId(channel.id).to_string(),
-        lookup: None,
-        connection_id: None,
-        order_id: None,
-        inbound_id: None,
-        detail: format!(
-            "alerts by the channel `{code}` ({hint}) do not arrive: {reason}; correct its address, then try it out with \
-             `keywright alert test {code}`"
-        ),
-        opened_at: now.as_microsecond(),
-        closed_at: None,
-        dismissed_at: None,
-        told_at: None,
-    }
+    let detail = format!(
+        "alerts by the channel `{code}` ({hint}) do not arrive: {reason}; correct its address, then try it out with \
+         `keywright alert test {code}`"
+    );
+    let about = (ALERTS_FAILING, AlertChannelId(channel.id).to_string());
+    let item = AttentionItem::new(AttentionId::new(now, entropy), TenantId(channel.tenant_id), about, detail, now);
+    AttentionItem { livemode: Some(channel.livemode), ..item }
 }
 
 /// Logs, without an address: ids lead to it.

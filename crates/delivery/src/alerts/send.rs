@@ -21,6 +21,9 @@ const SIGNATURE: HeaderName = HeaderName::from_static("webhook-signature");
 /// The most of an answer that is kept, in characters.
 const ANSWER_CHARS_MAX: usize = 200;
 
+/// How long an alert waits that a relay may have taken.
+const UNANSWERED_WAIT: SignedDuration = SignedDuration::from_hours(1);
+
 /// How a try ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Ended {
@@ -110,6 +113,7 @@ impl Open {
         match transport.send(&wire, &message.id).await {
             Outcome::Accepted { .. } => Ended::Sent,
             Outcome::Later { response, retry_after } => Ended::Later(response, retry_after.unwrap_or_default()),
+            Outcome::Unanswered { response } => Ended::Later(response, UNANSWERED_WAIT),
             Outcome::Away { response } => Ended::Later(response, SignedDuration::ZERO),
             Outcome::Refused { response } => Ended::Never(response),
         }

@@ -1,38 +1,31 @@
 //! What vendors write for their mails themselves, and what is wrong with it before it is used.
 
-use domain::mail::MailKind;
+use domain::{
+    id::{PlanId, ProductId},
+    license::LicenseState,
+    mail::MailKind,
+    plan::{Plan, PlanTerms, PlanVersion},
+    reason::Reason,
+    text::PlanCode,
+};
 use jiff::Timestamp;
-use store::rows::{MailTemplate, Product};
+use store::{
+    outbox::Contents,
+    rows::{MailTemplate, Product},
+};
 use uuid::Uuid;
 
 use super::{
-    MailError, SOMEBODY, Sample,
+    MailError, SOMEBODY,
     language::Language,
     page as page_of,
     page::Page,
+    preview::row,
     sample,
-    templates::{self, OwnTemplate},
+    templates::{self, LintError, OwnTemplate},
 };
 
-/// The longest subject, in characters: what programs show of one is shorter.
-const SUBJECT_CHARACTERS_MAX: usize = 250;
-/// The longest text or HTML, in bytes. Gmail cuts what is longer off.
-const BODY_BYTES_MAX: usize = 100_000;
-/// What no mail program runs and every filter distrusts.
-const FORBIDDEN: [&str; 8] = ["<script", "<iframe", "<object", "<embed", "<form", "<base", "http-equiv", "javascript:"];
-
-/// A template that would not work.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{part}` {problem}")]
-pub struct LintError {
-    /// Which part of it.
-    pub part: &'static str,
-    /// What is wrong, and what to do.
-    pub problem: String,
-}
-
 /// The parts that a row holds.
-#[must_use]
 pub(super) fn parts(row: &MailTemplate) -> OwnTemplate {
     OwnTemplate {
         subject: row.subject.clone(),
@@ -48,28 +41,17 @@ pub(super) fn template_for<'a>(rows: &'a [MailTemplate], product: Uuid, language
     of(product).or_else(|| of(Uuid::nil()))
 }
 
-/// What a vendor wrote for a mail and counts: for its product, otherwise for all products.
-#[must_use]
-pub fn saved_template(
-    rows: &[MailTemplate],
-    kind: MailKind,
-    product: &Product,
-    language: Language,
-) -> Option<OwnTemplate> {
-    let of_kind: Vec<MailTemplate> =
-        rows.iter().filter(|row| row.active && row.kind == kind.as_str()).cloned().collect();
-    template_for(&of_kind, product.id, language.code()).map(parts)
-}
-
 /// The names that templates may use.
 #[must_use]
 pub fn names() -> Vec<String> {
-    let page = serde_json::to_value(stand_in(MailKind::LicenseDelivery, Language::English).ok());
+    let pages = stand_ins(MailKind::LicenseDelivery, Language::English).unwrap_or_default();
+    let page = serde_json::to_value(pages.first());
     page.ok().and_then(|page| Some(page.as_object()?.keys().cloned().collect())).unwrap_or_default()
 }
 
 /// Looks at a template before it is saved: it parses, uses names that there are, runs nothing, works with everything there
-/// and with nothing there, and a mail that delivers a key has it in its text and in its HTML.
+/// and with nothing there, and a mail that delivers a key has it in its text and in its HTML. A template may still do
+/// otherwise with another mail, so each mail is looked at once more before it is sent.
 ///
 /// # Errors
 /// The first thing that is wrong.
@@ -84,94 +66,27 @@ pub fn lint(kind: MailKind, own: &OwnTemplate) -> Result<(), LintError> {
         if source.trim().is_empty() {
             return refuse(part, "is empty; leave it out, and it is as it is built in".to_owned());
         }
-        let names = templates::names_in(part, source).map_err(|error| wrong(part, &error))?;
-        if let Some(name) = names.iter().find(|name| !known.contains(name)) {
+        if let Some(name) = templates::names_in(part, source)?.iter().find(|name| !known.contains(name)) {
             return refuse(part, format!("asks for `{name}`, which is not known; there are: {}", known.join(", ")));
         }
-        if source.len() > BODY_BYTES_MAX {
-            return refuse(part, format!("has {} bytes; {BODY_BYTES_MAX} is the most", source.len()));
-        }
-    }
-    if let Some(problem) = own.html.as_deref().and_then(runs_something) {
-        return refuse("html", problem);
     }
     for language in Language::ALL {
-        let full = stand_in(kind, language).map_err(|error| wrong("text", &error))?;
-        for page in [bare(&full), full] {
-            works(own, &page)?;
+        for page in stand_ins(kind, language).map_err(cannot_look)? {
+            templates::write_own(own, &page).map_err(cannot_look)?;
         }
     }
     Ok(())
 }
 
-fn works(own: &OwnTemplate, page: &Page) -> Result<(), LintError> {
-    // Each part alone, so that the one that fails is named.
-    let alone = [
-        ("subject", OwnTemplate { subject: own.subject.clone(), ..OwnTemplate::default() }),
-        ("intro", OwnTemplate { intro: own.intro.clone(), ..OwnTemplate::default() }),
-        ("text", OwnTemplate { text: own.text.clone(), ..OwnTemplate::default() }),
-        ("html", OwnTemplate { html: own.html.clone(), ..OwnTemplate::default() }),
-    ];
-    for (part, own) in alone {
-        let written = templates::write_own(&own, page).map_err(|error| wrong(part, &error))?;
-        let refuse = |problem: String| Err(LintError { part, problem });
-        if written.subject.is_empty() || written.subject.chars().count() > SUBJECT_CHARACTERS_MAX {
-            return refuse(format!("comes to a subject of no or more than {SUBJECT_CHARACTERS_MAX} characters"));
-        }
-        if written.text.len().max(written.html.len()) > BODY_BYTES_MAX {
-            return refuse(format!("comes to more than {BODY_BYTES_MAX} bytes, which mail programs cut off"));
-        }
-        let lacks_key = |body: &str| page.key.as_deref().is_some_and(|key| !body.contains(key));
-        if lacks_key(&written.text) || lacks_key(&shown(&written.html)) {
-            return refuse("does not show the key, which this mail delivers; write {{ key }}".to_owned());
-        }
+fn cannot_look(error: MailError) -> LintError {
+    match error {
+        MailError::Own(error) => error,
+        other => LintError { part: "text", problem: format!("cannot be looked at: {other}") },
     }
-    Ok(())
-}
-
-/// What of an HTML is there to be read: not its comments, tags and styles.
-fn shown(html: &str) -> String {
-    let (mut shown, mut rest) = (String::with_capacity(html.len()), html);
-    while let Some((before, tag)) = rest.split_once('<') {
-        shown.push_str(before);
-        let end = match tag {
-            comment if comment.starts_with("!--") => "-->",
-            style if style.get(..5).is_some_and(|word| word.eq_ignore_ascii_case("style")) => "</style>",
-            _ => ">",
-        };
-        rest = tag.split_once(end).map_or("", |(_, behind)| behind);
-    }
-    shown + rest
-}
-
-fn wrong(part: &'static str, error: &MailError) -> LintError {
-    let problem = match error {
-        MailError::Template { place, problem } => {
-            let line = place.rsplit_once(':').map_or("", |(_, line)| line);
-            format!("does not work in line {line}: {problem}")
-        }
-        other => format!("cannot be looked at: {other}"),
-    };
-    LintError { part, problem }
-}
-
-fn runs_something(html: &str) -> Option<String> {
-    let html = html.to_ascii_lowercase();
-    if let Some(word) = FORBIDDEN.iter().find(|word| html.contains(**word)) {
-        return Some(format!("contains `{word}`, which mail programs do not show and filters distrust; take it out"));
-    }
-    // An attribute that runs something: a blank, `on`, letters, `=`.
-    let runs = html.split_whitespace().any(|word| {
-        word.strip_prefix("on")
-            .and_then(|rest| rest.split_once('='))
-            .is_some_and(|(name, _)| !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_lowercase()))
-    });
-    runs.then(|| "has an attribute that runs something, such as `onclick`; take it out".to_owned())
 }
 
 /// A product for those who have none yet.
-#[must_use]
-pub fn example_product() -> Product {
+pub(super) fn example_product() -> Product {
     Product {
         id: Uuid::nil(),
         tenant_id: Uuid::nil(),
@@ -183,18 +98,40 @@ pub fn example_product() -> Product {
     }
 }
 
-/// A mail with everything that it may have.
-fn stand_in(kind: MailKind, language: Language) -> Result<Page, MailError> {
+/// A plan for those who have none yet.
+pub(super) fn example_plan() -> Plan {
+    let version = PlanVersion { plan: PlanId(Uuid::nil()), version: 1, product: ProductId(Uuid::nil()) };
+    Plan { version, code: PlanCode::new("pro"), name: "Pro".into(), terms: PlanTerms::default() }
+}
+
+/// What a mail of this kind may know: everything that there may be, without what may be absent, and what differs from sale
+/// to sale.
+fn stand_ins(kind: MailKind, language: Language) -> Result<Vec<Page>, MailError> {
     let brand = r##"{"reply_to":"help@example.com","support_url":"https://example.com/help",
         "download_url":"https://example.com/get","docs_url":"https://example.com/docs",
         "portal_url":"https://example.com/portal","logo_url":"https://example.com/logo.png","footer":"Example"}"##;
     let product = Product { brand: brand.to_owned(), ..example_product() };
     let now = Timestamp::UNIX_EPOCH;
-    let mail = Sample { kind, product: &product, language: Some(language), own: None, to: SOMEBODY, now }.mail();
-    let contents = sample::contents(kind, &product, now);
+    let mail = row(kind, Uuid::nil(), SOMEBODY, now);
     let key = (kind == MailKind::LicenseDelivery).then(|| sample::key(&product));
-    let (_, page) = page_of(&mail, &contents, None, key.as_deref(), Some(language))?;
-    Ok(page)
+    let whole = sample::contents(kind, &product, &example_plan(), now);
+    let mut sales = vec![whole.clone(), Contents { livemode: false, references: Vec::new(), ..whole.clone() }];
+    if kind == MailKind::LicenseDelivery {
+        // Keys that leave late have a notice.
+        for (state, reason) in [
+            (LicenseState::Frozen, Reason::FrozenByHand),
+            (LicenseState::Expired, Reason::TermOver),
+            (LicenseState::Revoked, Reason::RevokedByHand),
+        ] {
+            let mut sale = whole.clone();
+            (sale.license.standing.state, sale.license.standing.reason) = (state, reason);
+            sales.push(sale);
+        }
+    }
+    let pages = sales.iter().map(|sale| Ok(page_of(&mail, sale, None, key.as_deref(), Some(language))?.1));
+    let mut pages = pages.collect::<Result<Vec<Page>, MailError>>()?;
+    pages.extend(pages.first().map(bare));
+    Ok(pages)
 }
 
 /// The same without everything that may be absent.
@@ -263,20 +200,29 @@ mod tests {
             (html("<p>Hello</p>"), "`html` does not show the key"),
             (html("<!-- {{ key }} --><p title='{{ key }}'>Hello</p>"), "`html` does not show the key"),
             (html("<style>.x { color: red } {{ key }}</style><p>Hello</p>"), "`html` does not show the key"),
-            (html("{{ key | upper | replace('-', '') }}"), "`html` does not show the key"),
+            (html("<title>{{ key }}</title><p>Hello</p>"), "`html` does not show the key"),
+            (html("<p style='display:none'>{{ key }}</p><p>Hello</p>"), "`html` does not show the key"),
+            (text("Hello{% if order == '1042' %} {{ key }}{% endif %}"), "`text` does not show the key"),
+            (text("Hello{% if not is_test %} {{ key }}{% endif %}"), "`text` does not show the key"),
+            (text("Hello{% if is_test %} {{ key }}{% endif %}"), "`text` does not show the key"),
+            (text("Hello{% if not notice %} {{ key }}{% endif %}"), "`text` does not show the key"),
+            (text("Hello{% if name %} {{ key }}{% endif %}"), "`text` does not show the key"),
+            (html("{{ key | lower }}"), "`html` does not show the key"),
             (text("{{ kee }}"), "`text` asks for `kee`, which is not known; there are: button, closing, colour"),
             (text("{{ key }}{% if false %}{{ kee }}{% endif %}"), "`text` asks for `kee`"),
             (text("{{ key }}\n{{ name.first }}"), "`text` does not work in line 2"),
             (text("{{ key }}\n{% if %}"), "`text` does not work in line 2: syntax error"),
-            (text("{{ key }}{% include 'x' %}"), "`text` does not work in line 1: syntax error"),
-            (html("{{ key }}<SCRIPT>alert(1)</SCRIPT>"), "`html` contains `<script`"),
-            (html("{{ key }}<a href='javascript:x'>x</a>"), "`html` contains `javascript:`"),
-            (html("{{ key }}<b onclick='x'>x</b>"), "`html` has an attribute that runs something"),
-            (html("{{ key | safe }}"), "`html` does not work in line 1: unknown filter"),
+            (text("{{ key }}{% include 'x' %}"), "`text` in line 1 uses the statement `include`"),
+            (html("{{ key }}<SCRIPT>alert(1)</SCRIPT>"), "`html` has a `<script>`"),
+            (html("{{ key }}<a href='javascript:x'>x</a>"), "`html` has an address"),
+            (html("{{ key }}<b onclick='x'>x</b>"), "`html` has an `onclick`"),
+            (html("{{ key | safe }}"), "`html` in line 1 uses the filter `safe`"),
             (
-                text("{{ key }}{% for i in range(9999) %}{% for j in range(9999) %}{{ i }}{% endfor %}{% endfor %}"),
-                "`text` ",
+                text("{{ key }}{{ key | indent(2000000000, true) | length }}"),
+                "`text` in line 1 uses the filter `indent`",
             ),
+            (text("{{ key }}{% set a = key %}"), "`text` in line 1 uses the statement `set`"),
+            (text("{{ key }}{% for i in range(9999) %}{{ i }}{% endfor %}"), "`text` asks for `range`"),
         ] {
             let problem = problem(MailKind::LicenseDelivery, &own);
             assert!(problem.starts_with(refused), "{own:?}: {problem}");

@@ -1,9 +1,11 @@
 //! What templates know: every value, and the sentences made of them, so that text and HTML say the same.
 
 use domain::{
+    id::InboundId,
     license::{License, LicenseState},
     mail::MailKind,
     plan::Limits,
+    text::Reference,
     time::days,
 };
 use jiff::{SignedDuration, Timestamp};
@@ -279,13 +281,21 @@ impl Material<'_> {
     }
 }
 
-/// The plan's own name where it says the product already.
+/// Product and plan. What both names say is said once: a plan may have its product's name in its own, or begin with the
+/// words that the product's ends with.
 fn title(product: &str, plan: Option<&str>) -> String {
-    match plan {
-        None => product.to_owned(),
-        Some(plan) if plan.to_lowercase().contains(&product.to_lowercase()) => plan.to_owned(),
-        Some(plan) => format!("{product} {plan}"),
+    let Some(plan) = plan else { return product.to_owned() };
+    if plan.to_lowercase().contains(&product.to_lowercase()) {
+        return plan.to_owned();
     }
+    let plain = |word: &str| word.trim_end_matches(|symbol: char| symbol.is_ascii_punctuation()).to_lowercase();
+    let words: Vec<&str> = product.split(' ').collect();
+    let begins = |ending: &[&str]| {
+        let mut of_plan = plan.split(' ').map(plain);
+        ending.iter().all(|word| of_plan.next() == Some(plain(word)))
+    };
+    let own = (0..words.len()).find(|own| words.get(*own..).is_some_and(begins)).unwrap_or(words.len());
+    words.into_iter().take(own).chain([plan]).collect::<Vec<_>>().join(" ")
 }
 
 fn allowance(sentences: &Sentences, limits: &Limits) -> Option<String> {
@@ -297,9 +307,14 @@ fn allowance(sentences: &Sentences, limits: &Limits) -> Option<String> {
     }
 }
 
-/// The name of the order that is easiest to read out: its shortest one, otherwise our own.
+/// The name of the order that is easiest to read out: its shortest one, otherwise our own. Of what was issued by call it is
+/// the caller's reference; one that was made up here says nothing to anybody.
 fn order(contents: &Contents) -> String {
-    let names = contents.references.iter().filter_map(|reference| clean::line(reference.as_str()));
+    let told = |reference: &Reference| match reference.of_caller() {
+        Some(own) => own.parse::<InboundId>().is_err().then(|| clean::line(own))?,
+        None => clean::line(reference.as_str()),
+    };
+    let names = contents.references.iter().filter_map(told);
     let shortest = names.min_by_key(|name| (name.len(), name.clone())).filter(|name| name.len() <= REFERENCE_MAX);
     shortest.unwrap_or_else(|| contents.order.to_string())
 }

@@ -2,13 +2,14 @@
 
 use crypto::ring::KeyRing;
 use domain::{
-    id::{LicenseId, MailId},
+    id::{LicenseId, MailId, TenantId},
     mail::MailKind,
+    plan::Plan,
 };
 use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
 use store::{
-    Store,
+    Store, StoreError,
     rows::{Mail, Product},
 };
 use uuid::Uuid;
@@ -33,18 +34,58 @@ pub struct Sample<'a> {
     /// Which mail.
     pub kind: MailKind,
     /// Whose brand.
-    pub product: &'a Product,
+    pub product: Product,
+    /// What was bought of it.
+    pub plan: Plan,
     /// In which language; otherwise the brand's.
     pub language: Option<Language>,
     /// What the vendor wrote for it.
-    pub own: Option<&'a OwnTemplate>,
+    pub own: Option<OwnTemplate>,
     /// The buyer.
     pub to: (&'a str, Option<&'a str>),
     /// When it would be sent.
     pub now: Timestamp,
 }
 
-impl Sample<'_> {
+impl<'a> Sample<'a> {
+    /// An example of a product that nobody sells yet.
+    #[must_use]
+    pub fn new(
+        kind: MailKind,
+        language: Option<Language>,
+        to: (&'a str, Option<&'a str>),
+        now: Timestamp,
+    ) -> Sample<'a> {
+        Sample { kind, product: own::example_product(), plan: own::example_plan(), language, own: None, to, now }
+    }
+
+    /// The same of what a tenant sells: the product with this code, otherwise the first one, with its first plan and what is
+    /// saved for its mail. A tenant without products keeps the example. None: there is no product with this code.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn of(
+        mut self,
+        store: &Store,
+        tenant: TenantId,
+        product: Option<&str>,
+    ) -> Result<Option<Sample<'a>>, StoreError> {
+        let mut products = store.products(tenant).await?.into_iter();
+        let found = products.find(|row| product.is_none_or(|code| row.code == code));
+        match found {
+            Some(found) => self.product = found,
+            None if product.is_some() => return Ok(None),
+            None => {}
+        }
+        if let Some(plan) = store.first_plan(tenant, self.product.id).await? {
+            self.plan = plan;
+        }
+        let mut saved = store.active_mail_templates(tenant).await?;
+        saved.retain(|row| row.kind == self.kind.as_str());
+        self.own = own::template_for(&saved, self.product.id, self.language().code()).map(own::parts);
+        Ok(Some(self))
+    }
+
     /// Writes it.
     ///
     /// # Errors
@@ -66,23 +107,18 @@ impl Sample<'_> {
     }
 
     fn write(&self, sender: Option<&Sender>) -> Result<(Addresses, Written), MailError> {
-        let mail = self.mail();
-        let contents = sample::contents(self.kind, self.product, self.now);
-        let key = (self.kind == MailKind::LicenseDelivery).then(|| sample::key(self.product));
+        let mail = row(self.kind, Uuid::nil(), self.to, self.now);
+        let contents = sample::contents(self.kind, &self.product, &self.plan, self.now);
+        let key = (self.kind == MailKind::LicenseDelivery).then(|| sample::key(&self.product));
         let (addresses, page) = page(&mail, &contents, sender, key.as_deref(), self.language)?;
-        let written = self.own.map_or_else(|| templates::write(&page), |own| templates::write_own(own, &page))?;
+        let own = self.own.as_ref();
+        let written = own.map_or_else(|| templates::write(&page), |own| templates::write_own(own, &page))?;
         Ok((addresses, written))
     }
 
     /// The language that it is written in.
-    #[must_use]
-    pub fn language(&self) -> Language {
+    fn language(&self) -> Language {
         self.language.unwrap_or_else(|| Brand::read(&self.product.brand).language())
-    }
-
-    /// Its row, had somebody bought.
-    pub(super) fn mail(&self) -> Mail {
-        row(self.kind, Uuid::nil(), self.to, self.now)
     }
 }
 
@@ -126,7 +162,7 @@ impl About<'_> {
 }
 
 /// A mail that nobody wrote.
-fn row(kind: MailKind, license: Uuid, (recipient, name): (&str, Option<&str>), now: Timestamp) -> Mail {
+pub(super) fn row(kind: MailKind, license: Uuid, (recipient, name): (&str, Option<&str>), now: Timestamp) -> Mail {
     Mail {
         id: Uuid::nil(),
         tenant_id: Uuid::nil(),
@@ -138,6 +174,7 @@ fn row(kind: MailKind, license: Uuid, (recipient, name): (&str, Option<&str>), n
         recipient_name: name.map(str::to_owned),
         status: store::outbox::status::PENDING.to_owned(),
         attempts: 0,
+        unanswered: 0,
         next_attempt_at: None,
         lease_token: None,
         lease_until: None,

@@ -5,9 +5,9 @@ use domain::{
     license::{Holding, License, LicenseState, Rulings, Scheduled, Standing, Unit},
     mail::MailKind,
     money::{Currency, Money},
-    plan::{AddOn, Plan, PlanTerms, PlanVersion},
+    plan::{AddOn, Plan},
     reason::{Cause, Reason},
-    text::{PlanCode, PriceReference, Reference},
+    text::{PriceReference, Reference},
     time::{after, days},
 };
 use jiff::Timestamp;
@@ -19,7 +19,7 @@ use uuid::Uuid;
 
 /// A key that opens nothing; behind the prefix of the product.
 const KEY_TAIL: &str = "-7F3K-9XYM-4N2A-Q7C9";
-/// A year, as a license is bought for.
+/// A year, for which a license is renewed.
 const TERM_DAYS: u32 = 365;
 /// Days of grace that are left.
 const GRACE_DAYS: u32 = 14;
@@ -29,12 +29,9 @@ pub(super) fn key(product: &Product) -> String {
     format!("{}{KEY_TAIL}", product.key_prefix)
 }
 
-/// What a mail of this kind would be written from, had somebody bought this product and had it come to that.
-pub(super) fn contents(kind: MailKind, product: &Product, now: Timestamp) -> Contents {
+/// What a mail of this kind would be written from, had somebody bought this plan and had it come to that.
+pub(super) fn contents(kind: MailKind, product: &Product, plan: &Plan, now: Timestamp) -> Contents {
     let tenant = TenantId(product.tenant_id);
-    let license = license(kind, product, now);
-    let plan =
-        Plan { version: license.plan, code: PlanCode::new("pro"), name: "Pro".into(), terms: PlanTerms::default() };
     Contents {
         tenant,
         livemode: true,
@@ -52,14 +49,12 @@ pub(super) fn contents(kind: MailKind, product: &Product, now: Timestamp) -> Con
         }],
         product: product.clone(),
         templates: Vec::new(),
-        plan,
-        license,
+        plan: plan.clone(),
+        license: license(kind, plan, now),
     }
 }
 
-fn license(kind: MailKind, product: &Product, now: Timestamp) -> License {
-    let plan =
-        PlanVersion { plan: domain::id::PlanId(Uuid::nil()), version: 1, product: domain::id::ProductId(product.id) };
+fn license(kind: MailKind, plan: &Plan, now: Timestamp) -> License {
     License {
         id: LicenseId(Uuid::nil()),
         origin: OrderId(Uuid::nil()),
@@ -71,13 +66,13 @@ fn license(kind: MailKind, product: &Product, now: Timestamp) -> License {
             line: Reference::new("1042"),
             price: PriceReference::new("sample"),
             product: None,
-            recurring: kind != MailKind::LicenseDelivery,
-            plan: Some(plan),
+            recurring: kind != MailKind::LicenseDelivery || plan.terms.price.is_some_and(|price| price.every.is_some()),
+            plan: Some(plan.version),
             seats: 1,
             added: AddOn::default(),
         },
-        plan,
-        standing: standing(kind, now),
+        plan: plan.version,
+        standing: standing(kind, plan, now),
         rulings: Rulings::default(),
         holding: Holding::Unit,
         announced: true,
@@ -86,7 +81,7 @@ fn license(kind: MailKind, product: &Product, now: Timestamp) -> License {
     }
 }
 
-fn standing(kind: MailKind, now: Timestamp) -> Standing {
+fn standing(kind: MailKind, plan: &Plan, now: Timestamp) -> Standing {
     let subscription = || Reference::new("sub_1042");
     let grace = after(now, days(GRACE_DAYS));
     let (state, reason) = match kind {
@@ -105,11 +100,15 @@ fn standing(kind: MailKind, now: Timestamp) -> Standing {
             (LicenseState::Revoked, Reason::Cause(refunded))
         }
     };
+    let term_days = match kind {
+        MailKind::LicenseRenewed => Some(TERM_DAYS),
+        _ => plan.terms.duration_days.filter(|_| kind == MailKind::LicenseDelivery),
+    };
     let ends = matches!(kind, MailKind::LicenseExpiring | MailKind::PaymentProblem);
     Standing {
         state,
         reason,
-        until: (kind == MailKind::LicenseRenewed).then(|| after(now, days(TERM_DAYS))),
+        until: term_days.map(|term| after(now, days(term))),
         at_risk: kind == MailKind::PaymentProblem,
         scheduled: ends.then_some(Scheduled { state: LicenseState::Expired, at: grace }),
         next_check: None,

@@ -44,6 +44,7 @@ fn mail(recipient: &str, name: Option<&str>) -> Mail {
         recipient_name: name.map(str::to_owned),
         status: "pending".to_owned(),
         attempts: 0,
+        unanswered: 0,
         next_attempt_at: Some(ISSUED),
         lease_token: None,
         lease_until: None,

@@ -12,9 +12,10 @@ use lettre::{
     },
 };
 use secrecy::ExposeSecret;
+use tokio::time::timeout;
 
 use super::{
-    said,
+    GOODBYE, said,
     settings::{Security, SmtpSettings},
 };
 use crate::transport::Outcome;
@@ -36,36 +37,55 @@ pub(super) async fn open(settings: &SmtpSettings, tls: &TlsParameters) -> Result
     Ok(connection)
 }
 
-/// Hands over one mail. The steps are ours rather than lettre's `send`, since only they tell a relay that refuses this
-/// mail from one that refuses all of them.
+/// Announces a mail, until the relay asks for its content. The steps are ours rather than lettre's `send`, since only they tell
+/// a relay that refuses this mail from one that refuses all of them.
 ///
-/// Returns whether the connection can be used again.
-pub(super) async fn hand_over(
+/// # Errors
+/// What became of the mail instead, and whether the connection can be used again.
+pub(super) async fn announce(
     connection: &mut AsyncSmtpConnection,
     envelope: &Envelope,
     message: &str,
-) -> (Outcome, bool) {
-    let parameters = match parameters(connection, envelope, message) {
-        Ok(parameters) => parameters,
-        Err(problem) => return (Outcome::Refused { response: problem.to_owned() }, true),
-    };
+) -> Result<(), (Outcome, bool)> {
+    let parameters = parameters(connection, envelope, message)
+        .map_err(|problem| (Outcome::Refused { response: problem.to_owned() }, true))?;
     let sender = Mail::new(envelope.from().cloned(), parameters);
     if let Err(error) = connection.command(sender).await {
         // It does not take mails from us at all: the address is not ours to use, or we have to sign in.
-        return (Outcome::Away { response: said(&error) }, reset(connection, &error).await);
+        return Err((Outcome::Away { response: said(&error) }, reset(connection, &error).await));
     }
-    match content(connection, envelope, message).await {
-        Ok(response) => (Outcome::Accepted { response: answer(&response) }, true),
-        Err(error) => (judge(error.status(), said(&error)), reset(connection, &error).await),
+    match recipients(connection, envelope).await {
+        Ok(()) => Ok(()),
+        Err(error) => {
+            let later = || Outcome::Later { response: said(&error), retry_after: None };
+            let outcome = error.status().map_or_else(later, |code| judge(code, said(&error)));
+            Err((outcome, reset(connection, &error).await))
+        }
     }
 }
 
-async fn content(connection: &mut AsyncSmtpConnection, envelope: &Envelope, message: &str) -> Result<Response, Error> {
+async fn recipients(connection: &mut AsyncSmtpConnection, envelope: &Envelope) -> Result<(), Error> {
     for recipient in envelope.to() {
         connection.command(Rcpt::new(recipient.clone(), Vec::new())).await?;
     }
     connection.command(Data).await?;
-    connection.command(Content(message)).await
+    Ok(())
+}
+
+/// Hands over the content of a mail that was announced. Returns whether the connection can be used again.
+pub(super) async fn hand_over(connection: &mut AsyncSmtpConnection, message: &str) -> (Outcome, bool) {
+    match connection.command(Content(message)).await {
+        Ok(response) => (Outcome::Accepted { response: answer(&response) }, true),
+        Err(error) => {
+            // Without an answer nobody knows how much of it has arrived, and all of it is on its way.
+            let lost = || {
+                let response = format!("the connection broke when the mail may have been taken: {}", said(&error));
+                Outcome::Unanswered { response }
+            };
+            let outcome = error.status().map_or_else(lost, |code| judge(code, said(&error)));
+            (outcome, reset(connection, &error).await)
+        }
+    }
 }
 
 /// A message with its end, as one piece. lettre writes the end by itself after the message, and there the system waits
@@ -106,19 +126,49 @@ fn parameters(
     Ok(parameters)
 }
 
-/// What an answer to the recipient or to the content means. Codes that speak of signing in are about us.
-fn judge(code: Option<Code>, response: String) -> Outcome {
-    match code {
-        Some(code) if ["530", "534", "535", "538"].contains(&code.to_string().as_str()) => Outcome::Away { response },
-        Some(code) if code.severity == Severity::PermanentNegativeCompletion => Outcome::Refused { response },
-        _ => Outcome::Later { response, retry_after: None },
+/// What it means that the recipient or the content was not taken. Who is refused for good is this mail, or we: that is in the
+/// enhanced status code (RFC 3463) as a rule, and in the words of relays that have none.
+fn judge(code: Code, response: String) -> Outcome {
+    if code.severity != Severity::PermanentNegativeCompletion {
+        return Outcome::Later { response, retry_after: None };
+    }
+    let about_us = match enhanced(&response) {
+        Some((subject, detail)) => is_about_us(subject, detail),
+        None => response.to_ascii_lowercase().contains("relay"),
+    };
+    let wants_sign_in = ["530", "534", "535", "538"].contains(&code.to_string().as_str());
+    if about_us || wants_sign_in { Outcome::Away { response } } else { Outcome::Refused { response } }
+}
+
+/// The enhanced status code of a refusal, without its class: subject and detail. It stands behind the code (RFC 2034), or
+/// somewhere as `(#5.7.1)`, as qmail has it.
+fn enhanced(response: &str) -> Option<(u16, u16)> {
+    let mut words = response.split_whitespace().skip(1);
+    let first = words.next()?;
+    let word = words.find_map(|word| word.strip_prefix("(#")).unwrap_or(first);
+    let (subject, detail) = word.strip_prefix("5.")?.trim_end_matches([')', '.', ':']).split_once('.')?;
+    Some((subject.parse().ok()?, detail.parse().ok()?))
+}
+
+/// Whether a refusal is about our address, our right to send, or how much we send, rather than about the mail.
+const fn is_about_us(subject: u16, detail: u16) -> bool {
+    match (subject, detail) {
+        // The sender's address.
+        (1, 7 | 8) => true,
+        // Too large a mail is about the mail. Exchange says 5.4.1 of recipients that it does not know, and 5.4.4 is about their
+        // domain. Zero means nothing in particular.
+        (3, 0 | 4) | (4, 0 | 1 | 4) | (5, 0) => false,
+        // A relay that is not set up or is full; its routes and our quota; the protocol; policy and the right to relay.
+        (3 | 4 | 5 | 7, _) => true,
+        // The recipient and its mailbox; the content.
+        _ => false,
     }
 }
 
 /// Leaves a transaction that was refused. After anything but a proper answer nobody knows what the next answer would
 /// belong to, so the connection is not used again.
 async fn reset(connection: &mut AsyncSmtpConnection, error: &Error) -> bool {
-    error.status().is_some() && connection.command(Rset).await.is_ok()
+    error.status().is_some() && matches!(timeout(GOODBYE, connection.command(Rset)).await, Ok(Ok(_)))
 }
 
 fn answer(response: &Response) -> String {
@@ -127,8 +177,6 @@ fn answer(response: &Response) -> String {
 
 #[cfg(test)]
 mod tests {
-    use lettre::transport::smtp::response::{Category, Detail};
-
     use super::*;
 
     #[test]
@@ -140,17 +188,38 @@ mod tests {
 
     #[test]
     fn answers_are_about_the_mail_or_about_us() {
-        use Severity::{PermanentNegativeCompletion as Never, TransientNegativeCompletion as NotNow};
-        let outcome = |severity, category, detail| judge(Some(Code::new(severity, category, detail)), "x".to_owned());
-        let response = || "x".to_owned();
-        let refused = Outcome::Refused { response: response() };
-        let later = Outcome::Later { response: response(), retry_after: None };
-        let away = Outcome::Away { response: response() };
-        assert_eq!(outcome(Never, Category::MailSystem, Detail::Zero), refused, "550");
-        assert_eq!(outcome(Never, Category::MailSystem, Detail::Four), refused, "554");
-        assert_eq!(outcome(Never, Category::Unspecified3, Detail::Zero), away, "530");
-        assert_eq!(outcome(NotNow, Category::MailSystem, Detail::One), later, "451");
-        assert_eq!(outcome(NotNow, Category::Connections, Detail::One), later, "421");
-        assert_eq!(judge(None, response()), later, "the connection broke");
+        for (said, expected) in [
+            ("550 no such user here", "refused"),
+            ("550 5.1.1 <ada@example.com>: no such user here", "refused"),
+            ("550 5.1.10 <ada@example.com>: null MX", "refused"),
+            ("552 5.2.2 mailbox full", "refused"),
+            ("552 5.3.4 too large", "refused"),
+            ("550 5.4.1 <ada@example.com>: Recipient address rejected: Access denied", "refused"),
+            ("550 5.5.0 Requested action not taken: mailbox unavailable", "refused"),
+            ("554 5.6.0 what is this", "refused"),
+            ("554 no thanks", "refused"),
+            ("550 5.1.1 <ada@example.com>: User unknown in relay recipient table", "refused"),
+            ("554 5.7.1 <ada@example.com>: Relay access denied", "away"),
+            ("550 relay not permitted", "away"),
+            ("553 sorry, that domain isn't in my list of allowed rcpthosts (#5.7.1)", "away"),
+            ("511 sorry, no mailbox here by that name (#5.1.1)", "refused"),
+            ("550 5.1.8 <keys@acme.test>: Sender address rejected: Domain not found", "away"),
+            ("550 5.3.2 the system takes no mails", "away"),
+            ("550 5.4.5 Daily user sending limit exceeded", "away"),
+            ("530 5.5.1 Authentication Required", "away"),
+            ("530 sign in first", "away"),
+            ("550 5.7.60 no permission to send as this sender", "away"),
+            ("451 4.7.1 greylisted", "later"),
+            ("421 4.3.2 gone", "later"),
+        ] {
+            let code = format!("{}\r\n", &said).parse::<Response>().unwrap().code();
+            let outcome = match judge(code, said.to_owned()) {
+                Outcome::Refused { .. } => "refused",
+                Outcome::Away { .. } => "away",
+                Outcome::Later { .. } => "later",
+                Outcome::Accepted { .. } | Outcome::Unanswered { .. } => "taken, perhaps",
+            };
+            assert_eq!(outcome, expected, "{said}");
+        }
     }
 }

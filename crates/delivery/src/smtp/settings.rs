@@ -65,8 +65,11 @@ pub struct SmtpSettings {
     pub trusted: Vec<Vec<u8>>,
     /// How long a connection may take, from the name's look-up until the relay knows us.
     pub connect_timeout: Duration,
-    /// How long a mail may take, its connection included; a minute at most.
+    /// How long a mail may take until the relay asks for its content, its connection included.
     pub send_timeout: Duration,
+    /// How long the content may take, and the relay's answer to it. Whoever is impatient here sends a mail again that the relay
+    /// has taken already, so it is ten minutes (RFC 5321 section 4.5.3.2.6).
+    pub answer_timeout: Duration,
 }
 
 impl SmtpSettings {
@@ -111,6 +114,7 @@ impl SmtpSettings {
             trusted: Vec::new(),
             connect_timeout: Duration::from_secs(10),
             send_timeout: Duration::from_secs(30),
+            answer_timeout: Duration::from_secs(600),
         })
     }
 }

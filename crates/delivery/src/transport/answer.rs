@@ -65,9 +65,9 @@ impl Answer {
     }
 }
 
-/// What it means that there is no answer. A mail that may have arrived is sent again: two copies are better than none, and
-/// both are known for one by the idempotency key or the Message-ID, where the service has the one or leaves the other.
-pub(super) fn unanswered(error: &SendError) -> Outcome {
+/// What it means that there is no answer. A mail that may have arrived is sent again: two copies are better than none. That has
+/// time, unless the service knows by the idempotency key that both are one (`knows_mails`).
+pub(super) fn unanswered(error: &SendError, knows_mails: bool) -> Outcome {
     let response = one_line(&error.to_string());
     match error {
         SendError::Refused { .. }
@@ -75,8 +75,9 @@ pub(super) fn unanswered(error: &SendError) -> Outcome {
         | SendError::Connect { .. }
         | SendError::Tls { .. }
         | SendError::Timeout { stage: Stage::Connect, .. } => Outcome::Away { response },
+        _ if knows_mails => Outcome::Later { response, retry_after: None },
         SendError::Timeout { .. } | SendError::BodyTooLarge { .. } | SendError::Protocol { .. } => {
-            Outcome::Later { response, retry_after: None }
+            Outcome::Unanswered { response }
         }
     }
 }

@@ -63,7 +63,7 @@ impl MailService {
             Err(error) => return Outcome::Away { response: format!("{} cannot be called: {error}", self.name()) },
         };
         let outcome = match self.client.send(request).await {
-            Err(error) => answer::unanswered(&error),
+            Err(error) => answer::unanswered(&error, matches!(self.settings.account, Account::Resend { .. })),
             Ok(response) => {
                 let answer = Answer::read(&response, self.clock.now());
                 match &self.settings.account {

@@ -22,6 +22,7 @@ fn mean(read: Read, cases: &[(u16, &str, &str, &str)]) {
         let found = match read(&answer(*status, ("", ""), body)) {
             Outcome::Accepted { response } => ("accepted", response),
             Outcome::Later { response, .. } => ("later", response),
+            Outcome::Unanswered { response } => ("unanswered", response),
             Outcome::Away { response } => ("away", response),
             Outcome::Refused { response } => ("refused", response),
         };

@@ -19,6 +19,20 @@ pub(super) fn endpoint_failing(row: &WebhookEndpoint, now: Timestamp, entropy: &
     item(ENDPOINT_FAILING, row, detail, now, entropy)
 }
 
+pub(super) fn endpoint_unopened(
+    row: &WebhookEndpoint,
+    problem: &str,
+    now: Timestamp,
+    entropy: &mut dyn Entropy,
+) -> AttentionItem {
+    let detail = format!(
+        "the webhook endpoint `{}` cannot be called: {problem}; its events wait until it can, which is tried every minute; or \
+         remove it and make it anew",
+        row.code
+    );
+    item(ENDPOINT_FAILING, row, detail, now, entropy)
+}
+
 pub(super) fn endpoint_disabled(row: &WebhookEndpoint, now: Timestamp, entropy: &mut dyn Entropy) -> AttentionItem {
     let reason = row.reason.as_deref().unwrap_or_default();
     let detail = format!(
@@ -42,6 +56,7 @@ fn item(kind: &str, row: &WebhookEndpoint, detail: String, now: Timestamp, entro
     AttentionItem {
         id: AttentionId::new(now, entropy).0,
         tenant_id: row.tenant_id,
+        livemode: Some(row.livemode),
         kind: kind.to_owned(),
         subject: WebhookEndpointId(row.id).to_string(),
         lookup: None,

@@ -10,14 +10,17 @@ use store::{
 
 use super::post::{Ending, Landed};
 
-/// An address at which nothing arrived for so long is not called any more.
-const DISABLED_AFTER: SignedDuration = SignedDuration::from_hours(5 * 24);
-/// A person hears of it so long before that.
-const WARNED_BEFORE: SignedDuration = SignedDuration::from_hours(24);
+/// An address at which nothing arrived for so long is a matter for a person.
+const WARNED_AFTER: SignedDuration = SignedDuration::from_hours(4 * 24);
+/// So long after the person was told, a failure is the last: the address is not called any more.
+const DISABLED_AFTER: SignedDuration = SignedDuration::from_hours(24);
 /// The longest wait that a receiver may ask for.
 const RETRY_AFTER_MAX: SignedDuration = SignedDuration::from_hours(24);
 /// Gone (RFC 9110 section 15.5.11): Standard Webhooks has it mean that nothing is wanted any more.
 const GONE: u16 = 410;
+/// Statuses of an address that has too much to do (429) or is not reached behind its proxy (502, 504), of which Standard
+/// Webhooks says that fewer calls are to follow.
+const OVERBURDENED: [u16; 3] = [429, 502, 504];
 /// The longest reason that is kept with a delivery, in characters. The whole answer is with its try.
 const REASON_CHARS_MAX: usize = 200;
 
@@ -87,6 +90,17 @@ impl Landed {
         }
     }
 
+    /// How long the answer asks us to leave the address alone, with whatever else is to be told there. None: it does not.
+    pub(super) fn asks_for_rest(&self) -> Option<SignedDuration> {
+        match &self.ending {
+            Ending::Answered(answer) if self.health() == Health::Fails => {
+                let is_overburdened = OVERBURDENED.contains(&answer.status);
+                answer.retry_after.or_else(|| is_overburdened.then_some(SignedDuration::ZERO))
+            }
+            _ => None,
+        }
+    }
+
     /// What is kept of the try itself.
     pub(super) fn attempt(&self, entropy: &mut dyn domain::Entropy) -> DeliveryAttempt {
         let duration = self.ended_at.duration_since(self.began_at);
@@ -142,7 +156,8 @@ pub(super) enum News {
 
 /// The address after some calls, if it is to be written, and what to tell. What arrived counts, whatever failed beside it.
 pub(super) fn endpoint_after(row: &WebhookEndpoint, health: Health, now: Timestamp) -> (Option<WebhookEndpoint>, News) {
-    let since = row.failing_since.and_then(|since| Timestamp::from_microsecond(since).ok());
+    let instant = |micros: Option<i64>| micros.and_then(|micros| Timestamp::from_microsecond(micros).ok());
+    let since = instant(row.failing_since);
     let disabled = |reason: String| WebhookEndpoint {
         status: webhook_endpoints::status::DISABLED.to_owned(),
         reason: Some(reason),
@@ -163,14 +178,16 @@ pub(super) fn endpoint_after(row: &WebhookEndpoint, health: Health, now: Timesta
             (Some(WebhookEndpoint { failing_since: Some(now.as_microsecond()), ..row.clone() }), News::None)
         }
         (Health::Fails, Some(since)) => {
-            let failing = now.duration_since(since);
-            if failing >= DISABLED_AFTER {
-                let reason = format!("nothing has arrived there since {since}");
-                (Some(disabled(reason)), News::Disabled)
-            } else if failing >= DISABLED_AFTER - WARNED_BEFORE && row.warned_at.is_none() {
-                (Some(WebhookEndpoint { warned_at: Some(now.as_microsecond()), ..row.clone() }), News::Warning)
-            } else {
-                (None, News::None)
+            // Where something is to be told once a month, a failure may be old: nobody hears of an address for the first time
+            // when it is too late.
+            match instant(row.warned_at) {
+                Some(warned) if now.duration_since(warned) >= DISABLED_AFTER => {
+                    (Some(disabled(format!("nothing has arrived there since {since}"))), News::Disabled)
+                }
+                None if now.duration_since(since) >= WARNED_AFTER => {
+                    (Some(WebhookEndpoint { warned_at: Some(now.as_microsecond()), ..row.clone() }), News::Warning)
+                }
+                _ => (None, News::None),
             }
         }
     }

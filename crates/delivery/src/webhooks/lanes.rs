@@ -1,7 +1,7 @@
 //! Addresses that this node serves: what waits there, and the calls that are under way.
 
 use std::{
-    collections::{HashMap, HashSet, VecDeque},
+    collections::{BTreeSet, HashMap, HashSet, VecDeque},
     sync::Arc,
 };
 
@@ -13,63 +13,60 @@ use uuid::Uuid;
 
 use super::{
     WebhookParts,
-    ending::Health,
     endpoint::Endpoint,
+    pace::{Pace, Slots},
     post::{Ending, Landed, Post},
 };
 
-/// Calls under way at an address that takes what it gets.
-const CALLS_MAX: usize = 8;
-/// The same at one of which nothing is known yet: most that will never answer are found out with as many.
-const CALLS_AT_FIRST: usize = 2;
-/// Calls under way at all addresses together. Those that fail have one each, so it takes a thousand of them to get here.
-const CALLS_IN_ALL: usize = 1_024;
 /// Deliveries that are read ahead, for each call that may be under way.
 const READ_AHEAD: usize = 4;
-/// Failures in a row after which an address rests between calls.
-const FAILURES_BEFORE_REST: u32 = 3;
-/// The longest rest. Whoever mends an address sees that it works again within that time.
-const REST_MAX: SignedDuration = SignedDuration::from_secs(15);
+/// The longest time after which it is tried once more to open an address.
+const UNOPENED_REST_MAX: SignedDuration = SignedDuration::from_mins(1);
 
 /// An address that this node serves.
 pub(super) struct Lane {
+    /// As it was before the last calls were made.
     pub(super) endpoint: Arc<Endpoint>,
     pub(super) queue: VecDeque<Post>,
     /// Deliveries that are queued, called or not written down yet.
     pub(super) under_way: HashSet<Uuid>,
     pub(super) leased_until: Timestamp,
     calls: usize,
-    failures: u32,
-    has_taken: bool,
+    pace: Pace,
     rests_until: Option<Timestamp>,
+    /// When it was called last.
+    called_at: Option<Timestamp>,
 }
 
 impl Lane {
-    pub(super) fn new(endpoint: Arc<Endpoint>, leased_until: Timestamp) -> Self {
+    fn new(endpoint: Arc<Endpoint>, leased_until: Timestamp) -> Self {
         Self {
             endpoint,
             queue: VecDeque::new(),
             under_way: HashSet::new(),
             leased_until,
             calls: 0,
-            failures: 0,
-            has_taken: false,
+            pace: Pace::default(),
             rests_until: None,
+            called_at: None,
         }
     }
 
-    /// Calls that may be under way.
-    const fn allowed(&self) -> usize {
-        match (self.failures, self.has_taken) {
-            (0, true) => CALLS_MAX,
-            (0, false) => CALLS_AT_FIRST,
-            _ => 1,
+    /// The address is another than it was. Of another place, nothing is known yet.
+    fn reopen(&mut self, endpoint: Arc<Endpoint>) {
+        let before = std::mem::replace(&mut self.endpoint, endpoint);
+        if before.url != self.endpoint.url {
+            self.pace = Pace::default();
+            self.rests_until = None;
+        }
+        if before.row.ordered != self.endpoint.row.ordered {
+            self.shorten_queue(0);
         }
     }
 
     /// How many deliveries are read for it.
     pub(super) fn window(&self) -> u64 {
-        (self.allowed() * READ_AHEAD + self.under_way.len()) as u64
+        (self.pace.allowed() * READ_AHEAD + self.under_way.len()) as u64
     }
 
     /// Until when it is left alone; none: more can be read for it now.
@@ -78,34 +75,38 @@ impl Lane {
     }
 
     pub(super) fn has_room(&self) -> bool {
-        self.queue.is_empty() && self.calls < self.allowed()
+        self.queue.is_empty() && self.calls < self.pace.allowed()
     }
 
-    pub(super) const fn is_idle(&self) -> bool {
-        self.calls == 0
+    pub(super) fn is_idle(&self) -> bool {
+        self.under_way.is_empty()
     }
 
-    fn landed(&mut self, landed: &Landed) {
-        self.calls = self.calls.saturating_sub(1);
-        match landed.health() {
-            Health::Takes => {
-                self.failures = 0;
-                self.has_taken = true;
-                self.rests_until = None;
-            }
-            Health::Fails | Health::Gone => {
-                self.failures = self.failures.saturating_add(1);
-                if self.failures >= FAILURES_BEFORE_REST {
-                    let rest = backoff(self.failures - FAILURES_BEFORE_REST + 1).min(REST_MAX);
-                    self.rests_until = Some(after(landed.ended_at, rest));
-                    // What was read ahead stays due, and is read again.
-                    for post in self.queue.drain(..) {
-                        self.under_way.remove(&post.delivery.id);
-                    }
-                }
-            }
-            Health::Unknown => {}
+    /// Whether another call may be made of what is queued.
+    pub(super) fn is_ready(&self, now: Timestamp) -> bool {
+        !self.queue.is_empty() && self.calls < self.pace.allowed() && self.rests_until(now).is_none()
+    }
+
+    /// Forgets what was read ahead, but for the first so many: it stays due, and is read again if it still is.
+    fn shorten_queue(&mut self, most: usize) {
+        for post in self.queue.drain(most.min(self.queue.len())..) {
+            self.under_way.remove(&post.delivery.id);
         }
+    }
+
+    fn landed(&mut self, landed: &mut Landed) {
+        self.calls = self.calls.saturating_sub(1);
+        landed.was_failing = self.pace.failures > 0;
+        let took = landed.ended_at.duration_since(landed.began_at);
+        if let Some(rest) = self.pace.landed(landed.health(), took, landed.asks_for_rest()) {
+            // What lands meanwhile was under way when the rest began, and ends it no sooner.
+            let until = after(landed.ended_at, rest);
+            self.rests_until = self.rests_until.max(Some(until));
+            landed.rests_until = Some(until);
+            self.shorten_queue(0);
+        }
+        // What was read for eight calls is not kept for one that takes seconds.
+        self.shorten_queue(self.pace.allowed() * READ_AHEAD);
     }
 }
 
@@ -114,6 +115,8 @@ pub(super) struct Lanes {
     /// What this node's leases are known by.
     pub(super) token: Uuid,
     pub(super) lanes: HashMap<Uuid, Lane>,
+    /// Addresses that did not open: how often in a row, and until when they are left alone.
+    pub(super) unopened: HashMap<Uuid, (u32, Timestamp)>,
     pub(super) landed: Vec<Landed>,
     calling: JoinSet<Landed>,
     /// What each task carries: a task that panics cannot tell.
@@ -122,7 +125,14 @@ pub(super) struct Lanes {
 
 impl Lanes {
     pub(super) fn new(token: Uuid) -> Self {
-        Self { token, lanes: HashMap::new(), landed: Vec::new(), calling: JoinSet::new(), aboard: HashMap::new() }
+        Self {
+            token,
+            lanes: HashMap::new(),
+            unopened: HashMap::new(),
+            landed: Vec::new(),
+            calling: JoinSet::new(),
+            aboard: HashMap::new(),
+        }
     }
 
     pub(super) fn is_calling(&self) -> bool {
@@ -134,20 +144,63 @@ impl Lanes {
         self.is_calling() || (may_try && !self.landed.is_empty())
     }
 
-    /// Makes as many calls as may be under way; at addresses that take what they get, first. Returns how many.
+    /// Lets go of all addresses but these.
+    pub(super) fn keep_only(&mut self, there: &BTreeSet<Uuid>) {
+        self.unopened.retain(|id, _| there.contains(id));
+        let gone: Vec<Uuid> = self.lanes.keys().filter(|id| !there.contains(id)).copied().collect();
+        gone.into_iter().for_each(|id| self.let_go(id));
+    }
+
+    /// Lets go of an address that is not to be called. What is under way there is finished.
+    pub(super) fn let_go(&mut self, id: Uuid) {
+        let Some(lane) = self.lanes.get_mut(&id) else { return };
+        lane.shorten_queue(0);
+        if lane.is_idle() {
+            self.lanes.remove(&id);
+        }
+    }
+
+    /// An address is open, for the first time or as it is now.
+    pub(super) fn opened(&mut self, id: Uuid, endpoint: Endpoint, leased_until: Timestamp) {
+        self.unopened.remove(&id);
+        let endpoint = Arc::new(endpoint);
+        match self.lanes.get_mut(&id) {
+            Some(lane) => {
+                lane.reopen(endpoint);
+                lane.leased_until = leased_until;
+            }
+            None => drop(self.lanes.insert(id, Lane::new(endpoint, leased_until))),
+        }
+    }
+
+    /// An address does not open, and is left alone for a while.
+    pub(super) fn not_opened(&mut self, id: Uuid, now: Timestamp) {
+        self.let_go(id);
+        let (failed, until) = self.unopened.entry(id).or_insert((0, now));
+        *failed += 1;
+        *until = after(now, backoff(*failed).min(UNOPENED_REST_MAX));
+    }
+
+    /// Makes as many calls as may be under way: first at addresses that take what they get and have waited longest. Returns
+    /// how many.
     pub(super) fn launch(&mut self, parts: &WebhookParts) -> usize {
         let now = parts.clock.now();
-        let mut ready: Vec<&mut Lane> =
-            self.lanes.values_mut().filter(|lane| !lane.queue.is_empty() && lane.rests_until(now).is_none()).collect();
-        ready.sort_by_key(|lane| lane.failures);
+        let mut slots = Slots::default();
+        self.lanes.values().for_each(|lane| slots.count(&lane.pace, lane.calls));
+        let least = enough_of(parts.lease, now);
+        let is_ready = |lane: &&mut Lane| lane.is_ready(now) && lane.leased_until >= least;
+        let mut ready: Vec<&mut Lane> = self.lanes.values_mut().filter(is_ready).collect();
+        ready.sort_by_key(|lane| (lane.pace.failures, lane.calls > 0, lane.called_at));
         let mut launched = 0;
         for lane in ready {
-            while lane.calls < lane.allowed() && self.calling.len() < CALLS_IN_ALL {
+            while slots.has_room(&lane.pace, lane.calls) {
                 let Some(post) = lane.queue.pop_front() else { break };
-                let carries = (post.delivery.clone(), Arc::clone(&post.endpoint), now);
-                let task = self.calling.spawn(post.run(parts.client.clone(), Arc::clone(&parts.clock)));
-                self.aboard.insert(task.id(), carries);
+                let carries = (post.delivery.clone(), Arc::clone(&lane.endpoint), now);
+                let call = post.run(Arc::clone(&lane.endpoint), parts.client.clone(), Arc::clone(&parts.clock));
+                self.aboard.insert(self.calling.spawn(call).id(), carries);
                 lane.calls += 1;
+                lane.called_at = Some(now);
+                slots.count(&lane.pace, 1);
                 launched += 1;
             }
         }
@@ -173,12 +226,12 @@ impl Lanes {
             }
         };
         let Some((delivery, endpoint, began_at)) = self.aboard.remove(&id) else { return };
-        let landed = landed.unwrap_or_else(|| {
+        let mut landed = landed.unwrap_or_else(|| {
             let ending = Ending::Unwritten("an internal error, which the log tells".to_owned());
-            Landed { delivery, endpoint, began_at, ended_at: began_at, ending }
+            Landed::new(delivery, endpoint, (began_at, began_at), ending)
         });
         if let Some(lane) = self.lanes.get_mut(&landed.delivery.endpoint_id) {
-            lane.landed(&landed);
+            lane.landed(&mut landed);
         }
         self.landed.push(landed);
     }
@@ -191,4 +244,15 @@ impl Lanes {
             }
         }
     }
+}
+
+/// Until when an address has to be leased for a call to begin: half of a whole lease is as long as the longest call, so none
+/// goes on where another node calls already.
+pub(super) fn enough_of(lease: SignedDuration, now: Timestamp) -> Timestamp {
+    after(now, lease / 2)
+}
+
+/// A lease that ends before then is taken anew, long before it is too short for a call.
+pub(super) fn too_little_of(lease: SignedDuration, now: Timestamp) -> Timestamp {
+    after(now, lease / 3 * 2)
 }

@@ -37,7 +37,6 @@ pub(super) struct Key {
 /// A call to be made.
 pub(super) struct Post {
     pub(super) delivery: Delivery,
-    pub(super) endpoint: Arc<Endpoint>,
     /// What is told; or why it cannot be.
     pub(super) told: Result<(Event, Option<Key>), String>,
 }
@@ -71,13 +70,28 @@ pub(super) struct Landed {
     pub(super) began_at: Timestamp,
     pub(super) ended_at: Timestamp,
     pub(super) ending: Ending,
+    /// Whether the call before it at that address failed.
+    pub(super) was_failing: bool,
+    /// Until when the address is left alone because of it.
+    pub(super) rests_until: Option<Timestamp>,
+}
+
+impl Landed {
+    pub(super) const fn new(
+        delivery: Delivery,
+        endpoint: Arc<Endpoint>,
+        (began_at, ended_at): (Timestamp, Timestamp),
+        ending: Ending,
+    ) -> Self {
+        Self { delivery, endpoint, began_at, ended_at, ending, was_failing: false, rests_until: None }
+    }
 }
 
 impl Post {
-    /// Makes the call.
-    pub(super) async fn run(self, client: Client, clock: Arc<dyn Clock>) -> Landed {
+    /// Makes the call, to an address as it is now.
+    pub(super) async fn run(self, endpoint: Arc<Endpoint>, client: Client, clock: Arc<dyn Clock>) -> Landed {
         let began_at = clock.now();
-        let Self { delivery, endpoint, told } = self;
+        let Self { delivery, told } = self;
         let ending = match told.and_then(|(event, key)| Ok((request(&endpoint, &event, key.as_ref(), began_at)?, key)))
         {
             Err(problem) => Ending::Unwritten(problem),
@@ -86,7 +100,7 @@ impl Post {
                 Err(error) => Ending::Unanswered(error.to_string()),
             },
         };
-        Landed { delivery, endpoint, began_at, ended_at: clock.now(), ending }
+        Landed::new(delivery, endpoint, (began_at, clock.now()), ending)
     }
 }
 
@@ -141,15 +155,15 @@ fn value(text: &str) -> Result<HeaderValue, String> {
 }
 
 fn answer(response: &Response, key: Option<&Key>, now: Timestamp) -> Answer {
-    let masked = |text: String| match key {
-        Some(key) => text.replace(key.text.expose_secret(), &key.hint),
+    let masked = |text: String, is_cut| match key {
+        Some(key) => crypto::key::hide(&text, key.text.expose_secret(), &key.hint, is_cut),
         None => text,
     };
     Answer {
         status: response.status,
-        headers: masked(shown(&response.headers)),
+        headers: masked(shown(&response.headers), false),
         // A database takes no NUL.
-        body: masked(String::from_utf8_lossy(&response.body).replace('\0', "\u{fffd}")),
+        body: masked(String::from_utf8_lossy(&response.body).replace('\0', "\u{fffd}"), response.truncated),
         truncated: response.truncated,
         retry_after: wait::retry_after(&response.headers, now),
     }

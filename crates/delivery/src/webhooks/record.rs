@@ -2,7 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use domain::{Entropy, id::WebhookEndpointId};
+use domain::{
+    Entropy,
+    id::{TenantId, WebhookEndpointId},
+};
 use jiff::Timestamp;
 use store::{
     Write,
@@ -28,21 +31,30 @@ impl WebhookWorker {
             return Ok(());
         }
         fail::fail_point!("delivery-before-commit");
-        store::repeat(|| self.record_once(&lanes.landed), Error::is_conflict).await?;
+        store::repeat(|| self.record_once(&lanes.landed, lanes.token), Error::is_conflict).await?;
         fail::fail_point!("delivery-after-commit");
         lanes.recorded();
         Ok(())
     }
 
-    async fn record_once(&self, landed: &[Landed]) -> Result<(), Error> {
+    async fn record_once(&self, landed: &[Landed], token: Uuid) -> Result<(), Error> {
         let now = self.parts.clock.now();
         let mut entropy = self.parts.entropy.entropy();
         let write = self.parts.store.begin().await?;
-        let endpoints = self.endpoints_after(&write, landed, now, &mut *entropy).await?;
-        let landed = still_wanted(&write, landed, &endpoints).await?;
+        let endpoints = self.endpoints_after(&write, landed, token, &mut *entropy).await?;
+        let holders = holders(&write, landed, &endpoints).await?;
         let mut rows: Vec<Delivery> = Vec::with_capacity(landed.len());
+        let mut attempts = Vec::with_capacity(landed.len());
         let mut dead: BTreeMap<Uuid, &Landed> = BTreeMap::new();
-        for landed in &landed {
+        for landed in landed {
+            // An address that was removed meanwhile has taken its deliveries with it.
+            let Some(holder) = holders.get(&landed.delivery.endpoint_id) else { continue };
+            attempts.push(landed.attempt(&mut *entropy));
+            if is_of_others(*holder, token) {
+                let delivery = domain::id::DeliveryId(landed.delivery.id);
+                tracing::warn!(%delivery, "a call outlasted its lease: the node that took over says how it stands");
+                continue;
+            }
             let mut jitter = [0];
             entropy.fill(&mut jitter);
             let row = landed.delivery(jitter[0]);
@@ -53,7 +65,7 @@ impl WebhookWorker {
         }
         tell(&rows);
         write.save_deliveries(rows).await?;
-        write.add_attempts(landed.iter().map(|landed| landed.attempt(&mut *entropy)).collect()).await?;
+        write.add_attempts(attempts).await?;
         let items = dead.values().map(|landed| attention::deliveries_dead(&landed.endpoint.row, now, &mut *entropy));
         write.open_items(items.collect()).await?;
         Ok(write.commit().await?)
@@ -64,33 +76,27 @@ impl WebhookWorker {
         &self,
         write: &Write,
         landed: &[Landed],
-        now: Timestamp,
+        token: Uuid,
         entropy: &mut dyn Entropy,
     ) -> Result<BTreeMap<Uuid, WebhookEndpoint>, Error> {
-        let mut concerned: BTreeMap<Uuid, Health> = BTreeMap::new();
-        for landed in landed {
-            let health = landed.health();
-            // One that takes what it gets, as it did before, need not be looked at.
-            let is_news = health != Health::Takes || landed.endpoint.row.failing_since.is_some();
-            if is_news || concerned.contains_key(&landed.delivery.endpoint_id) {
-                concerned
-                    .entry(landed.delivery.endpoint_id)
-                    .and_modify(|known| *known = worse(*known, health))
-                    .or_insert(health);
-            }
-        }
+        let now = self.parts.clock.now();
+        let concerned = concerned(landed);
         let mut rows = BTreeMap::new();
         let (mut saved, mut opened) = (Vec::new(), Vec::<AttentionItem>::new());
         for row in write.lock_endpoints(concerned.keys().copied().collect()).await? {
-            let (after, news) = endpoint_after(&row, concerned[&row.id], now);
+            if is_of_others(row.lease_token, token) {
+                rows.insert(row.id, row);
+                continue;
+            }
+            let found = &concerned[&row.id];
+            let (after, news) = endpoint_after(&row, found.health, now);
+            let after = rested(after, &row, found.rests_until);
             let row = after.clone().unwrap_or(row);
             match news {
                 News::None => {}
                 News::Mended => {
                     let subject = WebhookEndpointId(row.id).to_string();
-                    write
-                        .close_items_about(domain::id::TenantId(row.tenant_id), ENDPOINT_FAILING, vec![subject], now)
-                        .await?;
+                    write.close_items_about(TenantId(row.tenant_id), ENDPOINT_FAILING, vec![subject], now).await?;
                 }
                 News::Warning => opened.push(attention::endpoint_failing(&row, now, entropy)),
                 News::Disabled => {
@@ -107,17 +113,58 @@ impl WebhookWorker {
     }
 }
 
-/// Those calls whose endpoint is still there: one that was removed meanwhile has taken its deliveries with it.
-async fn still_wanted<'a>(
+/// What was found out about an address.
+struct Found {
+    health: Health,
+    rests_until: Option<Timestamp>,
+}
+
+/// Addresses of which there is news. One that takes what it gets, as it did before, need not be looked at.
+fn concerned(landed: &[Landed]) -> BTreeMap<Uuid, Found> {
+    let mut concerned: BTreeMap<Uuid, Found> = BTreeMap::new();
+    for landed in landed {
+        let (health, id) = (landed.health(), landed.delivery.endpoint_id);
+        let was_failing = landed.was_failing || landed.endpoint.row.failing_since.is_some();
+        if health != Health::Takes || was_failing || concerned.contains_key(&id) {
+            let found = concerned.entry(id).or_insert(Found { health, rests_until: None });
+            found.health = worse(found.health, health);
+            found.rests_until = found.rests_until.max(landed.rests_until);
+        }
+    }
+    concerned
+}
+
+/// An address that is left alone for longer than it is leased stays leased, so that no other node calls it, nor this one
+/// after a restart.
+fn rested(
+    after: Option<WebhookEndpoint>,
+    row: &WebhookEndpoint,
+    rests_until: Option<Timestamp>,
+) -> Option<WebhookEndpoint> {
+    let latest = after.as_ref().unwrap_or(row);
+    let until = rests_until.map(Timestamp::as_microsecond);
+    if until <= latest.lease_until || latest.lease_token.is_none() {
+        return after;
+    }
+    Some(WebhookEndpoint { lease_until: until, ..latest.clone() })
+}
+
+/// Who has the right to call the addresses, of those that are there.
+async fn holders(
     write: &Write,
-    landed: &'a [Landed],
+    landed: &[Landed],
     looked_at: &BTreeMap<Uuid, WebhookEndpoint>,
-) -> Result<Vec<&'a Landed>, Error> {
-    let endpoint = |landed: &Landed| landed.delivery.endpoint_id;
-    let others: BTreeSet<Uuid> = landed.iter().map(endpoint).filter(|id| !looked_at.contains_key(id)).collect();
-    let there = write.existing_endpoints(others.into_iter().collect()).await?;
-    let is_there = |landed: &&Landed| looked_at.contains_key(&endpoint(landed)) || there.contains(&endpoint(landed));
-    Ok(landed.iter().filter(is_there).collect())
+) -> Result<BTreeMap<Uuid, Option<Uuid>>, Error> {
+    let ids: BTreeSet<Uuid> = landed.iter().map(|landed| landed.delivery.endpoint_id).collect();
+    let others = ids.into_iter().filter(|id| !looked_at.contains_key(id)).collect();
+    let mut holders = write.endpoint_holders(others).await?;
+    holders.extend(looked_at.values().map(|row| (row.id, row.lease_token)));
+    Ok(holders)
+}
+
+/// Whether another node has taken an address over.
+fn is_of_others(holder: Option<Uuid>, token: Uuid) -> bool {
+    holder.is_some_and(|holder| holder != token)
 }
 
 /// What arrived beside what failed shows that the address is there; that it is gone outweighs both.

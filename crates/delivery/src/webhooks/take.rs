@@ -1,9 +1,6 @@
 //! Finding what is due, and the right to deliver it.
 
-use std::{
-    collections::{BTreeSet, HashMap, hash_map::Entry},
-    sync::Arc,
-};
+use std::collections::{BTreeSet, HashMap};
 
 use crypto::{ring::KeyRing, seal::Place};
 use domain::{
@@ -15,14 +12,13 @@ use jiff::Timestamp;
 use secrecy::SecretString;
 use store::{
     rows::{Delivery, Event, LicenseKey, WebhookEndpoint},
-    webhook_endpoints::Waiting,
+    webhook_endpoints::{Waiting, status},
 };
 use uuid::Uuid;
 
 use super::{
     WebhookWorker,
-    endpoint::Endpoint,
-    lanes::{Lane, Lanes},
+    lanes::{Lane, Lanes, too_little_of},
     post::{Key, Post},
 };
 use crate::Error;
@@ -32,33 +28,47 @@ impl WebhookWorker {
     pub(super) async fn take(&self, lanes: &mut Lanes) -> Result<Option<Timestamp>, Error> {
         let now = self.parts.clock.now();
         let waiting = self.parts.store.waiting_endpoints().await?;
-        let there: BTreeSet<Uuid> = waiting.iter().map(|waiting| waiting.id).collect();
-        lanes.lanes.retain(|id, lane| there.contains(id) || !lane.is_idle());
+        lanes.keep_only(&waiting.iter().map(|waiting| waiting.id).collect());
         let mut next = None::<Timestamp>;
-        let mut due = Vec::new();
+        let (mut due, mut busy) = (BTreeSet::new(), BTreeSet::new());
         for endpoint in waiting {
             match look(&endpoint, lanes, now) {
-                Look::Now => due.push(endpoint.id),
+                Look::Now => drop(due.insert(endpoint.id)),
                 Look::At(at) => next = Some(next.map_or(at, |next| next.min(at))),
                 Look::Nothing => {}
             }
+            if lanes.lanes.get(&endpoint.id).is_some_and(|lane| !lane.is_idle()) {
+                busy.insert(endpoint.id);
+            }
         }
+        self.lease(lanes, &due, busy, now).await?;
         if !due.is_empty() {
-            self.lease(lanes, due.clone(), now).await?;
             self.queue(lanes, due, now).await?;
         }
         Ok(next)
     }
 
-    /// Takes the right to call addresses, or keeps it, and reads them as they are now.
-    async fn lease(&self, lanes: &mut Lanes, due: Vec<Uuid>, now: Timestamp) -> Result<(), Error> {
+    /// Takes the right to call addresses, or keeps it while anything is queued or under way there, and reads those that are
+    /// called next as they are now: one that was paused is not called any more, and a new secret signs.
+    async fn lease(
+        &self,
+        lanes: &mut Lanes,
+        due: &BTreeSet<Uuid>,
+        busy: BTreeSet<Uuid>,
+        now: Timestamp,
+    ) -> Result<(), Error> {
         let until = after(now, self.parts.lease);
-        let fresh = after(now, self.parts.lease / 2);
-        let is_fresh = |id: &Uuid| lanes.lanes.get(id).is_some_and(|lane| lane.leased_until > fresh);
-        let (kept, wanted): (Vec<Uuid>, Vec<Uuid>) = due.into_iter().partition(is_fresh);
+        let too_little = too_little_of(self.parts.lease, now);
+        let (mut wanted, mut kept) = (Vec::new(), Vec::new());
+        for id in due | &busy {
+            match lanes.lanes.get(&id).filter(|lane| lane.leased_until > too_little) {
+                None => wanted.push(id),
+                Some(lane) if due.contains(&id) || lane.is_ready(now) => kept.push(id),
+                Some(_) => {}
+            }
+        }
         let token = lanes.token;
-        let mut rows = self.parts.store.endpoints(kept).await?;
-        rows.retain(|row| row.lease_token == Some(token));
+        let mut rows = self.parts.store.endpoints(kept.clone()).await?;
         if !wanted.is_empty() {
             let once = async || -> Result<Vec<WebhookEndpoint>, Error> {
                 let write = self.parts.store.begin().await?;
@@ -68,32 +78,14 @@ impl WebhookWorker {
             };
             rows.extend(store::repeat(once, Error::is_conflict).await?);
         }
-        let ring = self.parts.ring.get();
-        for row in rows {
-            let leased_until = row.lease_until.and_then(|until| Timestamp::from_microsecond(until).ok()).unwrap_or(now);
-            let id = row.id;
-            match Endpoint::open(row, &ring) {
-                Ok(endpoint) => match lanes.lanes.entry(id) {
-                    Entry::Occupied(mut lane) => {
-                        lane.get_mut().endpoint = Arc::new(endpoint);
-                        lane.get_mut().leased_until = leased_until;
-                    }
-                    Entry::Vacant(lane) => {
-                        lane.insert(Lane::new(Arc::new(endpoint), leased_until));
-                    }
-                },
-                Err(problem) => {
-                    let endpoint = WebhookEndpointId(id);
-                    tracing::error!(%endpoint, problem, "a webhook endpoint cannot be opened; it is tried again");
-                    lanes.lanes.remove(&id);
-                }
-            }
-        }
-        Ok(())
+        rows.retain(|row| row.lease_token == Some(token) && row.status == status::ENABLED);
+        let ours: BTreeSet<Uuid> = rows.iter().map(|row| row.id).collect();
+        kept.into_iter().chain(wanted).filter(|id| !ours.contains(id)).for_each(|id| lanes.let_go(id));
+        self.open(lanes, rows, now).await
     }
 
     /// Reads what is due at addresses that are ours.
-    async fn queue(&self, lanes: &mut Lanes, due: Vec<Uuid>, now: Timestamp) -> Result<(), Error> {
+    async fn queue(&self, lanes: &mut Lanes, due: BTreeSet<Uuid>, now: Timestamp) -> Result<(), Error> {
         let mut found: Vec<Delivery> = Vec::new();
         for id in due {
             let Some(lane) = lanes.lanes.get(&id).filter(|lane| lane.leased_until > now) else { continue };
@@ -109,7 +101,7 @@ impl WebhookWorker {
             let missing = || Err("its event is not there; restore it from a backup".to_owned());
             let told = told.get(&delivery.event_id).cloned().unwrap_or_else(missing);
             lane.under_way.insert(delivery.id);
-            lane.queue.push_back(Post { delivery, endpoint: Arc::clone(&lane.endpoint), told });
+            lane.queue.push_back(Post { delivery, told });
         }
         Ok(())
     }
@@ -130,9 +122,11 @@ impl WebhookWorker {
         Ok(told.collect())
     }
 
-    /// Gives back the right to call all addresses.
+    /// Gives back the right to call all addresses but those that rest: whoever comes next leaves them alone as well.
     pub(super) async fn give_back(&self, lanes: &mut Lanes) -> Result<(), Error> {
-        let ids: Vec<Uuid> = lanes.lanes.drain().map(|(id, _)| id).collect();
+        let now = self.parts.clock.now();
+        let awake = lanes.lanes.drain().filter(|(_, lane)| lane.rests_until(now).is_none());
+        let ids: Vec<Uuid> = awake.map(|(id, _)| id).collect();
         let write = self.parts.store.begin().await?;
         write.release_endpoints(ids, lanes.token).await?;
         Ok(write.commit().await?)
@@ -159,6 +153,9 @@ fn look(endpoint: &Waiting, lanes: &Lanes, now: Timestamp) -> Look {
     let instant = |micros| Timestamp::from_microsecond(micros).unwrap_or(now);
     let Some(next_at) = endpoint.next_at.map(instant) else { return Look::Nothing };
     let lane = lanes.lanes.get(&endpoint.id);
+    if let Some((_, until)) = lanes.unopened.get(&endpoint.id).filter(|(_, until)| *until > now) {
+        return Look::At((*until).max(next_at));
+    }
     if let Some(until) = lane.and_then(|lane| lane.rests_until(now)) {
         return Look::At(until.max(next_at));
     }

@@ -7,15 +7,16 @@ use domain::{
 use jiff::Timestamp;
 use store::{
     mail_templates::MAIL_TEMPLATE_BROKEN,
+    outbox::NO_SENDER,
     rows::{AttentionItem, Mail},
 };
 
 use crate::mail::BrokenTemplate;
 
-/// Mails are caught since nobody can send them. One item for a tenant.
-pub const NO_SENDER: &str = "no_sender";
 /// The relay is not to be reached, or does not let us in. One item for a tenant.
 pub const SENDER_FAILING: &str = "sender_failing";
+/// Mails have waited for an hour since nobody takes them now. One item for a tenant.
+pub const MAILS_DELAYED: &str = "mails_delayed";
 /// One mail could not be delivered.
 pub const MAIL_FAILED: &str = "mail_failed";
 
@@ -51,6 +52,18 @@ impl Opening<'_> {
             "the mail relay {relay} takes no mails: {answer}; nothing is lost, mails wait and are tried again by themselves"
         );
         self.item(SENDER_FAILING, tenant, tenant.to_string(), detail)
+    }
+
+    /// Nobody takes mails now, this one and perhaps others. How many there are is not said: it is written again with every mail.
+    pub(super) fn mails_delayed(&mut self, mail: &Mail, recipient: &str, answer: &str) -> AttentionItem {
+        let tenant = TenantId(mail.tenant_id);
+        let detail = format!(
+            "mails have waited for more than an hour, among them the {} mail to {recipient} about {}: {answer}; they are tried \
+             again by themselves, for three days",
+            mail.kind,
+            LicenseId(mail.license_id)
+        );
+        self.item(MAILS_DELAYED, tenant, tenant.to_string(), detail)
     }
 
     /// A relay refused a mail, or nobody took it in all tries.
@@ -91,21 +104,7 @@ impl Opening<'_> {
     }
 
     fn item(&mut self, kind: &str, tenant: TenantId, subject: String, detail: String) -> AttentionItem {
-        AttentionItem {
-            id: AttentionId::new(self.now, self.entropy).0,
-            tenant_id: tenant.0,
-            kind: kind.to_owned(),
-            subject,
-            lookup: None,
-            connection_id: None,
-            order_id: None,
-            inbound_id: None,
-            detail,
-            opened_at: self.now.as_microsecond(),
-            closed_at: None,
-            dismissed_at: None,
-            told_at: None,
-        }
+        AttentionItem::new(AttentionId::new(self.now, self.entropy), tenant, (kind, subject), detail, self.now)
     }
 }
 

@@ -3,23 +3,15 @@
 use std::sync::Arc;
 
 use crypto::ring::KeyRing;
-use domain::{
-    id::{LicenseId, MailId},
-    text::EmailAddress,
-};
+use domain::id::{LicenseId, MailId};
 use sha2::{Digest, Sha256};
 use store::{StoreError, outbox::Contents, rows::Mail};
 
 use super::ending::Ending;
 use crate::{
-    mail::{self, BrokenTemplate, Letter, MailError},
+    mail::{self, BrokenTemplate, MailError},
     transport::Transport,
 };
-
-/// For items and logs: an address nobody can write to.
-pub(super) fn masked(recipient: &str) -> String {
-    EmailAddress::parse(recipient).map_or_else(|_| "an address that is none".to_owned(), |address| address.masked())
-}
 
 /// A mail, and what it takes to send it.
 pub(super) struct Errand {
@@ -48,18 +40,14 @@ impl Errand {
         };
         let outcome = transport.send(&wire, &idempotency_key(&mail)).await;
         fail::fail_point!("mail-after-send");
-        (Ending::Tried(outcome.told(|said| discreet(&said, &letter, &mail.recipient))), letter.broken)
+        // Relays like to quote, and what they say is kept.
+        (Ending::Tried(outcome.told(|said| letter.without_key(&said))), letter.broken)
     }
 }
 
 fn missing(mail: &Mail) -> StoreError {
     let reason = "it is not there".to_owned();
     StoreError::Unreadable { what: "license", id: LicenseId(mail.license_id).to_string(), reason }
-}
-
-/// What was said, without the key and the address: relays and services like to quote, and what they say is kept.
-fn discreet(said: &str, letter: &Letter, recipient: &str) -> String {
-    letter.without_key(said).replace(recipient, &masked(recipient))
 }
 
 /// By what a service knows a mail that it has already: the mail, to whom, and how often a person had it sent again. An

@@ -1,7 +1,12 @@
 //! Mails on their way, and the loop that keeps them coming.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+    time::Duration,
+};
 
+use domain::time::after;
 use jiff::{SignedDuration, Timestamp};
 use store::rows::Mail;
 use tokio::task::{self, JoinError, JoinSet};
@@ -21,6 +26,8 @@ const IN_FLIGHT: usize = 8;
 const IDLE: Duration = Duration::from_millis(250);
 /// How long to wait after the database refused.
 const AFTER_ERROR: Duration = Duration::from_millis(500);
+/// Leases are renewed when so much of them is over: one in so many.
+const LEASE_SHARE: i32 = 3;
 /// How often a process that stops tries to write down what became of its mails.
 const LAST_TRIES: u32 = 10;
 
@@ -30,6 +37,8 @@ pub(super) struct Flight {
     sending: JoinSet<(Ending, Option<BrokenTemplate>)>,
     /// What each task carries: a task that panics cannot tell.
     aboard: HashMap<task::Id, (Mail, Uuid)>,
+    /// When the leases of those that are aboard began, or were renewed.
+    leased_at: Timestamp,
     pub(super) landed: Vec<Landed>,
 }
 
@@ -39,8 +48,11 @@ impl Flight {
         IN_FLIGHT.saturating_sub(self.sending.len())
     }
 
-    /// Sends a mail, beside everything else.
-    pub(super) fn set_off(&mut self, errand: Errand, token: Uuid) {
+    /// Sends a mail that was leased at `leased_at`, beside everything else.
+    pub(super) fn set_off(&mut self, errand: Errand, token: Uuid, leased_at: Timestamp) {
+        if self.aboard.is_empty() {
+            self.leased_at = leased_at;
+        }
         let mail = errand.mail.clone();
         let task = self.sending.spawn(errand.run());
         self.aboard.insert(task.id(), (mail, token));
@@ -95,6 +107,7 @@ impl MailWorker {
     /// Writes down what has come back, and sends what is due. Returns how long there is nothing else to do.
     async fn advance(&self, flight: &mut Flight, stop: &CancellationToken) -> Result<Duration, Error> {
         self.record(flight).await?;
+        self.renew(flight).await?;
         if stop.is_cancelled() || flight.room() == 0 {
             return Ok(IDLE);
         }
@@ -106,6 +119,26 @@ impl MailWorker {
             transport.close_idle();
         }
         Ok(took.next.map_or(IDLE, |next| until(next, self.parts.clock.now()).min(IDLE)))
+    }
+
+    /// Keeps the leases of mails on their way: a relay may take ten minutes for one, and nobody else may send it meanwhile.
+    async fn renew(&self, flight: &mut Flight) -> Result<(), Error> {
+        let now = self.parts.clock.now();
+        if flight.aboard.is_empty() || now.duration_since(flight.leased_at) < self.parts.lease / LEASE_SHARE {
+            return Ok(());
+        }
+        let ids: Vec<Uuid> = flight.aboard.values().map(|(mail, _)| mail.id).collect();
+        let tokens: BTreeSet<Uuid> = flight.aboard.values().map(|(_, token)| *token).collect();
+        let until = after(now, self.parts.lease);
+        store::repeat(|| self.renew_once(ids.clone(), tokens.clone(), until), Error::is_conflict).await?;
+        flight.leased_at = now;
+        Ok(())
+    }
+
+    async fn renew_once(&self, ids: Vec<Uuid>, tokens: BTreeSet<Uuid>, until: Timestamp) -> Result<(), Error> {
+        let write = self.parts.store.begin().await?;
+        write.renew_mails(ids, tokens, until).await?;
+        Ok(write.commit().await?)
     }
 
     async fn rest(&self, flight: &mut Flight, stop: &CancellationToken, pause: Duration) {

@@ -1,25 +1,22 @@
 //! Writing down what became of mails.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::PoisonError,
-};
+use std::collections::{BTreeMap, BTreeSet};
 
 use domain::id::{MailId, MailTemplateId, TenantId};
 use jiff::Timestamp;
 use store::{
     Write,
+    outbox::Saved,
     rows::{AttentionItem, Mail},
 };
 
 use super::{
     Error, MailWorker,
-    attention::{MAIL_FAILED, Opening, SENDER_FAILING},
-    ending::{Landed, News},
-    errand::masked,
+    attention::{MAIL_FAILED, MAILS_DELAYED, Opening, SENDER_FAILING},
+    ending::{DELAYED_ANSWERED, DELAYED_UNANSWERED, Landed, News},
     flight::Flight,
 };
-use crate::transport::Transport;
+use crate::transport::{Transport, masked};
 
 /// Items that follow from a batch.
 #[derive(Default)]
@@ -29,6 +26,10 @@ struct Items {
     away: BTreeSet<TenantId>,
     /// Tenants of whom it took one.
     works: BTreeSet<TenantId>,
+    /// Tenants of whom it has taken one not now, for an hour.
+    delayed: BTreeSet<TenantId>,
+    /// Tenants of whom a mail waits no more.
+    ended: BTreeSet<TenantId>,
     /// Templates that do not work.
     broken: BTreeSet<MailTemplateId>,
     /// Mails that are sent after all.
@@ -55,21 +56,19 @@ impl MailWorker {
         let write = self.parts.store.begin().await?;
         for landed in landed {
             let (row, news) = landed.row(now);
-            if write.save_mail(landed.token, &row).await? {
-                tell(&row, &news);
-                items.note_template(landed, &mut opening);
-                self.note(&landed.mail, &row, &news, &mut items, &mut opening);
-            } else {
-                tracing::warn!(mail = %MailId(row.id), "another worker has taken this mail since; its word counts");
+            let mail = MailId(row.id);
+            match write.save_mail(landed.token, &row, now).await? {
+                Saved::Ended => {
+                    tell(&row, &news);
+                    items.note_template(landed, &mut opening);
+                    self.note(&landed.mail, &row, &news, &mut items, &mut opening);
+                }
+                Saved::Readdressed => tracing::info!(%mail, "its address was corrected meanwhile; it goes there, too"),
+                Saved::Taken => tracing::warn!(%mail, "another worker has taken this mail since; its word counts"),
             }
         }
-        let cleared = self.cleared(&items);
-        items.write(&write, &cleared, now).await?;
-        write.commit().await?;
-        let mut works = self.relay_works_for.lock().unwrap_or_else(PoisonError::into_inner);
-        works.extend(cleared);
-        works.retain(|tenant| !items.away.contains(tenant));
-        Ok(())
+        items.write(&write, now).await?;
+        Ok(write.commit().await?)
     }
 
     /// What a person has to hear of one mail, or need not hear any more.
@@ -77,6 +76,9 @@ impl MailWorker {
         let tenant = TenantId(row.tenant_id);
         let recipient = masked(&row.recipient);
         let answer = row.response.as_deref().unwrap_or_default();
+        if row.next_attempt_at.is_none() {
+            items.ended.insert(tenant);
+        }
         match news {
             News::Sent => {
                 items.works.insert(tenant);
@@ -86,6 +88,11 @@ impl MailWorker {
                 }
             }
             News::Waiting => {}
+            News::Delayed => {
+                if items.delayed.insert(tenant) {
+                    items.opened.push(opening.mails_delayed(row, &recipient, answer));
+                }
+            }
             News::Superseded => items.mended.entry(tenant).or_default().push(MailId(row.id).to_string()),
             News::RelayAway => {
                 // One item for all of them: a statement cannot write the same row twice.
@@ -98,12 +105,6 @@ impl MailWorker {
             News::Failed => items.opened.push(opening.mail_failed(row, &recipient, answer)),
         }
     }
-
-    /// Tenants for whom the relay works, and who may have an open item that says it does not.
-    fn cleared(&self, items: &Items) -> BTreeSet<TenantId> {
-        let known = self.relay_works_for.lock().unwrap_or_else(PoisonError::into_inner);
-        items.works.iter().filter(|tenant| !items.away.contains(tenant) && !known.contains(tenant)).copied().collect()
-    }
 }
 
 impl Items {
@@ -114,13 +115,20 @@ impl Items {
         }
     }
 
-    async fn write(&mut self, write: &Write, cleared: &BTreeSet<TenantId>, now: Timestamp) -> Result<(), Error> {
+    async fn write(&mut self, write: &Write, now: Timestamp) -> Result<(), Error> {
         write.open_items(std::mem::take(&mut self.opened)).await?;
         for (tenant, mails) in std::mem::take(&mut self.mended) {
             write.close_items_about(tenant, MAIL_FAILED, mails, now).await?;
         }
-        for tenant in cleared {
-            write.close_items_about(*tenant, SENDER_FAILING, vec![tenant.to_string()], now).await?;
+        // Another node may have opened them.
+        for (tenant, kind) in write.open_kinds(&self.ended, &[SENDER_FAILING, MAILS_DELAYED]).await? {
+            let is_over = match kind.as_str() {
+                SENDER_FAILING => self.works.contains(&tenant) && !self.away.contains(&tenant),
+                _ => !write.has_mails_tried(tenant, DELAYED_ANSWERED, DELAYED_UNANSWERED).await?,
+            };
+            if is_over {
+                write.close_items_about(tenant, &kind, vec![tenant.to_string()], now).await?;
+            }
         }
         Ok(())
     }
@@ -134,6 +142,7 @@ fn tell(row: &Mail, news: &News) {
         News::Sent => tracing::info!(%mail, "mail sent"),
         News::Superseded => tracing::info!(%mail, "mail not sent: what it tells is not so any more"),
         News::Waiting => tracing::info!(%mail, attempts = row.attempts, answer, "mail not taken; it is tried again"),
+        News::Delayed => tracing::warn!(%mail, attempts = row.attempts, answer, "mail not taken for an hour"),
         News::RelayAway => tracing::warn!(%mail, attempts = row.attempts, answer, "the mail relay takes no mails"),
         News::Unwritten => tracing::error!(%mail, problem = answer, "mail cannot be written; it is tried again"),
         News::Failed => tracing::error!(%mail, attempts = row.attempts, answer, "mail failed"),

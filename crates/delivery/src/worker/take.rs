@@ -50,7 +50,11 @@ impl MailWorker {
         let ring = self.parts.ring.get();
         for mail in taken {
             let contents = found.remove(&mail.id);
-            flight.set_off(Errand { mail, contents, ring: Arc::clone(&ring), transport: transport.clone() }, token);
+            flight.set_off(
+                Errand { mail, contents, ring: Arc::clone(&ring), transport: transport.clone() },
+                token,
+                now,
+            );
         }
         Ok(Took { mails, next: None })
     }

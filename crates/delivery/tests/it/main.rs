@@ -4,11 +4,13 @@
 
 mod alerts;
 mod dkim;
+mod lanes;
 mod receiver;
 mod relay;
 mod secrecy;
 mod shop;
 mod smtp;
 mod transports;
+mod vendor;
 mod webhooks;
 mod worker;

@@ -10,6 +10,7 @@ use std::{
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
     net::{TcpListener, TcpStream},
+    sync::Semaphore,
 };
 
 /// What a receiver does with a call once it has read it.
@@ -17,6 +18,8 @@ use tokio::{
 pub(crate) enum Temper {
     /// Answers this, with these header lines.
     Says(u16, &'static str, &'static str),
+    /// Takes it, once it is let: a permit for each call.
+    Waits(Arc<Semaphore>),
     /// Never answers.
     Hangs,
     /// Answers a byte at a time, and never ends.
@@ -77,6 +80,18 @@ impl Receiver {
         self.calls.lock().unwrap().clone()
     }
 
+    /// The ids of the events that came in, one for each call.
+    pub(crate) fn ids(&self) -> Vec<String> {
+        self.calls().iter().map(|call| call.headers["webhook-id"].clone()).collect()
+    }
+
+    /// Waits until so many calls have come in.
+    pub(crate) async fn has(&self, calls: usize) {
+        while self.calls.lock().unwrap().len() < calls {
+            tokio::task::yield_now().await;
+        }
+    }
+
     pub(crate) fn at_once_most(&self) -> usize {
         self.at_once.lock().unwrap().1
     }
@@ -126,6 +141,10 @@ async fn answer(stream: &mut BufReader<TcpStream>, temper: Temper) -> Option<()>
         Temper::Says(status, headers, body) => {
             let text = format!("HTTP/1.1 {status} So\r\ncontent-length: {}\r\n{headers}\r\n{body}", body.len());
             stream.write_all(text.as_bytes()).await.ok()
+        }
+        Temper::Waits(permits) => {
+            permits.acquire().await.ok()?.forget();
+            stream.write_all(b"HTTP/1.1 200 So\r\ncontent-length: 0\r\n\r\n").await.ok()
         }
         Temper::Hangs => std::future::pending().await,
         Temper::Drips => {

@@ -98,5 +98,6 @@ pub(crate) fn settings(address: &str) -> SmtpSettings {
     let mut settings = SmtpSettings::parse(&SecretString::from(address.to_owned()), Some("keys@relay.test")).unwrap();
     settings.connect_timeout = Duration::from_secs(5);
     settings.send_timeout = Duration::from_secs(10);
+    settings.answer_timeout = Duration::from_secs(10);
     settings
 }

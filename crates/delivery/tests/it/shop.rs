@@ -4,7 +4,7 @@ use std::{
     collections::BTreeSet,
     sync::{
         Arc,
-        atomic::{AtomicI64, AtomicU64, Ordering},
+        atomic::{AtomicI64, AtomicU32, AtomicU64, Ordering},
     },
 };
 
@@ -19,10 +19,10 @@ use domain::{
     ambient::{Clock, EntropySource},
     id::{ConnectionId, LicenseId, MailId, MailTemplateId, OrderId, PlanId, ProductId, TenantId, uuid_v7},
     license::{Holding, License, LicenseState, Rulings, Standing, Unit},
-    order::Order,
+    order::{Contact, Order},
     plan::{AddOn, PlanVersion},
     reason::Reason,
-    text::{PriceReference, Reference},
+    text::{EmailAddress, PriceReference, Reference},
 };
 use jiff::{SignedDuration, Timestamp};
 use store::{
@@ -47,8 +47,8 @@ impl Clock for ManualClock {
     }
 }
 
-/// Numbers that look random and are the same on every run (splitmix64).
-struct Seeds(Arc<AtomicU64>);
+/// Numbers that look random and are the same on every run (splitmix64), and how many were counted.
+struct Seeds(Arc<AtomicU64>, Arc<AtomicU32>);
 
 impl Entropy for Seeds {
     fn fill(&mut self, bytes: &mut [u8]) {
@@ -59,11 +59,15 @@ impl Entropy for Seeds {
             chunk.copy_from_slice(&(z ^ (z >> 31)).to_le_bytes()[..chunk.len()]);
         }
     }
+
+    fn serial(&mut self) -> Option<u32> {
+        Some(self.1.fetch_add(1, Ordering::Relaxed))
+    }
 }
 
 impl EntropySource for Seeds {
     fn entropy(&self) -> Box<dyn Entropy> {
-        Box::new(Self(Arc::clone(&self.0)))
+        Box::new(Self(Arc::clone(&self.0), Arc::clone(&self.1)))
     }
 }
 
@@ -90,7 +94,7 @@ pub(crate) struct Shop {
 impl Shop {
     pub(crate) async fn open(database: TestDatabase) -> Self {
         let clock = Arc::new(ManualClock(AtomicI64::new(1_795_262_400_000_000)));
-        let entropy = Arc::new(Seeds(Arc::new(AtomicU64::new(42))));
+        let entropy = Arc::new(Seeds(Arc::new(AtomicU64::new(42)), Arc::default()));
         let now = clock.now();
         let mut random = entropy.entropy();
         let tenant = TenantId::new(now, &mut *random);
@@ -287,6 +291,7 @@ impl Shop {
             recipient_name: Some("Ada Lovelace".into()),
             status: "pending".into(),
             attempts: 0,
+            unanswered: 0,
             next_attempt_at: Some(now.as_microsecond()),
             lease_token: None,
             lease_until: None,
@@ -294,6 +299,30 @@ impl Shop {
             created_at: now.as_microsecond(),
             sent_at: None,
         }
+    }
+
+    /// Has a mail sent once more.
+    pub(crate) async fn send_again(&self, mail: MailId) {
+        let write = self.store().begin().await.unwrap();
+        assert!(write.send_mail_again(self.tenant, mail, self.now()).await.unwrap());
+        write.commit().await.unwrap();
+    }
+
+    /// Has all held mails sent.
+    pub(crate) async fn release(&self) -> u64 {
+        let write = self.store().begin().await.unwrap();
+        let released = write.release_mails(self.tenant, self.now()).await.unwrap();
+        write.commit().await.unwrap();
+        released
+    }
+
+    /// Corrects the address of a buyer, and has the mail with the key sent once more where one went out.
+    pub(crate) async fn correct(&self, sold: &Sold, recipient: &str) {
+        let to = Contact { email: EmailAddress::parse(recipient).unwrap(), name: None };
+        let write = self.store().begin().await.unwrap();
+        write.redirect_mails(vec![sold.license], &to, self.now()).await.unwrap();
+        write.send_mails_again(vec![sold.license], "license-delivery", &to, self.now()).await.unwrap();
+        write.commit().await.unwrap();
     }
 
     /// A mail about what happened to a license.
@@ -341,8 +370,10 @@ impl Shop {
     pub(crate) async fn clear_templates(&self) {
         let write = self.store().begin().await.unwrap();
         let rows = write.mail_templates(self.tenant).await.unwrap();
-        let rows = rows.into_iter().map(|row| rows::MailTemplate { active: false, version: row.version + 100, ..row });
-        write.save_mail_templates(rows.collect()).await.unwrap();
+        let version = i32::try_from(rows.len()).unwrap() + 1;
+        let counts = rows.into_iter().filter(|row| row.active);
+        let rows = counts.map(|row| rows::MailTemplate { active: false, version, ..row }).collect();
+        write.save_mail_templates(rows).await.unwrap();
         write.commit().await.unwrap();
     }
 

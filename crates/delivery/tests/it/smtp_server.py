@@ -3,8 +3,9 @@
     smtp_server.py MODE... [--user USER --password PASSWORD] [--certificate FILE]
 
 Each message meets the next MODE, and the last one for good:
-accept, refuse (550 to the recipient), greylist (451 the first time, by recipient), hang (no answer after DATA),
-drop (hangs up after DATA), lose (takes it, and hangs up before it says so), quote (554 that quotes the message), refuse-sender (553), later (451).
+accept, slow (accept, two seconds after DATA), refuse (550 to the recipient), relay-denied (554 to the recipient), greylist (451 the
+first time, by recipient), stall (no answer to the recipient), hang (no answer after DATA), drop (hangs up after DATA), lose (takes
+it, and hangs up before it says so), quote (554 that quotes the message), refuse-sender (553), later (451).
 With a certificate (PEM, key included) it offers STARTTLS.
 """
 
@@ -50,6 +51,14 @@ class Handler:
             self.next()
             tell(event="refused")
             return f"550 5.1.1 <{address}>: no such user here"
+        if mode == "relay-denied":
+            self.next()
+            tell(event="refused")
+            return f"554 5.7.1 <{address.lower()}>: Relay access denied"
+        if mode == "stall":
+            self.next()
+            tell(event="stalled")
+            await asyncio.sleep(3600)
         if mode == "later":
             self.next()
             tell(event="later")
@@ -71,13 +80,15 @@ class Handler:
             tell(event="dropped")
             server.transport.abort()
             return "421 4.3.2 gone"
+        if mode == "slow":
+            await asyncio.sleep(2)
         message = email.message_from_bytes(envelope.content, policy=email.policy.default)
         body = {part.get_content_type(): part.get_content() for part in message.walk() if not part.is_multipart()}
         if mode == "quote":
             tell(event="quoted")
             text = body["text/plain"]
             key = next(line.strip() for line in text.splitlines() if line.startswith("    "))
-            return f"554 5.7.0 not for {envelope.rcpt_tos[0]}: looks bad: {key}"
+            return f"554 5.6.0 not for {envelope.rcpt_tos[0]}: looks bad: {key}"
         tell(
             event="accepted",
             mail_from=envelope.mail_from,

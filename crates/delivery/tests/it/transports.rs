@@ -33,6 +33,7 @@ const ALL: [&str; 3] = [POSTMARK, RESEND, SES];
 const TAKEN: &str = r#"{"ErrorCode":0,"MessageID":"a1","id":"a1","MessageId":"a1"}"#;
 const JSON: &str = "content-type: application/json\r\n";
 const SECOND: SignedDuration = SignedDuration::from_secs(1);
+const HOUR: SignedDuration = SignedDuration::from_hours(1);
 /// A brand with words outside of ASCII, and somebody who answers.
 const BRAND: &str = r#"{"sender_name":"Müller & Söhne","reply_to":"help@acme.test"}"#;
 
@@ -177,6 +178,9 @@ async fn a_mail_whose_answer_is_lost_is_sent_again_as_the_same_mail() {
         assert_eq!((mail.status.as_str(), mail.attempts), ("pending", 1), "{address}: {:?}", mail.response);
         receiver.becomes(Says(200, JSON, TAKEN));
         shop.clock.advance(SECOND);
+        let is_soon = worker.turn().await.unwrap() == 1;
+        assert_eq!(is_soon, address == RESEND, "only one that knows a mail that it has is asked again at once");
+        shop.clock.advance(HOUR);
         worker.turn().await.unwrap();
         assert_eq!(shop.mail(sold.mail).await.status, "sent");
         let [lost, taken] = &receiver.calls()[..] else { panic!("two calls") };
@@ -184,7 +188,7 @@ async fn a_mail_whose_answer_is_lost_is_sent_again_as_the_same_mail() {
 
         // Somebody asks for another copy: that is another mail for the service, and the same for the reader.
         shop.clock.advance(SECOND);
-        worker.send_again(shop.tenant, sold.mail).await.unwrap();
+        shop.send_again(sold.mail).await;
         worker.turn().await.unwrap();
         let again = receiver.calls().pop().unwrap();
         assert_eq!(essence(&again, &[]), essence(taken, &[]), "{address}");
@@ -216,7 +220,7 @@ async fn what_hangs_or_asks_for_time_is_tried_again() {
             "content-type: application/json\r\nretry-after: 90\r\n",
             r#"{"message":"slow down"}"#,
         ));
-        shop.clock.advance(SECOND);
+        shop.clock.advance(HOUR);
         worker.turn().await.unwrap();
         let mail = shop.mail(sold.mail).await;
         let next = shop.now().as_microsecond() + 90_000_000;

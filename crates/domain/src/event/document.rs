@@ -149,10 +149,10 @@ pub struct DisputeTold {
 /// Who bought.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CustomerTold {
-    /// The customer here; absent where only the provider knows them yet.
+    /// The customer here; absent where nobody has bought under the address yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id: Option<CustomerId>,
-    /// The provider's id of them.
+    /// The provider's id of them; absent where they bought without one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reference: Option<Box<str>>,
     /// The address.

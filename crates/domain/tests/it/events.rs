@@ -16,8 +16,9 @@ What can be [told to your own systems](webhooks.md), each with an example as it 
 (`UPDATE_DOCS=1 cargo nextest run -p domain --test it events`).
 
 A member is absent where it has nothing to do with the event. `version` is that of the document: within one, members may be added \
-and none changes or goes. Of the kinds `license.activated` and `license.deactivated` only what an endpoint wants is kept: devices come \
-and go by the thousand.
+and none changes or goes. In live mode only those `license.activated` and `license.deactivated` are kept that an endpoint \
+wants: devices come and go by the thousand. A `customer` has no `reference` where the sale names no customer of a provider, and no \
+`id` where nobody has bought under that address yet.
 
 ";
 

@@ -312,7 +312,7 @@ impl Engine {
             Step::DeletePriceRule(row) => write.delete_price_rule(&row).await?,
             Step::ApiKey(row) | Step::RevokeApiKey(row) => write.save_api_key(row).await?,
             Step::AlertChannel(row, target) => self.make_alert_channel(write, row, target).await?,
-            Step::RemoveAlertChannel(row) => write.remove_alert_channel(row.id).await?,
+            Step::RemoveAlertChannel(row) => self.remove_alert_channel(write, &row).await?,
             Step::ReplaceApiKey(old, new) => {
                 write.save_api_key(old).await?;
                 write.save_api_key(new).await?;
@@ -323,7 +323,7 @@ impl Engine {
                 }
                 write.save_endpoint(row).await?;
             }
-            Step::RemoveWebhookEndpoint(row) => write.remove_endpoint(WebhookEndpointId(row.id)).await?,
+            Step::RemoveWebhookEndpoint(row) => self.remove_endpoint(write, &row).await?,
         }
         Ok(())
     }

@@ -1,5 +1,7 @@
 //! The file that `keywright apply` reads: TOML, in which everything that is not known is a mistake.
 
+mod alert;
+mod api_key;
 mod endpoint;
 
 use std::{
@@ -7,12 +9,8 @@ use std::{
     fmt,
 };
 
-use crypto::{
-    token::{ApiKeyKind, ApiKeyText},
-    webhook::WebhookSecret,
-};
+use crypto::webhook::WebhookSecret;
 use domain::{
-    alert::ChannelKind,
     decision::{Matcher, QuantityRule},
     money::{Currency, Money},
     plan::{AddOn, Interval, LeaseTerms, Limits, PlanPrice, PlanTerms},
@@ -27,19 +25,17 @@ use serde::{
 };
 use toml::Spanned;
 
-use self::endpoint::WebhookEndpointSection;
+use self::{alert::AlertSection, api_key::ApiKeySection, endpoint::WebhookEndpointSection};
 use super::{
     ConfigurationError, Problem,
     input::{
-        AccountsInput, AlertInput, ApiKeyInput, ConnectionInput, Entry, GrantInput, PlanInput, PriceRuleInput,
-        ProductInput, Unnamed, Wanted,
+        AccountsInput, ConnectionInput, Entry, GrantInput, PlanInput, PriceRuleInput, ProductInput, Unnamed, Wanted,
     },
     policy::PolicySection,
     secret::{SecretSource, SecretSources},
 };
 use crate::{
     accounts::{AccountError, is_slug},
-    api_keys::{UnknownScope, kind_name},
     connections::Mode,
     tenants::DEFAULT_TENANT,
 };
@@ -183,56 +179,13 @@ struct GrantSection {
     quantity: QuantityRule,
 }
 
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ApiKeySection {
-    name: String,
-    kind: Kind,
-    #[serde(default)]
-    scopes: Vec<String>,
-    key: SecretSource,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct AlertSection {
-    code: String,
-    kind: ChannelKind,
-    /// An address to which mails go is no secret, and may stand here itself.
-    to: String,
-    #[serde(default)]
-    mode: AlertMode,
-    #[serde(default)]
-    items: BTreeSet<String>,
-    secret: Option<SecretSource>,
-}
-
+/// Which money an address or a channel is about.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
-enum AlertMode {
+enum SectionMode {
     #[default]
     Live,
     Test,
-}
-
-#[derive(Clone, Copy, Debug, Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum Kind {
-    Live,
-    Test,
-    Checkout,
-    CheckoutTest,
-}
-
-impl From<Kind> for ApiKeyKind {
-    fn from(kind: Kind) -> Self {
-        match kind {
-            Kind::Live => Self::Live,
-            Kind::Test => Self::Test,
-            Kind::Checkout => Self::Checkout,
-            Kind::CheckoutTest => Self::TestCheckout,
-        }
-    }
 }
 
 /// A number, or `"unlimited"`.
@@ -374,6 +327,9 @@ struct Reader<'a> {
     problems: Vec<Problem>,
 }
 
+/// What is wrong stands among the problems.
+struct Noted;
+
 impl Reader<'_> {
     fn each<Section, Input>(
         &mut self,
@@ -403,6 +359,24 @@ impl Reader<'_> {
             Err(problem) => self.wrong(line, subject, Some(field), problem),
         }
         None
+    }
+
+    /// The secret that signs webhooks, where one is named.
+    ///
+    /// # Errors
+    /// It is not to be had; that is noted.
+    fn webhook_secret(
+        &mut self,
+        line: usize,
+        subject: &str,
+        source: Option<&SecretSource>,
+    ) -> Result<Option<WebhookSecret>, Noted> {
+        let Some(source) = source else { return Ok(None) };
+        let text = zeroize::Zeroizing::new(self.secret(line, subject, "secret", source).ok_or(Noted)?);
+        WebhookSecret::parse(&text).map(Some).map_err(|error| {
+            self.wrong(line, subject, Some("secret"), error.to_string());
+            Noted
+        })
     }
 
     fn connection(&mut self, line: usize, section: &ConnectionSection) -> Option<ConnectionInput> {
@@ -478,66 +452,6 @@ impl Reader<'_> {
         let adds = section.adds.clone().unwrap_or_default();
         let (from, until) = (section.from, section.until);
         Some(PriceRuleInput { connection: section.connection.clone(), matcher, grants, adds, from, until })
-    }
-
-    fn api_key(&mut self, line: usize, section: &ApiKeySection) -> Option<ApiKeyInput> {
-        let subject = format!("API key `{}`", section.name);
-        let mut scopes = BTreeSet::new();
-        for scope in &section.scopes {
-            match scope.parse() {
-                Ok(scope) => _ = scopes.insert(scope),
-                Err(unknown) => {
-                    self.wrong(line, &subject, Some("scopes"), UnknownScope::to_string(&unknown));
-                }
-            }
-        }
-        let text = zeroize::Zeroizing::new(self.secret(line, &subject, "key", &section.key)?);
-        match text.parse::<ApiKeyText>() {
-            Err(error) => self.wrong(line, &subject, Some("key"), error.to_string()),
-            Ok(key) if key.kind() != ApiKeyKind::from(section.kind) => {
-                let (is, said) = (kind_name(key.kind()), kind_name(section.kind.into()));
-                self.wrong(line, &subject, Some("kind"), format!("it says {said} and the key is a {is} key"));
-            }
-            Ok(key) => return Some(ApiKeyInput { name: section.name.clone(), scopes, key }),
-        }
-        None
-    }
-}
-
-impl Reader<'_> {
-    fn alert(&mut self, line: usize, section: &AlertSection) -> Option<AlertInput> {
-        let AlertSection { code, kind, to, mode, items, secret } = section;
-        let subject = format!("alert channel `{code}`");
-        let to = match (to.split_once(':'), kind) {
-            (Some(("env" | "file", _)), _) => self.secret(line, &subject, "to", &SecretSource(to.clone()))?,
-            (_, ChannelKind::Mail) => to.clone(),
-            _ => {
-                let message = "an address that is called may hold a token; say where it is found, as \"env:NAME\" or \"file:PATH\"";
-                self.wrong(line, &subject, Some("to"), message);
-                return None;
-            }
-        };
-        let secret = match secret {
-            Some(source) => {
-                let text = zeroize::Zeroizing::new(self.secret(line, &subject, "secret", source)?);
-                match WebhookSecret::parse(&text) {
-                    Ok(secret) => Some(secret),
-                    Err(error) => {
-                        self.wrong(line, &subject, Some("secret"), error.to_string());
-                        return None;
-                    }
-                }
-            }
-            None => None,
-        };
-        Some(AlertInput {
-            code: code.clone(),
-            livemode: *mode == AlertMode::Live,
-            kind: *kind,
-            to: Some(to.into()),
-            items: items.clone(),
-            secret,
-        })
     }
 }
 

@@ -6,7 +6,7 @@ use crypto::{token::ApiKeyText, webhook::WebhookSecret};
 use domain::{
     alert::ChannelKind,
     decision::{Matcher, QuantityRule},
-    event::{EventFilter, EventStyle},
+    event::{EventStyle, WantedKinds},
     id::{AlertChannelId, PriceRuleId, WebhookEndpointId},
     plan::{AddOn, PlanTerms},
     retry::Schedule,
@@ -161,7 +161,7 @@ pub struct WebhookEndpointInput {
     /// Where it is. One that is new needs it.
     pub url: Option<String>,
     /// Of what it is told; all, to begin with.
-    pub events: Option<EventFilter>,
+    pub events: Option<WantedKinds>,
     /// In which form.
     pub style: Option<EventStyle>,
     /// How long a delivery is tried.

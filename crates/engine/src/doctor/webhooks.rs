@@ -1,7 +1,7 @@
 //! Whether each event is on its way to each address that wants it.
 
 use domain::{
-    event::EventKind,
+    event::WantedKinds,
     id::{EventId, TenantId, WebhookEndpointId},
     time::after,
 };
@@ -14,12 +14,35 @@ use uuid::Uuid;
 
 use super::{Doctor, Finding, LATE, PAGE};
 use crate::{
-    Error,
-    webhooks::{self, Wanted, kept_days},
+    Engine, Error,
+    retention::{KEPT_DAYS, kept_days},
+    webhooks,
 };
 
 /// What is about to be forgotten may have been.
 const FORGETTING: SignedDuration = SignedDuration::from_hours(24);
+
+impl Engine {
+    /// Where nobody would hear that webhooks do not arrive: each tenant, by its slug, and mode that has webhook endpoints and no
+    /// alert channel.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn unwatched_webhooks(&self) -> Result<Vec<(String, bool)>, Error> {
+        let mut unwatched = Vec::new();
+        for row in self.store.tenants().await? {
+            let endpoints = self.store.webhook_endpoints(TenantId(row.id)).await?;
+            let channels = self.store.alert_channels(TenantId(row.id)).await?;
+            for livemode in [true, false] {
+                let is_called = endpoints.iter().any(|endpoint| endpoint.livemode == livemode);
+                if is_called && !channels.iter().any(|channel| channel.livemode == livemode) {
+                    unwatched.push((row.slug.clone(), livemode));
+                }
+            }
+        }
+        Ok(unwatched)
+    }
+}
 
 impl Doctor<'_> {
     /// Secrets of addresses, and a delivery for each event that one wants since it wants such.
@@ -32,7 +55,7 @@ impl Doctor<'_> {
                 self.findings.insert(Finding::new(0, subject, format!("its secrets do not open: {error}")));
             }
             let tenant = tenants.iter().find(|row| row.id == endpoint.tenant_id);
-            let kept = SignedDuration::from_hours(24 * i64::from(tenant.map_or(webhooks::KEPT_DAYS, kept_days)));
+            let kept = SignedDuration::from_hours(24 * i64::from(tenant.map_or(KEPT_DAYS, kept_days)));
             self.undelivered(&endpoint, kept).await?;
         }
         Ok(())
@@ -43,8 +66,8 @@ impl Doctor<'_> {
         // What was being written just when it was made, or when its filter changed, need not know of it.
         let wanted_since = after(webhooks::instant(endpoint.wants_since), LATE);
         let since = wanted_since.max(after(self.engine.now(), FORGETTING - kept));
-        let filter = Wanted::by(endpoint);
-        let wants = |event: &&Event| event.kind.parse::<EventKind>().is_ok_and(|kind| filter.has(kind));
+        let wanted_kinds = WantedKinds::stored(&endpoint.kinds);
+        let wants = |event: &&Event| wanted_kinds.has_word(&event.kind);
         let mut behind = Uuid::nil();
         loop {
             let snapshot = self.engine.store.snapshot().await?;

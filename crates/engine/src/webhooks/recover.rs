@@ -7,7 +7,7 @@ use std::collections::HashMap;
 
 use domain::{
     Entropy,
-    event::EventKind,
+    event::WantedKinds,
     id::{RecoveryId, TenantId, WebhookEndpointId},
     time::after,
 };
@@ -21,7 +21,7 @@ use store::{
 };
 use uuid::Uuid;
 
-use super::{Change, Done, Wanted, WebhookError, again::once_more, instant, is_enabled};
+use super::{Change, Done, WebhookError, again::once_more, instant, is_enabled};
 use crate::{Engine, Error, events, rulings::By};
 
 /// Events a second, unless somebody says otherwise.
@@ -44,6 +44,19 @@ pub struct Recover {
     pub everything: bool,
     /// How many events a second.
     pub per_second: u16,
+}
+
+/// Until which moment a recovery has looked at what happened.
+#[must_use]
+pub fn examined_until(row: &Recovery) -> Timestamp {
+    // Ids hold the moment at which they were made.
+    let (seconds, nanos) = match row.behind.and_then(|id| id.get_timestamp()) {
+        _ if row.status == recovery::DONE => return instant(row.until),
+        Some(moment) => moment.to_unix(),
+        None => return instant(row.since),
+    };
+    let last = Timestamp::from_second(i64::try_from(seconds).unwrap_or(i64::MAX)).unwrap_or(Timestamp::MAX);
+    after(last, SignedDuration::from_nanos(nanos.into()))
 }
 
 impl Engine {
@@ -70,18 +83,22 @@ impl Engine {
         if !(1..=PER_SECOND_MAX).contains(&asked.per_second) {
             return Err(WebhookError::PerSecond);
         }
-        let kept_days = self.deliveries_kept_days(whose.tenant).await?;
+        let kept_days = self.kept_days(whose.tenant).await?;
         let remembered = after(now, -SignedDuration::from_hours(24 * i64::from(kept_days)));
+        let since = asked.since.max(remembered);
+        let events = self.store.count_events(whose, (since, until)).await?;
         let recovery = Recovery {
             id: RecoveryId::new(now, &mut *self.entropy()).0,
             tenant_id: whose.tenant.0,
             endpoint_id: id.0,
-            since: asked.since.max(remembered).as_microsecond(),
+            since: since.as_microsecond(),
             until: until.as_microsecond(),
             everything: asked.everything,
             behind: None,
             per_second: asked.per_second.into(),
             next_at: now.as_microsecond(),
+            events: i64::try_from(events).unwrap_or(i64::MAX),
+            examined: 0,
             queued: 0,
             status: recovery::RUNNING.to_owned(),
             created_at: now.as_microsecond(),
@@ -155,9 +172,13 @@ impl Engine {
         let known = write.lock_deliveries(WebhookEndpointId(endpoint.id), ids).await?;
         let queued = queue(&row, &wanted, known, begins, &mut *self.entropy());
         let is_done = (page.len() as u64) < limit;
+        let examined = row.examined + i64::try_from(page.len()).unwrap_or(i64::MAX);
         let after = Recovery {
             behind: page.last().map(|event| event.id).or(row.behind),
             next_at: queued.next_at,
+            examined,
+            // Counted to the millisecond, when it began.
+            events: if is_done { examined } else { row.events.max(examined) },
             queued: row.queued + i64::try_from(queued.new.len() + queued.again.len()).unwrap_or(i64::MAX),
             status: if is_done { recovery::DONE } else { recovery::RUNNING }.to_owned(),
             done_at: is_done.then(|| now.as_microsecond()),
@@ -197,10 +218,8 @@ pub(super) async fn begin_recovery(
 
 /// Those of these events that an address is told of. Examples were for one address only.
 fn wanted<'a>(endpoint: &WebhookEndpoint, page: &'a [Event]) -> Vec<&'a Event> {
-    let wanted = Wanted::by(endpoint);
-    let is_wanted =
-        |event: &&Event| !event.example && event.kind.parse::<EventKind>().is_ok_and(|kind| wanted.has(kind));
-    page.iter().filter(is_wanted).collect()
+    let wanted = WantedKinds::stored(&endpoint.kinds);
+    page.iter().filter(|event| !event.example && wanted.has_word(&event.kind)).collect()
 }
 
 /// What is queued, and when the next one may be.

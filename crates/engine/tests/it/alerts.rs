@@ -1,6 +1,10 @@
 //! The ways by which alerts reach people, and noticing that a provider has become silent.
 
-use domain::silence::NO_EVENTS;
+use domain::{
+    alert::ALERTS_FAILING,
+    id::{AlertChannelId, AttentionId, WebhookEndpointId},
+    silence::NO_EVENTS,
+};
 use engine::{
     alerts::open_target,
     configuration::{Action, ApplyReport, ConfigurationError, ConfigurationFile},
@@ -8,13 +12,18 @@ use engine::{
 };
 use jiff::SignedDuration;
 use providers::{Delivery, signature};
-use store::rows::AlertChannel;
+use store::{
+    lists::{Page, Whose},
+    rows::{AlertChannel, AttentionItem},
+    webhook_endpoints::attention::{DELIVERIES_DEAD, ENDPOINT_DISABLED, ENDPOINT_FAILING},
+};
 
 use crate::harness::{Harness, on_both_databases};
 
 on_both_databases!(
     channels_come_from_a_file,
     what_cannot_be_a_channel_is_told_without_its_address,
+    what_is_told_of_an_endpoint_or_a_channel_has_its_mode_and_goes_with_it,
     a_silent_provider_is_told_until_it_calls,
 );
 
@@ -107,6 +116,35 @@ async fn what_cannot_be_a_channel_is_told_without_its_address(harness: Harness) 
     let unsigned = CHANNELS.replace("secret = \"env:SECRET\"", "").replace("\"pager\"", "\"another\"");
     let refused = apply(&harness, &unsigned, false).await.unwrap_err().to_string();
     assert!(refused.contains("secret: calls are signed, and there is no secret that signs them"), "{refused}");
+}
+
+async fn what_is_told_of_an_endpoint_or_a_channel_has_its_mode_and_goes_with_it(harness: Harness) {
+    let endpoint = "[[webhook_endpoint]]\ncode = \"crm\"\nurl = \"https://crm.example/hooks\"\nmode = \"test\"\n";
+    apply(&harness, &format!("{CHANNELS}{endpoint}"), false).await.unwrap();
+    let endpoint = WebhookEndpointId(harness.endpoint("crm").await.id).to_string();
+    let pager = channels(&harness).await.into_iter().find(|row| row.code == "pager").unwrap();
+    let pager = AlertChannelId(pager.id).to_string();
+    let about = [
+        (ENDPOINT_FAILING, &endpoint),
+        (ENDPOINT_DISABLED, &endpoint),
+        (DELIVERIES_DEAD, &endpoint),
+        (ALERTS_FAILING, &pager),
+    ];
+    let write = harness.engine.store.begin().await.unwrap();
+    for (kind, subject) in about {
+        let now = harness.engine.now();
+        let id = AttentionId::new(now, &mut *harness.engine.entropy());
+        let item = AttentionItem::new(id, harness.tenant, (kind, subject.clone()), String::new(), now);
+        write.open_items(vec![AttentionItem { livemode: Some(false), ..item }]).await.unwrap();
+    }
+    write.commit().await.unwrap();
+    for (livemode, count) in [(true, 0), (false, about.len())] {
+        let whose = Whose { tenant: harness.tenant, livemode };
+        let listed = harness.engine.store.list_attention(whose, Page { limit: 100, from: None }).await.unwrap();
+        assert_eq!(listed.rows.len(), count, "live: {livemode}");
+    }
+    apply(&harness, "", true).await.unwrap();
+    assert_eq!(harness.attention().await, [] as [String; 0], "nobody can mend what is not there");
 }
 
 async fn calls(harness: &Harness, number: u32) {

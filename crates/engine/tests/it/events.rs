@@ -12,7 +12,7 @@ use engine::{
 };
 use jiff::SignedDuration;
 use providers::{Delivery, signature};
-use serde_json::Value;
+use serde_json::{Value, json};
 use store::{
     deliveries::DeliveryFilter,
     events::EventFilter,
@@ -23,7 +23,7 @@ use uuid::Uuid;
 
 use crate::{
     harness::{Harness, SHOP, on_both_databases},
-    life::{SECRET, refunded_life, subscription_life},
+    life::{self, SECRET, refunded_life, subscription_life},
 };
 
 on_both_databases![
@@ -31,6 +31,8 @@ on_both_databases![
     money_that_goes_back_is_told,
     each_endpoint_gets_what_it_wants,
     devices_are_told_only_to_who_asked,
+    devices_of_test_mode_are_kept_for_whoever_looks,
+    a_customer_is_told_alike_when_made_and_when_changed,
     an_end_that_comes_is_told_once,
 ];
 
@@ -218,6 +220,56 @@ async fn devices_are_told_only_to_who_asked(harness: Harness) {
     assert_eq!((&*activation.kind, &*activation.fingerprint), ("device", "laptop"));
     assert_eq!(activated.license.unwrap().activations_max, Some(2));
     assert_eq!(on_their_way(&harness, wanting, true).await.len(), 1);
+}
+
+async fn devices_of_test_mode_are_kept_for_whoever_looks(harness: Harness) {
+    studio(&harness).await;
+    let issued = harness.issue_in(false, "basic", "ada@example.com", 1).await;
+    let call = AppCall {
+        key: issued.licenses[0].key.reveal().to_owned(),
+        product: None,
+        device: Some("laptop".to_owned()),
+        device_name: None,
+        kind: ActivationKind::Device,
+    };
+    let mut told = events(&harness, false).await.into_iter().map(|event| event.id).collect();
+    harness.engine.activate(&call, "laptop", "https://keys.example").await.unwrap();
+    harness.engine.deactivate(&call, "laptop").await.unwrap();
+    let expected = ["license.activated", "license.deactivated"];
+    assert_eq!(kinds_since(&harness, false, &mut told).await, expected, "and no endpoint wants any");
+}
+
+/// A Stripe customer, as an event of so many seconds after the first tells them.
+fn customer(second: i64, email: &str, name: &str) -> Value {
+    let object = json!({ "id": "cus_once", "object": "customer", "email": email, "name": name });
+    let number = usize::try_from(second).unwrap();
+    life::event("customer", number, "customer.updated", life::BEGIN + second, &object)
+}
+
+async fn a_customer_is_told_alike_when_made_and_when_changed(harness: Harness) {
+    studio(&harness).await;
+    for event in &refunded_life("once")[..2] {
+        deliver(&harness, event).await;
+    }
+    deliver(&harness, &customer(10, "once@example.com", "Ada")).await;
+    deliver(&harness, &customer(20, "ada@example.com", "Ada")).await;
+    // They are who they were, although nobody has bought under either address.
+    deliver(&harness, &customer(30, "lovelace@example.com", "Ada")).await;
+    let told: Vec<Event> =
+        events(&harness, false).await.into_iter().filter(|event| event.kind.starts_with("customer.")).collect();
+    let bought = told[0].customer_id;
+    assert!(bought.is_some());
+    for (event, (kind, email, id)) in told.iter().zip([
+        ("customer.created", "once@example.com", bought),
+        ("customer.updated", "once@example.com", bought),
+        ("customer.updated", "ada@example.com", bought),
+        ("customer.updated", "lovelace@example.com", bought),
+    ]) {
+        let customer = data(event).customer.unwrap();
+        assert_eq!((event.kind.as_str(), event.customer_id, customer.id.map(|id| id.0)), (kind, id, id), "{email}");
+        assert_eq!((customer.reference.as_deref(), customer.email.as_deref()), (Some("cus_once"), Some(email)));
+    }
+    assert_eq!(told.len(), 4);
 }
 
 async fn an_end_that_comes_is_told_once(harness: Harness) {

@@ -112,9 +112,14 @@ impl Harness {
 
     /// Issues keys by hand: what a worker would do meanwhile is done here.
     pub(crate) async fn issue(&self, plan: &str, email: &str, quantity: u32) -> Issued {
+        self.issue_in(true, plan, email, quantity).await
+    }
+
+    /// The same in one of both modes.
+    pub(crate) async fn issue_in(&self, livemode: bool, plan: &str, email: &str, quantity: u32) -> Issued {
         let request = IssueRequest {
             tenant: self.tenant,
-            livemode: true,
+            livemode,
             email: Some(EmailAddress::parse(email).unwrap()),
             name: None,
             plan: PlanCode::new(plan),

@@ -19,6 +19,8 @@ mod harness;
 mod intake;
 mod lemonsqueezy;
 mod life;
+mod mail_templates;
+mod mails;
 mod paddle;
 mod rehearsal;
 mod rejections;

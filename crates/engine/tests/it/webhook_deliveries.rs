@@ -2,7 +2,7 @@
 
 use domain::{
     event::EventKind,
-    id::{DeliveryId, EventId, RecoveryId, WebhookEndpointId},
+    id::{AttentionId, DeliveryId, EventId, RecoveryId, WebhookEndpointId},
 };
 use engine::{
     rulings::By,
@@ -32,7 +32,7 @@ on_both_databases!(
     a_recovery_of_everything_is_spread_over_time,
     a_recovery_waits_and_is_cancelled,
     what_a_recovery_may_not_be,
-    deliveries_are_forgotten,
+    what_is_old_is_forgotten,
 );
 
 fn by() -> By {
@@ -166,21 +166,14 @@ async fn a_recovery_brings_what_did_not_arrive(harness: Harness) {
 }
 
 fn dead_item(harness: &Harness, endpoint: WebhookEndpointId) -> store::rows::AttentionItem {
-    store::rows::AttentionItem {
-        id: endpoint.0,
-        tenant_id: harness.tenant.0,
-        kind: DELIVERIES_DEAD.to_owned(),
-        subject: endpoint.to_string(),
-        lookup: None,
-        connection_id: None,
-        order_id: None,
-        inbound_id: None,
-        detail: "given up".to_owned(),
-        opened_at: 0,
-        closed_at: None,
-        dismissed_at: None,
-        told_at: None,
-    }
+    let about = (DELIVERIES_DEAD, endpoint.to_string());
+    store::rows::AttentionItem::new(
+        AttentionId(endpoint.0),
+        harness.tenant,
+        about,
+        "given up".to_owned(),
+        harness.engine.now(),
+    )
 }
 
 async fn a_recovery_of_everything_is_spread_over_time(harness: Harness) {
@@ -258,19 +251,38 @@ async fn what_a_recovery_may_not_be(harness: Harness) {
     assert_eq!(begin(&harness, endpoint, old).await.since, ago(24 * 90).as_microsecond());
 }
 
-async fn deliveries_are_forgotten(harness: Harness) {
-    open(&harness, 4).await;
+async fn what_is_old_is_forgotten(harness: Harness) {
+    let endpoint = open(&harness, 4).await;
     let rows = harness.deliveries_to("crm").await;
     for (row, status) in rows.iter().zip([status::DEAD, status::DELIVERED, status::HELD]) {
         becomes(&harness, row, status).await;
     }
+    // What went to the other endpoint arrived.
+    for row in harness.deliveries_to("all").await {
+        becomes(&harness, &row, status::DELIVERED).await;
+    }
+    let past = Some(domain::time::after(harness.engine.now(), -SignedDuration::from_hours(12)));
+    begin(&harness, endpoint, Recover { until: past, ..asked(&harness) }).await;
+    run(&harness).await;
+    let counts = async || {
+        let events =
+            harness.engine.store.count_events(whose(&harness), (Timestamp::MIN, Timestamp::MAX)).await.unwrap();
+        (
+            harness.deliveries_to("crm").await.len(),
+            events,
+            harness.engine.store.recoveries(endpoint).await.unwrap().len(),
+        )
+    };
+    let before = counts().await;
+    assert_eq!((before.0, before.2), (4, 1));
     harness.clock.advance(SignedDuration::from_hours(24 * 90 - 1));
-    assert_eq!(harness.engine.forget_old_deliveries().await.unwrap(), 0);
+    assert_eq!(harness.engine.forget_what_is_old().await.unwrap(), 0);
     harness.clock.advance(SignedDuration::from_hours(2));
-    assert_eq!(harness.engine.forget_old_deliveries().await.unwrap(), 2);
+    assert!(harness.engine.forget_what_is_old().await.unwrap() > 0);
+    assert_eq!(counts().await, (2, 2, 0), "an event stays as long as a delivery of it");
     let left: Vec<String> = harness.deliveries_to("crm").await.into_iter().map(|row| row.status).collect();
     assert_eq!(left, [status::HELD, status::PENDING], "what is not over is never forgotten");
     harness.apply("tenant = { deliveries_kept_days = 3650 }").await;
     becomes(&harness, &rows[2], status::DEAD).await;
-    assert_eq!(harness.engine.forget_old_deliveries().await.unwrap(), 0);
+    assert_eq!(harness.engine.forget_what_is_old().await.unwrap(), 0);
 }

@@ -5,7 +5,7 @@ use crypto::{
     webhook::{EndpointSecrets, WebhookSecret},
 };
 use domain::{
-    event::{EventFilter, EventKind},
+    event::{EventKind, WantedKinds},
     id::{TenantId, WebhookEndpointId},
 };
 use engine::{
@@ -130,7 +130,7 @@ async fn what_an_endpoint_may_not_be(harness: Harness) {
     let error = save(of_tests, Existing::There).await.unwrap_err().to_string();
     assert!(error.contains("it is told of live mode, for good"), "{error}");
     let narrower = WebhookEndpointInput {
-        events: Some(EventFilter([EventKind::LicenseRevoked].into())),
+        events: Some(WantedKinds::from_iter([EventKind::LicenseRevoked])),
         ..WebhookEndpointInput::new("to-1", true)
     };
     assert_eq!(save(narrower, Existing::There).await.unwrap().details, ["events"], "what is not said stays");

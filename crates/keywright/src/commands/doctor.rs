@@ -19,6 +19,13 @@ impl Doctor {
     pub(crate) async fn run(self) -> anyhow::Result<()> {
         let engine = server::open(&self.data).await?.engine;
         say!("database and master keys: fine");
+        for (tenant, livemode) in engine.unwatched_webhooks().await? {
+            let mode = if livemode { "live" } else { "test" };
+            say!(
+                "`{tenant}`, {mode} mode: nobody would be told that a webhook endpoint fails; add an [[alert]] of that mode to its \
+                 configuration"
+            );
+        }
         if !self.verify {
             return Ok(());
         }

@@ -1,49 +1,42 @@
-//! `keywright listen`: what a developer's own server is told, on their own machine.
+//! `keywright listen`: what a developer's own server is told, on their own machine, by whatever Keywright they have a key to.
 
-use std::{
-    collections::{BTreeSet, HashSet},
-    time::Duration,
-};
+mod reading;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use clap::Args;
-use crypto::{seal::Place, webhook::WebhookSecret};
+use crypto::{
+    token::{ApiKeyKind, ApiKeyText},
+    webhook::WebhookSecret,
+};
 use domain::{
-    Entropy,
-    event::{EventFilter, EventKind, EventStyle},
-    id::{EventId, TenantId, uuid_v7},
-    time::after,
+    ambient::Clock,
+    event::{EventKind, EventStyle, WantedKinds},
 };
-use engine::{Engine, tenants::DEFAULT_TENANT};
-use jiff::SignedDuration;
-use net::{Client, Reach};
-use secrecy::{ExposeSecret, SecretString};
-use store::{
-    lists::{Cursor, Page, Whose},
-    rows::Event,
-};
+use net::{Client, Network, Reach};
+use secrecy::SecretString;
 use url::Url;
 
-use crate::{
-    options::DataOptions,
-    output::say,
-    server::{self, Installation},
-};
+use self::reading::{Place, Server, Told, TroubleKind};
+use crate::{clock::SystemClock, entropy::ThreadEntropy, options::value_or_file, output::say};
 
-/// How often it is looked what has happened.
-const LOOK: Duration = Duration::from_millis(500);
-/// What began earlier may be committed later: so far back it is looked again.
-const OVERLAP: SignedDuration = SignedDuration::from_secs(15);
-/// Events that are read at once.
-const PAGE: u64 = 100;
+/// Where a server and a receiver of one's own may be beside the public addresses, which are called by https only: a key
+/// travels with each call.
+const OWN_NETWORKS: [&str; 6] = ["127.0.0.0/8", "::1/128", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7"];
+/// Where the API key is found.
+const API_KEY: &str = "KEYWRIGHT_API_KEY";
 
-/// Shows events as they happen, of the test mode unless told otherwise, and posts each to a server on this machine.
+/// Shows events of a server as they happen, and posts each to a server of your own.
 ///
-/// Each call is signed, with a secret that is made for this session and printed first. The key of a new license is in it
-/// in test mode only. What is not answered is not posted again.
+/// The API key in KEYWRIGHT_API_KEY, or in the file that KEYWRIGHT_API_KEY_FILE names, says whose events and of which mode; it
+/// needs the scope webhook:read. Each call is signed, with a secret that is made for this session and printed first. The key of
+/// a new license is in it in test mode only. What is not answered is not posted again.
 #[derive(Debug, Args)]
 pub(crate) struct Listen {
-    /// Where to post events: an address of this machine, such as http://127.0.0.1:3000/hooks. [default: nowhere]
+    /// The server whose events they are.
+    #[arg(long, env = "KEYWRIGHT_SERVER", default_value = "http://127.0.0.1:8400")]
+    server: Url,
+
+    /// Where to post events, such as http://127.0.0.1:3000/hooks. [default: nowhere]
     #[arg(long)]
     forward_to: Option<Url>,
 
@@ -54,17 +47,6 @@ pub(crate) struct Listen {
     /// In which form: standard or keylight.
     #[arg(long, value_parser = style, default_value = "standard")]
     style: EventStyle,
-
-    /// Events of live mode.
-    #[arg(long)]
-    live: bool,
-
-    /// The tenant's slug.
-    #[arg(long, default_value = DEFAULT_TENANT)]
-    tenant: String,
-
-    #[command(flatten)]
-    data: DataOptions,
 }
 
 fn style(text: &str) -> Result<EventStyle, String> {
@@ -75,107 +57,129 @@ fn style(text: &str) -> Result<EventStyle, String> {
 /// Where events are posted.
 struct Forward {
     url: Url,
+    style: EventStyle,
     client: Client,
     secret: WebhookSecret,
 }
 
 impl Listen {
     pub(crate) async fn run(self) -> anyhow::Result<()> {
-        let installation = server::open(&self.data).await?;
-        let engine = &installation.engine;
-        let tenant = engine.tenant(&self.tenant).await?;
-        let tenant = tenant.with_context(|| format!("there is no tenant `{}`", self.tenant))?;
-        let whose = Whose { tenant, livemode: self.live };
-        let forward = self.forward(engine).await?;
-        let filter = EventFilter(self.events.iter().copied().collect::<BTreeSet<_>>());
+        let (key, livemode) = api_key()?;
+        let server = Server::new(&self.server, key, livemode, reach()?)?;
+        let forward = self.forward().await?;
+        let wanted: WantedKinds = self.events.iter().copied().collect();
+        let mut place = Place::default();
         // What was there before is not news.
-        let mut seen: HashSet<uuid::Uuid> = recent(engine, whose).await?.into_iter().map(|event| event.id).collect();
+        server.begin(&mut place).await.with_context(|| format!("{} cannot be listened to", self.server))?;
         if let Some(Forward { url, secret, .. }) = &forward {
             say!("signed with {}", secret.reveal());
             say!("posting to {url}");
         }
-        say!("listening for events of {} mode; ctrl-c ends it", if self.live { "live" } else { "test" });
-        let mut stopped = std::pin::pin!(super::serve::stopped_by_signal());
-        loop {
-            let found = recent(engine, whose).await?;
-            let there: HashSet<uuid::Uuid> = found.iter().map(|event| event.id).collect();
-            for event in found {
-                let is_wanted = event.kind.parse().is_ok_and(|kind| filter.wants(kind)) && !event.example;
-                if seen.contains(&event.id) || !is_wanted {
-                    continue;
-                }
-                let outcome = match &forward {
-                    Some(forward) => format!("  -> {}", self.post(&installation, forward, &event).await),
-                    None => String::new(),
-                };
-                say!("{}  {:<20}  {}{outcome}", engine.now().strftime("%H:%M:%S"), event.kind, EventId(event.id));
-            }
-            seen = there;
-            tokio::select! {
-                ended = &mut stopped => return ended,
-                () = tokio::time::sleep(LOOK) => {}
-            }
+        if livemode && EventKind::ALL.iter().any(|kind| kind.is_activity() && wanted.has(*kind)) {
+            say!(
+                "license.activated and license.deactivated are kept in live mode only where a webhook endpoint wants them"
+            );
+        }
+        let mode = if livemode { "live" } else { "test" };
+        say!("listening for events of {mode} mode at {}; ctrl-c ends it", self.server);
+        tokio::select! {
+            ended = super::serve::stopped_by_signal() => ended,
+            failed = follow(&server, &mut place, &wanted, forward.as_ref()) => failed,
         }
     }
 
-    async fn forward(&self, engine: &Engine) -> anyhow::Result<Option<Forward>> {
+    async fn forward(&self) -> anyhow::Result<Option<Forward>> {
         let Some(url) = self.forward_to.clone() else { return Ok(None) };
-        let client = Client::new(Reach::Loopback, delivery::webhooks::LIMITS)?;
+        let client = Client::new(reach()?, delivery::webhooks::LIMITS)?;
         client.examine(&url).await.with_context(|| format!("nothing can be posted to {url}"))?;
-        Ok(Some(Forward { url, client, secret: WebhookSecret::generate(&mut *engine.entropy()) }))
+        Ok(Some(Forward { url, style: self.style, client, secret: WebhookSecret::generate(&mut ThreadEntropy) }))
     }
+}
 
+/// The API key, and whether it is one of live mode.
+fn api_key() -> anyhow::Result<(SecretString, bool)> {
+    let given = value_or_file(std::env::var(API_KEY).ok().as_deref(), API_KEY)?;
+    let Some(text) = given else {
+        bail!(
+            "there is no API key: set {API_KEY} to one with the scope webhook:read; where the data is, `keywright api-key create \
+             --name listen --kind test --scope webhook:read` makes one"
+        );
+    };
+    let key: ApiKeyText = text.parse().with_context(|| format!("{API_KEY} does not read"))?;
+    match key.kind() {
+        ApiKeyKind::Live => Ok((text.into(), true)),
+        ApiKeyKind::Test => Ok((text.into(), false)),
+        ApiKeyKind::Checkout | ApiKeyKind::TestCheckout => {
+            bail!("the key in {API_KEY} opens checkouts and nothing else")
+        }
+    }
+}
+
+fn reach() -> anyhow::Result<Reach> {
+    let allowed = OWN_NETWORKS.iter().map(|network| network.parse()).collect::<Result<Vec<Network>, _>>()?;
+    Ok(Reach::Networks { allowed, plain_http: true })
+}
+
+/// Shows what happens and posts it, until the server refuses. Whatever takes long, here or there, nothing is left out.
+async fn follow(
+    server: &Server,
+    place: &mut Place,
+    wanted: &WantedKinds,
+    forward: Option<&Forward>,
+) -> anyhow::Result<()> {
+    let mut is_away = false;
+    loop {
+        match server.news(place).await {
+            Ok(news) => {
+                is_away = false;
+                let is_more = news.len() == reading::PAGE;
+                for told in news {
+                    if wanted.has_word(&told.kind) && !told.is_example() {
+                        show(&told, forward).await;
+                    }
+                    place.has_seen(told.id);
+                }
+                if is_more {
+                    continue;
+                }
+            }
+            Err(trouble) if trouble.kind == TroubleKind::Refused => bail!("the server refuses: {trouble}"),
+            Err(trouble) => {
+                if !is_away {
+                    say!("the server does not answer and is asked again: {trouble}");
+                }
+                is_away = true;
+            }
+        }
+        tokio::time::sleep(reading::LOOK).await;
+    }
+}
+
+async fn show(told: &Told, forward: Option<&Forward>) {
+    let outcome = match forward {
+        Some(forward) => format!("  -> {}", forward.post(told).await),
+        None => String::new(),
+    };
+    say!("{}  {:<20}  {}{outcome}", told.timestamp.strftime("%H:%M:%S"), told.kind, told.id);
+}
+
+impl Forward {
     /// Posts an event, and says how that ended.
-    async fn post(&self, installation: &Installation, forward: &Forward, event: &Event) -> String {
-        let Forward { url, client, secret } = forward;
-        let key = match self.live {
-            true => None,
-            false => key(installation, event).await,
+    async fn post(&self, told: &Told) -> String {
+        let (event, key) = match told.parts() {
+            Ok(parts) => parts,
+            Err(error) => return format!("the event does not read: {error}"),
         };
-        let key = key.as_ref().map(SecretString::expose_secret);
-        let now = installation.engine.now();
-        let secrets = std::slice::from_ref(secret);
-        let request = match delivery::webhooks::signed_request(url, self.style, secrets, (event, key), now) {
+        let secrets = std::slice::from_ref(&self.secret);
+        let now = SystemClock.now();
+        let request = delivery::webhooks::signed_request(&self.url, self.style, secrets, (&event, key.as_deref()), now);
+        let request = match request {
             Ok(request) => request,
             Err(problem) => return problem,
         };
-        match client.send(request).await {
+        match self.client.send(request).await {
             Ok(answer) => answer.status.to_string(),
             Err(error) => error.to_string(),
         }
-    }
-}
-
-/// The key of the license that an event is about.
-async fn key(installation: &Installation, event: &Event) -> Option<SecretString> {
-    let license = event.license_id?;
-    let row = installation.engine.store.first_keys([license].into()).await.ok()?.remove(&license)?;
-    let place = Place::license_key(TenantId(event.tenant_id), row.id);
-    let opened = installation.ring.get().open(place, &row.sealed).ok()?;
-    Some(SecretString::from(String::from_utf8_lossy(&opened).into_owned()))
-}
-
-/// What happened in the last seconds, the oldest first.
-async fn recent(engine: &Engine, whose: Whose) -> anyhow::Result<Vec<Event>> {
-    let mut cursor = uuid_v7(after(engine.now(), -OVERLAP), &mut First);
-    let mut found = Vec::new();
-    loop {
-        let page = Page { limit: PAGE, from: Some(Cursor::Before(cursor)) };
-        let listed = engine.store.list_events(whose, &store::events::EventFilter::default(), page).await?;
-        let Some(newest) = listed.rows.first() else { return Ok(found) };
-        cursor = newest.id;
-        found.extend(listed.rows.into_iter().rev());
-        if !listed.has_more {
-            return Ok(found);
-        }
-    }
-}
-
-/// Makes the first of all ids of a moment.
-struct First;
-
-impl Entropy for First {
-    fn fill(&mut self, bytes: &mut [u8]) {
-        bytes.fill(0);
     }
 }

@@ -1,20 +1,19 @@
 //! `keywright mail`: what is held, how a mail looks, and the record that vouches for it.
 
-use std::{path::PathBuf, process::Command, sync::Arc};
+use std::{path::PathBuf, process::Command};
 
 use anyhow::Context;
 use clap::{Args, Subcommand};
 use delivery::{
-    MailParts, MailWorker, Outcome,
-    mail::{Language, SOMEBODY, Sample, example_product, saved_template},
+    Outcome, Transport,
+    mail::{Language, SOMEBODY, Sample},
 };
 use domain::{
     ambient::{Clock, EntropySource},
     id::{MailId, TenantId},
     mail::MailKind,
 };
-use engine::{Engine, tenants::DEFAULT_TENANT};
-use store::rows::Product;
+use engine::{Engine, rulings::By, tenants::DEFAULT_TENANT};
 
 use crate::{
     clock::SystemClock,
@@ -22,7 +21,7 @@ use crate::{
     mail_options::{DkimOptions, MailOptions},
     options::DataOptions,
     output::say,
-    server::{self, Installation},
+    server,
 };
 
 /// What to do with mails.
@@ -91,6 +90,9 @@ pub(crate) struct Preview {
     /// Opens its HTML in the browser of this machine.
     #[arg(long)]
     open: bool,
+
+    #[command(flatten)]
+    mail: MailOptions,
 }
 
 /// A mail to try.
@@ -124,18 +126,10 @@ impl MailCommand {
 
 impl Release {
     async fn run(self) -> anyhow::Result<()> {
-        let Installation { engine, ring } = server::open(&self.data).await?;
+        let engine = server::open(&self.data).await?.engine;
         let tenant = tenant(&engine, &self.tenant).await?;
-        let mails = MailWorker::new(MailParts {
-            store: engine.store.clone(),
-            ring,
-            clock: Arc::new(SystemClock),
-            entropy: Arc::new(SystemEntropy),
-            sender: None,
-            wake: Arc::clone(&engine.mails),
-            lease: server::LEASE,
-        });
-        let released = mails.release_held(tenant).await?;
+        let by = By { actor: "cli".to_owned(), note: None };
+        let released = engine.release_mails(tenant, &by).await?;
         say!("{released} mails are released; a server with --smtp-url or --mail-url sends them now.");
         Ok(())
     }
@@ -155,39 +149,26 @@ impl DkimRecord {
 }
 
 impl WhichMail {
-    /// Finds whose mail it is, and hands an example of it on.
-    async fn with_sample<T>(
-        &self,
-        to: (&str, Option<&str>),
-        then: impl AsyncFnOnce(Sample<'_>) -> T,
-    ) -> anyhow::Result<T> {
+    /// An example of it, as the product's buyers would get it.
+    async fn sample<'a>(&self, to: (&'a str, Option<&'a str>)) -> anyhow::Result<Sample<'a>> {
         let engine = server::open(&self.data).await?.engine;
         let tenant = tenant(&engine, &self.tenant).await?;
-        let product = self.product(engine.store.products(tenant).await?)?;
-        let (kind, language) = (self.kind, self.language);
-        let now = SystemClock.now();
-        let mut sample = Sample { kind, product: &product, language, own: None, to, now };
-        let saved = engine.store.active_mail_templates(tenant).await?;
-        let own = saved_template(&saved, kind, &product, sample.language());
-        sample.own = own.as_ref();
-        Ok(then(sample).await)
-    }
-
-    fn product(&self, products: Vec<Product>) -> anyhow::Result<Product> {
-        match &self.product {
-            None => Ok(products.into_iter().next().unwrap_or_else(example_product)),
-            Some(code) => {
-                let found = products.into_iter().find(|product| product.code == *code);
-                found.with_context(|| format!("there is no product `{code}`"))
-            }
-        }
+        let sample = Sample::new(self.kind, self.language, to, SystemClock.now());
+        let found = sample.of(&engine.store, tenant, self.product.as_deref()).await?;
+        found.with_context(|| format!("there is no product `{}`", self.product.as_deref().unwrap_or_default()))
     }
 }
 
 impl Preview {
     async fn run(self) -> anyhow::Result<()> {
-        let rendered = self.which.with_sample(SOMEBODY, async |sample| sample.render(None)).await??;
-        say!("Subject: {}\n\n{}", rendered.subject, rendered.text);
+        let way = self.mail.transport()?;
+        let rendered = self.which.sample(SOMEBODY).await?.render(way.as_ref().map(Transport::sender))?;
+        let nobody = "nobody: neither the product's brand nor --mail-from and a relay name a sender";
+        say!("From: {}", rendered.from.as_deref().unwrap_or(nobody));
+        if let Some(reply_to) = &rendered.reply_to {
+            say!("Reply-To: {reply_to}");
+        }
+        say!("To: {}\nSubject: {}\n\n{}", rendered.to, rendered.subject, rendered.text);
         let file = match (self.html, self.open) {
             (None, false) => return Ok(()),
             (Some(file), _) => file,
@@ -210,11 +191,14 @@ impl SendTest {
         let way =
             way.context("no mail relay is configured; say --smtp-url smtp://USER:PASSWORD@HOST, or --mail-url")?;
         let id = MailId::new(SystemClock.now(), &mut *SystemEntropy.entropy());
-        let outcome = self.which.with_sample((&self.to, None), async |sample| sample.send(id, &way).await).await??;
+        let outcome = self.which.sample((&self.to, None)).await?.send(id, &way).await?;
         way.close().await;
         match outcome {
             Outcome::Accepted { response } => say!("{} has taken it for {}: {response}", way.name(), self.to),
             Outcome::Later { response, .. } => anyhow::bail!("{} has not taken it now: {response}", way.name()),
+            Outcome::Unanswered { response } => {
+                anyhow::bail!("it may have arrived at {}, or not: {response}", self.to)
+            }
             Outcome::Away { response } => anyhow::bail!("{} takes no mails: {response}", way.name()),
             Outcome::Refused { response } => anyhow::bail!("{} has refused it: {response}", way.name()),
         }

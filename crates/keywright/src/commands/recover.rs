@@ -71,14 +71,14 @@ impl Recover {
         let by = By { actor: "cli".to_owned(), note: None };
         let begun = engine.recover(whose, id, asked, &by).await?;
         say!("{} since {since}; it goes on if this command is ended", RecoveryId(begun.id));
-        let mut shown = 0;
+        let mut shown = None;
         loop {
             engine.recover_turn().await?;
             let rows = engine.store.recoveries(id).await?;
             let Some(row) = rows.into_iter().find(|row| row.id == begun.id) else { break };
-            if row.queued > shown {
-                say!("{} queued", counted(row.queued, "event"));
-                shown = row.queued;
+            if shown != Some(row.examined) {
+                say!("{} of {} looked at, {} queued", row.examined, counted(row.events, "event"), row.queued);
+                shown = Some(row.examined);
             }
             if row.status != recovery::RUNNING {
                 say!("{}: the running server delivers them", row.status);

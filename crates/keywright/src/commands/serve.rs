@@ -56,8 +56,8 @@ pub(crate) struct Serve {
     #[arg(long, env = "KEYWRIGHT_TRUSTED_PROXIES", value_name = "NETWORK", value_delimiter = ',')]
     pub(crate) trusted_proxy: Vec<net::Network>,
 
-    /// How long a node may take for mails and look-ups it has taken; then another node, or this one after a crash, takes
-    /// them again.
+    /// How long look-ups and mails that a node has taken are its own, unless it says of mails that it is still sending them;
+    /// then another node, or this one after a crash, takes them again.
     #[arg(long, env = "KEYWRIGHT_LEASE_SECONDS", default_value_t = 120, value_parser = clap::value_parser!(u32).range(1..=3_600))]
     pub(crate) lease_seconds: u32,
 
@@ -184,10 +184,12 @@ impl Serve {
         let alerts = self.alerts(&engine, &ring, sender.clone(), &public_url, lease)?;
         alerts.start(&tasks, &stop);
         let limits = Arc::new(Limits::default());
+        let sender = sender.map(|transport| transport.sender().clone());
         let api = Api {
             engine: Arc::clone(&engine),
             limits: Arc::clone(&limits),
             public_url: Arc::clone(&public_url),
+            sender: sender.clone(),
             sign_up_open: self.sign_up == SignUp::Open,
             draining: Arc::new(stop.clone()),
         };
@@ -200,7 +202,7 @@ impl Serve {
         let routes = web::router(web::Web {
             engine: Arc::clone(&engine),
             ring,
-            sender: sender.map(|transport| transport.sender().clone()),
+            sender,
             open: open_mail,
             public_url,
             too_many: Arc::new(move |address| limits.buyers_try(address)),

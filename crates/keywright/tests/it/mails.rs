@@ -2,7 +2,10 @@
 
 use std::{path::Path, process::Command};
 
-use crate::process::{Installation, keywright, run};
+use crate::{
+    process::{Installation, keywright, run, sample, until},
+    relay::Relay,
+};
 
 /// A key as operators make theirs.
 fn key(folder: &Path) -> String {
@@ -26,6 +29,10 @@ fn what_contradicts_itself_starts_nothing_and_tells_no_secret() {
         (vec!["--mail-url", "resend://hidden@"], "give --mail-from"),
         ([&from[..], &["--mail-url", "mailgun://hidden@"]].concat(), "is not of the form postmark://TOKEN@"),
         ([&from[..], &["--mail-url", "postmark://hidden@"], &dkim].concat(), "Postmark signs mails itself"),
+        (
+            vec!["--dkim-key-file", "nowhere.pem", "--dkim-selector", "key1", "--dkim-domain", "acme.test"],
+            "the DKIM key in nowhere.pem",
+        ),
         (
             [&from[..], &["--mail-url", "ses://AKIA1:hidden@eu-central-1"], &dkim[..4]].concat(),
             "the following required arguments were not provided",
@@ -51,4 +58,21 @@ fn a_key_has_its_record() {
     assert!(lines[2].starts_with("value  v=DKIM1; k=rsa; p=MIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8AMIIBCgKCAQEA"), "{told:?}");
     let none = run(keywright().args(["mail", "dkim-record"]));
     assert!(!none.status.success() && none.stderr.contains("openssl genrsa -out dkim.pem 2048"), "{none:?}");
+}
+
+#[test]
+fn a_relay_that_takes_longer_than_a_lease_gets_each_mail_once() {
+    let relay = Relay::with_mode("slow");
+    let mut installation = Installation::with(vec![
+        ("KEYWRIGHT_SMTP_URL", relay.url()),
+        ("KEYWRIGHT_MAIL_FROM", "keys@halo.example".to_owned()),
+        ("KEYWRIGHT_LEASE_SECONDS", "1".to_owned()),
+    ]);
+    installation.serve();
+    let applied = installation.run(&["apply", sample().to_str().unwrap()]);
+    assert!(applied.status.success(), "{applied:?}");
+    let issued = installation.run(&["issue", "studio-pro", "--email", "ada@example.com", "--send-email"]);
+    assert!(issued.status.success(), "{issued:?}");
+    until(|| installation.log().contains("mail sent") && !relay.mails().is_empty());
+    assert_eq!(relay.mails().len(), 1);
 }

@@ -1,12 +1,12 @@
 //! Events on their way out, as a developer sees them at a command line.
 
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
 use crypto::webhook::{WebhookSecret, standard};
 use serde_json::Value;
 
 use crate::{
-    process::{Installation, Process, until},
+    process::{Installation, Process, run, until},
     receiver::Receiver,
 };
 
@@ -58,13 +58,13 @@ fn what_was_delivered_is_listed_delivered_once_more_and_recovered() {
     until(|| told().len() == 2);
     until(|| list(&["--status", "delivered"]).contains("license.created"));
     let recovered = installation.run(&["recover", "crm", "--since", "2h", "--everything"]);
-    assert!(recovered.stdout.contains("1 event queued") && recovered.stdout.contains("done"), "{recovered:?}");
+    assert!(recovered.stdout.contains(" 1 queued") && recovered.stdout.contains("done"), "{recovered:?}");
     until(|| told().len() == 3);
     assert_eq!(receiver.told().len(), 1, "one id");
     assert!(told().iter().all(|body| *body == told()[0]));
     until(|| list(&["--status", "delivered"]).contains("license.created"));
     let nothing = installation.run(&["recover", "crm", "--since", "2h"]);
-    assert!(!nothing.stdout.contains("queued") && nothing.stdout.contains("done"), "{nothing:?}");
+    assert!(nothing.stdout.contains(" 0 queued") && nothing.stdout.contains("done"), "{nothing:?}");
 
     for (arguments, problem) in [
         (&["redeliver", "whd_01kyzv4b9xe1wt0b1vd2cw4b3e"][..], "there is no delivery"),
@@ -78,14 +78,30 @@ fn what_was_delivered_is_listed_delivered_once_more_and_recovered() {
     installation.verify();
 }
 
+/// A key that may read events, made where the data is.
+fn api_key(installation: &Installation, kind: &str) -> String {
+    let made = installation.run(&["api-key", "create", "--name", kind, "--kind", kind, "--scope", "webhook:read"]);
+    assert!(made.status.success(), "{made:?}");
+    made.stdout.split_whitespace().find(|word| word.starts_with("kw_")).unwrap().to_owned()
+}
+
+/// A developer's machine: it has an API key and an address, and none of the data.
+fn listen(installation: &Installation, key: &str, arguments: &[&str]) -> Command {
+    let mut command = installation.command();
+    command.env("KEYWRIGHT_API_KEY", key).current_dir(installation.folder.path());
+    command.args(["listen", "--server", installation.address()]).args(arguments);
+    command
+}
+
 #[test]
 fn a_developer_sees_events_as_they_happen() {
     let installation = Installation::of_sample();
     let receiver = Receiver::start();
-    let mut command = installation.command();
-    command.args(["listen", "--events", "license.created", "--forward-to", &receiver.url(), "--data-dir"]);
-    let child = command.arg(installation.data_dir()).stdout(Stdio::piped()).spawn().unwrap();
-    let mut listening = Process(child);
+    let before = issue(&installation, &["--email", "early@example.com", "--test"]);
+    let test_key = api_key(&installation, "test");
+    let arguments = ["--events", "license.created", "--forward-to", &receiver.url()];
+    let mut command = listen(&installation, &test_key, &arguments);
+    let mut listening = Process(command.stdout(Stdio::piped()).spawn().unwrap());
     let lines = listening.lines_until("listening for events of test mode");
     let secret = WebhookSecret::parse(lines[0].strip_prefix("signed with ").unwrap()).unwrap();
     let live = issue(&installation, &["--email", "ada@example.com"]);
@@ -98,12 +114,54 @@ fn a_developer_sees_events_as_they_happen() {
     let (id, bodies) = told.first_key_value().unwrap();
     let body: Value = serde_json::from_str(&bodies[0]).unwrap();
     assert_eq!((body["type"].as_str(), body["data"]["key"].as_str()), (Some("license.created"), Some(key.as_str())));
-    assert!(!bodies[0].contains(&live));
+    assert!(!bodies[0].contains(&live) && !bodies[0].contains(&before));
     let header = receiver.header(id, "webhook-signature");
     let at = receiver.header(id, "webhook-timestamp").parse().unwrap();
     assert_eq!(header, standard(&[secret], id, at, bodies[0].as_bytes()));
+    assert_eq!(std::fs::read_dir(installation.folder.path()).unwrap().count(), 2, "data and log: it makes no folder");
+}
 
-    let elsewhere = installation.run(&["listen", "--forward-to", "http://192.0.2.1/hooks"]);
-    assert!(!elsewhere.status.success(), "{elsewhere:?}");
-    assert!(elsewhere.stderr.contains("nothing can be posted to http://192.0.2.1/hooks"), "{elsewhere:?}");
+#[test]
+fn what_cannot_be_listened_to_is_told() {
+    let installation = Installation::of_sample();
+    let (test_key, live_key) = (api_key(&installation, "test"), api_key(&installation, "live"));
+    for (key, arguments, problem) in [
+        (
+            test_key.as_str(),
+            &["--forward-to", "http://192.0.2.1/hooks"][..],
+            "nothing can be posted to http://192.0.2.1/hooks",
+        ),
+        (&test_key, &["--server", "http://192.0.2.1"], "http://192.0.2.1/ cannot be listened to"),
+        ("", &[], "KEYWRIGHT_API_KEY does not read"),
+        (&test_key.replace("_test_", "_live_"), &[], "it answered 401"),
+    ] {
+        let mut command = installation.command();
+        command.env("KEYWRIGHT_API_KEY", key).env("KEYWRIGHT_SERVER", installation.address());
+        let refused = run(command.arg("listen").args(arguments));
+        assert!(!refused.status.success() && refused.stderr.contains(problem), "{arguments:?}: {refused:?}");
+    }
+    let nobody = run(installation.command().arg("listen"));
+    assert!(nobody.stderr.contains("there is no API key: set KEYWRIGHT_API_KEY"), "{nobody:?}");
+    let mut command = listen(&installation, &live_key, &[]);
+    let mut listening = Process(command.stdout(Stdio::piped()).spawn().unwrap());
+    let lines = listening.lines_until("listening for events of live mode");
+    assert!(lines[0].contains("are kept in live mode only where a webhook endpoint wants them"), "{lines:?}");
+}
+
+#[test]
+fn the_doctor_says_where_nobody_hears_of_webhooks() {
+    let installation = Installation::of_sample();
+    let quiet = installation.run(&["doctor"]);
+    assert!(!quiet.stdout.contains("nobody would be told"), "{quiet:?}");
+    endpoint(&installation, &Receiver::start(), "live");
+    let told = installation.run(&["doctor"]);
+    assert!(
+        told.stdout.contains("`default`, live mode: nobody would be told that a webhook endpoint fails"),
+        "{told:?}"
+    );
+    let file = installation.folder.path().join("alert.toml");
+    std::fs::write(&file, "[[alert]]\ncode = \"ops\"\nkind = \"mail\"\nto = \"ops@example.com\"\n").unwrap();
+    assert!(installation.run(&["apply", file.to_str().unwrap()]).status.success());
+    let quiet = installation.run(&["doctor"]);
+    assert!(!quiet.stdout.contains("nobody would be told"), "{quiet:?}");
 }

@@ -26,8 +26,13 @@ pub(crate) struct Relay {
 
 impl Relay {
     pub(crate) fn start() -> Self {
+        Self::with_mode("accept")
+    }
+
+    /// The same in another of the script's modes that take mails.
+    pub(crate) fn with_mode(mode: &str) -> Self {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../delivery/tests/it/smtp_server.py");
-        let mut child = python().arg(script).arg("accept").stdout(Stdio::piped()).spawn().unwrap();
+        let mut child = python().arg(script).arg(mode).stdout(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let first: Value = serde_json::from_str(&lines.next().unwrap().unwrap()).unwrap();
         let port = u16::try_from(first["port"].as_u64().unwrap()).unwrap();

@@ -8,8 +8,8 @@ use domain::{
 };
 use jiff::Timestamp;
 use sea_orm::{
-    ColumnTrait, Condition, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, QuerySelect, QueryTrait, Select,
-    sea_query::{Expr, ExprTrait, Query, SimpleExpr},
+    ColumnTrait, Condition, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, QuerySelect, Select,
+    sea_query::{Expr, ExprTrait, Query},
 };
 use uuid::Uuid;
 
@@ -18,7 +18,7 @@ use crate::{
     Store, Write,
     bulk::any_of,
     convert::micros,
-    entities::{attention_items, audit_entries, connections, facts, inbound_events, orders},
+    entities::{attention_items, audit_entries, facts, inbound_events, orders},
     error::StoreError,
     rows::{AttentionItem, AuditEntry, InboundEvent},
 };
@@ -337,21 +337,11 @@ pub(crate) fn inbound_of(whose: Whose) -> Condition {
         .add(inbound_events::Column::Livemode.eq(whose.livemode))
 }
 
-/// An item is of the mode of its connection; one without a connection belongs to both.
+/// An item that is of neither mode belongs to both.
 pub(crate) fn attention_of(whose: Whose) -> Condition {
-    let mode: SimpleExpr = match whose.livemode {
-        true => connections::Column::Mode.eq("live"),
-        false => connections::Column::Mode.ne("live"),
-    };
-    let of_mode = connections::Entity::find()
-        .select_only()
-        .column(connections::Column::Id)
-        .filter(connections::Column::TenantId.eq(whose.tenant.0))
-        .filter(mode)
-        .into_query();
     Condition::all().add(attention_items::Column::TenantId.eq(whose.tenant.0)).add(
         Condition::any()
-            .add(attention_items::Column::ConnectionId.is_null())
-            .add(attention_items::Column::ConnectionId.in_subquery(of_mode)),
+            .add(attention_items::Column::Livemode.is_null())
+            .add(attention_items::Column::Livemode.eq(whose.livemode)),
     )
 }

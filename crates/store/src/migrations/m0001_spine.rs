@@ -67,7 +67,7 @@ const TABLES: &[Table] = &[
     },
     Table {
         name: "identities",
-        columns: "connection_id uuid, reference text, tenant_id uuid, snapshot text, updated_at bigint",
+        columns: "connection_id uuid, reference text, tenant_id uuid, customer_id uuid?, snapshot text, updated_at bigint",
         primary: &["reference", "connection_id"],
         unique: &[],
         indexes: &[],
@@ -277,7 +277,7 @@ const TABLES: &[Table] = &[
     Table {
         name: "recoveries",
         columns: "id uuid, tenant_id uuid, endpoint_id uuid, since bigint, until bigint, everything boolean, behind uuid?, per_second integer,
-            next_at bigint, queued bigint, status text, created_at bigint, done_at bigint?",
+            next_at bigint, events bigint, examined bigint, queued bigint, status text, created_at bigint, done_at bigint?",
         primary: &["id"],
         unique: &[],
         indexes: &[(&["endpoint_id"], None), (&["id"], Some("status = 'running'"))],
@@ -285,8 +285,8 @@ const TABLES: &[Table] = &[
     Table {
         name: "mails",
         columns: "id uuid, tenant_id uuid, kind text, occasion text, license_id uuid, order_id uuid, recipient text, recipient_name text?,
-            status text, attempts integer, next_attempt_at bigint?, lease_token uuid?, lease_until bigint?, response text?,
-            created_at bigint, sent_at bigint?",
+            status text, attempts integer, unanswered integer, next_attempt_at bigint?, lease_token uuid?,
+            lease_until bigint?, response text?, created_at bigint, sent_at bigint?",
         primary: &["id"],
         unique: &[&["license_id", "kind", "occasion"]],
         indexes: &[(&["status", "next_attempt_at", "id"], Some("status <> 'sent'"))],
@@ -333,8 +333,9 @@ const TABLES: &[Table] = &[
     },
     Table {
         name: "attention_items",
-        columns: "id uuid, tenant_id uuid, kind text, subject text, lookup text?, connection_id uuid?, order_id uuid?,
-            inbound_id uuid?, detail text, opened_at bigint, closed_at bigint?, dismissed_at bigint?, told_at bigint?",
+        columns: "id uuid, tenant_id uuid, livemode boolean?, kind text, subject text, lookup text?, connection_id uuid?,
+            order_id uuid?, inbound_id uuid?, detail text, opened_at bigint, closed_at bigint?, dismissed_at bigint?,
+            told_at bigint?",
         primary: &["id"],
         unique: &[&["tenant_id", "kind", "subject"]],
         indexes: &[
@@ -367,6 +368,10 @@ const TABLES: &[Table] = &[
 /// have an index that leads to a row number, and another that leads from there to the row.
 const FOUND_AT_ONCE: &[&str] = &["license_keys", "check_usage", "order_references"];
 
+/// Tables, columns and a condition: of the rows that meet it, no two have the same in these columns.
+const UNIQUE_WHERE: &[(&str, &[&str], &str)] =
+    &[("mail_templates", &["tenant_id", "product_id", "kind", "language"], "active")];
+
 impl Table {
     fn create(&self, backend: DbBackend) -> TableCreateStatement {
         let mut table = sea_query::Table::create();
@@ -389,7 +394,9 @@ impl Table {
     fn indexes(&self) -> impl Iterator<Item = String> + '_ {
         let unique = self.unique.iter().map(|columns| (*columns, None, "UNIQUE INDEX"));
         let plain = self.indexes.iter().map(|(columns, condition)| (*columns, *condition, "INDEX"));
-        unique.chain(plain).enumerate().map(|(number, (columns, condition, kind))| {
+        let of_some = UNIQUE_WHERE.iter().filter(|(table, ..)| *table == self.name);
+        let of_some = of_some.map(|(_, columns, condition)| (*columns, Some(*condition), "UNIQUE INDEX"));
+        unique.chain(plain).chain(of_some).enumerate().map(|(number, (columns, condition, kind))| {
             let condition = condition.map(|text| format!(" WHERE {text}")).unwrap_or_default();
             let table = self.name;
             format!("CREATE {kind} {table}_{number} ON {table} ({}){condition}", columns.join(", "))

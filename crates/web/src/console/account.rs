@@ -14,7 +14,12 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use store::members::Ended;
 
-use super::{browser::see_other, place::SignedInHere, refusal::Refusal, words::When};
+use super::{
+    browser::see_other,
+    place::SignedInHere,
+    refusal::Refusal,
+    words::{When, sentence},
+};
 use crate::Web;
 
 /// The pages of an account.
@@ -98,13 +103,11 @@ async fn shown(
 }
 
 /// What a person reads of a mistake of theirs.
-fn wrong(problem: MemberError) -> Result<String, Refusal> {
+pub(crate) fn wrong(problem: MemberError) -> Result<String, Refusal> {
     if let MemberError::Engine(error) = problem {
         return Err(error.into());
     }
-    let mut text = problem.to_string();
-    text.get_mut(..1).into_iter().for_each(str::make_ascii_uppercase);
-    Ok(text + ".")
+    Ok(sentence(&problem))
 }
 
 /// Who changes what proves who they are has proved it lately.

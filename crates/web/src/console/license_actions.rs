@@ -63,6 +63,21 @@ fn text(name: &'static str, label: &'static str, kind: &'static str, value: Stri
     Field::Text { name, label, value, kind, hint, is_required: true }
 }
 
+/// What all say that stop a license.
+const LEASES: &str = "Apps that run already may go on until their lease ends; each check tells them at once.";
+
+fn plain(
+    title: &'static str,
+    button: &'static str,
+    ability: Ability,
+    consequences: &[&str],
+    fields: Vec<Field>,
+) -> Action {
+    let consequences = consequences.iter().map(|text| (*text).to_owned()).collect();
+    Action { title, button, ability, is_dangerous: false, consequences, fields }
+}
+
+/// An action of a license as it is now.
 async fn action(
     web: &Web,
     place: &Place<Look>,
@@ -70,31 +85,53 @@ async fn action(
     word: &str,
     sent: &Sent,
 ) -> Result<Action, Refusal> {
-    let leases = "Apps that run already may go on until their lease ends; each check tells them at once.";
-    let plain = |title, button, ability, consequences: &[&str], fields| Action {
-        title,
-        button,
-        ability,
-        is_dangerous: false,
-        consequences: consequences.iter().map(|text| (*text).to_owned()).collect(),
-        fields,
-    };
-    Ok(match word {
+    match word {
+        "extend" => Ok(extend(web, place, listed, sent)),
+        "change-plan" => change_plan(web, place, listed).await,
+        "limits" => Ok(set_limits(sent)),
+        "correct" => Ok(plain(
+            "Correct the address",
+            "Correct and send",
+            Ability::Help,
+            &[
+                "All mails about this order go to the new address from now on, whatever the provider says, and the mail with \
+               the key goes there at once.",
+            ],
+            vec![text("email", "E-mail", "email", sent.email.clone(), "")],
+        )),
+        "free" => Ok(plain(
+            "Free a device",
+            "Free it",
+            Ability::Help,
+            &[
+                "Another device can take its place at once.",
+                "The app on it notices with its next check, or when its lease ends.",
+            ],
+            vec![Field::Hidden { name: "device", value: sent.device.clone() }],
+        )),
+        _ => simple(word).ok_or(Refusal::NotFound),
+    }
+}
+
+/// Those that need nothing but a reason.
+fn simple(word: &str) -> Option<Action> {
+    let action = match word {
         "freeze" => plain(
             "Freeze",
             "Freeze",
             Ability::Help,
-            &["The license stops working until somebody unfreezes it.", leases, "The buyer is told by mail."],
-            vec![],
+            &["The license stops working until somebody unfreezes it.", LEASES, "The buyer is told by mail."],
+            Vec::new(),
         ),
         "unfreeze" => plain(
             "Unfreeze",
             "Unfreeze",
             Ability::Help,
             &[
-                "The license works again, and everything that speaks against it now is excused. A new refund or dispute counts again.",
+                "The license works again, and everything that speaks against it now is excused. A new refund or dispute \
+               counts again.",
             ],
-            vec![],
+            Vec::new(),
         ),
         "revoke" => Action {
             is_dangerous: true,
@@ -104,63 +141,18 @@ async fn action(
                 Ability::Decide,
                 &[
                     "The license stops working, whatever was or will be paid.",
-                    leases,
+                    LEASES,
                     "The buyer is told by mail. It can be undone.",
                 ],
-                vec![],
+                Vec::new(),
             )
         },
-        "reinstate" => {
-            plain("Undo the revocation", "Undo it", Ability::Decide, &["From now on the money decides again."], vec![])
-        }
-        "extend" => {
-            let until = listed.license.standing.until.map(|until| When::new(until, web.engine.now()));
-            let now = until.map_or_else(
-                || "It has no end now.".to_owned(),
-                |until| format!("It ends {} ({until}) now.", until.full()),
-            );
-            let most = if place.role == Role::Support { "Your role extends by 30 days at most." } else { "" };
-            let days = if sent.days.is_empty() { "30".to_owned() } else { sent.days.clone() };
-            let mut action = plain(
-                "Extend",
-                "Extend",
-                Ability::Help,
-                &["The license lasts that many days longer, counted from its end or from today, whichever is later."],
-                vec![text("days", "Days", "number", days, most)],
-            );
-            action.consequences.push(now);
-            action
-        }
-        "change-plan" => {
-            let mut plans = web.engine.store.plans(place.whose().tenant).await?;
-            plans.sort_by(|one, other| (&one.code, other.version).cmp(&(&other.code, one.version)));
-            plans.dedup_by(|one, other| one.code == other.code);
-            let here = listed.license.plan.plan.0;
-            let options = plans.into_iter().map(|plan| (plan.code, plan.name, plan.id == here)).collect();
-            plain(
-                "Change the plan",
-                "Change it",
-                Ability::Decide,
-                &[
-                    "The license gets the current version of this plan, and keeps it whatever is paid later.",
-                    "Devices that are too many for it stay until they are freed; new ones are refused.",
-                ],
-                vec![Field::Choice { name: "plan", label: "Plan", options }],
-            )
-        }
-        "limits" => plain(
-            "Set limits",
-            "Set them",
+        "reinstate" => plain(
+            "Undo the revocation",
+            "Undo it",
             Ability::Decide,
-            &["What is set here counts instead of what the plan says. Leave it empty to go by the plan again."],
-            vec![Field::Text {
-                name: "activations",
-                label: "Devices",
-                value: sent.activations.clone(),
-                kind: "number",
-                hint: "",
-                is_required: false,
-            }],
+            &["From now on the money decides again."],
+            Vec::new(),
         ),
         "resend" => plain(
             "Resend the key",
@@ -170,36 +162,57 @@ async fn action(
                 "The mail with the key goes out once more, with the same Message-ID.",
                 "Under E-mail you see whether the relay took it.",
             ],
-            vec![],
+            Vec::new(),
         ),
-        "correct" => plain(
-            "Correct the address",
-            "Correct and send",
-            Ability::Help,
-            &[
-                "All mails about this order go to the new address from now on, whatever the provider says, and the mail with the key goes there at once.",
-            ],
-            vec![text("email", "E-mail", "email", sent.email.clone(), "")],
-        ),
-        "free" => {
-            let mut fields = vec![Field::Hidden { name: "device", value: sent.device.clone() }];
-            fields.retain(|_| !sent.device.is_empty());
-            plain(
-                "Free a device",
-                "Free it",
-                Ability::Help,
-                &[
-                    "Another device can take its place at once.",
-                    "The app on it notices with its next check, or when its lease ends.",
-                ],
-                fields,
-            )
-        }
         "reveal" => {
-            plain("See the key", "Show it", Ability::Reveal, &["That you saw it stands in the audit log."], vec![])
+            plain("See the key", "Show it", Ability::Reveal, &["That you saw it stands in the audit log."], Vec::new())
         }
-        _ => return Err(Refusal::NotFound),
-    })
+        _ => return None,
+    };
+    Some(action)
+}
+
+fn extend(web: &Web, place: &Place<Look>, listed: &ListedLicense, sent: &Sent) -> Action {
+    let until = listed.license.standing.until.map(|until| When::new(until, web.engine.now()));
+    let now = match until {
+        Some(until) => format!("It ends {} ({until}) now.", until.full()),
+        None => "It has no end now.".to_owned(),
+    };
+    let most = if place.role == Role::Support { "Your role extends by 30 days at most." } else { "" };
+    let days = if sent.days.is_empty() { "30".to_owned() } else { sent.days.clone() };
+    let longer = "The license lasts that many days longer, counted from its end or from today, whichever is later.";
+    plain("Extend", "Extend", Ability::Help, &[longer, &now], vec![text("days", "Days", "number", days, most)])
+}
+
+async fn change_plan(web: &Web, place: &Place<Look>, listed: &ListedLicense) -> Result<Action, Refusal> {
+    let mut plans = web.engine.store.plans(place.whose().tenant).await?;
+    plans.sort_by(|one, other| (&one.code, other.version).cmp(&(&other.code, one.version)));
+    plans.dedup_by(|one, other| one.code == other.code);
+    let here = listed.license.plan.plan.0;
+    let options = plans.into_iter().map(|plan| (plan.code, plan.name, plan.id == here)).collect();
+    Ok(plain(
+        "Change the plan",
+        "Change it",
+        Ability::Decide,
+        &[
+            "The license gets the current version of this plan, and keeps it whatever is paid later.",
+            "Devices that are too many for it stay until they are freed; new ones are refused.",
+        ],
+        vec![Field::Choice { name: "plan", label: "Plan", options }],
+    ))
+}
+
+fn set_limits(sent: &Sent) -> Action {
+    let devices = Field::Text {
+        name: "activations",
+        label: "Devices",
+        value: sent.activations.clone(),
+        kind: "number",
+        hint: "",
+        is_required: false,
+    };
+    let instead = "What is set here counts instead of what the plan says. Leave it empty to go by the plan again.";
+    plain("Set limits", "Set them", Ability::Decide, &[instead], vec![devices])
 }
 
 /// `GET …/licenses/{id}/{action}`.

@@ -42,7 +42,7 @@ macro_rules! abilities {
     };
 }
 
-abilities! { Look Help Decide Configure }
+abilities! { Look Help Decide Configure Staff }
 
 /// A page of a vendor, in one mode, and a member of that vendor who may do `A`.
 pub(crate) struct Place<A> {
@@ -72,6 +72,12 @@ impl<A> Place<A> {
     /// The address of a page of this vendor in this mode.
     pub(crate) fn at(&self, path: &str) -> String {
         at(&self.tenant.slug, self.livemode, path)
+    }
+
+    /// Goes on if the member proved lately who they are: before a secret is shown or changed.
+    pub(crate) fn confirmed(&self, web: &Web) -> Result<(), Refusal> {
+        let is_confirmed = self.who.is_confirmed(web.engine.now());
+        if is_confirmed { Ok(()) } else { Err(Refusal::Confirm(self.address.clone())) }
     }
 
     /// Goes on if the member may do this as well.

@@ -59,8 +59,11 @@ pub(crate) struct Shell {
     pub(crate) script: &'static str,
 }
 
+/// Path, name, icon.
+type Link = (&'static str, &'static str, &'static str);
+
 /// What the navigation leads to: path, name, icon.
-const GROUPS: [(&str, &[(&str, &str, &str)]); 4] = [
+const GROUPS: [(&str, &[Link]); 4] = [
     ("", &[("", "Home", "home"), ("attention", "Needs attention", "bell")]),
     (
         "Sales",
@@ -79,6 +82,7 @@ const GROUPS: [(&str, &[(&str, &str, &str)]); 4] = [
         "Set-up",
         &[
             ("products", "Products and plans", "box"),
+            ("prices", "Prices", "tag"),
             ("settings", "Settings", "gear"),
             ("developers", "Developers", "code"),
             ("team", "Team", "people"),
@@ -106,6 +110,18 @@ const SAID: &[(&str, &str)] = &[
     ("approved", "The order is approved: its licenses are issued."),
     ("rejected", "The order is rejected: it gets no licenses."),
     ("saved", "Saved."),
+    ("mapped", "The rule is saved. What waited for it is worked on now, and buyers get their keys."),
+    ("connected", "It is connected. Send a test event from there: it shows up here as the first signed one."),
+    ("role_changed", "The role is changed."),
+    ("member_removed", "They are no member any more."),
+    ("withdrawn", "The invitation is withdrawn: its link opens nothing any more."),
+    ("key_revoked", "The key opens nothing any more."),
+    ("paused", "The address is not called any more; its events are held."),
+    ("enabled", "The address is called again."),
+    ("released", "What was held is on its way."),
+    ("recovering", "It goes on in the background; this page shows how far it has come."),
+    ("sent", "It is on its way. Look again in a moment."),
+    ("rule_removed", "The rule is gone."),
     ("replayed", "The event is worked on again."),
 ];
 
@@ -121,7 +137,7 @@ impl Shell {
             path: place.at(path),
             name,
             icon,
-            is_here: path == section,
+            is_here: path == section || section.split_once('/').is_some_and(|(above, _)| above == path),
         };
         let group = |&(name, entries): &(&'static str, &'static [(&'static str, &'static str, &'static str)])| Group {
             name,

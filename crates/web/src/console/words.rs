@@ -73,6 +73,16 @@ pub(crate) fn money(money: Money) -> String {
     if money.currency == Currency::NONE { String::new() } else { money.to_string() }
 }
 
+/// What went wrong, as a sentence.
+pub(crate) fn sentence(problem: &impl fmt::Display) -> String {
+    let mut text = problem.to_string();
+    text.get_mut(..1).into_iter().for_each(str::make_ascii_uppercase);
+    if !text.ends_with('.') {
+        text.push('.');
+    }
+    text
+}
+
 /// A state as a coloured word: what it is called, its kind of colour, and its icon.
 pub(crate) struct Pill {
     pub(crate) word: &'static str,

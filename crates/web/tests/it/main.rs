@@ -6,4 +6,6 @@ mod buyers;
 mod entrance;
 mod licenses;
 mod office;
+mod people;
 mod pipeline;
+mod set_up;

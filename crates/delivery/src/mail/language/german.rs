@@ -61,7 +61,7 @@ pub(super) const SENTENCES: Sentences = Sentences {
     expiring_resume: "Wenn Sie die Lizenz behalten möchten, nehmen Sie Ihr Abonnement vor diesem Tag wieder auf.",
     expiring_renew: "Wenn Sie die Lizenz behalten möchten, verlängern Sie sie vor diesem Tag.",
 
-    payment_subject: "Die Zahlung für Ihre Lizenz von {product} steht aus",
+    payment_subject: "Die Zahlung für Ihre Lizenz für {product} steht aus",
     payment_intro: "Ihre Lizenz für {title} ist bis zum {day} bezahlt, und die Zahlung für die Verlängerung ist nicht \
                     eingegangen.",
     payment_works_until: "Sie gilt trotzdem bis zum {day}.",
@@ -85,7 +85,7 @@ pub(super) const SENTENCES: Sentences = Sentences {
     get_in_touch: "Wenn Sie sie weiter nutzen möchten, melden Sie sich bitte bei uns.",
 
     reason_paid: "sie bezahlt ist",
-    reason_renewal_awaited: "die bezahlte Zeit vorbei und die Verlängerung noch nicht eingegangen ist",
+    reason_renewal_awaited: "die bezahlte Zeit vorbei und die Zahlung für die Verlängerung noch nicht eingegangen ist",
     reason_not_renewed: "die bezahlte Zeit vorbei ist und nicht verlängert wurde",
     reason_term_over: "die gekaufte Zeit vorbei ist",
     reason_revoked_by_hand: "der Verkäufer sie zurückgenommen hat",

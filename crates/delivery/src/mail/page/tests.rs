@@ -5,7 +5,7 @@ use store::rows::Product;
 
 use super::*;
 use crate::mail::{
-    SOMEBODY, Sample, sample, templates,
+    SOMEBODY, Sample, own, sample, templates,
     tests::{FULL, contents, one_license, page_of},
 };
 
@@ -93,9 +93,33 @@ fn a_key_that_does_not_work_any_more_says_so() {
 
 #[test]
 fn a_plan_that_names_its_product_is_not_doubled() {
-    assert_eq!(title("Acme Studio", Some("Pro")), "Acme Studio Pro");
-    assert_eq!(title("Acme Studio", Some("ACME Studio Pro")), "ACME Studio Pro");
-    assert_eq!(title("Acme Studio", None), "Acme Studio");
+    for (product, plan, said) in [
+        ("Acme Studio", Some("Pro"), "Acme Studio Pro"),
+        ("Acme Studio", Some("ACME Studio Pro"), "ACME Studio Pro"),
+        ("Halo Studio", Some("Studio Pro, for good"), "Halo Studio Pro, for good"),
+        ("Halo Studio", Some("studio, one year"), "Halo studio, one year"),
+        ("Halo Studio One", Some("Studio One Pro"), "Halo Studio One Pro"),
+        ("Halo Studio Pro", Some("Pro"), "Halo Studio Pro"),
+        ("Halo Studio", Some("Studios"), "Halo Studio Studios"),
+        ("Acme Studio", None, "Acme Studio"),
+    ] {
+        assert_eq!(title(product, plan), said);
+    }
+}
+
+#[test]
+fn an_order_is_named_as_its_buyer_or_seller_knows_it() {
+    let own = "ord_00000000000000000000000003";
+    for (references, named) in [
+        (&["cs_live_a1b2c3d4e5f6", "pi_42", "in_42_long"][..], "pi_42"),
+        (&["manual:sale-1"], "sale-1"),
+        (&["manual:in_01kag000000000000000000000"], own),
+        (&["cs_live_0123456789012345678901234567890123456789"], own),
+        (&[], own),
+    ] {
+        let references = references.iter().copied().map(Reference::new).collect();
+        assert_eq!(order(&Contents { references, ..contents("Acme Studio", "Pro", "{}") }), named);
+    }
 }
 
 /// The example of each mail, in each language.
@@ -104,7 +128,7 @@ fn samples(brand: &str) -> Vec<(MailKind, Language, Page)> {
     let mut samples = Vec::new();
     for kind in MailKind::ALL.iter().copied() {
         for language in Language::ALL {
-            let contents = sample::contents(kind, &product, at("2026-11-21"));
+            let contents = sample::contents(kind, &product, &own::example_plan(), at("2026-11-21"));
             samples.push((kind, language, page_of(kind, language, &contents).unwrap()));
         }
     }
@@ -183,20 +207,15 @@ fn write_samples() {
     let product = product(FULL);
     for kind in MailKind::ALL.iter().copied() {
         for language in Language::ALL {
-            let sample = Sample {
-                kind,
-                product: &product,
-                language: Some(language),
-                own: None,
-                to: SOMEBODY,
-                now: at("2026-11-21"),
-            };
+            let sample = Sample::new(kind, Some(language), SOMEBODY, at("2026-11-21"));
+            let sample = Sample { product: product.clone(), ..sample };
             let file = folder.join(format!("{}-{}.html", kind.as_str(), language.code()));
             std::fs::write(&file, sample.render(None).unwrap().html).unwrap();
             println!("{}", file.display());
         }
     }
-    let mut long = contents("Acme Studio for Architects and Engineers", "Professional", "{}");
+    let brand = r#"{"download_url":"https://acme.test/get","logo_url":"https://acme.test/no.png"}"#;
+    let mut long = contents("Donaudampfschifffahrtsgesellschaftskapitänsmützenverwaltung", "Professional", brand);
     long.license.standing.state = LicenseState::Frozen;
     long.license.standing.reason = Reason::FrozenByHand;
     let page = page_of(MailKind::LicenseDelivery, Language::German, &long).unwrap();

@@ -65,7 +65,7 @@ fn landed(attempts: i32, ending: Ending) -> Landed {
         done_at: None,
     };
     let ended_at = Timestamp::from_second(1_000).unwrap();
-    Landed { delivery, endpoint: endpoint(), began_at: Timestamp::from_second(999).unwrap(), ended_at, ending }
+    Landed::new(delivery, endpoint(), (Timestamp::from_second(999).unwrap(), ended_at), ending)
 }
 
 fn answered(status: u16, retry_after_seconds: i64) -> Ending {
@@ -108,6 +108,23 @@ fn what_is_answered_decides() {
 }
 
 #[test]
+fn an_address_that_has_too_much_to_do_asks_to_be_left_alone() {
+    for (what, ending, seconds) in [
+        ("too many requests", answered(429, 0), Some(0)),
+        ("the same, and for how long", answered(429, 600), Some(600)),
+        ("its proxy does not reach it", answered(502, 0), Some(0)),
+        ("its proxy waits in vain", answered(504, 0), Some(0)),
+        ("it says when it is back", answered(503, 120), Some(120)),
+        ("it does not", answered(503, 0), None),
+        ("it fails", answered(500, 0), None),
+        ("it takes", answered(200, 600), None),
+        ("nobody there", Ending::Unanswered("no connection".to_owned()), None),
+    ] {
+        assert_eq!(landed(0, ending).asks_for_rest(), seconds.map(SignedDuration::from_secs), "{what}");
+    }
+}
+
+#[test]
 fn a_try_is_kept_with_its_answer_and_why_it_was_made() {
     let kept = landed(0, answered(500, 0)).attempt(&mut Sevens);
     assert_eq!((kept.status, kept.duration_micros, kept.cause.as_str()), (Some(500), 1_000_000, cause::MANUAL));
@@ -127,6 +144,9 @@ fn an_address_that_takes_nothing_is_warned_of_and_then_not_called_any_more() {
         ("it fails for four days", row(micros(1), None), Health::Fails, 5, micros(1), News::Warning),
         ("it was warned of", row(micros(1), micros(5)), Health::Fails, 5, micros(1), News::None),
         ("it fails for five days", row(micros(1), micros(5)), Health::Fails, 6, micros(1), News::Disabled),
+        ("it failed once, long ago", row(micros(1), None), Health::Fails, 40, micros(1), News::Warning),
+        ("it was warned of today", row(micros(1), micros(40)), Health::Fails, 40, micros(1), News::None),
+        ("it was warned of yesterday", row(micros(1), micros(40)), Health::Fails, 41, micros(1), News::Disabled),
         ("it is mended", row(micros(1), micros(5)), Health::Takes, 6, None, News::Mended),
         ("it was away for a while", row(micros(1), None), Health::Takes, 6, None, News::None),
         ("it is gone", row(None, None), Health::Gone, 1, None, News::Disabled),

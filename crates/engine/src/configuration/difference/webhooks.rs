@@ -2,14 +2,14 @@
 
 use crypto::webhook::{EndpointSecrets, WebhookSecret};
 use domain::{
-    event::{EventFilter, EventStyle},
+    event::{EventStyle, WantedKinds},
     id::{TenantId, WebhookEndpointId},
     retry::Schedule,
     time::after,
 };
 use jiff::SignedDuration;
 use secrecy::ExposeSecret;
-use serde::{Serialize, de::DeserializeOwned};
+use serde::Serialize;
 use store::{rows, webhook_endpoints::status};
 
 use super::{
@@ -22,7 +22,10 @@ use super::{
     Draft,
     catalogue::changed,
 };
-use crate::webhooks::{KEPT_DAYS_MAX, OVERLAP_HOURS, kept_days};
+use crate::{
+    retention::{KEPT_DAYS_MAX, kept_days},
+    webhooks::OVERLAP_HOURS,
+};
 
 /// The most a tenant has: an event is written once for each.
 const ENDPOINTS_MAX: usize = 50;
@@ -134,8 +137,8 @@ impl Draft<'_> {
     ) -> rows::WebhookEndpoint {
         let before = before.map_or_else(|| self.new_endpoint(input), |before| before.row.clone());
         let kinds = input.events.as_ref().map_or_else(|| before.kinds.clone(), written);
-        let wants_since =
-            if read::<EventFilter>(&kinds) == read(&before.kinds) { before.wants_since } else { self.making.at() };
+        let is_same = WantedKinds::stored(&kinds) == WantedKinds::stored(&before.kinds);
+        let wants_since = if is_same { before.wants_since } else { self.making.at() };
         rows::WebhookEndpoint {
             url: input.url.clone().unwrap_or(before.url),
             kinds,
@@ -155,7 +158,7 @@ impl Draft<'_> {
             livemode: input.is_live,
             code: input.code.clone(),
             url: String::new(),
-            kinds: written(&EventFilter::default()),
+            kinds: written(&WantedKinds::default()),
             style: word(EventStyle::default()),
             schedule: word(Schedule::default()),
             ordered: false,
@@ -213,10 +216,6 @@ fn word(value: impl Serialize) -> String {
     serde_json::to_value(value).ok().and_then(|word| word.as_str().map(str::to_owned)).unwrap_or_default()
 }
 
-fn written(filter: &EventFilter) -> String {
-    serde_json::to_string(filter).unwrap_or_default()
-}
-
-fn read<T: DeserializeOwned>(text: &str) -> Option<T> {
-    serde_json::from_str(text).ok()
+fn written(kinds: &WantedKinds) -> String {
+    serde_json::to_string(kinds).unwrap_or_default()
 }

@@ -5,9 +5,8 @@ use std::{
     fmt,
 };
 
-use crypto::webhook::WebhookSecret;
 use domain::{
-    event::{EventFilter, EventKind, EventStyle},
+    event::{EventKind, EventStyle},
     retry::Schedule,
 };
 use secrecy::SecretString;
@@ -15,7 +14,7 @@ use serde::Deserialize;
 
 use super::{
     super::{input::WebhookEndpointInput, secret::SecretSource},
-    Reader,
+    Reader, SectionMode,
 };
 
 #[derive(Debug, Deserialize)]
@@ -23,7 +22,7 @@ use super::{
 pub(super) struct WebhookEndpointSection {
     code: String,
     #[serde(default)]
-    mode: EndpointMode,
+    mode: SectionMode,
     url: String,
     #[serde(default)]
     events: Vec<String>,
@@ -36,15 +35,6 @@ pub(super) struct WebhookEndpointSection {
     #[serde(default)]
     headers: BTreeMap<String, HeaderValue>,
     secret: Option<SecretSource>,
-}
-
-/// Which money an address is told of.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum EndpointMode {
-    #[default]
-    Live,
-    Test,
 }
 
 /// The value of a header: as it is, or where it is found. It may be a secret, and does not print itself.
@@ -81,24 +71,12 @@ impl Reader<'_> {
             };
             headers.push((name.clone(), SecretString::from(value)));
         }
-        let secret = match &section.secret {
-            None => None,
-            Some(source) => {
-                let text = zeroize::Zeroizing::new(self.secret(line, &subject, "secret", source)?);
-                match WebhookSecret::parse(&text) {
-                    Ok(secret) => Some(secret),
-                    Err(error) => {
-                        self.wrong(line, &subject, Some("secret"), error.to_string());
-                        return None;
-                    }
-                }
-            }
-        };
+        let secret = self.webhook_secret(line, &subject, section.secret.as_ref()).ok()?;
         Some(WebhookEndpointInput {
             code: section.code.clone(),
-            is_live: section.mode == EndpointMode::Live,
+            is_live: section.mode == SectionMode::Live,
             url: Some(section.url.clone()),
-            events: Some(EventFilter(kinds)),
+            events: Some(kinds.into_iter().collect()),
             style: Some(section.style),
             schedule: Some(section.schedule),
             is_ordered: Some(section.ordered),

@@ -1,0 +1,69 @@
+//! How long it is remembered what was told: events, with the names and addresses of buyers in them, their deliveries and
+//! tries, recoveries, alerts.
+
+use domain::{id::TenantId, time::after};
+use jiff::{SignedDuration, Timestamp};
+use store::{Write, rows::Tenant};
+
+use crate::{Engine, Error};
+
+/// Days for which it is remembered, unless the tenant says otherwise.
+pub(crate) const KEPT_DAYS: u16 = 90;
+/// At most: ten years.
+pub(crate) const KEPT_DAYS_MAX: u16 = 3_650;
+/// Rows of a kind that are forgotten in one transaction.
+const PAGE: u64 = 500;
+
+/// For how many days a tenant remembers.
+pub(crate) fn kept_days(row: &Tenant) -> u16 {
+    row.deliveries_kept_days.and_then(|days| u16::try_from(days).ok()).unwrap_or(KEPT_DAYS)
+}
+
+impl Engine {
+    pub(crate) async fn kept_days(&self, tenant: TenantId) -> Result<u16, Error> {
+        let tenants = self.store.tenants().await?;
+        Ok(tenants.iter().find(|row| row.id == tenant.0).map_or(KEPT_DAYS, kept_days))
+    }
+
+    /// Forgets what is over and was remembered long enough. An event stays as long as a delivery of it does. Returns how many
+    /// rows were forgotten, tries not counted.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn forget_what_is_old(&self) -> Result<u64, Error> {
+        let mut forgotten = 0;
+        for row in self.store.tenants().await? {
+            let before = after(self.now(), -SignedDuration::from_hours(24 * i64::from(kept_days(&row))));
+            let tenant = TenantId(row.id);
+            while {
+                let page = store::repeat(|| self.forget_page(tenant, before), Error::is_conflict).await?;
+                forgotten += page.rows;
+                page.is_more
+            } {}
+        }
+        Ok(forgotten)
+    }
+
+    async fn forget_page(&self, tenant: TenantId, before: Timestamp) -> Result<Page, Error> {
+        let write = self.store.begin().await?;
+        let counts = forget(&write, tenant, before).await?;
+        write.commit().await?;
+        Ok(Page { rows: counts.iter().sum(), is_more: counts.contains(&PAGE) })
+    }
+}
+
+/// What was forgotten in one transaction.
+struct Page {
+    rows: u64,
+    is_more: bool,
+}
+
+/// Deliveries first: with them go the last reasons to keep their events.
+async fn forget(write: &Write, tenant: TenantId, before: Timestamp) -> Result<[u64; 4], Error> {
+    Ok([
+        write.forget_deliveries(tenant.0, before, PAGE).await?,
+        write.forget_recoveries(tenant, before).await?,
+        write.forget_events(tenant, before, PAGE).await?,
+        write.forget_alerts(tenant, before, PAGE).await?,
+    ])
+}

@@ -1,0 +1,106 @@
+//! Counts for pages about what is configured.
+
+use domain::id::{ConnectionId, TenantId};
+use jiff::Timestamp;
+use sea_orm::{ColumnTrait, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, QuerySelect};
+use uuid::Uuid;
+
+use super::{Whose, events::attention_of};
+use crate::{
+    Store,
+    convert::instant,
+    entities::{attention_items, inbound_events, licenses},
+    error::StoreError,
+};
+
+/// A price of which no rule speaks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unmapped {
+    /// At which connection.
+    pub connection: ConnectionId,
+    /// What the provider calls it.
+    pub price: String,
+    /// What is known of it, as the open item tells.
+    pub detail: String,
+    /// How many orders wait for a rule.
+    pub orders: u64,
+    /// Since when the first one does.
+    pub since: Timestamp,
+}
+
+/// The open items about one price, as they are counted.
+#[derive(FromQueryResult)]
+struct Waiting {
+    connection_id: Option<Uuid>,
+    lookup: Option<String>,
+    detail: String,
+    orders: i64,
+    since: i64,
+}
+
+impl Store {
+    /// The prices that open items of this kind are about, those that wait longest first.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn unmapped_prices(&self, whose: Whose, kind: &str) -> Result<Vec<Unmapped>, StoreError> {
+        use attention_items::Column;
+        let query = attention_items::Entity::find()
+            .select_only()
+            .column(Column::ConnectionId)
+            .column(Column::Lookup)
+            .column_as(Column::Detail.max(), "detail")
+            .column_as(Column::Id.count(), "orders")
+            .column_as(Column::OpenedAt.min(), "since")
+            .filter(attention_of(whose))
+            .filter(Column::Kind.eq(kind))
+            .filter(Column::ClosedAt.is_null())
+            .filter(Column::DismissedAt.is_null())
+            .group_by(Column::ConnectionId)
+            .group_by(Column::Lookup);
+        let rows = query.into_model::<Waiting>().all(&self.reader).await?;
+        let read = |Waiting { connection_id, lookup, detail, orders, since }: Waiting| {
+            let (connection, orders) = (ConnectionId(connection_id?), orders.unsigned_abs());
+            Some(Unmapped { connection, price: lookup?, detail, orders, since: instant(since) })
+        };
+        let mut unmapped: Vec<Unmapped> = rows.into_iter().filter_map(read).collect();
+        unmapped.sort_by_key(|price| price.since);
+        Ok(unmapped)
+    }
+
+    /// How many licenses stand on each version of each plan, of both modes: plan, version, count.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn count_licenses(&self, tenant: TenantId) -> Result<Vec<(Uuid, i32, u64)>, StoreError> {
+        use licenses::Column;
+        let query = licenses::Entity::find()
+            .select_only()
+            .column(Column::PlanId)
+            .column(Column::PlanVersion)
+            .column_as(Column::Id.count(), "licenses")
+            .filter(Column::TenantId.eq(tenant.0))
+            .group_by(Column::PlanId)
+            .group_by(Column::PlanVersion);
+        let rows: Vec<(Uuid, i32, i64)> = query.into_tuple().all(&self.reader).await?;
+        Ok(rows.into_iter().map(|(plan, version, count)| (plan, version, count.unsigned_abs())).collect())
+    }
+
+    /// When the last event of a connection came that its provider delivered itself; none: none has.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn last_event(&self, whose: Whose, connection: ConnectionId) -> Result<Option<Timestamp>, StoreError> {
+        use inbound_events::Column;
+        let query = inbound_events::Entity::find()
+            .select_only()
+            .column(Column::ReceivedAt)
+            .filter(Column::TenantId.eq(whose.tenant.0))
+            .filter(Column::Livemode.eq(whose.livemode))
+            .filter(Column::ConnectionId.eq(connection.0))
+            .filter(Column::CaughtUp.eq(false))
+            .order_by_desc(Column::Id);
+        let received: Option<i64> = query.limit(1).into_tuple().one(&self.reader).await?;
+        Ok(received.map(instant))
+    }
+}

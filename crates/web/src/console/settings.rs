@@ -1,0 +1,37 @@
+//! The page that leads to all that is set up.
+
+use askama::Template;
+use axum::{extract::State, response::Response};
+
+use super::{
+    place::{Place, to::Look},
+    refusal::Refusal,
+    shell::{Shell, page},
+};
+use crate::Web;
+
+#[derive(Template)]
+#[template(path = "console/settings.html")]
+struct SettingsPage {
+    shell: Shell,
+    /// Address, name, what it is for, icon.
+    doors: Vec<(String, &'static str, &'static str, &'static str)>,
+}
+
+const DOORS: [(&str, &str, &str, &str); 7] = [
+    ("settings/billing", "Billing", "Providers that tell of sales: addresses, secrets, API keys.", "receipt"),
+    ("settings/webhooks", "Webhooks", "Your own addresses that are told of what happens here.", "out"),
+    ("prices", "Prices", "Which plan each price of a provider gives.", "tag"),
+    ("products", "Products and plans", "What is sold, what a license allows, and whose name mails are in.", "box"),
+    ("team", "Team", "Who may do what here, and who is invited.", "people"),
+    ("developers", "Developers", "API keys, and the first calls of an app.", "code"),
+    ("audit", "Audit log", "Who changed what, when, and why.", "book"),
+];
+
+/// `GET …/settings`.
+pub(crate) async fn show(State(web): State<Web>, place: Place<Look>) -> Result<Response, Refusal> {
+    page(&SettingsPage {
+        shell: Shell::new(&web, &place, "settings", "Settings").await?,
+        doors: DOORS.map(|(path, name, text, icon)| (place.at(path), name, text, icon)).to_vec(),
+    })
+}
