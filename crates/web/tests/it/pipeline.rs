@@ -45,7 +45,7 @@ impl Office {
     }
 
     /// Somebody pays at a price of the shop.
-    async fn sold(&self, name: &str, price: &str) {
+    async fn sold_to(&self, name: &str, price: &str) {
         let order = format!(
             r#"{{"id":"{name}","payment":"1","email":"{name}@example.com","total":{{"amount":4900,"currency":"EUR"}},
                 "items":[{{"id":"1","price":"{price}","quantity":1}}]}}"#
@@ -103,7 +103,7 @@ async fn lists_that_are_empty_say_what_to_do() {
 async fn a_sale_is_followed_from_its_event_to_its_mail() {
     let office = Office::selling().await;
     let browser = office.member(Role::Viewer).await;
-    office.sold("ada", "pro").await;
+    office.sold_to("ada", "pro").await;
     let (event, page) = first(&browser, "inbound").await;
     says_all(
         &page,
@@ -144,7 +144,7 @@ async fn a_sale_is_followed_from_its_event_to_its_mail() {
 async fn a_refund_is_told_in_money_and_in_words() {
     let office = Office::selling().await;
     let browser = office.member(Role::Viewer).await;
-    office.sold("ada", "pro").await;
+    office.sold_to("ada", "pro").await;
     office.clock.advance(SignedDuration::from_secs(1));
     let refund = r#"{"id":"ada","payment":"1","refunded":{"amount":4900,"currency":"EUR"}}"#;
     office.told("evt-back", "order.refunded", refund).await;
@@ -158,7 +158,7 @@ async fn a_refund_is_told_in_money_and_in_words() {
 async fn what_needs_a_person_is_mended_or_laid_aside() {
     let office = Office::selling().await;
     let browser = office.member(Role::Developer).await;
-    office.sold("ada", "unheard-of").await;
+    office.sold_to("ada", "unheard-of").await;
     let list = browser.get(&format!("{HERE}/attention")).await;
     says_all(&list, &["Price unheard-of is not mapped", "Unmapped price", "prices?price=unheard-of", "Map the price"]);
     let item = link(&list, "attention");
@@ -177,7 +177,7 @@ async fn what_needs_a_person_is_mended_or_laid_aside() {
 #[tokio::test]
 async fn an_event_is_tried_out_before_it_is_played_again() {
     let office = Office::selling().await;
-    office.sold("ada", "pro").await;
+    office.sold_to("ada", "pro").await;
     let developer = office.member(Role::Developer).await;
     let (event, _) = first(&developer, "inbound").await;
     for role in [Role::Viewer, Role::Support] {
@@ -196,7 +196,7 @@ async fn an_event_is_tried_out_before_it_is_played_again() {
 #[tokio::test]
 async fn an_order_waits_for_a_word() {
     let office = Office::selling().await;
-    office.sold("ada", "team").await;
+    office.sold_to("ada", "team").await;
     let support = office.member(Role::Support).await;
     let (order, page) = first(&support, "orders").await;
     says_all(&page, &["waits for somebody to approve or reject it", "None yet."]);
@@ -218,7 +218,7 @@ async fn an_order_waits_for_a_word() {
 #[tokio::test]
 async fn a_mail_is_sent_once_more() {
     let office = Office::selling().await;
-    office.sold("ada", "pro").await;
+    office.sold_to("ada", "pro").await;
     let support = office.member(Role::Support).await;
     let (mail, page) = first(&support, "mails").await;
     says_all(&page, &["Send once more"]);
@@ -232,8 +232,8 @@ async fn a_mail_is_sent_once_more() {
 #[tokio::test]
 async fn nobody_follows_what_is_anothers() {
     let office = Office::selling().await;
-    office.sold("ada", "pro").await;
-    office.sold("bob", "unheard-of").await;
+    office.sold_to("ada", "pro").await;
+    office.sold_to("bob", "unheard-of").await;
     let owner = office.member(Role::Owner).await;
     let item = link(&owner.get(&format!("{HERE}/attention")).await, "attention");
     let mut paths = vec![format!("{item}/dismiss")];
