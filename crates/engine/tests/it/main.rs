@@ -22,6 +22,7 @@ mod life;
 mod mail_templates;
 mod mails;
 mod paddle;
+mod rehearsal;
 mod rejections;
 mod rotation;
 mod samples;

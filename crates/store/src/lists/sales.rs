@@ -10,7 +10,9 @@ use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter};
 
 use super::{Listed, ListedLicense, Page, Whose, read_page};
 use crate::{
-    Store, StoredOrder, convert,
+    Store, StoredOrder,
+    bulk::any_of,
+    convert,
     entities::{connections, customers, order_references, orders},
     error::StoreError,
     rows::Customer,
@@ -54,6 +56,20 @@ impl Store {
     /// Those of the database.
     pub async fn customer(&self, whose: Whose, id: CustomerId) -> Result<Option<Customer>, StoreError> {
         Ok(customers::Entity::find_by_id(id.0).filter(customers_of(whose)).one(&self.reader).await?)
+    }
+
+    /// Some customers by their ids, in no particular order. What is another tenant's or of the other mode is left out.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn customers(&self, whose: Whose, ids: BTreeSet<CustomerId>) -> Result<Vec<Customer>, StoreError> {
+        let mut rows = Vec::with_capacity(ids.len());
+        for condition in any_of(&self.reader, customers::Column::Id, ids.into_iter().map(|id| id.0).collect()) {
+            rows.extend(
+                customers::Entity::find().filter(customers_of(whose)).filter(condition).all(&self.reader).await?,
+            );
+        }
+        Ok(rows)
     }
 
     /// A page of orders, without their licenses. Those that became part of another are not shown.

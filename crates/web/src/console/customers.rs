@@ -140,7 +140,7 @@ pub(crate) async fn show(
         name: customer.name.unwrap_or_default(),
         since: When::stored(customer.created_at, now),
         licenses: licenses::rows(&web, &place, &listed.rows, now).await?,
-        orders: orders::rows(&place, &orders.rows, now),
+        orders: orders::rows(&web, &place, &orders.rows, now).await?,
         mails: mails::rows(&place, mails.rows, now),
         devices: devices(&web, &place, &listed.rows, now).await?,
         licenses_path: list("licenses"),

@@ -117,6 +117,10 @@ const BEFORE: [(&str, &[&str]); 3] = [("before", &["after"]), ("from", &["to", "
 fn of_members(mut members: Map<String, Value>) -> Vec<(String, String)> {
     let mut pairs = Vec::new();
     let note = members.remove("note");
+    if members.contains_key("because") {
+        // The same as a word for machines.
+        members.remove("reason");
+    }
     for (before, afters) in BEFORE {
         let Some(after) = afters.iter().find(|after| members.contains_key(**after) && members.contains_key(before))
         else {
@@ -124,11 +128,14 @@ fn of_members(mut members: Map<String, Value>) -> Vec<(String, String)> {
         };
         let (old, new) = (members.remove(before).unwrap_or_default(), members.remove(*after).unwrap_or_default());
         let name = if matches!(*after, "state" | "until") { *after } else { "changed" };
-        changed(name, &old, &new, &mut pairs);
+        if old != new {
+            changed(name, &old, &new, &mut pairs);
+        }
     }
     for (name, value) in members {
         match value {
             Value::Null => {}
+            Value::Array(values) if values.is_empty() => {}
             Value::Object(inner) if !inner.is_empty() => {
                 pairs.extend(
                     of_members(inner).into_iter().map(|(inner, text)| (format!("{}: {inner}", named(&name)), text)),
@@ -137,7 +144,7 @@ fn of_members(mut members: Map<String, Value>) -> Vec<(String, String)> {
             value => pairs.push((named(&name), words(&value))),
         }
     }
-    pairs.extend(note.filter(|note| !note.is_null()).map(|note| ("reason".to_owned(), words(&note))));
+    pairs.extend(note.filter(|note| !note.is_null()).map(|note| ("note".to_owned(), words(&note))));
     pairs
 }
 
@@ -201,11 +208,15 @@ mod tests {
             (r#"{"from":"2026-01-31T10:00:00Z","until":null}"#, "until: 31 Jan 2026 10:00 UTC → none"),
             (r#"{"from":{"plan":"a","seats":1},"to":{"plan":"b","seats":1}}"#, "plan: a → b"),
             (r#"{"before":null,"after":{"name":"Pro"}}"#, "name: none → Pro"),
-            (r#"{"before":{"code":"x"},"after":null,"note":"gone"}"#, "code: x → none; reason: gone"),
+            (r#"{"before":{"code":"x"},"after":null,"note":"gone"}"#, "code: x → none; note: gone"),
             (r#"{"was":"sent","kind":"license-delivery","note":null}"#, "kind: license-delivery; was: sent"),
             (
                 r#"{"ruling":{"extend":"2026-01-31T10:00:00Z"},"note":"kind"}"#,
-                "ruling: extend: 31 Jan 2026 10:00 UTC; reason: kind",
+                "ruling: extend: 31 Jan 2026 10:00 UTC; note: kind",
+            ),
+            (
+                r#"{"from":"active","state":"active","reason":"payment_past_due","because":"it is overdue","details":[]}"#,
+                "because: it is overdue",
             ),
             (r#"{"references":["cs_1","pi_1"],"again":true}"#, "again: yes; references: cs_1, pi_1"),
             ("{}", ""),

@@ -25,7 +25,7 @@ use super::{
     inbound::{self, connection_name},
     licenses,
     mails::{self, rows as mail_rows},
-    orders::buyer,
+    orders,
     place::{
         Place,
         to::{Decide, Look},
@@ -123,14 +123,16 @@ async fn facts(
     order: &StoredOrder,
 ) -> Result<Vec<(&'static str, String, Option<String>)>, Refusal> {
     let connections = web.engine.connections().await?;
-    let customer = order.customer.map(|id| place.at(&format!("customers/{id}")));
+    let now = web.engine.now();
+    let buyer = orders::rows(web, place, std::slice::from_ref(order), now).await?.pop();
+    let buyer = buyer.map(|row| ("Buyer", row.buyer, row.customer));
     let connection = place.at(&format!("inbound?connection={}", order.connection));
-    let mut facts = vec![
-        ("Buyer", buyer(order), customer),
+    let mut facts = Vec::from_iter(buyer);
+    facts.extend([
         ("Paid", sale::total(&order.order), None),
         ("Connection", connection_name(&connections, order.connection), Some(connection)),
-        ("First heard of", When::new(order.created_at, web.engine.now()).full(), None),
-    ];
+        ("First heard of", When::new(order.created_at, now).full(), None),
+    ]);
     let customers = order.order.customers.iter().map(|reference| ("Customer there", reference.to_string(), None));
     facts.extend(customers);
     facts.extend(order.order.approval.as_ref().map(|register| {

@@ -1,5 +1,7 @@
 //! The list of orders.
 
+use std::collections::HashMap;
+
 use askama::Template;
 use axum::{
     extract::{Query, State},
@@ -52,23 +54,37 @@ pub(crate) struct Row {
 }
 
 /// Orders as rows of a list.
-pub(crate) fn rows<A>(place: &Place<A>, orders: &[StoredOrder], now: Timestamp) -> Vec<Row> {
+pub(crate) async fn rows<A>(
+    web: &Web,
+    place: &Place<A>,
+    orders: &[StoredOrder],
+    now: Timestamp,
+) -> Result<Vec<Row>, Refusal> {
+    let ids = orders.iter().filter_map(|order| order.customer).collect();
+    let emails: HashMap<CustomerId, String> = web
+        .engine
+        .store
+        .customers(place.whose(), ids)
+        .await?
+        .into_iter()
+        .map(|row| (CustomerId(row.id), row.email))
+        .collect();
     let row = |order: &StoredOrder| Row {
         path: place.at(&format!("orders/{}", order.id)),
         bought: sale::title(&order.order),
         pill: sale::standing(&order.order),
         total: sale::total(&order.order),
-        buyer: buyer(order),
+        buyer: order.customer.and_then(|id| emails.get(&id).cloned()).unwrap_or_else(|| buyer(order)),
         customer: order.customer.map(|id| place.at(&format!("customers/{id}"))),
         sold: When::new(order.created_at, now),
     };
-    orders.iter().map(row).collect()
+    Ok(orders.iter().map(row).collect())
 }
 
 /// Who bought, as the sale itself tells.
-pub(crate) fn buyer(order: &StoredOrder) -> String {
+fn buyer(order: &StoredOrder) -> String {
     let contact = order.order.mailed_to().map(|contact| contact.email.as_str().to_owned());
-    contact.or_else(|| order.customer.map(|id| id.to_string())).unwrap_or_else(|| "nobody known yet".to_owned())
+    contact.unwrap_or_else(|| "nobody known yet".to_owned())
 }
 
 /// `GET …/orders`.
@@ -85,7 +101,7 @@ pub(crate) async fn list(
     let pager = Pager::new(&listed, at, &path, &[("customer", &asked.customer)], |row| row.id.to_string());
     page(&OrdersPage {
         shell: Shell::new(&web, &place, "orders", "Orders").await?,
-        orders: rows(&place, &listed.rows, now),
+        orders: rows(&web, &place, &listed.rows, now).await?,
         pager,
         path,
         of: customer.map(|id| (place.at(&format!("customers/{id}")), id.to_string())),

@@ -89,11 +89,14 @@ pub(crate) fn bought(order: &Order) -> Vec<Bought> {
 
 /// What was bought, in a few words.
 pub(crate) fn title(order: &Order) -> String {
-    let names = bought(order).into_iter().map(|line| match line.quantity {
-        1 => line.name,
-        quantity => format!("{quantity} × {}", line.name),
-    });
-    let names: Vec<String> = names.collect();
+    let mut names: Vec<String> = Vec::new();
+    for line in bought(order) {
+        let name = if line.quantity == 1 { line.name } else { format!("{} × {}", line.quantity, line.name) };
+        // A plan may be sold at several prices of one name.
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
     match (names.is_empty(), order.references.first()) {
         (false, _) => names.join(", "),
         (true, Some(reference)) => reference.to_string(),

@@ -7,4 +7,5 @@ mod entrance;
 mod licenses;
 mod office;
 mod people;
+mod pipeline;
 mod set_up;

@@ -1,0 +1,263 @@
+//! What comes in, what follows from it, and what needs a person: on pages.
+
+use domain::member::Role;
+use engine::receive::Received;
+use jiff::SignedDuration;
+use providers::{Delivery, generic, signature};
+use store::lists::Whose;
+
+use crate::office::{Browser, Office, Page};
+
+/// A shop of a vendor's own, a plan that is sold at a price of it, and one that waits for somebody's word.
+const SHOP: &str = r#"
+    connection = [{ code = "shop", provider = "generic", mode = "test", webhook_secrets = ["env:SHOP"] }]
+    plan = [
+        { code = "pro", product = "studio", name = "Pro", activations = 3 },
+        { code = "team", product = "studio", name = "Team", policy = { issuing = "after_approval" } },
+    ]
+    price_rule = [
+        { connection = "shop", price = "pro", plan = "pro" },
+        { connection = "shop", price = "team", plan = "team" },
+    ]
+"#;
+const HERE: &str = "/console/default/test";
+
+impl Office {
+    /// An office whose shop sells.
+    async fn selling() -> Self {
+        let office = Self::open().await;
+        office.apply(SHOP).await;
+        office
+    }
+
+    /// The shop tells of something, and it is worked on.
+    async fn told(&self, id: &str, kind: &str, order: &str) {
+        let now = self.engine.now();
+        let body = format!(r#"{{"id":"{id}","type":"{kind}","occurred_at":"{now}","order":{order}}}"#);
+        let signed = signature::sign(&"secret of env:SHOP".into(), body.as_bytes(), now);
+        let header = |name: &str| (name == generic::SIGNATURE).then_some(signed.as_str());
+        let delivery = Delivery { header: &header, body: body.as_bytes() };
+        let received = self.engine.receive("generic", "default", &delivery).await;
+        assert!(matches!(&received, Received::Answer(answer) if answer.status == 200), "{received:?}");
+        while self.engine.store.status(None).await.unwrap().inbox_pending > 0 {
+            self.engine.fulfil().await.unwrap();
+        }
+    }
+
+    /// Somebody pays at a price of the shop.
+    async fn sold_to(&self, name: &str, price: &str) {
+        let order = format!(
+            r#"{{"id":"{name}","payment":"1","email":"{name}@example.com","total":{{"amount":4900,"currency":"EUR"}},
+                "items":[{{"id":"1","price":"{price}","quantity":1}}]}}"#
+        );
+        self.told(&format!("evt-{name}"), "order.paid", &order).await;
+    }
+}
+
+/// The first link of a page into a section.
+fn link(page: &Page, section: &str) -> String {
+    let start = format!("{HERE}/{section}/");
+    let rest = page.text.split(&format!("\"{start}")).nth(1);
+    let rest = rest.unwrap_or_else(|| panic!("no link to {section}: {}", page.text));
+    format!("{start}{}", rest.split(['"', '/', '?']).next().unwrap())
+}
+
+/// The page behind the first link of a list.
+async fn first(browser: &Browser<'_>, section: &str) -> (String, Page) {
+    let path = link(&browser.get(&format!("{HERE}/{section}")).await, section);
+    let page = browser.get(&path).await;
+    assert_eq!(page.status, 200, "{path}: {}", page.text);
+    (path, page)
+}
+
+#[track_caller]
+fn says_all(page: &Page, words: &[&str]) {
+    for word in words {
+        assert!(page.says(word), "{word}: {}", page.text);
+    }
+}
+
+#[tokio::test]
+async fn lists_that_are_empty_say_what_to_do() {
+    let office = Office::open().await;
+    let browser = office.member(Role::Viewer).await;
+    for (section, words) in [
+        ("attention", "Every paid order has its licenses."),
+        ("inbound", "keywright simulate stripe checkout"),
+        ("customers", "keywright simulate stripe checkout"),
+        ("orders", "keywright simulate stripe checkout"),
+        ("mails", "keywright simulate stripe checkout"),
+        ("inbound?status=held", "No event is like that."),
+        ("mails?status=failed", "No mail is like that."),
+        ("customers?email=nobody%40example.com", "Nobody bought with that address in test mode."),
+        ("customers?email=nobody", "This is not an e-mail address"),
+        ("audit", "keywright doctor"),
+    ] {
+        says_all(&browser.get(&format!("{HERE}/{section}")).await, &[words]);
+    }
+    assert_eq!(browser.get(&format!("{HERE}/audit?order=lic_x")).await.status, 400);
+    assert_eq!(browser.get(&format!("{HERE}/orders?after=lic_x")).await.status, 404);
+}
+
+#[tokio::test]
+async fn a_sale_is_followed_from_its_event_to_its_mail() {
+    let office = Office::selling().await;
+    let browser = office.member(Role::Viewer).await;
+    office.sold_to("ada", "pro").await;
+    let (event, page) = first(&browser, "inbound").await;
+    says_all(
+        &page,
+        &["order.paid", "It was understood, and this followed:", "license issued", "Purchase 49.00 EUR paid"],
+    );
+    says_all(&page, &["&#34;payment&#34;: &#34;1&#34;", "It needed none."]);
+    assert!(!page.says(">Replay<"), "a viewer only looks");
+    let order = link(&page, "orders");
+    let page = browser.get(&order).await;
+    says_all(&page, &["49.00 EUR", "Pro (version 1), a key each", "a rule for its price", "License delivery", "ACME-"]);
+    assert_eq!(link(&page, "inbound"), event);
+    let (customer, page) = first(&browser, "customers").await;
+    says_all(&page, &["ada@example.com", "ACME-", "No device uses their licenses."]);
+    assert_eq!(link(&page, "orders"), order);
+    let found = browser.get(&format!("{HERE}/customers?email=ADA%40example.com")).await;
+    assert_eq!(link(&found, "customers"), customer);
+    let of_them = browser.get(&format!("{HERE}/mails?customer={}", customer.rsplit('/').next().unwrap())).await;
+    says_all(&of_them, &["License delivery"]);
+    let (mail, page) = first(&browser, "mails").await;
+    says_all(&page, &["ada@example.com", "sandbox", "with its key masked"]);
+    let key = office.engine.store.listed_license(
+        Whose { tenant: office.tenant, livemode: false },
+        link(&page, "licenses").rsplit('/').next().unwrap().parse().unwrap(),
+    );
+    let key = key.await.unwrap().unwrap().key_hint.unwrap();
+    let html = browser.get(&format!("{mail}/html")).await;
+    assert!(html.header("content-security-policy").starts_with("sandbox;"));
+    says_all(&html, &[&key]);
+    let id = order.rsplit('/').next().unwrap();
+    let log = browser.get(&format!("{HERE}/audit?order={id}")).await;
+    says_all(&log, &["Order created", "License announced", "generic:shop", "No. "]);
+    assert!(!log.says("Member joined"), "only what is about the order");
+    let whole = browser.get(&format!("{HERE}/audit")).await;
+    says_all(&whole, &["Member joined", "viewer-"]);
+}
+
+#[tokio::test]
+async fn a_refund_is_told_in_money_and_in_words() {
+    let office = Office::selling().await;
+    let browser = office.member(Role::Viewer).await;
+    office.sold_to("ada", "pro").await;
+    office.clock.advance(SignedDuration::from_secs(1));
+    let refund = r#"{"id":"ada","payment":"1","refunded":{"amount":4900,"currency":"EUR"}}"#;
+    office.told("evt-back", "order.refunded", refund).await;
+    let (_, page) = first(&browser, "orders").await;
+    says_all(&page, &["refunded", "given back", "in all, of", "License revoked"]);
+    let (_, event) = first(&browser, "inbound").await;
+    says_all(&event, &["license revoked", "active → revoked"]);
+}
+
+#[tokio::test]
+async fn what_needs_a_person_is_mended_or_laid_aside() {
+    let office = Office::selling().await;
+    let browser = office.member(Role::Developer).await;
+    office.sold_to("ada", "unheard-of").await;
+    let list = browser.get(&format!("{HERE}/attention")).await;
+    says_all(&list, &["Price unheard-of is not mapped", "Unmapped price", "prices?price=unheard-of", "Map the price"]);
+    let item = link(&list, "attention");
+    assert_eq!(office.member(Role::Support).await.get(&format!("{item}/dismiss")).await.status, 403);
+    assert!(!office.member(Role::Viewer).await.get(&format!("{HERE}/attention")).await.says("Lay aside"));
+    says_all(&browser.get(&format!("{item}/dismiss")).await, &["Nothing is mended by this", "For the audit log."]);
+    let done = browser.post(&format!("{item}/dismiss"), "note=a+gift").await;
+    assert_eq!(done.leads_to(), format!("{HERE}/attention?said=dismissed"));
+    let list = browser.get(done.leads_to()).await;
+    says_all(&list, &["The item is laid aside.", "Nothing. Every paid order"]);
+    says_all(&browser.get(&format!("{HERE}/audit")).await, &["Attention dismissed", "a gift", "developer-"]);
+    let (_, order) = first(&browser, "orders").await;
+    says_all(&order, &["laid aside", "Nothing yet: no rule speaks of its prices."]);
+}
+
+#[tokio::test]
+async fn an_event_is_tried_out_before_it_is_played_again() {
+    let office = Office::selling().await;
+    office.sold_to("ada", "pro").await;
+    let developer = office.member(Role::Developer).await;
+    let (event, _) = first(&developer, "inbound").await;
+    for role in [Role::Viewer, Role::Support] {
+        let browser = office.member(role).await;
+        assert_eq!(browser.get(&format!("{event}/replay")).await.status, 403, "{role}");
+        assert_eq!(browser.post(&format!("{event}/replay"), "").await.status, 403, "{role}");
+    }
+    let form = developer.get(&format!("{event}/replay")).await;
+    says_all(&form, &["nothing would change. Its orders hold all that it says."]);
+    let played = developer.post(&format!("{event}/replay"), "note=to+be+sure").await;
+    assert_eq!(played.leads_to(), format!("{event}?said=replayed"));
+    says_all(&developer.get(played.leads_to()).await, &["The event is worked on again."]);
+    says_all(&developer.get(&format!("{HERE}/audit")).await, &["Event replayed", "to be sure"]);
+}
+
+#[tokio::test]
+async fn an_order_waits_for_a_word() {
+    let office = Office::selling().await;
+    office.sold_to("ada", "team").await;
+    let support = office.member(Role::Support).await;
+    let (order, page) = first(&support, "orders").await;
+    says_all(&page, &["waits for somebody to approve or reject it", "None yet."]);
+    assert!(!page.says(">Approve<") && support.post(&format!("{order}/approve"), "").await.status == 403);
+    let admin = office.member(Role::Admin).await;
+    says_all(&admin.get(&order).await, &[">Approve<", ">Reject<"]);
+    assert_eq!(admin.get(&format!("{order}/sell")).await.status, 404);
+    says_all(&admin.get(&format!("{order}/reject")).await, &["The money is not given back by this"]);
+    let rejected = admin.post(&format!("{order}/reject"), "note=stolen+card").await;
+    assert_eq!(rejected.leads_to(), format!("{order}?said=rejected"));
+    let page = admin.get(rejected.leads_to()).await;
+    says_all(&page, &["The order is rejected", ">Approve<", "Approval"]);
+    assert!(!page.says(">Reject<"));
+    office.clock.advance(SignedDuration::from_secs(1));
+    admin.post(&format!("{order}/approve"), "").await;
+    says_all(&admin.get(&order).await, &["approved", "ACME-"]);
+}
+
+#[tokio::test]
+async fn a_mail_is_sent_once_more() {
+    let office = Office::selling().await;
+    office.sold_to("ada", "pro").await;
+    let support = office.member(Role::Support).await;
+    let (mail, page) = first(&support, "mails").await;
+    says_all(&page, &["Send once more"]);
+    assert_eq!(office.member(Role::Viewer).await.post(&format!("{mail}/resend"), "").await.status, 403);
+    says_all(&support.get(&format!("{mail}/resend")).await, &["It goes to ada@example.com once more"]);
+    let sent = support.post(&format!("{mail}/resend"), "note=asked+for").await;
+    assert_eq!(sent.leads_to(), format!("{mail}?said=resent"));
+    says_all(&support.get(&format!("{HERE}/audit")).await, &["Mail resent", "asked for"]);
+}
+
+#[tokio::test]
+async fn nobody_follows_what_is_anothers() {
+    let office = Office::selling().await;
+    office.sold_to("ada", "pro").await;
+    office.sold_to("bob", "unheard-of").await;
+    let owner = office.member(Role::Owner).await;
+    let item = link(&owner.get(&format!("{HERE}/attention")).await, "attention");
+    let mut paths = vec![format!("{item}/dismiss")];
+    for (section, others) in [
+        ("inbound", &["", "/replay"][..]),
+        ("customers", &[""]),
+        ("orders", &["", "/approve"]),
+        ("mails", &["", "/html", "/resend"]),
+    ] {
+        let (path, _) = first(&owner, section).await;
+        paths.extend(others.iter().map(|other| format!("{path}{other}")));
+    }
+    let stranger = office.stranger().await;
+    for path in paths {
+        assert_eq!(owner.get(&path).await.status, 200, "{path}");
+        for elsewhere in [path.clone(), path.replace("/default/", "/other/"), path.replace("/test/", "/live/")] {
+            assert_eq!(stranger.get(&elsewhere).await.status, 404, "{elsewhere}");
+            let acts = ["/dismiss", "/replay", "/approve", "/resend"].iter().any(|word| path.ends_with(word));
+            assert!(!acts || stranger.post(&elsewhere, "").await.status == 404, "{elsewhere}");
+        }
+        assert_eq!(owner.get(&path.replace("/test/", "/live/")).await.status, 404, "{path} has one mode");
+    }
+    for section in ["inbound", "customers", "orders", "mails", "audit", "attention"] {
+        let page = stranger.get(&format!("/console/other/test/{section}")).await;
+        assert!(page.status == 200 && !page.says(">ada@example.com<"), "{section}");
+    }
+}
