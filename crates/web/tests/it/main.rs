@@ -4,6 +4,7 @@
 
 mod buyers;
 mod entrance;
+mod everything;
 mod licenses;
 mod office;
 mod people;
