@@ -19,7 +19,7 @@ use crate::{
         tenants,
     },
     error::StoreError,
-    rows::{Delivery, Tenant},
+    rows::{Delivery, Plan, Tenant},
 };
 
 impl Store {
@@ -29,6 +29,17 @@ impl Store {
     /// Those of the database.
     pub async fn tenant_with_id(&self, id: TenantId) -> Result<Option<Tenant>, StoreError> {
         Ok(tenants::Entity::find_by_id(id.0).one(&self.reader).await?)
+    }
+
+    /// The newest version of each plan of a tenant, by code.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn newest_plans(&self, tenant: TenantId) -> Result<Vec<Plan>, StoreError> {
+        let mut plans = self.plans(tenant).await?;
+        plans.sort_by(|one, other| (&one.code, other.version).cmp(&(&other.code, one.version)));
+        plans.dedup_by(|one, other| one.code == other.code);
+        Ok(plans)
     }
 
     /// Whether a tenant has sold anything for real money.

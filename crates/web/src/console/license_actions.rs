@@ -185,9 +185,7 @@ fn extend(web: &Web, place: &Place<Look>, listed: &ListedLicense, sent: &Sent) -
 }
 
 async fn change_plan(web: &Web, place: &Place<Look>, listed: &ListedLicense) -> Result<Action, Refusal> {
-    let mut plans = web.engine.store.plans(place.whose().tenant).await?;
-    plans.sort_by(|one, other| (&one.code, other.version).cmp(&(&other.code, one.version)));
-    plans.dedup_by(|one, other| one.code == other.code);
+    let plans = web.engine.store.newest_plans(place.whose().tenant).await?;
     let here = listed.license.plan.plan.0;
     let options = plans.into_iter().map(|plan| (plan.code, plan.name, plan.id == here)).collect();
     Ok(plain(

@@ -71,9 +71,7 @@ pub(crate) async fn list(
     Query(asked): Query<Asked>,
 ) -> Result<Response, Refusal> {
     let now = web.engine.now();
-    let mut plans = web.engine.store.plans(place.whose().tenant).await?;
-    plans.sort_by(|one, other| (&one.code, other.version).cmp(&(&other.code, one.version)));
-    plans.dedup_by(|one, other| one.code == other.code);
+    let plans = web.engine.store.newest_plans(place.whose().tenant).await?;
     let filter = LicenseFilter {
         state: LicenseState::ALL.into_iter().find(|state| state.as_str() == asked.state),
         plan: plans.iter().find(|plan| plan.code == asked.plan).map(|plan| PlanId(plan.id)),

@@ -194,9 +194,7 @@ impl Draft {
         sent: &Sent,
         wrong: Option<String>,
     ) -> Result<Response, Refusal> {
-        let mut plans = web.engine.store.plans(place.whose().tenant).await?;
-        plans.sort_by(|one, other| (&one.code, other.version).cmp(&(&other.code, one.version)));
-        plans.dedup_by(|one, other| one.code == other.code);
+        let mut plans = web.engine.store.newest_plans(place.whose().tenant).await?;
         let here = self.before.as_ref().map(|row| &*row.code).unwrap_or_default();
         plans.retain(|plan| plan.code != here);
         let smaller =

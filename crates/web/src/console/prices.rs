@@ -87,9 +87,7 @@ impl Stock {
             let is_of_mode = Mode::read(&row.mode).is_live() == place.livemode;
             row.tenant_id == tenant.0 && row.provider != providers::manual::SLUG && is_of_mode
         });
-        let mut plans = store.plans(tenant).await?;
-        plans.sort_by(|one, other| (&one.code, other.version).cmp(&(&other.code, one.version)));
-        plans.dedup_by(|one, other| one.code == other.code);
+        let plans = store.newest_plans(tenant).await?;
         Ok(Self { connections, plans })
     }
 

@@ -61,9 +61,7 @@ struct PlanRow {
 pub(crate) async fn list(State(web): State<Web>, place: Place<Look>) -> Result<Response, Refusal> {
     let (store, tenant) = (&web.engine.store, place.whose().tenant);
     let counts = store.count_licenses(tenant).await?;
-    let mut plans = store.plans(tenant).await?;
-    plans.sort_by(|one, other| (&one.code, other.version).cmp(&(&other.code, one.version)));
-    plans.dedup_by(|one, other| one.code == other.code);
+    let plans = store.newest_plans(tenant).await?;
     let card = |row: rows::Product| {
         let plans = plans.iter().filter(|plan| plan.product_id == row.id);
         let plans = plans.map(|plan| {
