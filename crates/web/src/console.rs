@@ -60,6 +60,7 @@ pub(crate) fn routes(web: &Web) -> Router<Web> {
         .route("/setup/{link}", get(entrance::set_up_form).post(entrance::set_up))
         .route("/enter/{browser}", get(entrance::enter_demo))
         .route("/join/{link}", get(entrance::join_form).post(entrance::join))
+        .route("/join/{link}/as-member", post(entrance::join_as_member))
         .route("/sign-in", get(entrance::sign_in_form).post(entrance::sign_in))
         .route("/sign-in/code", get(entrance::code_form).post(entrance::code))
         .route("/sign-out", post(entrance::sign_out))

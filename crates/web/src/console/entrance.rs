@@ -11,7 +11,7 @@ use axum::{
 };
 use crypto::handle::Handle;
 use domain::id::MemberId;
-use engine::members::{Entered, MemberError, NewMember};
+use engine::members::{Entered, Invited, MemberError, NewMember};
 use secrecy::SecretString;
 use serde::Deserialize;
 use store::members::Ended;
@@ -20,6 +20,7 @@ use super::{
     browser::see_other,
     place::{SignedInHere, at, came_from},
     refusal::{Refusal, encoded},
+    words::sentence,
 };
 use crate::Web;
 
@@ -75,9 +76,7 @@ impl EntrancePage {
                 if let MemberError::Field(name, _) = &problem {
                     self.fields.iter_mut().for_each(|field| field.is_wrong = field.name == *name);
                 }
-                let mut text = problem.to_string();
-                text.get_mut(..1).into_iter().for_each(str::make_ascii_uppercase);
-                Some(text + ".")
+                Some(sentence(&problem))
             }
         };
         let status = if self.wrong.is_some() {
@@ -169,10 +168,22 @@ fn set_up_page(link: &str, email: &str, product: &str) -> EntrancePage {
     }
 }
 
+/// What a link is to: to be the first owner, or one of several members.
+async fn invited(web: &Web, link: &Handle, is_first: bool) -> Result<Invited, Refusal> {
+    let invited = web.engine.invited(link).await?.filter(|invited| invited.role.is_none() == is_first);
+    invited.ok_or(Refusal::NotFound)
+}
+
+/// What a link is to, and the name of whom it is to.
+async fn invited_to(web: &Web, link: &Handle) -> Result<(Invited, String), Refusal> {
+    let invited = invited(web, link, false).await?;
+    let tenant = web.engine.store.tenant_with_id(invited.tenant).await?.ok_or(Refusal::NotFound)?;
+    Ok((invited, tenant.name))
+}
+
 /// `GET /setup/{link}`.
 pub(crate) async fn set_up_form(State(web): State<Web>, Path(link): Path<String>) -> Result<Response, Refusal> {
-    let invited = web.engine.invited(&handle(&link)?).await?;
-    invited.filter(|invited| invited.role.is_none()).ok_or(Refusal::NotFound)?;
+    invited(&web, &handle(&link)?, true).await?;
     set_up_page(&link, "", "").shown(None)
 }
 
@@ -185,8 +196,7 @@ pub(crate) async fn set_up(
     Form(form): Form<NewForm>,
 ) -> Result<Response, Refusal> {
     let link_handle = handle(&link)?;
-    let invited = web.engine.invited(&link_handle).await?.filter(|invited| invited.role.is_none());
-    let invited = invited.ok_or(Refusal::NotFound)?;
+    let invited = invited(&web, &link_handle, true).await?;
     match web.engine.take_invitation(&link_handle, &form.member(), &came_from(peer.ip(), &headers)).await {
         Err(problem) => set_up_page(&link, &form.email, &form.product).shown(Some(problem)),
         Ok((member, browser)) => {
@@ -214,16 +224,37 @@ fn join_page(link: &str, email: &str, name: &str, tenant: &str) -> EntrancePage 
         button: "Join",
         wrong: None,
         action: format!("/join/{link}"),
-        other: Some((format!("/sign-in?next={}", encoded("/")), "I am a member already")),
+        other: Some((format!("/sign-in?next={}", encoded(&format!("/join/{link}"))), "I am a member already")),
     }
 }
 
-/// `GET /join/{link}`. Who is signed in already joins at once.
-pub(crate) async fn join_form(State(web): State<Web>, Path(link): Path<String>) -> Result<Response, Refusal> {
-    let invited = web.engine.invited(&handle(&link)?).await?.filter(|invited| invited.role.is_some());
-    let invited = invited.ok_or(Refusal::NotFound)?;
-    let tenant = web.engine.store.tenant_with_id(invited.tenant).await?.ok_or(Refusal::NotFound)?;
-    join_page(&link, invited.email.as_deref().unwrap_or_default(), "", &tenant.name).shown(None)
+/// The page of somebody who is a member elsewhere already.
+fn join_as_member_page(link: &str, email: &str, tenant: &str) -> EntrancePage {
+    EntrancePage {
+        title: "Join",
+        lead: format!("You were invited to work on {tenant}, and are signed in as {email}."),
+        fields: Vec::new(),
+        button: "Join",
+        wrong: None,
+        action: format!("/join/{link}/as-member"),
+        other: Some(("/".to_owned(), "Not now")),
+    }
+}
+
+/// `GET /join/{link}`.
+pub(crate) async fn join_form(
+    State(web): State<Web>,
+    Path(link): Path<String>,
+    here: Result<SignedInHere, Refusal>,
+) -> Result<Response, Refusal> {
+    let (invited, tenant) = invited_to(&web, &handle(&link)?).await?;
+    match here {
+        Ok(here) => join_as_member_page(&link, &here.who.member.email, &tenant).shown(None),
+        Err(Refusal::SignIn(_)) => {
+            join_page(&link, invited.email.as_deref().unwrap_or_default(), "", &tenant).shown(None)
+        }
+        Err(other) => Err(other),
+    }
 }
 
 /// `POST /join/{link}`.
@@ -235,13 +266,24 @@ pub(crate) async fn join(
     Form(form): Form<NewForm>,
 ) -> Result<Response, Refusal> {
     let link_handle = handle(&link)?;
-    let invited = web.engine.invited(&link_handle).await?.filter(|invited| invited.role.is_some());
-    let invited = invited.ok_or(Refusal::NotFound)?;
-    let tenant = web.engine.store.tenant_with_id(invited.tenant).await?.ok_or(Refusal::NotFound)?;
+    let (_, tenant) = invited_to(&web, &link_handle).await?;
     match web.engine.take_invitation(&link_handle, &form.member(), &came_from(peer.ip(), &headers)).await {
-        Err(problem) => join_page(&link, &form.email, &form.name, &tenant.name).shown(Some(problem)),
+        Err(problem) => join_page(&link, &form.email, &form.name, &tenant).shown(Some(problem)),
         Ok((_, browser)) => entered(&web, &browser, "/"),
     }
+}
+
+/// `POST /join/{link}/as-member`.
+pub(crate) async fn join_as_member(
+    State(web): State<Web>,
+    Path(link): Path<String>,
+    here: SignedInHere,
+) -> Result<Response, Refusal> {
+    let link = handle(&link)?;
+    invited(&web, &link, false).await?;
+    let tenant = web.engine.join(&link, &here.who).await?;
+    let tenant = web.engine.store.tenant_with_id(tenant).await?.ok_or(Refusal::NotFound)?;
+    Ok(see_other(&at(&tenant.slug, false, "")))
 }
 
 /// What somebody types who signs in.

@@ -157,3 +157,24 @@ async fn an_example_is_sent_and_sent_again() {
     assert_eq!(stranger.get(&delivery.replace("/default/", "/other/")).await.status, 404);
     assert_eq!(browser.get(&delivery.replace("/test/", "/live/")).await.status, 404);
 }
+
+#[tokio::test]
+async fn a_member_of_one_vendor_joins_another_by_a_link() {
+    let office = Office::open().await;
+    let owner = office.member(Role::Owner).await;
+    let stranger = office.stranger().await;
+    let by = engine::rulings::By { actor: "test".to_owned(), note: None };
+    let link = office.engine.invite(office.tenant, "stranger@acme.example", Role::Support, &by).await.unwrap();
+    let path = format!("/join/{}", *link.reveal());
+    assert!(stranger.get(&path).await.says("and are signed in as"));
+    assert_eq!(stranger.get("/console/default/test").await.status, 404, "looking joins nobody");
+    assert_eq!(stranger.post(&format!("{path}/as-member"), "").await.leads_to(), "/console/default/test");
+    assert!(stranger.get("/console/default/test").await.says("support of Acme"));
+    assert_eq!(owner.post(&format!("{path}/as-member"), "").await.status, 404, "a link is good once");
+    let invited = format!(
+        "/join/{}",
+        *office.engine.invite(office.tenant, "x@acme.example", Role::Viewer, &by).await.unwrap().reveal()
+    );
+    let page = office.browser().get(&invited).await;
+    assert!(page.says(&format!("/sign-in?next={invited}")), "who is a member signs in and comes back: {}", page.text);
+}
