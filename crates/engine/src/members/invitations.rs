@@ -223,6 +223,12 @@ impl Engine {
         let now = self.now();
         let role = invitation.role.clone().unwrap_or_else(|| Role::Owner.as_str().to_owned());
         let tenant = TenantId(invitation.tenant_id);
+        // A link gives, and takes nothing away from who is a member there already.
+        let rank = |role: &str| role.parse::<Role>().ok();
+        let there = write.memberships_of(member).await?.into_iter().find(|row| row.tenant_id == tenant.0);
+        if there.is_some_and(|row| rank(&row.role) >= rank(&role)) {
+            return Ok(());
+        }
         let membership =
             Membership { member_id: member.0, tenant_id: tenant.0, role, created_at: now.as_microsecond() };
         let by = By { actor: format!("member:{member}"), note: None };

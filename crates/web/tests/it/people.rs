@@ -171,6 +171,9 @@ async fn a_member_of_one_vendor_joins_another_by_a_link() {
     assert_eq!(stranger.post(&format!("{path}/as-member"), "").await.leads_to(), "/console/default/test");
     assert!(stranger.get("/console/default/test").await.says("support of Acme"));
     assert_eq!(owner.post(&format!("{path}/as-member"), "").await.status, 404, "a link is good once");
+    let less = office.engine.invite(office.tenant, "y@acme.example", Role::Viewer, &by).await.unwrap();
+    owner.post(&format!("/join/{}/as-member", *less.reveal()), "").await;
+    assert!(owner.get("/console/default/test").await.says("owner of Acme"), "a link takes nothing away");
     let invited = format!(
         "/join/{}",
         *office.engine.invite(office.tenant, "x@acme.example", Role::Viewer, &by).await.unwrap().reveal()
