@@ -38,7 +38,7 @@ fn what_is_not_new_and_what_changes_nothing_are_two_things() {
     let late = shop.simulate(&["dispute-won", "--last"]);
     // That the dispute is open is noted if the server sees it before it sees that it was won.
     let is_noted = late.told("noted").iter().any(|line| line.ends_with("its state stays"));
-    let is_said = late.text().contains("No license changes: still 1 license and 1 mail.");
+    let is_said = late.text().contains("No license changes: still 1 license and 2 mails.");
     assert!(is_noted || is_said, "{}", late.stdout);
     says_nothing_of(&late, &["valid", "active", "revoked"]);
     assert!(!late.text().contains("knew all of this"), "{}", late.stdout);
