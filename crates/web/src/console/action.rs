@@ -25,6 +25,8 @@ pub(crate) enum Field {
         hint: &'static str,
         is_required: bool,
     },
+    /// Several lines of text.
+    Long { name: &'static str, label: &'static str, value: String, hint: &'static str },
     /// One of several: value, label, whether it is chosen.
     Choice { name: &'static str, label: &'static str, options: Vec<(String, String, bool)> },
     /// Whether or not.
@@ -57,9 +59,14 @@ impl Field {
         self
     }
 
+    /// Several lines of text, which may stay empty.
+    pub(crate) fn long(name: &'static str, label: &'static str, value: impl Into<String>) -> Self {
+        Self::Long { name, label, value: value.into(), hint: "" }
+    }
+
     /// With what helps to fill it in.
     pub(crate) fn hint(mut self, new: &'static str) -> Self {
-        if let Self::Text { hint, .. } | Self::Check { hint, .. } = &mut self {
+        if let Self::Text { hint, .. } | Self::Long { hint, .. } | Self::Check { hint, .. } = &mut self {
             *hint = new;
         }
         self

@@ -18,7 +18,7 @@ struct SettingsPage {
     doors: Vec<(String, &'static str, &'static str, &'static str)>,
 }
 
-const DOORS: [(&str, &str, &str, &str); 7] = [
+const DOORS: &[(&str, &str, &str, &str)] = &[
     ("settings/billing", "Billing", "Providers that tell of sales: addresses, secrets, API keys.", "receipt"),
     ("settings/webhooks", "Webhooks", "Your own addresses that are told of what happens here.", "out"),
     ("prices", "Prices", "Which plan each price of a provider gives.", "tag"),
@@ -32,6 +32,6 @@ const DOORS: [(&str, &str, &str, &str); 7] = [
 pub(crate) async fn show(State(web): State<Web>, place: Place<Look>) -> Result<Response, Refusal> {
     page(&SettingsPage {
         shell: Shell::new(&web, &place, "settings", "Settings").await?,
-        doors: DOORS.map(|(path, name, text, icon)| (place.at(path), name, text, icon)).to_vec(),
+        doors: DOORS.iter().map(|&(path, name, text, icon)| (place.at(path), name, text, icon)).collect(),
     })
 }
