@@ -25,6 +25,7 @@ mod fulfil;
 mod gather;
 mod group;
 pub mod idempotency;
+pub mod identity;
 pub mod inbound;
 pub mod issue;
 mod license_keys;
@@ -154,6 +155,8 @@ pub struct Parts {
     pub dialler: Arc<dyn lookup::Dial>,
     /// Says where webhooks may go.
     pub addresses: Arc<dyn webhooks::CheckAddress>,
+    /// Calls identity providers.
+    pub identity: Arc<dyn identity::CallProvider>,
     /// How long this node may take for look-ups it has taken; then another node takes them.
     pub lease: SignedDuration,
 }
@@ -171,6 +174,7 @@ pub struct Engine {
     entropy: Arc<dyn EntropySource>,
     dialler: Arc<dyn Dial>,
     addresses: Arc<dyn webhooks::CheckAddress>,
+    identity: identity::Providers,
     lease: SignedDuration,
     connections: Connections,
     catalogues: Catalogues,
@@ -226,6 +230,7 @@ impl Engine {
             entropy: parts.entropy,
             dialler: parts.dialler,
             addresses: parts.addresses,
+            identity: identity::Providers::new(parts.identity),
             lease: parts.lease,
             connections: Connections::default(),
             catalogues: Catalogues::default(),

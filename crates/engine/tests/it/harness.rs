@@ -258,6 +258,7 @@ fn node(
         entropy: Arc::new(SeededEntropy::new(seed)),
         dialler,
         addresses: Arc::new(engine::testing::TestAddresses),
+        identity: Arc::new(engine::testing::NoProviders),
         lease: jiff::SignedDuration::from_secs(120),
     })
 }

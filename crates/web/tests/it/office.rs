@@ -21,7 +21,7 @@ use engine::{
     issue::IssueRequest,
     members::{CameFrom, NewMember},
     rulings::By,
-    testing::{ManualClock, RefusingDialler, SeededEntropy},
+    testing::{ManualClock, RefusingDialler, SeededEntropy, TestProvider},
 };
 use jiff::{SignedDuration, Timestamp};
 use store::testing::TestDatabase;
@@ -45,6 +45,7 @@ const SHOP: &str = r#"
 pub(crate) struct Office {
     pub(crate) engine: Arc<Engine>,
     pub(crate) clock: Arc<ManualClock>,
+    pub(crate) provider: Arc<TestProvider>,
     pub(crate) tenant: TenantId,
     pub(crate) router: Router,
     stop: CancellationToken,
@@ -92,6 +93,7 @@ impl Office {
         let database = TestDatabase::sqlite().await;
         let entropy = SeededEntropy::new(1);
         let clock = Arc::new(ManualClock::at(Timestamp::from_second(NOW).unwrap()));
+        let provider = Arc::new(TestProvider::default());
         let ring = SharedRing::new(KeyRing::generate(&mut *entropy.entropy()));
         let engine = Engine::new(Parts {
             store: database.store.clone(),
@@ -100,6 +102,7 @@ impl Office {
             entropy: Arc::new(entropy),
             dialler: Arc::new(RefusingDialler),
             addresses: Arc::new(engine::testing::TestAddresses),
+            identity: provider.clone(),
             lease: SignedDuration::from_secs(120),
         });
         let tenant = engine.ensure_tenant("default", "Acme").await.unwrap();
@@ -114,7 +117,7 @@ impl Office {
         });
         let stop = CancellationToken::new();
         engine.start(&TaskTracker::new(), &stop);
-        let office = Self { engine, clock, tenant, router, stop, _database: database };
+        let office = Self { engine, clock, provider, tenant, router, stop, _database: database };
         office.apply(SHOP).await;
         office
     }
