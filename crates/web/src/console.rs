@@ -33,12 +33,14 @@ mod plans;
 mod price_form;
 mod prices;
 mod products;
+mod provider_sign_in;
 mod refusal;
 mod replay;
 mod sale;
 mod search;
 mod settings;
 mod shell;
+mod sign_in_settings;
 mod team;
 mod timeline;
 mod words;
@@ -67,6 +69,8 @@ pub(crate) fn routes(web: &Web) -> Router<Web> {
         .route("/confirm", get(entrance::confirm_form).post(entrance::confirm));
     entrance
         .merge(account::routes())
+        .merge(provider_sign_in::routes())
+        .merge(sign_in_settings::routes())
         .merge(pages())
         .route("/console/{tenant}/{mode}/{*nothing}", get(async || Refusal::NotFound))
         .layer(from_fn(browser::own_origin_only))

@@ -24,6 +24,7 @@ const DOORS: &[(&str, &str, &str, &str)] = &[
     ("prices", "Prices", "Which plan each price of a provider gives.", "tag"),
     ("products", "Products and plans", "What is sold, what a license allows, and whose name mails are in.", "box"),
     ("team", "Team", "Who may do what here, and who is invited.", "people"),
+    ("settings/sign-in", "Sign-in", "Your identity provider, by which members come in without a password.", "person"),
     ("developers", "Developers", "API keys, and the first calls of an app.", "code"),
     ("audit", "Audit log", "Who changed what, when, and why.", "book"),
 ];

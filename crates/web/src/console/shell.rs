@@ -117,6 +117,7 @@ const SAID: &[(&str, &str)] = &[
     ("recovering", "It goes on in the background; this page shows how far it has come."),
     ("sent", "It is on its way. Look again in a moment."),
     ("rule_removed", "The rule is gone."),
+    ("provider_removed", "Members sign in with their passwords. Whom the provider had let in is signed out."),
     ("replayed", "The event is worked on again."),
 ];
 
