@@ -28,3 +28,8 @@ fn travelled(journey: &str, files: &[&Path]) {
 fn people_use_the_console() {
     travelled("console", &[&crate::process::sample()]);
 }
+
+#[test]
+fn the_gallery_looks_as_it_did() {
+    travelled("pictures", &[]);
+}
