@@ -15,6 +15,7 @@ fn travelled(journey: &str, files: &[&Path]) {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../../e2e/{journey}.mjs"));
     let mut node = Command::new("node");
     node.arg(script)
+        .env("KEYWRIGHT_OFFLINE", "true")
         .env("CONSOLE_ADDRESS", installation.address())
         .env("CONSOLE_SET_UP", set_up)
         .env("CONSOLE_COMMAND", env!("CARGO_BIN_EXE_keywright"))
@@ -32,4 +33,9 @@ fn people_use_the_console() {
 #[test]
 fn the_gallery_looks_as_it_did() {
     travelled("pictures", &[]);
+}
+
+#[test]
+fn the_ten_interactions_take_few_clicks() {
+    travelled("interactions", &[&crate::process::sample()]);
 }
