@@ -158,9 +158,9 @@ impl Engine {
     /// # Errors
     /// Those of the database.
     pub async fn only_identity_provider(&self) -> Result<Option<(Tenant, IdentityProvider)>, Error> {
-        match self.store.tenants().await?.as_slice() {
-            [only] => self.identity_provider_of(&only.slug).await,
-            _ => Ok(None),
+        match self.store.only_tenant().await? {
+            Some(only) => self.identity_provider_of(&only.slug).await,
+            None => Ok(None),
         }
     }
 }

@@ -32,6 +32,9 @@ const FRESH: SignedDuration = SignedDuration::from_mins(60);
 const READ_AGAIN: SignedDuration = SignedDuration::from_mins(1);
 /// By how much the provider's clock may differ from ours.
 pub(super) const SKEW: SignedDuration = SignedDuration::from_secs(60);
+/// Google takes no `prompt=login` ("OpenID Connect", authentication URI parameters), and tells when somebody signed in only where
+/// it is asked for by name ("Security bundle").
+const GOOGLE: &str = "https://accounts.google.com";
 /// Of how many providers it is kept in memory what they say of themselves.
 const KEPT_MAX: usize = 64;
 
@@ -147,9 +150,8 @@ impl Providers {
             .set_pkce_challenge(PkceCodeChallenge::from_code_verifier_sha256(&verifier));
         let asked = match again {
             false => asked,
-            // Google tells when somebody signed in only where it is asked for by name.
             true => asked
-                .add_prompt(CoreAuthPrompt::Login)
+                .add_prompt(if client.issuer == GOOGLE { CoreAuthPrompt::SelectAccount } else { CoreAuthPrompt::Login })
                 .set_max_age(Duration::ZERO)
                 .add_extra_param("claims", r#"{"id_token":{"auth_time":{"essential":true}}}"#),
         };

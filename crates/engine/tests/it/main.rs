@@ -16,6 +16,7 @@ mod doctor;
 mod events;
 mod happenings;
 mod harness;
+mod identity;
 mod intake;
 mod lemonsqueezy;
 mod life;

@@ -31,6 +31,11 @@ fn people_use_the_console() {
 }
 
 #[test]
+fn members_come_in_by_an_identity_provider() {
+    travelled("identity", &[]);
+}
+
+#[test]
 fn the_gallery_looks_as_it_did() {
     travelled("pictures", &[]);
 }

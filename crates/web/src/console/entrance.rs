@@ -76,6 +76,7 @@ impl EntranceField {
 
 impl EntrancePage {
     pub(super) fn shown(mut self, problem: Option<MemberError>) -> Result<Response, Refusal> {
+        let is_refused = problem.is_some();
         self.wrong = match problem {
             None => self.wrong,
             Some(MemberError::Engine(error)) => return Err(error.into()),
@@ -86,10 +87,9 @@ impl EntrancePage {
                 Some(sentence(&problem))
             }
         };
-        let status = if self.wrong.is_some() {
-            axum::http::StatusCode::UNPROCESSABLE_ENTITY
-        } else {
-            axum::http::StatusCode::OK
+        let status = match is_refused {
+            true => axum::http::StatusCode::UNPROCESSABLE_ENTITY,
+            false => axum::http::StatusCode::OK,
         };
         Ok((status, Html(self.render()?)).into_response())
     }

@@ -64,7 +64,9 @@ pub(super) fn sentence_of(problem: Problem, name: &str) -> String {
              member and invite you again."
         ),
         Problem::Nobody => {
-            "You are no member here. Ask an owner or admin to invite the e-mail address that you have there.".to_owned()
+            format!(
+                "You are no member here. Ask an owner or admin to invite the e-mail address that you have at {name}."
+            )
         }
         Problem::NotYou => format!("That was another account at {name} than yours. Sign in there as yourself."),
         Problem::NotNow => format!(

@@ -88,7 +88,7 @@ fn card(web: &Web, row: &IdentityProvider) -> ProviderCard {
             Some(role) => format!("become members by themselves, as {role}"),
             None => "do not come in: an invitation to their address comes first".to_owned(),
         },
-        domains: if domains.is_empty() { "any domain".to_owned() } else { domains.join(", ") },
+        domains: if domains.is_empty() { "any".to_owned() } else { domains.join(", ") },
         passwords: if row.required { "open this vendor to owners alone" } else { "count as well" },
         pill: match row.required {
             true => Pill { word: "required", tone: "good", icon: "check" },

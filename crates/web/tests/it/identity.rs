@@ -342,7 +342,10 @@ async fn owners_alone_decide_who_says_who_somebody_is() {
     let mail: &'static str = Box::leak(format!("admin-{}@acme.example", office.tenant).into_boxed_str());
     goes(&office, &mut there, "/sign-in/default/provider", &Person::new("s-a", mail)).await;
     assert_eq!(there.get(HOME).await.status, 200);
-    assert_eq!(owner.post(&format!("{SETTINGS}/remove"), "note=").await.leads_to(), format!("{SETTINGS}?said=provider_removed"));
+    assert_eq!(
+        owner.post(&format!("{SETTINGS}/remove"), "note=").await.leads_to(),
+        format!("{SETTINGS}?said=provider_removed")
+    );
     assert_eq!(there.get(HOME).await.status, 303, "whom it had let in is signed out");
     office.clock.advance(SignedDuration::from_mins(16));
     assert_eq!(owner.get(&change).await.leads_to(), format!("/confirm?next={change}"), "a password is asked for first");
