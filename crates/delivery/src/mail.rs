@@ -17,6 +17,7 @@ mod page;
 mod preview;
 mod sample;
 mod templates;
+mod variables;
 
 use crypto::{
     ring::KeyRing,
@@ -42,9 +43,10 @@ use crate::brand::Brand;
 
 pub use self::{
     language::Language,
-    own::{lint, names},
-    preview::{About, SOMEBODY, Sample},
+    own::{findings, lint, names},
+    preview::{Look, LookError, SOMEBODY, Sample},
     templates::{LintError, OwnTemplate},
+    variables::{Variable, variables},
 };
 
 /// Why a mail cannot be written, or not now.
@@ -272,7 +274,7 @@ fn write_with(
     let shown = key.as_ref().map(SecretString::expose_secret);
     let (addresses, page) = page(mail, contents, sender, shown, None)?;
     let own = own::template_for(&contents.templates, contents.product.id, page.language);
-    let (written, broken) = match own.map(|row| (row, templates::write_own(&own::parts(row), &page))) {
+    let (written, broken) = match own.map(|row| (row, templates::write_own(&row.into(), &page))) {
         None => (templates::write(&page)?, None),
         Some((_, Ok(written))) => (written, None),
         // A key that was paid for goes out whatever a vendor wrote.

@@ -68,6 +68,24 @@ impl Outcome {
     }
 }
 
+/// How mails leave, for people to read. Nothing of it is a secret, not even by mistake: with some relays the user's name is a
+/// token, so that it is not among it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Described {
+    /// The host and port of a relay, or the name of a service.
+    pub name: String,
+    /// The option that configures it.
+    pub option: &'static str,
+    /// The environment's variable that does as well.
+    pub variable: &'static str,
+    /// Whether what goes there is encrypted, in words.
+    pub encryption: &'static str,
+    /// Whether we say who we are.
+    pub signs_in: bool,
+    /// The DNS record of the key that signs mails here: its name and its value. None: mails are not signed here.
+    pub dkim: Option<(String, String)>,
+}
+
 /// Where mails go, and who vouches for them. Cloning shares its connections.
 #[derive(Clone, Debug)]
 pub struct Transport {
@@ -120,6 +138,17 @@ impl Transport {
             Way::Smtp(smtp) => smtp.name(),
             Way::Service(service) => service.name(),
         }
+    }
+
+    /// How mails leave, for people to read.
+    #[must_use]
+    pub fn described(&self) -> Described {
+        let dkim = self.dkim.as_deref().map(|dkim| (dkim.name(), dkim.record()));
+        let (option, variable, encryption, signs_in) = match &self.way {
+            Way::Smtp(smtp) => ("--smtp-url", "KEYWRIGHT_SMTP_URL", smtp.encryption(), smtp.signs_in()),
+            Way::Service(_) => ("--mail-url", "KEYWRIGHT_MAIL_URL", "HTTPS", true),
+        };
+        Described { name: self.name(), option, variable, encryption, signs_in, dkim }
     }
 
     /// Hands a mail over. `idempotency_key` tells a service which mails are the same one. What was said may be kept: it does

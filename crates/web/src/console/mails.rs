@@ -198,7 +198,7 @@ async fn mail<A>(web: &Web, place: &Place<A>, id: &str) -> Result<Mail, Refusal>
 
 /// What it says, without its key: whoever may see that sees it on the page of the license.
 async fn masked(web: &Web, mail: &Mail) -> Result<Rendered, MailError> {
-    delivery::render_masked_mail(&web.engine.store, mail, web.sender.as_ref()).await
+    delivery::render_masked_mail(&web.engine.store, mail, web.mail_from()).await
 }
 
 fn facts<A>(place: &Place<A>, mail: &Mail, now: Timestamp) -> Vec<(&'static str, String, Option<String>)> {
