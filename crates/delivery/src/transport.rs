@@ -56,6 +56,21 @@ pub enum Outcome {
 }
 
 impl Outcome {
+    /// What became of a mail to that address, as a sentence for whoever tried it out: the relay or service of that name has
+    /// it, or otherwise why not.
+    ///
+    /// # Errors
+    /// It was not taken, or nobody knows.
+    pub fn sentence(&self, way: &str, to: &str) -> Result<String, String> {
+        match self {
+            Self::Accepted { response } => Ok(format!("{way} has taken it for {to}: {response}")),
+            Self::Later { response, .. } => Err(format!("{way} has not taken it now: {response}")),
+            Self::Unanswered { response } => Err(format!("it may have arrived at {to}, or not: {response}")),
+            Self::Away { response } => Err(format!("{way} takes no mails: {response}")),
+            Self::Refused { response } => Err(format!("{way} has refused it: {response}")),
+        }
+    }
+
     /// The same with what was said made fit to be kept.
     pub(crate) fn told(self, fit: impl FnOnce(String) -> String) -> Self {
         match self {

@@ -7,7 +7,7 @@ use axum::{
 };
 use delivery::{
     MailError, Rendered,
-    mail::{Language, Look, LookError, OwnTemplate, lint},
+    mail::{Language, Look, LookError, OwnTemplate, look_over},
 };
 use domain::{
     id::{LicenseId, MailTemplateId, ProductId},
@@ -113,15 +113,10 @@ impl PartsBody {
         }
     }
 
-    /// Looks whether it works. That writes a dozen mails, which no other call is to wait for.
+    /// Looks whether it works.
     async fn checked(&self, kind: MailKind) -> Result<(), Problem> {
-        let own = self.own();
-        let looked = tokio::task::spawn_blocking(move || lint(kind, &own)).await;
-        let linted = looked.map_err(|error| {
-            tracing::error!(%error, "looking at a template failed");
-            Problem::new(Code::Internal, "The fault is logged under this request's id.")
-        })?;
-        linted.map_err(|error| Problem::invalid(sentence(&error)).of(error.part))
+        let wrong = look_over(kind, self.own()).await.into_iter().next();
+        wrong.map_or(Ok(()), |error| Err(Problem::invalid(sentence(&error)).of(error.part)))
     }
 }
 

@@ -86,6 +86,15 @@ pub fn findings(kind: MailKind, own: &OwnTemplate) -> Vec<LintError> {
     if each.is_empty() { vec![whole] } else { each }
 }
 
+/// The same on a thread of its own: it writes dozens of mails, which nobody else's call is to wait for.
+pub async fn look_over(kind: MailKind, own: OwnTemplate) -> Vec<LintError> {
+    let looked = tokio::task::spawn_blocking(move || findings(kind, &own)).await;
+    looked.unwrap_or_else(|error| {
+        tracing::error!(%error, "looking at a template failed");
+        vec![LintError { part: "text", problem: "cannot be looked at; what failed stands in the log".to_owned() }]
+    })
+}
+
 /// What of a part does not read.
 fn unreadable(part: &'static str, source: &str, known: &[String]) -> Vec<LintError> {
     let refused = |problem| LintError { part, problem };
