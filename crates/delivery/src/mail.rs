@@ -50,7 +50,7 @@ pub use self::{
     own::{findings, lint, look_over, names},
     preview::{Look, LookError, SOMEBODY, Sample},
     templates::{LintError, OwnTemplate},
-    variables::{Variable, variables},
+    variables::Variable,
 };
 
 /// Why a mail cannot be written, or not now.
@@ -236,10 +236,7 @@ struct Words {
 
 impl Words {
     fn new(mail: &Mail, contents: &Contents) -> Self {
-        Self {
-            name: mail.recipient_name.as_deref().and_then(clean::name),
-            product: product_name(&contents.product),
-        }
+        Self { name: mail.recipient_name.as_deref().and_then(clean::name), product: product_name(&contents.product) }
     }
 }
 

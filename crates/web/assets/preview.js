@@ -8,6 +8,7 @@ for (const form of document.querySelectorAll("form[data-preview]")) {
   let shown = form.querySelector(`iframe[name="${name}"]`);
   let coming;
   let timer;
+  let count = 0;
 
   // The new frame is filled behind the one that is looked at, and takes its place when it has something to show. A new one has
   // no past either, so that nothing is added to the way back.
@@ -15,8 +16,8 @@ for (const form of document.querySelectorAll("form[data-preview]")) {
     coming?.remove();
     coming = shown.cloneNode();
     coming.removeAttribute("src");
+    coming.name = `${name}-${++count}`;
     coming.classList.add("coming");
-    shown.removeAttribute("name");
     shown.after(coming);
     const frame = coming;
     const taken = () => {
@@ -28,7 +29,7 @@ for (const form of document.querySelectorAll("form[data-preview]")) {
       coming = undefined;
     };
     const { target, action } = form;
-    form.target = name;
+    form.target = frame.name;
     form.action = button.formAction;
     frame.addEventListener("load", taken);
     form.submit();
@@ -50,7 +51,7 @@ for (const form of document.querySelectorAll("form[data-preview]")) {
   });
 
   // A name is put where somebody was writing last.
-  let last = form.querySelector("#text");
+  let last = form.querySelector("#intro");
   form.addEventListener("focusin", (event) => {
     if (event.target.matches("#subject, #intro, #text, #html")) last = event.target;
   });

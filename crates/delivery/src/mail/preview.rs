@@ -18,7 +18,9 @@ use uuid::Uuid;
 use super::{
     Addresses, Letter, MailError, Rendered, Sender,
     language::Language,
-    own, page, sample,
+    own, page,
+    page::Page,
+    sample,
     templates::{self, OwnTemplate, Written},
     unsealed,
 };
@@ -108,13 +110,18 @@ impl<'a> Sample<'a> {
     }
 
     fn write(&self, sender: Option<&Sender>) -> Result<(Addresses, Written), MailError> {
-        let mail = row(self.kind, Uuid::nil(), self.to, self.now);
-        let contents = sample::contents(self.kind, &self.product, &self.plan, self.now);
-        let key = (self.kind == MailKind::LicenseDelivery).then(|| sample::key(&self.product));
-        let (addresses, page) = page(&mail, &contents, sender, key.as_deref(), self.language)?;
+        let (addresses, page) = self.page(sender)?;
         let own = self.own.as_ref();
         let written = own.map_or_else(|| templates::write(&page), |own| templates::write_own(own, &page))?;
         Ok((addresses, written))
+    }
+
+    /// What its templates get to know.
+    pub(super) fn page(&self, sender: Option<&Sender>) -> Result<(Addresses, Page), MailError> {
+        let mail = row(self.kind, Uuid::nil(), self.to, self.now);
+        let contents = sample::contents(self.kind, &self.product, &self.plan, self.now);
+        let key = (self.kind == MailKind::LicenseDelivery).then(|| sample::key(&self.product));
+        page(&mail, &contents, sender, key.as_deref(), self.language)
     }
 
     /// The language that it is written in.

@@ -3,7 +3,7 @@
 use domain::mail::MailKind;
 use serde_json::Value;
 
-use super::{language::Language, own};
+use super::{MailError, Sample};
 
 /// Something that a template may ask for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,14 +57,18 @@ const TOLD: [(&str, &str, &str); 31] = [
     ("language", "Its language.", "{{ language }}"),
 ];
 
-/// What a mail of this kind may ask for, each with an example.
-#[must_use]
-pub fn variables(kind: MailKind, language: Language) -> Vec<Variable> {
-    let page = own::example_values(kind, language);
-    let has_key = kind == MailKind::LicenseDelivery;
-    let wanted = TOLD.into_iter().filter(|(name, ..)| has_key || *name != "key");
-    let variable = |(name, meaning, written)| Variable { name, meaning, written, example: shown(&page[name]) };
-    wanted.map(variable).collect()
+impl Sample<'_> {
+    /// What this mail may ask for, each with what comes of it in this example.
+    ///
+    /// # Errors
+    /// The buyer's address is none.
+    pub fn variables(&self) -> Result<Vec<Variable>, MailError> {
+        let page = serde_json::to_value(self.page(None)?.1).unwrap_or_default();
+        let has_key = self.kind == MailKind::LicenseDelivery;
+        let wanted = TOLD.into_iter().filter(|(name, ..)| has_key || *name != "key");
+        let variable = |(name, meaning, written)| Variable { name, meaning, written, example: shown(&page[name]) };
+        Ok(wanted.map(variable).collect())
+    }
 }
 
 /// A value in a few words.
@@ -85,8 +89,14 @@ fn shown(value: &Value) -> String {
 mod tests {
     use std::collections::BTreeSet;
 
+    use jiff::Timestamp;
+
     use super::*;
-    use crate::mail::{OwnTemplate, lint};
+    use crate::mail::{OwnTemplate, SOMEBODY, lint, names};
+
+    fn variables(kind: MailKind) -> Vec<Variable> {
+        Sample::new(kind, None, SOMEBODY, Timestamp::UNIX_EPOCH).variables().unwrap()
+    }
 
     /// The names of a documented mail, kept beside ours.
     const DOCUMENTED: [&str; 3] = ["licenseKey", "planName", "docsUrl"];
@@ -94,14 +104,14 @@ mod tests {
     #[test]
     fn every_name_is_told() {
         let told: BTreeSet<String> = TOLD.iter().map(|(name, ..)| (*name).to_owned()).collect();
-        let names: BTreeSet<String> = own::names().into_iter().filter(|name| !DOCUMENTED.contains(&&**name)).collect();
+        let names: BTreeSet<String> = names().into_iter().filter(|name| !DOCUMENTED.contains(&&**name)).collect();
         assert_eq!(told, names);
     }
 
     #[test]
     fn what_is_written_works() {
         for kind in MailKind::ALL {
-            for variable in variables(*kind, Language::English) {
+            for variable in variables(*kind) {
                 let text = format!("{{{{ key_hint }}}}{{{{ key }}}}{}", variable.written);
                 let own = OwnTemplate { text: Some(text), ..OwnTemplate::default() };
                 assert_eq!(lint(*kind, &own), Ok(()), "{}", variable.name);
@@ -112,7 +122,7 @@ mod tests {
     #[test]
     fn examples_are_of_the_mail() {
         let example = |kind, wanted: &str| {
-            let found = variables(kind, Language::English).into_iter().find(|variable| variable.name == wanted);
+            let found = variables(kind).into_iter().find(|variable| variable.name == wanted);
             found.map(|variable| variable.example)
         };
         assert_eq!(example(MailKind::LicenseDelivery, "key").as_deref(), Some("KEY-7F3K-9XYM-4N2A-Q7C9"));

@@ -11,7 +11,7 @@ use axum::{
 };
 use delivery::{
     Brand, Rendered,
-    mail::{SOMEBODY, Sample, sender_of},
+    mail::{Language, SOMEBODY, Sample, sender_of},
 };
 use domain::{mail::MailKind, member::Ability};
 use engine::configuration::{Existing, ProductInput};
@@ -30,6 +30,7 @@ use super::{
     products::product,
     refusal::Refusal,
     shell::{Shell, page},
+    templates::language_name,
     words::sentence,
 };
 use crate::Web;
@@ -45,7 +46,7 @@ pub(crate) fn routes() -> Router<Web> {
 /// The name of a field, its label, its type, and what there is to say of it.
 type Asked = (&'static str, &'static str, &'static str, &'static str);
 
-/// The fields of a brand, in parts. Those of the type `long` have several lines.
+/// The fields of a brand, in parts. Those of the type `long` have several lines, and a `language` is chosen.
 const PARTS: [(&str, &[Asked]); 3] = [
     (
         "Who mails come from",
@@ -58,7 +59,7 @@ const PARTS: [(&str, &[Asked]); 3] = [
                 "Empty: the server's sender. The relay must be allowed to send for its domain.",
             ),
             ("reply_to", "Answers go to", "email", "Empty: to the sender."),
-            ("language", "Language", "text", "en or de; empty: English."),
+            ("language", "Language", "language", ""),
         ],
     ),
     (
@@ -113,15 +114,13 @@ pub(crate) async fn list(State(web): State<Web>, place: Place<Look>) -> Result<R
     let row = |row: rows::Product| {
         let (texts, brand) = (texts(&row), Brand::read(&row.brand));
         let all = PARTS.iter().flat_map(|(_, fields)| fields.iter()).skip(4);
-        let has: Vec<String> = all
-            .filter(|(name, ..)| texts.contains_key(*name))
-            .map(|(_, label, ..)| label.to_lowercase())
-            .collect();
+        let has: Vec<String> =
+            all.filter(|(name, ..)| texts.contains_key(*name)).map(|(_, label, ..)| label.to_lowercase()).collect();
         Row {
             path: place.at(&format!("settings/brand/{}", row.code)),
             from: in_whose_name(&web, &row),
             reply_to: brand.reply_to.clone().unwrap_or_else(|| "the sender".to_owned()),
-            language: super::templates::language_name(brand.language()),
+            language: language_name(brand.language()),
             has: if has.is_empty() { "nothing yet".to_owned() } else { has.join(", ") },
             name: row.name,
         }
@@ -171,6 +170,11 @@ async fn shown<A>(
 ) -> Result<Response, Refusal> {
     let field = |&(name, label, kind, hint): &Asked| match kind {
         "long" => Field::long(name, label, sent.get(name)).hint(hint),
+        "language" => {
+            let languages = Language::ALL.map(|language| (language.code(), language_name(language)));
+            let here = Language::parse(sent.get(name)).unwrap_or_default();
+            Field::choice(name, label, languages, here.code())
+        }
         kind => Field::text(name, label, sent.get(name)).of(kind).hint(hint),
     };
     let all = PARTS.iter().flat_map(|(_, fields)| fields.iter());
@@ -197,7 +201,11 @@ async fn shown<A>(
 fn sent_brand(row: &rows::Product, sent: &Sent) -> BTreeMap<String, String> {
     let mut brand = texts(row);
     for (name, ..) in PARTS.iter().flat_map(|(_, fields)| fields.iter()) {
-        brand.remove(*name);
+        let before = brand.remove(*name);
+        // Mails are in English where nothing is said, so that leaving it so changes nothing.
+        if before.is_none() && *name == "language" && sent.get(name) == Language::default().code() {
+            continue;
+        }
         brand.extend(sent.some(name).map(|value| ((*name).to_owned(), value.replace("\r\n", "\n"))));
     }
     brand

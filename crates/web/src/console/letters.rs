@@ -138,7 +138,9 @@ pub(crate) fn preview(
 pub(crate) fn unseen(error: LookError) -> Result<String, Refusal> {
     match error {
         LookError::Product(_) => Err(Refusal::NotFound),
-        LookError::License(_) => Ok("There is no such license in this mode. Leave it empty to see an example.".to_owned()),
+        LookError::License(_) => {
+            Ok("There is no such license in this mode. Leave it empty to see an example.".to_owned())
+        }
         LookError::Mail(MailError::Superseded) => {
             Ok("That is not so for this license now, so the mail would not be sent. Leave it empty to see an example."
                 .to_owned())

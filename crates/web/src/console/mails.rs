@@ -203,7 +203,8 @@ pub(crate) async fn show(
     let wrong = rendered.as_ref().err().map(|error| format!("{}.", capitalised(&error.to_string())));
     let (name, path) = (name(&mail.kind), place.at(&format!("mails/{}", MailId(mail.id))));
     let waits = mail.status == status::PENDING && mail.attempts == 0 && looked.said == "resent";
-    let again = (waits && looked.look < LOOKS_MAX).then(|| format!("1; url={path}?said=resent&look={}", looked.look + 1));
+    let again =
+        (waits && looked.look < LOOKS_MAX).then(|| format!("1; url={path}?said=resent&look={}", looked.look + 1));
     let shown = page(&MailPage {
         shell: Shell::new(&web, &place, "mails", format!("{name} · E-mail")).await?,
         id: MailId(mail.id).to_string(),
@@ -257,4 +258,3 @@ fn facts<A>(place: &Place<A>, mail: &Mail, now: Timestamp) -> Vec<(&'static str,
     facts.push(("Order", order.clone(), Some(place.at(&format!("orders/{order}")))));
     facts
 }
-

@@ -144,12 +144,10 @@ async fn shown(
                     .hint("Your name for it, for good: letters, digits, - . _"),
             ),
     };
-    question = question
-        .asks(Field::text("name", "Name", sent.get("name")).needed().hint("What buyers read."))
-        .asks(
-            Field::text("key_prefix", "Keys begin with", sent.get("key_prefix"))
-                .hint("2 to 8 letters or digits. Empty: KEY."),
-        );
+    question = question.asks(Field::text("name", "Name", sent.get("name")).needed().hint("What buyers read.")).asks(
+        Field::text("key_prefix", "Keys begin with", sent.get("key_prefix"))
+            .hint("2 to 8 letters or digits. Empty: KEY."),
+    );
     question.page(web, place, "products", wrong).await
 }
 

@@ -85,8 +85,7 @@ async fn shown<A>(web: &Web, place: &Place<A>, answer: Option<(bool, String)>) -
     let tenant = place.whose().tenant;
     let queue = web.engine.store.mail_queue(tenant).await?;
     let products = web.engine.store.products(tenant).await?;
-    let brands: Vec<(String, Brand)> =
-        products.into_iter().map(|row| (row.name, Brand::read(&row.brand))).collect();
+    let brands: Vec<(String, Brand)> = products.into_iter().map(|row| (row.name, Brand::read(&row.brand))).collect();
     let way = web.sender.as_ref().map(delivery::Transport::described);
     page(&SenderPage {
         shell: Shell::new(web, place, "mails/sender", "Sender · E-mail").await?,
@@ -107,12 +106,18 @@ fn waiting<A>(place: &Place<A>, queue: Queue, has_way: bool, now: Timestamp) -> 
     let when = |at: Option<Timestamp>| at.map(|at| When::new(at, now).to_string()).unwrap_or_default();
     let pending = match queue.pending {
         0 => "Nothing waits: every mail that could leave has left.".to_owned(),
-        _ => format!("The oldest was written {}; the next try is {}.", when(queue.pending_since), when(queue.next_attempt_at)),
+        _ => format!(
+            "The oldest was written {}; the next try is {}.",
+            when(queue.pending_since),
+            when(queue.next_attempt_at)
+        ),
     };
     let held = match (queue.held, has_way) {
         (0, _) => "Nothing is held.".to_owned(),
         (_, true) => format!("The oldest was written {}. They leave once they are released.", when(queue.held_since)),
-        (_, false) => format!("The oldest was written {}. They are kept until there is a relay.", when(queue.held_since)),
+        (_, false) => {
+            format!("The oldest was written {}. They are kept until there is a relay.", when(queue.held_since))
+        }
     };
     vec![
         Waiting { name: "Waiting", count: queue.pending, path: place.at("mails?status=pending"), text: pending },
@@ -143,7 +148,9 @@ fn records(name: String, whose: &str, way: &Described) -> Domain {
     });
     let dkim = match &signed {
         Some(_) => "Mails are signed here. This TXT record lets receivers verify them:".to_owned(),
-        None => format!("Mails are not signed here, so {} has to sign them: it tells you the record to publish.", way.name),
+        None => {
+            format!("Mails are not signed here, so {} has to sign them: it tells you the record to publish.", way.name)
+        }
     };
     Domain {
         whose: format!("From: of {whose}"),
@@ -157,7 +164,8 @@ fn records(name: String, whose: &str, way: &Described) -> Domain {
 /// `GET …/mails/sender/release`.
 pub(crate) async fn release_form(State(web): State<Web>, place: Place<Configure>) -> Result<Response, Refusal> {
     let held = web.engine.store.mail_queue(place.whose().tenant).await?.held;
-    let (mails, they) = if held == 1 { ("1 mail that is".to_owned(), "It") } else { (format!("{held} mails that are"), "They") };
+    let (mails, they) =
+        if held == 1 { ("1 mail that is".to_owned(), "It") } else { (format!("{held} mails that are"), "They") };
     let mut question = Question::new("Release what is held", "Release them", place.at("mails/sender"))
         .says(format!("There are {mails} held, of test and live mode together. {they} leave as if just written, and say what is so now."))
         .says("What is not so any more is not sent.");

@@ -8,7 +8,7 @@ use axum::{
 };
 use delivery::{
     Transport,
-    mail::{LintError, Look as Preview, OwnTemplate, SOMEBODY, Sample, Variable, look_over, variables},
+    mail::{Language, LintError, Look as Preview, OwnTemplate, SOMEBODY, Sample, Variable, look_over},
 };
 use domain::{
     id::{LicenseId, MailId},
@@ -29,7 +29,7 @@ use super::{
     refusal::Refusal,
     shell::{Shell, page},
     templates::{Which, Whose, language_name},
-    words::{When, sentence},
+    words::{When, capitalised, sentence},
 };
 use crate::Web;
 
@@ -160,20 +160,14 @@ impl Editor {
         let Self { which, draft, license, view, findings, answer } = self;
         let (kind, name) = (which.of.kind, letters::name(which.of.kind.as_str()));
         let product = which.product.as_ref().map(|row| row.code.as_str());
-        let built_in = Preview {
-            kind,
-            language: Some(which.language),
-            product,
-            own: Some(OwnTemplate::default()),
-            license: None,
-            ring: None,
-        };
-        let built_in = built_in.render(&web.engine.store, place.whose(), web.mail_from(), web.engine.now()).await;
-        let variables = variables(kind, which.language);
-        let intro = variables.iter().find(|it| it.name == "intro").map(|it| it.example.clone()).unwrap_or_default();
+        let sample = Sample::new(kind, Some(which.language), SOMEBODY, web.engine.now());
+        let sample = sample.of(&web.engine.store, place.whose().tenant, product).await?.ok_or(Refusal::NotFound)?;
+        let variables = sample.variables().map_err(|error| Refusal::Failed(error.to_string()))?;
+        let example = |name: &str| variables.iter().find(|it| it.name == name).map(|it| it.example.clone());
+        let built_in = (example("subject").unwrap_or_default(), example("intro").unwrap_or_default());
         let people = People::of(web, place).await?;
         let extra = |begin: &str| format!("{}&{begin}", which.at(place, ""));
-        let language = |language: delivery::mail::Language| {
+        let language = |language: Language| {
             let product = product.map(|code| format!("product={}&", super::refusal::encoded(code)));
             let query = format!("{}language={}", product.unwrap_or_default(), language.code());
             let path = place.at(&format!("mails/templates/{}?{query}", kind.as_str()));
@@ -183,12 +177,12 @@ impl Editor {
             shell: Shell::new(web, place, "mails/templates", format!("{name} · Templates")).await?,
             tabs: tabs(place, "mails/templates"),
             occasion: occasion(kind),
-            of_whom: which.of_whom(),
+            of_whom: capitalised(&which.of_whom()),
             used: used(&which, &people, web),
-            languages: delivery::mail::Language::ALL.map(language).to_vec(),
+            languages: Language::ALL.map(language).to_vec(),
             may_configure: place.role.may(Ability::Configure),
             draft: draft.into(),
-            built_in: (built_in.map(|mail| mail.subject).unwrap_or_default(), intro),
+            built_in,
             findings: findings.iter().map(Finding::from).collect(),
             answer,
             versions: versions(&which, &people, web, place),
@@ -287,7 +281,9 @@ async fn rendered<A>(
         "" => None,
         text => match text.parse() {
             Ok(license) => Some(license),
-            Err(_) => return Ok(Err("A license is named by its id, such as lic_01k…; it stands on its page.".to_owned())),
+            Err(_) => {
+                return Ok(Err("A license is named by its id, such as lic_01k…; it stands on its page.".to_owned()));
+            }
         },
     };
     let product = which.product.as_ref().map(|row| row.code.as_str());

@@ -103,7 +103,8 @@ pub(crate) async fn show(
         },
     };
     let (own, other) = (OwnTemplate::from(row), other.map(OwnTemplate::from).unwrap_or_default());
-    let parts = own.parts().into_iter().zip(other.parts()).filter(|((_, one), (_, two))| one.is_some() || two.is_some());
+    let parts =
+        own.parts().into_iter().zip(other.parts()).filter(|((_, one), (_, two))| one.is_some() || two.is_some());
     let parts = parts.map(|((part, new), (_, old))| Part {
         name: part_name(part),
         lines: difference(old.unwrap_or_default(), new.unwrap_or_default()),
