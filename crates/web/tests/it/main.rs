@@ -6,6 +6,7 @@ mod buyers;
 mod entrance;
 mod everything;
 mod licenses;
+mod mail_pages;
 mod office;
 mod people;
 mod pipeline;
