@@ -23,7 +23,7 @@ const DOORS: &[(&str, &str, &str, &str)] = &[
     ("settings/webhooks", "Webhooks", "Your own addresses that are told of what happens here.", "out"),
     ("prices", "Prices", "Which plan each price of a provider gives.", "tag"),
     ("products", "Products and plans", "What is sold, and what a license allows.", "box"),
-    ("settings/brand", "Brand", "In whose name each product speaks, and what its mails look like.", "brush"),
+    ("settings/brand", "Brand", "In whose name each product speaks, and what its mails look like.", "person"),
     ("mails/sender", "Sender", "How mails leave, whether that works, and what has not left yet.", "mail"),
     ("team", "Team", "Who may do what here, and who is invited.", "people"),
     ("developers", "Developers", "API keys, and the first calls of an app.", "code"),
