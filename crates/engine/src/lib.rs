@@ -18,8 +18,10 @@ pub mod configuration;
 pub mod connect;
 mod connected_accounts;
 pub mod connections;
+mod counts;
 pub mod doctor;
 mod events;
+pub mod figures;
 pub mod first_steps;
 mod fulfil;
 mod gather;
@@ -29,6 +31,7 @@ pub mod inbound;
 pub mod issue;
 mod license_keys;
 pub mod license_metadata;
+pub mod live;
 mod lookup;
 pub mod mail_templates;
 mod mails;
@@ -206,6 +209,10 @@ pub struct Engine {
     rejections: rejections::Rejections,
     /// Devices that were seen and not written down yet.
     seen: runtime::Seen,
+    /// What was counted and not written down yet.
+    counts: counts::Counts,
+    /// Who looks at pages now, and wants to hear when they change.
+    live: live::Live,
 }
 
 impl Engine {
@@ -243,6 +250,8 @@ impl Engine {
             never: Notify::new(),
             rejections: rejections::Rejections::default(),
             seen: runtime::Seen::default(),
+            counts: counts::Counts::default(),
+            live: live::Live::default(),
         })
     }
 

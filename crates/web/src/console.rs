@@ -8,6 +8,7 @@ mod attention;
 mod audit;
 mod billing;
 mod browser;
+mod chart;
 mod connect;
 mod connection_actions;
 mod customers;
@@ -23,6 +24,7 @@ mod license;
 mod license_actions;
 mod licenses;
 mod list;
+mod live;
 mod mails;
 mod mistakes;
 mod order;
@@ -76,7 +78,7 @@ pub(crate) fn routes(web: &Web) -> Router<Web> {
 }
 
 fn pages() -> Router<Web> {
-    sales().merge(set_up())
+    sales().merge(set_up()).merge(live::routes())
 }
 
 /// What is set up: what is sold, where the money comes from, and who is told.

@@ -5,6 +5,7 @@
 mod buyers;
 mod entrance;
 mod everything;
+mod home;
 mod licenses;
 mod office;
 mod people;
