@@ -1,7 +1,10 @@
 //! How much happens with a vendor's money of one mode: figures of the last hours or days, what is ahead, and the latest of what
 //! was done.
 
-use std::collections::HashMap;
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use domain::{
     counted::{Counted, Took, hour_of},
@@ -17,6 +20,13 @@ pub const WEEKS_AHEAD: usize = 12;
 /// Entries of the audit log among which the latest of one mode are looked for.
 const EXAMINED: u64 = 200;
 const SECONDS_A_DAY: i64 = 86_400;
+/// How long it is remembered what ends: it is read from as many rows as there are licenses that end.
+const ENDS_KEPT: SignedDuration = SignedDuration::from_secs(60);
+/// For so many vendors and modes; then all are forgotten.
+const ENDS_KEPT_MAX: usize = 256;
+
+/// When it was read what ends, and what did.
+pub(crate) type KnownEnds = Mutex<HashMap<Whose, (Timestamp, Arc<Ends>)>>;
 
 /// A stretch of time up to now, in steps of whole hours (UTC).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -174,12 +184,27 @@ impl Engine {
         Ok(Backlog { events, mails, deliveries })
     }
 
-    /// How many licenses end in the next weeks, day by day.
+    /// How many licenses end in the next weeks, day by day, as it was at most a minute ago.
     ///
     /// # Errors
     /// Those of the database.
-    pub async fn ends(&self, whose: Whose) -> Result<Ends, Error> {
-        let today = self.now().as_second().div_euclid(SECONDS_A_DAY) * SECONDS_A_DAY;
+    pub async fn ends(&self, whose: Whose) -> Result<Arc<Ends>, Error> {
+        let now = self.now();
+        let known = self.known_ends.lock().unwrap_or_else(PoisonError::into_inner).get(&whose).cloned();
+        if let Some((_, ends)) = known.filter(|(at, _)| now.duration_since(*at) < ENDS_KEPT) {
+            return Ok(ends);
+        }
+        let ends = Arc::new(self.read_ends(whose, now).await?);
+        let mut known = self.known_ends.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.len() >= ENDS_KEPT_MAX {
+            known.clear();
+        }
+        known.insert(whose, (now, Arc::clone(&ends)));
+        Ok(ends)
+    }
+
+    async fn read_ends(&self, whose: Whose, now: Timestamp) -> Result<Ends, Error> {
+        let today = now.as_second().div_euclid(SECONDS_A_DAY) * SECONDS_A_DAY;
         let from = Timestamp::from_second(today).unwrap_or(Timestamp::MIN);
         let mut days = vec![0; WEEKS_AHEAD * 7];
         let until = after(from, SignedDuration::from_hours(24 * 7 * WEEKS_AHEAD as i64));

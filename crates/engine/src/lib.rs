@@ -211,6 +211,8 @@ pub struct Engine {
     seen: runtime::Seen,
     /// What was counted and not written down yet.
     counts: counts::Counts,
+    /// What ends in the next weeks, as it was read a moment ago.
+    known_ends: figures::KnownEnds,
     /// Who looks at pages now, and wants to hear when they change.
     live: live::Live,
 }
@@ -251,6 +253,7 @@ impl Engine {
             rejections: rejections::Rejections::default(),
             seen: runtime::Seen::default(),
             counts: counts::Counts::default(),
+            known_ends: figures::KnownEnds::default(),
             live: live::Live::default(),
         })
     }
