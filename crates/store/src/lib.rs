@@ -10,6 +10,7 @@ pub mod calls;
 pub mod catalogue;
 mod configuration;
 mod convert;
+pub mod counts;
 mod customers;
 pub mod deliveries;
 #[doc(hidden)]

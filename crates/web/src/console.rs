@@ -9,6 +9,7 @@ mod audit;
 mod billing;
 mod brand;
 mod browser;
+mod chart;
 mod connect;
 mod connection_actions;
 mod customers;
@@ -26,6 +27,7 @@ mod license;
 mod license_actions;
 mod licenses;
 mod list;
+mod live;
 mod mails;
 mod mistakes;
 mod order;
@@ -89,7 +91,7 @@ pub(crate) fn routes(web: &Web) -> Router<Web> {
 }
 
 fn pages() -> Router<Web> {
-    sales().merge(set_up()).merge(mails::routes()).merge(brand::routes())
+    sales().merge(set_up()).merge(mails::routes()).merge(brand::routes()).merge(live::routes())
 }
 
 /// What is set up: what is sold, where the money comes from, and who is told.

@@ -42,6 +42,11 @@ fn members_come_in_by_an_identity_provider() {
 }
 
 #[test]
+fn pages_change_while_they_are_looked_at() {
+    travelled("live", &[&crate::process::sample()]);
+}
+
+#[test]
 fn the_gallery_looks_as_it_did() {
     travelled("pictures", &[]);
 }

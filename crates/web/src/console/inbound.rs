@@ -123,7 +123,7 @@ pub(crate) async fn list(
         (row.id.to_string(), row.code.clone(), is_chosen)
     });
     page(&InboundEventsPage {
-        shell: Shell::new(&web, &place, "inbound", "Inbound events").await?,
+        shell: Shell::live(&web, &place, "inbound", "Inbound events").await?,
         connections: connections.collect(),
         events: rows(&web, &place, listed.rows, now).await?,
         pager,

@@ -125,7 +125,7 @@ async fn shown(
     devices.sort_by_key(|row| std::cmp::Reverse(row.last_seen_at));
     let key = listed.key_hint.clone().unwrap_or_else(|| "its keys open another license".to_owned());
     page(&LicensePage {
-        shell: Shell::new(web, place, "licenses", format!("{key} · License")).await?,
+        shell: Shell::live(web, place, "licenses", format!("{key} · License")).await?,
         path: place.at(&format!("licenses/{}", listed.license.id)),
         id: listed.license.id.to_string(),
         pill: pill(&listed.license.standing),

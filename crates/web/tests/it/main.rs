@@ -6,6 +6,7 @@ mod buyers;
 mod entrance;
 mod everything;
 mod identity;
+mod home;
 mod licenses;
 mod mail_pages;
 mod office;
