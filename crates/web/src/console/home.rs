@@ -77,6 +77,7 @@ pub(crate) async fn show(
     let more_items = items.len().saturating_sub(SHOWN);
     items.truncate(SHOWN);
     let figures = engine.figures(whose, window).await?;
+    let ends = engine.ends(whose).await?;
     page(&HomePage {
         shell,
         items,
@@ -88,7 +89,7 @@ pub(crate) async fn show(
             .into(),
         funnel: funnel::funnel(&place, &figures, engine.backlog(whose).await?),
         charts: charts::of(&figures),
-        ends: charts::ends(&place, &engine.ends(whose).await?),
+        ends: charts::ends(&place, &ends),
         news: activity::news(&web, &place, failed, now).await?,
         audit_path: place.at("audit"),
     })
