@@ -78,15 +78,14 @@ pub(crate) async fn show(
     items.truncate(SHOWN);
     let figures = engine.figures(whose, window).await?;
     let ends = engine.ends(whose).await?;
+    let home = place.at("");
     page(&HomePage {
         shell,
         items,
         more_items,
         items_path: place.at("attention"),
         steps: steps(&web, &place).await?,
-        windows: Window::ALL
-            .map(|one| (place.at(&format!("?window={}", one.as_str())), name(one), one == window))
-            .into(),
+        windows: Window::ALL.map(|one| (format!("{home}?window={}", one.as_str()), name(one), one == window)).into(),
         funnel: funnel::funnel(&place, &figures, engine.backlog(whose).await?),
         charts: charts::of(&figures),
         ends: charts::ends(&place, &ends),
