@@ -69,9 +69,10 @@ pub(crate) async fn list(
 ) -> Result<Response, Refusal> {
     let now = web.engine.now();
     let at = paging.page::<AttentionId>()?;
+    let shell = Shell::live(&web, &place, "attention", "Needs attention").await?;
     let listed = web.engine.store.list_attention(place.whose(), at).await?;
     page(&AttentionPage {
-        shell: Shell::live(&web, &place, "attention", "Needs attention").await?,
+        shell,
         pager: Pager::new(&listed, at, &place.at("attention"), &[], |row| AttentionId(row.id).to_string()),
         items: listed.rows.into_iter().map(|row| item(&place, row, now)).collect(),
         may_dismiss: place.role.may(Ability::Configure),

@@ -77,18 +77,18 @@ pub(crate) async fn show(
     let more_items = items.len().saturating_sub(SHOWN);
     items.truncate(SHOWN);
     let figures = engine.figures(whose, window).await?;
+    let ends = engine.ends(whose).await?;
+    let home = place.at("");
     page(&HomePage {
         shell,
         items,
         more_items,
         items_path: place.at("attention"),
         steps: steps(&web, &place).await?,
-        windows: Window::ALL
-            .map(|one| (place.at(&format!("?window={}", one.as_str())), name(one), one == window))
-            .into(),
+        windows: Window::ALL.map(|one| (format!("{home}?window={}", one.as_str()), name(one), one == window)).into(),
         funnel: funnel::funnel(&place, &figures, engine.backlog(whose).await?),
         charts: charts::of(&figures),
-        ends: charts::ends(&place, &engine.ends(whose).await?),
+        ends: charts::ends(&place, &ends),
         news: activity::news(&web, &place, failed, now).await?,
         audit_path: place.at("audit"),
     })

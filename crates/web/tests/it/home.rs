@@ -58,7 +58,7 @@ async fn what_happened_stands_on_it() {
     assert!(funnel.contains(&format!("href=\"{HOME}/inbound\"")), "{funnel}");
     let checks = card(&page, "Checks by answer");
     for words in
-        ["2 checks in the last 24 hours; 50.0 % may run.", "not activated", "valid", "<summary>Numbers</summary>"]
+        ["2 checks in the last 24 hours; 50.0 % may run.", "not activated", "ending", "<summary>Numbers</summary>"]
     {
         assert!(checks.contains(words), "{words}: {checks}");
     }
@@ -67,8 +67,8 @@ async fn what_happened_stands_on_it() {
     assert!(news.contains("License issued") && news.contains(&license), "{news}");
 
     office.clock.advance(SignedDuration::from_hours(24 * 360));
-    let page = browser.get(&format!("{HOME}?window=30d")).await;
-    let page = if page.status == 200 { page } else { office.member(Role::Admin).await.get(HOME).await };
+    // A browser is not signed in for so long.
+    let page = office.member(Role::Viewer).await.get(HOME).await;
     let ends = card(&page, "Licenses that end");
     assert!(ends.contains("1 active license in the next 12 weeks, 1 of them within 7 days."), "{ends}");
     assert!(ends.contains("licenses?state=active&#38;within="), "{ends}");
