@@ -29,6 +29,7 @@ mod metadata;
 mod migrations;
 mod orders;
 pub mod outbox;
+mod passkeys;
 mod prices;
 #[cfg(test)]
 mod schema;
@@ -70,10 +71,10 @@ pub mod rows {
         events::Model as Event, idempotency_keys::Model as IdempotencyKey, identities::Model as Identity,
         inbound_events::Model as InboundEvent, invitations::Model as Invitation, license_keys::Model as LicenseKey,
         mail_templates::Model as MailTemplate, mails::Model as Mail, members::Model as Member,
-        memberships::Model as Membership, plan_prices::Model as PlanPrice, plans::Model as Plan,
-        price_rules::Model as PriceRule, products::Model as Product, provider_calls::Model as ProviderCall,
-        recoveries::Model as Recovery, sessions::Model as Session, signing_keys::Model as SigningKey,
-        tenants::Model as Tenant, webhook_endpoints::Model as WebhookEndpoint,
+        memberships::Model as Membership, passkeys::Model as Passkey, plan_prices::Model as PlanPrice,
+        plans::Model as Plan, price_rules::Model as PriceRule, products::Model as Product,
+        provider_calls::Model as ProviderCall, recoveries::Model as Recovery, sessions::Model as Session,
+        signing_keys::Model as SigningKey, tenants::Model as Tenant, webhook_endpoints::Model as WebhookEndpoint,
     };
 }
 

@@ -27,6 +27,7 @@ mod mails;
 mod mistakes;
 mod order;
 mod orders;
+mod passkeys;
 mod place;
 mod plan_form;
 mod plans;
@@ -39,6 +40,7 @@ mod sale;
 mod search;
 mod settings;
 mod shell;
+mod site;
 mod team;
 mod timeline;
 mod words;
@@ -67,6 +69,7 @@ pub(crate) fn routes(web: &Web) -> Router<Web> {
         .route("/confirm", get(entrance::confirm_form).post(entrance::confirm));
     entrance
         .merge(account::routes())
+        .merge(passkeys::routes())
         .merge(pages())
         .route("/console/{tenant}/{mode}/{*nothing}", get(async || Refusal::NotFound))
         .layer(from_fn(browser::own_origin_only))

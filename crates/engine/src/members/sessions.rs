@@ -52,13 +52,16 @@ impl Engine {
             (Zeroizing::new(password.to_owned()), member.as_ref().and_then(|member| member.password.clone()));
         let is_right = aside(move || password::matches(&typed, stored.as_deref())).await?;
         let Some(member) = member else { return Err(MemberError::Wrong) };
-        let handle = {
-            let mut entropy = self.entropy();
-            Handle::generate(SessionId::new(self.now(), &mut *entropy).0, &mut *entropy)
-        };
+        let handle = self.new_browser();
         let once = || self.let_in(MemberId(member.id), is_right, &handle, from);
         let needs_code = store::repeat(once, MemberError::is_conflict).await?;
         Ok(Entered { handle, needs_code })
+    }
+
+    /// What a browser keeps from now on.
+    pub(super) fn new_browser(&self) -> Handle {
+        let mut entropy = self.entropy();
+        Handle::generate(SessionId::new(self.now(), &mut *entropy).0, &mut *entropy)
     }
 
     async fn let_in(
@@ -205,6 +208,6 @@ pub(super) fn session(member: MemberId, handle: &Handle, from: &CameFrom, now: T
     }
 }
 
-fn is_open(session: &Session, now: Timestamp) -> bool {
+pub(super) fn is_open(session: &Session, now: Timestamp) -> bool {
     session.expires_at > now.as_microsecond() && session.seen_at > before(now, SESSION_IDLE)
 }

@@ -17,6 +17,7 @@ const STYLES: &str = concat!(
     include_str!("../../assets/pages.css"),
 );
 const SCRIPT: &str = include_str!("../../assets/console.js");
+const PASSKEYS: &str = include_str!("../../assets/passkeys.js");
 const FAVICON: &str = include_str!("../../assets/favicon.svg");
 const ICONS: &str = include_str!("../../assets/icons.svg");
 
@@ -27,12 +28,13 @@ struct Asset {
     text: &'static str,
 }
 
-static ASSETS: LazyLock<[Asset; 4]> = LazyLock::new(|| {
+static ASSETS: LazyLock<[Asset; 5]> = LazyLock::new(|| {
     [
         asset("console", "css", "text/css; charset=utf-8", STYLES),
         asset("console", "js", "text/javascript; charset=utf-8", SCRIPT),
         asset("icons", "svg", "image/svg+xml", ICONS),
         asset("favicon", "svg", "image/svg+xml", FAVICON),
+        asset("passkeys", "js", "text/javascript; charset=utf-8", PASSKEYS),
     ]
 });
 
@@ -59,6 +61,11 @@ pub(crate) fn icons() -> &'static str {
 /// The address of the picture in the tab.
 pub(crate) fn favicon() -> &'static str {
     &ASSETS[3].path
+}
+
+/// The address of the script of pages with passkeys.
+pub(crate) fn passkeys() -> &'static str {
+    &ASSETS[4].path
 }
 
 /// `GET /assets/{name}`.

@@ -11,15 +11,17 @@ use axum::{
 };
 use crypto::handle::Handle;
 use domain::id::MemberId;
-use engine::members::{Entered, Invited, MemberError, NewMember};
+use engine::members::{Entered, Invited, MemberError, NewMember, SignedIn};
 use secrecy::SecretString;
 use serde::Deserialize;
 use store::members::Ended;
 
 use super::{
     browser::see_other,
+    passkeys::Offer,
     place::{SignedInHere, at, came_from},
     refusal::{Refusal, encoded},
+    site::Site,
     words::sentence,
 };
 use crate::Web;
@@ -27,7 +29,7 @@ use crate::Web;
 /// A form on a page of its own.
 #[derive(Template)]
 #[template(path = "console/entrance.html")]
-struct EntrancePage {
+pub(super) struct EntrancePage {
     title: &'static str,
     lead: String,
     fields: Vec<EntranceField>,
@@ -36,6 +38,8 @@ struct EntrancePage {
     action: String,
     /// Another way: address and words.
     other: Option<(String, &'static str)>,
+    /// What a passkey does instead.
+    passkey: Option<Offer>,
 }
 
 struct EntranceField {
@@ -68,7 +72,19 @@ impl EntranceField {
 }
 
 impl EntrancePage {
-    fn shown(mut self, problem: Option<MemberError>) -> Result<Response, Refusal> {
+    /// A question without fields, and what to do instead.
+    pub(super) fn asking(
+        title: &'static str,
+        lead: String,
+        button: &'static str,
+        action: String,
+        (path, words): (&str, &'static str),
+    ) -> Self {
+        let other = Some((path.to_owned(), words));
+        Self { title, lead, fields: Vec::new(), button, wrong: None, action, other, passkey: None }
+    }
+
+    pub(super) fn shown(mut self, problem: Option<MemberError>) -> Result<Response, Refusal> {
         self.wrong = match problem {
             None => None,
             Some(MemberError::Engine(error)) => return Err(error.into()),
@@ -97,7 +113,7 @@ pub(crate) struct Next {
 
 impl Next {
     /// A page of this console, and no other place.
-    fn path(&self) -> &str {
+    pub(super) fn path(&self) -> &str {
         let is_page = ["/console/", "/account", "/join/"].iter().any(|beginning| self.next.starts_with(beginning));
         let is_ours = is_page && !self.next.contains(['\\', '\r', '\n']);
         if is_ours { &self.next } else { "/" }
@@ -165,6 +181,7 @@ fn set_up_page(link: &str, email: &str, product: &str) -> EntrancePage {
         wrong: None,
         action: format!("/setup/{link}"),
         other: None,
+        passkey: None,
     }
 }
 
@@ -225,20 +242,14 @@ fn join_page(link: &str, email: &str, name: &str, tenant: &str) -> EntrancePage 
         wrong: None,
         action: format!("/join/{link}"),
         other: Some((format!("/sign-in?next={}", encoded(&format!("/join/{link}"))), "I am a member already")),
+        passkey: None,
     }
 }
 
 /// The page of somebody who is a member elsewhere already.
 fn join_as_member_page(link: &str, email: &str, tenant: &str) -> EntrancePage {
-    EntrancePage {
-        title: "Join",
-        lead: format!("You were invited to work on {tenant}, and are signed in as {email}."),
-        fields: Vec::new(),
-        button: "Join",
-        wrong: None,
-        action: format!("/join/{link}/as-member"),
-        other: Some(("/".to_owned(), "Not now")),
-    }
+    let lead = format!("You were invited to work on {tenant}, and are signed in as {email}.");
+    EntrancePage::asking("Join", lead, "Join", format!("/join/{link}/as-member"), ("/", "Not now"))
 }
 
 /// `GET /join/{link}`.
@@ -295,25 +306,30 @@ pub(crate) struct SignInForm {
     next: String,
 }
 
-fn sign_in_page(next: &Next, email: &str) -> EntrancePage {
+pub(super) fn sign_in_page(site: &Site, next: &Next, email: &str) -> EntrancePage {
     let query = if next.path() == "/" { String::new() } else { format!("?next={}", encoded(next.path())) };
     EntrancePage {
         title: "Sign in",
         lead: String::new(),
         fields: vec![
-            EntranceField::new("email", "E-mail", "email", "username").value(email),
+            EntranceField::new("email", "E-mail", "email", "username webauthn").value(email),
             EntranceField::new("password", "Password", "password", "current-password"),
         ],
         button: "Sign in",
         wrong: None,
         action: format!("/sign-in{query}"),
         other: None,
+        passkey: Offer::to_sign_in(site, next),
     }
 }
 
 /// `GET /sign-in`.
-pub(crate) async fn sign_in_form(State(web): State<Web>, Query(next): Query<Next>) -> Result<Response, Refusal> {
-    let mut page = sign_in_page(&next, "");
+pub(crate) async fn sign_in_form(
+    State(web): State<Web>,
+    site: Site,
+    Query(next): Query<Next>,
+) -> Result<Response, Refusal> {
+    let mut page = sign_in_page(&site, &next, "");
     if web.engine.has_no_member().await? {
         page.lead = "Nobody is a member yet. Open the link that `keywright serve` printed, or run \
             `keywright admin create you@example.com`."
@@ -326,6 +342,7 @@ pub(crate) async fn sign_in_form(State(web): State<Web>, Query(next): Query<Next
 pub(crate) async fn sign_in(
     State(web): State<Web>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    site: Site,
     Query(next): Query<Next>,
     headers: HeaderMap,
     Form(form): Form<SignInForm>,
@@ -336,7 +353,7 @@ pub(crate) async fn sign_in(
     }
     let next = if form.next.is_empty() { next } else { Next { next: form.next } };
     match web.engine.sign_in(&form.email, form.password.expose_secret(), &came_from(peer.ip(), &headers)).await {
-        Err(problem) => sign_in_page(&next, &form.email).shown(Some(told(problem))),
+        Err(problem) => sign_in_page(&site, &next, &form.email).shown(Some(told(problem))),
         Ok(Entered { handle, needs_code: false }) => entered(&web, &handle, next.path()),
         Ok(Entered { handle, needs_code: true }) => {
             entered(&web, &handle, &format!("/sign-in/code?next={}", encoded(next.path())))
@@ -367,6 +384,7 @@ fn code_page(next: &Next) -> EntrancePage {
         wrong: None,
         action: format!("/sign-in/code?next={}", encoded(next.path())),
         other: Some(("/sign-in".to_owned(), "Begin anew")),
+        passkey: None,
     }
 }
 
@@ -390,21 +408,28 @@ pub(crate) async fn code(
     }
 }
 
-fn confirm_page(next: &Next, who: &str) -> EntrancePage {
-    EntrancePage {
+pub(super) async fn confirm_page(web: &Web, site: &Site, who: &SignedIn, next: &Next) -> Result<EntrancePage, Refusal> {
+    let passkey = Offer::to_confirm(web, site, who, next).await?;
+    Ok(EntrancePage {
         title: "Is it you?",
-        lead: format!("Before secrets are shown or changed: the password of {who}, once more."),
+        lead: format!("Before secrets are shown or changed: the password of {}, once more.", who.member.email),
         fields: vec![EntranceField::new("password", "Password", "password", "current-password")],
         button: "Go on",
         wrong: None,
         action: format!("/confirm?next={}", encoded(next.path())),
         other: Some((next.path().to_owned(), "Back")),
-    }
+        passkey,
+    })
 }
 
 /// `GET /confirm`.
-pub(crate) async fn confirm_form(here: SignedInHere, Query(next): Query<Next>) -> Result<Response, Refusal> {
-    confirm_page(&next, &here.who.member.email).shown(None)
+pub(crate) async fn confirm_form(
+    State(web): State<Web>,
+    site: Site,
+    here: SignedInHere,
+    Query(next): Query<Next>,
+) -> Result<Response, Refusal> {
+    confirm_page(&web, &site, &here.who, &next).await?.shown(None)
 }
 
 /// A password.
@@ -416,6 +441,7 @@ pub(crate) struct ConfirmForm {
 /// `POST /confirm`.
 pub(crate) async fn confirm(
     State(web): State<Web>,
+    site: Site,
     here: SignedInHere,
     Query(next): Query<Next>,
     Form(form): Form<ConfirmForm>,
@@ -423,7 +449,7 @@ pub(crate) async fn confirm(
     use secrecy::ExposeSecret;
     match web.engine.confirm(&here.who, form.password.expose_secret()).await {
         Ok(()) => Ok(see_other(next.path())),
-        Err(problem) => confirm_page(&next, &here.who.member.email).shown(Some(problem)),
+        Err(problem) => confirm_page(&web, &site, &here.who, &next).await?.shown(Some(problem)),
     }
 }
 
@@ -434,7 +460,7 @@ pub(crate) async fn sign_out(State(web): State<Web>, here: SignedInHere) -> Resu
 }
 
 /// On to a page, signed in.
-fn entered(web: &Web, handle: &Handle, path: &str) -> Result<Response, Refusal> {
+pub(super) fn entered(web: &Web, handle: &Handle, path: &str) -> Result<Response, Refusal> {
     Ok(([(header::SET_COOKIE, web.kept(Some(handle)))], see_other(path)).into_response())
 }
 

@@ -7,6 +7,7 @@ mod entrance;
 mod everything;
 mod licenses;
 mod office;
+mod passkeys;
 mod people;
 mod pipeline;
 mod set_up;
