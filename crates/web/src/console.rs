@@ -17,6 +17,7 @@ mod endpoint_actions;
 mod endpoints;
 mod entrance;
 mod entries;
+mod gallery;
 mod home;
 mod inbound;
 mod license;
@@ -71,6 +72,7 @@ pub(crate) fn routes(web: &Web) -> Router<Web> {
         .merge(account::routes())
         .merge(passkeys::routes())
         .merge(pages())
+        .route("/dev/ui", get(gallery::show))
         .route("/console/{tenant}/{mode}/{*nothing}", get(async || Refusal::NotFound))
         .layer(from_fn(browser::own_origin_only))
         .layer(from_fn_with_state(web.clone(), browser::private_only))
