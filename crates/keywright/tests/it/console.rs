@@ -6,6 +6,11 @@ use crate::process::{Installation, run};
 
 /// A new server, on which somebody makes the journey of that name; `files` are applied before.
 fn travelled(journey: &str, files: &[&Path]) {
+    travelled_at("127.0.0.1", journey, files);
+}
+
+/// The same, where the browser knows the server by a name of this machine.
+fn travelled_at(host: &str, journey: &str, files: &[&Path]) {
     let mut installation = Installation::empty();
     let set_up = installation.serve_for_the_first_time();
     for file in files {
@@ -15,8 +20,8 @@ fn travelled(journey: &str, files: &[&Path]) {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../../e2e/{journey}.mjs"));
     let mut node = Command::new("node");
     node.arg(script)
-        .env("CONSOLE_ADDRESS", installation.address())
-        .env("CONSOLE_SET_UP", set_up)
+        .env("CONSOLE_ADDRESS", installation.address().replace("127.0.0.1", host))
+        .env("CONSOLE_SET_UP", set_up.replace("127.0.0.1", host))
         .env("CONSOLE_COMMAND", env!("CARGO_BIN_EXE_keywright"))
         .env("CONSOLE_DATA", installation.data_dir());
     let ran = run(&mut node);
@@ -32,4 +37,9 @@ fn people_use_the_console() {
 #[test]
 fn the_gallery_looks_as_it_did() {
     travelled("pictures", &[]);
+}
+
+#[test]
+fn members_have_passkeys() {
+    travelled_at("localhost", "passkeys", &[]);
 }

@@ -39,7 +39,7 @@ pub(super) struct EntrancePage {
     /// Another way: address and words.
     other: Option<(String, &'static str)>,
     /// What a passkey does instead.
-    passkey: Option<Offer>,
+    pub(super) passkey: Option<Offer>,
 }
 
 struct EntranceField {

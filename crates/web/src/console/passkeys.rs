@@ -145,7 +145,12 @@ async fn sign_in(
     let from = came_from(peer.ip(), &headers);
     match web.engine.sign_in_by_passkey(site.party()?, &form.shown()?, &from).await {
         Ok(handle) => entered(&web, &handle, next.path()),
-        Err(problem) => sign_in_page(&site, &next, "").shown(Some(problem)),
+        Err(problem) => {
+            let mut page = sign_in_page(&site, &next, "");
+            // What was refused just now is not offered again before somebody asks for it.
+            page.passkey = page.passkey.map(|offer| Offer { is_filled_in: false, ..offer });
+            page.shown(Some(problem))
+        }
     }
 }
 
