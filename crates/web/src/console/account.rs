@@ -19,7 +19,7 @@ use super::{
     passkeys::{self, PasskeyRow},
     place::SignedInHere,
     refusal::Refusal,
-    site::Site,
+    site::{Nowhere, Site},
     words::{When, browser_name, sentence},
 };
 use crate::Web;
@@ -40,7 +40,7 @@ struct AccountPage {
     email: String,
     passkeys: Vec<PasskeyRow>,
     /// Why there can be none here.
-    no_passkeys: Option<String>,
+    no_passkeys: Option<Nowhere>,
     has_authenticator: bool,
     sessions: Vec<SessionRow>,
     wrong: Option<String>,

@@ -27,7 +27,7 @@ use super::{
 use crate::Web;
 
 /// A form on a page of its own.
-#[derive(Template)]
+#[derive(Default, Template)]
 #[template(path = "console/entrance.html")]
 pub(super) struct EntrancePage {
     title: &'static str,
@@ -38,6 +38,10 @@ pub(super) struct EntrancePage {
     action: String,
     /// Another way: address and words.
     other: Option<(String, &'static str)>,
+    /// It takes something away.
+    is_dangerous: bool,
+    /// Whose password is asked for, where the page does not ask that.
+    username: Option<String>,
     /// What a passkey does instead.
     pub(super) passkey: Option<Offer>,
 }
@@ -81,7 +85,12 @@ impl EntrancePage {
         (path, words): (&str, &'static str),
     ) -> Self {
         let other = Some((path.to_owned(), words));
-        Self { title, lead, fields: Vec::new(), button, wrong: None, action, other, passkey: None }
+        Self { title, lead, button, action, other, ..Self::default() }
+    }
+
+    /// It takes something away.
+    pub(super) fn dangerous(self) -> Self {
+        Self { is_dangerous: true, ..self }
     }
 
     pub(super) fn shown(mut self, problem: Option<MemberError>) -> Result<Response, Refusal> {
@@ -178,10 +187,8 @@ fn set_up_page(link: &str, email: &str, product: &str) -> EntrancePage {
                 .hint("The name of your product. You can add it later."),
         ],
         button: "Begin",
-        wrong: None,
         action: format!("/setup/{link}"),
-        other: None,
-        passkey: None,
+        ..EntrancePage::default()
     }
 }
 
@@ -239,10 +246,9 @@ fn join_page(link: &str, email: &str, name: &str, tenant: &str) -> EntrancePage 
             EntranceField::new("password", "Password", "password", "new-password").hint("10 characters at least."),
         ],
         button: "Join",
-        wrong: None,
         action: format!("/join/{link}"),
         other: Some((format!("/sign-in?next={}", encoded(&format!("/join/{link}"))), "I am a member already")),
-        passkey: None,
+        ..EntrancePage::default()
     }
 }
 
@@ -316,10 +322,9 @@ pub(super) fn sign_in_page(site: &Site, next: &Next, email: &str) -> EntrancePag
             EntranceField::new("password", "Password", "password", "current-password"),
         ],
         button: "Sign in",
-        wrong: None,
         action: format!("/sign-in{query}"),
-        other: None,
         passkey: Offer::to_sign_in(site, next),
+        ..EntrancePage::default()
     }
 }
 
@@ -381,10 +386,9 @@ fn code_page(next: &Next) -> EntrancePage {
         lead: "The six digits that your authenticator shows now.".to_owned(),
         fields: vec![EntranceField::new("code", "Code", "text", "one-time-code")],
         button: "Sign in",
-        wrong: None,
         action: format!("/sign-in/code?next={}", encoded(next.path())),
         other: Some(("/sign-in".to_owned(), "Begin anew")),
-        passkey: None,
+        ..EntrancePage::default()
     }
 }
 
@@ -412,13 +416,14 @@ pub(super) async fn confirm_page(web: &Web, site: &Site, who: &SignedIn, next: &
     let passkey = Offer::to_confirm(web, site, who, next).await?;
     Ok(EntrancePage {
         title: "Is it you?",
-        lead: format!("Before secrets are shown or changed: the password of {}, once more.", who.member.email),
+        lead: format!("Before secrets are shown or changed, show once more that you are {}.", who.member.email),
         fields: vec![EntranceField::new("password", "Password", "password", "current-password")],
         button: "Go on",
-        wrong: None,
         action: format!("/confirm?next={}", encoded(next.path())),
         other: Some((next.path().to_owned(), "Back")),
+        username: Some(who.member.email.clone()),
         passkey,
+        ..EntrancePage::default()
     })
 }
 

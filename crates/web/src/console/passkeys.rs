@@ -276,7 +276,7 @@ pub(crate) async fn rows(web: &Web, site: &Site, who: &SignedIn) -> Result<Vec<P
         made: When::stored(row.created_at, now),
         used: row.used_at.map(|at| When::stored(at, now)),
         is_synced: row.is_synced,
-        elsewhere: Some(row.party).filter(|party| site.0.as_ref().is_ok_and(|here| here.id != *party)),
+        elsewhere: Some(row.party).filter(|party| !site.0.as_ref().is_ok_and(|here| here.id == *party)),
         name: row.name,
     };
     Ok(web.engine.store.passkeys_of(who.id()).await?.into_iter().map(row).collect())
@@ -299,6 +299,7 @@ async fn remove_form(State(web): State<Web>, here: SignedInHere, Path(id): Path<
         row.name
     );
     EntrancePage::asking("Remove the passkey", lead, "Remove it", here.address.clone(), ("/account", "Keep it"))
+        .dangerous()
         .shown(None)
 }
 

@@ -11,8 +11,16 @@ use crypto::passkey::RelyingParty;
 use super::refusal::Refusal;
 use crate::Web;
 
-/// The site that a page is of; otherwise why no passkey can work on it.
-pub(crate) struct Site(pub(crate) Result<RelyingParty, String>);
+/// Why no passkey can work on a page.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Nowhere {
+    pub(crate) why: String,
+    /// Where one would.
+    pub(crate) address: Option<String>,
+}
+
+/// The site that a page is of.
+pub(crate) struct Site(pub(crate) Result<RelyingParty, Nowhere>);
 
 impl Site {
     /// The site, where something is sent that only a page of one can send.
@@ -32,30 +40,26 @@ impl FromRequestParts<Web> for Site {
 
 /// A browser makes a passkey for the name in its address bar, and only by HTTPS or on its own machine. By HTTPS that is the
 /// public one; other names, which a proxy may let through, would split everybody's passkeys.
-fn party(public_url: &str, host: &str) -> Result<RelyingParty, String> {
+fn party(public_url: &str, host: &str) -> Result<RelyingParty, Nowhere> {
+    const NAMES: &str = "Browsers make passkeys for names, not for addresses of numbers.";
     let host = host.to_ascii_lowercase();
     let Some(rest) = public_url.strip_prefix("https://") else {
         let (name, port) = split(&host);
-        return if is_numbers(name) {
-            Err(format!(
-                "Browsers make passkeys for names, not for addresses of numbers. Open \
-                 http://localhost{port}/account, sign in there, and add one."
-            ))
-        } else {
-            Ok(RelyingParty { id: name.to_owned(), origin: format!("http://{host}") })
-        };
+        if is_numbers(name) {
+            return Err(Nowhere { why: NAMES.to_owned(), address: Some(format!("http://localhost{port}/account")) });
+        }
+        return Ok(RelyingParty { id: name.to_owned(), origin: format!("http://{host}") });
     };
     let public = rest.split('/').next().unwrap_or_default().to_ascii_lowercase();
     let public = public.strip_suffix(":443").unwrap_or(&public);
     let (name, _) = split(public);
     if is_numbers(name) {
-        return Err(format!(
-            "Browsers make passkeys for names, not for addresses of numbers, and this server says that it is {name}. \
-             Start it with `--public-url https://` and a name."
-        ));
+        let why = format!("{NAMES} The public address of this server is {name}; one with a name would do.");
+        return Err(Nowhere { why, address: None });
     }
     if host != public {
-        return Err(format!("Passkeys are for the public address alone. Open https://{public}/account for them."));
+        let why = "Passkeys are for the public address alone.".to_owned();
+        return Err(Nowhere { why, address: Some(format!("https://{public}/account")) });
     }
     Ok(RelyingParty { id: name.to_owned(), origin: format!("https://{public}") })
 }
@@ -91,17 +95,17 @@ mod tests {
     }
 
     #[test]
-    fn where_no_passkey_can_work_it_is_said_why() {
-        for (public_url, host, words) in [
-            ("http://127.0.0.1:8400", "127.0.0.1:8400", "Open http://localhost:8400/account"),
-            ("http://127.0.0.1:8400", "[::1]:8400", "Open http://localhost:8400/account"),
-            ("https://192.0.2.7", "192.0.2.7", "--public-url https://"),
-            ("https://keys.acme.test", "console.acme.test", "Open https://keys.acme.test/account"),
-            ("https://keys.acme.test", "keys.acme.test:8443", "Open https://keys.acme.test/account"),
-            ("https://keys.acme.test", "", "Open https://keys.acme.test/account"),
+    fn where_no_passkey_can_work_it_is_said_where_it_would() {
+        for (public_url, host, address) in [
+            ("http://127.0.0.1:8400", "127.0.0.1:8400", Some("http://localhost:8400/account")),
+            ("http://127.0.0.1:8400", "[::1]:8400", Some("http://localhost:8400/account")),
+            ("https://192.0.2.7", "192.0.2.7", None),
+            ("https://keys.acme.test", "console.acme.test", Some("https://keys.acme.test/account")),
+            ("https://keys.acme.test", "keys.acme.test:8443", Some("https://keys.acme.test/account")),
+            ("https://keys.acme.test", "", Some("https://keys.acme.test/account")),
         ] {
-            let why = party(public_url, host).unwrap_err();
-            assert!(why.contains(words), "{public_url} {host}: {why}");
+            let nowhere = party(public_url, host).unwrap_err();
+            assert_eq!(nowhere.address.as_deref(), address, "{public_url} {host}");
         }
     }
 }

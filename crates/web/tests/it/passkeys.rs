@@ -286,7 +286,7 @@ async fn a_name_that_the_server_does_not_go_by_has_no_passkeys() {
     assert!(!get("/sign-in").await.says("Sign in with a passkey"));
     assert!(!get("/confirm").await.says("Use a passkey"));
     let account = get("/account").await;
-    assert!(account.says("Open https://keys.example.com/account for them.") && account.says("Laptop"));
+    assert!(account.says("Open <a href=\"https://keys.example.com/account\">") && account.says("Laptop"));
     assert_eq!(get("/account/passkeys/new").await.leads_to(), "/account");
     for path in ["/sign-in/passkey", "/confirm/passkey", "/account/passkeys/challenge"] {
         assert_eq!(get(path).await.status, 404, "{path}");
