@@ -142,6 +142,7 @@ fn sales() -> Router<Web> {
         .route("/console/{tenant}/{mode}/licenses", get(licenses::list))
         .route("/console/{tenant}/{mode}/licenses/{id}", get(license::show))
         .route("/console/{tenant}/{mode}/licenses/{id}/test", post(license::test))
+        .route("/console/{tenant}/{mode}/licenses/{id}/free", post(license_actions::free))
         .route("/console/{tenant}/{mode}/licenses/{id}/{action}", get(license_actions::form).post(license_actions::act))
         .route("/console/{tenant}/{mode}/attention", get(attention::list))
         .route("/console/{tenant}/{mode}/attention/{id}/dismiss", get(attention::dismiss_form).post(attention::dismiss))

@@ -20,6 +20,7 @@ fn travelled_at(host: &str, journey: &str, files: &[&Path]) {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../../e2e/{journey}.mjs"));
     let mut node = Command::new("node");
     node.arg(script)
+        .env("KEYWRIGHT_OFFLINE", "true")
         .env("CONSOLE_ADDRESS", installation.address().replace("127.0.0.1", host))
         .env("CONSOLE_SET_UP", set_up.replace("127.0.0.1", host))
         .env("CONSOLE_COMMAND", env!("CARGO_BIN_EXE_keywright"))
@@ -42,4 +43,9 @@ fn the_gallery_looks_as_it_did() {
 #[test]
 fn members_have_passkeys() {
     travelled_at("localhost", "passkeys", &[]);
+}
+
+#[test]
+fn the_ten_interactions_take_few_clicks() {
+    travelled("interactions", &[&crate::process::sample()]);
 }
