@@ -32,6 +32,7 @@ mod mails;
 mod mistakes;
 mod order;
 mod orders;
+mod passkeys;
 mod place;
 mod plan_form;
 mod plans;
@@ -48,6 +49,7 @@ mod sender;
 mod settings;
 mod shell;
 mod sign_in_settings;
+mod site;
 mod team;
 mod template_editor;
 mod template_versions;
@@ -79,6 +81,7 @@ pub(crate) fn routes(web: &Web) -> Router<Web> {
         .route("/confirm", get(entrance::confirm_form).post(entrance::confirm));
     entrance
         .merge(account::routes())
+        .merge(passkeys::routes())
         .merge(provider_sign_in::routes())
         .merge(sign_in_settings::routes())
         .merge(pages())

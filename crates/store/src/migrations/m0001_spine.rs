@@ -251,6 +251,21 @@ const TABLES: &[Table] = &[
         indexes: &[(&["tenant_id"], None), (&["expires_at"], None)],
     },
     Table {
+        name: "passkeys",
+        columns: "id uuid, member_id uuid, credential_id blob, public_key blob, counter bigint, party text,
+            is_synced boolean, name text, created_at bigint, used_at bigint?",
+        primary: &["id"],
+        unique: &[&["credential_id"]],
+        indexes: &[(&["member_id"], None)],
+    },
+    Table {
+        name: "spent_challenges",
+        columns: "hash blob, expires_at bigint",
+        primary: &["hash"],
+        unique: &[],
+        indexes: &[(&["expires_at"], None)],
+    },
+    Table {
         name: "audit_entries",
         columns: "id uuid, tenant_id uuid, occurred_at bigint, actor text, action text, subject text, order_id uuid?,
             license_id uuid?, detail text, sequence bigint, chain blob",

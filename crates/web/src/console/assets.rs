@@ -61,6 +61,8 @@ assets! {
     preview = "preview.js", JAVASCRIPT, include_str!("../../assets/preview.js");
     /// The address of the script that keeps pages as things are.
     live = "live.js", JAVASCRIPT, include_str!("../../assets/live.js");
+    /// The address of the script of pages with passkeys.
+    passkeys = "passkeys.js", JAVASCRIPT, include_str!("../../assets/passkeys.js");
 }
 
 fn asset(file: &str, kind: &'static str, text: &'static str) -> Asset {

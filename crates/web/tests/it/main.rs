@@ -10,6 +10,7 @@ mod home;
 mod licenses;
 mod mail_pages;
 mod office;
+mod passkeys;
 mod people;
 mod pipeline;
 mod set_up;
