@@ -2,6 +2,7 @@
 
 mod authenticators;
 mod invitations;
+mod security;
 mod sessions;
 mod staff;
 
@@ -23,9 +24,10 @@ pub use sessions::{CameFrom, Entered};
 
 use crate::{Engine, Error, rulings::By};
 
-/// How long a member stays signed in, and how long without doing anything.
-const SESSION: SignedDuration = SignedDuration::from_hours(30 * 24);
-const SESSION_IDLE: SignedDuration = SignedDuration::from_hours(7 * 24);
+/// How long a member stays signed in.
+pub const SESSION: SignedDuration = SignedDuration::from_hours(30 * 24);
+/// How long without doing anything.
+pub const SESSION_IDLE: SignedDuration = SignedDuration::from_hours(7 * 24);
 /// How long a code may take to be typed.
 const CODE_AWAITED: SignedDuration = SignedDuration::from_mins(5);
 /// How long somebody is believed to be who they proved to be, where secrets are shown or changed.
@@ -33,7 +35,7 @@ const CONFIRMED: SignedDuration = SignedDuration::from_mins(15);
 /// How long the link is good that makes the first owner.
 const SET_UP: SignedDuration = SignedDuration::from_mins(30);
 /// How long other invitations are good.
-const INVITATION: SignedDuration = SignedDuration::from_hours(7 * 24);
+pub const INVITATION: SignedDuration = SignedDuration::from_hours(7 * 24);
 /// The shortest and the longest password, in characters. Length is what counts (NIST SP 800-63B, section 3.1.1.2).
 pub const PASSWORD_MIN: usize = 10;
 /// The longest: hashing takes time.
@@ -59,6 +61,9 @@ pub enum MemberError {
     /// Nobody could decide anything any more.
     #[error("this is the only owner; make somebody else an owner first")]
     LastOwner,
+    /// Who asks for a second factor has one.
+    #[error("set up a second factor of your own first, under Account and security; otherwise this would lock you out")]
+    OwnFactorFirst,
     /// The role may not do this.
     #[error("only an owner makes owners, and takes that from them")]
     Owners,
@@ -118,6 +123,12 @@ impl SignedIn {
     pub fn is_confirmed(&self, now: Timestamp) -> bool {
         self.session.confirmed_at.is_some_and(|at| at > before(now, CONFIRMED))
     }
+}
+
+/// Whether somebody proves who they are by something beside their password.
+#[must_use]
+pub const fn has_second_factor(member: &Member) -> bool {
+    member.authenticator.is_some()
 }
 
 fn before(now: Timestamp, duration: SignedDuration) -> i64 {

@@ -3,6 +3,7 @@
 //! Rows are plain data ([`rows`]); the domain's own types go in and out where there is one. Everything that belongs
 //! together is written in one transaction ([`Store::begin`]), which is repeated by the caller when it met another.
 
+pub mod about;
 pub mod alerts;
 mod backfills;
 mod bulk;
@@ -30,6 +31,7 @@ mod migrations;
 mod orders;
 pub mod outbox;
 mod prices;
+pub mod retention;
 #[cfg(test)]
 mod schema;
 pub mod snapshot;

@@ -2,7 +2,7 @@
 
 use domain::id::{InvitationId, MemberId, SessionId, TenantId};
 use jiff::Timestamp;
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, sea_query::Expr};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait, sea_query::Expr};
 
 use crate::{
     Store, Write,
@@ -87,6 +87,17 @@ impl Store {
     pub async fn sessions_of(&self, member: MemberId) -> Result<Vec<Session>, StoreError> {
         let query = sessions::Entity::find().filter(sessions::Column::MemberId.eq(member.0));
         Ok(query.order_by_desc(sessions::Column::Id).all(&self.reader).await?)
+    }
+
+    /// The sessions of the members of a tenant, the one that was used last first.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn sessions_of_team(&self, tenant: TenantId) -> Result<Vec<Session>, StoreError> {
+        let team = memberships::Entity::find().select_only().column(memberships::Column::MemberId);
+        let team = team.filter(memberships::Column::TenantId.eq(tenant.0)).into_query();
+        let query = sessions::Entity::find().filter(sessions::Column::MemberId.in_subquery(team));
+        Ok(query.order_by_desc(sessions::Column::SeenAt).all(&self.reader).await?)
     }
 
     /// Notes that a session was used, unless that is known already.

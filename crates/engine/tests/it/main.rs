@@ -25,6 +25,7 @@ mod paddle;
 mod rehearsal;
 mod rejections;
 mod rotation;
+mod safety;
 mod samples;
 mod timers;
 mod webhook_deliveries;

@@ -21,7 +21,7 @@ const TABLES: &[Table] = &[
     Table {
         name: "tenants",
         columns: "id uuid, slug text, name text, status text, account text, catalogue_revision bigint,
-            test_clock_ahead bigint, deliveries_kept_days integer?, created_at bigint",
+            test_clock_ahead bigint, deliveries_kept_days integer?, requires_second_factor boolean, created_at bigint",
         primary: &["id"],
         unique: &[&["slug"]],
         indexes: &[],

@@ -47,7 +47,7 @@ pub(crate) async fn list(
     Query(asked): Query<Asked>,
 ) -> Result<Response, Refusal> {
     let now = web.engine.now();
-    let filter = AuditFilter { order: read::<OrderId>(&asked.order)?, license: read::<LicenseId>(&asked.license)? };
+    let filter = AuditFilter { order: read::<OrderId>(&asked.order)?, license: read::<LicenseId>(&asked.license)?, ..AuditFilter::default() };
     let at = asked.paging.page::<AuditId>()?;
     let listed = web.engine.store.list_audit(place.whose(), &filter, at).await?;
     let path = place.at("audit");
