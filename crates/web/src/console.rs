@@ -1,15 +1,18 @@
 //! The console: pages for the people of a vendor, made on the server. Every action is a plain form; what scripts add is
 //! comfort.
 
+mod about;
 mod account;
 mod action;
 mod assets;
 mod attention;
 mod audit;
+mod audit_export;
 mod billing;
 mod browser;
 mod connect;
 mod connection_actions;
+mod csv;
 mod customers;
 mod deliveries;
 mod developers;
@@ -19,6 +22,7 @@ mod entrance;
 mod entries;
 mod home;
 mod inbound;
+mod integrations;
 mod license;
 mod license_actions;
 mod licenses;
@@ -35,10 +39,13 @@ mod prices;
 mod products;
 mod refusal;
 mod replay;
+mod retention;
 mod sale;
 mod search;
+mod security;
 mod settings;
 mod shell;
+mod signing_keys;
 mod team;
 mod timeline;
 mod words;
@@ -66,7 +73,13 @@ pub(crate) fn routes(web: &Web) -> Router<Web> {
         .route("/sign-out", post(entrance::sign_out))
         .route("/confirm", get(entrance::confirm_form).post(entrance::confirm));
     entrance
+        .merge(about::routes())
         .merge(account::routes())
+        .merge(audit::routes())
+        .merge(integrations::routes())
+        .merge(retention::routes())
+        .merge(security::routes())
+        .merge(signing_keys::routes())
         .merge(pages())
         .route("/console/{tenant}/{mode}/{*nothing}", get(async || Refusal::NotFound))
         .layer(from_fn(browser::own_origin_only))
@@ -152,5 +165,4 @@ fn sales() -> Router<Web> {
         .route("/console/{tenant}/{mode}/mails/{id}", get(mails::show))
         .route("/console/{tenant}/{mode}/mails/{id}/html", get(mails::html))
         .route("/console/{tenant}/{mode}/mails/{id}/resend", get(mails::resend_form).post(mails::resend))
-        .route("/console/{tenant}/{mode}/audit", get(audit::list))
 }

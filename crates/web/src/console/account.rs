@@ -71,6 +71,7 @@ async fn show(State(web): State<Web>, here: SignedInHere, Query(said): Query<Sai
         "password" => Some("Your password is changed, and your other browsers are signed out."),
         "authenticator" => Some("From now on a code is asked for when you sign in."),
         "removed" => Some("No code is asked for any more."),
+        "second_factor" => Some("This vendor asks for a second factor. Set one up here, and its pages open."),
         "ended" => Some("That browser is signed out."),
         _ => None,
     };

@@ -11,7 +11,7 @@ use axum::{
 };
 use crypto::handle::Handle;
 use domain::id::MemberId;
-use engine::members::{Entered, Invited, MemberError, NewMember};
+use engine::members::{Entered, Invited, MemberError, NewMember, has_second_factor};
 use secrecy::SecretString;
 use serde::Deserialize;
 use store::members::Ended;
@@ -112,7 +112,10 @@ pub(crate) async fn begin(State(web): State<Web>, here: Result<SignedInHere, Ref
         Err(other) => return Err(other),
     };
     let tenants = web.engine.store.tenants_of(here.who.id()).await?;
-    let (tenant, _) = tenants.first().ok_or(Refusal::NotFound)?;
+    // A vendor that asks for what the member lacks comes after those whose pages open.
+    let opens = |tenant: &store::rows::Tenant| !tenant.requires_second_factor || has_second_factor(&here.who.member);
+    let first = tenants.iter().find(|(tenant, _)| opens(tenant)).or(tenants.first());
+    let (tenant, _) = first.ok_or(Refusal::NotFound)?;
     // Who has sold nothing yet looks at test mode first.
     let livemode = web.engine.store.has_live_order(domain::id::TenantId(tenant.id)).await?;
     Ok(see_other(&at(&tenant.slug, livemode, "")))

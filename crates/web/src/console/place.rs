@@ -11,7 +11,7 @@ use domain::{
     member::{Ability, Role},
 };
 use engine::{
-    members::{CameFrom, SignedIn},
+    members::{CameFrom, SignedIn, has_second_factor},
     rulings::By,
 };
 use store::{lists::Whose, rows::Tenant};
@@ -112,6 +112,9 @@ impl<A: Needs> FromRequestParts<Web> for Place<A> {
         // What a newer release calls a role may only look here.
         let role = membership.role.parse().unwrap_or(Role::Viewer);
         let place = Self { who, tenant, role, livemode, tenants, address, ability: PhantomData };
+        if place.tenant.requires_second_factor && !has_second_factor(&place.who.member) {
+            return Err(Refusal::SecondFactor);
+        }
         place.may(A::ABILITY)?;
         Ok(place)
     }

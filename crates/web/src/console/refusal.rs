@@ -18,6 +18,8 @@ pub(crate) enum Refusal {
     SignIn(String),
     /// Somebody has to prove once more who they are; afterwards this page is wanted.
     Confirm(String),
+    /// The vendor's pages are for members with a second factor, and this one has none yet.
+    SecondFactor,
     /// There is no such page, or it is somebody else's.
     NotFound,
     /// The role may not do this.
@@ -46,6 +48,7 @@ impl IntoResponse for Refusal {
         let (status, title, text) = match self {
             Self::SignIn(next) => return see_other(&format!("/sign-in?next={}", encoded(&next))),
             Self::Confirm(next) => return see_other(&format!("/confirm?next={}", encoded(&next))),
+            Self::SecondFactor => return see_other("/account?said=second_factor"),
             Self::NotFound => {
                 (StatusCode::NOT_FOUND, "Not here", "There is no such page, or it belongs to somebody else.".to_owned())
             }

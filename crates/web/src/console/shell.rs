@@ -117,6 +117,9 @@ const SAID: &[(&str, &str)] = &[
     ("recovering", "It goes on in the background; this page shows how far it has come."),
     ("sent", "It is on its way. Look again in a moment."),
     ("rule_removed", "The rule is gone."),
+    ("key_rotated", "The new key is published. It signs from the moment that stands beside it."),
+    ("key_withdrawn", "The key is published no more."),
+    ("signed_out", "They are signed out there."),
     ("replayed", "The event is worked on again."),
 ];
 

@@ -10,7 +10,7 @@ use domain::{
     id::{InvitationId, MemberId},
     member::{Ability, Role},
 };
-use engine::members::MemberError;
+use engine::members::{MemberError, has_second_factor};
 use store::rows::{Invitation, Member, Membership};
 
 use super::{
@@ -22,6 +22,7 @@ use super::{
         to::{Look, Staff},
     },
     refusal::Refusal,
+    security::Team,
     shell::{Shell, page},
     words::When,
 };
@@ -44,7 +45,8 @@ struct MemberRow {
     name: String,
     role: String,
     since: When,
-    has_authenticator: bool,
+    has_factor: bool,
+    seen: Option<When>,
     is_self: bool,
     may_staff: bool,
 }
@@ -59,12 +61,15 @@ struct InvitationRow {
 /// `GET …/team`.
 pub(crate) async fn list(State(web): State<Web>, place: Place<Look>) -> Result<Response, Refusal> {
     let (now, store, tenant) = (web.engine.now(), &web.engine.store, place.whose().tenant);
+    let team = Team::read(&web, &place).await?;
+    let seen = team.seen();
     let member = |(member, membership): (Member, Membership)| {
         let role: Role = membership.role.parse().unwrap_or(Role::Viewer);
         MemberRow {
             path: place.at(&format!("team/{}", MemberId(member.id))),
             is_self: member.id == place.who.member.id,
-            has_authenticator: member.authenticator.is_some(),
+            has_factor: has_second_factor(&member),
+            seen: seen.get(&member.id).map(|at| When::stored(*at, now)),
             since: When::stored(membership.created_at, now),
             may_staff: place.role.may_staff(role),
             role: membership.role,
@@ -80,7 +85,7 @@ pub(crate) async fn list(State(web): State<Web>, place: Place<Look>) -> Result<R
     page(&TeamPage {
         shell: Shell::new(&web, &place, "team", "Team").await?,
         path: place.at("team"),
-        members: store.members_of(tenant).await?.into_iter().map(member).collect(),
+        members: team.members.into_iter().map(member).collect(),
         invitations: store.invitations_of(tenant).await?.into_iter().filter_map(invitation).collect(),
         roles: Role::ALL.map(|role| (role.as_str(), role.sentence())).to_vec(),
         may_staff: place.role.may(Ability::Staff),

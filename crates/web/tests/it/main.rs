@@ -10,3 +10,4 @@ mod office;
 mod people;
 mod pipeline;
 mod set_up;
+mod settings;

@@ -48,7 +48,7 @@ pub(crate) struct Office {
     pub(crate) tenant: TenantId,
     pub(crate) router: Router,
     stop: CancellationToken,
-    _database: TestDatabase,
+    database: TestDatabase,
 }
 
 impl Drop for Office {
@@ -109,12 +109,14 @@ impl Office {
             sender: None,
             open: false,
             public_url: "https://keys.example.com".into(),
+            started_at: Timestamp::from_second(NOW).unwrap(),
+            data_folder: "/var/lib/keywright".into(),
             too_many: Arc::new(|_| None),
             app_answer: Arc::new(|answer| format!("code {}", answer.verdict.code.as_str())),
         });
         let stop = CancellationToken::new();
         engine.start(&TaskTracker::new(), &stop);
-        let office = Self { engine, clock, tenant, router, stop, _database: database };
+        let office = Self { engine, clock, tenant, router, stop, database };
         office.apply(SHOP).await;
         office
     }
@@ -144,6 +146,11 @@ impl Office {
         let from = CameFrom { address: "192.0.2.1".to_owned(), agent: "test".to_owned() };
         let (_, handle) = self.engine.take_invitation(&link, &new, &from).await.unwrap();
         Browser { office: self, kept: format!("__Host-keywright={}", *handle.reveal()) }
+    }
+
+    /// Changes rows as no release would.
+    pub(crate) async fn sql(&self, statement: &str) {
+        self.database.sql(statement).await;
     }
 
     /// A browser that nobody has used.
