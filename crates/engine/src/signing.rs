@@ -1,6 +1,6 @@
 //! The keys that sign leases: each tenant's own, made when the first one is needed, sealed at rest.
 //!
-//! Of a tenant's keys the oldest one that is not retired signs. A rotation makes a new one, which is published at once, and
+//! Of a tenant's keys the one signs that retires next; of several that never do, the oldest. A rotation makes a new one, which is published at once, and
 //! says when those before it retire: until then whoever verifies leases can learn the new one. Retired keys stay published,
 //! since their leases outlive them, until somebody withdraws them.
 
@@ -103,9 +103,19 @@ fn instant(micros: i64) -> Timestamp {
     Timestamp::from_microsecond(micros).unwrap_or(Timestamp::MAX)
 }
 
-/// What each of a tenant's keys is there for, the oldest first.
+/// By when they retire; what never does comes last, the oldest first.
+fn succession(row: &rows::SigningKey) -> (i64, uuid::Uuid) {
+    (row.retired_at.unwrap_or(i64::MAX), row.id)
+}
+
+/// The one that signs now.
+fn signing(rows: &[rows::SigningKey], now: Timestamp) -> Option<&rows::SigningKey> {
+    rows.iter().filter(|row| !is_retired(row, now)).min_by_key(|row| succession(row))
+}
+
+/// What each of a tenant's keys is there for, in their order.
 fn phases(rows: &[rows::SigningKey], now: Timestamp) -> Vec<Phase> {
-    let signing = rows.iter().find(|row| !is_retired(row, now));
+    let signing = signing(rows, now);
     let phase = |row: &rows::SigningKey| match (row.retired_at.map(instant), signing) {
         (Some(at), _) if is_retired(row, now) => Phase::Retired(at),
         (until, Some(signing)) if signing.id == row.id => Phase::Signs(until),
@@ -169,7 +179,8 @@ impl Engine {
     /// Those of the database.
     pub async fn published_keys(&self, tenant: TenantId) -> Result<Vec<PublishedKey>, Error> {
         self.signer(tenant).await?;
-        let rows = self.store.signing_keys(tenant).await?;
+        let mut rows = self.store.signing_keys(tenant).await?;
+        rows.sort_by_key(succession);
         let longest = self.longest_lease(tenant).await?;
         let published = |(row, phase): (&rows::SigningKey, Phase)| {
             let ended_at = row.retired_at.map(instant);
@@ -260,8 +271,8 @@ impl Engine {
     }
 
     async fn active_signing_key(&self, tenant: TenantId) -> Result<Option<rows::SigningKey>, Error> {
-        let now = self.now();
-        Ok(self.store.signing_keys(tenant).await?.into_iter().find(|row| !is_retired(row, now)))
+        let rows = self.store.signing_keys(tenant).await?;
+        Ok(signing(&rows, self.now()).cloned())
     }
 
     fn new_signing_key(&self, tenant: TenantId) -> rows::SigningKey {
@@ -320,12 +331,14 @@ mod tests {
     }
 
     #[test]
-    fn the_oldest_key_that_is_not_retired_signs() {
+    fn the_key_signs_that_retires_next() {
         use Phase::{Next, Retired, Signs};
         for (retired, expected) in [
             (&[None][..], &[Signs(None)][..]),
             (&[Some(24), None], &[Signs(Some(at(24))), Next(at(24))]),
             (&[Some(0), None], &[Retired(at(0)), Signs(None)]),
+            (&[None, Some(24)], &[Next(at(24)), Signs(Some(at(24)))]),
+            (&[None, None], &[Signs(None), Next(Timestamp::MAX)]),
             (&[Some(-24), Some(1), None], &[Retired(at(-24)), Signs(Some(at(1))), Next(at(1))]),
         ] {
             let rows: Vec<_> = (1..).zip(retired).map(|(id, retired)| key(id, *retired)).collect();
