@@ -173,7 +173,7 @@ impl Engine {
         self.store.signing_keys(tenant).await?.iter().map(public).collect()
     }
 
-    /// The same, the newest first, each with what it is there for.
+    /// The same, those that sign for longest first, each with what it is there for.
     ///
     /// # Errors
     /// Those of the database.

@@ -61,6 +61,8 @@ struct Card {
     /// What it does, until or from when.
     does: &'static str,
     does_at: Option<When>,
+    /// The same, where it has no moment.
+    otherwise: &'static str,
     /// When nobody needs it any more.
     needed_until: Option<When>,
     is_retired: bool,
@@ -98,7 +100,9 @@ fn card(place: &Place<Look>, key: &PublishedKey, now: Timestamp) -> Result<Card,
         pill,
         made: When::new(key.made_at, now),
         does,
-        does_at: at.map(|at| When::new(at, now)),
+        does_at: at.filter(|at| *at < Timestamp::MAX).map(|at| When::new(at, now)),
+        // Of two nodes that began together each made a key, and the older one signs.
+        otherwise: if matches!(key.phase, Phase::Next(_)) { "the next rotation" } else { "until it is rotated" },
         needed_until: key.leases_end_by.map(|at| When::new(at, now)),
         is_retired: matches!(key.phase, Phase::Retired(_)),
         base64: STANDARD.encode(key.public.to_bytes()),
