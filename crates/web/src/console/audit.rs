@@ -134,6 +134,8 @@ impl Wanted {
     /// The same as the database is asked.
     pub(crate) fn filter(&self) -> Result<AuditFilter, Refusal> {
         let some = |text: &str| Some(text.trim().to_owned()).filter(|text| !text.is_empty());
+        is_id::<OrderId>(&self.order)?;
+        is_id::<LicenseId>(&self.license)?;
         let about = self.about();
         let (order, license) = (about.parse::<OrderId>().ok(), about.parse::<LicenseId>().ok());
         let subject = some(about).filter(|_| order.is_none() && license.is_none());
@@ -148,6 +150,13 @@ impl Wanted {
             until: day(&self.to)?.map(day_after).map(begins).transpose()?,
         })
     }
+}
+
+/// Goes on if nothing, or an id of that kind was asked for.
+fn is_id<I: std::str::FromStr>(text: &str) -> Result<(), Refusal> {
+    let text = text.trim();
+    let is_fine = text.is_empty() || text.parse::<I>().is_ok();
+    if is_fine { Ok(()) } else { Err(Refusal::Unreadable("That is not an id of the right kind.")) }
 }
 
 const DAY: &str = "A day looks like 2026-12-24.";
