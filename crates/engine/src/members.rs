@@ -3,6 +3,7 @@
 mod authenticators;
 mod invitations;
 mod passkeys;
+mod security;
 mod sessions;
 mod staff;
 
@@ -20,15 +21,16 @@ use store::{
 
 pub use authenticators::NewAuthenticator;
 pub use invitations::{Invited, NewMember};
-pub(crate) use sessions::opened;
 pub use passkeys::{PASSKEYS_MAX, Purpose, Shown, owner};
+pub(crate) use sessions::opened;
 pub use sessions::{CameFrom, Entered};
 
 use crate::{Engine, Error, rulings::By};
 
-/// How long a member stays signed in, and how long without doing anything.
-const SESSION: SignedDuration = SignedDuration::from_hours(30 * 24);
-const SESSION_IDLE: SignedDuration = SignedDuration::from_hours(7 * 24);
+/// How long a member stays signed in.
+pub const SESSION: SignedDuration = SignedDuration::from_hours(30 * 24);
+/// How long without doing anything.
+pub const SESSION_IDLE: SignedDuration = SignedDuration::from_hours(7 * 24);
 /// How long a code may take to be typed.
 const CODE_AWAITED: SignedDuration = SignedDuration::from_mins(5);
 /// How long somebody is believed to be who they proved to be, where secrets are shown or changed.
@@ -36,7 +38,7 @@ const CONFIRMED: SignedDuration = SignedDuration::from_mins(15);
 /// How long the link is good that makes the first owner.
 const SET_UP: SignedDuration = SignedDuration::from_mins(30);
 /// How long other invitations are good.
-const INVITATION: SignedDuration = SignedDuration::from_hours(7 * 24);
+pub const INVITATION: SignedDuration = SignedDuration::from_hours(7 * 24);
 /// The shortest and the longest password, in characters. Length is what counts (NIST SP 800-63B, section 3.1.1.2).
 pub const PASSWORD_MIN: usize = 10;
 /// The longest: hashing takes time.
@@ -62,6 +64,9 @@ pub enum MemberError {
     /// Nobody could decide anything any more.
     #[error("this is the only owner; make somebody else an owner first")]
     LastOwner,
+    /// Who asks for a second factor has one.
+    #[error("set up a second factor of your own first, under Account and security; otherwise this would lock you out")]
+    OwnFactorFirst,
     /// The role may not do this.
     #[error("only an owner makes owners, and takes that from them")]
     Owners,
@@ -123,6 +128,13 @@ impl SignedIn {
     #[must_use]
     pub fn by(&self, note: Option<String>) -> By {
         By { actor: format!("member:{}", self.id()), note }
+    }
+
+    /// Whether more than a password says that it is them: a code, which whoever has an authenticator gives when signing in; a
+    /// passkey; or their vendor's identity provider, whose business that is.
+    #[must_use]
+    pub const fn has_second_factor(&self) -> bool {
+        self.member.authenticator.is_some() || self.session.by_passkey || self.session.tenant_id.is_some()
     }
 
     /// Whether they proved lately who they are: otherwise no secret is shown or changed.

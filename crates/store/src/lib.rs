@@ -3,6 +3,7 @@
 //! Rows are plain data ([`rows`]); the domain's own types go in and out where there is one. Everything that belongs
 //! together is written in one transaction ([`Store::begin`]), which is repeated by the caller when it met another.
 
+pub mod about;
 pub mod alerts;
 mod backfills;
 mod bulk;
@@ -33,6 +34,7 @@ mod orders;
 pub mod outbox;
 mod passkeys;
 mod prices;
+pub mod retention;
 #[cfg(test)]
 mod schema;
 pub mod snapshot;
@@ -74,10 +76,11 @@ pub mod rows {
         identity_providers::Model as IdentityProvider, identity_visits::Model as IdentityVisit,
         inbound_events::Model as InboundEvent, invitations::Model as Invitation, license_keys::Model as LicenseKey,
         mail_templates::Model as MailTemplate, mails::Model as Mail, member_identities::Model as MemberIdentity,
-        members::Model as Member, memberships::Model as Membership, passkeys::Model as Passkey, plan_prices::Model as PlanPrice,
-        plans::Model as Plan, price_rules::Model as PriceRule, products::Model as Product,
-        provider_calls::Model as ProviderCall, recoveries::Model as Recovery, sessions::Model as Session,
-        signing_keys::Model as SigningKey, tenants::Model as Tenant, webhook_endpoints::Model as WebhookEndpoint,
+        members::Model as Member, memberships::Model as Membership, passkeys::Model as Passkey,
+        plan_prices::Model as PlanPrice, plans::Model as Plan, price_rules::Model as PriceRule,
+        products::Model as Product, provider_calls::Model as ProviderCall, recoveries::Model as Recovery,
+        sessions::Model as Session, signing_keys::Model as SigningKey, tenants::Model as Tenant,
+        webhook_endpoints::Model as WebhookEndpoint,
     };
 }
 

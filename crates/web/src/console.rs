@@ -1,17 +1,20 @@
 //! The console: pages for the people of a vendor, made on the server. Every action is a plain form; what scripts add is
 //! comfort.
 
+mod about;
 mod account;
 mod action;
 mod assets;
 mod attention;
 mod audit;
+mod audit_export;
 mod billing;
 mod brand;
 mod browser;
 mod chart;
 mod connect;
 mod connection_actions;
+mod csv;
 mod customers;
 mod deliveries;
 mod developers;
@@ -22,6 +25,7 @@ mod entries;
 mod gallery;
 mod home;
 mod inbound;
+mod integrations;
 mod letters;
 mod license;
 mod license_actions;
@@ -43,12 +47,15 @@ mod provider_sign_in;
 mod refusal;
 mod replay;
 mod resend;
+mod retention;
 mod sale;
 mod search;
+mod security;
 mod sender;
 mod settings;
 mod shell;
 mod sign_in_settings;
+mod signing_keys;
 mod site;
 mod team;
 mod template_editor;
@@ -80,10 +87,16 @@ pub(crate) fn routes(web: &Web) -> Router<Web> {
         .route("/sign-out", post(entrance::sign_out))
         .route("/confirm", get(entrance::confirm_form).post(entrance::confirm));
     entrance
+        .merge(about::routes())
         .merge(account::routes())
+        .merge(audit::routes())
+        .merge(integrations::routes())
         .merge(passkeys::routes())
         .merge(provider_sign_in::routes())
+        .merge(retention::routes())
+        .merge(security::routes())
         .merge(sign_in_settings::routes())
+        .merge(signing_keys::routes())
         .merge(pages())
         .route("/dev/ui", get(gallery::show))
         .route("/console/{tenant}/{mode}/{*nothing}", get(async || Refusal::NotFound))
@@ -167,5 +180,4 @@ fn sales() -> Router<Web> {
         .route("/console/{tenant}/{mode}/orders", get(orders::list))
         .route("/console/{tenant}/{mode}/orders/{id}", get(order::show))
         .route("/console/{tenant}/{mode}/orders/{id}/{action}", get(order::form).post(order::act))
-        .route("/console/{tenant}/{mode}/audit", get(audit::list))
 }

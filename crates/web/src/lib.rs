@@ -11,6 +11,7 @@ use axum::{Router, routing::get};
 use crypto::ring::SharedRing;
 use delivery::{Transport, mail::Sender};
 use engine::{Engine, runtime::AppAnswer};
+use jiff::Timestamp;
 
 /// What all pages share.
 #[derive(Clone)]
@@ -25,6 +26,10 @@ pub struct Web {
     pub open: bool,
     /// The address under which this server is reached: where a marketplace sends its buyers.
     pub public_url: Arc<str>,
+    /// When this process began to serve.
+    pub started_at: Timestamp,
+    /// The folder with everything that has to be kept: for those who run the installation.
+    pub data_folder: Arc<str>,
     /// Counts what a stranger can try at the pages of buyers by the address that it came from. Some: too many; so many seconds have to pass.
     pub too_many: Arc<dyn Fn(IpAddr) -> Option<u64> + Send + Sync>,
     /// What an app reads of an answer.

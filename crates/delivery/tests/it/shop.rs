@@ -124,6 +124,7 @@ impl Shop {
             catalogue_revision: 1,
             test_clock_ahead: 0,
             deliveries_kept_days: None,
+            requires_second_factor: false,
             created_at,
         };
         write.save_tenant(tenant).await.unwrap();

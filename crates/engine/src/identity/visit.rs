@@ -269,7 +269,12 @@ impl Engine {
     }
 
     /// What is known of who comes.
-    async fn knowledge(&self, write: &Write, provider: &IdentityProvider, said: &Said) -> Result<Knowledge, IdentityError> {
+    async fn knowledge(
+        &self,
+        write: &Write,
+        provider: &IdentityProvider,
+        said: &Said,
+    ) -> Result<Knowledge, IdentityError> {
         let (tenant, issuer) = (TenantId(provider.tenant_id), provider.issuer.as_str());
         let memberships = write.lock_memberships(tenant).await?;
         let role = |id: MemberId| {

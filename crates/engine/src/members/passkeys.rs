@@ -175,7 +175,7 @@ impl Engine {
             let (write, member) = self.prove(&passkey, party, shown, &challenge).await?;
             let (id, now) = (MemberId(member.id), self.now());
             write.forget_expired_entries(now).await?;
-            write.save_session(session(id, &handle, from, now, false)).await?;
+            write.save_session(Session { by_passkey: true, ..session(id, &handle, from, now, false) }).await?;
             let (by, detail) = (by(id), serde_json::json!({ "passkey": passkey.name }));
             self.tell_tenants_of(&write, id, "member.signed_in", &detail, &by).await?;
             Ok(write.commit().await?)
@@ -204,7 +204,9 @@ impl Engine {
             let now = self.now();
             let session = write.lock_session(who.session()).await?.filter(|session| is_open(session, now));
             let session = session.ok_or(MemberError::Link)?;
-            write.save_session(Session { confirmed_at: Some(now.as_microsecond()), ..session }).await?;
+            write
+                .save_session(Session { confirmed_at: Some(now.as_microsecond()), by_passkey: true, ..session })
+                .await?;
             Ok(write.commit().await?)
         };
         store::repeat(once, MemberError::is_conflict).await

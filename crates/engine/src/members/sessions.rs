@@ -211,6 +211,7 @@ pub(super) fn session(member: MemberId, handle: &Handle, from: &CameFrom, now: T
         seen_at: now.as_microsecond(),
         expires_at: later(now, if needs_code { CODE_AWAITED } else { SESSION }),
         tenant_id: None,
+        by_passkey: false,
     }
 }
 

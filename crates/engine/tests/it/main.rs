@@ -27,6 +27,7 @@ mod paddle;
 mod rehearsal;
 mod rejections;
 mod rotation;
+mod safety;
 mod samples;
 mod timers;
 mod webhook_deliveries;

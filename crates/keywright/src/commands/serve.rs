@@ -204,6 +204,8 @@ impl Serve {
             sender,
             open: open_mail,
             public_url,
+            started_at: engine.now(),
+            data_folder: std::path::absolute(&self.data.data_dir)?.display().to_string().into(),
             too_many: Arc::new(move |address| limits.buyers_try(address)),
             app_answer: Arc::new(api::app_answer),
         })

@@ -75,3 +75,8 @@ fn mails_are_written_tried_out_and_sent_once_more() {
         .collect();
     assert_eq!(tests, ["Your Halo Studio license key is ready", "Hello from Halo Studio"]);
 }
+
+#[test]
+fn a_vendor_keeps_itself_safe() {
+    travelled("settings", &[&crate::process::sample()]);
+}

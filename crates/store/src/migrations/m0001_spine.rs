@@ -21,7 +21,7 @@ const TABLES: &[Table] = &[
     Table {
         name: "tenants",
         columns: "id uuid, slug text, name text, status text, account text, catalogue_revision bigint,
-            test_clock_ahead bigint, deliveries_kept_days integer?, created_at bigint",
+            test_clock_ahead bigint, deliveries_kept_days integer?, requires_second_factor boolean, created_at bigint",
         primary: &["id"],
         unique: &[&["slug"]],
         indexes: &[],
@@ -215,7 +215,7 @@ const TABLES: &[Table] = &[
     Table {
         name: "sessions",
         columns: "id uuid, member_id uuid, hash blob, address text, agent text, created_at bigint, confirmed_at bigint?,
-            seen_at bigint, expires_at bigint, tenant_id uuid?",
+            seen_at bigint, expires_at bigint, tenant_id uuid?, by_passkey boolean",
         primary: &["id"],
         unique: &[],
         indexes: &[(&["member_id"], None), (&["expires_at"], None), (&["tenant_id"], Some("tenant_id IS NOT NULL"))],

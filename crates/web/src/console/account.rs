@@ -95,6 +95,9 @@ async fn show(
         "removed" => Some("No code is asked for any more."),
         "passkey_added" => Some("The passkey is added: it signs you in from now on."),
         "passkey_removed" => Some("The passkey signs nobody in any more. Remove it from your device as well."),
+        "second_factor" => Some(
+            "This vendor asks for more than a password. Set an authenticator up here, or come in by a passkey, and its pages open.",
+        ),
         "ended" => Some("That browser is signed out."),
         _ => None,
     };

@@ -110,11 +110,16 @@ fn calls(server: &str, product: &str, prefix: &str) -> Vec<(&'static str, String
     ]
 }
 
-/// The keys of this vendor in this mode. What is not known is not live.
+/// The keys of this vendor in this mode.
 async fn keys<A>(web: &Web, place: &Place<A>) -> Result<Vec<ApiKey>, Refusal> {
     let mut keys = web.engine.api_keys(place.whose().tenant).await?;
-    keys.retain(|row| kind_of(&row.kind).is_some_and(ApiKeyKind::is_live) == place.livemode);
+    keys.retain(|row| is_of_mode(row, place.livemode));
     Ok(keys)
+}
+
+/// Whether a key opens that mode. What is not known is not live.
+pub(crate) fn is_of_mode(row: &ApiKey, livemode: bool) -> bool {
+    kind_of(&row.kind).is_some_and(ApiKeyKind::is_live) == livemode
 }
 
 fn key_row(place: &Place<Look>, row: ApiKey, now: Timestamp) -> KeyRow {

@@ -150,7 +150,9 @@ pub(crate) async fn begin(State(web): State<Web>, here: Result<Present, Refusal>
     let mut opened = 0;
     for (place, (tenant, membership)) in tenants.iter().enumerate() {
         let role = membership.role.parse().unwrap_or(Role::Viewer);
-        if web.engine.opens(&here.who, TenantId(tenant.id), role).await? {
+        // A vendor that asks for what the member lacks comes after those whose pages open.
+        let is_proved = !tenant.requires_second_factor || here.who.has_second_factor();
+        if is_proved && web.engine.opens(&here.who, TenantId(tenant.id), role).await? {
             opened = place;
             break;
         }

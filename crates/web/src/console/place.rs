@@ -122,6 +122,9 @@ impl<A: Needs> FromRequestParts<Web> for Place<A> {
             return Err(Refusal::SignInAt(tenant.slug, next));
         }
         let place = Self { who, tenant, role, livemode, tenants, address, ability: PhantomData };
+        if place.tenant.requires_second_factor && !place.who.has_second_factor() {
+            return Err(Refusal::SecondFactor);
+        }
         place.may(A::ABILITY)?;
         Ok(place)
     }

@@ -22,6 +22,8 @@ pub(crate) enum Refusal {
     NoOwnAccount,
     /// Somebody has to prove once more who they are; afterwards this page is wanted.
     Confirm(String),
+    /// The vendor's pages are for members with a second factor, and this one has none yet.
+    SecondFactor,
     /// There is no such page, or it is somebody else's.
     NotFound,
     /// The role may not do this.
@@ -51,6 +53,7 @@ impl IntoResponse for Refusal {
             Self::SignIn(next) => return see_other(&format!("/sign-in?next={}", encoded(&next))),
             Self::SignInAt(slug, next) => return see_other(&format!("/sign-in/{slug}?next={}", encoded(&next))),
             Self::Confirm(next) => return see_other(&format!("/confirm?next={}", encoded(&next))),
+            Self::SecondFactor => return see_other("/account?said=second_factor"),
             Self::NotFound => {
                 (StatusCode::NOT_FOUND, "Not here", "There is no such page, or it belongs to somebody else.".to_owned())
             }

@@ -123,6 +123,9 @@ const SAID: &[(&str, &str)] = &[
     ("sent", "It is on its way. Look again in a moment."),
     ("rule_removed", "The rule is gone."),
     ("provider_removed", "Members sign in with their passwords. Whom the provider had let in is signed out."),
+    ("key_rotated", "The new key is published. It signs from the moment that stands beside it."),
+    ("key_withdrawn", "The key is published no more."),
+    ("signed_out", "They are signed out there."),
     ("replayed", "The event is worked on again."),
 ];
 

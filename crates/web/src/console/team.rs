@@ -22,6 +22,7 @@ use super::{
         to::{Look, Staff},
     },
     refusal::Refusal,
+    security::Team,
     shell::{Shell, page},
     words::{Pill, When},
 };
@@ -46,6 +47,7 @@ struct MemberRow {
     since: When,
     has_authenticator: bool,
     has_passkey: bool,
+    seen: Option<When>,
     is_self: bool,
     may_staff: bool,
 }
@@ -73,15 +75,16 @@ struct InvitationRow {
 /// `GET …/team`.
 pub(crate) async fn list(State(web): State<Web>, place: Place<Look>) -> Result<Response, Refusal> {
     let (now, store, tenant) = (web.engine.now(), &web.engine.store, place.whose().tenant);
-    let members = store.members_of(tenant).await?;
-    let with_passkey = store.with_passkey(members.iter().map(|(member, _)| member.id).collect()).await?;
+    let team = Team::read(&web, &place).await?;
+    let seen = team.seen();
     let member = |(member, membership): (Member, Membership)| {
         let role: Role = membership.role.parse().unwrap_or(Role::Viewer);
         MemberRow {
             path: place.at(&format!("team/{}", MemberId(member.id))),
             is_self: member.id == place.who.member.id,
             has_authenticator: member.authenticator.is_some(),
-            has_passkey: with_passkey.contains(&member.id),
+            has_passkey: team.with_passkey.contains(&member.id),
+            seen: seen.get(&member.id).map(|at| When::stored(*at, now)),
             since: When::stored(membership.created_at, now),
             may_staff: place.role.may_staff(role),
             role: membership.role,
@@ -97,7 +100,7 @@ pub(crate) async fn list(State(web): State<Web>, place: Place<Look>) -> Result<R
     page(&TeamPage {
         shell: Shell::new(&web, &place, "team", "Team").await?,
         path: place.at("team"),
-        members: members.into_iter().map(member).collect(),
+        members: team.members.into_iter().map(member).collect(),
         invitations: store.invitations_of(tenant).await?.into_iter().filter_map(invitation).collect(),
         roles: Role::ALL.map(|role| (role.as_str(), role.sentence())).to_vec(),
         may_staff: place.role.may(Ability::Staff),

@@ -5,8 +5,8 @@
 mod buyers;
 mod entrance;
 mod everything;
-mod identity;
 mod home;
+mod identity;
 mod licenses;
 mod mail_pages;
 mod office;
@@ -14,3 +14,4 @@ mod passkeys;
 mod people;
 mod pipeline;
 mod set_up;
+mod settings;

@@ -50,7 +50,7 @@ pub(crate) struct Office {
     pub(crate) tenant: TenantId,
     pub(crate) router: Router,
     stop: CancellationToken,
-    _database: TestDatabase,
+    database: TestDatabase,
 }
 
 impl Drop for Office {
@@ -113,12 +113,14 @@ impl Office {
             sender: None,
             open: false,
             public_url: "https://keys.example.com".into(),
+            started_at: Timestamp::from_second(NOW).unwrap(),
+            data_folder: "/var/lib/keywright".into(),
             too_many: Arc::new(|_| None),
             app_answer: Arc::new(|answer| format!("code {}", answer.verdict.code.as_str())),
         });
         let stop = CancellationToken::new();
         engine.start(&TaskTracker::new(), &stop);
-        let office = Self { engine, clock, provider, tenant, router, stop, _database: database };
+        let office = Self { engine, clock, provider, tenant, router, stop, database };
         office.apply(SHOP).await;
         office
     }
@@ -153,6 +155,11 @@ impl Office {
     /// The server stops.
     pub(crate) fn stop(&self) {
         self.stop.cancel();
+    }
+
+    /// Changes rows as no release would.
+    pub(crate) async fn sql(&self, statement: &str) {
+        self.database.sql(statement).await;
     }
 
     /// A browser that nobody has used.

@@ -92,7 +92,7 @@ async fn lists_that_are_empty_say_what_to_do() {
         ("mails?status=failed", "No mail is like that."),
         ("customers?email=nobody%40example.com", "Nobody bought with that address in test mode."),
         ("customers?email=nobody", "This is not an e-mail address"),
-        ("audit", "keywright doctor"),
+        ("audit", "not followed from here yet"),
     ] {
         says_all(&browser.get(&format!("{HERE}/{section}")).await, &[words]);
     }
