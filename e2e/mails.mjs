@@ -32,7 +32,7 @@ await travel({
     assert.equal(await page.getByLabel("First sentences").inputValue(), "It is about {{ order }}");
     await preview(page).frameLocator("iframe").getByText("It is about 1042").waitFor();
     for (const view of ["Phone", "Dark", "Text"]) {
-      await page.getByText(view, { exact: true }).click();
+      await page.locator(".views").getByText(view).click();
       await page.locator("iframe.coming").waitFor({ state: "detached" });
     }
     await preview(page).locator("pre").getByText("It is about 1042").waitFor();
