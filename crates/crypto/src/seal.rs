@@ -97,6 +97,12 @@ impl Place<'static> {
         Self { tenant: TenantId(Uuid::nil()), table: "members", row, column: "authenticator" }
     }
 
+    /// Where the secret is kept by which a vendor's identity provider knows this server.
+    #[must_use]
+    pub const fn identity_provider(tenant: TenantId, row: Uuid) -> Self {
+        Self { tenant, table: "identity_providers", row, column: "sealed" }
+    }
+
     /// Where the answer to a call with an idempotency key is kept.
     #[must_use]
     pub const fn idempotent_answer(tenant: TenantId, row: Uuid) -> Self {

@@ -180,6 +180,10 @@ ids! {
     SessionId = "ses";
     /// What makes somebody a member.
     InvitationId = "inv";
+    /// Where a vendor's members sign in.
+    IdentityProviderId = "idp";
+    /// Somebody who was sent there.
+    IdentityVisitId = "vis";
     /// A request, as printed on its answer.
     RequestId = "req";
 }

@@ -19,6 +19,7 @@ use store::{
 
 pub use authenticators::NewAuthenticator;
 pub use invitations::{Invited, NewMember};
+pub(crate) use sessions::opened;
 pub use sessions::{CameFrom, Entered};
 
 use crate::{Engine, Error, rulings::By};

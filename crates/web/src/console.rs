@@ -9,6 +9,7 @@ mod audit;
 mod billing;
 mod brand;
 mod browser;
+mod chart;
 mod connect;
 mod connection_actions;
 mod customers;
@@ -26,6 +27,7 @@ mod license;
 mod license_actions;
 mod licenses;
 mod list;
+mod live;
 mod mails;
 mod mistakes;
 mod order;
@@ -36,6 +38,7 @@ mod plans;
 mod price_form;
 mod prices;
 mod products;
+mod provider_sign_in;
 mod refusal;
 mod replay;
 mod resend;
@@ -44,6 +47,7 @@ mod search;
 mod sender;
 mod settings;
 mod shell;
+mod sign_in_settings;
 mod team;
 mod template_editor;
 mod template_versions;
@@ -75,6 +79,8 @@ pub(crate) fn routes(web: &Web) -> Router<Web> {
         .route("/confirm", get(entrance::confirm_form).post(entrance::confirm));
     entrance
         .merge(account::routes())
+        .merge(provider_sign_in::routes())
+        .merge(sign_in_settings::routes())
         .merge(pages())
         .route("/dev/ui", get(gallery::show))
         .route("/console/{tenant}/{mode}/{*nothing}", get(async || Refusal::NotFound))
@@ -85,7 +91,7 @@ pub(crate) fn routes(web: &Web) -> Router<Web> {
 }
 
 fn pages() -> Router<Web> {
-    sales().merge(set_up()).merge(mails::routes()).merge(brand::routes())
+    sales().merge(set_up()).merge(mails::routes()).merge(brand::routes()).merge(live::routes())
 }
 
 /// What is set up: what is sold, where the money comes from, and who is told.

@@ -37,6 +37,16 @@ fn people_use_the_console() {
 }
 
 #[test]
+fn members_come_in_by_an_identity_provider() {
+    travelled("identity", &[]);
+}
+
+#[test]
+fn pages_change_while_they_are_looked_at() {
+    travelled("live", &[&crate::process::sample()]);
+}
+
+#[test]
 fn the_gallery_looks_as_it_did() {
     travelled("pictures", &[]);
 }

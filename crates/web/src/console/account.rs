@@ -8,6 +8,7 @@ use axum::{
     routing::{get, post},
 };
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use domain::id::TenantId;
 use engine::members::MemberError;
 use qrcode::{QrCode, render::svg};
 use secrecy::{ExposeSecret, SecretString};
@@ -16,7 +17,7 @@ use store::members::Ended;
 
 use super::{
     browser::see_other,
-    place::SignedInHere,
+    place::{Present, SignedInHere},
     refusal::Refusal,
     words::{When, sentence},
 };
@@ -40,6 +41,14 @@ struct AccountPage {
     sessions: Vec<SessionRow>,
     wrong: Option<String>,
     said: Option<&'static str>,
+}
+
+#[derive(Template)]
+#[template(path = "console/provider_account.html")]
+struct ProviderAccountPage {
+    email: String,
+    provider: String,
+    until: When,
 }
 
 struct SessionRow {
@@ -66,7 +75,10 @@ pub(crate) struct Said {
     said: String,
 }
 
-async fn show(State(web): State<Web>, here: SignedInHere, Query(said): Query<Said>) -> Result<Response, Refusal> {
+async fn show(State(web): State<Web>, here: Present, Query(said): Query<Said>) -> Result<Response, Refusal> {
+    if let Some(tenant) = here.who.session.tenant_id {
+        return kept_elsewhere(&web, &here, TenantId(tenant)).await;
+    }
     let said = match said.said.as_str() {
         "password" => Some("Your password is changed, and your other browsers are signed out."),
         "authenticator" => Some("From now on a code is asked for when you sign in."),
@@ -74,7 +86,19 @@ async fn show(State(web): State<Web>, here: SignedInHere, Query(said): Query<Sai
         "ended" => Some("That browser is signed out."),
         _ => None,
     };
-    shown(&web, &here, None, said).await
+    shown(&web, &SignedInHere { who: here.who }, None, said).await
+}
+
+/// The account of somebody whom an identity provider let in. It does not tell where else the member is signed in: the provider
+/// is the vendor's, and the member may be another one's as well.
+async fn kept_elsewhere(web: &Web, here: &Present, tenant: TenantId) -> Result<Response, Refusal> {
+    let provider = web.engine.store.identity_provider(tenant).await?.ok_or(Refusal::NotFound)?;
+    let page = ProviderAccountPage {
+        email: here.who.member.email.clone(),
+        provider: provider.name,
+        until: When::stored(here.who.session.expires_at, web.engine.now()),
+    };
+    Ok(Html(page.render()?).into_response())
 }
 
 async fn shown(

@@ -26,6 +26,7 @@ const DOORS: &[(&str, &str, &str, &str)] = &[
     ("settings/brand", "Brand", "In whose name each product speaks, and what its mails look like.", "person"),
     ("mails/sender", "Sender", "How mails leave, whether that works, and what has not left yet.", "mail"),
     ("team", "Team", "Who may do what here, and who is invited.", "people"),
+    ("settings/sign-in", "Sign-in", "Your identity provider, by which members come in without a password.", "person"),
     ("developers", "Developers", "API keys, and the first calls of an app.", "code"),
     ("audit", "Audit log", "Who changed what, when, and why.", "book"),
 ];

@@ -5,6 +5,8 @@
 mod buyers;
 mod entrance;
 mod everything;
+mod identity;
+mod home;
 mod licenses;
 mod mail_pages;
 mod office;
