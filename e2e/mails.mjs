@@ -22,17 +22,17 @@ await travel({
     await page.goto(EDITOR);
     await preview(page).getByText("Your Halo Studio license key is ready").first().waitFor();
     const past = await page.evaluate(() => history.length);
-    await page.getByLabel("Subject").fill("Hello from {{ product }}");
+    await page.getByLabel("Subject", { exact: true }).fill("Hello from {{ product }}");
     await preview(page).getByText("Hello from Halo Studio").first().waitFor();
-    await page.getByLabel("First sentences").fill("Thank you, {{ kee }}");
+    await page.getByLabel("First sentences", { exact: true }).fill("Thank you, {{ kee }}");
     await preview(page).getByText("First sentences in line 1 asks for kee").or(preview(page).getByText("One thing to mend")).first().waitFor();
-    await page.getByLabel("First sentences").fill("It is about ");
+    await page.getByLabel("First sentences", { exact: true }).fill("It is about ");
     await page.getByText("What it may ask for").click();
     await page.getByRole("button", { name: "Insert order" }).click();
-    assert.equal(await page.getByLabel("First sentences").inputValue(), "It is about {{ order }}");
+    assert.equal(await page.getByLabel("First sentences", { exact: true }).inputValue(), "It is about {{ order }}");
     await preview(page).frameLocator("iframe").getByText("It is about 1042").waitFor();
     for (const view of ["Phone", "Dark", "Text"]) {
-      await page.getByText(view, { exact: true }).click();
+      await page.locator(".views").getByText(view).click();
       await page.locator("iframe.coming").waitFor({ state: "detached" });
     }
     await preview(page).locator("pre").getByText("It is about 1042").waitFor();
@@ -41,10 +41,10 @@ await travel({
 
   async "what a vendor writes runs nowhere"() {
     await this.page.getByText("A text and an HTML of your own").click();
-    await this.page.getByLabel("HTML").fill("<p>{{ key }}</p><script>top.document.title = 'taken'</script><img src=x onerror=alert(1)>");
+    await this.page.getByLabel("HTML", { exact: true }).fill("<p>{{ key }}</p><script>top.document.title = 'taken'</script><img src=x onerror=alert(1)>");
     await preview(this.page).getByText("One thing to mend").waitFor();
     assert.match(await this.page.title(), /License delivery/);
-    await this.page.getByLabel("HTML").fill("");
+    await this.page.getByLabel("HTML", { exact: true }).fill("");
     await preview(this.page).getByText("One thing to mend").waitFor({ state: "detached" });
   },
 
@@ -52,7 +52,7 @@ await travel({
     const { page } = this;
     await page.getByRole("button", { name: "Send a test" }).click();
     await page.getByText(new RegExp(`has taken it for ${EMAIL}: 250`)).waitFor();
-    await page.getByLabel("Reason").fill("friendlier");
+    await page.getByLabel("Reason", { exact: true }).fill("friendlier");
     await page.getByRole("button", { name: "Save as a new version" }).click();
     await page.getByText("This version is used from now on.").waitFor();
     await page.getByRole("link", { name: "Version 1" }).click();
@@ -67,11 +67,11 @@ await travel({
     const quiet = await opened({ javaScriptEnabled: false, storageState: await this.context.storageState() });
     const page = await quiet.newPage();
     await page.goto(EDITOR);
-    await page.getByLabel("Subject").fill("Quiet {{ product }}");
+    await page.getByLabel("Subject", { exact: true }).fill("Quiet {{ product }}");
     await page.getByRole("button", { name: "Show" }).click();
     await preview(page).getByText("Quiet Halo Studio").first().waitFor();
     await page.goto(`${HOME}/settings/brand/studio`);
-    await page.getByLabel("Colour").fill("reddish");
+    await page.getByLabel("Colour", { exact: true }).fill("reddish");
     await page.getByRole("button", { name: "Show" }).click();
     await preview(page).getByText("is not a colour").waitFor();
     await quiet.close();

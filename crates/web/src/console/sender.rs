@@ -130,8 +130,13 @@ fn domains(brands: &[(String, Brand)], common: Option<&Sender>, way: Option<&Des
     let Some(way) = way else { return Vec::new() };
     let domain = |address: &str| Some(address.trim_end_matches('>').rsplit_once('@')?.1.to_lowercase());
     let mut found: Vec<(String, Vec<String>)> = Vec::new();
+    let others = if brands.iter().any(|(_, brand)| brand.sender_address.is_some()) {
+        "all other products"
+    } else {
+        "all products"
+    };
     let own = brands.iter().filter_map(|(name, brand)| Some((domain(brand.sender_address.as_deref()?)?, name.clone())));
-    let common = common.and_then(|sender| Some((domain(&sender.to_string())?, "all other products".to_owned())));
+    let common = common.and_then(|sender| Some((domain(&sender.to_string())?, others.to_owned())));
     for (domain, whose) in own.chain(common) {
         match found.iter_mut().find(|(known, _)| *known == domain) {
             Some((_, names)) => names.push(whose),
@@ -153,7 +158,7 @@ fn records(name: String, whose: &str, way: &Described) -> Domain {
         }
     };
     Domain {
-        whose: format!("From: of {whose}"),
+        whose: format!("Mails of {whose} come from there."),
         spf: format!("A TXT record of {name} that begins with v=spf1 and lists the servers of {}.", way.name),
         dkim: (dkim, signed),
         dmarc: format!("A TXT record of _dmarc.{name}; v=DMARC1; p=none; rua=mailto:you@{name} is a good beginning."),
@@ -215,9 +220,9 @@ mod tests {
             .collect();
         let row = |name: &str, whose: &str, signed| (name.to_owned(), whose.to_owned(), signed);
         let expected = [
-            row("acme.test", "From: of Studio, all other products", true),
-            row("other.test", "From: of Relay", false),
-            row("mail.acme.test", "From: of Halo", true),
+            row("acme.test", "Mails of Studio, all other products come from there.", true),
+            row("other.test", "Mails of Relay come from there.", false),
+            row("mail.acme.test", "Mails of Halo come from there.", true),
         ];
         assert_eq!(told, expected);
         assert!(domains(&brands, sender.as_ref(), None).is_empty());

@@ -49,10 +49,10 @@ struct VersionPage {
     restore: Option<String>,
 }
 
-/// A part that differs, or is the same.
+/// A part that differs.
 struct Part {
     name: &'static str,
-    /// `gone`, `new` or nothing, and the text; an empty list: it is the same.
+    /// `gone`, `new`, `same` or `skipped`, and the text.
     lines: Vec<(&'static str, String)>,
 }
 
@@ -120,7 +120,7 @@ pub(crate) async fn show(
         when: When::stored(row.created_at, web.engine.now()),
         is_active: row.active,
         beside,
-        parts: parts.collect(),
+        parts: parts.filter(|part| !part.lines.is_empty()).collect(),
         back: which.at(&place, ""),
         restore: may_restore.then(|| which.at(&place, &format!("/versions/{number}/restore"))),
         name,

@@ -143,7 +143,8 @@ async fn previews_run_nothing_and_show_no_key() {
     let page = browser.get(&format!("{frozen}/preview?license={id}")).await;
     says_all(&page, &["That is not so for this license now"]);
 
-    let footer = "footer=%3Cscript%3Ealert(1)%3C%2Fscript%3E&colour=%232f5bd7";
+    let footer =
+        "footer=%3Cscript%3Ealert(1)%3C%2Fscript%3E&colour=%232f5bd7&download_url=https%3A%2F%2Fhalo.example%2Fget";
     let page = browser.post(&format!("{BRAND}/preview"), footer).await;
     is_harmless(&page);
     assert!(page.says("#2f5bd7") && !page.says("<script"), "{}", page.text);
