@@ -7,6 +7,12 @@ let source;
 let due;
 let last = 0;
 
+// How many items need a person is told to those who hear the page.
+const told = document.createElement("p");
+told.className = "hidden";
+told.setAttribute("role", "status");
+const bell = () => document.querySelector('[data-live="bell"]').textContent.trim();
+
 const place = (part) => {
   const within = part.contains(document.activeElement) ? document.activeElement : undefined;
   const focusable = [...part.querySelectorAll("a, button, summary, input, select, [tabindex]")];
@@ -41,12 +47,14 @@ const draw = async () => {
   const page = new DOMParser().parseFromString(await answer.text(), "text/html");
   if (document.querySelector("dialog[open]") || typing()) return soon();
   main.dataset.stream = page.querySelector("[data-stream]")?.dataset.stream ?? main.dataset.stream;
+  const before = bell();
   const parts = new Map([...page.querySelectorAll("[data-live]")].map((part) => [part.dataset.live, part]));
   for (const part of document.querySelectorAll("[data-live]")) {
     const fresh = parts.get(part.dataset.live);
     if (!fresh) part.hidden = true;
     else if (!fresh.isEqualNode(part)) put(part, document.adoptNode(fresh));
   }
+  if (bell() !== before) told.textContent = bell();
   document.dispatchEvent(new CustomEvent("drawn"));
 };
 
@@ -64,6 +72,7 @@ const listen = () => {
 };
 
 if (main) {
+  document.body.append(told);
   document.addEventListener("visibilitychange", listen);
   addEventListener("pagehide", () => source?.close());
   addEventListener("pageshow", (event) => event.persisted && listen());

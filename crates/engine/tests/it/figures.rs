@@ -114,7 +114,7 @@ async fn licenses_that_end_are_counted_by_the_day(harness: Harness) {
     let ends = async |livemode| harness.engine.ends(whose(&harness, livemode)).await.unwrap();
     assert_eq!(ends(true).await.days.iter().sum::<u64>(), 0, "a year is further away than is looked");
     harness.clock.advance(SignedDuration::from_hours(24 * 355));
-    let days = ends(true).await.days;
+    let days = ends(true).await.days.clone();
     assert_eq!((days[10], days.iter().sum::<u64>()), (3, 3), "{days:?}");
     assert_eq!(ends(false).await.days.iter().sum::<u64>(), 0);
 }

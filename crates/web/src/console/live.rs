@@ -6,7 +6,7 @@ use std::{convert::Infallible, time::Duration};
 use axum::{
     Router,
     extract::{Query, State},
-    http::{HeaderMap, StatusCode, header},
+    http::{HeaderMap, HeaderName, StatusCode, header},
     response::{
         IntoResponse, Response,
         sse::{Event, KeepAlive, Sse},
@@ -28,6 +28,8 @@ use crate::Web;
 const STREAM_MAX: Duration = Duration::from_secs(300);
 /// How long a browser waits before it comes again, in milliseconds.
 const AGAIN_MILLIS: u64 = 2_000;
+/// How often something is sent where nothing changes, so that nobody on the way takes the stream for dead.
+const ALIVE: Duration = Duration::from_secs(15);
 /// The longest marks that are compared, in bytes.
 const SEEN_MAX: usize = 200;
 
@@ -66,5 +68,8 @@ pub(crate) async fn show(
         Some((Ok::<_, Infallible>(event), listener))
     });
     let events = futures::StreamExt::chain(stream::iter([Ok(begun)]), changes);
-    Ok(Sse::new(events).keep_alive(KeepAlive::new().interval(Duration::from_secs(15))).into_response())
+    // Nginx, and what is made of it, hands on what it gets at once.
+    let unbuffered = [(HeaderName::from_static("x-accel-buffering"), "no")];
+    let stream = Sse::new(events).keep_alive(KeepAlive::new().interval(ALIVE));
+    Ok((unbuffered, stream).into_response())
 }
