@@ -24,6 +24,7 @@ mod life;
 mod mail_templates;
 mod mails;
 mod paddle;
+mod passkeys;
 mod rehearsal;
 mod rejections;
 mod rotation;
