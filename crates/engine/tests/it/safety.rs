@@ -14,7 +14,7 @@ use store::{
     rows::Member,
 };
 
-use crate::harness::{Harness, on_both_databases};
+use crate::harness::{Harness, SHOP, on_both_databases};
 
 on_both_databases!(
     a_key_follows_another_on_every_node,
@@ -65,6 +65,9 @@ async fn a_key_follows_another_on_every_node(harness: Harness) {
     assert_eq!(phases().await, [(second.clone(), Phase::Signs(None)), (first.clone(), Phase::Retired(from))]);
     let third = engine.rotate_signing_key(tenant, 0, &by()).await.unwrap();
     assert_eq!(kid(engine, &harness).await, third, "at once, if somebody saw it");
+    let withdrawn = engine.withdraw_signing_key(tenant, &first, &by()).await;
+    assert!(matches!(withdrawn, Err(SigningError::InUse)), "another node may sign with it for a moment");
+    harness.clock.advance(SignedDuration::from_secs(30));
     engine.withdraw_signing_key(tenant, &first, &by()).await.unwrap();
     assert!(matches!(engine.withdraw_signing_key(tenant, &first, &by()).await, Err(SigningError::NoKey)));
     assert_eq!(engine.public_keys(tenant).await.unwrap().len(), 2);
@@ -154,6 +157,7 @@ async fn the_log_is_read_by_who_what_and_when(harness: Harness) {
 
 async fn what_would_be_forgotten_is_counted(harness: Harness) {
     let (engine, tenant) = (&harness.engine, harness.tenant);
+    harness.apply(SHOP).await;
     harness.issue("pro", "ada@example.com", 2).await;
     let counted = |days| async move { engine.forgettable(tenant, days).await.unwrap() };
     assert_eq!(counted(1).await.events, 0, "nothing is a day old");
@@ -171,6 +175,7 @@ async fn what_would_be_forgotten_is_counted(harness: Harness) {
 async fn a_text_for_support_names_nobody(harness: Harness) {
     let (engine, tenant) = (&harness.engine, harness.tenant);
     member(&harness, Role::Owner, "ada@acme.test").await;
+    harness.apply(SHOP).await;
     let issued = harness.issue("pro", "lovelace@buyer.test", 1).await;
     let findings = engine.verify_in_time().await.unwrap().unwrap();
     let text = engine.support_text(Process { version: "9.9.9", ..Process::default() }, Some(&findings)).await.unwrap();
