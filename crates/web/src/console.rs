@@ -7,6 +7,7 @@ mod assets;
 mod attention;
 mod audit;
 mod billing;
+mod brand;
 mod browser;
 mod connect;
 mod connection_actions;
@@ -20,6 +21,7 @@ mod entries;
 mod gallery;
 mod home;
 mod inbound;
+mod letters;
 mod license;
 mod license_actions;
 mod licenses;
@@ -37,12 +39,17 @@ mod products;
 mod provider_sign_in;
 mod refusal;
 mod replay;
+mod resend;
 mod sale;
 mod search;
+mod sender;
 mod settings;
 mod shell;
 mod sign_in_settings;
 mod team;
+mod template_editor;
+mod template_versions;
+mod templates;
 mod timeline;
 mod words;
 
@@ -82,7 +89,7 @@ pub(crate) fn routes(web: &Web) -> Router<Web> {
 }
 
 fn pages() -> Router<Web> {
-    sales().merge(set_up())
+    sales().merge(set_up()).merge(mails::routes()).merge(brand::routes())
 }
 
 /// What is set up: what is sold, where the money comes from, and who is told.
@@ -155,9 +162,5 @@ fn sales() -> Router<Web> {
         .route("/console/{tenant}/{mode}/orders", get(orders::list))
         .route("/console/{tenant}/{mode}/orders/{id}", get(order::show))
         .route("/console/{tenant}/{mode}/orders/{id}/{action}", get(order::form).post(order::act))
-        .route("/console/{tenant}/{mode}/mails", get(mails::list))
-        .route("/console/{tenant}/{mode}/mails/{id}", get(mails::show))
-        .route("/console/{tenant}/{mode}/mails/{id}/html", get(mails::html))
-        .route("/console/{tenant}/{mode}/mails/{id}/resend", get(mails::resend_form).post(mails::resend))
         .route("/console/{tenant}/{mode}/audit", get(audit::list))
 }

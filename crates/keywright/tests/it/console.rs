@@ -2,11 +2,17 @@
 
 use std::{path::Path, process::Command};
 
-use crate::process::{Installation, run};
+use crate::{
+    process::{Installation, run},
+    relay::Relay,
+};
 
 /// A new server, on which somebody makes the journey of that name; `files` are applied before.
 fn travelled(journey: &str, files: &[&Path]) {
-    let mut installation = Installation::empty();
+    travelled_on(Installation::empty(), journey, files);
+}
+
+fn travelled_on(mut installation: Installation, journey: &str, files: &[&Path]) {
     let set_up = installation.serve_for_the_first_time();
     for file in files {
         let applied = installation.run(&["apply", file.to_str().unwrap()]);
@@ -43,4 +49,18 @@ fn the_gallery_looks_as_it_did() {
 #[test]
 fn the_ten_interactions_take_few_clicks() {
     travelled("interactions", &[&crate::process::sample()]);
+}
+
+#[test]
+fn mails_are_written_tried_out_and_sent_once_more() {
+    let relay = Relay::start();
+    let environment = vec![("KEYWRIGHT_SMTP_URL", relay.url()), ("KEYWRIGHT_MAIL_FROM", "keys@acme.test".to_owned())];
+    travelled_on(Installation::with(environment), "mails", &[&crate::process::sample()]);
+    let mails = relay.mails();
+    let accepted = mails.iter().filter(|event| event["event"] == "accepted");
+    let tests: Vec<&str> = accepted
+        .filter(|mail| mail["headers"]["to"].as_str().is_some_and(|to| to.contains("ada@acme.test")))
+        .filter_map(|mail| mail["headers"]["subject"].as_str())
+        .collect();
+    assert_eq!(tests, ["Your Halo Studio license key is ready", "Hello from Halo Studio"]);
 }

@@ -15,8 +15,10 @@ const STYLES: &str = concat!(
     include_str!("../../assets/base.css"),
     include_str!("../../assets/components.css"),
     include_str!("../../assets/pages.css"),
+    include_str!("../../assets/mail.css"),
 );
 const SCRIPT: &str = include_str!("../../assets/console.js");
+const PREVIEW: &str = include_str!("../../assets/preview.js");
 const FAVICON: &str = include_str!("../../assets/favicon.svg");
 const ICONS: &str = include_str!("../../assets/icons.svg");
 
@@ -27,12 +29,13 @@ struct Asset {
     text: &'static str,
 }
 
-static ASSETS: LazyLock<[Asset; 4]> = LazyLock::new(|| {
+static ASSETS: LazyLock<[Asset; 5]> = LazyLock::new(|| {
     [
         asset("console", "css", "text/css; charset=utf-8", STYLES),
         asset("console", "js", "text/javascript; charset=utf-8", SCRIPT),
         asset("icons", "svg", "image/svg+xml", ICONS),
         asset("favicon", "svg", "image/svg+xml", FAVICON),
+        asset("preview", "js", "text/javascript; charset=utf-8", PREVIEW),
     ]
 });
 
@@ -64,6 +67,11 @@ pub(crate) fn icon_names() -> Vec<&'static str> {
 /// The address of the picture in the tab.
 pub(crate) fn favicon() -> &'static str {
     &ASSETS[3].path
+}
+
+/// The address of the script that shows what is being written.
+pub(crate) fn preview_script() -> &'static str {
+    &ASSETS[4].path
 }
 
 /// `GET /assets/{name}`.

@@ -101,8 +101,9 @@ fn mend<A>(place: &Place<A>, row: &AttentionItem) -> Option<(String, &'static st
         }
         engine::attention::APPROVAL | engine::attention::APPROVAL_OVERDUE => order().map(|path| (path, "Decide")),
         "mail_failed" => page_of(place, &row.subject).map(|path| (path, "See the mail")),
-        "mails_held_as_old" => Some((place.at("mails?status=held"), "See the mails")),
-        "no_sender" | "sender_failing" => Some((place.at("mails"), "See the mails")),
+        "mails_held_as_old" => Some((place.at("mails/sender"), "See what is held")),
+        "no_sender" | "sender_failing" => Some((place.at("mails/sender"), "See the sender")),
+        "mail_template_broken" => Some((place.at("mails/templates"), "See the templates")),
         kind if kind.starts_with("webhook_") || kind == "deliveries_dead" => {
             Some((place.at("settings/webhooks"), "See the endpoint"))
         }

@@ -7,6 +7,7 @@ mod entrance;
 mod everything;
 mod identity;
 mod licenses;
+mod mail_pages;
 mod office;
 mod people;
 mod pipeline;
