@@ -178,6 +178,8 @@ ids! {
     MemberId = "mem";
     /// A browser in which a member is signed in.
     SessionId = "ses";
+    /// A passkey of a member.
+    PasskeyId = "psk";
     /// What makes somebody a member.
     InvitationId = "inv";
     /// Where a vendor's members sign in.

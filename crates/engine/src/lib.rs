@@ -18,8 +18,10 @@ pub mod configuration;
 pub mod connect;
 mod connected_accounts;
 pub mod connections;
+mod counts;
 pub mod doctor;
 mod events;
+pub mod figures;
 pub mod first_steps;
 mod fulfil;
 mod gather;
@@ -30,6 +32,7 @@ pub mod inbound;
 pub mod issue;
 mod license_keys;
 pub mod license_metadata;
+pub mod live;
 mod lookup;
 pub mod mail_templates;
 mod mails;
@@ -210,6 +213,12 @@ pub struct Engine {
     rejections: rejections::Rejections,
     /// Devices that were seen and not written down yet.
     seen: runtime::Seen,
+    /// What was counted and not written down yet.
+    counts: counts::Counts,
+    /// What ends in the next weeks, as it was read a moment ago.
+    known_ends: figures::KnownEnds,
+    /// Who looks at pages now, and wants to hear when they change.
+    live: live::Live,
 }
 
 impl Engine {
@@ -248,6 +257,9 @@ impl Engine {
             never: Notify::new(),
             rejections: rejections::Rejections::default(),
             seen: runtime::Seen::default(),
+            counts: counts::Counts::default(),
+            known_ends: figures::KnownEnds::default(),
+            live: live::Live::default(),
         })
     }
 

@@ -5,7 +5,7 @@ mod contents;
 use std::collections::{BTreeMap, BTreeSet};
 
 use domain::{
-    id::{LicenseId, MailId, TenantId},
+    id::{LicenseId, MailId, OrderId, TenantId},
     order::Contact,
 };
 use jiff::Timestamp;
@@ -44,6 +44,17 @@ pub mod status {
 pub const NO_SENDER: &str = "no_sender";
 /// The attention item of a tenant whose mails about old purchases are held. Releasing them closes it.
 pub const HELD_AS_OLD: &str = "mails_held_as_old";
+
+/// A mail that was caught.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CaughtMail {
+    /// Whose.
+    pub tenant: TenantId,
+    /// About a license of this order.
+    pub order: OrderId,
+    /// Of this kind.
+    pub kind: String,
+}
 
 /// What became of a mail's row when its end was to be written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -119,14 +130,16 @@ impl Write {
         Ok(found)
     }
 
-    /// Catches up to `limit` mails that are due while nobody can send them. Returns whose they are, one by one.
+    /// Catches up to `limit` mails that are due while nobody can send them. Returns whose they are, one by one,
+    /// and of which order and kind.
     ///
     /// # Errors
     /// Those of the database.
-    pub async fn hold_mails(&self, now: Timestamp, limit: u64) -> Result<Vec<TenantId>, StoreError> {
-        let query = self.lock_due(now, limit).select_only().columns([mails::Column::Id, mails::Column::TenantId]);
-        let due: Vec<(Uuid, Uuid)> = query.into_tuple().all(&self.transaction).await?;
-        for condition in any_of(&self.transaction, mails::Column::Id, due.iter().map(|(id, _)| *id).collect()) {
+    pub async fn hold_mails(&self, now: Timestamp, limit: u64) -> Result<Vec<CaughtMail>, StoreError> {
+        use mails::Column::{Id, Kind, OrderId as Order, TenantId as Tenant};
+        let query = self.lock_due(now, limit).select_only().columns([Id, Tenant, Order, Kind]);
+        let due: Vec<(Uuid, Uuid, Uuid, String)> = query.into_tuple().all(&self.transaction).await?;
+        for condition in any_of(&self.transaction, mails::Column::Id, due.iter().map(|(id, ..)| *id).collect()) {
             mails::Entity::update_many()
                 .col_expr(mails::Column::Status, Expr::val(status::HELD))
                 .col_expr(mails::Column::NextAttemptAt, Expr::val(Option::<i64>::None))
@@ -134,7 +147,8 @@ impl Write {
                 .exec(&self.transaction)
                 .await?;
         }
-        Ok(due.into_iter().map(|(_, tenant)| TenantId(tenant)).collect())
+        let caught = |(_, tenant, order, kind)| CaughtMail { tenant: TenantId(tenant), order: OrderId(order), kind };
+        Ok(due.into_iter().map(caught).collect())
     }
 
     /// Says of mails that whoever took them is still sending them, until `lease_until` at most. Those that somebody else has taken

@@ -9,6 +9,7 @@ mod audit;
 mod billing;
 mod brand;
 mod browser;
+mod chart;
 mod connect;
 mod connection_actions;
 mod customers;
@@ -26,10 +27,12 @@ mod license;
 mod license_actions;
 mod licenses;
 mod list;
+mod live;
 mod mails;
 mod mistakes;
 mod order;
 mod orders;
+mod passkeys;
 mod place;
 mod plan_form;
 mod plans;
@@ -46,6 +49,7 @@ mod sender;
 mod settings;
 mod shell;
 mod sign_in_settings;
+mod site;
 mod team;
 mod template_editor;
 mod template_versions;
@@ -77,6 +81,7 @@ pub(crate) fn routes(web: &Web) -> Router<Web> {
         .route("/confirm", get(entrance::confirm_form).post(entrance::confirm));
     entrance
         .merge(account::routes())
+        .merge(passkeys::routes())
         .merge(provider_sign_in::routes())
         .merge(sign_in_settings::routes())
         .merge(pages())
@@ -89,7 +94,7 @@ pub(crate) fn routes(web: &Web) -> Router<Web> {
 }
 
 fn pages() -> Router<Web> {
-    sales().merge(set_up()).merge(mails::routes()).merge(brand::routes())
+    sales().merge(set_up()).merge(mails::routes()).merge(brand::routes()).merge(live::routes())
 }
 
 /// What is set up: what is sold, where the money comes from, and who is told.

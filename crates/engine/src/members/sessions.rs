@@ -214,6 +214,6 @@ pub(super) fn session(member: MemberId, handle: &Handle, from: &CameFrom, now: T
     }
 }
 
-fn is_open(session: &Session, now: Timestamp) -> bool {
+pub(super) fn is_open(session: &Session, now: Timestamp) -> bool {
     session.expires_at > now.as_microsecond() && session.seen_at > before(now, SESSION_IDLE)
 }

@@ -14,6 +14,7 @@ mod connected_accounts;
 mod discrepancies;
 mod doctor;
 mod events;
+mod figures;
 mod happenings;
 mod harness;
 mod identity;

@@ -9,10 +9,11 @@ use crate::{
 
 /// A new server, on which somebody makes the journey of that name; `files` are applied before.
 fn travelled(journey: &str, files: &[&Path]) {
-    travelled_on(Installation::empty(), journey, files);
+    travelled_at("127.0.0.1", Installation::empty(), journey, files);
 }
 
-fn travelled_on(mut installation: Installation, journey: &str, files: &[&Path]) {
+/// The same, on an installation of a certain kind, which the browser knows by a name of this machine.
+fn travelled_at(host: &str, mut installation: Installation, journey: &str, files: &[&Path]) {
     let set_up = installation.serve_for_the_first_time();
     for file in files {
         let applied = installation.run(&["apply", file.to_str().unwrap()]);
@@ -22,8 +23,8 @@ fn travelled_on(mut installation: Installation, journey: &str, files: &[&Path]) 
     let mut node = Command::new("node");
     node.arg(script)
         .env("KEYWRIGHT_OFFLINE", "true")
-        .env("CONSOLE_ADDRESS", installation.address())
-        .env("CONSOLE_SET_UP", set_up)
+        .env("CONSOLE_ADDRESS", installation.address().replace("127.0.0.1", host))
+        .env("CONSOLE_SET_UP", set_up.replace("127.0.0.1", host))
         .env("CONSOLE_COMMAND", env!("CARGO_BIN_EXE_keywright"))
         .env("CONSOLE_DATA", installation.data_dir());
     let ran = run(&mut node);
@@ -42,8 +43,18 @@ fn members_come_in_by_an_identity_provider() {
 }
 
 #[test]
+fn pages_change_while_they_are_looked_at() {
+    travelled("live", &[&crate::process::sample()]);
+}
+
+#[test]
 fn the_gallery_looks_as_it_did() {
     travelled("pictures", &[]);
+}
+
+#[test]
+fn members_have_passkeys() {
+    travelled_at("localhost", Installation::empty(), "passkeys", &[]);
 }
 
 #[test]
@@ -55,7 +66,7 @@ fn the_ten_interactions_take_few_clicks() {
 fn mails_are_written_tried_out_and_sent_once_more() {
     let relay = Relay::start();
     let environment = vec![("KEYWRIGHT_SMTP_URL", relay.url()), ("KEYWRIGHT_MAIL_FROM", "keys@acme.test".to_owned())];
-    travelled_on(Installation::with(environment), "mails", &[&crate::process::sample()]);
+    travelled_at("127.0.0.1", Installation::with(environment), "mails", &[&crate::process::sample()]);
     let mails = relay.mails();
     let accepted = mails.iter().filter(|event| event["event"] == "accepted");
     let tests: Vec<&str> = accepted

@@ -11,22 +11,24 @@ use axum::{
 };
 use crypto::handle::Handle;
 use domain::id::{MemberId, TenantId};
-use engine::members::{Entered, Invited, MemberError, NewMember};
+use engine::members::{Entered, Invited, MemberError, NewMember, SignedIn};
 use secrecy::SecretString;
 use serde::Deserialize;
 use store::{members::Ended, rows::Tenant};
 
 use super::{
     browser::see_other,
+    passkeys::Offer,
     place::{Present, SignedInHere, at, came_from},
     provider_sign_in::{provider_confirms, provider_door},
     refusal::{Refusal, encoded},
+    site::Site,
     words::sentence,
 };
 use crate::Web;
 
 /// A form on a page of its own.
-#[derive(Template)]
+#[derive(Default, Template)]
 #[template(path = "console/entrance.html")]
 pub(super) struct EntrancePage {
     pub(super) title: &'static str,
@@ -40,6 +42,12 @@ pub(super) struct EntrancePage {
     pub(super) door: Option<(String, String)>,
     /// Another way: address and words.
     pub(super) other: Option<(String, &'static str)>,
+    /// It takes something away.
+    is_dangerous: bool,
+    /// Whose password is asked for, where the page does not ask that.
+    username: Option<String>,
+    /// What a passkey does instead.
+    pub(super) passkey: Option<Offer>,
 }
 
 pub(super) struct EntranceField {
@@ -72,6 +80,23 @@ impl EntranceField {
 }
 
 impl EntrancePage {
+    /// A question without fields, and what to do instead.
+    pub(super) fn asking(
+        title: &'static str,
+        lead: String,
+        button: &'static str,
+        action: String,
+        (path, words): (&str, &'static str),
+    ) -> Self {
+        let (button, other) = (Some(button), Some((path.to_owned(), words)));
+        Self { title, lead, button, action, other, ..Self::default() }
+    }
+
+    /// It takes something away.
+    pub(super) fn dangerous(self) -> Self {
+        Self { is_dangerous: true, ..self }
+    }
+
     pub(super) fn shown(mut self, problem: Option<MemberError>) -> Result<Response, Refusal> {
         let is_refused = problem.is_some();
         self.wrong = match problem {
@@ -168,10 +193,8 @@ fn set_up_page(link: &str, email: &str, product: &str) -> EntrancePage {
                 .hint("The name of your product. You can add it later."),
         ],
         button: Some("Begin"),
-        wrong: None,
         action: format!("/setup/{link}"),
-        door: None,
-        other: None,
+        ..EntrancePage::default()
     }
 }
 
@@ -235,25 +258,17 @@ async fn join_page(
             EntranceField::new("password", "Password", "password", "new-password").hint("10 characters at least."),
         ],
         button: Some("Join"),
-        wrong: None,
         action: format!("/join/{link}"),
         door: provider.map(|provider| provider_door(&tenant.slug, &provider.name, "/")),
         other: Some((format!("/sign-in?next={}", encoded(&format!("/join/{link}"))), "I am a member already")),
+        ..EntrancePage::default()
     })
 }
 
 /// The page of somebody who is a member elsewhere already.
 fn join_as_member_page(link: &str, email: &str, tenant: &str) -> EntrancePage {
-    EntrancePage {
-        title: "Join",
-        lead: format!("You were invited to work on {tenant}, and are signed in as {email}."),
-        fields: Vec::new(),
-        button: Some("Join"),
-        wrong: None,
-        action: format!("/join/{link}/as-member"),
-        door: None,
-        other: Some(("/".to_owned(), "Not now")),
-    }
+    let lead = format!("You were invited to work on {tenant}, and are signed in as {email}.");
+    EntrancePage::asking("Join", lead, "Join", format!("/join/{link}/as-member"), ("/", "Not now"))
 }
 
 /// `GET /join/{link}`.
@@ -311,16 +326,17 @@ pub(crate) struct SignInForm {
     next: String,
 }
 
-/// What is asked of who signs in with a password.
+/// What is asked of who signs in with a password, or lets the browser fill in a passkey.
 pub(super) fn sign_in_fields(email: &str) -> Vec<EntranceField> {
     vec![
-        EntranceField::new("email", "E-mail", "email", "username").value(email),
+        EntranceField::new("email", "E-mail", "email", "username webauthn").value(email),
         EntranceField::new("password", "Password", "password", "current-password"),
     ]
 }
 
-/// With a password, and by the identity provider of the only vendor: with several, nothing tells strangers which there are.
-async fn sign_in_page(web: &Web, next: &Next, email: &str) -> Result<EntrancePage, Refusal> {
+/// With a password or a passkey, and by the identity provider of the only vendor: with several, nothing tells strangers which
+/// there are.
+pub(super) async fn sign_in_page(web: &Web, site: &Site, next: &Next, email: &str) -> Result<EntrancePage, Refusal> {
     let query = if next.path() == "/" { String::new() } else { format!("?next={}", encoded(next.path())) };
     let only = web.engine.only_identity_provider().await?;
     Ok(EntrancePage {
@@ -328,16 +344,20 @@ async fn sign_in_page(web: &Web, next: &Next, email: &str) -> Result<EntrancePag
         lead: String::new(),
         fields: sign_in_fields(email),
         button: Some("Sign in"),
-        wrong: None,
         action: format!("/sign-in{query}"),
         door: only.map(|(tenant, provider)| provider_door(&tenant.slug, &provider.name, next.path())),
-        other: None,
+        passkey: Offer::to_sign_in(site, next),
+        ..EntrancePage::default()
     })
 }
 
 /// `GET /sign-in`.
-pub(crate) async fn sign_in_form(State(web): State<Web>, Query(next): Query<Next>) -> Result<Response, Refusal> {
-    let mut page = sign_in_page(&web, &next, "").await?;
+pub(crate) async fn sign_in_form(
+    State(web): State<Web>,
+    site: Site,
+    Query(next): Query<Next>,
+) -> Result<Response, Refusal> {
+    let mut page = sign_in_page(&web, &site, &next, "").await?;
     if web.engine.has_no_member().await? {
         page.lead = "Nobody is a member yet. Open the link that `keywright serve` printed, or run \
             `keywright admin create you@example.com`."
@@ -350,6 +370,7 @@ pub(crate) async fn sign_in_form(State(web): State<Web>, Query(next): Query<Next
 pub(crate) async fn sign_in(
     State(web): State<Web>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    site: Site,
     Query(next): Query<Next>,
     headers: HeaderMap,
     Form(form): Form<SignInForm>,
@@ -360,7 +381,7 @@ pub(crate) async fn sign_in(
     }
     let next = if form.next.is_empty() { next } else { Next { next: form.next, ..next } };
     match web.engine.sign_in(&form.email, form.password.expose_secret(), &came_from(peer.ip(), &headers)).await {
-        Err(problem) => sign_in_page(&web, &next, &form.email).await?.shown(Some(told(problem))),
+        Err(problem) => sign_in_page(&web, &site, &next, &form.email).await?.shown(Some(told(problem))),
         Ok(Entered { handle, needs_code: false }) => entered(&web, &handle, next.path()),
         Ok(Entered { handle, needs_code: true }) => {
             entered(&web, &handle, &format!("/sign-in/code?next={}", encoded(next.path())))
@@ -388,10 +409,9 @@ fn code_page(next: &Next) -> EntrancePage {
         lead: "The six digits that your authenticator shows now.".to_owned(),
         fields: vec![EntranceField::new("code", "Code", "text", "one-time-code")],
         button: Some("Sign in"),
-        wrong: None,
         action: format!("/sign-in/code?next={}", encoded(next.path())),
-        door: None,
         other: Some(("/sign-in".to_owned(), "Begin anew")),
+        ..EntrancePage::default()
     }
 }
 
@@ -415,28 +435,31 @@ pub(crate) async fn code(
     }
 }
 
-fn confirm_page(next: &Next, who: &str) -> EntrancePage {
-    EntrancePage {
+pub(super) async fn confirm_page(web: &Web, site: &Site, who: &SignedIn, next: &Next) -> Result<EntrancePage, Refusal> {
+    let passkey = Offer::to_confirm(web, site, who, next).await?;
+    Ok(EntrancePage {
         title: "Is it you?",
-        lead: format!("Before secrets are shown or changed: the password of {who}, once more."),
+        lead: format!("Before secrets are shown or changed, show once more that you are {}.", who.member.email),
         fields: vec![EntranceField::new("password", "Password", "password", "current-password")],
         button: Some("Go on"),
-        wrong: None,
         action: format!("/confirm?next={}", encoded(next.path())),
-        door: None,
         other: Some((next.path().to_owned(), "Back")),
-    }
+        username: Some(who.member.email.clone()),
+        passkey,
+        ..EntrancePage::default()
+    })
 }
 
 /// `GET /confirm`.
 pub(crate) async fn confirm_form(
     State(web): State<Web>,
+    site: Site,
     here: Present,
     Query(next): Query<Next>,
 ) -> Result<Response, Refusal> {
     match here.who.session.tenant_id {
         Some(tenant) => provider_confirms(&web, TenantId(tenant), &next).await,
-        None => confirm_page(&next, &here.who.member.email).shown(None),
+        None => confirm_page(&web, &site, &here.who, &next).await?.shown(None),
     }
 }
 
@@ -449,6 +472,7 @@ pub(crate) struct ConfirmForm {
 /// `POST /confirm`.
 pub(crate) async fn confirm(
     State(web): State<Web>,
+    site: Site,
     here: SignedInHere,
     Query(next): Query<Next>,
     Form(form): Form<ConfirmForm>,
@@ -456,7 +480,7 @@ pub(crate) async fn confirm(
     use secrecy::ExposeSecret;
     match web.engine.confirm(&here.who, form.password.expose_secret()).await {
         Ok(()) => Ok(see_other(next.path())),
-        Err(problem) => confirm_page(&next, &here.who.member.email).shown(Some(problem)),
+        Err(problem) => confirm_page(&web, &site, &here.who, &next).await?.shown(Some(problem)),
     }
 }
 

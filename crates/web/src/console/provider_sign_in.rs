@@ -17,8 +17,10 @@ use store::rows::Tenant;
 use super::{
     browser::see_other,
     entrance::{EntrancePage, Next, sign_in_fields},
+    passkeys::Offer,
     place::{Present, came_from},
     refusal::{Refusal, encoded},
+    site::Site,
 };
 use crate::Web;
 
@@ -82,24 +84,28 @@ pub(super) fn problem_named(word: &str) -> Option<Problem> {
 }
 
 /// `GET /sign-in/{tenant}`: the page of a vendor's own people. Without an identity provider it is that of everybody.
-async fn show(State(web): State<Web>, Path(slug): Path<String>, Query(next): Query<Next>) -> Result<Response, Refusal> {
+async fn show(
+    State(web): State<Web>,
+    site: Site,
+    Path(slug): Path<String>,
+    Query(next): Query<Next>,
+) -> Result<Response, Refusal> {
     let to_all = format!("/sign-in?next={}", encoded(next.path()));
     let Some((tenant, provider)) = web.engine.identity_provider_of(&slug).await? else { return Ok(see_other(&to_all)) };
     let mut page = EntrancePage {
         title: "Sign in",
         lead: format!("To work on {}.", tenant.name),
-        fields: Vec::new(),
-        button: None,
         wrong: problem_named(&next.problem).map(|problem| sentence_of(problem, &provider.name)),
         action: to_all.clone(),
         door: Some(provider_door(&tenant.slug, &provider.name, next.path())),
-        other: None,
+        ..EntrancePage::default()
     };
     if provider.required {
         page.other = Some((to_all, "Owners can sign in with a password"));
     } else {
         page.button = Some("Sign in");
         page.fields = sign_in_fields("");
+        page.passkey = Offer::to_sign_in(&site, &next);
     }
     page.shown(None)
 }
@@ -124,12 +130,11 @@ pub(super) async fn provider_confirms(web: &Web, tenant: TenantId, next: &Next) 
     let page = EntrancePage {
         title: "Is it you?",
         lead: format!("Before secrets are shown or changed, {} asks once more who you are.", provider.name),
-        fields: Vec::new(),
-        button: None,
         wrong: problem_named(&next.problem).map(|problem| sentence_of(problem, &provider.name)),
         action: String::new(),
         door: Some((format!("/confirm/provider?next={}", encoded(next.path())), format!("Go on at {}", provider.name))),
         other: Some((next.path().to_owned(), "Back")),
+        ..EntrancePage::default()
     };
     page.shown(None)
 }

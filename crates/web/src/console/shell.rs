@@ -57,6 +57,8 @@ pub(crate) struct Shell {
     pub(crate) query: String,
     pub(crate) styles: &'static str,
     pub(crate) script: &'static str,
+    /// Where the page hears that something on it has changed, and the script that listens.
+    pub(crate) stream: Option<(String, &'static str)>,
 }
 
 /// Path, name, icon.
@@ -167,7 +169,21 @@ impl Shell {
             query: String::new(),
             styles: assets::styles(),
             script: assets::script(),
+            stream: None,
         })
+    }
+
+    /// The same around a page whose parts are drawn anew when something has changed. The marks are read before anything that
+    /// the page shows, so that it never takes for seen what it does not show.
+    pub(crate) async fn live<A>(
+        web: &Web,
+        place: &Place<A>,
+        section: &str,
+        title: impl Into<String>,
+    ) -> Result<Self, Refusal> {
+        let marks = web.engine.marks(place.whose()).await?;
+        let address = format!("{}?seen={marks}", place.at("live"));
+        Ok(Self { stream: Some((address, assets::live())), ..Self::new(web, place, section, title).await? })
     }
 }
 

@@ -7,6 +7,7 @@ use axum::{
     body::{Body, to_bytes},
     extract::ConnectInfo,
     http::{HeaderMap, Method, Request, header},
+    response::Response,
 };
 use crypto::ring::{KeyRing, SharedRing};
 use domain::{
@@ -149,6 +150,11 @@ impl Office {
         Browser { office: self, kept: format!("__Host-keywright={}", *handle.reveal()) }
     }
 
+    /// The server stops.
+    pub(crate) fn stop(&self) {
+        self.stop.cancel();
+    }
+
     /// A browser that nobody has used.
     pub(crate) fn browser(&self) -> Browser<'_> {
         Browser { office: self, kept: String::new() }
@@ -203,9 +209,14 @@ impl Browser<'_> {
         if self.kept.is_empty() { request } else { request.header(header::COOKIE, &self.kept) }
     }
 
-    pub(crate) async fn send(&self, mut request: Request<Body>) -> Page {
+    /// What is answered, as it comes.
+    pub(crate) async fn answer(&self, mut request: Request<Body>) -> Response {
         request.extensions_mut().insert(ConnectInfo::<SocketAddr>("192.0.2.1:4711".parse().unwrap()));
-        let (head, body) = self.office.router.clone().oneshot(request).await.unwrap().into_parts();
+        self.office.router.clone().oneshot(request).await.unwrap()
+    }
+
+    pub(crate) async fn send(&self, request: Request<Body>) -> Page {
+        let (head, body) = self.answer(request).await.into_parts();
         let text = String::from_utf8(to_bytes(body, usize::MAX).await.unwrap().to_vec()).unwrap();
         Page { status: head.status.as_u16(), headers: head.headers, text }
     }
