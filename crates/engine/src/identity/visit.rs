@@ -225,7 +225,7 @@ impl Engine {
             }
             Purpose::Try(_) => {
                 let write = self.store.begin().await?;
-                let known = self.knowledge_of(&write, &provider, &said).await?;
+                let known = self.knowledge(&write, &provider, &said).await?;
                 let admission = admit(&said, &rules(&provider), &known).map_err(IdentityError::Problem)?;
                 Ok(Ended::Tried(admission.role()))
             }
@@ -241,7 +241,7 @@ impl Engine {
     ) -> Result<(), IdentityError> {
         let (now, tenant) = (self.now(), TenantId(provider.tenant_id));
         let write = self.store.begin().await?;
-        let known = self.knowledge_of(&write, provider, said).await?;
+        let known = self.knowledge(&write, provider, said).await?;
         let admission = admit(said, &rules(provider), &known).map_err(|problem| {
             tracing::warn!(issuer = provider.issuer, problem = problem.word(), "an identity provider let nobody in");
             IdentityError::Problem(problem)
@@ -269,7 +269,7 @@ impl Engine {
     }
 
     /// What is known of who comes.
-    async fn knowledge_of(
+    async fn knowledge(
         &self,
         write: &Write,
         provider: &IdentityProvider,

@@ -98,7 +98,7 @@ async fn show(
         "ended" => Some("That browser is signed out."),
         _ => None,
     };
-    shown(&web, &site, &SignedInHere { who: here.who }, None, said).await
+    shown(&web, &site, &SignedInHere { who: here.who, address: here.address }, None, said).await
 }
 
 /// The account of somebody whom an identity provider let in. It does not tell where else the member is signed in: the provider

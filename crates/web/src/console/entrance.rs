@@ -43,9 +43,9 @@ pub(super) struct EntrancePage {
     /// Another way: address and words.
     pub(super) other: Option<(String, &'static str)>,
     /// It takes something away.
-    is_dangerous: bool,
+    pub(super) is_dangerous: bool,
     /// Whose password is asked for, where the page does not ask that.
-    username: Option<String>,
+    pub(super) username: Option<String>,
     /// What a passkey does instead.
     pub(super) passkey: Option<Offer>,
 }

@@ -130,15 +130,17 @@ impl<A: Needs> FromRequestParts<Web> for Place<A> {
 /// Somebody who has proved to this server who they are, wherever they are: their account is their own.
 pub(crate) struct SignedInHere {
     pub(crate) who: SignedIn,
+    /// The address of this page, with what was asked.
+    pub(crate) address: String,
 }
 
 impl FromRequestParts<Web> for SignedInHere {
     type Rejection = Refusal;
 
     async fn from_request_parts(parts: &mut Parts, web: &Web) -> Result<Self, Refusal> {
-        let Present { who, .. } = Present::from_request_parts(parts, web).await?;
+        let Present { who, address } = Present::from_request_parts(parts, web).await?;
         // A vendor's provider says who somebody is to that vendor, and must not take over what they are to others.
-        if who.session.tenant_id.is_some() { Err(Refusal::NoOwnAccount) } else { Ok(Self { who }) }
+        if who.session.tenant_id.is_some() { Err(Refusal::NoOwnAccount) } else { Ok(Self { who, address }) }
     }
 }
 
