@@ -143,6 +143,25 @@ impl Engine {
         }
     }
 
+    /// The vendor whose pages are shown to somebody first: by name the first that this session opens. None: they are nobody's
+    /// member.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn first_tenant_of(&self, who: &SignedIn) -> Result<Option<Tenant>, Error> {
+        let mut all = self.tenants_of(who).await?;
+        for place in 0..all.len() {
+            let (tenant, membership) = &all[place];
+            let role = membership.role.parse().unwrap_or(Role::Viewer);
+            let is_proved = !tenant.requires_second_factor || who.has_second_factor();
+            if is_proved && self.opens(who, TenantId(tenant.id), role).await? {
+                return Ok(Some(all.swap_remove(place).0));
+            }
+        }
+        // Its page says what is missing.
+        Ok(all.into_iter().next().map(|(tenant, _)| tenant))
+    }
+
     /// The identity provider of the vendor with this slug, and the vendor.
     ///
     /// # Errors

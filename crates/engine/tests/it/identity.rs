@@ -93,7 +93,7 @@ async fn back(
 }
 
 /// Goes to the provider and comes back.
-pub(crate) async fn visits(harness: &Harness, node: &Engine, person: &Person) -> Result<Handle, IdentityError> {
+async fn visits(harness: &Harness, node: &Engine, person: &Person) -> Result<Handle, IdentityError> {
     back(harness, node, &sent(harness, node, person).await).await
 }
 

@@ -1,6 +1,6 @@
 //! Master keys that do not fit, and those that come after them.
 
-use crypto::{ring::KeyRing, token::ApiKeyKind};
+use crypto::{ring::KeyRing, seal::Place, token::ApiKeyKind};
 use domain::id::ApiKeyId;
 use engine::{
     Engine,
@@ -10,14 +10,14 @@ use engine::{
     members::NewMember,
     rotation::RotationError,
     runtime::{ActivationKind, AppCall},
-    testing::Person,
+    testing::TestProvider,
 };
 use secrecy::ExposeSecret;
 use store::rows::Member;
 
 use crate::{
     harness::{Harness, SHOP, on_both_databases, ring, with_new_key},
-    identity::{set_up, signed_in, visits},
+    identity::{set_up, signed_in},
 };
 
 /// Keys for three pages.
@@ -127,7 +127,9 @@ impl Sealed {
         let member = node.store.members().await.unwrap().remove(0);
         let url = node.authenticator_url(&member, member.authenticator.as_deref().unwrap()).unwrap();
         assert!(url.contains("ada%40acme.test"), "{}", url.as_str());
-        assert!(visits(harness, node, &Person::new("s-ada", "ada@acme.test")).await.is_ok());
+        let provider = node.store.identity_provider(harness.tenant).await.unwrap().unwrap();
+        let place = Place::identity_provider(harness.tenant, provider.id);
+        assert_eq!(*node.ring().open(place, &provider.sealed).unwrap(), TestProvider::CLIENT.1.as_bytes());
     }
 }
 

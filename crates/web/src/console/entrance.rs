@@ -10,10 +10,7 @@ use axum::{
     response::{Html, IntoResponse, Response},
 };
 use crypto::handle::Handle;
-use domain::{
-    id::{MemberId, TenantId},
-    member::Role,
-};
+use domain::id::{MemberId, TenantId};
 use engine::members::{Entered, Invited, MemberError, NewMember, SignedIn};
 use secrecy::SecretString;
 use serde::Deserialize;
@@ -146,21 +143,7 @@ pub(crate) async fn begin(State(web): State<Web>, here: Result<Present, Refusal>
         Err(Refusal::SignIn(_)) => return Ok(see_other("/sign-in")),
         Err(other) => return Err(other),
     };
-    let mut tenants = web.engine.tenants_of(&here.who).await?;
-    let mut opened = 0;
-    for (place, (tenant, membership)) in tenants.iter().enumerate() {
-        let role = membership.role.parse().unwrap_or(Role::Viewer);
-        // A vendor that asks for what the member lacks comes after those whose pages open.
-        let is_proved = !tenant.requires_second_factor || here.who.has_second_factor();
-        if is_proved && web.engine.opens(&here.who, TenantId(tenant.id), role).await? {
-            opened = place;
-            break;
-        }
-    }
-    if tenants.is_empty() {
-        return Err(Refusal::NotFound);
-    }
-    let (tenant, _) = tenants.swap_remove(opened);
+    let tenant = web.engine.first_tenant_of(&here.who).await?.ok_or(Refusal::NotFound)?;
     // Who has sold nothing yet looks at test mode first.
     let livemode = web.engine.store.has_live_order(TenantId(tenant.id)).await?;
     Ok(see_other(&at(&tenant.slug, livemode, "")))

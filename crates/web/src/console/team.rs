@@ -118,12 +118,19 @@ fn chosen(place: &Place<Staff>, sent: &Sent) -> Result<Role, Refusal> {
     if place.role.may_staff(role) { Ok(role) } else { Err(Refusal::Forbidden(place.role)) }
 }
 
-fn inviting(place: &Place<Staff>, sent: &Sent) -> Question {
-    Question::new("Invite somebody", "Make the link", place.at("team"))
+async fn inviting(web: &Web, place: &Place<Staff>, sent: &Sent) -> Result<Question, Refusal> {
+    let question = Question::new("Invite somebody", "Make the link", place.at("team"))
         .says("You get a link that is shown this once, and send it yourself. It is good for seven days, and for one person.")
         .asks(Field::text("email", "E-mail", sent.get("email")).of("email").needed().hint("Whose it is, as the list of open invitations shows it."))
         .asks(roles(place, sent.some("role").unwrap_or("support")))
-        .asks(Field::reason())
+        .asks(Field::reason());
+    Ok(match web.engine.store.identity_provider(place.whose().tenant).await? {
+        Some(provider) => question.says(format!(
+            "Whoever signs in with {} by that address needs no link: they come in as that.",
+            provider.name
+        )),
+        None => question,
+    })
 }
 
 /// `GET …/team/invite`.
@@ -133,7 +140,7 @@ pub(crate) async fn invite_form(
     Query(sent): Query<Sent>,
 ) -> Result<Response, Refusal> {
     place.confirmed(&web)?;
-    inviting(&place, &sent).page(&web, &place, "team", None).await
+    inviting(&web, &place, &sent).await?.page(&web, &place, "team", None).await
 }
 
 /// `POST …/team/invite`.
@@ -147,7 +154,10 @@ pub(crate) async fn invite(
     let by = place.by(sent.get("note"));
     let handle = match web.engine.invite(place.whose().tenant, sent.get("email"), role, &by).await {
         Ok(handle) => handle,
-        Err(problem) => return inviting(&place, &sent).page(&web, &place, "team", Some(wrong(problem)?)).await,
+        Err(problem) => {
+            let question = inviting(&web, &place, &sent).await?;
+            return question.page(&web, &place, "team", Some(wrong(problem)?)).await;
+        }
     };
     let link = zeroize::Zeroizing::new(format!("{}/join/{}", web.public_url.trim_end_matches('/'), *handle.reveal()));
     let lead = format!("Send it to {}, who becomes {role}.", sent.get("email"));

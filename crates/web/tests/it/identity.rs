@@ -94,6 +94,12 @@ async fn an_owner_sets_the_provider_up_and_people_come_in() {
         assert!(page.says(words), "{words}: {}", page.text);
     }
     assert!(!page.says(TestProvider::CLIENT.1), "the secret is shown to nobody");
+    assert!(
+        owner
+            .get(&format!("{HOME}/team/invite"))
+            .await
+            .says("Whoever signs in with Acme ID by that address needs no link")
+    );
     let tried = goes(&office, &mut owner, &format!("{SETTINGS}/try"), &ADA).await;
     assert_eq!(tried.leads_to(), format!("{SETTINGS}?tried=support"));
     assert!(owner.get(tried.leads_to()).await.says("By Acme ID you would come in as support."));
