@@ -41,6 +41,7 @@ pub mod receive;
 pub mod redecide;
 pub mod redeem;
 mod rejections;
+pub mod requests;
 mod retention;
 pub mod rotation;
 pub mod rulings;
@@ -206,6 +207,8 @@ pub struct Engine {
     rejections: rejections::Rejections,
     /// Devices that were seen and not written down yet.
     seen: runtime::Seen,
+    /// Calls that were answered and not written down yet.
+    requests: requests::Requests,
 }
 
 impl Engine {
@@ -243,6 +246,7 @@ impl Engine {
             never: Notify::new(),
             rejections: rejections::Rejections::default(),
             seen: runtime::Seen::default(),
+            requests: requests::Requests::default(),
         })
     }
 

@@ -28,6 +28,8 @@ const AFTER_ERROR: Duration = Duration::from_millis(500);
 const LOOKUP_WORKERS: usize = 3;
 /// Workers that make calls: while one waits for an account that is slow, others make those of other accounts.
 const CALL_WORKERS: usize = 3;
+/// How often it is written down which calls the API answered.
+const REQUESTS: Duration = Duration::from_millis(500);
 /// How often it is written down which devices were seen.
 const SEEN: Duration = Duration::from_secs(5);
 
@@ -66,6 +68,14 @@ impl Engine {
             engine.write_seen().await?;
             Ok(false)
         });
+        self.keep_doing(
+            "request log",
+            tasks,
+            stop,
+            REQUESTS,
+            never,
+            |engine| async move { engine.write_requests().await },
+        );
         self.keep_doing(
             "recovery",
             tasks,

@@ -38,13 +38,22 @@ macro_rules! entities {
 mod configuration;
 mod people;
 mod records;
+mod requests;
 mod sales;
 mod traffic;
 
-pub use self::{configuration::*, people::*, records::*, sales::*, traffic::*};
+pub use self::{configuration::*, people::*, records::*, requests::*, sales::*, traffic::*};
 
 /// Every column of every row, as (table, column, type, nullable), for the test that compares them with both databases.
 #[cfg(test)]
 pub(crate) fn columns() -> Vec<(&'static str, &'static str, sea_orm::ColumnType, bool)> {
-    [configuration::columns(), people::columns(), records::columns(), sales::columns(), traffic::columns()].concat()
+    [
+        configuration::columns(),
+        people::columns(),
+        records::columns(),
+        requests::columns(),
+        sales::columns(),
+        traffic::columns(),
+    ]
+    .concat()
 }

@@ -30,6 +30,7 @@ mod migrations;
 mod orders;
 pub mod outbox;
 mod prices;
+pub mod requests;
 #[cfg(test)]
 mod schema;
 pub mod snapshot;
@@ -64,16 +65,16 @@ pub use status::Status;
 pub mod rows {
     pub use crate::entities::{
         activations::Model as Activation, alert_channels::Model as AlertChannel, alerts::Model as Alert,
-        api_keys::Model as ApiKey, attention_items::Model as AttentionItem, audit_chains::Model as AuditChain,
-        audit_entries::Model as AuditEntry, backfills::Model as Backfill, connections::Model as Connection,
-        customers::Model as Customer, deliveries::Model as Delivery, delivery_attempts::Model as DeliveryAttempt,
-        events::Model as Event, idempotency_keys::Model as IdempotencyKey, identities::Model as Identity,
-        inbound_events::Model as InboundEvent, invitations::Model as Invitation, license_keys::Model as LicenseKey,
-        mail_templates::Model as MailTemplate, mails::Model as Mail, members::Model as Member,
-        memberships::Model as Membership, plan_prices::Model as PlanPrice, plans::Model as Plan,
-        price_rules::Model as PriceRule, products::Model as Product, provider_calls::Model as ProviderCall,
-        recoveries::Model as Recovery, sessions::Model as Session, signing_keys::Model as SigningKey,
-        tenants::Model as Tenant, webhook_endpoints::Model as WebhookEndpoint,
+        api_keys::Model as ApiKey, api_requests::Model as ApiRequest, attention_items::Model as AttentionItem,
+        audit_chains::Model as AuditChain, audit_entries::Model as AuditEntry, backfills::Model as Backfill,
+        connections::Model as Connection, customers::Model as Customer, deliveries::Model as Delivery,
+        delivery_attempts::Model as DeliveryAttempt, events::Model as Event, idempotency_keys::Model as IdempotencyKey,
+        identities::Model as Identity, inbound_events::Model as InboundEvent, invitations::Model as Invitation,
+        license_keys::Model as LicenseKey, mail_templates::Model as MailTemplate, mails::Model as Mail,
+        members::Model as Member, memberships::Model as Membership, plan_prices::Model as PlanPrice,
+        plans::Model as Plan, price_rules::Model as PriceRule, products::Model as Product,
+        provider_calls::Model as ProviderCall, recoveries::Model as Recovery, sessions::Model as Session,
+        signing_keys::Model as SigningKey, tenants::Model as Tenant, webhook_endpoints::Model as WebhookEndpoint,
     };
 }
 

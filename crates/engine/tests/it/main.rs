@@ -24,6 +24,7 @@ mod mails;
 mod paddle;
 mod rehearsal;
 mod rejections;
+mod requests;
 mod rotation;
 mod samples;
 mod timers;
