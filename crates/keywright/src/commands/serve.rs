@@ -206,6 +206,7 @@ impl Serve {
             open: open_mail,
             public_url,
             too_many: Arc::new(move |address| limits.buyers_try(address)),
+            openapi: api::document(),
             app_answer: Arc::new(api::app_answer),
         })
         .merge(api::router(api));

@@ -15,6 +15,7 @@ const STYLES: &str = concat!(
     include_str!("../../assets/base.css"),
     include_str!("../../assets/components.css"),
     include_str!("../../assets/pages.css"),
+    include_str!("../../assets/developers.css"),
 );
 const SCRIPT: &str = include_str!("../../assets/console.js");
 const FAVICON: &str = include_str!("../../assets/favicon.svg");

@@ -24,7 +24,7 @@ const DOORS: &[(&str, &str, &str, &str)] = &[
     ("prices", "Prices", "Which plan each price of a provider gives.", "tag"),
     ("products", "Products and plans", "What is sold, what a license allows, and whose name mails are in.", "box"),
     ("team", "Team", "Who may do what here, and who is invited.", "people"),
-    ("developers", "Developers", "API keys, and the first calls of an app.", "code"),
+    ("developers", "Developers", "API keys, what was called with them, how to begin, and every call.", "code"),
     ("audit", "Audit log", "Who changed what, when, and why.", "book"),
 ];
 

@@ -179,6 +179,7 @@ impl Shop {
             sender: None,
             open: false,
             public_url: "https://keys.example.com".into(),
+            openapi: "{}",
             app_answer: Arc::new(|_| String::new()),
             too_many: Arc::new(move |_| {
                 let take = |left: u64| left.checked_sub(1);

@@ -110,6 +110,7 @@ impl Office {
             open: false,
             public_url: "https://keys.example.com".into(),
             too_many: Arc::new(|_| None),
+            openapi: include_str!("../../../api/openapi.json"),
             app_answer: Arc::new(|answer| format!("code {}", answer.verdict.code.as_str())),
         });
         let stop = CancellationToken::new();
