@@ -9,7 +9,8 @@ use axum::{
     response::Response,
 };
 use engine::{
-    api_keys::{ApiKeyIdentity, Scope},
+    api_keys::{ApiKeyIdentity, Recognised, Scope},
+    requests,
     rulings::By,
 };
 use store::lists::Whose;
@@ -18,6 +19,7 @@ use crate::{
     Api,
     named::checkout::is_checkout,
     problem::{Code, Problem},
+    request_log::CallerSlot,
 };
 
 /// Finds out who calls, before anything else of the call is looked at. Every route that needs an API key is behind it.
@@ -36,12 +38,26 @@ pub(crate) async fn authenticate(
         };
         return Err(Problem::new(Code::Unauthenticated, detail));
     };
-    let Some(identity) = api.engine.authenticate(text.trim()).await? else {
-        let detail = "The API key is not known, or was revoked. `keywright api-key create` makes a new one.";
+    let recognised = api.engine.recognise_api_key(text.trim()).await?;
+    if let Some(slot) = request.extensions().get::<CallerSlot>() {
+        slot.fill(caller(&recognised));
+    }
+    let Recognised::Known(identity) = recognised else {
+        let detail = "The API key is not known, is over, or was revoked. `keywright api-key create` makes a new one.";
         return Err(Problem::new(Code::Unauthenticated, detail));
     };
     request.extensions_mut().insert(identity);
     Ok(next.run(request).await)
+}
+
+/// The caller as the request log names them.
+fn caller(recognised: &Recognised) -> Option<requests::Caller> {
+    let (tenant, livemode, id, is_known) = match recognised {
+        Recognised::Known(identity) => (identity.tenant, identity.livemode, identity.id, true),
+        Recognised::Refused(named) => (named.tenant, named.livemode, named.id, false),
+        Recognised::Unknown => return None,
+    };
+    Some(requests::Caller { tenant: Some(tenant), livemode: Some(livemode), api_key: Some(id), is_known })
 }
 
 /// What a handler needs, as a type: it stands in the handler's signature, and is checked before the body is read.

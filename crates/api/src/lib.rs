@@ -17,6 +17,7 @@ mod problem;
 mod proxies;
 mod read;
 mod request_id;
+mod request_log;
 mod runtime;
 mod sign_up;
 mod webhooks;

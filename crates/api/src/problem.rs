@@ -8,6 +8,7 @@ use axum::{
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
+use domain::id::TenantId;
 use engine::{
     Error,
     accounts::AccountError,
@@ -17,10 +18,13 @@ use engine::{
     issue::IssueError,
     license_metadata::MetadataError,
     onboarding::OnboardingError,
+    requests::Caller,
     webhook_secrets::SecretError,
 };
 use serde::Serialize;
 use utoipa::ToSchema;
+
+use crate::request_log::Declined;
 
 /// The media type of a refusal.
 pub(crate) const MEDIA_TYPE: &str = "application/problem+json";
@@ -113,6 +117,7 @@ pub struct Problem {
     errors: Vec<FieldProblem>,
     licenses: Vec<LicenseMatch>,
     retry_after_seconds: Option<u64>,
+    seller: Option<TenantId>,
 }
 
 /// A refusal as it is answered (RFC 9457).
@@ -189,7 +194,14 @@ pub(crate) struct LicenseMatch {
 impl Problem {
     /// A refusal with what was wrong and what to do.
     pub fn new(code: Code, detail: impl Into<String>) -> Self {
-        Self { code, detail: detail.into(), errors: Vec::new(), licenses: Vec::new(), retry_after_seconds: None }
+        Self {
+            code,
+            detail: detail.into(),
+            errors: Vec::new(),
+            licenses: Vec::new(),
+            retry_after_seconds: None,
+            seller: None,
+        }
     }
 
     /// The call is not of the expected form.
@@ -224,6 +236,11 @@ impl Problem {
         Self { licenses, ..self }
     }
 
+    /// The same, about a product of this vendor: their request log has it.
+    pub(crate) fn of_seller(self, seller: Option<TenantId>) -> Self {
+        Self { seller, ..self }
+    }
+
     /// The same; the call may be made again after so many seconds.
     pub(crate) fn after(self, seconds: u64) -> Self {
         Self { retry_after_seconds: Some(seconds), ..self }
@@ -233,8 +250,12 @@ impl Problem {
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let status = self.code.status();
-        let retry_after = self.retry_after_seconds;
+        let (retry_after, seller) = (self.retry_after_seconds, self.seller);
         let mut response = (status, Json(ProblemDocument::from(self))).into_response();
+        if let Some(tenant) = seller {
+            let caller = Caller { tenant: Some(tenant), ..Caller::default() };
+            response.extensions_mut().insert(Declined { caller, code: None });
+        }
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
         if let Some(seconds) = retry_after {

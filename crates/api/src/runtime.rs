@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use axum::{
-    Json,
+    Extension, Json,
     extract::{ConnectInfo, State},
     http::{HeaderValue, header},
     response::IntoResponse,
@@ -12,12 +12,15 @@ use domain::{
     activation::VerdictCode,
     id::{ActivationId, LicenseId},
 };
-use engine::runtime::{ActivationKind, AppAnswer, AppCall};
+use engine::{
+    requests,
+    runtime::{ActivationKind, AppAnswer, AppCall},
+};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::{Api, problem::Problem, read::Body};
+use crate::{Api, problem::Problem, read::Body, request_log::Declined};
 
 /// The longest fingerprint or name of a device, in characters.
 const DEVICE_CHARACTERS_MAX: usize = 255;
@@ -100,6 +103,9 @@ struct LicenseSummary {
     activations_max: Option<u32>,
 }
 
+/// The answer to an app, and what the request log is told of it.
+type Verdict = (Option<Extension<Declined>>, Json<VerdictDocument>);
+
 impl From<AppAnswer> for VerdictDocument {
     fn from(answer: AppAnswer) -> Self {
         let license = answer.license.as_ref().map(|license| {
@@ -142,7 +148,7 @@ pub(crate) async fn check(
     State(api): State<Api>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
     Body(request): Body<AppRequest>,
-) -> Result<Json<VerdictDocument>, Problem> {
+) -> Result<Verdict, Problem> {
     let call = request.call()?;
     let answer = api.engine.check(&call).await?;
     api.answer(peer.ip(), request.product.as_deref(), answer)
@@ -155,7 +161,7 @@ pub(crate) async fn activate(
     State(api): State<Api>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
     Body(request): Body<AppRequest>,
-) -> Result<Json<VerdictDocument>, Problem> {
+) -> Result<Verdict, Problem> {
     let fingerprint = request.fingerprint()?;
     let answer = api.engine.activate(&request.call()?, &fingerprint, &api.public_url).await?;
     api.answer(peer.ip(), request.product.as_deref(), answer)
@@ -168,7 +174,7 @@ pub(crate) async fn deactivate(
     State(api): State<Api>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
     Body(request): Body<AppRequest>,
-) -> Result<Json<VerdictDocument>, Problem> {
+) -> Result<Verdict, Problem> {
     let fingerprint = request.fingerprint()?;
     let answer = api.engine.deactivate(&request.call()?, &fingerprint).await?;
     api.answer(peer.ip(), request.product.as_deref(), answer)
@@ -245,19 +251,26 @@ fn has_control(text: &str) -> bool {
 
 impl Api {
     /// The document for an answer. Whoever tries many unknown keys has to wait.
-    fn answer(
-        &self,
-        address: IpAddr,
-        product: Option<&str>,
-        answer: AppAnswer,
-    ) -> Result<Json<VerdictDocument>, Problem> {
-        self.engine.metrics.verdict(answer.verdict.code.as_str());
-        if answer.verdict.code == VerdictCode::NotFound
-            && let Some(seconds) =
-                self.limits.unknown_key(address, product.and_then(|product| self.engine.seller(product)))
-        {
-            return Err(Problem::slow_down("Too many unknown license keys were tried from here.", seconds));
+    fn answer(&self, address: IpAddr, product: Option<&str>, answer: AppAnswer) -> Result<Verdict, Problem> {
+        let code = answer.verdict.code;
+        self.engine.metrics.verdict(code.as_str());
+        if code.is_valid() {
+            return Ok((None, Json(answer.into())));
         }
-        Ok(Json(answer.into()))
+        let seller = || product.and_then(|product| self.engine.seller(product));
+        if code == VerdictCode::NotFound
+            && let Some(seconds) = self.limits.unknown_key(address, seller())
+        {
+            let problem = Problem::slow_down("Too many unknown license keys were tried from here.", seconds);
+            return Err(problem.of_seller(seller()));
+        }
+        let found = answer.license.as_ref().map(|license| &license.found);
+        let caller = requests::Caller {
+            tenant: found.map(|found| found.tenant).or_else(seller),
+            livemode: found.map(|found| found.livemode),
+            ..requests::Caller::default()
+        };
+        let declined = Declined { caller, code: Some(code.as_str()) };
+        Ok((Some(Extension(declined)), Json(answer.into())))
     }
 }

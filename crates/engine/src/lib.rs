@@ -45,6 +45,7 @@ pub mod receive;
 pub mod redecide;
 pub mod redeem;
 pub mod rejections;
+pub mod requests;
 pub mod retention;
 pub mod rotation;
 pub mod rulings;
@@ -220,6 +221,8 @@ pub struct Engine {
     known_ends: figures::KnownEnds,
     /// Who looks at pages now, and wants to hear when they change.
     live: live::Live,
+    /// Calls that were answered and not written down yet.
+    requests: requests::Requests,
 }
 
 impl Engine {
@@ -261,6 +264,7 @@ impl Engine {
             counts: counts::Counts::default(),
             known_ends: figures::KnownEnds::default(),
             live: live::Live::default(),
+            requests: requests::Requests::default(),
         })
     }
 

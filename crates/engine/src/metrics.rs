@@ -39,6 +39,8 @@ pub struct Metrics {
     mails: Gauge<i64, std::sync::atomic::AtomicI64>,
     attention: Gauge<i64, std::sync::atomic::AtomicI64>,
     batches: Counter<u64, AtomicU64>,
+    requests: Counter<u64, AtomicU64>,
+    requests_left_out: Family<Word, Counter>,
 }
 
 impl Default for Metrics {
@@ -55,6 +57,8 @@ impl Default for Metrics {
             mails: Gauge::default(),
             attention: Gauge::default(),
             batches: Counter::default(),
+            requests: Counter::default(),
+            requests_left_out: Family::default(),
         };
         metrics.registered()
     }
@@ -81,6 +85,12 @@ impl Metrics {
         registry.register("inbox_pending", "Events that are not done and not held", self.pending.clone());
         registry.register("attention_open", "Open attention items", self.attention.clone());
         registry.register("batches", "Batches that were committed", self.batches.clone());
+        registry.register("requests_logged", "API calls in the request log", self.requests.clone());
+        registry.register(
+            "requests_left_out",
+            "API calls that the request log has left out, by reason",
+            self.requests_left_out.clone(),
+        );
         self
     }
 
@@ -95,6 +105,14 @@ impl Metrics {
     /// An app was answered.
     pub fn verdict(&self, code: &'static str) {
         self.verdicts.get_or_create(&Word { code }).inc();
+    }
+
+    pub(crate) fn requests_logged(&self, count: u64) {
+        self.requests.inc_by(count);
+    }
+
+    pub(crate) fn request_left_out(&self, code: &'static str) {
+        self.requests_left_out.get_or_create(&Word { code }).inc();
     }
 
     /// A batch was committed; its events had been received at these times.

@@ -1,5 +1,5 @@
 //! How long it is remembered what was told: events, with the names and addresses of buyers in them, their deliveries and
-//! tries, recoveries, alerts.
+//! tries, recoveries, alerts. Calls of the API are kept a shorter time of their own.
 
 use domain::{id::TenantId, time::after};
 use jiff::{SignedDuration, Timestamp};
@@ -50,6 +50,7 @@ impl Engine {
                 forgotten += page.rows;
                 page.is_more
             } {}
+            forgotten += self.forget_old_requests(tenant).await?;
         }
         Ok(forgotten)
     }

@@ -1,7 +1,7 @@
 //! Finds what a person pastes: an address, a key or its end, an id, a provider's reference, a device.
 
 use domain::{
-    id::{CustomerId, DeliveryId, InboundId, LicenseId, OrderId},
+    id::{CustomerId, DeliveryId, InboundId, LicenseId, OrderId, RequestId},
     text::{EmailAddress, Reference},
 };
 use store::lists::{CustomerFilter, Page, Whose};
@@ -21,6 +21,8 @@ pub enum Hit {
     Inbound(InboundId),
     /// What was told to a vendor's own system.
     Delivery(DeliveryId),
+    /// A call of the API.
+    Request(RequestId),
 }
 
 /// Hits at most: a search that finds more is to be narrowed.
@@ -82,6 +84,10 @@ impl Engine {
             },
             DeliveryId::PREFIX => match text.parse() {
                 Ok(id) => store.delivery(whose, id).await?.map(|_| Hit::Delivery(id)),
+                Err(_) => None,
+            },
+            RequestId::PREFIX => match text.parse() {
+                Ok(id) => store.request(whose, id).await?.map(|_| Hit::Request(id)),
                 Err(_) => None,
             },
             _ => None,

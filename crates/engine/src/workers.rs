@@ -30,6 +30,8 @@ const LOOKUP_WORKERS: usize = 3;
 const CALL_WORKERS: usize = 3;
 /// How often it is written down what was counted, and looked whether what people look at has changed.
 const SECOND: Duration = Duration::from_secs(1);
+/// How often it is written down which calls the API answered.
+const REQUESTS: Duration = Duration::from_millis(500);
 /// How often it is written down which devices were seen.
 const SEEN: Duration = Duration::from_secs(5);
 
@@ -69,6 +71,14 @@ impl Engine {
             Ok(false)
         });
         self.keep_people_told(tasks, stop);
+        self.keep_doing(
+            "request log",
+            tasks,
+            stop,
+            REQUESTS,
+            never,
+            |engine| async move { engine.write_requests().await },
+        );
         self.keep_doing(
             "recovery",
             tasks,

@@ -17,7 +17,7 @@ use crate::{
         delivery_attempts, events, recoveries,
     },
     error::StoreError,
-    lists::{Listed, Page, Whose, read_page},
+    lists::{Listed, Page, Whose, first_id, read_page},
     rows::{Delivery, DeliveryAttempt, Event, Recovery},
 };
 
@@ -67,6 +67,14 @@ pub struct DeliveryFilter {
     pub event: Option<EventId>,
     /// That have come so far: a word of [`status`].
     pub status: Option<String>,
+    /// Of events of this kind.
+    pub kind: Option<String>,
+    /// Answered last with a status from here to there, both included.
+    pub answers: Option<(u16, u16)>,
+    /// Made from this moment on.
+    pub since: Option<Timestamp>,
+    /// Made before this moment.
+    pub until: Option<Timestamp>,
 }
 
 /// What is still tried, in the words of the partial index.
@@ -114,7 +122,13 @@ impl Store {
                 Condition::all()
                     .add_option(filter.endpoint.map(|id| Column::EndpointId.eq(id.0)))
                     .add_option(filter.event.map(|id| Column::EventId.eq(id.0)))
-                    .add_option(filter.status.as_deref().map(|status| Column::Status.eq(status))),
+                    .add_option(filter.status.as_deref().map(|status| Column::Status.eq(status)))
+                    .add_option(filter.kind.as_deref().map(|kind| Column::EventId.in_subquery(events_of(whose, kind))))
+                    .add_option(
+                        filter.answers.map(|(from, to)| Column::LastStatus.between(i32::from(from), i32::from(to))),
+                    )
+                    .add_option(filter.since.map(|at| Column::Id.gte(first_id(at))))
+                    .add_option(filter.until.map(|at| Column::Id.lt(first_id(at)))),
             );
         read_page(&self.reader, query, Column::Id, page).await
     }
@@ -140,6 +154,52 @@ impl Store {
         Ok(query.order_by_desc(Id).all(&self.reader).await?)
     }
 
+    /// The tries of the newest deliveries to an address, as far as those were made since a moment: the status that was
+    /// answered, and how many microseconds it took.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn attempts_since(
+        &self,
+        endpoint: WebhookEndpointId,
+        since: Timestamp,
+        limit: u64,
+    ) -> Result<Vec<(Option<i32>, i64)>, StoreError> {
+        use delivery_attempts::Column::{DeliveryId as Delivery, DurationMicros, Status};
+        let query = deliveries::Entity::find()
+            .select_only()
+            .column(Column::Id)
+            .filter(Column::EndpointId.eq(endpoint.0))
+            .filter(Column::Id.gte(first_id(since)))
+            .order_by_desc(Column::Id)
+            .limit(limit);
+        let ids: Vec<Uuid> = query.into_tuple().all(&self.reader).await?;
+        let mut attempts = Vec::new();
+        for condition in any_of(&self.reader, Delivery, ids) {
+            let query = delivery_attempts::Entity::find().select_only().column(Status).column(DurationMicros);
+            let found: Vec<(Option<i32>, i64)> = query.filter(condition).into_tuple().all(&self.reader).await?;
+            attempts.extend(found);
+        }
+        Ok(attempts)
+    }
+
+    /// When something that did not arrive at an address is tried again next.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn next_retry(&self, endpoint: WebhookEndpointId) -> Result<Option<i64>, StoreError> {
+        let query = deliveries::Entity::find()
+            .select_only()
+            .column(Column::NextAttemptAt)
+            .filter(Column::EndpointId.eq(endpoint.0))
+            .filter(pending())
+            .filter(Column::Attempts.gt(0))
+            .order_by_asc(Column::NextAttemptAt)
+            .limit(1);
+        let found: Option<Option<i64>> = query.into_tuple().one(&self.reader).await?;
+        Ok(found.flatten())
+    }
+
     /// The recoveries of an address, the latest first.
     ///
     /// # Errors
@@ -157,6 +217,13 @@ impl Store {
         let query = recoveries::Entity::find().filter(Expr::cust("status = 'running'"));
         Ok(query.order_by_asc(recoveries::Column::Id).all(&self.reader).await?)
     }
+}
+
+/// The events of a kind.
+fn events_of(whose: Whose, kind: &str) -> sea_orm::sea_query::SelectStatement {
+    use events::Column::{Id, Kind, Livemode, TenantId};
+    let query = events::Entity::find().select_only().column(Id).filter(TenantId.eq(whose.tenant.0));
+    query.filter(Livemode.eq(whose.livemode)).filter(Kind.eq(kind)).into_query()
 }
 
 /// The addresses of a tenant in one mode.

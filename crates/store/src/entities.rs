@@ -40,10 +40,11 @@ mod identity;
 mod people;
 mod proofs;
 mod records;
+mod requests;
 mod sales;
 mod traffic;
 
-pub use self::{configuration::*, identity::*, people::*, proofs::*, records::*, sales::*, traffic::*};
+pub use self::{configuration::*, identity::*, people::*, proofs::*, records::*, requests::*, sales::*, traffic::*};
 
 /// Every column of every row, as (table, column, type, nullable), for the test that compares them with both databases.
 #[cfg(test)]
@@ -54,6 +55,7 @@ pub(crate) fn columns() -> Vec<(&'static str, &'static str, sea_orm::ColumnType,
         people::columns(),
         proofs::columns(),
         records::columns(),
+        requests::columns(),
         sales::columns(),
         traffic::columns(),
     ]

@@ -34,6 +34,7 @@ mod orders;
 pub mod outbox;
 mod passkeys;
 mod prices;
+pub mod requests;
 pub mod retention;
 #[cfg(test)]
 mod schema;
@@ -69,7 +70,7 @@ pub use status::Status;
 pub mod rows {
     pub use crate::entities::{
         activations::Model as Activation, alert_channels::Model as AlertChannel, alerts::Model as Alert,
-        api_keys::Model as ApiKey, attention_items::Model as AttentionItem, audit_chains::Model as AuditChain,
+        api_keys::Model as ApiKey, api_requests::Model as ApiRequest, attention_items::Model as AttentionItem, audit_chains::Model as AuditChain,
         audit_entries::Model as AuditEntry, backfills::Model as Backfill, connections::Model as Connection,
         customers::Model as Customer, deliveries::Model as Delivery, delivery_attempts::Model as DeliveryAttempt,
         events::Model as Event, idempotency_keys::Model as IdempotencyKey, identities::Model as Identity,

@@ -22,6 +22,7 @@ mod endpoint_actions;
 mod endpoints;
 mod entrance;
 mod entries;
+mod event_kinds;
 mod gallery;
 mod home;
 mod inbound;
@@ -98,6 +99,8 @@ pub(crate) fn routes(web: &Web) -> Router<Web> {
         .merge(sign_in_settings::routes())
         .merge(signing_keys::routes())
         .merge(pages())
+        .merge(developers::routes())
+        .merge(event_kinds::routes())
         .route("/dev/ui", get(gallery::show))
         .route("/console/{tenant}/{mode}/{*nothing}", get(async || Refusal::NotFound))
         .layer(from_fn(browser::own_origin_only))
@@ -136,12 +139,6 @@ fn set_up() -> Router<Web> {
         .route("/console/{tenant}/{mode}/team/invite", get(team::invite_form).post(team::invite))
         .route("/console/{tenant}/{mode}/team/{id}/{action}", get(team::form).post(team::act))
         .route("/console/{tenant}/{mode}/team/invitations/{id}/withdraw", get(team::withdraw_form).post(team::withdraw))
-        .route("/console/{tenant}/{mode}/developers", get(developers::show))
-        .route("/console/{tenant}/{mode}/developers/new-key", get(developers::new_form).post(developers::create))
-        .route(
-            "/console/{tenant}/{mode}/developers/keys/{id}/revoke",
-            get(developers::revoke_form).post(developers::revoke),
-        )
         .route("/console/{tenant}/{mode}/settings/billing", get(billing::list))
         .route("/console/{tenant}/{mode}/settings/billing/connect", get(connect::choose))
         .route(

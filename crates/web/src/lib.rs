@@ -32,6 +32,8 @@ pub struct Web {
     pub data_folder: Arc<str>,
     /// Counts what a stranger can try at the pages of buyers by the address that it came from. Some: too many; so many seconds have to pass.
     pub too_many: Arc<dyn Fn(IpAddr) -> Option<u64> + Send + Sync>,
+    /// The OpenAPI document of what this server answers: pages show it.
+    pub openapi: &'static str,
     /// What an app reads of an answer.
     pub app_answer: Arc<dyn Fn(AppAnswer) -> String + Send + Sync>,
 }

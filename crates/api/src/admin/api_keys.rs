@@ -33,6 +33,8 @@ pub(crate) struct ApiKeyDocument {
     /// What it may do.
     scopes: Vec<String>,
     created_at: Timestamp,
+    /// Until when it opens beside the one that has replaced it.
+    expires_at: Option<Timestamp>,
     /// Since when it opens nothing any more.
     revoked_at: Option<Timestamp>,
 }
@@ -52,6 +54,7 @@ impl From<ApiKey> for ApiKeyDocument {
             kind: row.kind,
             scopes: serde_json::from_str(&row.scopes).unwrap_or_default(),
             created_at: instant(row.created_at),
+            expires_at: row.expires_at.map(instant),
             revoked_at: row.revoked_at.map(instant),
         }
     }
@@ -151,7 +154,8 @@ impl From<ApiKeyError> for Problem {
         match error {
             ApiKeyError::NameTaken(_) => Self::new(Code::Conflict, sentence(&error)),
             ApiKeyError::Name => Self::invalid(sentence(&error)).of("name"),
-            ApiKeyError::Scopes(_) => Self::invalid(sentence(&error)),
+            ApiKeyError::Scopes(_) | ApiKeyError::Overlap => Self::invalid(sentence(&error)),
+            ApiKeyError::Gone => Self::new(Code::NotFound, sentence(&error)),
             ApiKeyError::Engine(error) => error.into(),
         }
     }

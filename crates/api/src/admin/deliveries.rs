@@ -154,7 +154,8 @@ pub(crate) async fn list(
 ) -> Result<Json<List<DeliveryDocument>>, Problem> {
     let whose = caller.whose();
     let DeliveryParams { endpoint, event, status } = listing.filter;
-    let filter = DeliveryFilter { endpoint, event, status: status.map(|status| word(&status)) };
+    let filter =
+        DeliveryFilter { endpoint, event, status: status.map(|status| word(&status)), ..DeliveryFilter::default() };
     let listed = api.engine.store.list_deliveries(whose, &filter, listing.page).await?;
     Ok(Json(List::new(listed.map(|row| DeliveryDocument::new(row, whose)), listing.page)))
 }

@@ -16,6 +16,7 @@ mod named;
 mod outgoing;
 mod pages;
 mod reconcile;
+mod request_log;
 mod scopes;
 mod shop;
 mod side_by_side;

@@ -85,7 +85,7 @@ impl Engine {
         }
         file.check_slug()?;
         let name = file.tenant_name().unwrap_or(slug);
-        let making = Making { now: self.now(), entropy: &mut *self.entropy() };
+        let making = Making { now: self.now(), entropy: &mut *self.entropy(), actor: "" };
         difference(&Current::of_new_tenant(slug, name), wanted, making).map_err(ConfigurationError::Problems)?;
         self.check_addresses(None, wanted).await?;
         Ok((self.ensure_tenant(slug, name).await?, true))
@@ -270,7 +270,7 @@ impl Engine {
         let row = write.lock_catalogue(tenant).await?;
         let row = row.ok_or_else(|| ConfigurationError::Missing(What::Tenant, tenant.to_string()))?;
         let current = Current::read(&write, row, asked.wanted, &self.ring()).await?;
-        let making = Making { now, entropy: &mut *self.entropy() };
+        let making = Making { now, entropy: &mut *self.entropy(), actor: asked.actor };
         let changes = difference(&current, asked.wanted, making).map_err(ConfigurationError::Problems)?;
         check_existing(asked.existing, &changes)?;
         let mut report = ApplyReport { changes, woken: 0 };

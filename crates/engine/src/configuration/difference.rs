@@ -23,6 +23,8 @@ use super::{
 pub(super) struct Making<'a> {
     pub(super) now: Timestamp,
     pub(super) entropy: &'a mut dyn Entropy,
+    /// Who makes it, as the audit log names them.
+    pub(super) actor: &'a str,
 }
 
 impl Making<'_> {

@@ -117,12 +117,12 @@ fn parsed(text: &str) -> Result<Wanted, Vec<Problem>> {
 
 fn compared(current: &Current, text: &str) -> Result<Vec<ConfigurationChange>, Vec<Problem>> {
     let wanted = parsed(text)?;
-    difference(current, &wanted, Making { now: now(), entropy: &mut Counting(7) })
+    difference(current, &wanted, Making { now: now(), entropy: &mut Counting(7), actor: "cli" })
 }
 
 fn pruned(current: &Current, text: &str) -> Vec<ConfigurationChange> {
     let wanted = ConfigurationFile::parse(text).unwrap().wanted(&secrets, true).unwrap();
-    difference(current, &wanted, Making { now: now(), entropy: &mut Counting(7) }).unwrap()
+    difference(current, &wanted, Making { now: now(), entropy: &mut Counting(7), actor: "cli" }).unwrap()
 }
 
 fn empty() -> Current {
@@ -301,7 +301,8 @@ fn a_new_key_takes_the_name_and_the_old_one_is_revoked() {
     let wanted = ConfigurationFile::parse(FULL).unwrap().wanted(&second, false).unwrap();
     let current = full();
     let old = ApiKeyId(current.api_keys[0].id);
-    let changes = difference(&current, &wanted, Making { now: now(), entropy: &mut Counting(7) }).unwrap();
+    let changes =
+        difference(&current, &wanted, Making { now: now(), entropy: &mut Counting(7), actor: "cli" }).unwrap();
     assert_eq!(told(&changes), [format!("created   API key `ci`: takes the place of {old}, which is revoked")]);
     let keys: BTreeMap<String, bool> =
         after(changes, current).api_keys.into_iter().map(|key| (key.name, key.revoked_at.is_some())).collect();

@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use crypto::token::ApiKeyKind;
 use domain::id::ApiKeyId;
-use engine::api_keys::{ApiKeyError, Scope};
+use engine::{
+    api_keys::{ApiKeyError, OVERLAP_HOURS_MAX, Recognised, Scope},
+    rulings::By,
+};
 use jiff::SignedDuration;
 
 use crate::harness::{Harness, on_both_databases};
@@ -13,6 +16,7 @@ on_both_databases!(
     made_recognised_revoked,
     a_name_is_unique_until_it_is_revoked,
     its_use_is_noted_once_a_minute,
+    another_takes_its_place,
     what_a_key_may_not_be,
 );
 
@@ -52,6 +56,27 @@ async fn a_name_is_unique_until_it_is_revoked(harness: Harness) {
     let names: Vec<_> = keys.iter().map(|row| (row.name.as_str(), row.revoked_at.is_some())).collect();
     let old = format!("ci ({})", ApiKeyId(first.id));
     assert_eq!(names, [(old.as_str(), true), ("ci", false)]);
+}
+
+async fn another_takes_its_place(harness: Harness) {
+    let engine = &harness.engine;
+    let by = By { actor: "test".to_owned(), note: Some("leaked".to_owned()) };
+    let scopes = [Scope::LicenseRead, Scope::Issue];
+    let (row, old) = engine.create_api_key(harness.tenant, "ci", ApiKeyKind::Test, &scopes, "cli").await.unwrap();
+    let roll = |id, hours| engine.roll_api_key(harness.tenant, ApiKeyId(id), hours, &by);
+    assert!(matches!(roll(row.id, OVERLAP_HOURS_MAX + 1).await.unwrap_err(), ApiKeyError::Overlap));
+    let (new_row, new) = roll(row.id, 2).await.unwrap();
+    assert_eq!((new_row.name.as_str(), new_row.created_by.as_str()), ("ci", "test"));
+    let identity = engine.authenticate(&new.reveal()).await.unwrap().unwrap();
+    assert_eq!(identity.scopes, scopes.into());
+    assert!(engine.authenticate(&old.reveal()).await.unwrap().is_some(), "both open for two hours");
+    assert!(matches!(roll(row.id, 24).await.unwrap_err(), ApiKeyError::Gone), "it has its successor");
+    harness.clock.advance(SignedDuration::from_hours(2));
+    let refused = engine.recognise_api_key(&old.reveal()).await.unwrap();
+    assert!(matches!(refused, Recognised::Refused(key) if key.id == ApiKeyId(row.id)), "{refused:?}");
+    assert!(matches!(roll(row.id, 1).await.unwrap_err(), ApiKeyError::Gone));
+    assert!(engine.authenticate(&new.reveal()).await.unwrap().is_some());
+    assert_eq!(harness.audited().await, ["api_key.created", "api_key.rolled"]);
 }
 
 async fn its_use_is_noted_once_a_minute(harness: Harness) {

@@ -27,6 +27,7 @@ mod paddle;
 mod passkeys;
 mod rehearsal;
 mod rejections;
+mod requests;
 mod rotation;
 mod safety;
 mod samples;

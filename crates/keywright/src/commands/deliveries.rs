@@ -99,7 +99,7 @@ impl Deliveries {
             None => None,
         };
         let status = self.status.map(|status| status.as_str().to_owned());
-        let filter = DeliveryFilter { endpoint, event: None, status };
+        let filter = DeliveryFilter { endpoint, status, ..DeliveryFilter::default() };
         let page = Page { limit: self.limit, from: None };
         let listed = engine.store.list_deliveries(whose, &filter, page).await?;
         let codes = endpoints(&engine, whose.tenant).await?;

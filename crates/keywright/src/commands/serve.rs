@@ -207,6 +207,7 @@ impl Serve {
             started_at: engine.now(),
             data_folder: std::path::absolute(&self.data.data_dir)?.display().to_string().into(),
             too_many: Arc::new(move |address| limits.buyers_try(address)),
+            openapi: api::document(),
             app_answer: Arc::new(api::app_answer),
         })
         .merge(api::router(api));

@@ -1,9 +1,13 @@
-//! What the book says about verifying our webhooks, executed against calls that we sign; and the packages that others made for
-//! it, against the same calls.
+//! What the book says about verifying our webhooks and leases, executed against what we sign; and the packages that others made
+//! for webhooks, against the same calls.
 
-use std::{fs, path::Path, process::Command};
+use std::{collections::BTreeMap, fs, path::Path, process::Command};
 
-use crypto::webhook::{WebhookSecret, keylight, standard};
+use crypto::{
+    lease::{LeaseClaims, LeaseState, SigningKey, jwks, sign},
+    webhook::{WebhookSecret, keylight, standard},
+};
+use domain::id::{ActivationId, LicenseId, TenantId};
 use serde_json::{Value, json};
 
 use crate::{
@@ -217,6 +221,87 @@ fn the_snippet_for_the_other_style_believes_ours_and_no_others() {
         let mut command = node(&folder.path().join("main.cjs"));
         assert_eq!(judge(&mut command, &case), case.valid, "{what}");
     }
+}
+
+/// A lease of a device that is good for an hour from a moment on, and the set of keys that verifies it.
+fn lease(at: i64) -> (String, Value) {
+    let key = SigningKey::from_secret(&[7; 32]);
+    let id = uuid::Uuid::from_u128(1);
+    let claims = LeaseClaims {
+        iss: "https://licenses.example.com".to_owned(),
+        sub: LicenseId(id),
+        aud: "studio".to_owned(),
+        jti: ActivationId(id),
+        iat: at,
+        nbf: at,
+        exp: at + 3_600,
+        tenant: TenantId(id),
+        device: "b7c1-mac-studio".to_owned(),
+        plan: "pro".to_owned(),
+        features: Vec::new(),
+        limits: BTreeMap::new(),
+        license_until: None,
+        grace_until: None,
+        recheck_after: at + 60,
+        state: LeaseState::Active,
+        at_risk: false,
+    };
+    (sign(&key, &claims), serde_json::to_value(jwks(&[key.public().clone()])).unwrap())
+}
+
+/// Has a reader of leases judge good ones and others.
+fn leases_are_judged(command: impl Fn() -> Command) {
+    const DEVICE: &str = "b7c1-mac-studio";
+    let now = now().as_second();
+    let (good, keys) = lease(now - 5);
+    let (head, rest) = good.split_once('.').unwrap();
+    let (_, of_others) = rest.split_once('.').unwrap();
+    let (other, _) = lease(now - 4);
+    let swapped = format!("{head}.{}.{of_others}", other.split('.').nth(1).unwrap());
+    for (what, token, keys, device, expected) in [
+        ("good", good.as_str(), &keys, DEVICE, true),
+        ("for another device", &good, &keys, "c0ffee", false),
+        ("over", &lease(now - 7_200).0, &keys, DEVICE, false),
+        ("not yet", &lease(now + 7_200).0, &keys, DEVICE, false),
+        ("another payload", &swapped, &keys, DEVICE, false),
+        ("by nobody's key", &good, &json!({ "keys": [] }), DEVICE, false),
+        ("no lease", "lease", &keys, DEVICE, false),
+    ] {
+        let call = json!({ "lease": token, "keys": keys, "now": now, "device": device });
+        let ran = run_with(&mut command(), &call.to_string());
+        assert!(ran.status.success(), "run the tests with `cargo xtask test`: {ran:?}");
+        assert_eq!(ran.stdout.trim(), expected.to_string(), "{what}");
+    }
+}
+
+const NODE_LEASE: &str = r#"
+const call = JSON.parse(require("node:fs").readFileSync(0, "utf8"));
+console.log(readLease(call.lease, call.keys, call.now, call.device)?.plan === "pro");
+"#;
+
+#[test]
+fn the_snippet_for_node_reads_leases() {
+    let folder = program(&[("main.cjs", &(docs_block("apps.md", &["js", "lease"]) + NODE_LEASE))]);
+    leases_are_judged(|| node(&folder.path().join("main.cjs")));
+}
+
+const PYTHON_LEASE: &str = r#"
+import json
+import sys
+
+call = json.load(sys.stdin)
+claims = read_lease(call["lease"], call["keys"], call["device"])
+print(json.dumps(claims is not None and claims["plan"] == "pro"))
+"#;
+
+#[test]
+fn the_snippet_for_python_reads_leases() {
+    let folder = program(&[("main.py", &(docs_block("apps.md", &["python", "lease"]) + PYTHON_LEASE))]);
+    leases_are_judged(|| {
+        let mut python = python();
+        python.arg(folder.path().join("main.py"));
+        python
+    });
 }
 
 fn node(file: &Path) -> Command {

@@ -136,7 +136,8 @@ entities! {
         lease_until: Option<i64>,
         created_at: i64,
     }
-    /// A key to the API; only its hash is kept.
+    /// A key to the API; only its hash is kept. `created_by` is the actor who made it. One that another has replaced opens until
+    /// `expires_at`; the others have no end.
     api_keys = "api_keys" {
         #[sea_orm(primary_key, auto_increment = false)] id: Uuid,
         tenant_id: Uuid,
@@ -144,8 +145,10 @@ entities! {
         kind: String,
         scopes: String,
         hash: Vec<u8>,
+        created_by: String,
         created_at: i64,
         last_used_at: Option<i64>,
+        expires_at: Option<i64>,
         revoked_at: Option<i64>,
     }
     /// A key that signs leases. The secret half is sealed.

@@ -191,8 +191,8 @@ const TABLES: &[Table] = &[
     },
     Table {
         name: "api_keys",
-        columns: "id uuid, tenant_id uuid, name text, kind text, scopes text, hash blob, created_at bigint,
-            last_used_at bigint?, revoked_at bigint?",
+        columns: "id uuid, tenant_id uuid, name text, kind text, scopes text, hash blob, created_by text,
+            created_at bigint, last_used_at bigint?, expires_at bigint?, revoked_at bigint?",
         primary: &["id"],
         unique: &[&["tenant_id", "name"]],
         indexes: &[],
@@ -395,6 +395,14 @@ const TABLES: &[Table] = &[
         primary: &["id"],
         unique: &[&["tenant_id", "key"]],
         indexes: &[(&["created_at"], None)],
+    },
+    Table {
+        name: "api_requests",
+        columns: "id uuid, tenant_id uuid, livemode boolean?, api_key_id uuid?, method text, route text, subject text?,
+            status integer, code text?, detail text?, address text?, received_at bigint, duration_micros bigint",
+        primary: &["id"],
+        unique: &[],
+        indexes: &[(&["tenant_id", "id"], None)],
     },
     Table {
         name: "audit_chains",

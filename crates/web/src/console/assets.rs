@@ -21,6 +21,7 @@ const STYLES: &str = concat!(
     include_str!("../../assets/pages.css"),
     include_str!("../../assets/mail.css"),
     include_str!("../../assets/charts.css"),
+    include_str!("../../assets/developers.css"),
 );
 const ICONS: &str = include_str!("../../assets/icons.svg");
 

@@ -9,11 +9,11 @@ use axum::{
     response::Response,
 };
 use domain::{
-    event::{Envelope, EventStyle},
+    event::{Envelope, EventKind, EventStyle},
     id::{DeliveryId, EventId, LicenseId, TenantId, WebhookEndpointId},
     member::Ability,
 };
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp, civil::Date, tz::TimeZone};
 use serde::Deserialize;
 use store::{
     deliveries::DeliveryFilter,
@@ -45,8 +45,47 @@ pub(crate) struct Asked {
     endpoint: String,
     #[serde(default)]
     event: String,
+    #[serde(default)]
+    kind: String,
+    #[serde(default)]
+    answer: String,
+    #[serde(default)]
+    since: String,
+    #[serde(default)]
+    until: String,
     #[serde(flatten)]
     paging: Paging,
+}
+
+impl Asked {
+    fn filter(&self) -> Result<DeliveryFilter, Refusal> {
+        Ok(DeliveryFilter {
+            endpoint: self.endpoint.parse::<WebhookEndpointId>().ok(),
+            event: self.event.parse::<EventId>().ok(),
+            status: STATUSES.iter().find(|(word, _)| *word == self.status).map(|(word, _)| (*word).to_owned()),
+            kind: self.kind.parse::<EventKind>().ok().map(|kind| kind.as_str().to_owned()),
+            answers: ANSWERS.iter().find(|(word, _)| *word == self.answer).map(|(_, statuses)| *statuses),
+            since: day(&self.since)?,
+            // The last day is meant with all its hours.
+            until: day(&self.until)?.map(|at| domain::time::after(at, SignedDuration::from_hours(24))),
+        })
+    }
+}
+
+/// Classes of answers: the word in addresses, and the statuses.
+const ANSWERS: [(&str, (u16, u16)); 4] =
+    [("2xx", (200, 299)), ("3xx", (300, 399)), ("4xx", (400, 499)), ("5xx", (500, 599))];
+
+/// When a day begins; none: none is named.
+fn day(text: &str) -> Result<Option<Timestamp>, Refusal> {
+    let unreadable = |_| Refusal::Unreadable("A day looks like 2026-12-24.");
+    match text.trim() {
+        "" => Ok(None),
+        text => {
+            let day: Date = text.parse().map_err(unreadable)?;
+            Ok(Some(day.to_zoned(TimeZone::UTC).map_err(unreadable)?.timestamp()))
+        }
+    }
 }
 
 /// How far a delivery may have come: the word in addresses, and what it is called.
@@ -63,8 +102,9 @@ struct DeliveriesPage {
     pager: Pager,
     statuses: Vec<(&'static str, &'static str, bool)>,
     endpoints: Vec<(String, String, bool)>,
-    status: String,
-    event: String,
+    kinds: Vec<(&'static str, bool)>,
+    answers: Vec<(&'static str, bool)>,
+    asked: Asked,
     is_filtered: bool,
 }
 
@@ -127,15 +167,19 @@ pub(crate) async fn list(
     Query(asked): Query<Asked>,
 ) -> Result<Response, Refusal> {
     let now = web.engine.now();
-    let filter = DeliveryFilter {
-        endpoint: asked.endpoint.parse::<WebhookEndpointId>().ok(),
-        event: asked.event.parse::<EventId>().ok(),
-        status: STATUSES.iter().find(|(word, _)| *word == asked.status).map(|(word, _)| (*word).to_owned()),
-    };
+    let filter = asked.filter()?;
     let at = asked.paging.page::<DeliveryId>()?;
     let listed = web.engine.store.list_deliveries(place.whose(), &filter, at).await?;
     let named = Named::read(&web, &place, listed.rows.iter().map(|row| row.event_id).collect()).await?;
-    let kept = [("status", asked.status.as_str()), ("endpoint", &asked.endpoint), ("event", &asked.event)];
+    let kept = [
+        ("status", asked.status.as_str()),
+        ("endpoint", &asked.endpoint),
+        ("event", &asked.event),
+        ("kind", &asked.kind),
+        ("answer", &asked.answer),
+        ("since", &asked.since),
+        ("until", &asked.until),
+    ];
     let path = place.at("deliveries");
     let mut endpoints: Vec<_> = named
         .endpoints
@@ -154,8 +198,9 @@ pub(crate) async fn list(
         statuses: STATUSES.map(|(word, name)| (word, name, word == asked.status)).to_vec(),
         endpoints: endpoints.into_iter().map(|(code, is_here, id)| (id, code, is_here)).collect(),
         is_filtered: kept.iter().any(|(_, value)| !value.is_empty()),
-        status: asked.status,
-        event: asked.event,
+        kinds: EventKind::ALL.iter().map(|kind| (kind.as_str(), kind.as_str() == asked.kind)).collect(),
+        answers: ANSWERS.map(|(word, _)| (word, word == asked.answer)).to_vec(),
+        asked,
     })
 }
 
@@ -180,12 +225,27 @@ struct Try {
     cause: &'static str,
     milliseconds: i64,
     error: Option<String>,
+    /// The headers that the call had.
+    sent: String,
     headers: Option<String>,
     answer: Option<String>,
     is_cut: bool,
 }
 
-fn tried(row: DeliveryAttempt, now: Timestamp) -> Try {
+/// The headers of a call. Signatures are not kept, and what a vendor's own headers hold is sealed.
+fn sent(event: EventId, began_at: i64, own: &[String]) -> String {
+    let seconds = began_at.div_euclid(1_000_000);
+    let mut headers = vec![
+        "content-type: application/json".to_owned(),
+        format!("webhook-id: {event}"),
+        format!("webhook-timestamp: {seconds}"),
+        "webhook-signature: v1,…".to_owned(),
+    ];
+    headers.extend(own.iter().map(|name| format!("{name}: …")));
+    headers.join("\n")
+}
+
+fn tried(row: DeliveryAttempt, event: EventId, own: &[String], now: Timestamp) -> Try {
     let is_good = row.status.is_some_and(|status| (200..300).contains(&status));
     Try {
         when: When::stored(row.began_at, now),
@@ -198,6 +258,7 @@ fn tried(row: DeliveryAttempt, now: Timestamp) -> Try {
         },
         milliseconds: row.duration_micros / 1_000,
         error: row.error.or_else(|| row.status.map(|status| format!("answered {status}"))),
+        sent: sent(event, row.began_at, own),
         headers: row.headers,
         answer: row.answer.filter(|answer| !answer.is_empty()),
         is_cut: row.truncated,
@@ -222,6 +283,9 @@ pub(crate) async fn show(
     let tries = web.engine.store.attempts(DeliveryId(row.id)).await?;
     let event = named.events.get(&row.event_id);
     let kind = named.row(&place, &row, now).kind;
+    let endpoint = named.endpoints.get(&row.endpoint_id);
+    // One whose secrets do not open has its deliveries shown as any other.
+    let own = endpoint.and_then(|row| web.engine.webhook_header_names(row).ok()).unwrap_or_default();
     page(&DeliveryPage {
         shell: Shell::new(&web, &place, "deliveries", format!("{kind} · Delivery")).await?,
         path: place.at(&format!("deliveries/{}", DeliveryId(row.id))),
@@ -230,7 +294,7 @@ pub(crate) async fn show(
         why: why(&row, now),
         facts: facts(&place, &named, &row, now),
         body: event.and_then(|event| told(event, named.endpoints.get(&row.endpoint_id).map(|row| &*row.style)?)),
-        tries: tries.into_iter().map(|row| tried(row, now)).collect(),
+        tries: tries.into_iter().map(|tried_row| tried(tried_row, EventId(row.event_id), &own, now)).collect(),
         may_configure: place.role.may(Ability::Configure),
         kind,
     })

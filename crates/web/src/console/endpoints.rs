@@ -6,8 +6,9 @@ use domain::{
     event::WantedKinds,
     id::{RecoveryId, WebhookEndpointId},
     member::Ability,
+    time::after,
 };
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use store::{
     deliveries::recovery,
     rows::{Recovery, WebhookEndpoint},
@@ -22,6 +23,36 @@ use super::{
 };
 use crate::Web;
 
+/// Deliveries of the last day whose tries are counted, the newest.
+const COUNTED: u64 = 500;
+
+/// How an address answered lately.
+#[derive(Debug, PartialEq, Eq)]
+struct Figures {
+    tries: usize,
+    /// Of a hundred tries.
+    arrived: usize,
+    /// In milliseconds: half of the tries took less, and nineteen of twenty.
+    median: i64,
+    slow: i64,
+}
+
+impl Figures {
+    /// Those of tries: the status that was answered, and how many microseconds it took. None: there were none.
+    fn of(tries: &[(Option<i32>, i64)]) -> Option<Self> {
+        let last = tries.len().checked_sub(1)?;
+        let arrived = tries.iter().filter(|(status, _)| status.is_some_and(|status| (200..300).contains(&status)));
+        let mut times: Vec<i64> = tries.iter().map(|(_, micros)| micros / 1_000).collect();
+        times.sort_unstable();
+        Some(Self {
+            tries: tries.len(),
+            arrived: arrived.count() * 100 / tries.len(),
+            median: times[last / 2],
+            slow: times[last * 19 / 20],
+        })
+    }
+}
+
 /// Recoveries of an address that are shown.
 const RECOVERIES: usize = 3;
 
@@ -31,6 +62,7 @@ struct EndpointsPage {
     shell: Shell,
     path: String,
     deliveries: String,
+    catalogue: String,
     cards: Vec<Card>,
     may_configure: bool,
 }
@@ -47,6 +79,8 @@ struct Card {
     events: String,
     how: String,
     headers: Vec<String>,
+    figures: Option<Figures>,
+    next_retry: Option<When>,
     recoveries: Vec<RecoveryRow>,
 }
 
@@ -66,13 +100,18 @@ pub(crate) async fn list(State(web): State<Web>, place: Place<Look>) -> Result<R
     rows.retain(|row| row.livemode == place.livemode);
     let mut cards = Vec::with_capacity(rows.len());
     for row in rows {
-        let recoveries = web.engine.store.recoveries(WebhookEndpointId(row.id)).await?;
-        cards.push(card(&web, &place, row, recoveries, now));
+        let (store, id) = (&web.engine.store, WebhookEndpointId(row.id));
+        let recoveries = store.recoveries(id).await?;
+        let tries = store.attempts_since(id, after(now, -SignedDuration::from_hours(24)), COUNTED).await?;
+        let next_retry = store.next_retry(id).await?.map(|at| When::stored(at, now));
+        let card = card(&web, &place, row, recoveries, now);
+        cards.push(Card { figures: Figures::of(&tries), next_retry, ..card });
     }
     page(&EndpointsPage {
         shell: Shell::new(&web, &place, "settings/webhooks", "Webhooks").await?,
         path: place.at("settings/webhooks"),
         deliveries: place.at("deliveries"),
+        catalogue: place.at("settings/webhooks/events"),
         cards,
         may_configure: place.role.may(Ability::Configure),
     })
@@ -91,6 +130,8 @@ fn card(web: &Web, place: &Place<Look>, row: WebhookEndpoint, recoveries: Vec<Re
     Card {
         deliveries: place.at(&format!("deliveries?endpoint={id}")),
         headers,
+        figures: None,
+        next_retry: None,
         pill: pill(&row.status),
         is_enabled: row.status == status::ENABLED,
         how: how(&row),
@@ -132,5 +173,22 @@ fn recovered(path: &str, row: &Recovery, now: Timestamp) -> RecoveryRow {
             _ => "cancelled",
         },
         cancel: is_running.then(|| format!("{path}/cancel?recovery={}", RecoveryId(row.id))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn figures_tell_how_an_address_answers() {
+        assert_eq!(Figures::of(&[]), None);
+        let tries: Vec<_> =
+            (1..=20).map(|number| (Some(if number > 18 { 500 } else { 204 }), number * 1_000)).collect();
+        assert_eq!(Figures::of(&tries), Some(Figures { tries: 20, arrived: 90, median: 10, slow: 19 }));
+        assert_eq!(
+            Figures::of(&[(None, 5_000_000)]),
+            Some(Figures { tries: 1, arrived: 0, median: 5_000, slow: 5_000 })
+        );
     }
 }

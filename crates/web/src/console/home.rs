@@ -125,7 +125,7 @@ fn drawn(place: &Place<Look>, step: FirstStep, is_done: bool) -> Step {
         }
         FirstStep::PriceRule => ("Map a price", "Which plan each price gives.", "prices"),
         FirstStep::License => ("The first license", "Buy in test mode, or simulate a purchase.", "licenses"),
-        FirstStep::Activation => ("The first activation", "Build the check into your app.", "developers"),
+        FirstStep::Activation => ("The first activation", "Build the check into your app.", "developers/quickstart"),
     };
     Step { name, hint, path: place.at(path), is_done }
 }

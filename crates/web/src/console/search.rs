@@ -45,6 +45,7 @@ pub(crate) async fn show(
             Hit::Customer(id) => ("Customer", format!("customers/{id}")),
             Hit::Order(id) => ("Order", format!("orders/{id}")),
             Hit::Inbound(id) => ("Inbound event", format!("inbound/{id}")),
+            Hit::Request(id) => ("API request", format!("developers/requests/{id}")),
             Hit::Delivery(id) => ("Delivery", format!("deliveries/{id}")),
         };
         let id = path.rsplit('/').next().unwrap_or_default().to_owned();

@@ -8,7 +8,7 @@ use engine::{retention::kept_days, signing::Phase};
 
 use super::{
     about::is_operators,
-    developers::is_of_mode,
+    developers::keys::is_of_mode,
     place::{Place, to::Look},
     prices::Stock,
     refusal::Refusal,
@@ -49,7 +49,7 @@ const DOORS: &[(&str, &str, &str, &str)] = &[
     ("audit", "Audit log", "Who changed what, when, and why.", "book"),
     ("settings/signing-keys", "Signing keys", "What apps verify licenses with offline.", "key"),
     ("settings/retention", "Data retention", "What is remembered for how long.", "clock"),
-    ("developers", "Developers", "API keys, and the first calls of an app.", "code"),
+    ("developers", "Developers", "API keys, what was called with them, how to begin, and every call.", "code"),
     ("settings/about", "About", "Release, database, health, backup, and a text for support.", "info"),
 ];
 

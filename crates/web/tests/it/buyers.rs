@@ -182,6 +182,7 @@ impl Shop {
             public_url: "https://keys.example.com".into(),
             started_at: Timestamp::from_second(NOW).unwrap(),
             data_folder: "/var/lib/keywright".into(),
+            openapi: "{}",
             app_answer: Arc::new(|_| String::new()),
             too_many: Arc::new(move |_| {
                 let take = |left: u64| left.checked_sub(1);

@@ -116,6 +116,7 @@ impl Office {
             started_at: Timestamp::from_second(NOW).unwrap(),
             data_folder: "/var/lib/keywright".into(),
             too_many: Arc::new(|_| None),
+            openapi: include_str!("../../../api/openapi.json"),
             app_answer: Arc::new(|answer| format!("code {}", answer.verdict.code.as_str())),
         });
         let stop = CancellationToken::new();

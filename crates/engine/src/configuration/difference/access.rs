@@ -158,7 +158,7 @@ impl Draft<'_> {
             return self.wrong(entry, What::ApiKey, name, Some("key"), message);
         }
         let tenant = domain::id::TenantId(current.tenant.id);
-        let mut row = api_keys::row(tenant, name, scopes, key, self.making.now);
+        let mut row = api_keys::row(tenant, name, scopes, key, (self.making.actor, self.making.now));
         let of_name = current.api_keys.iter().find(|row| row.name == *name && row.id != key.id().0);
         if of_name.is_some_and(|row| self.wanted.api_keys.iter().any(|entry| entry.item.key.id().0 == row.id)) {
             let message = "the name is still that of another key in this file; apply the other one's new name first";
