@@ -24,6 +24,7 @@ mod licenses;
 pub mod lists;
 pub mod mail_templates;
 mod maintenance;
+pub mod many;
 pub mod members;
 mod metadata;
 mod migrations;
@@ -65,15 +66,16 @@ pub mod rows {
     pub use crate::entities::{
         activations::Model as Activation, alert_channels::Model as AlertChannel, alerts::Model as Alert,
         api_keys::Model as ApiKey, attention_items::Model as AttentionItem, audit_chains::Model as AuditChain,
-        audit_entries::Model as AuditEntry, backfills::Model as Backfill, connections::Model as Connection,
-        customers::Model as Customer, deliveries::Model as Delivery, delivery_attempts::Model as DeliveryAttempt,
-        events::Model as Event, idempotency_keys::Model as IdempotencyKey, identities::Model as Identity,
+        audit_entries::Model as AuditEntry, backfills::Model as Backfill, bulk_changes::Model as BulkChange,
+        bulk_items::Model as BulkItem, connections::Model as Connection, customers::Model as Customer,
+        deliveries::Model as Delivery, delivery_attempts::Model as DeliveryAttempt, events::Model as Event,
+        idempotency_keys::Model as IdempotencyKey, identities::Model as Identity,
         inbound_events::Model as InboundEvent, invitations::Model as Invitation, license_keys::Model as LicenseKey,
         mail_templates::Model as MailTemplate, mails::Model as Mail, members::Model as Member,
         memberships::Model as Membership, plan_prices::Model as PlanPrice, plans::Model as Plan,
         price_rules::Model as PriceRule, products::Model as Product, provider_calls::Model as ProviderCall,
-        recoveries::Model as Recovery, sessions::Model as Session, signing_keys::Model as SigningKey,
-        tenants::Model as Tenant, webhook_endpoints::Model as WebhookEndpoint,
+        recoveries::Model as Recovery, saved_views::Model as SavedView, sessions::Model as Session,
+        signing_keys::Model as SigningKey, tenants::Model as Tenant, webhook_endpoints::Model as WebhookEndpoint,
     };
 }
 

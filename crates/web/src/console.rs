@@ -8,6 +8,7 @@ mod attention;
 mod audit;
 mod billing;
 mod browser;
+mod changes;
 mod connect;
 mod connection_actions;
 mod customers;
@@ -17,6 +18,9 @@ mod endpoint_actions;
 mod endpoints;
 mod entrance;
 mod entries;
+mod export;
+mod facts;
+mod filters;
 mod home;
 mod inbound;
 mod license;
@@ -41,6 +45,7 @@ mod settings;
 mod shell;
 mod team;
 mod timeline;
+mod views;
 mod words;
 
 use axum::{
@@ -76,7 +81,7 @@ pub(crate) fn routes(web: &Web) -> Router<Web> {
 }
 
 fn pages() -> Router<Web> {
-    sales().merge(set_up())
+    sales().merge(set_up()).merge(views::routes()).merge(changes::routes()).merge(export::routes())
 }
 
 /// What is set up: what is sold, where the money comes from, and who is told.

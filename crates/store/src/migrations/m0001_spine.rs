@@ -82,7 +82,7 @@ const TABLES: &[Table] = &[
             (&["due_at"], Some("due_at IS NOT NULL")),
             (&["merged_into"], Some("merged_into IS NOT NULL")),
             (&["tenant_id", "livemode", "id"], None),
-            (&["customer_id"], None),
+            (&["customer_id", "id"], None),
         ],
     },
     Table {
@@ -125,20 +125,38 @@ const TABLES: &[Table] = &[
     Table {
         name: "licenses",
         columns: "id uuid, tenant_id uuid, livemode boolean, order_id uuid, origin_order_id uuid, slot integer,
-            customer_id uuid?, product_id uuid, plan_id uuid, plan_version integer, seats integer,
-            adjustment text?, state text, until bigint?, unit text, standing text, rulings text, holding text, superseded_by uuid?, announced boolean, expiry_told bigint?, keys integer,
+            customer_id uuid?, connection_id uuid, product_id uuid, plan_id uuid, plan_version integer, seats integer,
+            adjustment text?, state text, reason text, until bigint?, unit text, standing text, rulings text, holding text, superseded_by uuid?, announced boolean, expiry_told bigint?, keys integer,
             issued_at bigint, updated_at bigint",
         primary: &["id"],
         unique: &[&["order_id", "slot"]],
-        indexes: &[(&["tenant_id", "livemode", "id"], None), (&["customer_id"], None)],
+        // Lists go by id. What they may be asked for stands behind it, so that whatever is not asked for is passed over
+        // inside the index: one of them serves all filters, and a new license is written at its end.
+        indexes: &[
+            (
+                &[
+                    "tenant_id",
+                    "livemode",
+                    "id",
+                    "state",
+                    "reason",
+                    "product_id",
+                    "plan_id",
+                    "connection_id",
+                    "until",
+                ],
+                None,
+            ),
+            (&["customer_id", "id"], None),
+        ],
     },
     Table {
         name: "license_keys",
-        columns: "id uuid, tenant_id uuid, license_id uuid, hash blob, sealed blob, sealed_by text, hint text,
+        columns: "id uuid, tenant_id uuid, license_id uuid, hash blob, sealed blob, sealed_by text, hint text, ending text,
             created_at bigint",
         primary: &["hash"],
         unique: &[&["id"]],
-        indexes: &[(&["license_id"], None)],
+        indexes: &[(&["license_id"], None), (&["ending"], None)],
     },
     Table {
         name: "license_metadata",
@@ -345,6 +363,29 @@ const TABLES: &[Table] = &[
             (&["tenant_id", "id"], Some("closed_at IS NULL")),
             (&["id"], Some("closed_at IS NULL AND told_at IS NULL")),
         ],
+    },
+    Table {
+        name: "saved_views",
+        columns: "id uuid, tenant_id uuid, name text, query text, actor text, created_at bigint",
+        primary: &["id"],
+        unique: &[&["tenant_id", "name"]],
+        indexes: &[],
+    },
+    Table {
+        name: "bulk_changes",
+        columns: "id uuid, tenant_id uuid, livemode boolean, action text, days integer?, actor text, note text?,
+            total integer, done integer, skipped integer, status text, lease_until bigint?, created_at bigint,
+            done_at bigint?",
+        primary: &["id"],
+        unique: &[],
+        indexes: &[(&["tenant_id", "livemode", "id"], None), (&["id"], Some("status = 'running'"))],
+    },
+    Table {
+        name: "bulk_items",
+        columns: "change_id uuid, position integer, license_id uuid, until bigint?, outcome text?",
+        primary: &["change_id", "position"],
+        unique: &[],
+        indexes: &[],
     },
     Table {
         name: "idempotency_keys",

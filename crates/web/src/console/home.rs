@@ -2,11 +2,13 @@
 
 use askama::Template;
 use axum::{extract::State, response::Response};
+use domain::id::ProductId;
 use engine::first_steps::FirstStep;
 use store::lists::{LicenseFilter, Page};
 
 use super::{
     attention::{Item, item},
+    filters,
     licenses::{Row, rows},
     place::{Place, to::Look},
     refusal::Refusal,
@@ -42,7 +44,9 @@ pub(crate) async fn show(State(web): State<Web>, place: Place<Look>) -> Result<R
     let first = Page { limit: SHOWN, from: None };
     let items = store.list_attention(whose, first).await?;
     let status = store.status(Some(whose)).await?;
-    let latest = store.list_licenses(whose, &LicenseFilter::default(), first).await?;
+    let product = filters::product(&web, &place, place.asked("product")).await?.map(|row| ProductId(row.id));
+    let latest = LicenseFilter { product, ..LicenseFilter::default() };
+    let latest = store.examine_licenses(whose, &latest, first).await?.listed;
     let steps = web.engine.first_steps(whose).await?;
     let is_set_up = steps.iter().all(|(_, is_done)| *is_done);
     let steps = if is_set_up {

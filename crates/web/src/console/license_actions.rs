@@ -6,7 +6,7 @@ use axum::{
     response::Response,
 };
 use domain::{
-    id::{ActivationId, MailId, PlanId, ProductId},
+    id::{ActivationId, PlanId, ProductId},
     member::{Ability, Role, SUPPORT_EXTENDS_DAYS},
     order::Contact,
     plan::{Limits, PlanVersion},
@@ -16,7 +16,7 @@ use domain::{
 use engine::rulings::OrderRuling;
 use jiff::SignedDuration;
 use serde::Deserialize;
-use store::lists::{ListedLicense, MailFilter, Page};
+use store::lists::ListedLicense;
 
 use super::{
     action::{ActionPage, Field},
@@ -64,7 +64,8 @@ fn text(name: &'static str, label: &'static str, kind: &'static str, value: Stri
 }
 
 /// What all say that stop a license.
-const LEASES: &str = "Apps that run already may go on until their lease ends; each check tells them at once.";
+pub(super) const LEASES: &str =
+    "Apps that run already may go on until their lease ends; each check tells them at once.";
 
 fn plain(
     title: &'static str,
@@ -98,6 +99,13 @@ async fn action(
                the key goes there at once.",
             ],
             vec![text("email", "E-mail", "email", sent.email.clone(), "")],
+        )),
+        "note" => Ok(plain(
+            "Write a note",
+            "Keep it",
+            Ability::Help,
+            &["Colleagues read it in the timeline of the license. Nothing changes by it, and the buyer never sees it."],
+            Vec::new(),
         )),
         "free" => Ok(plain(
             "Free a device",
@@ -178,7 +186,7 @@ fn extend(web: &Web, place: &Place<Look>, listed: &ListedLicense, sent: &Sent) -
         Some(until) => format!("It ends {} ({until}) now.", until.full()),
         None => "It has no end now.".to_owned(),
     };
-    let most = if place.role == Role::Support { "Your role extends by 30 days at most." } else { "" };
+    let most = extends_at_most(place.role).1;
     let days = if sent.days.is_empty() { "30".to_owned() } else { sent.days.clone() };
     let longer = "The license lasts that many days longer, counted from its end or from today, whichever is later.";
     plain("Extend", "Extend", Ability::Help, &[longer, &now], vec![text("days", "Days", "number", days, most)])
@@ -235,7 +243,10 @@ async fn shown(
     let mut action = action(web, place, listed, word, sent).await?;
     place.may(action.ability)?;
     confirmed(web, place, &action)?;
-    action.fields.push(Field::reason());
+    action.fields.push(match word {
+        "note" => Field::long("note", "Note", sent.note.clone()),
+        _ => Field::reason(),
+    });
     let key = listed.key_hint.clone().unwrap_or_default();
     page(&ActionPage {
         shell: Shell::new(web, place, "licenses", action.title).await?,
@@ -306,6 +317,11 @@ async fn done(
             Ok(limits) => (Ruling::Limits(limits), "limits_set"),
             Err(wrong) => return Ok(Err(wrong)),
         },
+        "note" if by.note.is_none() => return Ok(Err("Write something first.".to_owned())),
+        "note" => {
+            web.engine.note_license(place.whose(), listed, &by).await?;
+            return Ok(Ok("noted"));
+        }
         "resend" => return resend(web, place, listed, sent).await,
         "correct" => return correct(web, place, listed, sent).await,
         "free" => {
@@ -319,8 +335,17 @@ async fn done(
     Ok(Ok(said))
 }
 
+/// By how many days a role extends at most, with what to say about it.
+pub(super) const fn extends_at_most(role: Role) -> (u32, &'static str) {
+    if role.may(Ability::Decide) {
+        (DAYS_MAX, "")
+    } else {
+        (SUPPORT_EXTENDS_DAYS, "Your role extends by 30 days at most.")
+    }
+}
+
 fn extension(web: &Web, place: &Place<Look>, listed: &ListedLicense, days: &str) -> Result<Ruling, String> {
-    let most = if place.role == Role::Support { SUPPORT_EXTENDS_DAYS } else { DAYS_MAX };
+    let most = extends_at_most(place.role).0;
     let days: u32 = days.trim().parse().map_err(|_| "Days are a whole number.".to_owned())?;
     if !(1..=most).contains(&days) {
         return Err(format!("You may extend by 1 to {most} days."));
@@ -359,15 +384,12 @@ async fn resend(
     listed: &ListedLicense,
     sent: &Sent,
 ) -> Result<Result<&'static str, String>, Refusal> {
-    let filter =
-        MailFilter { license: Some(listed.license.id), kind: Some("delivery".to_owned()), ..MailFilter::default() };
-    let mails = web.engine.store.list_mails(place.whose(), &filter, Page { limit: 1, from: None }).await?;
-    let Some(mail) = mails.rows.first() else {
+    let sent = web.engine.resend_key(place.whose(), listed.license.id, &place.by(&sent.note)).await?;
+    if sent.is_none() {
         return Ok(
             Err("No mail with this key was written yet: the order has no address. Correct it first.".to_owned()),
         );
-    };
-    web.engine.resend_mail(place.whose(), MailId(mail.id), &place.by(&sent.note)).await?;
+    }
     Ok(Ok("resent"))
 }
 

@@ -6,6 +6,7 @@ mod buyers;
 mod entrance;
 mod everything;
 mod licenses;
+mod lists;
 mod office;
 mod people;
 mod pipeline;
