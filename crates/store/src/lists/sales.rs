@@ -49,7 +49,7 @@ pub struct OrderFilter {
 }
 
 impl CustomerFilter {
-    fn condition(&self) -> Condition {
+    pub(crate) fn condition(&self) -> Condition {
         use customers::Column;
         let named = |name: &String| Expr::expr(Func::lower(Expr::col(Column::Name))).like(containing(name));
         let of_product = |product| licensed(product, licenses::Column::CustomerId, (customers::Entity, Column::Id));
@@ -69,7 +69,7 @@ impl CustomerFilter {
 }
 
 impl OrderFilter {
-    fn condition(&self) -> Condition {
+    pub(crate) fn condition(&self) -> Condition {
         use orders::Column;
         let of_product = |product| licensed(product, licenses::Column::OrderId, (orders::Entity, Column::Id));
         let connections = self.connections.iter().map(|id| id.0);
@@ -248,7 +248,7 @@ pub(crate) fn standing(whose: Whose, filter: &OrderFilter) -> Select<orders::Ent
     orders::Entity::find().filter(begin).filter(orders::Column::MergedInto.is_null())
 }
 
-fn customers_of(whose: Whose) -> Condition {
+pub(crate) fn customers_of(whose: Whose) -> Condition {
     Condition::all()
         .add(customers::Column::TenantId.eq(whose.tenant.0))
         .add(customers::Column::Livemode.eq(whose.livemode))
