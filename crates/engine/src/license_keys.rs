@@ -89,13 +89,21 @@ impl Engine {
     /// # Errors
     /// Those of the database.
     pub async fn resend_key(&self, whose: Whose, license: LicenseId, by: &By) -> Result<Option<Mail>, Error> {
-        let kind = MailKind::LicenseDelivery.as_str().to_owned();
-        let filter = MailFilter { license: Some(license), kind: Some(kind), ..MailFilter::default() };
-        let written = self.store.list_mails(whose, &filter, Page { limit: 1, from: None }).await?;
-        match written.rows.first() {
+        match self.mail_with_key(whose, license).await? {
             Some(mail) => self.resend_mail(whose, MailId(mail.id), by).await,
             None => Ok(None),
         }
+    }
+
+    /// The mail with the key of a license, the latest. None: none was written.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn mail_with_key(&self, whose: Whose, license: LicenseId) -> Result<Option<Mail>, Error> {
+        let kind = MailKind::LicenseDelivery.as_str().to_owned();
+        let filter = MailFilter { license: Some(license), kind: Some(kind), ..MailFilter::default() };
+        let written = self.store.list_mails(whose, &filter, Page { limit: 1, from: None }).await?;
+        Ok(written.rows.into_iter().next())
     }
 
     /// Writes down what colleagues should know about a license. Nothing changes by it.

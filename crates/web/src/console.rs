@@ -7,8 +7,10 @@ mod assets;
 mod attention;
 mod audit;
 mod billing;
+mod brand;
 mod browser;
 mod changes;
+mod chart;
 mod connect;
 mod connection_actions;
 mod customers;
@@ -21,29 +23,41 @@ mod entries;
 mod export;
 mod facts;
 mod filters;
+mod gallery;
 mod home;
 mod inbound;
+mod letters;
 mod license;
 mod license_actions;
 mod licenses;
 mod list;
+mod live;
 mod mails;
 mod mistakes;
 mod order;
 mod orders;
+mod passkeys;
 mod place;
 mod plan_form;
 mod plans;
 mod price_form;
 mod prices;
 mod products;
+mod provider_sign_in;
 mod refusal;
 mod replay;
+mod resend;
 mod sale;
 mod search;
+mod sender;
 mod settings;
 mod shell;
+mod sign_in_settings;
+mod site;
 mod team;
+mod template_editor;
+mod template_versions;
+mod templates;
 mod timeline;
 mod views;
 mod words;
@@ -72,7 +86,11 @@ pub(crate) fn routes(web: &Web) -> Router<Web> {
         .route("/confirm", get(entrance::confirm_form).post(entrance::confirm));
     entrance
         .merge(account::routes())
+        .merge(passkeys::routes())
+        .merge(provider_sign_in::routes())
+        .merge(sign_in_settings::routes())
         .merge(pages())
+        .route("/dev/ui", get(gallery::show))
         .route("/console/{tenant}/{mode}/{*nothing}", get(async || Refusal::NotFound))
         .layer(from_fn(browser::own_origin_only))
         .layer(from_fn_with_state(web.clone(), browser::private_only))
@@ -81,7 +99,8 @@ pub(crate) fn routes(web: &Web) -> Router<Web> {
 }
 
 fn pages() -> Router<Web> {
-    sales().merge(set_up()).merge(views::routes()).merge(changes::routes()).merge(export::routes())
+    let lists = views::routes().merge(changes::routes()).merge(export::routes());
+    sales().merge(set_up()).merge(lists).merge(mails::routes()).merge(brand::routes()).merge(live::routes())
 }
 
 /// What is set up: what is sold, where the money comes from, and who is told.
@@ -142,6 +161,7 @@ fn sales() -> Router<Web> {
         .route("/console/{tenant}/{mode}/licenses", get(licenses::list))
         .route("/console/{tenant}/{mode}/licenses/{id}", get(license::show))
         .route("/console/{tenant}/{mode}/licenses/{id}/test", post(license::test))
+        .route("/console/{tenant}/{mode}/licenses/{id}/free", post(license_actions::free))
         .route("/console/{tenant}/{mode}/licenses/{id}/{action}", get(license_actions::form).post(license_actions::act))
         .route("/console/{tenant}/{mode}/attention", get(attention::list))
         .route("/console/{tenant}/{mode}/attention/{id}/dismiss", get(attention::dismiss_form).post(attention::dismiss))
@@ -153,9 +173,5 @@ fn sales() -> Router<Web> {
         .route("/console/{tenant}/{mode}/orders", get(orders::list))
         .route("/console/{tenant}/{mode}/orders/{id}", get(order::show))
         .route("/console/{tenant}/{mode}/orders/{id}/{action}", get(order::form).post(order::act))
-        .route("/console/{tenant}/{mode}/mails", get(mails::list))
-        .route("/console/{tenant}/{mode}/mails/{id}", get(mails::show))
-        .route("/console/{tenant}/{mode}/mails/{id}/html", get(mails::html))
-        .route("/console/{tenant}/{mode}/mails/{id}/resend", get(mails::resend_form).post(mails::resend))
         .route("/console/{tenant}/{mode}/audit", get(audit::list))
 }

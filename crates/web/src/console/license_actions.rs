@@ -6,7 +6,7 @@ use axum::{
     response::Response,
 };
 use domain::{
-    id::{ActivationId, PlanId, ProductId},
+    id::{ActivationId, MailId, PlanId, ProductId},
     member::{Ability, Role, SUPPORT_EXTENDS_DAYS},
     order::Contact,
     plan::{Limits, PlanVersion},
@@ -22,7 +22,10 @@ use super::{
     action::{ActionPage, Field},
     browser::see_other,
     license::{license, revealed},
-    place::{Place, to::Look},
+    place::{
+        Place,
+        to::{Help, Look},
+    },
     refusal::Refusal,
     shell::{Shell, page},
     words::When,
@@ -45,8 +48,6 @@ pub(crate) struct Sent {
     activations: String,
     #[serde(default)]
     email: String,
-    #[serde(default)]
-    device: String,
 }
 
 /// An action, its page, and who may take it.
@@ -107,16 +108,6 @@ async fn action(
             &["Colleagues read it in the timeline of the license. Nothing changes by it, and the buyer never sees it."],
             Vec::new(),
         )),
-        "free" => Ok(plain(
-            "Free a device",
-            "Free it",
-            Ability::Help,
-            &[
-                "Another device can take its place at once.",
-                "The app on it notices with its next check, or when its lease ends.",
-            ],
-            vec![Field::Hidden { name: "device", value: sent.device.clone() }],
-        )),
         _ => simple(word).ok_or(Refusal::NotFound),
     }
 }
@@ -160,16 +151,6 @@ fn simple(word: &str) -> Option<Action> {
             "Undo it",
             Ability::Decide,
             &["From now on the money decides again."],
-            Vec::new(),
-        ),
-        "resend" => plain(
-            "Resend the key",
-            "Send it",
-            Ability::Help,
-            &[
-                "The mail with the key goes out once more, with the same Message-ID.",
-                "Under E-mail you see whether the relay took it.",
-            ],
             Vec::new(),
         ),
         "reveal" => {
@@ -229,6 +210,14 @@ pub(crate) async fn form(
     axum::extract::Query(sent): axum::extract::Query<Sent>,
 ) -> Result<Response, Refusal> {
     let listed = license(&web, &place, &id).await?;
+    if word == "resend" {
+        place.may(Ability::Help)?;
+        // An order without an address has no mail; once that is corrected, the key is sent.
+        return Ok(see_other(&match mail_with_key(&web, &place, &listed).await? {
+            Some(mail) => place.at(&format!("mails/{mail}/resend")),
+            None => place.at(&format!("licenses/{}/correct", listed.license.id)),
+        }));
+    }
     shown(&web, &place, &listed, &word, &sent, None).await
 }
 
@@ -291,6 +280,24 @@ pub(crate) async fn act(
     }
 }
 
+/// The device that is to be freed.
+#[derive(Deserialize)]
+pub(crate) struct Freed {
+    device: ActivationId,
+}
+
+/// `POST …/licenses/{id}/free`: at once, since whoever was meant to keep it activates again.
+pub(crate) async fn free(
+    State(web): State<Web>,
+    place: Place<Help>,
+    Path((_, _, id)): Path<(String, String, String)>,
+    Form(sent): Form<Freed>,
+) -> Result<Response, Refusal> {
+    let listed = license(&web, &place, &id).await?;
+    web.engine.free_device(place.whose(), &listed, sent.device, &place.by("")).await?;
+    Ok(see_other(&place.at(&format!("licenses/{}?said=device_freed", listed.license.id))))
+}
+
 /// Does it: the word for what was done, or what was wrong with what was sent.
 async fn done(
     web: &Web,
@@ -322,13 +329,7 @@ async fn done(
             web.engine.note_license(place.whose(), listed, &by).await?;
             return Ok(Ok("noted"));
         }
-        "resend" => return resend(web, place, listed, sent).await,
         "correct" => return correct(web, place, listed, sent).await,
-        "free" => {
-            let device: ActivationId = sent.device.parse().map_err(|_| Refusal::NotFound)?;
-            web.engine.free_device(place.whose(), listed, device, &by).await?;
-            return Ok(Ok("device_freed"));
-        }
         _ => return Err(Refusal::NotFound),
     };
     web.engine.rule(place.whose().tenant, listed.license.id, &ruling, &by).await?.ok_or(Refusal::NotFound)?;
@@ -378,19 +379,10 @@ fn limits(activations: &str) -> Result<Option<Limits>, String> {
     }
 }
 
-async fn resend(
-    web: &Web,
-    place: &Place<Look>,
-    listed: &ListedLicense,
-    sent: &Sent,
-) -> Result<Result<&'static str, String>, Refusal> {
-    let sent = web.engine.resend_key(place.whose(), listed.license.id, &place.by(&sent.note)).await?;
-    if sent.is_none() {
-        return Ok(
-            Err("No mail with this key was written yet: the order has no address. Correct it first.".to_owned()),
-        );
-    }
-    Ok(Ok("resent"))
+/// The mail with the key of a license, the latest; none: the order has no address yet.
+async fn mail_with_key(web: &Web, place: &Place<Look>, listed: &ListedLicense) -> Result<Option<MailId>, Refusal> {
+    let mail = web.engine.mail_with_key(place.whose(), listed.license.id).await?;
+    Ok(mail.map(|mail| MailId(mail.id)))
 }
 
 async fn correct(

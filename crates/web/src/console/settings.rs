@@ -22,8 +22,11 @@ const DOORS: &[(&str, &str, &str, &str)] = &[
     ("settings/billing", "Billing", "Providers that tell of sales: addresses, secrets, API keys.", "receipt"),
     ("settings/webhooks", "Webhooks", "Your own addresses that are told of what happens here.", "out"),
     ("prices", "Prices", "Which plan each price of a provider gives.", "tag"),
-    ("products", "Products and plans", "What is sold, what a license allows, and whose name mails are in.", "box"),
+    ("products", "Products and plans", "What is sold, and what a license allows.", "box"),
+    ("settings/brand", "Brand", "In whose name each product speaks, and what its mails look like.", "person"),
+    ("mails/sender", "Sender", "How mails leave, whether that works, and what has not left yet.", "mail"),
     ("team", "Team", "Who may do what here, and who is invited.", "people"),
+    ("settings/sign-in", "Sign-in", "Your identity provider, by which members come in without a password.", "person"),
     ("developers", "Developers", "API keys, and the first calls of an app.", "code"),
     ("audit", "Audit log", "Who changed what, when, and why.", "book"),
 ];

@@ -63,6 +63,8 @@ pub(crate) struct Shell {
     pub(crate) query: String,
     pub(crate) styles: &'static str,
     pub(crate) script: &'static str,
+    /// Where the page hears that something on it has changed, and the script that listens.
+    pub(crate) stream: Option<(String, &'static str)>,
 }
 
 /// Path, name, icon.
@@ -97,7 +99,7 @@ const GROUPS: [(&str, &[Link]); 4] = [
 ];
 
 /// The sections whose pages can be about one product.
-const KNOW_PRODUCTS: [&str; 5] = ["", "licenses", "customers", "orders", "products"];
+const KNOW_PRODUCTS: [&str; 4] = ["licenses", "customers", "orders", "products"];
 
 /// What can have just been done, by the word in the address.
 const SAID: &[(&str, &str)] = &[
@@ -116,6 +118,9 @@ const SAID: &[(&str, &str)] = &[
     ("approved", "The order is approved: its licenses are issued."),
     ("rejected", "The order is rejected: it gets no licenses."),
     ("saved", "Saved."),
+    ("brand_saved", "Saved. Mails that are sent from now on have it."),
+    ("template_saved", "This version is used from now on."),
+    ("template_removed", "None of your versions is used any more; they stay, and can be used again."),
     ("mapped", "The rule is saved. What waited for it is worked on now, and buyers get their keys."),
     ("connected", "It is connected. Send a test event from there: it shows up here as the first signed one."),
     ("role_changed", "The role is changed."),
@@ -128,6 +133,7 @@ const SAID: &[(&str, &str)] = &[
     ("recovering", "It goes on in the background; this page shows how far it has come."),
     ("sent", "It is on its way. Look again in a moment."),
     ("rule_removed", "The rule is gone."),
+    ("provider_removed", "Members sign in with their passwords. Whom the provider had let in is signed out."),
     ("replayed", "The event is worked on again."),
 ];
 
@@ -178,7 +184,21 @@ impl Shell {
             query: String::new(),
             styles: assets::styles(),
             script: assets::script(),
+            stream: None,
         })
+    }
+
+    /// The same around a page whose parts are drawn anew when something has changed. The marks are read before anything that
+    /// the page shows, so that it never takes for seen what it does not show.
+    pub(crate) async fn live<A>(
+        web: &Web,
+        place: &Place<A>,
+        section: &str,
+        title: impl Into<String>,
+    ) -> Result<Self, Refusal> {
+        let marks = web.engine.marks(place.whose()).await?;
+        let address = format!("{}?seen={marks}", place.at("live"));
+        Ok(Self { stream: Some((address, assets::live())), ..Self::new(web, place, section, title).await? })
     }
 }
 

@@ -5,9 +5,13 @@
 mod buyers;
 mod entrance;
 mod everything;
+mod home;
+mod identity;
 mod licenses;
 mod lists;
+mod mail_pages;
 mod office;
+mod passkeys;
 mod people;
 mod pipeline;
 mod set_up;
