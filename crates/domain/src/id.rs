@@ -160,6 +160,10 @@ ids! {
     DeliveryId = "whd";
     /// Events of a stretch of time that are to be delivered once more.
     RecoveryId = "rec";
+    /// A list of licenses that a vendor's people come back to.
+    SavedViewId = "view";
+    /// A change of many licenses at once.
+    BulkChangeId = "blk";
     /// One row of the audit log.
     AuditId = "aud";
     /// Something that needs a person.

@@ -9,6 +9,7 @@ pub mod alerts;
 pub mod api_keys;
 pub mod attention;
 pub mod audit;
+pub mod bulk;
 mod buyers;
 mod calls;
 pub mod catalogue;
@@ -63,6 +64,7 @@ pub mod test_clock;
 pub mod testing;
 pub mod timeline;
 mod usage;
+pub mod views;
 pub mod webhook_secrets;
 pub mod webhooks;
 mod workers;
@@ -209,6 +211,8 @@ pub struct Engine {
     pub deliveries: Arc<Notify>,
     /// A recovery was begun.
     recovering: Notify,
+    /// Many licenses are to be changed.
+    changing: Notify,
     /// Nothing more is ever to do before its time.
     never: Notify,
     /// Calls that nobody believed.
@@ -258,6 +262,7 @@ impl Engine {
             alerts: Arc::new(Notify::new()),
             deliveries,
             recovering: Notify::new(),
+            changing: Notify::new(),
             never: Notify::new(),
             rejections: rejections::Rejections::default(),
             seen: runtime::Seen::default(),

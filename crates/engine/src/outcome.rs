@@ -203,6 +203,7 @@ impl Outcome<'_> {
             sealed_by: crypto::seal::sealed_by(&sealed.0).map(|id| id.to_string()).unwrap_or_default(),
             sealed: sealed.0,
             hint: key.masked(),
+            ending: key.ending(),
             created_at: self.now.as_microsecond(),
         }
     }

@@ -87,6 +87,14 @@ impl Engine {
             |engine| &engine.recovering,
             |engine| async move { engine.recover_turn().await },
         );
+        self.keep_doing(
+            "many licenses",
+            tasks,
+            stop,
+            IDLE,
+            |engine| &engine.changing,
+            |engine| async move { engine.bulk_turn().await },
+        );
         self.keep_doing("silence", tasks, stop, SILENCE, never, |engine| async move {
             engine.notice_silence().await?;
             Ok(false)

@@ -37,6 +37,7 @@ macro_rules! entities {
 
 mod configuration;
 mod identity;
+mod many;
 mod people;
 mod proofs;
 mod records;
@@ -44,7 +45,9 @@ mod requests;
 mod sales;
 mod traffic;
 
-pub use self::{configuration::*, identity::*, people::*, proofs::*, records::*, requests::*, sales::*, traffic::*};
+pub use self::{
+    configuration::*, identity::*, many::*, people::*, proofs::*, records::*, requests::*, sales::*, traffic::*,
+};
 
 /// Every column of every row, as (table, column, type, nullable), for the test that compares them with both databases.
 #[cfg(test)]
@@ -52,6 +55,7 @@ pub(crate) fn columns() -> Vec<(&'static str, &'static str, sea_orm::ColumnType,
     [
         configuration::columns(),
         identity::columns(),
+        many::columns(),
         people::columns(),
         proofs::columns(),
         records::columns(),

@@ -27,6 +27,7 @@ mod licenses;
 pub mod lists;
 pub mod mail_templates;
 mod maintenance;
+pub mod many;
 pub mod members;
 mod metadata;
 mod migrations;
@@ -70,8 +71,9 @@ pub use status::Status;
 pub mod rows {
     pub use crate::entities::{
         activations::Model as Activation, alert_channels::Model as AlertChannel, alerts::Model as Alert,
-        api_keys::Model as ApiKey, api_requests::Model as ApiRequest, attention_items::Model as AttentionItem, audit_chains::Model as AuditChain,
-        audit_entries::Model as AuditEntry, backfills::Model as Backfill, connections::Model as Connection,
+        api_keys::Model as ApiKey, api_requests::Model as ApiRequest, attention_items::Model as AttentionItem,
+        audit_chains::Model as AuditChain, audit_entries::Model as AuditEntry, backfills::Model as Backfill,
+        bulk_changes::Model as BulkChange, bulk_items::Model as BulkItem, connections::Model as Connection,
         customers::Model as Customer, deliveries::Model as Delivery, delivery_attempts::Model as DeliveryAttempt,
         events::Model as Event, idempotency_keys::Model as IdempotencyKey, identities::Model as Identity,
         identity_providers::Model as IdentityProvider, identity_visits::Model as IdentityVisit,
@@ -80,8 +82,8 @@ pub mod rows {
         members::Model as Member, memberships::Model as Membership, passkeys::Model as Passkey,
         plan_prices::Model as PlanPrice, plans::Model as Plan, price_rules::Model as PriceRule,
         products::Model as Product, provider_calls::Model as ProviderCall, recoveries::Model as Recovery,
-        sessions::Model as Session, signing_keys::Model as SigningKey, tenants::Model as Tenant,
-        webhook_endpoints::Model as WebhookEndpoint,
+        saved_views::Model as SavedView, sessions::Model as Session, signing_keys::Model as SigningKey,
+        tenants::Model as Tenant, webhook_endpoints::Model as WebhookEndpoint,
     };
 }
 

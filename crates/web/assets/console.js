@@ -65,6 +65,17 @@ dialog.addEventListener("submit", (event) => {
   opened(form.action, { method: "POST", body: new URLSearchParams(new FormData(form)) });
 });
 
+// One box chooses all others of its form.
+document.addEventListener("change", (event) => {
+  const all = event.target.closest("[data-all]");
+  if (!all) return;
+  for (const box of all.form.querySelectorAll(`input[type="checkbox"][name="${all.dataset.all}"]`)) box.checked = all.checked;
+});
+
+// A page about something that goes on looks again after so many seconds.
+const again = document.querySelector("[data-again]");
+if (again) setTimeout(() => location.reload(), Number(again.dataset.again) * 1000);
+
 // Keys: / searches, g and a letter go somewhere, ? shows them.
 let goes = false;
 document.addEventListener("keydown", (event) => {

@@ -11,6 +11,7 @@ mod audit_export;
 mod billing;
 mod brand;
 mod browser;
+mod changes;
 mod chart;
 mod connect;
 mod connection_actions;
@@ -23,6 +24,9 @@ mod endpoints;
 mod entrance;
 mod entries;
 mod event_kinds;
+mod export;
+mod facts;
+mod filters;
 mod gallery;
 mod home;
 mod inbound;
@@ -63,6 +67,7 @@ mod template_editor;
 mod template_versions;
 mod templates;
 mod timeline;
+mod views;
 mod words;
 
 use axum::{
@@ -110,7 +115,8 @@ pub(crate) fn routes(web: &Web) -> Router<Web> {
 }
 
 fn pages() -> Router<Web> {
-    sales().merge(set_up()).merge(mails::routes()).merge(brand::routes()).merge(live::routes())
+    let lists = views::routes().merge(changes::routes()).merge(export::routes());
+    sales().merge(set_up()).merge(lists).merge(mails::routes()).merge(brand::routes()).merge(live::routes())
 }
 
 /// What is set up: what is sold, where the money comes from, and who is told.

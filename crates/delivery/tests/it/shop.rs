@@ -276,6 +276,7 @@ impl Shop {
             sealed: sealed.0,
             sealed_by: String::new(),
             hint: key.masked(),
+            ending: key.ending(),
             created_at: now.as_microsecond(),
         }
     }

@@ -7,7 +7,6 @@ use axum::{
 };
 use domain::{
     id::{ActivationId, MailId, PlanId, ProductId},
-    mail::MailKind,
     member::{Ability, Role, SUPPORT_EXTENDS_DAYS},
     order::Contact,
     plan::{Limits, PlanVersion},
@@ -17,7 +16,7 @@ use domain::{
 use engine::rulings::OrderRuling;
 use jiff::SignedDuration;
 use serde::Deserialize;
-use store::lists::{ListedLicense, MailFilter, Page};
+use store::lists::ListedLicense;
 
 use super::{
     action::{ActionPage, Field},
@@ -66,7 +65,8 @@ fn text(name: &'static str, label: &'static str, kind: &'static str, value: Stri
 }
 
 /// What all say that stop a license.
-const LEASES: &str = "Apps that run already may go on until their lease ends; each check tells them at once.";
+pub(super) const LEASES: &str =
+    "Apps that run already may go on until their lease ends; each check tells them at once.";
 
 fn plain(
     title: &'static str,
@@ -100,6 +100,13 @@ async fn action(
                the key goes there at once.",
             ],
             vec![text("email", "E-mail", "email", sent.email.clone(), "")],
+        )),
+        "note" => Ok(plain(
+            "Write a note",
+            "Keep it",
+            Ability::Help,
+            &["Colleagues read it in the timeline of the license. Nothing changes by it, and the buyer never sees it."],
+            Vec::new(),
         )),
         _ => simple(word).ok_or(Refusal::NotFound),
     }
@@ -160,7 +167,7 @@ fn extend(web: &Web, place: &Place<Look>, listed: &ListedLicense, sent: &Sent) -
         Some(until) => format!("It ends {} ({until}) now.", until.full()),
         None => "It has no end now.".to_owned(),
     };
-    let most = if place.role == Role::Support { "Your role extends by 30 days at most." } else { "" };
+    let most = extends_at_most(place.role).1;
     let days = if sent.days.is_empty() { "30".to_owned() } else { sent.days.clone() };
     let longer = "The license lasts that many days longer, counted from its end or from today, whichever is later.";
     plain("Extend", "Extend", Ability::Help, &[longer, &now], vec![text("days", "Days", "number", days, most)])
@@ -225,7 +232,10 @@ async fn shown(
     let mut action = action(web, place, listed, word, sent).await?;
     place.may(action.ability)?;
     confirmed(web, place, &action)?;
-    action.fields.push(Field::reason());
+    action.fields.push(match word {
+        "note" => Field::long("note", "Note", sent.note.clone()),
+        _ => Field::reason(),
+    });
     let key = listed.key_hint.clone().unwrap_or_default();
     page(&ActionPage {
         shell: Shell::new(web, place, "licenses", action.title).await?,
@@ -314,6 +324,11 @@ async fn done(
             Ok(limits) => (Ruling::Limits(limits), "limits_set"),
             Err(wrong) => return Ok(Err(wrong)),
         },
+        "note" if by.note.is_none() => return Ok(Err("Write something first.".to_owned())),
+        "note" => {
+            web.engine.note_license(place.whose(), listed, &by).await?;
+            return Ok(Ok("noted"));
+        }
         "correct" => return correct(web, place, listed, sent).await,
         _ => return Err(Refusal::NotFound),
     };
@@ -321,8 +336,17 @@ async fn done(
     Ok(Ok(said))
 }
 
+/// By how many days a role extends at most, with what to say about it.
+pub(super) const fn extends_at_most(role: Role) -> (u32, &'static str) {
+    if role.may(Ability::Decide) {
+        (DAYS_MAX, "")
+    } else {
+        (SUPPORT_EXTENDS_DAYS, "Your role extends by 30 days at most.")
+    }
+}
+
 fn extension(web: &Web, place: &Place<Look>, listed: &ListedLicense, days: &str) -> Result<Ruling, String> {
-    let most = if place.role == Role::Support { SUPPORT_EXTENDS_DAYS } else { DAYS_MAX };
+    let most = extends_at_most(place.role).0;
     let days: u32 = days.trim().parse().map_err(|_| "Days are a whole number.".to_owned())?;
     if !(1..=most).contains(&days) {
         return Err(format!("You may extend by 1 to {most} days."));
@@ -357,10 +381,8 @@ fn limits(activations: &str) -> Result<Option<Limits>, String> {
 
 /// The mail with the key of a license, the latest; none: the order has no address yet.
 async fn mail_with_key(web: &Web, place: &Place<Look>, listed: &ListedLicense) -> Result<Option<MailId>, Refusal> {
-    let kind = Some(MailKind::LicenseDelivery.as_str().to_owned());
-    let filter = MailFilter { license: Some(listed.license.id), kind, ..MailFilter::default() };
-    let mails = web.engine.store.list_mails(place.whose(), &filter, Page { limit: 1, from: None }).await?;
-    Ok(mails.rows.first().map(|mail| MailId(mail.id)))
+    let mail = web.engine.mail_with_key(place.whose(), listed.license.id).await?;
+    Ok(mail.map(|mail| MailId(mail.id)))
 }
 
 async fn correct(

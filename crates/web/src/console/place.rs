@@ -16,7 +16,7 @@ use engine::{
 };
 use store::{lists::Whose, rows::Tenant};
 
-use super::refusal::Refusal;
+use super::refusal::{Refusal, encoded};
 use crate::Web;
 
 /// The longest reason that is kept with a decision, in characters.
@@ -72,6 +72,29 @@ impl<A> Place<A> {
     /// The address of a page of this vendor in this mode.
     pub(crate) fn at(&self, path: &str) -> String {
         at(&self.tenant.slug, self.livemode, path)
+    }
+
+    /// What the address of this page asks for under a name, as it stands there.
+    pub(crate) fn asked(&self, name: &str) -> &str {
+        self.pairs().find(|(known, _)| *known == name).map(|(_, value)| value).unwrap_or_default()
+    }
+
+    /// The list of a section as it is asked for now, about this product alone; about all, where its code is empty.
+    pub(crate) fn here(&self, section: &str, product: &str) -> String {
+        let path = self.at(section);
+        let is_here = self.address.split('?').next() == Some(path.as_str());
+        // A plan is one product's, and pages begin anew.
+        let stays = |name: &str| !["product", "plan", "after", "before", "said"].contains(&name);
+        let kept =
+            self.pairs().filter(|(name, _)| is_here && stays(name)).map(|(name, value)| format!("{name}={value}"));
+        let product = Some(format!("product={}", encoded(product))).filter(|_| !product.is_empty());
+        let query: Vec<String> = product.into_iter().chain(kept).collect();
+        if query.is_empty() { path } else { format!("{path}?{}", query.join("&")) }
+    }
+
+    fn pairs(&self) -> impl Iterator<Item = (&str, &str)> {
+        let query = self.address.split_once('?').map(|(_, query)| query).unwrap_or_default();
+        query.split('&').filter_map(|pair| pair.split_once('='))
     }
 
     /// Goes on if the member proved lately who they are: before a secret is shown or changed.

@@ -77,10 +77,12 @@ pub(crate) async fn list(State(web): State<Web>, place: Place<Look>) -> Result<R
             plans: plans.collect(),
         }
     };
+    let known = super::filters::product(&web, &place, place.asked("product")).await?;
+    let is_asked = |row: &rows::Product| known.as_ref().is_none_or(|known| known.id == row.id);
     page(&ProductsPage {
         shell: Shell::new(&web, &place, "products", "Products and plans").await?,
         path: place.at("products"),
-        products: store.products(tenant).await?.into_iter().map(card).collect(),
+        products: store.products(tenant).await?.into_iter().filter(is_asked).map(card).collect(),
         may_configure: place.role.may(Ability::Configure),
     })
 }

@@ -3,7 +3,9 @@
 use askama::Template;
 use axum::response::{Html, IntoResponse, Response};
 
-use super::{assets, place::Place, refusal::Refusal};
+use store::rows;
+
+use super::{assets, list::address, place::Place, refusal::Refusal};
 use crate::Web;
 
 /// One entry of the navigation.
@@ -48,6 +50,10 @@ pub(crate) struct Shell {
     pub(crate) groups: Vec<Group>,
     /// Address, name, and whether it is this one.
     pub(crate) tenants: Vec<(String, String, bool)>,
+    /// The products to choose from, the same way; none: there is nothing to choose.
+    pub(crate) products: Vec<(String, String, bool)>,
+    /// The product that alone is shown, and the address of this page with all of them.
+    pub(crate) product: Option<(String, String)>,
     /// How many items need a person.
     pub(crate) attention: u64,
     pub(crate) member: String,
@@ -92,6 +98,9 @@ const GROUPS: [(&str, &[Link]); 4] = [
     ),
 ];
 
+/// The sections whose pages can be about one product.
+const KNOW_PRODUCTS: [&str; 4] = ["licenses", "customers", "orders", "products"];
+
 /// What can have just been done, by the word in the address.
 const SAID: &[(&str, &str)] = &[
     ("frozen", "The license is frozen."),
@@ -103,6 +112,8 @@ const SAID: &[(&str, &str)] = &[
     ("limits_set", "The license has limits of its own now."),
     ("resent", "The mail is on its way."),
     ("device_freed", "The device is free; its app notices with its next check, or when its lease ends."),
+    ("noted", "The note stands in the timeline."),
+    ("view_deleted", "The view is gone; its licenses are as they were."),
     ("dismissed", "The item is laid aside."),
     ("approved", "The order is approved: its licenses are issued."),
     ("rejected", "The order is rejected: it gets no licenses."),
@@ -137,8 +148,14 @@ impl Shell {
         section: &str,
         title: impl Into<String>,
     ) -> Result<Self, Refusal> {
+        let products = web.engine.store.products(place.whose().tenant).await?;
+        let product = products.iter().find(|product| product.code == place.asked("product"));
+        let with_product = |path: String, section: &str| match product {
+            Some(product) if KNOW_PRODUCTS.contains(&section) => address(&path, &[("product", &product.code)]),
+            _ => path,
+        };
         let entry = |&(path, name, icon): &(&'static str, &'static str, &'static str)| Entry {
-            path: place.at(path),
+            path: with_product(place.at(path), path),
             name,
             icon,
             is_here: path == section || section.split_once('/').is_some_and(|(above, _)| above == path),
@@ -147,11 +164,7 @@ impl Shell {
             name,
             entries: entries.iter().map(entry).collect(),
         };
-        let query = place.address.split_once('?').map(|(_, query)| query).unwrap_or_default();
-        let param =
-            |wanted: &str| query.split('&').filter_map(|pair| pair.split_once('=')).find(|(name, _)| *name == wanted);
-        let said =
-            param("said").and_then(|(_, word)| SAID.iter().find(|(known, _)| *known == word)).map(|(_, text)| *text);
+        let said = SAID.iter().find(|(known, _)| *known == place.asked("said")).map(|(_, text)| *text);
         let tenants = place.tenants.iter();
         let tenant = |(slug, name): &(String, String)| {
             (super::place::at(slug, place.livemode, ""), name.clone(), *slug == place.tenant.slug)
@@ -162,9 +175,11 @@ impl Shell {
             home: place.at(""),
             livemode: place.livemode,
             // A row is of one mode, so that the other mode is entered at the list.
-            other_mode: super::place::at(&place.tenant.slug, !place.livemode, section),
+            other_mode: with_product(super::place::at(&place.tenant.slug, !place.livemode, section), section),
             groups: GROUPS.iter().map(group).collect(),
             tenants: tenants.map(tenant).collect(),
+            products: choices(place, section, &products),
+            product: product.map(|product| (product.name.clone(), place.here(section, ""))),
             attention: web.engine.store.count_attention(place.whose()).await?,
             member: place.who.member.email.clone(),
             role: place.role.as_str(),
@@ -188,6 +203,18 @@ impl Shell {
         let address = format!("{}?seen={marks}", place.at("live"));
         Ok(Self { stream: Some((address, assets::live())), ..Self::new(web, place, section, title).await? })
     }
+}
+
+/// The products to choose from, each with where its pages are: this list about it alone, otherwise its licenses.
+fn choices<A>(place: &Place<A>, section: &str, products: &[rows::Product]) -> Vec<(String, String, bool)> {
+    if products.len() < 2 {
+        return Vec::new();
+    }
+    let here = place.asked("product");
+    let section = if KNOW_PRODUCTS.contains(&section) { section } else { "licenses" };
+    let all = (place.here(section, ""), "All products".to_owned(), !products.iter().any(|row| row.code == here));
+    let choice = |row: &rows::Product| (place.here(section, &row.code), row.name.clone(), row.code == here);
+    std::iter::once(all).chain(products.iter().map(choice)).collect()
 }
 
 /// A page.

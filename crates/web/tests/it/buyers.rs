@@ -340,7 +340,8 @@ async fn an_address_may_be_given_again_until_a_mail_went_there() {
     let whose = store::lists::Whose { tenant: shop.tenant, livemode: false };
     let page = store::lists::Page { from: None, limit: 10 };
     let orders = shop.engine.store.list_orders(whose, &Default::default(), page).await.unwrap().rows;
-    let filter = store::lists::CustomerFilter { email_normalised: Some("ada@example.com".to_owned()) };
+    let filter =
+        store::lists::CustomerFilter { email_normalised: Some("ada@example.com".to_owned()), ..Default::default() };
     let customers = shop.engine.store.list_customers(whose, &filter, page).await.unwrap().rows;
     assert_eq!(
         orders[0].customer.map(|id| id.0),

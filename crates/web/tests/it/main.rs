@@ -9,6 +9,7 @@ mod everything;
 mod home;
 mod identity;
 mod licenses;
+mod lists;
 mod mail_pages;
 mod office;
 mod passkeys;
