@@ -85,6 +85,8 @@ fn shell() -> Shell {
             Group { name: "Sales", entries: vec![entry("Licenses", "key", false)] },
         ],
         tenants: vec![("#".to_owned(), "Acme".to_owned(), true), ("#".to_owned(), "Other".to_owned(), false)],
+        product: None,
+        products: vec![("#".to_owned(), "Halo Studio".to_owned(), false), ("#".to_owned(), "Relay".to_owned(), false)],
         attention: 3,
         member: "ada@acme.test".to_owned(),
         role: "owner",
