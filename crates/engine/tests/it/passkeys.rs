@@ -91,6 +91,6 @@ async fn a_passkey_is_added_used_and_removed(harness: Harness) {
     assert!(matches!(refused, Err(MemberError::UnknownPasskey)));
     let audited = harness.audited().await;
     let told: Vec<_> = audited.iter().filter(|action| action.as_str() != "member.passkey_added").collect();
-    assert_eq!(told, ["member.invited", "member.joined", "member.signed_in", "member.passkey_removed"]);
+    assert_eq!(told, ["member.invited", "member.joined", "member.passkey_removed", "member.signed_in"]);
     assert_eq!(audited.len() - told.len(), PASSKEYS_MAX);
 }
