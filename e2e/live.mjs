@@ -50,6 +50,31 @@ await travel({
     assert.ok((await shown()) >= before && (await chip.getAttribute("aria-pressed")) === "true", "what is chosen stays chosen");
   },
 
+  async "however many pages a browser shows, one of them listens for all"() {
+    // More than the six connections that a browser has to a server.
+    const context = await opened({ storageState: await this.context.storageState() });
+    let streams = 0;
+    context.on("request", (request) => (streams += new URL(request.url()).pathname.endsWith("/live") ? 1 : 0));
+    const pages = [];
+    for (let number = 0; number < 8; number += 1) {
+      const page = await context.newPage();
+      await page.goto(HOME);
+      await remember(page);
+      pages.push(page);
+    }
+    const issued = (page) => page.locator(".funnel a", { hasText: "licenses issued" }).locator("b");
+    const number = Number(await issued(pages[0]).textContent());
+    const more = (by) => new RegExp(`^${number + by}$`);
+    simulate("checkout", "--plan", "studio-pro", "--email", "second@example.com");
+    for (const page of pages) await issued(page).filter({ hasText: more(1) }).waitFor();
+    assert.equal(streams, 1);
+    await pages.shift().close();
+    simulate("checkout", "--plan", "studio-pro", "--email", "third@example.com");
+    for (const page of pages) await issued(page).filter({ hasText: more(2) }).waitFor();
+    assert.ok((await Promise.all(pages.map(isTheSame))).every(Boolean));
+    await context.close();
+  },
+
   async "charts are read in every color and width, and in numbers"() {
     const page = await this.context.newPage();
     for (const colorScheme of ["light", "dark"]) {

@@ -3,7 +3,6 @@
 
 const main = document.querySelector("[data-stream]");
 const PAUSE = 1500;
-let source;
 let due;
 let last = 0;
 
@@ -43,7 +42,7 @@ const draw = async () => {
   last = Date.now();
   const answer = await fetch(location.href, { headers: { accept: "text/html" } }).catch(() => undefined);
   // Signed out, or not there any more: the next click says so.
-  if (!answer?.ok || answer.redirected) return source?.close();
+  if (!answer?.ok || answer.redirected) return leave();
   const page = new DOMParser().parseFromString(await answer.text(), "text/html");
   if (document.querySelector("dialog[open]") || typing()) return soon();
   main.dataset.stream = page.querySelector("[data-stream]")?.dataset.stream ?? main.dataset.stream;
@@ -62,19 +61,62 @@ const soon = () => {
   due ??= setTimeout(draw, Math.max(0, last + PAUSE - Date.now()));
 };
 
-// A page that nobody sees does not listen: a browser has few connections to a server.
-const listen = () => {
-  source?.close();
-  source = undefined;
-  if (document.hidden) return;
-  source = new EventSource(main.dataset.stream);
-  source.addEventListener("changed", soon);
+// A browser has six connections to a server, whatever the number of its pages: one page listens and tells the others, and one
+// that nobody sees lets another do it.
+const name = `live ${location.pathname.split("/").slice(0, 4).join("/")}`;
+const channel = new BroadcastChannel(name);
+const AGAIN = 60_000;
+let heard;
+let waiting;
+let end;
+
+const hear = (marks) => {
+  heard = marks;
+  if (marks !== new URL(main.dataset.stream, location).searchParams.get("seen")) soon();
 };
 
-if (main) {
+const listening = () =>
+  new Promise((done) => {
+    const source = new EventSource(main.dataset.stream);
+    end = () => {
+      source.close();
+      end = undefined;
+      done();
+    };
+    source.addEventListener("changed", ({ lastEventId }) => {
+      hear(lastEventId);
+      channel.postMessage({ marks: lastEventId });
+    });
+    // What a browser gives up is tried again much later: the server may have been stopping.
+    source.addEventListener("error", () => {
+      if (source.readyState !== EventSource.CLOSED) return;
+      end?.();
+      setTimeout(listen, AGAIN);
+    });
+  });
+
+const leave = () => {
+  waiting?.abort();
+  end?.();
+};
+
+const listen = () => {
+  leave();
+  if (document.hidden) return;
+  waiting = new AbortController();
+  navigator.locks.request(name, { signal: waiting.signal }, listening).catch(() => undefined);
+  // Whoever listens already says what was heard last.
+  channel.postMessage({});
+};
+
+if (main && navigator.locks) {
   document.body.append(told);
+  channel.addEventListener("message", ({ data }) => {
+    if (data.marks) hear(data.marks);
+    else if (end && heard) channel.postMessage({ marks: heard });
+  });
   document.addEventListener("visibilitychange", listen);
-  addEventListener("pagehide", () => source?.close());
+  addEventListener("pagehide", leave);
   addEventListener("pageshow", (event) => event.persisted && listen());
   listen();
 }
