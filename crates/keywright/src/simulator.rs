@@ -19,6 +19,8 @@ pub(crate) mod lemonsqueezy;
 pub(crate) mod offers;
 pub(crate) mod paddle;
 pub(crate) mod play;
+pub(crate) mod scenario;
+pub(crate) mod script;
 pub(crate) mod send;
 pub(crate) mod setup;
 pub(crate) mod stage;

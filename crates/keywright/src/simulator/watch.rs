@@ -8,7 +8,7 @@ use std::{
 
 use anyhow::bail;
 use domain::{
-    id::{AuditId, LicenseId, MailId, OrderId},
+    id::{AuditId, LicenseId, OrderId},
     license::License,
     plan::PlanVersion,
     reason::day,
@@ -16,20 +16,19 @@ use domain::{
 };
 use engine::{Engine, attention, connections::Connection};
 use store::{
-    inbox,
+    deliveries, inbox,
     lists::{Cursor, InboundFilter, InboundSummary, Page, Whose},
     outbox,
-    rows::{AttentionItem, AuditEntry, Mail},
+    rows::{AttentionItem, AuditEntry, Delivery, Mail},
 };
-use url::Url;
 use uuid::Uuid;
 
 use super::{
     send::Posted,
     setup::ACTOR,
-    tell::{self, Line},
+    tell::{self, About, Audience, Line},
 };
-use crate::{entropy::ThreadEntropy, output::say};
+use crate::entropy::ThreadEntropy;
 
 /// How often the database is read.
 const LOOK: Duration = Duration::from_millis(3);
@@ -37,6 +36,8 @@ const LOOK: Duration = Duration::from_millis(3);
 const PATIENCE: Duration = Duration::from_secs(20);
 /// Mails that are read at most: far more than a play makes.
 const MAILS_MAX: u64 = 200;
+/// Events about a license of which is read whom they were told.
+const DELIVERIES_MAX: u64 = 50;
 /// Events that are read at once.
 const EVENTS_PAGE: u64 = 50;
 
@@ -50,6 +51,8 @@ pub(crate) struct Sight {
     pub(crate) licenses: BTreeMap<LicenseId, License>,
     pub(crate) mails: BTreeMap<Uuid, Mail>,
     pub(crate) attention: BTreeMap<Uuid, AttentionItem>,
+    /// What the vendor's own systems are told of the licenses.
+    pub(crate) deliveries: BTreeMap<Uuid, Delivery>,
     /// The events that are followed, by their key.
     pub(crate) events: BTreeMap<String, InboundSummary>,
 }
@@ -59,8 +62,7 @@ pub(crate) struct Watcher<'a> {
     engine: &'a Engine,
     connection: &'a Connection,
     sale: Reference,
-    /// Where the server shows caught mails.
-    mail_page: String,
+    audience: &'a dyn Audience,
     seen: Sight,
     plans: HashMap<(Uuid, u32), String>,
     /// The keys of licenses that were issued while we looked.
@@ -120,13 +122,13 @@ impl<'a> Watcher<'a> {
         engine: &'a Engine,
         connection: &'a Connection,
         sale: &str,
-        route: &Url,
+        audience: &'a dyn Audience,
     ) -> anyhow::Result<Self> {
         let mut watcher = Self {
             engine,
             connection,
             sale: Reference::new(sale),
-            mail_page: route.join("/dev/mail")?.into(),
+            audience,
             seen: Sight::default(),
             plans: HashMap::new(),
             keys: Vec::new(),
@@ -158,11 +160,17 @@ impl<'a> Watcher<'a> {
         let mails = store.mails(self.connection.tenant.0, MAILS_MAX).await?;
         let mails = mails.into_iter().filter(|mail| licenses.contains_key(&LicenseId(mail.license_id)));
         let attention = store.attention_of_order(order).await?;
+        let mut deliveries = BTreeMap::new();
+        for id in licenses.keys() {
+            let about = store.deliveries_about(self.whose(), *id, DELIVERIES_MAX).await?;
+            deliveries.extend(about.into_iter().map(|delivery| (delivery.id, delivery)));
+        }
         Ok(Some(Sight {
             order: Some(order),
             mails: mails.map(|mail| (mail.id, mail)).collect(),
             attention: attention.into_iter().map(|item| (item.id, item)).collect(),
             licenses,
+            deliveries,
             events: BTreeMap::new(),
         }))
     }
@@ -205,7 +213,7 @@ impl<'a> Watcher<'a> {
             let is_over = is_posted && now.is_settled();
             let is_late = progress.since.elapsed() > PATIENCE;
             if is_late && !is_over {
-                now.tell_unfinished();
+                now.tell_unfinished(self.audience);
             }
             self.seen = now;
             if is_over || is_late {
@@ -219,7 +227,7 @@ impl<'a> Watcher<'a> {
     /// Prints what was posted, and what is different from what was seen last.
     async fn tell(&mut self, now: &Sight, progress: &Progress) -> anyhow::Result<usize> {
         let at = progress.since.elapsed();
-        progress.until(at).iter().for_each(|(at, line)| tell::print(*at, line));
+        progress.until(at).iter().for_each(|(at, line)| self.audience.line(*at, line));
         self.learn_plans(now).await?;
         let mut lines = Vec::new();
         for (key, event) in &now.events {
@@ -231,7 +239,7 @@ impl<'a> Watcher<'a> {
                 None => {
                     let issued = self.issued(now, license).await?;
                     // One line tells for all licenses of a price what they rest on.
-                    let is_told = lines.contains(&issued[0]);
+                    let is_told = issued.first().is_some_and(|matched| lines.contains(matched));
                     lines.extend(issued.into_iter().skip(usize::from(is_told)));
                 }
                 Some(before) => {
@@ -251,36 +259,62 @@ impl<'a> Watcher<'a> {
         for (id, mail) in &now.mails {
             let before = self.seen.mails.get(id).map(|mail| mail.status.as_str());
             if before != Some(&mail.status) {
-                let address = format!("{}/{}", self.mail_page, MailId(mail.id));
-                lines.extend(tell::mail(mail, &address));
+                lines.extend(tell::mail(mail));
             }
         }
-        lines.iter().for_each(|line| tell::print(at, line));
+        lines.extend(self.delivered(now).await?);
+        lines.iter().for_each(|line| self.audience.line(at, line));
         Ok(lines.len())
     }
 
+    /// What became of telling the vendor's own systems since it was looked last.
+    async fn delivered(&self, now: &Sight) -> anyhow::Result<Vec<Line>> {
+        let how_far = |delivery: &Delivery| (delivery.status.clone(), delivery.attempts);
+        let is_new =
+            |delivery: &&Delivery| self.seen.deliveries.get(&delivery.id).map(how_far) != Some(how_far(delivery));
+        let moved: Vec<&Delivery> = now.deliveries.values().filter(is_new).collect();
+        if moved.is_empty() {
+            return Ok(Vec::new());
+        }
+        let store = &self.engine.store;
+        let endpoints = store.webhook_endpoints(self.connection.tenant).await?;
+        let events = store.events(moved.iter().map(|row| row.event_id).collect()).await?;
+        let url =
+            |id: Uuid| endpoints.iter().find(|row| row.id == id).map_or("an endpoint that is gone", |row| &row.url);
+        let kind = |id: Uuid| events.iter().find(|row| row.id == id).map_or("an event", |row| &row.kind);
+        let line = |row: &Delivery| tell::delivery(row, kind(row.event_id), url(row.endpoint_id));
+        Ok(moved.into_iter().filter_map(line).collect())
+    }
+
     /// A new license: what it rests on, and its key.
-    async fn issued(&mut self, now: &Sight, license: &License) -> anyhow::Result<[Line; 3]> {
+    async fn issued(&mut self, now: &Sight, license: &License) -> anyhow::Result<Vec<Line>> {
         let evidence = match now.order {
             Some(order) => self.evidence(order, license).await?,
             None => "",
         };
-        self.shown.push(license.id);
-        let key = self.engine.reveal(self.connection.tenant, license.id).await?;
-        let key = key.map_or_else(|| "(its key cannot be read)".to_owned(), |key| key.reveal().to_owned());
-        self.keys.push(key.clone());
+        let key = if self.audience.sees_keys() { Some(self.key_of(license).await?) } else { None };
         let (plan, standing) = (self.plan_code(license.plan), &license.standing);
         let until = standing.until.map(|until| format!(" until {}", day(until))).unwrap_or_default();
         let (state, because) = (standing.state.as_str(), standing.reason.sentence());
-        Ok([
+        let mut lines = vec![
             // A price that nobody told is called after its checkout.
             Line::new(
                 "matched",
                 format!("{} → plan {plan}{evidence}", license.unit.price.as_str().trim_start_matches("unknown:")),
             ),
-            Line::new("issued", format!("{}  {state}{until}: {because}", license.id)),
-            Line::new("", key),
-        ])
+            Line::new("issued", format!("{}  {state}{until}: {because}", license.id)).about(About::License(license.id)),
+        ];
+        lines.extend(key.map(|key| Line::new("", key)));
+        Ok(lines)
+    }
+
+    /// The key of a license, for whoever sees keys.
+    async fn key_of(&mut self, license: &License) -> anyhow::Result<String> {
+        self.shown.push(license.id);
+        let key = self.engine.reveal(self.connection.tenant, license.id).await?;
+        let key = key.map_or_else(|| "(its key cannot be read)".to_owned(), |key| key.reveal().to_owned());
+        self.keys.push(key.clone());
+        Ok(key)
     }
 
     /// What the decision for a license's price rests on.
@@ -350,16 +384,17 @@ impl Sight {
         let over = [inbox::status::DONE, inbox::status::HELD];
         self.events.values().all(|event| over.contains(&event.status.as_str()))
             && self.mails.values().all(|mail| mail.status != outbox::status::PENDING)
+            && self.deliveries.values().all(|row| row.status != deliveries::status::PENDING || row.attempts > 0)
     }
 
-    fn tell_unfinished(&self) {
+    fn tell_unfinished(&self, audience: &dyn Audience) {
         let seconds = PATIENCE.as_secs();
         for event in self.events.values().filter(|event| event.status != inbox::status::DONE) {
             let problem = event.error.as_deref().unwrap_or("no reason is known");
-            say!("  after {seconds} s {} is still {}: {problem}", event.kind, event.status);
+            audience.remark(&format!("  after {seconds} s {} is still {}: {problem}", event.kind, event.status));
         }
         for mail in self.mails.values().filter(|mail| mail.status == outbox::status::PENDING) {
-            say!("  after {seconds} s the mail to {} is still under way", mail.recipient);
+            audience.remark(&format!("  after {seconds} s the mail to {} is still under way", mail.recipient));
         }
     }
 }
