@@ -38,6 +38,7 @@ pub mod onboarding;
 mod outcome;
 pub mod prices;
 pub mod receive;
+pub mod reconcile;
 pub mod redecide;
 pub mod redeem;
 mod rejections;
