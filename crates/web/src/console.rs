@@ -8,6 +8,7 @@ mod attention;
 mod audit;
 mod billing;
 mod browser;
+mod checklist;
 mod connect;
 mod connection_actions;
 mod customers;
@@ -33,12 +34,15 @@ mod plans;
 mod price_form;
 mod prices;
 mod products;
+mod reconcile;
 mod refusal;
 mod replay;
 mod sale;
 mod search;
+mod server;
 mod settings;
 mod shell;
+mod simulator;
 mod team;
 mod timeline;
 mod words;
@@ -67,6 +71,9 @@ pub(crate) fn routes(web: &Web) -> Router<Web> {
         .route("/confirm", get(entrance::confirm_form).post(entrance::confirm));
     entrance
         .merge(account::routes())
+        .merge(reconcile::routes())
+        .merge(server::routes())
+        .merge(simulator::routes())
         .merge(pages())
         .route("/console/{tenant}/{mode}/{*nothing}", get(async || Refusal::NotFound))
         .layer(from_fn(browser::own_origin_only))

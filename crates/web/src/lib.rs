@@ -4,6 +4,7 @@
 mod buyers;
 mod console;
 mod mails;
+pub mod simulator;
 
 use std::{net::IpAddr, sync::Arc};
 
@@ -27,6 +28,8 @@ pub struct Web {
     pub public_url: Arc<str>,
     /// Counts what a stranger can try at the pages of buyers by the address that it came from. Some: too many; so many seconds have to pass.
     pub too_many: Arc<dyn Fn(IpAddr) -> Option<u64> + Send + Sync>,
+    /// Plays purchases in test mode.
+    pub simulator: Arc<dyn simulator::Simulator>,
     /// What an app reads of an answer.
     pub app_answer: Arc<dyn Fn(AppAnswer) -> String + Send + Sync>,
 }

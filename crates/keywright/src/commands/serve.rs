@@ -23,6 +23,7 @@ use crate::{
     options::{DataOptions, read_secret},
     output::say,
     server::{self, Installation},
+    simulator::console::ConsoleSimulator,
     stripe_options::StripeOptions,
 };
 
@@ -206,6 +207,12 @@ impl Serve {
             open: open_mail,
             public_url,
             too_many: Arc::new(move |address| limits.buyers_try(address)),
+            simulator: Arc::new(ConsoleSimulator::new(
+                Arc::clone(&engine),
+                self.data.data_dir.clone(),
+                address,
+                (tasks.clone(), stop.clone()),
+            )),
             app_answer: Arc::new(api::app_answer),
         })
         .merge(api::router(api));

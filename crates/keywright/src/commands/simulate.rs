@@ -168,9 +168,11 @@ impl Play {
             _ if std::env::var_os("KEYWRIGHT_SERVER").is_some() => String::new(),
             server => format!(" --server {server}"),
         };
-        if let (Some(price), true) = (&self.script.price, played.licenses == 0) {
+        if let Some(price) = &played.unmapped {
             let (code, plan) = (setup::code(dialect, false), "CODE");
-            say!("Next: map the price with a file for `{program} apply`, and the held keys are issued:");
+            say!(
+                "Next: map the price in the console under Prices, or with a file for `{program} apply`, and the held keys are issued:"
+            );
             say!("  [[price_rule]]\n  connection = \"{code}\"\n  price = \"{price}\"\n  plan = \"{plan}\"");
             return;
         }

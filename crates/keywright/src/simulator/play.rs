@@ -25,6 +25,8 @@ pub(crate) struct Played {
     pub(crate) keys: Vec<String>,
     /// The order, if a person has to approve it before it has licenses.
     pub(crate) to_approve: Option<OrderId>,
+    /// The price that waits to be mapped.
+    pub(crate) unmapped: Option<String>,
     /// When the first event was posted.
     pub(crate) since: Instant,
 }
@@ -32,7 +34,15 @@ pub(crate) struct Played {
 impl Played {
     /// Nothing was sent.
     pub(crate) fn nothing() -> Self {
-        Self { told: 0, licenses: 0, mails: 0, keys: Vec::new(), to_approve: None, since: Instant::now() }
+        Self {
+            told: 0,
+            licenses: 0,
+            mails: 0,
+            keys: Vec::new(),
+            to_approve: None,
+            unmapped: None,
+            since: Instant::now(),
+        }
     }
 }
 
@@ -59,7 +69,7 @@ pub(crate) async fn play_lost(
     engine.start_catching_up(stage.tenant, connection.id, Some(since), &by).await?;
     let finding = async {
         let found = find_lost(stage, events, &progress).await;
-        progress.is_over.set(true);
+        progress.over();
         found
     };
     let (found, told) = tokio::join!(finding, watcher.follow(&progress));
@@ -109,7 +119,7 @@ pub(crate) async fn play(stage: &Stage, session: &str, events: &[Event], manner:
     let progress = Progress::new(Instant::now());
     let posting = async {
         stage.sender.send(events, manner, |posted| progress.posted(posted)).await;
-        progress.is_over.set(true);
+        progress.over();
     };
     let ((), told) = tokio::join!(posting, watcher.follow(&progress));
     let told = told?;
@@ -120,12 +130,12 @@ pub(crate) async fn play(stage: &Stage, session: &str, events: &[Event], manner:
 /// Follows the sale that began with this checkout, and says so to whoever looks on.
 async fn watcher<'a>(stage: &'a Stage, session: &str) -> anyhow::Result<Watcher<'a>> {
     let name = stage.name_of(session)?;
-    stage.audience.sale(session, stage.connection.id, &name);
+    stage.audience.sale(session, &stage.connection, &name);
     Watcher::new(&stage.engine, &stage.connection, &name, &*stage.audience).await
 }
 
 fn played(watcher: Watcher<'_>, told: usize, progress: &Progress) -> Played {
     let (licenses, mails) = watcher.totals();
-    let to_approve = watcher.to_approve();
-    Played { told, licenses, mails, to_approve, keys: watcher.keys, since: progress.since }
+    let (to_approve, unmapped) = (watcher.to_approve(), watcher.unmapped());
+    Played { told, licenses, mails, to_approve, unmapped, keys: watcher.keys, since: progress.since }
 }

@@ -92,6 +92,11 @@ impl Scenario {
         help.unwrap_or_default()
     }
 
+    /// All of them.
+    pub(crate) fn all() -> impl Iterator<Item = Self> {
+        Self::value_variants().iter().copied()
+    }
+
     /// The scenario of this word.
     pub(crate) fn of(word: &str) -> Option<Self> {
         Self::from_str(word, false).ok()

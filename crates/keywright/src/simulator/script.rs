@@ -151,6 +151,7 @@ impl Script {
     pub(crate) async fn play(&self, stage: &mut Stage) -> anyhow::Result<Played> {
         match self.scenario {
             Scenario::Checkout
+            | Scenario::Unmapped
             | Scenario::Free
             | Scenario::Expired
             | Scenario::AsyncCheckout

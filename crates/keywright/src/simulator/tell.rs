@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use domain::{
     decision::Evidence,
-    id::{ConnectionId, DeliveryId, LicenseId, MailId},
+    id::{DeliveryId, LicenseId, MailId},
     license::{License, LicenseState, Scheduled},
     reason::{Reason, day},
 };
 
+use engine::connections::Connection;
 use store::{
     deliveries::status as webhook,
     inbox,
@@ -67,7 +68,7 @@ pub(crate) trait Audience: Send + Sync {
     fn remark(&self, text: &str);
 
     /// From now on it is about the sale that began with this checkout, which the server knows by that name.
-    fn sale(&self, session: &str, connection: ConnectionId, name: &str) {
+    fn sale(&self, session: &str, connection: &Connection, name: &str) {
         let _ = (session, connection, name);
     }
 

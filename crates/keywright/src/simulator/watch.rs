@@ -1,14 +1,17 @@
 //! Watching: what the server makes of events, read from its database every few milliseconds and told as it happens.
 
 use std::{
-    cell::{Cell, RefCell},
     collections::{BTreeMap, BTreeSet, HashMap},
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
 use anyhow::bail;
 use domain::{
-    id::{AuditId, LicenseId, OrderId},
+    id::{LicenseId, OrderId},
     license::License,
     plan::PlanVersion,
     reason::day,
@@ -24,11 +27,11 @@ use store::{
 use uuid::Uuid;
 
 use super::{
+    journal,
     send::Posted,
     setup::ACTOR,
     tell::{self, About, Audience, Line},
 };
-use crate::entropy::ThreadEntropy;
 
 /// How often the database is read.
 const LOOK: Duration = Duration::from_millis(3);
@@ -76,43 +79,57 @@ pub(crate) struct Progress {
     /// When it began.
     pub(crate) since: Instant,
     /// The events that the server took.
-    taken: RefCell<BTreeSet<String>>,
+    taken: Mutex<BTreeSet<String>>,
     /// What is still to be told of it.
-    lines: RefCell<Vec<(Duration, Line)>>,
+    lines: Mutex<Vec<(Duration, Line)>>,
     /// No more are to come.
-    pub(crate) is_over: Cell<bool>,
+    is_over: AtomicBool,
 }
 
 impl Progress {
     /// Sending begins.
     pub(crate) fn new(since: Instant) -> Self {
-        Self { since, taken: RefCell::default(), lines: RefCell::default(), is_over: Cell::new(false) }
+        Self { since, taken: Mutex::default(), lines: Mutex::default(), is_over: AtomicBool::new(false) }
     }
 
     /// An event was posted.
     pub(crate) fn posted(&self, posted: Posted) {
-        self.lines.borrow_mut().push((posted.at.duration_since(self.since), tell::posted(&posted)));
+        self.lines().push((posted.at.duration_since(self.since), tell::posted(&posted)));
         if posted.is_taken() {
-            self.taken.borrow_mut().insert(posted.id);
+            self.taken().insert(posted.id);
         }
     }
 
     /// An event that was not posted is there: the server found it itself.
     pub(crate) fn found(&self, id: &str, kind: &str) {
-        self.lines.borrow_mut().push((self.since.elapsed(), Line::new("found", format!("{kind}  {id}"))));
-        self.taken.borrow_mut().insert(id.to_owned());
+        self.lines().push((self.since.elapsed(), Line::new("found", format!("{kind}  {id}"))));
+        self.taken().insert(id.to_owned());
+    }
+
+    /// Nothing more is to come.
+    pub(crate) fn over(&self) {
+        self.is_over.store(true, Ordering::Release);
     }
 
     /// Whether the server took nothing.
     pub(crate) fn is_in_vain(&self) -> bool {
-        self.taken.borrow().is_empty()
+        self.taken().is_empty()
     }
 
     /// What was posted up to then and is not told yet.
     fn until(&self, at: Duration) -> Vec<(Duration, Line)> {
-        let (told, later) = self.lines.take().into_iter().partition(|(posted, _)| *posted <= at);
-        *self.lines.borrow_mut() = later;
+        let mut lines = self.lines();
+        let (told, later) = std::mem::take(&mut *lines).into_iter().partition(|(posted, _)| *posted <= at);
+        *lines = later;
         told
+    }
+
+    fn taken(&self) -> MutexGuard<'_, BTreeSet<String>> {
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn lines(&self) -> MutexGuard<'_, Vec<(Duration, Line)>> {
+        self.lines.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -202,8 +219,8 @@ impl<'a> Watcher<'a> {
     pub(crate) async fn follow(&mut self, progress: &Progress) -> anyhow::Result<usize> {
         let mut told = 0;
         loop {
-            let is_posted = progress.is_over.get();
-            let keys = progress.taken.borrow().clone();
+            let is_posted = progress.is_over.load(Ordering::Acquire);
+            let keys = progress.taken().clone();
             let now = self.look(&keys).await?;
             told += self.tell(&now, progress).await?;
             // What was answered with a 2xx was committed before: only in another database it is not there.
@@ -340,36 +357,25 @@ impl<'a> Watcher<'a> {
 
     /// Writes down that keys were shown, as wherever a key is shown to a person.
     async fn note_keys_shown(&mut self) -> anyhow::Result<()> {
-        let now = self.engine.now();
-        let entries: Vec<AuditEntry> = std::mem::take(&mut self.shown)
-            .into_iter()
-            .map(|license| AuditEntry {
-                id: AuditId::new(now, &mut ThreadEntropy).0,
-                tenant_id: self.connection.tenant.0,
-                occurred_at: now.as_microsecond(),
-                actor: ACTOR.to_owned(),
-                action: "license.key_shown".to_owned(),
-                subject: license.to_string(),
-                order_id: self.seen.order.map(|order| order.0),
-                license_id: Some(license.0),
-                detail: "{}".to_owned(),
-                // Numbered and chained when it is added.
-                sequence: 0,
-                chain: Vec::new(),
-            })
-            .collect();
-        if entries.is_empty() {
-            return Ok(());
-        }
-        let write = self.engine.store.begin().await?;
-        engine::audit::add(&write, entries).await?;
-        Ok(write.commit().await?)
+        let (engine, tenant) = (self.engine, self.connection.tenant);
+        let entries = std::mem::take(&mut self.shown).into_iter().map(|license| AuditEntry {
+            order_id: self.seen.order.map(|order| order.0),
+            license_id: Some(license.0),
+            ..journal::entry(engine, tenant, (ACTOR, "license.key_shown"), license.to_string())
+        });
+        journal::write_down(engine, entries.collect()).await
     }
 
     /// The order, if a person has to approve it before it has licenses.
     pub(crate) fn to_approve(&self) -> Option<OrderId> {
         let waits = self.seen.attention.values().any(|item| APPROVALS.contains(&item.kind.as_str()));
         self.seen.order.filter(|_| waits)
+    }
+
+    /// A price that waits to be mapped.
+    pub(crate) fn unmapped(&self) -> Option<String> {
+        let mut items = self.seen.attention.values();
+        items.find(|item| item.kind == attention::UNMAPPED_PRICE).and_then(|item| item.lookup.clone())
     }
 
     /// How many licenses and mails the sale has come to.

@@ -15,8 +15,10 @@ const STYLES: &str = concat!(
     include_str!("../../assets/base.css"),
     include_str!("../../assets/components.css"),
     include_str!("../../assets/pages.css"),
+    include_str!("../../assets/simulator.css"),
 );
 const SCRIPT: &str = include_str!("../../assets/console.js");
+const AGAIN: &str = include_str!("../../assets/again.js");
 const FAVICON: &str = include_str!("../../assets/favicon.svg");
 const ICONS: &str = include_str!("../../assets/icons.svg");
 
@@ -27,12 +29,13 @@ struct Asset {
     text: &'static str,
 }
 
-static ASSETS: LazyLock<[Asset; 4]> = LazyLock::new(|| {
+static ASSETS: LazyLock<[Asset; 5]> = LazyLock::new(|| {
     [
         asset("console", "css", "text/css; charset=utf-8", STYLES),
         asset("console", "js", "text/javascript; charset=utf-8", SCRIPT),
         asset("icons", "svg", "image/svg+xml", ICONS),
         asset("favicon", "svg", "image/svg+xml", FAVICON),
+        asset("again", "js", "text/javascript; charset=utf-8", AGAIN),
     ]
 });
 
@@ -59,6 +62,11 @@ pub(crate) fn icons() -> &'static str {
 /// The address of the picture in the tab.
 pub(crate) fn favicon() -> &'static str {
     &ASSETS[3].path
+}
+
+/// The address of the script of pages that show how far something is.
+pub(crate) fn again() -> &'static str {
+    &ASSETS[4].path
 }
 
 /// `GET /assets/{name}`.

@@ -20,6 +20,7 @@ use super::{
     browser::see_other,
     place::{SignedInHere, at, came_from},
     refusal::{Refusal, encoded},
+    server::reached,
     words::sentence,
 };
 use crate::Web;
@@ -36,6 +37,8 @@ struct EntrancePage {
     action: String,
     /// Another way: address and words.
     other: Option<(String, &'static str)>,
+    /// The address of the server, and the host by which the browser came otherwise.
+    reached: Option<(String, Result<(), String>)>,
 }
 
 struct EntranceField {
@@ -149,7 +152,7 @@ fn handle(link: &str) -> Result<Handle, Refusal> {
     link.parse().map_err(|_| Refusal::NotFound)
 }
 
-fn set_up_page(link: &str, email: &str, product: &str) -> EntrancePage {
+fn set_up_page(web: &Web, headers: &HeaderMap, link: &str, (email, product): (&str, &str)) -> EntrancePage {
     EntrancePage {
         title: "Set Keywright up",
         lead: "You are the first: this makes you the owner. The link is good once.".to_owned(),
@@ -165,6 +168,7 @@ fn set_up_page(link: &str, email: &str, product: &str) -> EntrancePage {
         wrong: None,
         action: format!("/setup/{link}"),
         other: None,
+        reached: Some((web.public_url.to_string(), reached(&web.public_url, headers))),
     }
 }
 
@@ -182,9 +186,13 @@ async fn invited_to(web: &Web, link: &Handle) -> Result<(Invited, String), Refus
 }
 
 /// `GET /setup/{link}`.
-pub(crate) async fn set_up_form(State(web): State<Web>, Path(link): Path<String>) -> Result<Response, Refusal> {
+pub(crate) async fn set_up_form(
+    State(web): State<Web>,
+    Path(link): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response, Refusal> {
     invited(&web, &handle(&link)?, true).await?;
-    set_up_page(&link, "", "").shown(None)
+    set_up_page(&web, &headers, &link, ("", "")).shown(None)
 }
 
 /// `POST /setup/{link}`.
@@ -198,7 +206,7 @@ pub(crate) async fn set_up(
     let link_handle = handle(&link)?;
     let invited = invited(&web, &link_handle, true).await?;
     match web.engine.take_invitation(&link_handle, &form.member(), &came_from(peer.ip(), &headers)).await {
-        Err(problem) => set_up_page(&link, &form.email, &form.product).shown(Some(problem)),
+        Err(problem) => set_up_page(&web, &headers, &link, (&form.email, &form.product)).shown(Some(problem)),
         Ok((member, browser)) => {
             if !form.product.trim().is_empty() {
                 let by = format!("member:{member}");
@@ -225,6 +233,7 @@ fn join_page(link: &str, email: &str, name: &str, tenant: &str) -> EntrancePage 
         wrong: None,
         action: format!("/join/{link}"),
         other: Some((format!("/sign-in?next={}", encoded(&format!("/join/{link}"))), "I am a member already")),
+        reached: None,
     }
 }
 
@@ -238,6 +247,7 @@ fn join_as_member_page(link: &str, email: &str, tenant: &str) -> EntrancePage {
         wrong: None,
         action: format!("/join/{link}/as-member"),
         other: Some(("/".to_owned(), "Not now")),
+        reached: None,
     }
 }
 
@@ -308,6 +318,7 @@ fn sign_in_page(next: &Next, email: &str) -> EntrancePage {
         wrong: None,
         action: format!("/sign-in{query}"),
         other: None,
+        reached: None,
     }
 }
 
@@ -367,6 +378,7 @@ fn code_page(next: &Next) -> EntrancePage {
         wrong: None,
         action: format!("/sign-in/code?next={}", encoded(next.path())),
         other: Some(("/sign-in".to_owned(), "Begin anew")),
+        reached: None,
     }
 }
 
@@ -399,6 +411,7 @@ fn confirm_page(next: &Next, who: &str) -> EntrancePage {
         wrong: None,
         action: format!("/confirm?next={}", encoded(next.path())),
         other: Some((next.path().to_owned(), "Back")),
+        reached: None,
     }
 }
 

@@ -25,6 +25,7 @@ const DOORS: &[(&str, &str, &str, &str)] = &[
     ("products", "Products and plans", "What is sold, what a license allows, and whose name mails are in.", "box"),
     ("team", "Team", "Who may do what here, and who is invited.", "people"),
     ("developers", "Developers", "API keys, and the first calls of an app.", "code"),
+    ("settings/server", "This server", "Its address, and how its mails leave.", "home"),
     ("audit", "Audit log", "Who changed what, when, and why.", "book"),
 ];
 

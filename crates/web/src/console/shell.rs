@@ -54,6 +54,8 @@ pub(crate) struct Shell {
     pub(crate) role: &'static str,
     /// What was just done.
     pub(crate) said: Option<&'static str>,
+    /// Where one goes on after that: address and words.
+    pub(crate) next: Option<(String, &'static str)>,
     pub(crate) query: String,
     pub(crate) styles: &'static str,
     pub(crate) script: &'static str,
@@ -75,6 +77,7 @@ const GROUPS: [(&str, &[Link]); 4] = [
             ("inbound", "Inbound events", "in"),
             ("deliveries", "Deliveries", "out"),
             ("mails", "E-mail", "mail"),
+            ("reconcile", "Reconcile", "scales"),
             ("audit", "Audit log", "book"),
         ],
     ),
@@ -85,6 +88,7 @@ const GROUPS: [(&str, &[Link]); 4] = [
             ("prices", "Prices", "tag"),
             ("settings", "Settings", "gear"),
             ("developers", "Developers", "code"),
+            ("simulator", "Simulator", "play"),
             ("team", "Team", "people"),
         ],
     ),
@@ -117,8 +121,14 @@ const SAID: &[(&str, &str)] = &[
     ("recovering", "It goes on in the background; this page shows how far it has come."),
     ("sent", "It is on its way. Look again in a moment."),
     ("rule_removed", "The rule is gone."),
+    ("reading", "The lists are being read; this page shows how far."),
+    ("first_plan", "The plan is made. Watch a purchase become a license of it:"),
+    ("played_already", "One thing is played at a time: this is it. Begin the other one when it has ended."),
     ("replayed", "The event is worked on again."),
 ];
+
+/// Where one goes on after that: the word in the address, the page, and what the link says.
+const NEXT: &[(&str, &str, &str)] = &[("first_plan", "simulator", "Simulate a purchase")];
 
 impl Shell {
     /// What stands around a page of the section with this path.
@@ -141,8 +151,9 @@ impl Shell {
         let query = place.address.split_once('?').map(|(_, query)| query).unwrap_or_default();
         let param =
             |wanted: &str| query.split('&').filter_map(|pair| pair.split_once('=')).find(|(name, _)| *name == wanted);
-        let said =
-            param("said").and_then(|(_, word)| SAID.iter().find(|(known, _)| *known == word)).map(|(_, text)| *text);
+        let word = param("said").map(|(_, word)| word).unwrap_or_default();
+        let said = SAID.iter().find(|(known, _)| *known == word).map(|(_, text)| *text);
+        let next = NEXT.iter().find(|(known, ..)| *known == word).map(|(_, path, text)| (place.at(path), *text));
         let tenants = place.tenants.iter();
         let tenant = |(slug, name): &(String, String)| {
             (super::place::at(slug, place.livemode, ""), name.clone(), *slug == place.tenant.slug)
@@ -160,6 +171,7 @@ impl Shell {
             member: place.who.member.email.clone(),
             role: place.role.as_str(),
             said,
+            next,
             query: String::new(),
             styles: assets::styles(),
             script: assets::script(),

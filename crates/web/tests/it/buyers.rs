@@ -180,6 +180,7 @@ impl Shop {
             open: false,
             public_url: "https://keys.example.com".into(),
             app_answer: Arc::new(|_| String::new()),
+            simulator: Arc::new(crate::simulated::Playwright::default()),
             too_many: Arc::new(move |_| {
                 let take = |left: u64| left.checked_sub(1);
                 counted.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take).err().map(|_| 7)

@@ -9,4 +9,7 @@ mod licenses;
 mod office;
 mod people;
 mod pipeline;
+mod reconcile;
 mod set_up;
+mod simulated;
+mod simulator;

@@ -29,6 +29,8 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower::ServiceExt;
 use web::Web;
 
+use crate::simulated::Playwright;
+
 const NOW: i64 = 1_795_219_200;
 /// The password of every member.
 pub(crate) const PASSWORD: &str = "correct horse";
@@ -47,6 +49,7 @@ pub(crate) struct Office {
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) tenant: TenantId,
     pub(crate) router: Router,
+    pub(crate) simulator: Arc<Playwright>,
     stop: CancellationToken,
     _database: TestDatabase,
 }
@@ -103,6 +106,7 @@ impl Office {
             lease: SignedDuration::from_secs(120),
         });
         let tenant = engine.ensure_tenant("default", "Acme").await.unwrap();
+        let simulator = Arc::new(Playwright::default());
         let router = web::router(Web {
             engine: engine.clone(),
             ring,
@@ -110,11 +114,12 @@ impl Office {
             open: false,
             public_url: "https://keys.example.com".into(),
             too_many: Arc::new(|_| None),
+            simulator: simulator.clone(),
             app_answer: Arc::new(|answer| format!("code {}", answer.verdict.code.as_str())),
         });
         let stop = CancellationToken::new();
         engine.start(&TaskTracker::new(), &stop);
-        let office = Self { engine, clock, tenant, router, stop, _database: database };
+        let office = Self { engine, clock, tenant, router, simulator, stop, _database: database };
         office.apply(SHOP).await;
         office
     }
