@@ -18,6 +18,7 @@ mod endpoint_actions;
 mod endpoints;
 mod entrance;
 mod entries;
+mod gallery;
 mod home;
 mod inbound;
 mod license;
@@ -75,6 +76,7 @@ pub(crate) fn routes(web: &Web) -> Router<Web> {
         .merge(server::routes())
         .merge(simulator::routes())
         .merge(pages())
+        .route("/dev/ui", get(gallery::show))
         .route("/console/{tenant}/{mode}/{*nothing}", get(async || Refusal::NotFound))
         .layer(from_fn(browser::own_origin_only))
         .layer(from_fn_with_state(web.clone(), browser::private_only))
@@ -144,6 +146,7 @@ fn sales() -> Router<Web> {
         .route("/console/{tenant}/{mode}/licenses", get(licenses::list))
         .route("/console/{tenant}/{mode}/licenses/{id}", get(license::show))
         .route("/console/{tenant}/{mode}/licenses/{id}/test", post(license::test))
+        .route("/console/{tenant}/{mode}/licenses/{id}/free", post(license_actions::free))
         .route("/console/{tenant}/{mode}/licenses/{id}/{action}", get(license_actions::form).post(license_actions::act))
         .route("/console/{tenant}/{mode}/attention", get(attention::list))
         .route("/console/{tenant}/{mode}/attention/{id}/dismiss", get(attention::dismiss_form).post(attention::dismiss))

@@ -59,6 +59,11 @@ pub(crate) fn icons() -> &'static str {
     &ASSETS[2].path
 }
 
+/// The names of all icons.
+pub(crate) fn icon_names() -> Vec<&'static str> {
+    ICONS.split("<symbol id=\"").skip(1).filter_map(|rest| rest.split('"').next()).collect()
+}
+
 /// The address of the picture in the tab.
 pub(crate) fn favicon() -> &'static str {
     &ASSETS[3].path

@@ -113,7 +113,7 @@ struct Device {
     fingerprint: String,
     /// Address and key of the license.
     license: (String, String),
-    free: String,
+    id: ActivationId,
     seen: When,
 }
 
@@ -166,7 +166,7 @@ async fn devices(
     let device = |(listed, row): (&ListedLicense, Activation)| {
         let path = place.at(&format!("licenses/{}", listed.license.id));
         Device {
-            free: format!("{path}/free?device={}", ActivationId(row.id)),
+            id: ActivationId(row.id),
             license: (path, listed.key_hint.clone().unwrap_or_else(|| "taken over".to_owned())),
             name: row.name.unwrap_or_else(|| row.kind.clone()),
             fingerprint: row.fingerprint,

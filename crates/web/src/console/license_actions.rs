@@ -22,7 +22,10 @@ use super::{
     action::{ActionPage, Field},
     browser::see_other,
     license::{license, revealed},
-    place::{Place, to::Look},
+    place::{
+        Place,
+        to::{Help, Look},
+    },
     refusal::Refusal,
     shell::{Shell, page},
     words::When,
@@ -45,8 +48,6 @@ pub(crate) struct Sent {
     activations: String,
     #[serde(default)]
     email: String,
-    #[serde(default)]
-    device: String,
 }
 
 /// An action, its page, and who may take it.
@@ -98,16 +99,6 @@ async fn action(
                the key goes there at once.",
             ],
             vec![text("email", "E-mail", "email", sent.email.clone(), "")],
-        )),
-        "free" => Ok(plain(
-            "Free a device",
-            "Free it",
-            Ability::Help,
-            &[
-                "Another device can take its place at once.",
-                "The app on it notices with its next check, or when its lease ends.",
-            ],
-            vec![Field::Hidden { name: "device", value: sent.device.clone() }],
         )),
         _ => simple(word).ok_or(Refusal::NotFound),
     }
@@ -280,6 +271,24 @@ pub(crate) async fn act(
     }
 }
 
+/// The device that is to be freed.
+#[derive(Deserialize)]
+pub(crate) struct Freed {
+    device: ActivationId,
+}
+
+/// `POST …/licenses/{id}/free`: at once, since whoever was meant to keep it activates again.
+pub(crate) async fn free(
+    State(web): State<Web>,
+    place: Place<Help>,
+    Path((_, _, id)): Path<(String, String, String)>,
+    Form(sent): Form<Freed>,
+) -> Result<Response, Refusal> {
+    let listed = license(&web, &place, &id).await?;
+    web.engine.free_device(place.whose(), &listed, sent.device, &place.by("")).await?;
+    Ok(see_other(&place.at(&format!("licenses/{}?said=device_freed", listed.license.id))))
+}
+
 /// Does it: the word for what was done, or what was wrong with what was sent.
 async fn done(
     web: &Web,
@@ -308,11 +317,6 @@ async fn done(
         },
         "resend" => return resend(web, place, listed, sent).await,
         "correct" => return correct(web, place, listed, sent).await,
-        "free" => {
-            let device: ActivationId = sent.device.parse().map_err(|_| Refusal::NotFound)?;
-            web.engine.free_device(place.whose(), listed, device, &by).await?;
-            return Ok(Ok("device_freed"));
-        }
         _ => return Err(Refusal::NotFound),
     };
     web.engine.rule(place.whose().tenant, listed.license.id, &ruling, &by).await?.ok_or(Refusal::NotFound)?;

@@ -92,8 +92,13 @@ pub(crate) struct Pill {
 
 /// The state of a license.
 pub(crate) fn pill(standing: &Standing) -> Pill {
-    match standing.state {
-        LicenseState::Active if standing.at_risk => Pill { word: "at risk", tone: "warn", icon: "clock" },
+    state_pill(standing.state, standing.at_risk)
+}
+
+/// A state, and whether it is about to end for want of a payment.
+pub(crate) const fn state_pill(state: LicenseState, at_risk: bool) -> Pill {
+    match state {
+        LicenseState::Active if at_risk => Pill { word: "at risk", tone: "warn", icon: "clock" },
         LicenseState::Active => Pill { word: "active", tone: "good", icon: "check" },
         LicenseState::Frozen => Pill { word: "frozen", tone: "cold", icon: "pause" },
         LicenseState::Expired => Pill { word: "expired", tone: "quiet", icon: "clock" },
