@@ -39,3 +39,8 @@ fn the_gallery_looks_as_it_did() {
 fn the_ten_interactions_take_few_clicks() {
     travelled("interactions", &[&crate::process::sample()]);
 }
+
+#[test]
+fn a_newcomer_needs_no_documentation() {
+    travelled("newcomer", &[]);
+}

@@ -89,6 +89,7 @@ fn shell() -> Shell {
         member: "ada@acme.test".to_owned(),
         role: "owner",
         said: Some("Saved."),
+        next: None,
         query: String::new(),
         styles: assets::styles(),
         script: assets::script(),
