@@ -207,18 +207,24 @@ impl Serve {
             open: open_mail,
             public_url,
             too_many: Arc::new(move |address| limits.buyers_try(address)),
-            simulator: Arc::new(ConsoleSimulator::new(
-                Arc::clone(&engine),
-                self.data.data_dir.clone(),
-                address,
-                (tasks.clone(), stop.clone()),
-            )),
+            simulator: self.simulator(&engine, address, (&tasks, &stop)),
             app_answer: Arc::new(api::app_answer),
         })
         .merge(api::router(api));
         let routes = behind(self.trusted_proxy.clone(), routes);
         tasks.spawn(listen(listener, routes, stop.clone()));
         Ok(Running { engine, address, tasks, stop })
+    }
+
+    /// What plays purchases for the console: on this server, over loopback.
+    fn simulator(
+        &self,
+        engine: &Arc<Engine>,
+        listens: SocketAddr,
+        (tasks, stop): (&TaskTracker, &CancellationToken),
+    ) -> Arc<ConsoleSimulator> {
+        let folder = self.data.data_dir.clone();
+        Arc::new(ConsoleSimulator::new(Arc::clone(engine), folder, listens, (tasks.clone(), stop.clone())))
     }
 
     /// What carries attention items to people.

@@ -116,7 +116,7 @@ fn of_server<A>(web: &Web, place: &Place<A>) -> [Step; 2] {
             button: see("How to send mails"),
             ..step(
                 "Send mails",
-                "Mails are caught and held: nobody has said how they leave. What is held goes out then.",
+                "Mails are caught and held: the server knows no relay and no service yet.",
                 web.sender.is_some(),
             )
         },

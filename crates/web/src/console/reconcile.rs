@@ -54,6 +54,8 @@ struct ReconcilePage {
     here: String,
     billing_path: String,
     lists: Vec<List>,
+    /// Whether any of them can be read.
+    is_read: bool,
     /// Where lists are read: none, if there is none that can be, or the member may not.
     read: Option<String>,
     again: Option<u32>,
@@ -143,7 +145,8 @@ async fn show(State(web): State<Web>, place: Place<Look>, Query(sent): Query<Sen
     for row in found.rows {
         gaps.push(gap(&web, &place, &readings, row, now).await?);
     }
-    let can_read = place.role.may(Ability::Configure) && readings.iter().any(|(_, reading)| reading.is_possible());
+    let is_read = readings.iter().any(|(_, reading)| reading.is_possible());
+    let can_read = is_read && place.role.may(Ability::Configure);
     let query = query(&sent);
     let is_going = readings.iter().any(|(_, reading)| matches!(reading, Reading::Going { .. }));
     let connection = |(connection, _): &(std::sync::Arc<Connection>, Reading)| {
@@ -152,6 +155,7 @@ async fn show(State(web): State<Web>, place: Place<Look>, Query(sent): Query<Sen
     page(&ReconcilePage {
         shell: Shell::new(&web, &place, "reconcile", "Reconcile").await?,
         script: assets::again(),
+        is_read,
         read: can_read.then(|| format!("{path}/read?{}", query.trim_start_matches('&'))),
         again: is_going.then_some(SOON),
         connections: readings.iter().map(connection).collect(),
