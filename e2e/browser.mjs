@@ -22,15 +22,16 @@ export const HOME = "/console/default/test";
 const complaints = [];
 const browser = await chromium.launch({ executablePath: KEYWRIGHT_TEST_CHROMIUM, args: ["--no-sandbox"] });
 
-// A browser of somebody; what it complains about and what it loads from elsewhere is remembered.
-export const opened = async (options = {}) => {
+// A browser of somebody; what it complains about, and what it loads from elsewhere than from the server and these origins,
+// is remembered.
+export const opened = async (options = {}, others = []) => {
   const context = await browser.newContext({ baseURL: CONSOLE_ADDRESS, ...options });
   context.setDefaultTimeout(15_000);
   context.on("weberror", (error) => complaints.push(String(error.error())));
   context.on("console", (message) => message.type() === "error" && complaints.push(message.text()));
   context.on("request", (request) => {
     const url = new URL(request.url());
-    if (url.origin !== CONSOLE_ADDRESS && url.protocol !== "data:") complaints.push(`loads ${url}`);
+    if (![CONSOLE_ADDRESS, ...others].includes(url.origin) && url.protocol !== "data:") complaints.push(`loads ${url}`);
   });
   return context;
 };

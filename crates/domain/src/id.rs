@@ -178,8 +178,14 @@ ids! {
     MemberId = "mem";
     /// A browser in which a member is signed in.
     SessionId = "ses";
+    /// A passkey of a member.
+    PasskeyId = "psk";
     /// What makes somebody a member.
     InvitationId = "inv";
+    /// Where a vendor's members sign in.
+    IdentityProviderId = "idp";
+    /// Somebody who was sent there.
+    IdentityVisitId = "vis";
     /// A request, as printed on its answer.
     RequestId = "req";
 }

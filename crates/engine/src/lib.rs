@@ -18,17 +18,21 @@ pub mod configuration;
 pub mod connect;
 mod connected_accounts;
 pub mod connections;
+mod counts;
 pub mod doctor;
 mod events;
+pub mod figures;
 pub mod first_steps;
 mod fulfil;
 mod gather;
 mod group;
 pub mod idempotency;
+pub mod identity;
 pub mod inbound;
 pub mod issue;
 mod license_keys;
 pub mod license_metadata;
+pub mod live;
 mod lookup;
 pub mod mail_templates;
 mod mails;
@@ -155,6 +159,8 @@ pub struct Parts {
     pub dialler: Arc<dyn lookup::Dial>,
     /// Says where webhooks may go.
     pub addresses: Arc<dyn webhooks::CheckAddress>,
+    /// Calls identity providers.
+    pub identity: Arc<dyn identity::CallProvider>,
     /// How long this node may take for look-ups it has taken; then another node takes them.
     pub lease: SignedDuration,
 }
@@ -172,6 +178,7 @@ pub struct Engine {
     entropy: Arc<dyn EntropySource>,
     dialler: Arc<dyn Dial>,
     addresses: Arc<dyn webhooks::CheckAddress>,
+    identity: identity::Providers,
     lease: SignedDuration,
     connections: Connections,
     catalogues: Catalogues,
@@ -207,6 +214,12 @@ pub struct Engine {
     rejections: rejections::Rejections,
     /// Devices that were seen and not written down yet.
     seen: runtime::Seen,
+    /// What was counted and not written down yet.
+    counts: counts::Counts,
+    /// What ends in the next weeks, as it was read a moment ago.
+    known_ends: figures::KnownEnds,
+    /// Who looks at pages now, and wants to hear when they change.
+    live: live::Live,
 }
 
 impl Engine {
@@ -227,6 +240,7 @@ impl Engine {
             entropy: parts.entropy,
             dialler: parts.dialler,
             addresses: parts.addresses,
+            identity: identity::Providers::new(parts.identity),
             lease: parts.lease,
             connections: Connections::default(),
             catalogues: Catalogues::default(),
@@ -244,6 +258,9 @@ impl Engine {
             never: Notify::new(),
             rejections: rejections::Rejections::default(),
             seen: runtime::Seen::default(),
+            counts: counts::Counts::default(),
+            known_ends: figures::KnownEnds::default(),
+            live: live::Live::default(),
         })
     }
 

@@ -2,6 +2,7 @@
 
 mod authenticators;
 mod invitations;
+mod passkeys;
 mod sessions;
 mod staff;
 
@@ -19,6 +20,8 @@ use store::{
 
 pub use authenticators::NewAuthenticator;
 pub use invitations::{Invited, NewMember};
+pub use passkeys::{PASSKEYS_MAX, Purpose, Shown, owner};
+pub(crate) use sessions::opened;
 pub use sessions::{CameFrom, Entered};
 
 use crate::{Engine, Error, rulings::By};
@@ -68,6 +71,15 @@ pub enum MemberError {
     /// Too many wrong answers in a row: so many seconds have to pass.
     #[error("too many wrong answers; wait {0} seconds and try again")]
     Wait(u32),
+    /// What a passkey was asked to sign is not ours, was asked for elsewhere, too old, or used.
+    #[error("that took too long, or was sent twice; try again")]
+    Stale,
+    /// Nobody has this passkey here.
+    #[error("this passkey is not known here, or was removed; use another way")]
+    UnknownPasskey,
+    /// A passkey is not accepted.
+    #[error(transparent)]
+    Passkey(#[from] crypto::passkey::Refused),
     /// The database failed, or a secret does not open.
     #[error(transparent)]
     Engine(#[from] Error),
@@ -178,9 +190,20 @@ impl Engine {
 
     /// Tells all vendors of a member what the member did.
     async fn tell_tenants(&self, write: &Write, member: MemberId, action: &str, by: &By) -> Result<(), Error> {
+        self.tell_tenants_of(write, member, action, &serde_json::json!({ "note": by.note }), by).await
+    }
+
+    /// Tells all vendors of a member what the member did, and what there is to say about it.
+    async fn tell_tenants_of(
+        &self,
+        write: &Write,
+        member: MemberId,
+        action: &str,
+        detail: &serde_json::Value,
+        by: &By,
+    ) -> Result<(), Error> {
         let memberships = write.memberships_of(member).await?;
-        let detail = serde_json::json!({ "note": by.note });
-        let entry = |tenant| self.told(TenantId(tenant), action, member.to_string(), None, &detail, by);
+        let entry = |tenant| self.told(TenantId(tenant), action, member.to_string(), None, detail, by);
         crate::audit::add(write, memberships.into_iter().map(|row| entry(row.tenant_id)).collect()).await
     }
 }

@@ -47,6 +47,7 @@ impl Engine {
     async fn forget_page(&self, tenant: TenantId, before: Timestamp) -> Result<Page, Error> {
         let write = self.store.begin().await?;
         let counts = forget(&write, tenant, before).await?;
+        crate::counts::forget(&write, tenant, self.now()).await?;
         write.commit().await?;
         Ok(Page { rows: counts.iter().sum(), is_more: counts.contains(&PAGE) })
     }

@@ -36,15 +36,26 @@ macro_rules! entities {
 }
 
 mod configuration;
+mod identity;
 mod people;
+mod proofs;
 mod records;
 mod sales;
 mod traffic;
 
-pub use self::{configuration::*, people::*, records::*, sales::*, traffic::*};
+pub use self::{configuration::*, identity::*, people::*, proofs::*, records::*, sales::*, traffic::*};
 
 /// Every column of every row, as (table, column, type, nullable), for the test that compares them with both databases.
 #[cfg(test)]
 pub(crate) fn columns() -> Vec<(&'static str, &'static str, sea_orm::ColumnType, bool)> {
-    [configuration::columns(), people::columns(), records::columns(), sales::columns(), traffic::columns()].concat()
+    [
+        configuration::columns(),
+        identity::columns(),
+        people::columns(),
+        proofs::columns(),
+        records::columns(),
+        sales::columns(),
+        traffic::columns(),
+    ]
+    .concat()
 }

@@ -10,6 +10,7 @@ pub mod calls;
 pub mod catalogue;
 mod configuration;
 mod convert;
+pub mod counts;
 mod customers;
 pub mod deliveries;
 #[doc(hidden)]
@@ -17,6 +18,7 @@ pub mod entities;
 mod error;
 pub mod events;
 mod idempotency;
+mod identity;
 pub mod inbox;
 mod journal;
 mod keys;
@@ -29,6 +31,7 @@ mod metadata;
 mod migrations;
 mod orders;
 pub mod outbox;
+mod passkeys;
 mod prices;
 #[cfg(test)]
 mod schema;
@@ -68,12 +71,14 @@ pub mod rows {
         audit_entries::Model as AuditEntry, backfills::Model as Backfill, connections::Model as Connection,
         customers::Model as Customer, deliveries::Model as Delivery, delivery_attempts::Model as DeliveryAttempt,
         events::Model as Event, idempotency_keys::Model as IdempotencyKey, identities::Model as Identity,
+        identity_providers::Model as IdentityProvider, identity_visits::Model as IdentityVisit,
         inbound_events::Model as InboundEvent, invitations::Model as Invitation, license_keys::Model as LicenseKey,
-        mail_templates::Model as MailTemplate, mails::Model as Mail, members::Model as Member,
-        memberships::Model as Membership, plan_prices::Model as PlanPrice, plans::Model as Plan,
-        price_rules::Model as PriceRule, products::Model as Product, provider_calls::Model as ProviderCall,
-        recoveries::Model as Recovery, sessions::Model as Session, signing_keys::Model as SigningKey,
-        tenants::Model as Tenant, webhook_endpoints::Model as WebhookEndpoint,
+        mail_templates::Model as MailTemplate, mails::Model as Mail, member_identities::Model as MemberIdentity,
+        members::Model as Member, memberships::Model as Membership, passkeys::Model as Passkey,
+        plan_prices::Model as PlanPrice, plans::Model as Plan, price_rules::Model as PriceRule,
+        products::Model as Product, provider_calls::Model as ProviderCall, recoveries::Model as Recovery,
+        sessions::Model as Session, signing_keys::Model as SigningKey, tenants::Model as Tenant,
+        webhook_endpoints::Model as WebhookEndpoint,
     };
 }
 

@@ -18,15 +18,23 @@ pub use licenses::{LicenseFilter, ListedLicense};
 pub use mails::MailFilter;
 pub use sales::{CustomerFilter, OrderFilter};
 
-use crate::error::StoreError;
+use crate::{error::StoreError, rows::InboundEvent};
 
 /// Whose rows, and whether they are about real money. No list shows anything else.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Whose {
     /// The vendor.
     pub tenant: TenantId,
     /// Live or test money.
     pub livemode: bool,
+}
+
+impl Whose {
+    /// Those of an inbound event.
+    #[must_use]
+    pub const fn of_event(event: &InboundEvent) -> Self {
+        Self { tenant: TenantId(event.tenant_id), livemode: event.livemode }
+    }
 }
 
 /// From where a page goes on.

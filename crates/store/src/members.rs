@@ -8,7 +8,7 @@ use crate::{
     Store, Write,
     bulk::{self, Existing},
     convert::micros,
-    entities::{invitations, members, memberships, sessions, tenants},
+    entities::{identity_visits, invitations, members, memberships, sessions, tenants},
     error::StoreError,
     rows::{Invitation, Member, Membership, Session, Tenant},
 };
@@ -237,7 +237,7 @@ impl Write {
         Ok(query.exec(&self.transaction).await?.rows_affected)
     }
 
-    /// Forgets sessions and invitations that are over.
+    /// Forgets sessions, invitations, and visits to identity providers that are over.
     ///
     /// # Errors
     /// Those of the database.
@@ -245,6 +245,8 @@ impl Write {
         let over = sessions::Entity::delete_many().filter(sessions::Column::ExpiresAt.lt(micros(now)));
         over.exec(&self.transaction).await?;
         let over = invitations::Entity::delete_many().filter(invitations::Column::ExpiresAt.lt(micros(now)));
+        over.exec(&self.transaction).await?;
+        let over = identity_visits::Entity::delete_many().filter(identity_visits::Column::ExpiresAt.lt(micros(now)));
         over.exec(&self.transaction).await?;
         Ok(())
     }
@@ -259,6 +261,15 @@ impl Write {
             query = query.lock_exclusive();
         }
         Ok(query.one(&self.transaction).await?)
+    }
+
+    /// The invitations of a tenant that nobody took yet, the newest first, as this transaction sees them.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn invitations_of(&self, tenant: TenantId) -> Result<Vec<Invitation>, StoreError> {
+        let query = invitations::Entity::find().filter(invitations::Column::TenantId.eq(tenant.0));
+        Ok(query.order_by_desc(invitations::Column::Id).all(&self.transaction).await?)
     }
 
     /// Writes an invitation.

@@ -133,6 +133,30 @@ async fn postgres_looks_at_the_inbox_by_its_own_indexes() {
     the_inbox_is_looked_at_by_its_own_indexes(TestDatabase::postgres().await).await;
 }
 
+/// Home is looked at all the time, so that nothing on it may read what it does not show.
+async fn home_is_looked_up_in_indexes(database: TestDatabase) {
+    let whose = crate::lists::Whose { tenant: domain::id::TenantId(uuid::Uuid::nil()), livemode: true };
+    let (now, later) = (jiff::Timestamp::UNIX_EPOCH, jiff::Timestamp::MAX);
+    let is_found = |plan: &str, postgres: &str| match database.store.is_shared() {
+        true => plan.contains(postgres),
+        false => plan.starts_with("SEARCH"),
+    };
+    let counts = plan(&database.store, crate::counts::counted(whose, 7, 6)).await;
+    assert!(is_found(&counts, "hourly_counts_pkey") && !counts.contains("Seq Scan"), "{counts}");
+    let ends = plan(&database.store, crate::counts::ending(whose, now, later)).await;
+    assert!(ends.contains("licenses_3"), "{ends}");
+}
+
+#[tokio::test]
+async fn sqlite_looks_home_up_in_indexes() {
+    home_is_looked_up_in_indexes(TestDatabase::sqlite().await).await;
+}
+
+#[tokio::test]
+async fn postgres_looks_home_up_in_indexes() {
+    home_is_looked_up_in_indexes(TestDatabase::postgres().await).await;
+}
+
 #[tokio::test]
 async fn both_databases_have_the_same_indexes() {
     let (sqlite, postgres) = (TestDatabase::sqlite().await, TestDatabase::postgres().await);

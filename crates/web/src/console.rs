@@ -7,7 +7,9 @@ mod assets;
 mod attention;
 mod audit;
 mod billing;
+mod brand;
 mod browser;
+mod chart;
 mod checklist;
 mod connect;
 mod connection_actions;
@@ -21,30 +23,41 @@ mod entries;
 mod gallery;
 mod home;
 mod inbound;
+mod letters;
 mod license;
 mod license_actions;
 mod licenses;
 mod list;
+mod live;
 mod mails;
 mod mistakes;
 mod order;
 mod orders;
+mod passkeys;
 mod place;
 mod plan_form;
 mod plans;
 mod price_form;
 mod prices;
 mod products;
+mod provider_sign_in;
 mod reconcile;
 mod refusal;
 mod replay;
+mod resend;
 mod sale;
 mod search;
+mod sender;
 mod server;
 mod settings;
 mod shell;
+mod sign_in_settings;
 mod simulator;
+mod site;
 mod team;
+mod template_editor;
+mod template_versions;
+mod templates;
 mod timeline;
 mod words;
 
@@ -75,6 +88,9 @@ pub(crate) fn routes(web: &Web) -> Router<Web> {
         .merge(reconcile::routes())
         .merge(server::routes())
         .merge(simulator::routes())
+        .merge(passkeys::routes())
+        .merge(provider_sign_in::routes())
+        .merge(sign_in_settings::routes())
         .merge(pages())
         .route("/dev/ui", get(gallery::show))
         .route("/console/{tenant}/{mode}/{*nothing}", get(async || Refusal::NotFound))
@@ -85,7 +101,7 @@ pub(crate) fn routes(web: &Web) -> Router<Web> {
 }
 
 fn pages() -> Router<Web> {
-    sales().merge(set_up())
+    sales().merge(set_up()).merge(mails::routes()).merge(brand::routes()).merge(live::routes())
 }
 
 /// What is set up: what is sold, where the money comes from, and who is told.
@@ -158,9 +174,5 @@ fn sales() -> Router<Web> {
         .route("/console/{tenant}/{mode}/orders", get(orders::list))
         .route("/console/{tenant}/{mode}/orders/{id}", get(order::show))
         .route("/console/{tenant}/{mode}/orders/{id}/{action}", get(order::form).post(order::act))
-        .route("/console/{tenant}/{mode}/mails", get(mails::list))
-        .route("/console/{tenant}/{mode}/mails/{id}", get(mails::show))
-        .route("/console/{tenant}/{mode}/mails/{id}/html", get(mails::html))
-        .route("/console/{tenant}/{mode}/mails/{id}/resend", get(mails::resend_form).post(mails::resend))
         .route("/console/{tenant}/{mode}/audit", get(audit::list))
 }

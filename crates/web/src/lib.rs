@@ -10,7 +10,7 @@ use std::{net::IpAddr, sync::Arc};
 
 use axum::{Router, routing::get};
 use crypto::ring::SharedRing;
-use delivery::mail::Sender;
+use delivery::{Transport, mail::Sender};
 use engine::{Engine, runtime::AppAnswer};
 
 /// What all pages share.
@@ -20,8 +20,8 @@ pub struct Web {
     pub engine: Arc<Engine>,
     /// The master keys: a mail is shown as its buyer gets it.
     pub ring: SharedRing,
-    /// Who mails come from where a brand does not say so.
-    pub sender: Option<Sender>,
+    /// How mails leave, and who they come from where a brand does not say so; none: they are caught.
+    pub sender: Option<Transport>,
     /// Whether the caught mails may be read without an API key: only in `demo`, where nothing is real.
     pub open: bool,
     /// The address under which this server is reached: where a marketplace sends its buyers.
@@ -32,6 +32,13 @@ pub struct Web {
     pub simulator: Arc<dyn simulator::Simulator>,
     /// What an app reads of an answer.
     pub app_answer: Arc<dyn Fn(AppAnswer) -> String + Send + Sync>,
+}
+
+impl Web {
+    /// Who mails come from where a brand does not say so.
+    pub(crate) fn mail_from(&self) -> Option<&Sender> {
+        self.sender.as_ref().map(Transport::sender)
+    }
 }
 
 /// All pages.

@@ -304,7 +304,7 @@ impl Shop {
     /// Has a mail sent once more.
     pub(crate) async fn send_again(&self, mail: MailId) {
         let write = self.store().begin().await.unwrap();
-        assert!(write.send_mail_again(self.tenant, mail, self.now()).await.unwrap());
+        assert!(write.send_mail_again(self.tenant, mail, None, self.now()).await.unwrap());
         write.commit().await.unwrap();
     }
 

@@ -185,12 +185,11 @@ impl Serve {
         let alerts = self.alerts(&engine, &ring, sender.clone(), &public_url, lease)?;
         alerts.start(&tasks, &stop);
         let limits = Arc::new(Limits::default());
-        let sender = sender.map(|transport| transport.sender().clone());
         let api = Api {
             engine: Arc::clone(&engine),
             limits: Arc::clone(&limits),
             public_url: Arc::clone(&public_url),
-            sender: sender.clone(),
+            sender: sender.as_ref().map(|transport| transport.sender().clone()),
             sign_up_open: self.sign_up == SignUp::Open,
             draining: Arc::new(stop.clone()),
         };

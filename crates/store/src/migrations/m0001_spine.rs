@@ -130,7 +130,11 @@ const TABLES: &[Table] = &[
             issued_at bigint, updated_at bigint",
         primary: &["id"],
         unique: &[&["order_id", "slot"]],
-        indexes: &[(&["tenant_id", "livemode", "id"], None), (&["customer_id"], None)],
+        indexes: &[
+            (&["tenant_id", "livemode", "id"], None),
+            (&["customer_id"], None),
+            (&["tenant_id", "livemode", "until"], Some("state = 'active' AND until IS NOT NULL")),
+        ],
     },
     Table {
         name: "license_keys",
@@ -211,10 +215,33 @@ const TABLES: &[Table] = &[
     Table {
         name: "sessions",
         columns: "id uuid, member_id uuid, hash blob, address text, agent text, created_at bigint, confirmed_at bigint?,
-            seen_at bigint, expires_at bigint",
+            seen_at bigint, expires_at bigint, tenant_id uuid?",
         primary: &["id"],
         unique: &[],
-        indexes: &[(&["member_id"], None), (&["expires_at"], None)],
+        indexes: &[(&["member_id"], None), (&["expires_at"], None), (&["tenant_id"], Some("tenant_id IS NOT NULL"))],
+    },
+    Table {
+        name: "identity_providers",
+        columns: "id uuid, tenant_id uuid, name text, issuer text, client_id text, sealed blob, sealed_by text,
+            domains text, newcomers text?, required boolean, created_at bigint, updated_at bigint",
+        primary: &["id"],
+        unique: &[&["tenant_id"]],
+        indexes: &[],
+    },
+    Table {
+        name: "member_identities",
+        columns: "tenant_id uuid, issuer text, subject text, member_id uuid, created_at bigint",
+        primary: &["tenant_id", "issuer", "subject"],
+        unique: &[&["member_id", "tenant_id", "issuer"]],
+        indexes: &[],
+    },
+    Table {
+        name: "identity_visits",
+        columns: "id uuid, tenant_id uuid, hash blob, purpose text, session_id uuid?, next text, created_at bigint,
+            expires_at bigint",
+        primary: &["id"],
+        unique: &[],
+        indexes: &[(&["expires_at"], None)],
     },
     Table {
         name: "invitations",
@@ -222,6 +249,21 @@ const TABLES: &[Table] = &[
         primary: &["id"],
         unique: &[],
         indexes: &[(&["tenant_id"], None), (&["expires_at"], None)],
+    },
+    Table {
+        name: "passkeys",
+        columns: "id uuid, member_id uuid, credential_id blob, public_key blob, counter bigint, party text,
+            is_synced boolean, name text, created_at bigint, used_at bigint?",
+        primary: &["id"],
+        unique: &[&["credential_id"]],
+        indexes: &[(&["member_id"], None)],
+    },
+    Table {
+        name: "spent_challenges",
+        columns: "hash blob, expires_at bigint",
+        primary: &["hash"],
+        unique: &[],
+        indexes: &[(&["expires_at"], None)],
     },
     Table {
         name: "audit_entries",
@@ -361,12 +403,19 @@ const TABLES: &[Table] = &[
         unique: &[],
         indexes: &[],
     },
+    Table {
+        name: "hourly_counts",
+        columns: "tenant_id uuid, livemode boolean, hour bigint, what text, times bigint",
+        primary: &["tenant_id", "livemode", "hour", "what"],
+        unique: &[],
+        indexes: &[],
+    },
     Table { name: "settings", columns: "name text, value text", primary: &["name"], unique: &[], indexes: &[] },
 ];
 
 /// Tables of small rows that SQLite keeps inside the index of their primary key, so that one look finds a row. Others
 /// have an index that leads to a row number, and another that leads from there to the row.
-const FOUND_AT_ONCE: &[&str] = &["license_keys", "check_usage", "order_references"];
+const FOUND_AT_ONCE: &[&str] = &["license_keys", "check_usage", "order_references", "hourly_counts"];
 
 /// Tables, columns and a condition: of the rows that meet it, no two have the same in these columns.
 const UNIQUE_WHERE: &[(&str, &[&str], &str)] =

@@ -93,6 +93,7 @@ fn shell() -> Shell {
         query: String::new(),
         styles: assets::styles(),
         script: assets::script(),
+        stream: None,
     }
 }
 
@@ -121,6 +122,7 @@ fn items() -> Vec<Item> {
         kind: "Unmapped price".to_owned(),
         detail: detail.to_owned(),
         since: before(SignedDuration::from_hours(3)),
+        touches: None,
         mend: mend.map(|word| ("#".to_owned(), word)),
         ended,
     };

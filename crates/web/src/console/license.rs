@@ -117,6 +117,11 @@ async fn shown(
     tested: Option<(String, String)>,
 ) -> Result<Response, Refusal> {
     let now = web.engine.now();
+    // What an app would get is the answer to a form, which the page cannot ask for again.
+    let shell = match tested {
+        Some(_) => Shell::new(web, place, "licenses", "License").await?,
+        None => Shell::live(web, place, "licenses", "License").await?,
+    };
     let listed = license(web, place, id).await?;
     let offer = web.engine.offer(place.whose().tenant, listed.license.plan).await?;
     let moments = web.engine.timeline(place.whose(), &listed).await?;
@@ -125,7 +130,7 @@ async fn shown(
     devices.sort_by_key(|row| std::cmp::Reverse(row.last_seen_at));
     let key = listed.key_hint.clone().unwrap_or_else(|| "its keys open another license".to_owned());
     page(&LicensePage {
-        shell: Shell::new(web, place, "licenses", format!("{key} · License")).await?,
+        shell: Shell { title: format!("{key} · License"), ..shell },
         path: place.at(&format!("licenses/{}", listed.license.id)),
         id: listed.license.id.to_string(),
         pill: pill(&listed.license.standing),

@@ -7,6 +7,7 @@ use axum::{
 };
 use domain::{
     id::{ActivationId, MailId, PlanId, ProductId},
+    mail::MailKind,
     member::{Ability, Role, SUPPORT_EXTENDS_DAYS},
     order::Contact,
     plan::{Limits, PlanVersion},
@@ -145,16 +146,6 @@ fn simple(word: &str) -> Option<Action> {
             &["From now on the money decides again."],
             Vec::new(),
         ),
-        "resend" => plain(
-            "Resend the key",
-            "Send it",
-            Ability::Help,
-            &[
-                "The mail with the key goes out once more, with the same Message-ID.",
-                "Under E-mail you see whether the relay took it.",
-            ],
-            Vec::new(),
-        ),
         "reveal" => {
             plain("See the key", "Show it", Ability::Reveal, &["That you saw it stands in the audit log."], Vec::new())
         }
@@ -212,6 +203,14 @@ pub(crate) async fn form(
     axum::extract::Query(sent): axum::extract::Query<Sent>,
 ) -> Result<Response, Refusal> {
     let listed = license(&web, &place, &id).await?;
+    if word == "resend" {
+        place.may(Ability::Help)?;
+        // An order without an address has no mail; once that is corrected, the key is sent.
+        return Ok(see_other(&match mail_with_key(&web, &place, &listed).await? {
+            Some(mail) => place.at(&format!("mails/{mail}/resend")),
+            None => place.at(&format!("licenses/{}/correct", listed.license.id)),
+        }));
+    }
     shown(&web, &place, &listed, &word, &sent, None).await
 }
 
@@ -315,7 +314,6 @@ async fn done(
             Ok(limits) => (Ruling::Limits(limits), "limits_set"),
             Err(wrong) => return Ok(Err(wrong)),
         },
-        "resend" => return resend(web, place, listed, sent).await,
         "correct" => return correct(web, place, listed, sent).await,
         _ => return Err(Refusal::NotFound),
     };
@@ -357,22 +355,12 @@ fn limits(activations: &str) -> Result<Option<Limits>, String> {
     }
 }
 
-async fn resend(
-    web: &Web,
-    place: &Place<Look>,
-    listed: &ListedLicense,
-    sent: &Sent,
-) -> Result<Result<&'static str, String>, Refusal> {
-    let filter =
-        MailFilter { license: Some(listed.license.id), kind: Some("delivery".to_owned()), ..MailFilter::default() };
+/// The mail with the key of a license, the latest; none: the order has no address yet.
+async fn mail_with_key(web: &Web, place: &Place<Look>, listed: &ListedLicense) -> Result<Option<MailId>, Refusal> {
+    let kind = Some(MailKind::LicenseDelivery.as_str().to_owned());
+    let filter = MailFilter { license: Some(listed.license.id), kind, ..MailFilter::default() };
     let mails = web.engine.store.list_mails(place.whose(), &filter, Page { limit: 1, from: None }).await?;
-    let Some(mail) = mails.rows.first() else {
-        return Ok(
-            Err("No mail with this key was written yet: the order has no address. Correct it first.".to_owned()),
-        );
-    };
-    web.engine.resend_mail(place.whose(), MailId(mail.id), &place.by(&sent.note)).await?;
-    Ok(Ok("resent"))
+    Ok(mails.rows.first().map(|mail| MailId(mail.id)))
 }
 
 async fn correct(

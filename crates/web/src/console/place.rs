@@ -104,20 +104,30 @@ impl<A: Needs> FromRequestParts<Web> for Place<A> {
             "test" => false,
             _ => return Err(Refusal::NotFound),
         };
-        let SignedInHere { who, address } = SignedInHere::from_request_parts(parts, web).await?;
-        let all = web.engine.store.tenants_of(who.id()).await?;
+        let Present { who, address } = Present::from_request_parts(parts, web).await?;
+        let all = web.engine.tenants_of(&who).await?;
+        // After signing in a page is shown again, and nothing is done again.
+        let next = if parts.method == Method::GET { address.clone() } else { "/".to_owned() };
         let tenants = all.iter().map(|(tenant, _)| (tenant.slug.clone(), tenant.name.clone())).collect();
         let here = all.into_iter().find(|(tenant, _)| tenant.slug == param("tenant"));
-        let (tenant, membership) = here.ok_or(Refusal::NotFound)?;
+        let (tenant, membership) = match here {
+            Some(here) => here,
+            // Whether they are a member of another vendor is not for the one whose provider let them in.
+            None if who.session.tenant_id.is_some() => return Err(Refusal::SignIn(next)),
+            None => return Err(Refusal::NotFound),
+        };
         // What a newer release calls a role may only look here.
         let role = membership.role.parse().unwrap_or(Role::Viewer);
+        if !web.engine.opens(&who, TenantId(tenant.id), role).await? {
+            return Err(Refusal::SignInAt(tenant.slug, next));
+        }
         let place = Self { who, tenant, role, livemode, tenants, address, ability: PhantomData };
         place.may(A::ABILITY)?;
         Ok(place)
     }
 }
 
-/// Somebody who is signed in, wherever they are.
+/// Somebody who has proved to this server who they are, wherever they are: their account is their own.
 pub(crate) struct SignedInHere {
     pub(crate) who: SignedIn,
     /// The address of this page, with what was asked.
@@ -125,6 +135,23 @@ pub(crate) struct SignedInHere {
 }
 
 impl FromRequestParts<Web> for SignedInHere {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, web: &Web) -> Result<Self, Refusal> {
+        let Present { who, address } = Present::from_request_parts(parts, web).await?;
+        // A vendor's provider says who somebody is to that vendor, and must not take over what they are to others.
+        if who.session.tenant_id.is_some() { Err(Refusal::NoOwnAccount) } else { Ok(Self { who, address }) }
+    }
+}
+
+/// Somebody who is signed in, by whatever way they came.
+pub(crate) struct Present {
+    pub(crate) who: SignedIn,
+    /// The address of this page, with what was asked.
+    pub(crate) address: String,
+}
+
+impl FromRequestParts<Web> for Present {
     type Rejection = Refusal;
 
     async fn from_request_parts(parts: &mut Parts, web: &Web) -> Result<Self, Refusal> {

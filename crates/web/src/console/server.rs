@@ -71,7 +71,7 @@ async fn show(State(web): State<Web>, place: Place<Look>, headers: HeaderMap) ->
         shell: Shell::new(&web, &place, "settings/server", "This server").await?,
         address: address(&web.public_url),
         reached: reached(&web.public_url, &headers),
-        sender: web.sender.as_ref().map(ToString::to_string),
+        sender: web.sender.as_ref().map(|transport| transport.sender().to_string()),
         mails_path: place.at("mails"),
         public_url: web.public_url.to_string(),
     })

@@ -59,6 +59,8 @@ pub(crate) struct Shell {
     pub(crate) query: String,
     pub(crate) styles: &'static str,
     pub(crate) script: &'static str,
+    /// Where the page hears that something on it has changed, and the script that listens.
+    pub(crate) stream: Option<(String, &'static str)>,
 }
 
 /// Path, name, icon.
@@ -109,6 +111,9 @@ const SAID: &[(&str, &str)] = &[
     ("approved", "The order is approved: its licenses are issued."),
     ("rejected", "The order is rejected: it gets no licenses."),
     ("saved", "Saved."),
+    ("brand_saved", "Saved. Mails that are sent from now on have it."),
+    ("template_saved", "This version is used from now on."),
+    ("template_removed", "None of your versions is used any more; they stay, and can be used again."),
     ("mapped", "The rule is saved. What waited for it is worked on now, and buyers get their keys."),
     ("connected", "It is connected. Send a test event from there: it shows up here as the first signed one."),
     ("role_changed", "The role is changed."),
@@ -124,6 +129,7 @@ const SAID: &[(&str, &str)] = &[
     ("reading", "The lists are being read; this page shows how far."),
     ("first_plan", "The plan is made. Watch a purchase become a license of it:"),
     ("played_already", "One thing is played at a time: this is it. Begin the other one when it has ended."),
+    ("provider_removed", "Members sign in with their passwords. Whom the provider had let in is signed out."),
     ("replayed", "The event is worked on again."),
 ];
 
@@ -175,7 +181,21 @@ impl Shell {
             query: String::new(),
             styles: assets::styles(),
             script: assets::script(),
+            stream: None,
         })
+    }
+
+    /// The same around a page whose parts are drawn anew when something has changed. The marks are read before anything that
+    /// the page shows, so that it never takes for seen what it does not show.
+    pub(crate) async fn live<A>(
+        web: &Web,
+        place: &Place<A>,
+        section: &str,
+        title: impl Into<String>,
+    ) -> Result<Self, Refusal> {
+        let marks = web.engine.marks(place.whose()).await?;
+        let address = format!("{}?seen={marks}", place.at("live"));
+        Ok(Self { stream: Some((address, assets::live())), ..Self::new(web, place, section, title).await? })
     }
 }
 

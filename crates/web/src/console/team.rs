@@ -23,7 +23,7 @@ use super::{
     },
     refusal::Refusal,
     shell::{Shell, page},
-    words::When,
+    words::{Pill, When},
 };
 use crate::Web;
 
@@ -45,8 +45,22 @@ struct MemberRow {
     role: String,
     since: When,
     has_authenticator: bool,
+    has_passkey: bool,
     is_self: bool,
     may_staff: bool,
+}
+
+impl MemberRow {
+    /// What proves who they are beside their password.
+    fn proof(&self) -> Option<Pill> {
+        let word = match (self.has_passkey, self.has_authenticator) {
+            (true, true) => "passkey and code",
+            (true, false) => "passkey",
+            (false, true) => "code",
+            (false, false) => return None,
+        };
+        Some(Pill { word, icon: "check", tone: "good" })
+    }
 }
 
 struct InvitationRow {
@@ -59,12 +73,15 @@ struct InvitationRow {
 /// `GET …/team`.
 pub(crate) async fn list(State(web): State<Web>, place: Place<Look>) -> Result<Response, Refusal> {
     let (now, store, tenant) = (web.engine.now(), &web.engine.store, place.whose().tenant);
+    let members = store.members_of(tenant).await?;
+    let with_passkey = store.with_passkey(members.iter().map(|(member, _)| member.id).collect()).await?;
     let member = |(member, membership): (Member, Membership)| {
         let role: Role = membership.role.parse().unwrap_or(Role::Viewer);
         MemberRow {
             path: place.at(&format!("team/{}", MemberId(member.id))),
             is_self: member.id == place.who.member.id,
             has_authenticator: member.authenticator.is_some(),
+            has_passkey: with_passkey.contains(&member.id),
             since: When::stored(membership.created_at, now),
             may_staff: place.role.may_staff(role),
             role: membership.role,
@@ -80,7 +97,7 @@ pub(crate) async fn list(State(web): State<Web>, place: Place<Look>) -> Result<R
     page(&TeamPage {
         shell: Shell::new(&web, &place, "team", "Team").await?,
         path: place.at("team"),
-        members: store.members_of(tenant).await?.into_iter().map(member).collect(),
+        members: members.into_iter().map(member).collect(),
         invitations: store.invitations_of(tenant).await?.into_iter().filter_map(invitation).collect(),
         roles: Role::ALL.map(|role| (role.as_str(), role.sentence())).to_vec(),
         may_staff: place.role.may(Ability::Staff),

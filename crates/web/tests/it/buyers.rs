@@ -167,6 +167,7 @@ impl Shop {
             entropy: Arc::new(entropy),
             dialler: Arc::new(Dialler(market.clone())),
             addresses: Arc::new(engine::testing::TestAddresses),
+            identity: Arc::new(engine::testing::NoProviders),
             lease: SignedDuration::from_secs(120),
         });
         let tenant = engine.ensure_tenant("default", "Acme").await.unwrap();

@@ -180,7 +180,7 @@ async fn every_page_says_what_it_may_load() {
 }
 
 /// RFC 4648, without padding.
-fn base32(text: &str) -> Vec<u8> {
+pub(crate) fn base32(text: &str) -> Vec<u8> {
     let digits = text.bytes().map(|byte| match byte {
         b'A'..=b'Z' => byte - b'A',
         _ => byte - b'2' + 26,

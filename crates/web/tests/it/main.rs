@@ -5,8 +5,12 @@
 mod buyers;
 mod entrance;
 mod everything;
+mod home;
+mod identity;
 mod licenses;
+mod mail_pages;
 mod office;
+mod passkeys;
 mod people;
 mod pipeline;
 mod reconcile;
