@@ -43,6 +43,7 @@ pub mod onboarding;
 mod outcome;
 pub mod prices;
 pub mod receive;
+pub mod reconcile;
 pub mod redecide;
 pub mod redeem;
 pub mod rejections;

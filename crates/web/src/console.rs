@@ -13,6 +13,7 @@ mod brand;
 mod browser;
 mod changes;
 mod chart;
+mod checklist;
 mod connect;
 mod connection_actions;
 mod csv;
@@ -49,6 +50,7 @@ mod price_form;
 mod prices;
 mod products;
 mod provider_sign_in;
+mod reconcile;
 mod refusal;
 mod replay;
 mod resend;
@@ -57,10 +59,12 @@ mod sale;
 mod search;
 mod security;
 mod sender;
+mod server;
 mod settings;
 mod shell;
 mod sign_in_settings;
 mod signing_keys;
+mod simulator;
 mod site;
 mod team;
 mod template_editor;
@@ -97,6 +101,9 @@ pub(crate) fn routes(web: &Web) -> Router<Web> {
         .merge(account::routes())
         .merge(audit::routes())
         .merge(integrations::routes())
+        .merge(reconcile::routes())
+        .merge(server::routes())
+        .merge(simulator::routes())
         .merge(passkeys::routes())
         .merge(provider_sign_in::routes())
         .merge(retention::routes())

@@ -4,6 +4,7 @@
 mod buyers;
 mod console;
 mod mails;
+pub mod simulator;
 
 use std::{net::IpAddr, sync::Arc};
 
@@ -34,6 +35,8 @@ pub struct Web {
     pub too_many: Arc<dyn Fn(IpAddr) -> Option<u64> + Send + Sync>,
     /// The OpenAPI document of what this server answers: pages show it.
     pub openapi: &'static str,
+    /// Plays purchases in test mode.
+    pub simulator: Arc<dyn simulator::Simulator>,
     /// What an app reads of an answer.
     pub app_answer: Arc<dyn Fn(AppAnswer) -> String + Send + Sync>,
 }

@@ -23,6 +23,7 @@ use crate::{
     options::{DataOptions, read_secret},
     output::say,
     server::{self, Installation},
+    simulator::console::ConsoleSimulator,
     stripe_options::StripeOptions,
 };
 
@@ -208,12 +209,24 @@ impl Serve {
             data_folder: std::path::absolute(&self.data.data_dir)?.display().to_string().into(),
             too_many: Arc::new(move |address| limits.buyers_try(address)),
             openapi: api::document(),
+            simulator: self.simulator(&engine, address, (&tasks, &stop)),
             app_answer: Arc::new(api::app_answer),
         })
         .merge(api::router(api));
         let routes = behind(self.trusted_proxy.clone(), routes);
         tasks.spawn(listen(listener, routes, stop.clone()));
         Ok(Running { engine, address, tasks, stop })
+    }
+
+    /// What plays purchases for the console: on this server, over loopback.
+    fn simulator(
+        &self,
+        engine: &Arc<Engine>,
+        listens: SocketAddr,
+        (tasks, stop): (&TaskTracker, &CancellationToken),
+    ) -> Arc<ConsoleSimulator> {
+        let folder = self.data.data_dir.clone();
+        Arc::new(ConsoleSimulator::new(Arc::clone(engine), folder, listens, (tasks.clone(), stop.clone())))
     }
 
     /// What carries attention items to people.

@@ -63,6 +63,11 @@ fn the_ten_interactions_take_few_clicks() {
 }
 
 #[test]
+fn a_newcomer_needs_no_documentation() {
+    travelled("newcomer", &[]);
+}
+
+#[test]
 fn mails_are_written_tried_out_and_sent_once_more() {
     let relay = Relay::start();
     let environment = vec![("KEYWRIGHT_SMTP_URL", relay.url()), ("KEYWRIGHT_MAIL_FROM", "keys@acme.test".to_owned())];

@@ -22,6 +22,7 @@ const STYLES: &str = concat!(
     include_str!("../../assets/mail.css"),
     include_str!("../../assets/charts.css"),
     include_str!("../../assets/developers.css"),
+    include_str!("../../assets/simulator.css"),
 );
 const ICONS: &str = include_str!("../../assets/icons.svg");
 
@@ -62,6 +63,8 @@ assets! {
     preview = "preview.js", JAVASCRIPT, include_str!("../../assets/preview.js");
     /// The address of the script that keeps pages as things are.
     live = "live.js", JAVASCRIPT, include_str!("../../assets/live.js");
+    /// The address of the script of pages that show how far something is.
+    again = "again.js", JAVASCRIPT, include_str!("../../assets/again.js");
     /// The address of the script of pages with passkeys.
     passkeys = "passkeys.js", JAVASCRIPT, include_str!("../../assets/passkeys.js");
 }

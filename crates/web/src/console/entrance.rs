@@ -22,6 +22,7 @@ use super::{
     place::{Present, SignedInHere, at, came_from},
     provider_sign_in::{provider_confirms, provider_door},
     refusal::{Refusal, encoded},
+    server::reached,
     site::Site,
     words::sentence,
 };
@@ -48,6 +49,8 @@ pub(super) struct EntrancePage {
     pub(super) username: Option<String>,
     /// What a passkey does instead.
     pub(super) passkey: Option<Offer>,
+    /// The address of the server, and the host by which the browser came otherwise.
+    pub(super) reached: Option<(String, Result<(), String>)>,
 }
 
 pub(super) struct EntranceField {
@@ -180,7 +183,7 @@ fn handle(link: &str) -> Result<Handle, Refusal> {
     link.parse().map_err(|_| Refusal::NotFound)
 }
 
-fn set_up_page(link: &str, email: &str, product: &str) -> EntrancePage {
+fn set_up_page(web: &Web, headers: &HeaderMap, link: &str, (email, product): (&str, &str)) -> EntrancePage {
     EntrancePage {
         title: "Set Keywright up",
         lead: "You are the first: this makes you the owner. The link is good once.".to_owned(),
@@ -194,6 +197,7 @@ fn set_up_page(link: &str, email: &str, product: &str) -> EntrancePage {
         ],
         button: Some("Begin"),
         action: format!("/setup/{link}"),
+        reached: Some((web.public_url.to_string(), reached(&web.public_url, headers))),
         ..EntrancePage::default()
     }
 }
@@ -212,9 +216,13 @@ async fn invited_to(web: &Web, link: &Handle) -> Result<(Invited, Tenant), Refus
 }
 
 /// `GET /setup/{link}`.
-pub(crate) async fn set_up_form(State(web): State<Web>, Path(link): Path<String>) -> Result<Response, Refusal> {
+pub(crate) async fn set_up_form(
+    State(web): State<Web>,
+    Path(link): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response, Refusal> {
     invited(&web, &handle(&link)?, true).await?;
-    set_up_page(&link, "", "").shown(None)
+    set_up_page(&web, &headers, &link, ("", "")).shown(None)
 }
 
 /// `POST /setup/{link}`.
@@ -228,7 +236,7 @@ pub(crate) async fn set_up(
     let link_handle = handle(&link)?;
     let invited = invited(&web, &link_handle, true).await?;
     match web.engine.take_invitation(&link_handle, &form.member(), &came_from(peer.ip(), &headers)).await {
-        Err(problem) => set_up_page(&link, &form.email, &form.product).shown(Some(problem)),
+        Err(problem) => set_up_page(&web, &headers, &link, (&form.email, &form.product)).shown(Some(problem)),
         Ok((member, browser)) => {
             if !form.product.trim().is_empty() {
                 let by = format!("member:{member}");

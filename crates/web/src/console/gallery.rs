@@ -91,6 +91,8 @@ fn shell() -> Shell {
         member: "ada@acme.test".to_owned(),
         role: "owner",
         said: Some("Saved."),
+        next: Some(("#".to_owned(), "See it")),
+        next: None,
         query: String::new(),
         styles: assets::styles(),
         script: assets::script(),

@@ -10,7 +10,7 @@ use axum::{
     response::Response,
 };
 use delivery::attention::MAIL_FAILED;
-use engine::{figures::Window, first_steps::FirstStep};
+use engine::figures::Window;
 use serde::Deserialize;
 use store::lists::Page;
 
@@ -18,6 +18,7 @@ use self::{activity::News, funnel::Funnel};
 use super::{
     attention::{Item, queue},
     chart::Chart,
+    checklist::Checklist,
     place::{Place, to::Look},
     refusal::Refusal,
     shell::{Shell, page},
@@ -37,7 +38,7 @@ struct HomePage {
     /// How many rows of the queue are not shown here.
     more_items: usize,
     items_path: String,
-    steps: Vec<Step>,
+    checklist: Option<Checklist>,
     /// Address, name, whether it is chosen.
     windows: Vec<(String, &'static str, bool)>,
     funnel: Funnel,
@@ -45,13 +46,6 @@ struct HomePage {
     ends: Chart,
     news: Vec<News>,
     audit_path: String,
-}
-
-struct Step {
-    name: &'static str,
-    hint: &'static str,
-    path: String,
-    is_done: bool,
 }
 
 /// What is asked for.
@@ -84,7 +78,7 @@ pub(crate) async fn show(
         items,
         more_items,
         items_path: place.at("attention"),
-        steps: steps(&web, &place).await?,
+        checklist: Checklist::of(&web, &place).await?,
         windows: Window::ALL.map(|one| (format!("{home}?window={}", one.as_str()), name(one), one == window)).into(),
         funnel: funnel::funnel(&place, &figures, engine.backlog(whose).await?),
         charts: charts::of(&figures),
@@ -100,32 +94,4 @@ const fn name(window: Window) -> &'static str {
         Window::Week => "7 days",
         Window::Month => "30 days",
     }
-}
-
-/// What is still to be done; nothing, once all is.
-async fn steps(web: &Web, place: &Place<Look>) -> Result<Vec<Step>, Refusal> {
-    let steps = web.engine.first_steps(place.whose()).await?;
-    if steps.iter().all(|(_, is_done)| *is_done) {
-        return Ok(Vec::new());
-    }
-    Ok(steps.into_iter().map(|(step, is_done)| drawn(place, step, is_done)).collect())
-}
-
-fn drawn(place: &Place<Look>, step: FirstStep, is_done: bool) -> Step {
-    let (name, hint, path) = match step {
-        FirstStep::Product => ("Name a product", "What you sell, and what its keys begin with.", "products"),
-        FirstStep::Plan => ("Make a plan", "How many devices, for how long, what else.", "products"),
-        FirstStep::Connection => (
-            "Connect a provider",
-            "Stripe, Paddle, Lemon Squeezy or AppSumo: copy an address, paste a secret.",
-            "settings/billing",
-        ),
-        FirstStep::SignedEvent => {
-            ("The first signed event", "Waiting for it: send a test event, or simulate a purchase.", "inbound")
-        }
-        FirstStep::PriceRule => ("Map a price", "Which plan each price gives.", "prices"),
-        FirstStep::License => ("The first license", "Buy in test mode, or simulate a purchase.", "licenses"),
-        FirstStep::Activation => ("The first activation", "Build the check into your app.", "developers/quickstart"),
-    };
-    Step { name, hint, path: place.at(path), is_done }
 }

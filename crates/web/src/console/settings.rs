@@ -46,6 +46,7 @@ const DOORS: &[(&str, &str, &str, &str)] = &[
     ("team", "Team", "Who may do what here, and who is invited.", "people"),
     ("settings/sign-in", "Sign-in", "Your identity provider, by which members come in without a password.", "person"),
     ("settings/security", "Security", "Second factors, signed-in browsers, refused calls.", "shield"),
+    ("settings/server", "This server", "Its address, and how its mails leave.", "home"),
     ("audit", "Audit log", "Who changed what, when, and why.", "book"),
     ("settings/signing-keys", "Signing keys", "What apps verify licenses with offline.", "key"),
     ("settings/retention", "Data retention", "What is remembered for how long.", "clock"),
@@ -60,7 +61,7 @@ fn group_of(path: &str) -> &'static str {
     match path {
         "prices" | "products" => GROUPS[0],
         "settings/billing" | "settings/webhooks" | "settings/integrations" | "developers" => GROUPS[1],
-        "settings/retention" | "settings/about" | "settings/signing-keys" => GROUPS[3],
+        "settings/retention" | "settings/server" | "settings/about" | "settings/signing-keys" => GROUPS[3],
         path if path.contains("brand") || path.contains("mail") => GROUPS[0],
         _ => GROUPS[2],
     }

@@ -60,6 +60,8 @@ pub(crate) struct Shell {
     pub(crate) role: &'static str,
     /// What was just done.
     pub(crate) said: Option<&'static str>,
+    /// Where one goes on after that: address and words.
+    pub(crate) next: Option<(String, &'static str)>,
     pub(crate) query: String,
     pub(crate) styles: &'static str,
     pub(crate) script: &'static str,
@@ -83,6 +85,7 @@ const GROUPS: [(&str, &[Link]); 4] = [
             ("inbound", "Inbound events", "in"),
             ("deliveries", "Deliveries", "out"),
             ("mails", "E-mail", "mail"),
+            ("reconcile", "Reconcile", "scales"),
             ("audit", "Audit log", "book"),
         ],
     ),
@@ -93,6 +96,7 @@ const GROUPS: [(&str, &[Link]); 4] = [
             ("prices", "Prices", "tag"),
             ("settings", "Settings", "gear"),
             ("developers", "Developers", "code"),
+            ("simulator", "Simulator", "play"),
             ("team", "Team", "people"),
         ],
     ),
@@ -133,12 +137,18 @@ const SAID: &[(&str, &str)] = &[
     ("recovering", "It goes on in the background; this page shows how far it has come."),
     ("sent", "It is on its way. Look again in a moment."),
     ("rule_removed", "The rule is gone."),
+    ("reading", "The lists are being read; this page shows how far."),
+    ("first_plan", "The plan is made. Watch a purchase become a license of it:"),
+    ("played_already", "One thing is played at a time: this is it. Begin the other one when it has ended."),
     ("provider_removed", "Members sign in with their passwords. Whom the provider had let in is signed out."),
     ("key_rotated", "The new key is published. It signs from the moment that stands beside it."),
     ("key_withdrawn", "The key is published no more."),
     ("signed_out", "They are signed out there."),
     ("replayed", "The event is worked on again."),
 ];
+
+/// Where one goes on after that: the word in the address, the page, and what the link says.
+const NEXT: &[(&str, &str, &str)] = &[("first_plan", "simulator", "Simulate a purchase")];
 
 impl Shell {
     /// What stands around a page of the section with this path.
@@ -164,7 +174,9 @@ impl Shell {
             name,
             entries: entries.iter().map(entry).collect(),
         };
-        let said = SAID.iter().find(|(known, _)| *known == place.asked("said")).map(|(_, text)| *text);
+        let word = place.asked("said");
+        let said = SAID.iter().find(|(known, _)| *known == word).map(|(_, text)| *text);
+        let next = NEXT.iter().find(|(known, ..)| *known == word).map(|(_, path, text)| (place.at(path), *text));
         let tenants = place.tenants.iter();
         let tenant = |(slug, name): &(String, String)| {
             (super::place::at(slug, place.livemode, ""), name.clone(), *slug == place.tenant.slug)
@@ -184,6 +196,7 @@ impl Shell {
             member: place.who.member.email.clone(),
             role: place.role.as_str(),
             said,
+            next,
             query: String::new(),
             styles: assets::styles(),
             script: assets::script(),

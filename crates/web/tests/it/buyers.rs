@@ -184,6 +184,7 @@ impl Shop {
             data_folder: "/var/lib/keywright".into(),
             openapi: "{}",
             app_answer: Arc::new(|_| String::new()),
+            simulator: Arc::new(crate::simulated::Playwright::default()),
             too_many: Arc::new(move |_| {
                 let take = |left: u64| left.checked_sub(1);
                 counted.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take).err().map(|_| 7)

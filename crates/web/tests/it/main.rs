@@ -15,5 +15,8 @@ mod office;
 mod passkeys;
 mod people;
 mod pipeline;
+mod reconcile;
 mod set_up;
 mod settings;
+mod simulated;
+mod simulator;

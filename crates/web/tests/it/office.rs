@@ -30,6 +30,8 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower::ServiceExt;
 use web::Web;
 
+use crate::simulated::Playwright;
+
 const NOW: i64 = 1_795_219_200;
 /// The password of every member.
 pub(crate) const PASSWORD: &str = "correct horse";
@@ -49,6 +51,7 @@ pub(crate) struct Office {
     pub(crate) provider: Arc<TestProvider>,
     pub(crate) tenant: TenantId,
     pub(crate) router: Router,
+    pub(crate) simulator: Arc<Playwright>,
     stop: CancellationToken,
     database: TestDatabase,
 }
@@ -107,6 +110,7 @@ impl Office {
             lease: SignedDuration::from_secs(120),
         });
         let tenant = engine.ensure_tenant("default", "Acme").await.unwrap();
+        let simulator = Arc::new(Playwright::default());
         let router = web::router(Web {
             engine: engine.clone(),
             ring,
@@ -117,11 +121,12 @@ impl Office {
             data_folder: "/var/lib/keywright".into(),
             too_many: Arc::new(|_| None),
             openapi: include_str!("../../../api/openapi.json"),
+            simulator: simulator.clone(),
             app_answer: Arc::new(|answer| format!("code {}", answer.verdict.code.as_str())),
         });
         let stop = CancellationToken::new();
         engine.start(&TaskTracker::new(), &stop);
-        let office = Self { engine, clock, provider, tenant, router, stop, database };
+        let office = Self { engine, clock, provider, tenant, router, simulator, stop, database };
         office.apply(SHOP).await;
         office
     }

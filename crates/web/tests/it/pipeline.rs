@@ -84,10 +84,10 @@ async fn lists_that_are_empty_say_what_to_do() {
     let browser = office.member(Role::Viewer).await;
     for (section, words) in [
         ("attention", "Every paid order has its licenses."),
-        ("inbound", "keywright simulate stripe checkout"),
-        ("customers", "keywright simulate stripe checkout"),
-        ("orders", "keywright simulate stripe checkout"),
-        ("mails", "keywright simulate stripe checkout"),
+        ("inbound", "Simulate a purchase"),
+        ("customers", "Simulate a purchase"),
+        ("orders", "Simulate a purchase"),
+        ("mails", "Simulate a purchase"),
         ("inbound?status=held", "No event is like that."),
         ("mails?status=failed", "No mail is like that."),
         ("customers?q=nobody%40example.com", "Nobody like that has bought in test mode."),

@@ -17,7 +17,7 @@ const SHOP: &str = r#"
 
 impl Office {
     /// The shop tells of a paid order, signed.
-    async fn sold(&self, order: &str, price: &str) {
+    pub(crate) async fn sold(&self, order: &str, price: &str) {
         // Whatever a worker read before the shop was connected is read again.
         self.clock.advance(SignedDuration::from_secs(6));
         let body = format!(
@@ -34,7 +34,7 @@ impl Office {
     }
 
     /// A page, as soon as what was asked for is worked on.
-    async fn page_with(&self, browser: &Browser<'_>, path: &str, words: &str) -> Page {
+    pub(crate) async fn page_with(&self, browser: &Browser<'_>, path: &str, words: &str) -> Page {
         for _ in 0..1_000 {
             let page = browser.get(path).await;
             if page.says(words) {
