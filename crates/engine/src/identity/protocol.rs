@@ -189,9 +189,9 @@ impl Providers {
             other => other,
         };
         let claims = claims.map_err(|why| unlucky(client, Problem::Untrusted, &told(&why)))?;
-        let mut said = of_token(&claims, token);
+        let mut said = of_token(claims, token);
         if said.email.is_none() {
-            self.ask_for_email(&endpoints, &answer, &claims, client, &mut said).await?;
+            self.ask_for_email(&endpoints, &answer, claims, client, &mut said).await?;
         }
         Ok(said)
     }
