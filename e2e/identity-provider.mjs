@@ -8,7 +8,7 @@ const { default: Provider } = await import(`${KEYWRIGHT_TEST_NODE_MODULES}/oidc-
 // Not the server's own host, so that the way between the two leads from one site to another.
 const HOST = "localhost";
 
-const PAGE = `<!doctype html><html lang="en"><title>Acme ID</title><main><h1>Acme ID</h1>
+const PAGE = `<!doctype html><html lang="en"><title>Acme ID</title><link rel="icon" href="data:,"><main><h1>Acme ID</h1>
 <form method="post"><label>Account <input name="account"></label><button>Sign in</button></form>
 <form method="post"><button name="cancel" value="on">Cancel</button></form></main></html>`;
 
