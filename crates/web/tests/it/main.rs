@@ -5,8 +5,8 @@
 mod buyers;
 mod entrance;
 mod everything;
-mod identity;
 mod home;
+mod identity;
 mod licenses;
 mod mail_pages;
 mod office;
