@@ -92,7 +92,6 @@ fn shell() -> Shell {
         role: "owner",
         said: Some("Saved."),
         next: Some(("#".to_owned(), "See it")),
-        next: None,
         query: String::new(),
         styles: assets::styles(),
         script: assets::script(),
