@@ -193,12 +193,7 @@ impl Serve {
             sign_up_open: self.sign_up == SignUp::Open,
             draining: Arc::new(stop.clone()),
         };
-        if let Some(metrics_listen) = self.metrics_listen {
-            let listener = TcpListener::bind(metrics_listen)
-                .await
-                .with_context(|| format!("{metrics_listen} cannot be listened on"))?;
-            tasks.spawn(listen(listener, api::metrics_router(api.clone()), stop.clone()));
-        }
+        self.show_metrics(&api, &tasks, &stop).await?;
         let routes = web::router(web::Web {
             engine: Arc::clone(&engine),
             ring,
@@ -216,6 +211,14 @@ impl Serve {
         let routes = behind(self.trusted_proxy.clone(), routes);
         tasks.spawn(listen(listener, routes, stop.clone()));
         Ok(Running { engine, address, tasks, stop })
+    }
+
+    /// Shows metrics on a listener of their own, if one is asked for.
+    async fn show_metrics(&self, api: &Api, tasks: &TaskTracker, stop: &CancellationToken) -> anyhow::Result<()> {
+        let Some(address) = self.metrics_listen else { return Ok(()) };
+        let listener = TcpListener::bind(address).await.with_context(|| format!("{address} cannot be listened on"))?;
+        tasks.spawn(listen(listener, api::metrics_router(api.clone()), stop.clone()));
+        Ok(())
     }
 
     /// What plays purchases for the console: on this server, over loopback.
