@@ -118,10 +118,27 @@ await travel({
     await hand.search(key);
     await hand.click(hand.link("Resend the key"));
     const dialog = this.page.getByRole("dialog");
-    await dialog.getByText("byron@example.com").first().waitFor();
+    assert.equal(await dialog.getByLabel("To").inputValue(), "byron@example.com");
+    await dialog.frameLocator("iframe").getByText("STUDIO-").first().waitFor();
     await hand.click(dialog.getByRole("button", { name: "Send it" }));
-    await this.page.getByText("The mail is on its way.").waitFor();
+    await this.page.getByText("byron@example.com").first().waitFor();
+    await this.page.locator(".pill", { hasText: "caught" }).first().waitFor();
     assert.equal(hand.clicks, 2);
+  },
+
+  async "5. a price is mapped where it is missing: two clicks, and the buyer has a key"() {
+    const hand = this.hand();
+    simulate("unmapped", "--plan", "studio-pro", "--email", "babbage@example.com");
+    await this.page.goto(HOME);
+    await hand.click(hand.link("Map the price").first());
+    const form = this.page.locator("#action");
+    await form.getByText("1 order waits for this price").waitFor();
+    await form.getByLabel("It gives the plan").selectOption("studio-pro");
+    await hand.click(form.getByRole("button", { name: "Map it" }));
+    await this.page.getByText("The rule is saved.").waitFor();
+    assert.equal(hand.clicks, 2);
+    await hand.search("babbage@example.com");
+    await this.page.locator(".pill", { hasText: "active" }).first().waitFor();
   },
 
   async "6. an event is tried out, then played again: two clicks"() {
@@ -172,6 +189,17 @@ await travel({
       assert.ok(looks < 300, "nothing arrives");
       await this.page.waitForTimeout(100);
     }
+  },
+
+  async "10. a purchase is simulated with one click, and its milestones light up"() {
+    const hand = this.hand();
+    await this.page.goto(`${HOME}/simulator`);
+    await hand.click(hand.button("Simulate it"));
+    for (const milestone of ["Received", "Matched", "Issued", "Mailed", "Delivered"]) {
+      await this.page.getByText(milestone, { exact: true }).first().waitFor();
+    }
+    await hand.link("Open its page").waitFor();
+    assert.equal(hand.clicks, 1);
   },
 });
 receiver.server.close();

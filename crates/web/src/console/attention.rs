@@ -9,7 +9,7 @@ use axum::{
     response::Response,
 };
 use domain::{
-    id::{AttentionId, InboundId, OrderId},
+    id::{AttentionId, ConnectionId, InboundId, OrderId},
     member::Ability,
 };
 use jiff::Timestamp;
@@ -130,8 +130,12 @@ fn mend<A>(place: &Place<A>, row: &AttentionItem) -> Option<(String, &'static st
     let billing = || Some((place.at("settings/billing"), "See the connection"));
     match row.kind.as_str() {
         "unmapped_price" => {
-            let price = row.lookup.as_deref().unwrap_or_default();
-            Some((place.at(&format!("prices?price={}", encoded(price))), "Map the price"))
+            let price = encoded(row.lookup.as_deref().unwrap_or_default());
+            let path = match row.connection_id.map(ConnectionId).filter(|_| place.role.may(Ability::Configure)) {
+                Some(connection) => format!("prices/map?connection={connection}&value={price}"),
+                None => format!("prices?price={price}"),
+            };
+            Some((place.at(&path), "Map the price"))
         }
         engine::attention::APPROVAL | engine::attention::APPROVAL_OVERDUE => order().map(|path| (path, "Decide")),
         "mail_failed" => page_of(place, &row.subject).map(|path| (path, "See the mail")),

@@ -51,6 +51,7 @@ async fn shown(
         let provider = providers::by_slug(&row.provider).map_or(row.provider.as_str(), |known| known.info().name);
         (row.code.clone(), format!("{} · {provider}", row.code))
     };
+    let connection = stock.connection(sent.get("connection")).map_or("", |row| row.code.as_str());
     let plan = |row: &rows::Plan| (row.code.clone(), row.name.clone());
     let unmapped = unmapped(web, place, stock, sent).await?;
     let nothing = [(CHOOSE.to_owned(), "Choose one".to_owned()), (String::new(), "Nothing of ours".to_owned())];
@@ -71,7 +72,7 @@ async fn shown(
     }
     question
         .says("Later sales get the version of the plan that is current then. What was decided before stays decided.")
-        .asks(Field::choice("connection", "Connection", stock.connections.iter().map(name), sent.get("connection")))
+        .asks(Field::choice("connection", "Connection", stock.connections.iter().map(name), connection))
         .asks(Field::choice("about", "It is about", abouts, &here("about", "price")))
         .asks(
             Field::text("value", "Price or product", sent.get("value"))

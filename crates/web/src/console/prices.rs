@@ -7,7 +7,7 @@ use axum::{
 };
 use domain::{
     decision::{Matcher, QuantityRule, Rule},
-    id::PriceRuleId,
+    id::{ConnectionId, PriceRuleId},
     member::Ability,
 };
 use engine::{attention::UNMAPPED_PRICE, connections::Mode};
@@ -91,9 +91,9 @@ impl Stock {
         Ok(Self { connections, plans })
     }
 
-    /// A connection by its code.
-    pub(crate) fn connection(&self, code: &str) -> Option<&rows::Connection> {
-        self.connections.iter().find(|row| row.code == code)
+    /// A connection by its code or its id.
+    pub(crate) fn connection(&self, name: &str) -> Option<&rows::Connection> {
+        self.connections.iter().find(|row| row.code == name || ConnectionId(row.id).to_string() == name)
     }
 
     fn connection_of(&self, rule: &rows::PriceRule) -> Option<&rows::Connection> {
