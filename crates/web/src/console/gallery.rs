@@ -85,6 +85,8 @@ fn shell() -> Shell {
             Group { name: "Sales", entries: vec![entry("Licenses", "key", false)] },
         ],
         tenants: vec![("#".to_owned(), "Acme".to_owned(), true), ("#".to_owned(), "Other".to_owned(), false)],
+        products: Vec::new(),
+        product: None,
         attention: 3,
         member: "ada@acme.test".to_owned(),
         role: "owner",
