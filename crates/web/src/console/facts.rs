@@ -9,6 +9,7 @@ use domain::{
 };
 use engine::{
     catalogue::Offer,
+    connections::{Mode, find},
     timeline::{Happened, Moment},
 };
 use store::lists::ListedLicense;
@@ -138,7 +139,10 @@ async fn sold(web: &Web, place: &Place<Look>, listed: &ListedLicense) -> Result<
     }
     let references = order.order.references.iter().map(Reference::as_str);
     let customers = order.order.customers.iter().map(CustomerReference::as_str);
-    for id in references.chain(customers) {
+    let all = web.engine.connections().await?;
+    // What a provider of our own makes up is not to be found at the real one.
+    let is_real = find(&all, listed.connection).is_some_and(|connection| connection.mode != Mode::Simulated);
+    for id in references.chain(customers).filter(|_| is_real) {
         if let Some((what, link)) = dashboard(slug, place.livemode, id) {
             facts.retain(|fact| fact.value != id);
             facts.push(Fact { leads_out: true, ..Fact::new(what, id).at(link) });

@@ -195,11 +195,11 @@ fn actions(place: &Place<Look>, listed: &ListedLicense) -> Vec<(&'static str, &'
     let is_revoked = listed.license.rulings.revoked.as_ref().is_some_and(|register| register.value);
     let all = [
         ("resend", "Resend the key", false, Ability::Help, true),
-        ("note", "Write a note", false, Ability::Help, true),
         ("correct", "Correct the address", false, Ability::Help, true),
         ("freeze", "Freeze", false, Ability::Help, state == LicenseState::Active),
         ("unfreeze", "Unfreeze", false, Ability::Help, state == LicenseState::Frozen),
         ("extend", "Extend", false, Ability::Help, true),
+        ("note", "Write a note", false, Ability::Help, true),
         ("change-plan", "Change the plan", false, Ability::Decide, true),
         ("limits", "Set limits", false, Ability::Decide, true),
         ("reinstate", "Undo the revocation", false, Ability::Decide, is_revoked),
