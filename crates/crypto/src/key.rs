@@ -23,6 +23,21 @@ pub use normal::{NormalKey, normalise};
 
 /// The symbols after the prefix, of which the last one is the check character.
 const BODY: usize = 16;
+/// The symbols at the end of a key that are kept to look for it. Fewer than four would find too many keys.
+const ENDING: usize = 5;
+const ENDING_MIN: usize = 4;
+
+/// All [`LicenseKey::ending`]s that end with what somebody typed; none: it is not the end of a key.
+pub fn endings(typed: &str) -> Vec<String> {
+    let typed = canonical(typed);
+    let is_end = (ENDING_MIN..=ENDING).contains(&typed.len()) && typed.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    if !is_end {
+        return Vec::new();
+    }
+    let longer =
+        ('0'..='9').chain('A'..='Z').filter(|_| typed.len() < ENDING).map(|symbol| format!("{symbol}{}", *typed));
+    longer.chain([(*typed).clone()]).collect()
+}
 
 /// Why a text is not the license key it should be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -120,6 +135,16 @@ impl LicenseKey {
             None => ("…".to_owned(), (count / 4).min(4)),
         };
         start + &symbols.chars().skip(count - shown).collect::<String>()
+    }
+
+    /// The last symbols of the canonical form, by which a person looks for a key: five of them, and at most a quarter of a
+    /// key of another form. Empty where they are no letters and digits.
+    pub fn ending(&self) -> String {
+        let symbols = canonical(&self.0);
+        let count = symbols.chars().count();
+        let kept = if standard(&self.0).is_ok() { ENDING } else { ENDING.min(count / 4) };
+        let ending: String = symbols.chars().skip(count - kept).collect();
+        if ending.bytes().all(|byte| byte.is_ascii_alphanumeric()) { ending } else { String::new() }
     }
 
     fn show(prefix: &Prefix, body: &[u8; BODY]) -> Self {
@@ -274,6 +299,32 @@ mod tests {
             assert_eq!(check(text), Err(expected), "{text}");
             assert_eq!(text.parse::<LicenseKey>().unwrap_err(), expected, "{text}");
         }
+    }
+
+    #[test]
+    fn a_key_is_looked_for_by_its_end() {
+        for (text, ending) in [
+            ("KEY-1234-5678-9ABC-DEF8", "CDEF8"),
+            ("38b1460a-5104-4067-a91d-77b872934d51", "34D51"),
+            ("gumroad-87654321", "321"),
+            ("gumroad_8", "_8"),
+            ("пароль-ключ", ""),
+        ] {
+            let ending = if ending.starts_with('_') { "" } else { ending };
+            assert_eq!(LicenseKey::as_written(text).unwrap().ending(), ending, "{text}");
+        }
+        for (typed, is_found) in [
+            ("c-def8", true),
+            ("DEF8", true),
+            ("def 8", true),
+            ("EF8", false),
+            ("BCDEF8", false),
+            ("", false),
+            ("ключ", false),
+        ] {
+            assert_eq!(endings(typed).contains(&"CDEF8".to_owned()), is_found, "{typed}");
+        }
+        assert_eq!(endings("cdefo"), ["CDEF0"]);
     }
 
     #[test]

@@ -7,7 +7,10 @@
 
 use std::{collections::BTreeMap, fmt};
 
-use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use base64::{
+    Engine,
+    engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
+};
 use domain::{
     Entropy,
     id::{ActivationId, LicenseId, TenantId},
@@ -148,6 +151,13 @@ impl PublicKey {
             use_: "sig",
             alg: "EdDSA",
         }
+    }
+
+    /// The key as PEM (RFC 8410, section 4): what most libraries read from a file.
+    pub fn pem(&self) -> String {
+        const HEAD: [u8; 12] = [0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00];
+        let text = STANDARD.encode([&HEAD[..], &self.bytes].concat());
+        format!("-----BEGIN PUBLIC KEY-----\n{text}\n-----END PUBLIC KEY-----\n")
     }
 
     fn of(key: &VerifyingKey) -> Self {

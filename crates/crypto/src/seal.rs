@@ -97,6 +97,18 @@ impl Place<'static> {
         Self { tenant: TenantId(Uuid::nil()), table: "members", row, column: "authenticator" }
     }
 
+    /// Where the secret is kept by which a vendor's identity provider knows this server.
+    #[must_use]
+    pub const fn identity_provider(tenant: TenantId, row: Uuid) -> Self {
+        Self { tenant, table: "identity_providers", row, column: "sealed" }
+    }
+
+    /// What a passkey has to sign for `purpose`, in the session `row`. It is kept nowhere: the browser sends it back.
+    #[must_use]
+    pub const fn passkey_challenge(row: Uuid, purpose: &'static str) -> Self {
+        Self { tenant: TenantId(Uuid::nil()), table: "passkeys", row, column: purpose }
+    }
+
     /// Where the answer to a call with an idempotency key is kept.
     #[must_use]
     pub const fn idempotent_answer(tenant: TenantId, row: Uuid) -> Self {

@@ -113,7 +113,8 @@ impl Brand {
     }
 
     /// The language of its mails.
-    pub(crate) fn language(&self) -> Language {
+    #[must_use]
+    pub fn language(&self) -> Language {
         self.language.as_deref().and_then(Language::parse).unwrap_or_default()
     }
 

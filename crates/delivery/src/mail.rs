@@ -17,6 +17,7 @@ mod page;
 mod preview;
 mod sample;
 mod templates;
+mod variables;
 
 use crypto::{
     ring::KeyRing,
@@ -29,7 +30,11 @@ use domain::{
 use jiff::Timestamp;
 use lettre::message::Mailbox;
 use secrecy::{ExposeSecret, SecretString};
-use store::{Store, StoreError, outbox::Contents, rows::Mail};
+use store::{
+    Store, StoreError,
+    outbox::Contents,
+    rows::{Mail, Product},
+};
 
 pub(crate) use clean::mailbox;
 pub(crate) use message::Wire;
@@ -42,9 +47,10 @@ use crate::brand::Brand;
 
 pub use self::{
     language::Language,
-    own::{lint, names},
-    preview::{About, SOMEBODY, Sample},
+    own::{findings, lint, look_over, names},
+    preview::{Look, LookError, SOMEBODY, Sample},
     templates::{LintError, OwnTemplate},
+    variables::Variable,
 };
 
 /// Why a mail cannot be written, or not now.
@@ -170,6 +176,30 @@ impl std::fmt::Display for Sender {
     }
 }
 
+/// From whom a product's mails come; none where neither its brand nor the installation has a sender.
+#[must_use]
+pub fn sender_of(product: &Product, sender: Option<&Sender>) -> Option<String> {
+    Some(from(&Brand::read(&product.brand), &product_name(product), sender)?.to_string())
+}
+
+fn from(brand: &Brand, product: &str, sender: Option<&Sender>) -> Option<Mailbox> {
+    let own = brand.sender_address.as_deref().and_then(|address| named(brand, product, address, None));
+    own.or_else(|| {
+        let Sender(sender) = sender?;
+        named(brand, product, sender.email.as_ref(), sender.name.as_deref())
+    })
+}
+
+/// An address under the name that the brand says, otherwise under its own, otherwise under the product's.
+fn named(brand: &Brand, product: &str, address: &str, name: Option<&str>) -> Option<Mailbox> {
+    let name = brand.sender_name.as_deref().and_then(clean::line).or_else(|| name.map(str::to_owned));
+    mailbox(Some(name.unwrap_or_else(|| product.to_owned())), address)
+}
+
+fn product_name(product: &Product) -> String {
+    clean::line(&product.name).unwrap_or_else(|| product.code.clone())
+}
+
 /// Between whom a mail goes.
 struct Addresses {
     from: Option<Mailbox>,
@@ -179,15 +209,9 @@ struct Addresses {
 
 impl Addresses {
     fn new(mail: &Mail, brand: &Brand, words: &Words, sender: Option<&Sender>) -> Result<Self, MailError> {
-        let named = |address: &str, name: Option<&str>| {
-            let name = brand.sender_name.as_deref().and_then(clean::line).or_else(|| name.map(str::to_owned));
-            mailbox(Some(name.unwrap_or_else(|| words.product.clone())), address)
-        };
-        let own = brand.sender_address.as_deref().and_then(|address| named(address, None));
-        let common = || sender.and_then(|Sender(sender)| named(sender.email.as_ref(), sender.name.as_deref()));
         Ok(Self {
-            from: own.or_else(common),
-            reply_to: brand.reply_to.as_deref().and_then(|address| named(address, None)),
+            from: from(brand, &words.product, sender),
+            reply_to: brand.reply_to.as_deref().and_then(|address| named(brand, &words.product, address, None)),
             to: mailbox(words.name.clone(), &mail.recipient).ok_or(MailError::Recipient)?,
         })
     }
@@ -212,11 +236,7 @@ struct Words {
 
 impl Words {
     fn new(mail: &Mail, contents: &Contents) -> Self {
-        let product = &contents.product;
-        Self {
-            name: mail.recipient_name.as_deref().and_then(clean::name),
-            product: clean::line(&product.name).unwrap_or_else(|| product.code.clone()),
-        }
+        Self { name: mail.recipient_name.as_deref().and_then(clean::name), product: product_name(&contents.product) }
     }
 }
 
@@ -272,7 +292,7 @@ fn write_with(
     let shown = key.as_ref().map(SecretString::expose_secret);
     let (addresses, page) = page(mail, contents, sender, shown, None)?;
     let own = own::template_for(&contents.templates, contents.product.id, page.language);
-    let (written, broken) = match own.map(|row| (row, templates::write_own(&own::parts(row), &page))) {
+    let (written, broken) = match own.map(|row| (row, templates::write_own(&row.into(), &page))) {
         None => (templates::write(&page)?, None),
         Some((_, Ok(written))) => (written, None),
         // A key that was paid for goes out whatever a vendor wrote.

@@ -22,6 +22,7 @@ use lettre::{
 };
 use tokio::time::timeout;
 
+use settings::Security;
 pub(crate) use settings::decoded;
 pub use settings::{SettingsError, SmtpSettings};
 
@@ -76,6 +77,20 @@ impl Smtp {
     #[must_use]
     pub fn name(&self) -> String {
         format!("{}:{}", self.relay.settings.host, self.relay.settings.port)
+    }
+
+    /// Whether what goes to the relay is encrypted, in words.
+    pub(crate) fn encryption(&self) -> &'static str {
+        match self.relay.settings.security {
+            Security::Tls => "TLS",
+            Security::StartTls => "STARTTLS, or nothing is sent",
+            Security::Plain => "none",
+        }
+    }
+
+    /// Whether we say who we are.
+    pub(crate) fn signs_in(&self) -> bool {
+        self.relay.settings.login.is_some()
     }
 
     /// Whether the relay can be reached and lets us in. Sends nothing.

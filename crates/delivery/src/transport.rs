@@ -56,6 +56,21 @@ pub enum Outcome {
 }
 
 impl Outcome {
+    /// What became of a mail to that address, as a sentence for whoever tried it out: the relay or service of that name has
+    /// it, or otherwise why not.
+    ///
+    /// # Errors
+    /// It was not taken, or nobody knows.
+    pub fn sentence(&self, way: &str, to: &str) -> Result<String, String> {
+        match self {
+            Self::Accepted { response } => Ok(format!("{way} has taken it for {to}: {response}")),
+            Self::Later { response, .. } => Err(format!("{way} has not taken it now: {response}")),
+            Self::Unanswered { response } => Err(format!("it may have arrived at {to}, or not: {response}")),
+            Self::Away { response } => Err(format!("{way} takes no mails: {response}")),
+            Self::Refused { response } => Err(format!("{way} has refused it: {response}")),
+        }
+    }
+
     /// The same with what was said made fit to be kept.
     pub(crate) fn told(self, fit: impl FnOnce(String) -> String) -> Self {
         match self {
@@ -66,6 +81,24 @@ impl Outcome {
             Self::Refused { response } => Self::Refused { response: fit(response) },
         }
     }
+}
+
+/// How mails leave, for people to read. Nothing of it is a secret, not even by mistake: with some relays the user's name is a
+/// token, so that it is not among it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Described {
+    /// The host and port of a relay, or the name of a service.
+    pub name: String,
+    /// The option that configures it.
+    pub option: &'static str,
+    /// The environment's variable that does as well.
+    pub variable: &'static str,
+    /// Whether what goes there is encrypted, in words.
+    pub encryption: &'static str,
+    /// Whether we say who we are.
+    pub signs_in: bool,
+    /// The DNS record of the key that signs mails here: its name and its value. None: mails are not signed here.
+    pub dkim: Option<(String, String)>,
 }
 
 /// Where mails go, and who vouches for them. Cloning shares its connections.
@@ -120,6 +153,17 @@ impl Transport {
             Way::Smtp(smtp) => smtp.name(),
             Way::Service(service) => service.name(),
         }
+    }
+
+    /// How mails leave, for people to read.
+    #[must_use]
+    pub fn described(&self) -> Described {
+        let dkim = self.dkim.as_deref().map(|dkim| (dkim.name(), dkim.record()));
+        let (option, variable, encryption, signs_in) = match &self.way {
+            Way::Smtp(smtp) => ("--smtp-url", "KEYWRIGHT_SMTP_URL", smtp.encryption(), smtp.signs_in()),
+            Way::Service(_) => ("--mail-url", "KEYWRIGHT_MAIL_URL", "HTTPS", true),
+        };
+        Described { name: self.name(), option, variable, encryption, signs_in, dkim }
     }
 
     /// Hands a mail over. `idempotency_key` tells a service which mails are the same one. What was said may be kept: it does

@@ -6,6 +6,7 @@
 //! the same Message-ID.
 
 pub mod attention;
+mod counts;
 mod ending;
 mod errand;
 mod flight;

@@ -160,6 +160,10 @@ ids! {
     DeliveryId = "whd";
     /// Events of a stretch of time that are to be delivered once more.
     RecoveryId = "rec";
+    /// A list of licenses that a vendor's people come back to.
+    SavedViewId = "view";
+    /// A change of many licenses at once.
+    BulkChangeId = "blk";
     /// One row of the audit log.
     AuditId = "aud";
     /// Something that needs a person.
@@ -178,8 +182,14 @@ ids! {
     MemberId = "mem";
     /// A browser in which a member is signed in.
     SessionId = "ses";
+    /// A passkey of a member.
+    PasskeyId = "psk";
     /// What makes somebody a member.
     InvitationId = "inv";
+    /// Where a vendor's members sign in.
+    IdentityProviderId = "idp";
+    /// Somebody who was sent there.
+    IdentityVisitId = "vis";
     /// A request, as printed on its answer.
     RequestId = "req";
 }

@@ -25,7 +25,8 @@ pub enum Ability {
     /// Help a buyer: mails again and elsewhere, devices freed, freezing and its undo, an extension of
     /// [`SUPPORT_EXTENDS_DAYS`] at most.
     Help,
-    /// Give and take: issue, revoke, any extension, another plan or other limits, approve, many at once, and exports.
+    /// Give and take: issue, revoke, any extension, another plan or other limits, approve, all that a filter finds at once,
+    /// and exports.
     Decide,
     /// See the key of a license.
     Reveal,

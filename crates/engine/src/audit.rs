@@ -6,14 +6,39 @@
 
 use std::collections::BTreeSet;
 
-use domain::id::{AuditId, OrderId, TenantId};
+use domain::{
+    id::{AuditId, OrderId, TenantId},
+    time::after,
+};
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use store::{
     Write,
     rows::{AuditChain, AuditEntry},
 };
 
-use crate::{Engine, Error, rulings::By};
+use crate::{Engine, Error, doctor::chain::Followed, rulings::By};
+
+/// How long a chain is followed while somebody waits for it.
+const FOLLOWED_FOR: SignedDuration = SignedDuration::from_secs(20);
+
+/// What came of following a tenant's chain from its first entry.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuditVerified {
+    /// When it was followed.
+    pub at: Timestamp,
+    /// Entries that are as they were written.
+    pub entries: i64,
+    /// Where it breaks. What comes after cannot be judged.
+    pub problem: Option<String>,
+    /// The log is so long that there was no time for the rest.
+    pub is_unfinished: bool,
+}
+
+fn verified_setting(tenant: TenantId) -> String {
+    format!("audit-verified-{tenant}")
+}
 
 /// The link of an entry that stands at `sequence` behind `before`.
 #[must_use]
@@ -42,6 +67,54 @@ pub fn link(before: &[u8], sequence: i64, entry: &AuditEntry) -> Vec<u8> {
 }
 
 impl Engine {
+    /// Follows a tenant's chain from its first entry, for twenty seconds at most, and keeps what came of it.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn verify_audit(&self, tenant: TenantId) -> Result<AuditVerified, Error> {
+        let at = self.now();
+        let Followed { entries, problem, is_unfinished } =
+            self.follow_audit(tenant, Some(after(at, FOLLOWED_FOR))).await?;
+        let verified = AuditVerified { at, entries, problem, is_unfinished };
+        let text = serde_json::to_string(&verified).map_err(Error::Document)?;
+        let once = || async {
+            let write = self.store.begin().await?;
+            write.save_setting(&verified_setting(tenant), text.clone()).await?;
+            Ok(write.commit().await?)
+        };
+        store::repeat(once, Error::is_conflict).await?;
+        Ok(verified)
+    }
+
+    /// What came of it the last time; none: it was never followed on demand.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn audit_verified(&self, tenant: TenantId) -> Result<Option<AuditVerified>, Error> {
+        let text = self.store.setting(&verified_setting(tenant)).await?;
+        text.map(|text| serde_json::from_str(&text)).transpose().map_err(Error::Document)
+    }
+
+    /// Notes that somebody took much along at once.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn note_export(
+        &self,
+        tenant: TenantId,
+        action: &str,
+        detail: &serde_json::Value,
+        by: &By,
+    ) -> Result<(), Error> {
+        let once = || async {
+            let write = self.store.begin().await?;
+            let entry = self.told(tenant, action, tenant.to_string(), None, detail, by);
+            add(&write, vec![entry]).await?;
+            Ok(write.commit().await?)
+        };
+        store::repeat(once, Error::is_conflict).await
+    }
+
     /// The entry that tells what a person did now.
     pub(crate) fn told(
         &self,

@@ -66,7 +66,7 @@ impl From<StoreError> for CatchUpError {
 }
 
 /// The list of a connection, if it may be read.
-fn list_of(connection: &Connection) -> Option<&'static dyn Backfill> {
+pub(crate) fn list_of(connection: &Connection) -> Option<&'static dyn Backfill> {
     // What a platform sells itself is not its business here; its accounts have connections, and lists, of their own.
     let is_about_sales = !connection.settings.platform;
     let may_ask = is_about_sales && connection.settings.level != Level::None && connection.api_key.is_some();

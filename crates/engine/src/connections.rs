@@ -4,7 +4,7 @@ mod reached;
 
 use std::{
     collections::HashMap,
-    sync::{Arc, RwLock},
+    sync::{Arc, PoisonError, RwLock},
 };
 
 use crypto::{
@@ -183,20 +183,26 @@ pub fn open_secrets(connection: &rows::Connection, ring: &KeyRing) -> Result<Con
 }
 
 /// All connections, and when they were read.
-type Kept = (Timestamp, Arc<Vec<Arc<Connection>>>);
+type Read = (Timestamp, Arc<Vec<Arc<Connection>>>);
+
+/// What was read last, and how often it was forgotten: what began before it was forgotten is not kept after.
+#[derive(Default)]
+struct Kept {
+    read: Option<Read>,
+    forgotten: u64,
+}
 
 /// All connections, read from the database and kept for a few seconds.
 #[derive(Default)]
 pub struct Connections {
-    kept: RwLock<Option<Kept>>,
+    kept: RwLock<Kept>,
 }
 
 impl Connections {
     /// Reads them again with the next call.
     pub fn forget(&self) {
-        if let Ok(mut kept) = self.kept.write() {
-            *kept = None;
-        }
+        let mut kept = self.kept.write().unwrap_or_else(PoisonError::into_inner);
+        *kept = Kept { read: None, forgotten: kept.forgotten + 1 };
     }
 
     /// All connections of this installation, as they were at most `fresh` ago.
@@ -210,12 +216,15 @@ impl Connections {
         now: Timestamp,
         fresh: SignedDuration,
     ) -> Result<Arc<Vec<Arc<Connection>>>, Error> {
-        let kept = self.kept.read().ok().and_then(|kept| kept.clone());
-        if let Some((read_at, connections)) = kept
-            && now.duration_since(read_at).abs() < fresh
-        {
-            return Ok(connections);
-        }
+        let forgotten = {
+            let kept = self.kept.read().unwrap_or_else(PoisonError::into_inner);
+            if let Some((read_at, connections)) = &kept.read
+                && now.duration_since(*read_at).abs() < fresh
+            {
+                return Ok(Arc::clone(connections));
+            }
+            kept.forgotten
+        };
         let tenants = store.tenants().await?;
         let mut connections = Vec::new();
         for row in store.connections().await? {
@@ -225,8 +234,9 @@ impl Connections {
             }
         }
         let connections = Arc::new(with_platforms(connections));
-        if let Ok(mut kept) = self.kept.write() {
-            *kept = Some((now, Arc::clone(&connections)));
+        let mut kept = self.kept.write().unwrap_or_else(PoisonError::into_inner);
+        if kept.forgotten == forgotten {
+            kept.read = Some((now, Arc::clone(&connections)));
         }
         Ok(connections)
     }

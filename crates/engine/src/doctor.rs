@@ -17,7 +17,7 @@
 //!
 //! The numbers are those of the design; 4 and 10 speak of what is not looked at here.
 
-mod chain;
+pub(crate) mod chain;
 mod deliveries;
 pub mod discrepancies;
 mod examine;
@@ -97,7 +97,34 @@ struct Doctor<'a> {
     findings: BTreeSet<Finding>,
 }
 
+/// What to do about a finding of an invariant, by its number.
+#[must_use]
+pub const fn advice(invariant: u8) -> &'static str {
+    match invariant {
+        0 => "Put the missing line back into the master key file, or restore the value from a backup.",
+        1 | 2 | 9 => {
+            "Look at the order, and play its last event again from there. If it says the same afterwards, report it with the support text."
+        }
+        3 => "Deliver once more from the page of the webhook address; what was never written is found by that.",
+        5 => "Send the mail again from the page of the license.",
+        6 => "Free the devices that are too many on the page of the license.",
+        7 => "Somebody changed the database beside this server. Compare it with a backup, and find out who.",
+        _ => "Start the server again. If it says the same a minute later, report it with the support text.",
+    }
+}
+
+/// How long everything is examined while somebody waits for it.
+const EXAMINED_FOR: Duration = Duration::from_secs(20);
+
 impl Engine {
+    /// Checks the invariants as [`Engine::verify`] does, for twenty seconds. None: there was no time for all of it.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn verify_in_time(&self) -> Result<Option<Vec<Finding>>, Error> {
+        tokio::time::timeout(EXAMINED_FOR, self.verify()).await.ok().transpose()
+    }
+
     /// Checks the invariants over everything that is stored. Reads only; the server may run.
     ///
     /// # Errors

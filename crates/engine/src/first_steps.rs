@@ -2,16 +2,17 @@
 
 use std::collections::BTreeMap;
 
-use domain::id::TenantId;
+use domain::id::{ConnectionId, TenantId};
 use providers::manual;
 use store::{
-    lists::{InboundFilter, LicenseFilter, Page, Whose},
+    lists::{LicenseFilter, Page, Whose},
     rows,
 };
 
 use crate::{
     Engine, Error,
     configuration::{ConfigurationError, Existing, ProductInput},
+    connections::Mode,
 };
 
 /// Something that a vendor does once before real buyers come.
@@ -34,31 +35,36 @@ pub enum FirstStep {
 }
 
 impl Engine {
-    /// What is done already, in the order in which it is done.
+    /// What is done already, in the order in which somebody does it who wants to see something work first.
+    ///
+    /// A simulated provider shows how it works, and is no connection to real buyers: of it neither connection nor event nor
+    /// rule counts.
     ///
     /// # Errors
     /// Those of the database.
     pub async fn first_steps(&self, whose: Whose) -> Result<Vec<(FirstStep, bool)>, Error> {
         let store = &self.store;
         let one = Page { limit: 1, from: None };
+        let mode = if whose.livemode { Mode::Live } else { Mode::Test };
         let is_it = |row: &rows::Connection| {
-            // A simulated provider sells for test money as well.
-            let is_of_mode = if whose.livemode { row.mode == "live" } else { row.mode != "live" };
-            row.tenant_id == whose.tenant.0 && row.provider != manual::SLUG && is_of_mode
+            row.tenant_id == whose.tenant.0 && row.provider != manual::SLUG && Mode::read(&row.mode) == mode
         };
         let connected: Vec<_> = store.connections().await?.into_iter().filter(is_it).map(|row| row.id).collect();
-        let told = store.list_inbound(whose, &InboundFilter::default(), one).await?.rows;
+        let mut is_told = false;
+        for id in &connected {
+            is_told = is_told || store.last_event(whose, ConnectionId(*id)).await?.is_some();
+        }
         let rules = store.price_rules(whose.tenant).await?;
         let is_mapped = rules.iter().any(|rule| connected.contains(&rule.connection_id));
         let licenses = store.list_licenses(whose, &LicenseFilter::default(), one).await?.rows;
         Ok(vec![
             (FirstStep::Product, !store.products(whose.tenant).await?.is_empty()),
             (FirstStep::Plan, !store.plans(whose.tenant).await?.is_empty()),
-            (FirstStep::Connection, !connected.is_empty()),
-            (FirstStep::SignedEvent, !told.is_empty()),
-            (FirstStep::PriceRule, is_mapped),
             (FirstStep::License, !licenses.is_empty()),
             (FirstStep::Activation, store.has_activation(whose.tenant).await?),
+            (FirstStep::Connection, !connected.is_empty()),
+            (FirstStep::SignedEvent, is_told),
+            (FirstStep::PriceRule, is_mapped),
         ])
     }
 

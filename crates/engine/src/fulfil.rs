@@ -7,6 +7,7 @@ use std::{
 
 use domain::{
     Entropy,
+    counted::Counted,
     fact::{CustomerFact, Fact},
     id::{ConnectionId, InboundId, OrderId},
     join::Join,
@@ -198,12 +199,14 @@ impl Engine {
         let redirected = redirect_mails(&write, &sales, now).await?;
         let done = Done { claimed, lookups: said.lookups, mails: rows.mails.len() + redirected };
         let received: Vec<i64> = said.finished.iter().map(|event| event.received_at).collect();
+        let whose: Vec<Whose> = said.finished.iter().map(Whose::of_event).collect();
         let happened = write_all(&write, said, sales, rows, now, &mut *self.entropy()).await?;
         fail::fail_point!("fulfil-before-commit");
         write.commit().await?;
         fail::fail_point!("fulfil-after-commit");
         self.batches.send_modify(|count| *count += 1);
         self.metrics.batch(received.into_iter(), self.now());
+        whose.into_iter().for_each(|whose| self.tally(whose, Counted::EventUnderstood, now));
         self.tell(happened);
         Ok(done)
     }

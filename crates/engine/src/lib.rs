@@ -9,6 +9,7 @@ pub mod alerts;
 pub mod api_keys;
 pub mod attention;
 pub mod audit;
+pub mod bulk;
 mod buyers;
 mod calls;
 pub mod catalogue;
@@ -18,17 +19,21 @@ pub mod configuration;
 pub mod connect;
 mod connected_accounts;
 pub mod connections;
+mod counts;
 pub mod doctor;
 mod events;
+pub mod figures;
 pub mod first_steps;
 mod fulfil;
 mod gather;
 mod group;
 pub mod idempotency;
+pub mod identity;
 pub mod inbound;
 pub mod issue;
 mod license_keys;
 pub mod license_metadata;
+pub mod live;
 mod lookup;
 pub mod mail_templates;
 mod mails;
@@ -38,19 +43,21 @@ pub mod onboarding;
 mod outcome;
 pub mod prices;
 pub mod receive;
+pub mod reconcile;
 pub mod redecide;
 pub mod redeem;
-mod rejections;
+pub mod rejections;
 pub mod requests;
-mod retention;
+pub mod retention;
 pub mod rotation;
 pub mod rulings;
 pub mod runtime;
 mod sales;
 pub mod search;
 mod settle;
-mod signing;
+pub mod signing;
 pub mod silence;
+pub mod support;
 pub mod taken_over;
 pub mod tenants;
 pub mod test_clock;
@@ -58,6 +65,7 @@ pub mod test_clock;
 pub mod testing;
 pub mod timeline;
 mod usage;
+pub mod views;
 pub mod webhook_secrets;
 pub mod webhooks;
 mod workers;
@@ -155,6 +163,8 @@ pub struct Parts {
     pub dialler: Arc<dyn lookup::Dial>,
     /// Says where webhooks may go.
     pub addresses: Arc<dyn webhooks::CheckAddress>,
+    /// Calls identity providers.
+    pub identity: Arc<dyn identity::CallProvider>,
     /// How long this node may take for look-ups it has taken; then another node takes them.
     pub lease: SignedDuration,
 }
@@ -172,6 +182,7 @@ pub struct Engine {
     entropy: Arc<dyn EntropySource>,
     dialler: Arc<dyn Dial>,
     addresses: Arc<dyn webhooks::CheckAddress>,
+    identity: identity::Providers,
     lease: SignedDuration,
     connections: Connections,
     catalogues: Catalogues,
@@ -201,12 +212,20 @@ pub struct Engine {
     pub deliveries: Arc<Notify>,
     /// A recovery was begun.
     recovering: Notify,
+    /// Many licenses are to be changed.
+    changing: Notify,
     /// Nothing more is ever to do before its time.
     never: Notify,
     /// Calls that nobody believed.
     rejections: rejections::Rejections,
     /// Devices that were seen and not written down yet.
     seen: runtime::Seen,
+    /// What was counted and not written down yet.
+    counts: counts::Counts,
+    /// What ends in the next weeks, as it was read a moment ago.
+    known_ends: figures::KnownEnds,
+    /// Who looks at pages now, and wants to hear when they change.
+    live: live::Live,
     /// Calls that were answered and not written down yet.
     requests: requests::Requests,
 }
@@ -229,6 +248,7 @@ impl Engine {
             entropy: parts.entropy,
             dialler: parts.dialler,
             addresses: parts.addresses,
+            identity: identity::Providers::new(parts.identity),
             lease: parts.lease,
             connections: Connections::default(),
             catalogues: Catalogues::default(),
@@ -243,9 +263,13 @@ impl Engine {
             alerts: Arc::new(Notify::new()),
             deliveries,
             recovering: Notify::new(),
+            changing: Notify::new(),
             never: Notify::new(),
             rejections: rejections::Rejections::default(),
             seen: runtime::Seen::default(),
+            counts: counts::Counts::default(),
+            known_ends: figures::KnownEnds::default(),
+            live: live::Live::default(),
             requests: requests::Requests::default(),
         })
     }

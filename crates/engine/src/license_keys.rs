@@ -2,11 +2,14 @@
 //! the moment.
 
 use crypto::{key::LicenseKey, seal::Place};
-use domain::id::{ActivationId, LicenseId, TenantId};
+use domain::{
+    id::{ActivationId, LicenseId, MailId, TenantId},
+    mail::MailKind,
+};
 use serde_json::{Value, json};
 use store::{
-    lists::{ListedLicense, Whose},
-    rows::AuditEntry,
+    lists::{ListedLicense, MailFilter, Page, Whose},
+    rows::{AuditEntry, Mail},
 };
 use zeroize::Zeroizing;
 
@@ -78,6 +81,38 @@ impl Engine {
         let detail = json!({ "fingerprint": row.fingerprint, "name": row.name, "note": by.note });
         self.audit_license(whose, license, "activation.freed", device.to_string(), &detail, by).await?;
         Ok(true)
+    }
+
+    /// Has the mail with the key of a license sent once more, with the Message-ID that it had. None: none was written, since
+    /// nobody knows where to.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn resend_key(&self, whose: Whose, license: LicenseId, by: &By) -> Result<Option<Mail>, Error> {
+        match self.mail_with_key(whose, license).await? {
+            Some(mail) => self.resend_mail(whose, MailId(mail.id), by).await,
+            None => Ok(None),
+        }
+    }
+
+    /// The mail with the key of a license, the latest. None: none was written.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn mail_with_key(&self, whose: Whose, license: LicenseId) -> Result<Option<Mail>, Error> {
+        let kind = MailKind::LicenseDelivery.as_str().to_owned();
+        let filter = MailFilter { license: Some(license), kind: Some(kind), ..MailFilter::default() };
+        let written = self.store.list_mails(whose, &filter, Page { limit: 1, from: None }).await?;
+        Ok(written.rows.into_iter().next())
+    }
+
+    /// Writes down what colleagues should know about a license. Nothing changes by it.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn note_license(&self, whose: Whose, license: &ListedLicense, by: &By) -> Result<(), Error> {
+        let detail = json!({ "note": by.note });
+        self.audit_license(whose, license, "license.noted", license.license.id.to_string(), &detail, by).await
     }
 
     async fn audit_license(

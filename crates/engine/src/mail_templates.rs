@@ -22,7 +22,9 @@ pub struct MailOf {
 }
 
 impl MailOf {
-    fn has(&self, row: &MailTemplate) -> bool {
+    /// Whether a row is a version of it.
+    #[must_use]
+    pub fn has(&self, row: &MailTemplate) -> bool {
         let product = self.product.unwrap_or_default();
         row.kind == self.kind.as_str() && row.language == self.language && row.product_id == product
     }

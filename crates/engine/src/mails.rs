@@ -1,13 +1,20 @@
 //! What people do about mails that were written.
 
-use domain::id::{MailId, OrderId, TenantId};
+use domain::{
+    id::{MailId, OrderId, TenantId},
+    mail::MailKind,
+    order::Contact,
+};
 use store::{
     lists::Whose,
-    outbox::{HELD_AS_OLD, NO_SENDER},
+    outbox::{HELD_AS_OLD, NO_SENDER, status},
     rows::Mail,
 };
 
-use crate::{Engine, Error, rulings::By};
+use crate::{
+    Engine, Error,
+    rulings::{By, OrderRuling},
+};
 
 impl Engine {
     /// Has a mail sent once more, whatever became of it, with the Message-ID that it had. None: there is no such mail.
@@ -16,8 +23,26 @@ impl Engine {
     /// Those of the database.
     pub async fn resend_mail(&self, whose: Whose, id: MailId, by: &By) -> Result<Option<Mail>, Error> {
         let Some(mail) = self.store.mail_of(whose, id).await? else { return Ok(None) };
-        store::repeat(|| self.resend_mail_once(&mail, whose, by), Error::is_conflict).await?;
+        store::repeat(|| self.resend_mail_once(&mail, whose, None, by), Error::is_conflict).await?;
         self.mails.notify_one();
+        Ok(self.store.mail_of(whose, id).await?)
+    }
+
+    /// The same, to another address: all mails of its sale go there from now on, and this one goes there now; with a mail that
+    /// delivers a key, those with the sale's other keys do as well. None: there is no such mail.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn resend_mail_to(&self, whose: Whose, id: MailId, to: Contact, by: &By) -> Result<Option<Mail>, Error> {
+        let Some(mail) = self.store.mail_of(whose, id).await? else { return Ok(None) };
+        let again = mail.kind == MailKind::LicenseDelivery.as_str();
+        let ruling = OrderRuling::Contact { to: to.clone(), again };
+        self.rule_order(whose.tenant, OrderId(mail.order_id), &ruling, by).await?;
+        // What waits or was refused went there with the ruling: sent from here as well, its buyer would have it twice.
+        if !again && ![status::PENDING, status::FAILED].contains(&mail.status.as_str()) {
+            store::repeat(|| self.resend_mail_once(&mail, whose, Some(&to), by), Error::is_conflict).await?;
+            self.mails.notify_one();
+        }
         Ok(self.store.mail_of(whose, id).await?)
     }
 
@@ -47,10 +72,10 @@ impl Engine {
         Ok(released)
     }
 
-    async fn resend_mail_once(&self, mail: &Mail, whose: Whose, by: &By) -> Result<(), Error> {
+    async fn resend_mail_once(&self, mail: &Mail, whose: Whose, to: Option<&Contact>, by: &By) -> Result<(), Error> {
         let id = MailId(mail.id);
         let write = self.store.begin().await?;
-        write.send_mail_again(whose.tenant, id, self.now()).await?;
+        write.send_mail_again(whose.tenant, id, to, self.now()).await?;
         let detail = serde_json::json!({ "kind": mail.kind, "was": mail.status, "note": by.note });
         let order = Some(OrderId(mail.order_id));
         let entry = self.told(whose.tenant, "mail.resent", id.to_string(), order, &detail, by);

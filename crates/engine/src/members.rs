@@ -2,6 +2,8 @@
 
 mod authenticators;
 mod invitations;
+mod passkeys;
+mod security;
 mod sessions;
 mod staff;
 
@@ -19,13 +21,16 @@ use store::{
 
 pub use authenticators::NewAuthenticator;
 pub use invitations::{Invited, NewMember};
+pub use passkeys::{PASSKEYS_MAX, Purpose, Shown, owner};
+pub(crate) use sessions::opened;
 pub use sessions::{CameFrom, Entered};
 
 use crate::{Engine, Error, rulings::By};
 
-/// How long a member stays signed in, and how long without doing anything.
-const SESSION: SignedDuration = SignedDuration::from_hours(30 * 24);
-const SESSION_IDLE: SignedDuration = SignedDuration::from_hours(7 * 24);
+/// How long a member stays signed in.
+pub const SESSION: SignedDuration = SignedDuration::from_hours(30 * 24);
+/// How long without doing anything.
+pub const SESSION_IDLE: SignedDuration = SignedDuration::from_hours(7 * 24);
 /// How long a code may take to be typed.
 const CODE_AWAITED: SignedDuration = SignedDuration::from_mins(5);
 /// How long somebody is believed to be who they proved to be, where secrets are shown or changed.
@@ -33,7 +38,7 @@ const CONFIRMED: SignedDuration = SignedDuration::from_mins(15);
 /// How long the link is good that makes the first owner.
 const SET_UP: SignedDuration = SignedDuration::from_mins(30);
 /// How long other invitations are good.
-const INVITATION: SignedDuration = SignedDuration::from_hours(7 * 24);
+pub const INVITATION: SignedDuration = SignedDuration::from_hours(7 * 24);
 /// The shortest and the longest password, in characters. Length is what counts (NIST SP 800-63B, section 3.1.1.2).
 pub const PASSWORD_MIN: usize = 10;
 /// The longest: hashing takes time.
@@ -59,6 +64,9 @@ pub enum MemberError {
     /// Nobody could decide anything any more.
     #[error("this is the only owner; make somebody else an owner first")]
     LastOwner,
+    /// Who asks for a second factor has one.
+    #[error("set up a second factor of your own first, under Account and security; otherwise this would lock you out")]
+    OwnFactorFirst,
     /// The role may not do this.
     #[error("only an owner makes owners, and takes that from them")]
     Owners,
@@ -68,6 +76,15 @@ pub enum MemberError {
     /// Too many wrong answers in a row: so many seconds have to pass.
     #[error("too many wrong answers; wait {0} seconds and try again")]
     Wait(u32),
+    /// What a passkey was asked to sign is not ours, was asked for elsewhere, too old, or used.
+    #[error("that took too long, or was sent twice; try again")]
+    Stale,
+    /// Nobody has this passkey here.
+    #[error("this passkey is not known here, or was removed; use another way")]
+    UnknownPasskey,
+    /// A passkey is not accepted.
+    #[error(transparent)]
+    Passkey(#[from] crypto::passkey::Refused),
     /// The database failed, or a secret does not open.
     #[error(transparent)]
     Engine(#[from] Error),
@@ -111,6 +128,13 @@ impl SignedIn {
     #[must_use]
     pub fn by(&self, note: Option<String>) -> By {
         By { actor: format!("member:{}", self.id()), note }
+    }
+
+    /// Whether more than a password says that it is them: a code, which whoever has an authenticator gives when signing in; a
+    /// passkey; or their vendor's identity provider, whose business that is.
+    #[must_use]
+    pub const fn has_second_factor(&self) -> bool {
+        self.member.authenticator.is_some() || self.session.by_passkey || self.session.tenant_id.is_some()
     }
 
     /// Whether they proved lately who they are: otherwise no secret is shown or changed.
@@ -178,9 +202,20 @@ impl Engine {
 
     /// Tells all vendors of a member what the member did.
     async fn tell_tenants(&self, write: &Write, member: MemberId, action: &str, by: &By) -> Result<(), Error> {
+        self.tell_tenants_of(write, member, action, &serde_json::json!({ "note": by.note }), by).await
+    }
+
+    /// Tells all vendors of a member what the member did, and what there is to say about it.
+    async fn tell_tenants_of(
+        &self,
+        write: &Write,
+        member: MemberId,
+        action: &str,
+        detail: &serde_json::Value,
+        by: &By,
+    ) -> Result<(), Error> {
         let memberships = write.memberships_of(member).await?;
-        let detail = serde_json::json!({ "note": by.note });
-        let entry = |tenant| self.told(TenantId(tenant), action, member.to_string(), None, &detail, by);
+        let entry = |tenant| self.told(TenantId(tenant), action, member.to_string(), None, detail, by);
         crate::audit::add(write, memberships.into_iter().map(|row| entry(row.tenant_id)).collect()).await
     }
 }

@@ -9,6 +9,7 @@ use crypto::{
 };
 use domain::{
     Entropy,
+    counted::Counted,
     event::{EventKind, Previous},
     fulfil::Change,
     id::{AuditId, LicenseId, MailId, OrderId, TenantId},
@@ -22,7 +23,9 @@ use domain::{
 use jiff::Timestamp;
 use serde_json::json;
 use store::{
-    StoredOrder, Write, calls, outbox,
+    StoredOrder, Write, calls,
+    lists::Whose,
+    outbox,
     rows::{AuditEntry, Event, LicenseKey as LicenseKeyRow, Mail, ProviderCall},
 };
 use uuid::Uuid;
@@ -45,8 +48,8 @@ pub(crate) struct OutcomeRows {
     pub(crate) mails: Vec<Mail>,
     pub(crate) calls: Vec<ProviderCall>,
     pub(crate) news: Vec<News>,
-    /// What happened, in the words of the audit log.
-    actions: Vec<&'static str>,
+    /// What happened to whose licenses, in the words of the audit log.
+    actions: Vec<(Whose, &'static str)>,
     pub(crate) opened: Vec<store::rows::AttentionItem>,
     pub(crate) closed: Vec<Uuid>,
 }
@@ -54,7 +57,7 @@ pub(crate) struct OutcomeRows {
 /// What is told to metrics and the log once it is committed.
 #[must_use = "it is told after the commit"]
 pub(crate) struct Happened {
-    actions: Vec<&'static str>,
+    actions: Vec<(Whose, &'static str)>,
     /// Licenses that came to be, with their keys masked.
     issued: Vec<(LicenseId, String)>,
     /// Something is to be delivered to the vendor's own systems.
@@ -64,7 +67,13 @@ pub(crate) struct Happened {
 impl Engine {
     /// Tells metrics, the log and whoever delivers what was committed.
     pub(crate) fn tell(&self, happened: Happened) {
-        happened.actions.into_iter().for_each(|action| self.metrics.change(action));
+        let now = self.now();
+        for (whose, action) in happened.actions {
+            self.metrics.change(action);
+            if let Some(counted) = Counted::of_action(action) {
+                self.tally(whose, counted, now);
+            }
+        }
         for (license, key) in happened.issued {
             tracing::info!(%license, key, "license issued");
         }
@@ -136,7 +145,8 @@ impl Outcome<'_> {
             let Some(license) = self.order.licenses.iter().find(|license| license.id == id) else { continue };
             self.effects(license, &change, rows, entropy);
             let told = Told::of(license, &change);
-            rows.actions.push(told.action);
+            let whose = Whose { tenant: self.order.tenant, livemode: self.order.livemode };
+            rows.actions.push((whose, told.action));
             rows.audit.push(self.audit(told.action, Some(license), &told.detail, entropy));
             if let Some(kind) = told.event {
                 rows.news.push(self.sale().of_license(kind, license, told.previous));
@@ -193,6 +203,7 @@ impl Outcome<'_> {
             sealed_by: crypto::seal::sealed_by(&sealed.0).map(|id| id.to_string()).unwrap_or_default(),
             sealed: sealed.0,
             hint: key.masked(),
+            ending: key.ending(),
             created_at: self.now.as_microsecond(),
         }
     }

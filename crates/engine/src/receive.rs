@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, Weak},
 };
 
-use domain::{Entropy, id::InboundId};
+use domain::{Entropy, counted::Counted, id::InboundId};
 use jiff::{SignedDuration, Timestamp};
 use providers::{
     Delivery, Incoming, Level, Malformed, Outcome, Reject, Step, Verified,
@@ -81,8 +81,12 @@ pub(crate) fn gather(store: Store, engine: Weak<Engine>) -> Gather<Arrival, Resu
         async move {
             let any = |status| arrivals.iter().any(|arrival: &Arrival| arrival.event.status == status);
             let (any_work, any_lookups) = (any(inbox::status::RECEIVED), any(inbox::status::WAITING));
+            let whose: Vec<_> = arrivals.iter().map(|arrival| store::lists::Whose::of_event(&arrival.event)).collect();
             let kept = keep_all(&store, arrivals).await;
             if let (true, Some(engine)) = (kept.iter().any(Result::is_ok), engine.upgrade()) {
+                let (now, is_new) = (engine.now(), |kept: &Result<IsNew, NotKept>| *kept == Ok(IsNew(true)));
+                let new = whose.into_iter().zip(&kept).filter(|(_, kept)| is_new(kept));
+                new.for_each(|(whose, _)| engine.tally(whose, Counted::EventReceived, now));
                 if any_work {
                     engine.work.notify_one();
                 }
@@ -90,28 +94,35 @@ pub(crate) fn gather(store: Store, engine: Weak<Engine>) -> Gather<Arrival, Resu
                     engine.lookups.notify_one();
                 }
             }
-            kept
+            kept.into_iter().map(|kept| kept.map(drop)).collect()
         }
     })
 }
 
+/// Whether an event that is kept was not known before.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct IsNew(bool);
+
 /// Keeps arrivals together. If the database refuses one of them, each is kept by itself: one never fails the others.
-async fn keep_all(store: &Store, arrivals: Vec<Arrival>) -> Vec<Result<(), NotKept>> {
+async fn keep_all(store: &Store, arrivals: Vec<Arrival>) -> Vec<Result<IsNew, NotKept>> {
     let not_kept = |error: Error| NotKept(error.to_string());
     match keep(store, &arrivals).await {
         Err(error) if error.is_refusal() && arrivals.len() > 1 => {
             tracing::warn!(%error, "a batch of webhooks was refused; each is kept by itself");
             let mut kept = Vec::with_capacity(arrivals.len());
             for arrival in arrivals {
-                kept.push(keep(store, &[arrival]).await.map_err(not_kept));
+                let alone = keep(store, &[arrival]).await.map_err(not_kept);
+                kept.push(alone.map(|new| new.first().copied().unwrap_or_default()));
             }
             kept
         }
-        all => vec![all.map_err(not_kept); arrivals.len()],
+        Ok(new) => new.into_iter().map(Ok).collect(),
+        Err(error) => vec![Err(not_kept(error)); arrivals.len()],
     }
 }
 
-async fn keep(store: &Store, arrivals: &[Arrival]) -> Result<(), Error> {
+/// Keeps arrivals in one transaction. Returns which of them were not known yet.
+async fn keep(store: &Store, arrivals: &[Arrival]) -> Result<Vec<IsNew>, Error> {
     let events: Vec<InboundEvent> = arrivals.iter().map(|arrival| arrival.event.clone()).collect();
     // The same event may come twice at once: no statement writes the same row twice, and the first one is kept.
     let items: BTreeMap<(&str, &str), &AttentionItem> = arrivals
@@ -121,14 +132,17 @@ async fn keep(store: &Store, arrivals: &[Arrival]) -> Result<(), Error> {
         .map(|item| ((item.kind.as_str(), item.subject.as_str()), item))
         .collect();
     let items: Vec<AttentionItem> = items.into_values().cloned().collect();
+    let ids = || events.iter().map(|event| event.id).collect();
     let once = || async {
         let write = store.begin().await?;
-        write.receive(events.clone()).await?;
+        let written = write.receive(events.clone()).await?;
+        // As a rule all are new, and nothing more has to be asked.
+        let is_new = if written == events.len() as u64 { None } else { Some(write.known_events(ids()).await?) };
         write.open_items(items.clone()).await?;
         fail::fail_point!("receive-before-commit");
         write.commit().await?;
         fail::fail_point!("receive-after-commit");
-        Ok(())
+        Ok(events.iter().map(|event| IsNew(is_new.as_ref().is_none_or(|known| known.contains(&event.id)))).collect())
     };
     store::repeat(once, Error::is_conflict).await
 }

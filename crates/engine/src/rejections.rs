@@ -35,6 +35,19 @@ pub(crate) struct Row {
     pub(crate) count: u32,
 }
 
+/// Calls of a connection that were refused since the last one that was believed, as this process has seen them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RefusedCalls {
+    /// Where they came to.
+    pub connection: ConnectionId,
+    /// When the first one came.
+    pub since: Timestamp,
+    /// When the last one came.
+    pub last: Timestamp,
+    /// How many there were.
+    pub count: u32,
+}
+
 /// What is known of a connection's calls.
 #[derive(Default)]
 struct Calls {
@@ -124,6 +137,17 @@ fn suspects(refused: &NotBelieved) -> Vec<&(Arc<Connection>, Reject)> {
 }
 
 impl Engine {
+    /// The calls that nobody believed, of all connections that have believed none since.
+    #[must_use]
+    pub fn refused_calls(&self) -> Vec<RefusedCalls> {
+        let all = self.rejections.lock();
+        let told = |(connection, calls): (&ConnectionId, &Calls)| {
+            let Row { since, last, count } = calls.row?;
+            Some(RefusedCalls { connection: *connection, since, last, count })
+        };
+        all.iter().filter_map(told).collect()
+    }
+
     /// Counts a call that nobody believed, and lets a person know once there are several in a row. It was refused whether that
     /// is written down or not.
     pub(crate) async fn note_refused(&self, refused: &NotBelieved) {

@@ -3,19 +3,20 @@
 
 use domain::{id::TenantId, time::after};
 use jiff::{SignedDuration, Timestamp};
-use store::{Write, rows::Tenant};
+use store::{Write, retention::Forgettable, rows::Tenant};
 
 use crate::{Engine, Error};
 
 /// Days for which it is remembered, unless the tenant says otherwise.
-pub(crate) const KEPT_DAYS: u16 = 90;
+pub const KEPT_DAYS: u16 = 90;
 /// At most: ten years.
-pub(crate) const KEPT_DAYS_MAX: u16 = 3_650;
+pub const KEPT_DAYS_MAX: u16 = 3_650;
 /// Rows of a kind that are forgotten in one transaction.
 const PAGE: u64 = 500;
 
 /// For how many days a tenant remembers.
-pub(crate) fn kept_days(row: &Tenant) -> u16 {
+#[must_use]
+pub fn kept_days(row: &Tenant) -> u16 {
     row.deliveries_kept_days.and_then(|days| u16::try_from(days).ok()).unwrap_or(KEPT_DAYS)
 }
 
@@ -23,6 +24,15 @@ impl Engine {
     pub(crate) async fn kept_days(&self, tenant: TenantId) -> Result<u16, Error> {
         let tenants = self.store.tenants().await?;
         Ok(tenants.iter().find(|row| row.id == tenant.0).map_or(KEPT_DAYS, kept_days))
+    }
+
+    /// What would be forgotten by now if the tenant remembered for so many days.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn forgettable(&self, tenant: TenantId, days: u16) -> Result<Forgettable, Error> {
+        let before = after(self.now(), -SignedDuration::from_hours(24 * i64::from(days)));
+        Ok(self.store.forgettable(tenant, before).await?)
     }
 
     /// Forgets what is over and was remembered long enough. An event stays as long as a delivery of it does. Returns how many
@@ -48,6 +58,7 @@ impl Engine {
     async fn forget_page(&self, tenant: TenantId, before: Timestamp) -> Result<Page, Error> {
         let write = self.store.begin().await?;
         let counts = forget(&write, tenant, before).await?;
+        crate::counts::forget(&write, tenant, self.now()).await?;
         write.commit().await?;
         Ok(Page { rows: counts.iter().sum(), is_more: counts.contains(&PAGE) })
     }

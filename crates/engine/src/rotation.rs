@@ -91,6 +91,8 @@ pub struct Resealed {
     pub webhook_endpoints: u64,
     /// Addresses to which alerts go.
     pub alert_channels: u64,
+    /// Secrets by which identity providers know this server.
+    pub identity_providers: u64,
     /// Secrets of members' authenticators.
     pub authenticators: u64,
     /// Answers to calls with an idempotency key.
@@ -107,6 +109,7 @@ impl fmt::Display for Resealed {
             signing_keys,
             webhook_endpoints,
             alert_channels,
+            identity_providers,
             authenticators,
             answers,
             is_finished,
@@ -114,7 +117,8 @@ impl fmt::Display for Resealed {
         write!(
             f,
             "sealed anew: {license_keys} license keys, {connections} connections, {signing_keys} signing keys, \
-             {webhook_endpoints} webhook endpoints, {alert_channels} alert channels, {authenticators} authenticators, {answers} kept answers; {}",
+             {webhook_endpoints} webhook endpoints, {alert_channels} alert channels, {identity_providers} identity providers, \
+             {authenticators} authenticators, {answers} kept answers; {}",
             match is_finished {
                 true => "nothing is left that an older master key has sealed",
                 false => "not finished, run it again",
@@ -131,15 +135,17 @@ enum Table {
     SigningKeys,
     WebhookEndpoints,
     AlertChannels,
+    IdentityProviders,
     Members,
     Answers,
 }
 
-const TABLES: [Table; 7] = [
+const TABLES: [Table; 8] = [
     Table::Connections,
     Table::SigningKeys,
     Table::WebhookEndpoints,
     Table::AlertChannels,
+    Table::IdentityProviders,
     Table::Members,
     Table::LicenseKeys,
     Table::Answers,
@@ -153,6 +159,7 @@ impl Resealed {
             Table::SigningKeys => &mut self.signing_keys,
             Table::WebhookEndpoints => &mut self.webhook_endpoints,
             Table::AlertChannels => &mut self.alert_channels,
+            Table::IdentityProviders => &mut self.identity_providers,
             Table::Members => &mut self.authenticators,
             Table::Answers => &mut self.answers,
         }
@@ -311,6 +318,11 @@ impl Engine {
                 let rows = write.foreign_alert_channels(&master, after, PAGE).await?;
                 let rows = sealer.each(rows, |row| row.id, Sealer::alert_channel);
                 write.reseal_alert_channels(rows).await?;
+            }
+            Table::IdentityProviders => {
+                let rows = write.foreign_identity_providers(&master, after, PAGE).await?;
+                let rows = sealer.each(rows, |row| row.id, Sealer::identity_provider);
+                write.reseal_identity_providers(rows).await?;
             }
             Table::Members => {
                 let rows = write.members_with_authenticator(after, PAGE).await?;

@@ -10,11 +10,12 @@ use std::{
 use crypto::{key::normalise, lease::LeaseClaims, lease::LeaseState};
 use domain::{
     activation::{self, Verdict, VerdictCode},
+    counted::Counted,
     id::ActivationId,
     plan::Limits,
 };
 use jiff::Timestamp;
-use store::{FoundLicense, Store};
+use store::{FoundLicense, Store, lists::Whose};
 
 use self::slots::{Granted, Wish};
 pub(crate) use self::slots::{SlotCall, Slotted, gather_slots};
@@ -142,6 +143,10 @@ async fn look(
         .collect())
 }
 
+const fn whose(found: &FoundLicense) -> Whose {
+    Whose { tenant: found.tenant, livemode: found.livemode }
+}
+
 /// What is asked for, each once.
 fn hashes<'a>(wanted: impl Iterator<Item = &'a [u8; 32]>) -> Vec<Vec<u8>> {
     let once: HashSet<&[u8; 32]> = wanted.collect();
@@ -154,23 +159,33 @@ impl Engine {
     /// # Errors
     /// The database does not answer.
     pub async fn check(&self, call: &AppCall) -> Result<AppAnswer, Error> {
-        let mut answer = self.examine(call).await?;
+        let (mut answer, whose) = self.examined(call).await?;
         if let Some(license) = answer.license.as_ref().filter(|_| answer.verdict.code.is_valid()) {
             let at = self.judged_at(&license.found, self.now()).await?;
             if let Some(refusal) = self.count_check(license, at).await? {
                 answer.verdict = refusal;
             }
         }
+        // A key that opens nothing is nobody's.
+        if let Some(whose) = whose {
+            self.tally(whose, Counted::Checked(answer.verdict.code), self.now());
+        }
         Ok(answer)
     }
 
     /// The same without being counted.
     pub(crate) async fn examine(&self, call: &AppCall) -> Result<AppAnswer, Error> {
-        let Some(hashes) = self.hashes(&call.key) else { return Ok(AppAnswer::not_found()) };
+        Ok(self.examined(call).await?.0)
+    }
+
+    /// The answer, and whose license the key opens.
+    async fn examined(&self, call: &AppCall) -> Result<(AppAnswer, Option<Whose>), Error> {
+        let Some(hashes) = self.hashes(&call.key) else { return Ok((AppAnswer::not_found(), None)) };
         let looked = self.checks.ask(CheckCall { hashes, device: call.device.clone() }).await??;
-        let Some((found, slot)) = looked else { return Ok(AppAnswer::not_found()) };
+        let Some((found, slot)) = looked else { return Ok((AppAnswer::not_found(), None)) };
+        let whose = Some(whose(&found));
         let Some(license) = self.of_product(found, call.product.as_deref()).await? else {
-            return Ok(AppAnswer::of(Verdict::product_mismatch()));
+            return Ok((AppAnswer::of(Verdict::product_mismatch()), whose));
         };
         if let Some(slot) = slot {
             self.seen.lock().unwrap_or_else(PoisonError::into_inner).insert(slot.0);
@@ -178,7 +193,7 @@ impl Engine {
         let device = call.device.as_ref().map(|_| slot.is_some());
         let judged_at = self.judged_at(&license.found, self.now()).await?;
         let verdict = activation::check(&license.found.standing, device, judged_at);
-        Ok(AppAnswer { verdict, license: Some(license), lease: None, activation: slot })
+        Ok((AppAnswer { verdict, license: Some(license), lease: None, activation: slot }, whose))
     }
 
     /// Writes down which devices were seen. Lazy: nothing depends on it.
@@ -218,10 +233,17 @@ impl Engine {
             return match self.slot(call, fingerprint, wish, now, judged_at).await? {
                 Some((_, Granted::OtherPlan)) => continue,
                 Some((found, Granted::Slot(slot))) => {
+                    // The same device gets the slot that it has.
+                    if slot == id {
+                        self.tally(whose(&found), Counted::Activated, now);
+                    }
                     let license = AppLicense { found, offer: license.offer };
                     self.leased(license, slot, fingerprint, issuer, now, judged_at).await
                 }
-                Some((_, Granted::Denied(verdict))) => {
+                Some((found, Granted::Denied(verdict))) => {
+                    if verdict.code == VerdictCode::ActivationLimit {
+                        self.tally(whose(&found), Counted::ActivationRefused, now);
+                    }
                     Ok(AppAnswer { verdict, license: Some(license), lease: None, activation: None })
                 }
                 Some((_, Granted::Nothing)) | None => Ok(AppAnswer::not_found()),

@@ -96,23 +96,20 @@ impl Engine {
 
     async fn by_address(&self, whose: Whose, text: &str) -> Result<Vec<Hit>, Error> {
         let Ok(email) = EmailAddress::parse(text) else { return Ok(Vec::new()) };
-        let filter = CustomerFilter { email_normalised: Some(email.normalised()) };
+        let filter = CustomerFilter { email_normalised: Some(email.normalised()), ..Default::default() };
         let page = Page { limit: HITS_MAX as u64, from: None };
         let found = self.store.list_customers(whose, &filter, page).await?;
         Ok(found.rows.into_iter().map(|row| Hit::Customer(CustomerId(row.id))).collect())
     }
 
-    /// A whole key, or its last group.
+    /// A whole key, or its last four or five symbols.
     async fn by_key(&self, whose: Whose, text: &str) -> Result<Vec<Hit>, Error> {
         if let Some(found) = self.license_with_key(text).await? {
             let listed = self.store.listed_license(whose, found.id).await?;
             return Ok(listed.map(|_| Hit::License(found.id)).into_iter().collect());
         }
-        let end = text.trim_start_matches(['-', '…']);
-        if !(4..=6).contains(&end.len()) || !end.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
-            return Ok(Vec::new());
-        }
-        let licenses = self.store.licenses_with_key_end(whose, &end.to_ascii_uppercase(), HITS_MAX as u64).await?;
+        let endings = crypto::key::endings(text.trim_start_matches('…'));
+        let licenses = self.store.licenses_with_key_end(whose, endings, HITS_MAX).await?;
         Ok(licenses.into_iter().map(Hit::License).collect())
     }
 }

@@ -53,6 +53,7 @@ impl Engine {
                 catalogue_revision: 1,
                 test_clock_ahead: 0,
                 deliveries_kept_days: None,
+                requires_second_factor: false,
                 created_at: now.as_microsecond(),
             })
             .await?;

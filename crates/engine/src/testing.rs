@@ -1,5 +1,7 @@
 //! A world for tests: a clock that is set by hand, randomness that repeats itself, and no way out.
 
+mod identity;
+
 use std::sync::{
     Mutex, PoisonError,
     atomic::{AtomicU64, Ordering},
@@ -16,6 +18,7 @@ use sha2::{Digest, Sha256};
 
 use url::Url;
 
+pub use self::identity::{NoProviders, Person, TestProvider};
 use crate::{Dial, DialError, Dialled, connections::Connection, webhooks::CheckAddress};
 
 /// A clock that stands still until it is moved.

@@ -44,7 +44,7 @@ impl Engine {
     pub async fn timeline(&self, whose: Whose, license: &ListedLicense) -> Result<Vec<Moment>, Error> {
         let (id, store) = (license.license.id, &self.store);
         let page = Page { limit: EACH_MAX, from: None };
-        let audit = AuditFilter { order: Some(license.order), license: None };
+        let audit = AuditFilter { order: Some(license.order), ..AuditFilter::default() };
         let audit = store.list_audit(whose, &audit, page).await?.rows;
         let mails = MailFilter { license: Some(id), ..MailFilter::default() };
         let mails = store.list_mails(whose, &mails, page).await?.rows;

@@ -28,6 +28,8 @@ const AFTER_ERROR: Duration = Duration::from_millis(500);
 const LOOKUP_WORKERS: usize = 3;
 /// Workers that make calls: while one waits for an account that is slow, others make those of other accounts.
 const CALL_WORKERS: usize = 3;
+/// How often it is written down what was counted, and looked whether what people look at has changed.
+const SECOND: Duration = Duration::from_secs(1);
 /// How often it is written down which calls the API answered.
 const REQUESTS: Duration = Duration::from_millis(500);
 /// How often it is written down which devices were seen.
@@ -68,6 +70,7 @@ impl Engine {
             engine.write_seen().await?;
             Ok(false)
         });
+        self.keep_people_told(tasks, stop);
         self.keep_doing(
             "request log",
             tasks,
@@ -84,6 +87,14 @@ impl Engine {
             |engine| &engine.recovering,
             |engine| async move { engine.recover_turn().await },
         );
+        self.keep_doing(
+            "many licenses",
+            tasks,
+            stop,
+            IDLE,
+            |engine| &engine.changing,
+            |engine| async move { engine.bulk_turn().await },
+        );
         self.keep_doing("silence", tasks, stop, SILENCE, never, |engine| async move {
             engine.notice_silence().await?;
             Ok(false)
@@ -92,6 +103,27 @@ impl Engine {
             engine.forget_old_answers().await?;
             engine.forget_what_is_old().await?;
             Ok(false)
+        });
+    }
+
+    /// Starts what pages live on: counts, and the hint that something has changed.
+    fn keep_people_told(self: &Arc<Self>, tasks: &TaskTracker, stop: &CancellationToken) {
+        let never: fn(&Self) -> &Notify = |engine| &engine.never;
+        self.keep_doing("counts", tasks, stop, SECOND, never, |engine| async move {
+            engine.write_counts().await?;
+            Ok(false)
+        });
+        self.keep_doing("live", tasks, stop, SECOND, never, |engine| async move {
+            engine.look_for_changes().await?;
+            Ok(false)
+        });
+        let (engine, stop) = (Arc::clone(self), stop.clone());
+        tasks.spawn(async move {
+            stop.cancelled().await;
+            engine.live.close();
+            if let Err(error) = engine.write_counts().await {
+                tracing::warn!(%error, "the counts of the last second are lost");
+            }
         });
     }
 

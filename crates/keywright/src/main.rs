@@ -5,6 +5,7 @@ mod commands;
 mod dialler;
 mod entropy;
 mod faults;
+mod identity_calls;
 mod logging;
 mod mail_options;
 mod options;

@@ -9,7 +9,10 @@ use futures::future::BoxFuture;
 use jiff::SignedDuration;
 use store::Store;
 
-use crate::{clock::SystemClock, dialler::Dialler, entropy::SystemEntropy, options::DataOptions, ring_file};
+use crate::{
+    clock::SystemClock, dialler::Dialler, entropy::SystemEntropy, identity_calls::IdentityCalls, options::DataOptions,
+    ring_file,
+};
 
 /// How long a node may take for what it has taken, unless the operator says otherwise.
 const LEASE: SignedDuration = SignedDuration::from_secs(120);
@@ -22,8 +25,12 @@ pub(crate) struct Installation {
 
 /// What calls addresses that vendors type in: public ones, and those of networks that the operator lists.
 pub(crate) fn webhook_client(options: &DataOptions) -> anyhow::Result<net::Client> {
-    let reach = if options.offline { net::Reach::Loopback } else { webhook_reach(options) };
-    Ok(net::Client::new(reach, delivery::webhooks::LIMITS)?)
+    Ok(net::Client::new(vendors_reach(options), delivery::webhooks::LIMITS)?)
+}
+
+/// Which addresses are called that vendors type in. Offline it is this machine alone.
+pub(crate) fn vendors_reach(options: &DataOptions) -> net::Reach {
+    if options.offline { net::Reach::Loopback } else { webhook_reach(options) }
 }
 
 /// Which addresses vendors may type in: public ones, and those of networks that the operator lists.
@@ -99,6 +106,7 @@ pub(crate) async fn open_with(options: &DataOptions, lease: SignedDuration) -> a
         entropy: Arc::new(SystemEntropy),
         dialler: Arc::new(Dialler::new(options.offline)?),
         addresses: Arc::new(WebhookAddresses::new(options)?),
+        identity: Arc::new(IdentityCalls::new(options)?),
         lease,
     });
     engine.check_ring().await?;

@@ -195,6 +195,16 @@ impl Store {
         Ok(tenants::Entity::find().order_by_asc(tenants::Column::Id).all(&self.reader).await?)
     }
 
+    /// The tenant of an installation that has one only.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn only_tenant(&self) -> Result<Option<Tenant>, StoreError> {
+        let query = tenants::Entity::find().order_by_asc(tenants::Column::Id).limit(2);
+        let mut first = query.all(&self.reader).await?;
+        Ok(if first.len() == 1 { first.pop() } else { None })
+    }
+
     /// A tenant's products.
     ///
     /// # Errors

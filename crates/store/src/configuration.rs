@@ -56,6 +56,19 @@ impl Write {
         Ok(())
     }
 
+    /// Has a tenant's pages shown to members with a second factor only, or to all.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn require_second_factor(&self, tenant: TenantId, required: bool) -> Result<(), StoreError> {
+        tenants::Entity::update_many()
+            .col_expr(tenants::Column::RequiresSecondFactor, Expr::val(required))
+            .filter(tenants::Column::Id.eq(tenant.0))
+            .exec(&self.transaction)
+            .await?;
+        Ok(())
+    }
+
     /// Gives a tenant's account another status.
     ///
     /// # Errors

@@ -121,6 +121,7 @@ pub(crate) fn license_row(license: &License, order: &StoredOrder, now: Timestamp
         origin_order_id: license.origin.0,
         slot: license.slot.cast_signed(),
         customer_id: order.customer.map(|customer| customer.0),
+        connection_id: order.connection.0,
         product_id: license.plan.product.0,
         plan_id: license.plan.plan.0,
         plan_version: license.plan.version.cast_signed(),
@@ -130,6 +131,7 @@ pub(crate) fn license_row(license: &License, order: &StoredOrder, now: Timestamp
             .as_ref()
             .map(document),
         state: license.standing.state.as_str().to_owned(),
+        reason: license.standing.reason.code().to_owned(),
         until: license.standing.until.map(micros),
         unit: document(&license.unit),
         standing: document(&license.standing),

@@ -36,20 +36,28 @@ macro_rules! entities {
 }
 
 mod configuration;
+mod identity;
+mod many;
 mod people;
+mod proofs;
 mod records;
 mod requests;
 mod sales;
 mod traffic;
 
-pub use self::{configuration::*, people::*, records::*, requests::*, sales::*, traffic::*};
+pub use self::{
+    configuration::*, identity::*, many::*, people::*, proofs::*, records::*, requests::*, sales::*, traffic::*,
+};
 
 /// Every column of every row, as (table, column, type, nullable), for the test that compares them with both databases.
 #[cfg(test)]
 pub(crate) fn columns() -> Vec<(&'static str, &'static str, sea_orm::ColumnType, bool)> {
     [
         configuration::columns(),
+        identity::columns(),
+        many::columns(),
         people::columns(),
+        proofs::columns(),
         records::columns(),
         requests::columns(),
         sales::columns(),

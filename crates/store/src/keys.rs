@@ -48,6 +48,24 @@ impl Store {
 }
 
 impl Write {
+    /// A tenant's signing keys, the oldest first, as of this transaction.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn signing_keys(&self, tenant: TenantId) -> Result<Vec<SigningKey>, StoreError> {
+        let query = signing_keys::Entity::find().filter(signing_keys::Column::TenantId.eq(tenant.0));
+        Ok(query.order_by_asc(signing_keys::Column::Id).all(&self.transaction).await?)
+    }
+
+    /// Forgets a signing key.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn remove_signing_key(&self, kid: &str) -> Result<(), StoreError> {
+        signing_keys::Entity::delete_by_id(kid.to_owned()).exec(&self.transaction).await?;
+        Ok(())
+    }
+
     /// Writes a signing key.
     ///
     /// # Errors

@@ -3,6 +3,7 @@
 //! Rows are plain data ([`rows`]); the domain's own types go in and out where there is one. Everything that belongs
 //! together is written in one transaction ([`Store::begin`]), which is repeated by the caller when it met another.
 
+pub mod about;
 pub mod alerts;
 mod backfills;
 mod bulk;
@@ -10,6 +11,7 @@ pub mod calls;
 pub mod catalogue;
 mod configuration;
 mod convert;
+pub mod counts;
 mod customers;
 pub mod deliveries;
 #[doc(hidden)]
@@ -17,6 +19,7 @@ pub mod entities;
 mod error;
 pub mod events;
 mod idempotency;
+mod identity;
 pub mod inbox;
 mod journal;
 mod keys;
@@ -24,13 +27,16 @@ mod licenses;
 pub mod lists;
 pub mod mail_templates;
 mod maintenance;
+pub mod many;
 pub mod members;
 mod metadata;
 mod migrations;
 mod orders;
 pub mod outbox;
+mod passkeys;
 mod prices;
 pub mod requests;
+pub mod retention;
 #[cfg(test)]
 mod schema;
 pub mod snapshot;
@@ -67,14 +73,17 @@ pub mod rows {
         activations::Model as Activation, alert_channels::Model as AlertChannel, alerts::Model as Alert,
         api_keys::Model as ApiKey, api_requests::Model as ApiRequest, attention_items::Model as AttentionItem,
         audit_chains::Model as AuditChain, audit_entries::Model as AuditEntry, backfills::Model as Backfill,
-        connections::Model as Connection, customers::Model as Customer, deliveries::Model as Delivery,
-        delivery_attempts::Model as DeliveryAttempt, events::Model as Event, idempotency_keys::Model as IdempotencyKey,
-        identities::Model as Identity, inbound_events::Model as InboundEvent, invitations::Model as Invitation,
-        license_keys::Model as LicenseKey, mail_templates::Model as MailTemplate, mails::Model as Mail,
-        members::Model as Member, memberships::Model as Membership, plan_prices::Model as PlanPrice,
-        plans::Model as Plan, price_rules::Model as PriceRule, products::Model as Product,
-        provider_calls::Model as ProviderCall, recoveries::Model as Recovery, sessions::Model as Session,
-        signing_keys::Model as SigningKey, tenants::Model as Tenant, webhook_endpoints::Model as WebhookEndpoint,
+        bulk_changes::Model as BulkChange, bulk_items::Model as BulkItem, connections::Model as Connection,
+        customers::Model as Customer, deliveries::Model as Delivery, delivery_attempts::Model as DeliveryAttempt,
+        events::Model as Event, idempotency_keys::Model as IdempotencyKey, identities::Model as Identity,
+        identity_providers::Model as IdentityProvider, identity_visits::Model as IdentityVisit,
+        inbound_events::Model as InboundEvent, invitations::Model as Invitation, license_keys::Model as LicenseKey,
+        mail_templates::Model as MailTemplate, mails::Model as Mail, member_identities::Model as MemberIdentity,
+        members::Model as Member, memberships::Model as Membership, passkeys::Model as Passkey,
+        plan_prices::Model as PlanPrice, plans::Model as Plan, price_rules::Model as PriceRule,
+        products::Model as Product, provider_calls::Model as ProviderCall, recoveries::Model as Recovery,
+        saved_views::Model as SavedView, sessions::Model as Session, signing_keys::Model as SigningKey,
+        tenants::Model as Tenant, webhook_endpoints::Model as WebhookEndpoint,
     };
 }
 

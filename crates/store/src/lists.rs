@@ -2,31 +2,42 @@
 
 mod counted;
 pub(crate) mod events;
-mod found;
-mod licenses;
+pub(crate) mod found;
+pub(crate) mod licenses;
 mod mails;
 pub(crate) mod sales;
 
 use domain::id::TenantId;
 use jiff::Timestamp;
-use sea_orm::{DatabaseConnection, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, QuerySelect, Select};
+use sea_orm::{
+    ColumnTrait, Condition, DatabaseConnection, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, QuerySelect,
+    Select, sea_query::LikeExpr,
+};
 use uuid::Uuid;
 
 pub use counted::Unmapped;
 pub use events::{AuditFilter, InboundFilter, InboundSummary, KeptFact};
-pub use licenses::{LicenseFilter, ListedLicense};
+pub use licenses::{LicenseFilter, ListedLicense, Room, Seen};
 pub use mails::MailFilter;
 pub use sales::{CustomerFilter, OrderFilter};
 
-use crate::error::StoreError;
+use crate::{error::StoreError, rows::InboundEvent};
 
 /// Whose rows, and whether they are about real money. No list shows anything else.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Whose {
     /// The vendor.
     pub tenant: TenantId,
     /// Live or test money.
     pub livemode: bool,
+}
+
+impl Whose {
+    /// Those of an inbound event.
+    #[must_use]
+    pub const fn of_event(event: &InboundEvent) -> Self {
+        Self { tenant: TenantId(event.tenant_id), livemode: event.livemode }
+    }
 }
 
 /// From where a page goes on.
@@ -57,6 +68,11 @@ pub struct Listed<T> {
 }
 
 impl<T> Listed<T> {
+    /// Nothing.
+    const fn none() -> Self {
+        Self { rows: Vec::new(), has_more: false }
+    }
+
     /// The same page of something else.
     pub fn map<U>(self, change: impl FnMut(T) -> U) -> Listed<U> {
         Listed { rows: self.rows.into_iter().map(change).collect(), has_more: self.has_more }
@@ -96,6 +112,57 @@ impl Page {
     }
 }
 
+/// What was found of a list of which not everything may have been looked at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Examined<T> {
+    /// What was found.
+    pub listed: Listed<T>,
+    /// Where to go on: what lies there was not looked at. None: all was, or the page is full.
+    pub further: Option<Cursor>,
+}
+
+/// Rows that are looked at for one page where all that is asked for stands in the index of the list.
+const LOOKED_AT_MAX: u64 = 100_000;
+/// The same where other tables are asked about each row.
+const ASKED_ABOUT_MAX: u64 = 10_000;
+
+/// A page of those rows of `all` that meet a condition. So that no page takes long, however many rows there are and however
+/// few meet it, it looks at `most` rows and says where it stopped.
+pub(crate) async fn read_examined<E: EntityTrait>(
+    reader: &DatabaseConnection,
+    all: Select<E>,
+    condition: Condition,
+    id: E::Column,
+    page: Page,
+    most: u64,
+) -> Result<Examined<E::Model>, StoreError>
+where
+    E::Model: Send + Sync,
+{
+    if condition.is_empty() {
+        return Ok(Examined { listed: read_page(reader, all, id, page).await?, further: None });
+    }
+    let edge = from_cursor(all.clone().select_only().column(id), id, page.from).offset(most).limit(1);
+    let edge: Option<Uuid> = edge.into_tuple().one(reader).await?;
+    let is_backwards = matches!(page.from, Some(Cursor::Before(_)));
+    let looked_at = edge.map(|edge| if is_backwards { id.lt(edge) } else { id.gt(edge) });
+    let query = all.filter(Condition::all().add_option(looked_at).add(condition));
+    let listed = read_page(reader, query, id, page).await?;
+    let on = |edge: Uuid| match is_backwards {
+        true => Cursor::Before(Uuid::from_u128(edge.as_u128() - 1)),
+        false => Cursor::After(Uuid::from_u128(edge.as_u128() + 1)),
+    };
+    Ok(Examined { further: edge.map(on).filter(|_| !listed.has_more), listed })
+}
+
+fn from_cursor<E: EntityTrait>(query: Select<E>, id: E::Column, from: Option<Cursor>) -> Select<E> {
+    match from {
+        None => query.order_by_desc(id),
+        Some(Cursor::After(cursor)) => query.filter(id.lt(cursor)).order_by_desc(id),
+        Some(Cursor::Before(cursor)) => query.filter(id.gt(cursor)).order_by_asc(id),
+    }
+}
+
 /// Reads a page of `query` by `id`, into rows of any shape.
 pub(crate) async fn read_page<E, M>(
     reader: &DatabaseConnection,
@@ -107,12 +174,7 @@ where
     E: EntityTrait,
     M: FromQueryResult + Send + Sync,
 {
-    use sea_orm::ColumnTrait;
-    let query = match page.from {
-        None => query.order_by_desc(id),
-        Some(Cursor::After(cursor)) => query.filter(id.lt(cursor)).order_by_desc(id),
-        Some(Cursor::Before(cursor)) => query.filter(id.gt(cursor)).order_by_asc(id),
-    };
+    let query = from_cursor(query, id, page.from);
     // One row more than asked for tells whether there are more.
     let mut rows = query.limit(page.limit + 1).into_model::<M>().all(reader).await?;
     let limit = usize::try_from(page.limit).unwrap_or(usize::MAX);
@@ -122,6 +184,21 @@ where
         rows.reverse();
     }
     Ok(Listed { rows, has_more })
+}
+
+/// A text with this in it.
+pub(crate) fn containing(text: &str) -> LikeExpr {
+    LikeExpr::new(format!("%{}%", escaped(text))).escape('\\')
+}
+
+/// A text with this at its end.
+pub(crate) fn ending_with(text: &str) -> LikeExpr {
+    LikeExpr::new(format!("%{}", escaped(text))).escape('\\')
+}
+
+/// What a person typed stands for itself, also where it has a sign that a pattern knows.
+fn escaped(text: &str) -> String {
+    text.replace('\\', r"\\").replace('%', r"\%").replace('_', r"\_")
 }
 
 #[cfg(test)]

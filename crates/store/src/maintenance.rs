@@ -13,9 +13,14 @@ use uuid::Uuid;
 use crate::{
     Store, Write,
     bulk::{self, Existing},
-    entities::{alert_channels, connections, idempotency_keys, license_keys, members, signing_keys, webhook_endpoints},
+    entities::{
+        alert_channels, connections, idempotency_keys, identity_providers, license_keys, members, signing_keys,
+        webhook_endpoints,
+    },
     error::StoreError,
-    rows::{AlertChannel, Connection, IdempotencyKey, LicenseKey, Member, SigningKey, WebhookEndpoint},
+    rows::{
+        AlertChannel, Connection, IdempotencyKey, IdentityProvider, LicenseKey, Member, SigningKey, WebhookEndpoint,
+    },
 };
 
 impl Write {
@@ -89,6 +94,29 @@ impl Write {
     ) -> Result<Vec<AlertChannel>, StoreError> {
         let query = alert_channels::Entity::find().filter(alert_channels::Column::SealedBy.ne(master));
         self.page(query, alert_channels::Column::Id, after, limit).await
+    }
+
+    /// Identity providers whose secret another master key has sealed.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn foreign_identity_providers(
+        &self,
+        master: &str,
+        after: Uuid,
+        limit: u64,
+    ) -> Result<Vec<IdentityProvider>, StoreError> {
+        let query = identity_providers::Entity::find().filter(identity_providers::Column::SealedBy.ne(master));
+        self.page(query, identity_providers::Column::Id, after, limit).await
+    }
+
+    /// Writes the new seals of identity providers' secrets.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn reseal_identity_providers(&self, rows: Vec<IdentityProvider>) -> Result<(), StoreError> {
+        use identity_providers::Column::{Id, Sealed, SealedBy};
+        self.rewrite::<identity_providers::Entity>(rows, &[Id], &[Sealed, SealedBy]).await
     }
 
     /// Connections that have secrets. Which master key sealed them stands in the seal alone.
@@ -225,6 +253,11 @@ impl Store {
             .await?,
             self.seals_of::<alert_channels::Entity>(alert_channels::Column::SealedBy, alert_channels::Column::Id)
                 .await?,
+            self.seals_of::<identity_providers::Entity>(
+                identity_providers::Column::SealedBy,
+                identity_providers::Column::Id,
+            )
+            .await?,
             self.seals_of::<idempotency_keys::Entity>(idempotency_keys::Column::SealedBy, idempotency_keys::Column::Id)
                 .await?,
         ] {

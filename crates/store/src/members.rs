@@ -2,13 +2,13 @@
 
 use domain::id::{InvitationId, MemberId, SessionId, TenantId};
 use jiff::Timestamp;
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, sea_query::Expr};
+use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait, sea_query::Expr};
 
 use crate::{
     Store, Write,
     bulk::{self, Existing},
     convert::micros,
-    entities::{invitations, members, memberships, sessions, tenants},
+    entities::{identity_visits, invitations, members, memberships, sessions, tenants},
     error::StoreError,
     rows::{Invitation, Member, Membership, Session, Tenant},
 };
@@ -87,6 +87,18 @@ impl Store {
     pub async fn sessions_of(&self, member: MemberId) -> Result<Vec<Session>, StoreError> {
         let query = sessions::Entity::find().filter(sessions::Column::MemberId.eq(member.0));
         Ok(query.order_by_desc(sessions::Column::Id).all(&self.reader).await?)
+    }
+
+    /// The sessions of the members of a tenant, the one that was used last first.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn sessions_of_team(&self, tenant: TenantId) -> Result<Vec<Session>, StoreError> {
+        let team = memberships::Entity::find().select_only().column(memberships::Column::MemberId);
+        let team = team.filter(memberships::Column::TenantId.eq(tenant.0)).into_query();
+        let query =
+            sessions::Entity::find().filter(sessions::Column::MemberId.in_subquery(team)).filter(open_at(tenant));
+        Ok(query.order_by_desc(sessions::Column::SeenAt).all(&self.reader).await?)
     }
 
     /// Notes that a session was used, unless that is known already.
@@ -232,12 +244,13 @@ impl Write {
         let query = match which {
             Ended::One(id) => query.filter(sessions::Column::Id.eq(id.0)),
             Ended::AllBut(id) => query.filter(sessions::Column::Id.ne(id.0)),
+            Ended::At(tenant) => query.filter(open_at(tenant)),
             Ended::All => query,
         };
         Ok(query.exec(&self.transaction).await?.rows_affected)
     }
 
-    /// Forgets sessions and invitations that are over.
+    /// Forgets sessions, invitations, and visits to identity providers that are over.
     ///
     /// # Errors
     /// Those of the database.
@@ -245,6 +258,8 @@ impl Write {
         let over = sessions::Entity::delete_many().filter(sessions::Column::ExpiresAt.lt(micros(now)));
         over.exec(&self.transaction).await?;
         let over = invitations::Entity::delete_many().filter(invitations::Column::ExpiresAt.lt(micros(now)));
+        over.exec(&self.transaction).await?;
+        let over = identity_visits::Entity::delete_many().filter(identity_visits::Column::ExpiresAt.lt(micros(now)));
         over.exec(&self.transaction).await?;
         Ok(())
     }
@@ -259,6 +274,15 @@ impl Write {
             query = query.lock_exclusive();
         }
         Ok(query.one(&self.transaction).await?)
+    }
+
+    /// The invitations of a tenant that nobody took yet, the newest first, as this transaction sees them.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn invitations_of(&self, tenant: TenantId) -> Result<Vec<Invitation>, StoreError> {
+        let query = invitations::Entity::find().filter(invitations::Column::TenantId.eq(tenant.0));
+        Ok(query.order_by_desc(invitations::Column::Id).all(&self.transaction).await?)
     }
 
     /// Writes an invitation.
@@ -289,6 +313,12 @@ impl Write {
     }
 }
 
+/// Sessions that open the pages of a vendor: another vendor's identity provider lets nobody in there.
+fn open_at(tenant: TenantId) -> Condition {
+    let of_tenant = sessions::Column::TenantId.eq(tenant.0);
+    Condition::any().add(sessions::Column::TenantId.is_null()).add(of_tenant)
+}
+
 /// Which sessions end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ended {
@@ -296,6 +326,8 @@ pub enum Ended {
     One(SessionId),
     /// All others.
     AllBut(SessionId),
+    /// All that open the pages of this vendor.
+    At(TenantId),
     /// All.
     All,
 }

@@ -5,7 +5,7 @@ mod contents;
 use std::collections::{BTreeMap, BTreeSet};
 
 use domain::{
-    id::{LicenseId, MailId, TenantId},
+    id::{LicenseId, MailId, OrderId, TenantId},
     order::Contact,
 };
 use jiff::Timestamp;
@@ -44,6 +44,17 @@ pub mod status {
 pub const NO_SENDER: &str = "no_sender";
 /// The attention item of a tenant whose mails about old purchases are held. Releasing them closes it.
 pub const HELD_AS_OLD: &str = "mails_held_as_old";
+
+/// A mail that was caught.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CaughtMail {
+    /// Whose.
+    pub tenant: TenantId,
+    /// About a license of this order.
+    pub order: OrderId,
+    /// Of this kind.
+    pub kind: String,
+}
 
 /// What became of a mail's row when its end was to be written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -119,14 +130,16 @@ impl Write {
         Ok(found)
     }
 
-    /// Catches up to `limit` mails that are due while nobody can send them. Returns whose they are, one by one.
+    /// Catches up to `limit` mails that are due while nobody can send them. Returns whose they are, one by one,
+    /// and of which order and kind.
     ///
     /// # Errors
     /// Those of the database.
-    pub async fn hold_mails(&self, now: Timestamp, limit: u64) -> Result<Vec<TenantId>, StoreError> {
-        let query = self.lock_due(now, limit).select_only().columns([mails::Column::Id, mails::Column::TenantId]);
-        let due: Vec<(Uuid, Uuid)> = query.into_tuple().all(&self.transaction).await?;
-        for condition in any_of(&self.transaction, mails::Column::Id, due.iter().map(|(id, _)| *id).collect()) {
+    pub async fn hold_mails(&self, now: Timestamp, limit: u64) -> Result<Vec<CaughtMail>, StoreError> {
+        use mails::Column::{Id, Kind, OrderId as Order, TenantId as Tenant};
+        let query = self.lock_due(now, limit).select_only().columns([Id, Tenant, Order, Kind]);
+        let due: Vec<(Uuid, Uuid, Uuid, String)> = query.into_tuple().all(&self.transaction).await?;
+        for condition in any_of(&self.transaction, mails::Column::Id, due.iter().map(|(id, ..)| *id).collect()) {
             mails::Entity::update_many()
                 .col_expr(mails::Column::Status, Expr::val(status::HELD))
                 .col_expr(mails::Column::NextAttemptAt, Expr::val(Option::<i64>::None))
@@ -134,7 +147,8 @@ impl Write {
                 .exec(&self.transaction)
                 .await?;
         }
-        Ok(due.into_iter().map(|(_, tenant)| TenantId(tenant)).collect())
+        let caught = |(_, tenant, order, kind)| CaughtMail { tenant: TenantId(tenant), order: OrderId(order), kind };
+        Ok(due.into_iter().map(caught).collect())
     }
 
     /// Says of mails that whoever took them is still sending them, until `lease_until` at most. Those that somebody else has taken
@@ -202,15 +216,23 @@ impl Write {
     }
 
     /// Has a mail sent once more, whatever became of it; one that waits already is tried at once and gets all its
-    /// tries back, and one that is being sent now is left alone. Returns whether there is a mail to send.
+    /// tries back, and one that is being sent now is left alone. `to` is where it goes from now on; none: where it went. Returns
+    /// whether there is a mail to send.
     ///
     /// # Errors
     /// Those of the database.
-    pub async fn send_mail_again(&self, tenant: TenantId, id: MailId, now: Timestamp) -> Result<bool, StoreError> {
-        let again = afresh(now)
-            .filter(mails::Column::Id.eq(id.0))
-            .filter(mails::Column::TenantId.eq(tenant.0))
-            .filter(free(now));
+    pub async fn send_mail_again(
+        &self,
+        tenant: TenantId,
+        id: MailId,
+        to: Option<&Contact>,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let it = Condition::all().add(mails::Column::Id.eq(id.0)).add(mails::Column::TenantId.eq(tenant.0));
+        if let Some(to) = to {
+            addressed(to).filter(it.clone()).exec(&self.transaction).await?;
+        }
+        let again = afresh(now).filter(it).filter(free(now));
         Ok(again.exec(&self.transaction).await?.rows_affected == 1)
     }
 
@@ -298,7 +320,46 @@ impl Write {
     }
 }
 
+/// What has not left yet.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Queue {
+    /// Mails that are sent now, or tried again.
+    pub pending: u64,
+    /// When the oldest of them was written.
+    pub pending_since: Option<Timestamp>,
+    /// When the next of them is tried.
+    pub next_attempt_at: Option<Timestamp>,
+    /// Mails that wait until somebody releases them.
+    pub held: u64,
+    /// When the oldest of them was written.
+    pub held_since: Option<Timestamp>,
+}
+
 impl Store {
+    /// What of a tenant has not left yet, in both modes: it leaves the same way.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn mail_queue(&self, tenant: TenantId) -> Result<Queue, StoreError> {
+        let waiting = |status| {
+            let rows = mails::Entity::find().filter(is(status)).filter(mails::Column::TenantId.eq(tenant.0));
+            rows.select_only()
+                .column_as(mails::Column::Id.count(), "count")
+                .column_as(mails::Column::CreatedAt.min(), "oldest")
+                .column_as(mails::Column::NextAttemptAt.min(), "next")
+                .into_tuple::<(i64, Option<i64>, Option<i64>)>()
+        };
+        let pending = waiting(status::PENDING).one(&self.reader).await?.unwrap_or_default();
+        let held = waiting(status::HELD).one(&self.reader).await?.unwrap_or_default();
+        Ok(Queue {
+            pending: pending.0.unsigned_abs(),
+            pending_since: pending.1.map(instant),
+            next_attempt_at: pending.2.map(instant),
+            held: held.0.unsigned_abs(),
+            held_since: held.1.map(instant),
+        })
+    }
+
     /// When the next mail is due, if any waits; one that is being sent is due when its lease ends.
     ///
     /// # Errors

@@ -133,6 +133,30 @@ async fn postgres_looks_at_the_inbox_by_its_own_indexes() {
     the_inbox_is_looked_at_by_its_own_indexes(TestDatabase::postgres().await).await;
 }
 
+/// Home is looked at all the time, so that nothing on it may read what it does not show.
+async fn home_is_looked_up_in_indexes(database: TestDatabase) {
+    let whose = crate::lists::Whose { tenant: domain::id::TenantId(uuid::Uuid::nil()), livemode: true };
+    let (now, later) = (jiff::Timestamp::UNIX_EPOCH, jiff::Timestamp::MAX);
+    let is_found = |plan: &str, postgres: &str| match database.store.is_shared() {
+        true => plan.contains(postgres),
+        false => plan.starts_with("SEARCH"),
+    };
+    let counts = plan(&database.store, crate::counts::counted(whose, 7, 6)).await;
+    assert!(is_found(&counts, "hourly_counts_pkey") && !counts.contains("Seq Scan"), "{counts}");
+    let ends = plan(&database.store, crate::counts::ending(whose, now, later)).await;
+    assert!(ends.contains("licenses_3"), "{ends}");
+}
+
+#[tokio::test]
+async fn sqlite_looks_home_up_in_indexes() {
+    home_is_looked_up_in_indexes(TestDatabase::sqlite().await).await;
+}
+
+#[tokio::test]
+async fn postgres_looks_home_up_in_indexes() {
+    home_is_looked_up_in_indexes(TestDatabase::postgres().await).await;
+}
+
 #[tokio::test]
 async fn both_databases_have_the_same_indexes() {
     let (sqlite, postgres) = (TestDatabase::sqlite().await, TestDatabase::postgres().await);
@@ -146,4 +170,79 @@ async fn indexes(store: &Store, query: &str) -> BTreeSet<String> {
     let statement = Statement::from_string(store.reader.get_database_backend(), query);
     let rows = store.reader.query_all_raw(statement).await.expect("the schema can be read");
     rows.into_iter().map(|row| row.try_get("", "name").expect("an index has a name")).collect()
+}
+
+/// A list shows fifty rows of however many there are: it goes along one index, and what is not asked for is passed over
+/// inside of it.
+async fn lists_go_along_their_indexes(database: TestDatabase) {
+    use domain::{
+        id::{ConnectionId, CustomerId, PlanId, ProductId, TenantId},
+        license::LicenseState,
+    };
+    use uuid::Uuid;
+
+    use crate::lists::{
+        CustomerFilter, LicenseFilter, OrderFilter, Room, Seen, Whose, found::with_endings, licenses, sales,
+    };
+    let store = &database.store;
+    let (whose, id) = (Whose { tenant: TenantId(Uuid::nil()), livemode: true }, Uuid::nil());
+    let begin = jiff::Timestamp::UNIX_EPOCH;
+    let any = LicenseFilter::default;
+    let room = Room { plan: PlanId(id), version: 1, activations: 3 };
+    for (what, filter, index) in [
+        ("all", any(), "licenses_1"),
+        ("a state", LicenseFilter { state: Some(LicenseState::Revoked), ..any() }, "licenses_1"),
+        ("a reason", LicenseFilter { reason: Some("dispute_lost".to_owned()), ..any() }, "licenses_1"),
+        ("a plan", LicenseFilter { plan: Some(PlanId(id)), product: Some(ProductId(id)), ..any() }, "licenses_1"),
+        ("a source", LicenseFilter { connections: vec![ConnectionId(id)], ..any() }, "licenses_1"),
+        ("an end", LicenseFilter { expires_after: Some(begin), expires_before: Some(begin), ..any() }, "licenses_1"),
+        ("not seen", LicenseFilter { seen: Some(Seen::Before(begin)), ..any() }, "licenses_1"),
+        ("full", LicenseFilter { full: vec![room], ..any() }, "licenses_1"),
+        ("metadata", LicenseFilter { metadata_key: Some("100%_\\".to_owned()), ..any() }, "licenses_1"),
+        ("a domain", LicenseFilter { email_domain: Some("example.com".to_owned()), ..any() }, "licenses_1"),
+        ("a customer", LicenseFilter { customer: Some(CustomerId(id)), ..any() }, "licenses_2"),
+    ] {
+        let query = licenses::all(whose, &filter).filter(filter.condition());
+        let plan = plan(store, query.order_by_desc(entities::licenses::Column::Id).limit(51)).await;
+        let is_sorted = plan.contains("TEMP B-TREE") || plan.contains("Sort");
+        assert!(plan.contains(index) && !is_sorted, "{what}: {plan}");
+    }
+    for (what, filter, index) in [
+        ("all orders", OrderFilter::default(), "orders_2"),
+        ("of a product", OrderFilter { product: Some(ProductId(id)), ..OrderFilter::default() }, "orders_2"),
+        ("of a customer", OrderFilter { customer: Some(CustomerId(id)), ..OrderFilter::default() }, "orders_3"),
+    ] {
+        let query = sales::standing(whose, &filter).filter(filter.condition());
+        let query = query.order_by_desc(entities::orders::Column::Id).limit(51);
+        let plan = plan(store, query).await;
+        assert!(plan.contains(index), "{what}: {plan}");
+    }
+    let customers = CustomerFilter {
+        email_domain: Some("example.com".to_owned()),
+        name: Some("ada".to_owned()),
+        product: Some(ProductId(id)),
+        ..CustomerFilter::default()
+    };
+    let query = entities::customers::Entity::find().filter(sales::customers_of(whose)).filter(customers.condition());
+    let plan_of_customers = plan(store, query.order_by_desc(entities::customers::Column::Id).limit(51)).await;
+    assert!(plan_of_customers.contains("customers_1"), "customers: {plan_of_customers}");
+    for query in with_endings(&store.reader, endings()) {
+        let plan = plan(store, query).await;
+        assert!(plan.contains("license_keys_2"), "the end of a key: {plan}");
+    }
+}
+
+/// As many as four symbols can be the end of.
+fn endings() -> Vec<String> {
+    (0..37).map(|number| format!("{number}7C9F")).collect()
+}
+
+#[tokio::test]
+async fn sqlite_lists_go_along_their_indexes() {
+    lists_go_along_their_indexes(TestDatabase::sqlite().await).await;
+}
+
+#[tokio::test]
+async fn postgres_lists_go_along_their_indexes() {
+    lists_go_along_their_indexes(TestDatabase::postgres().await).await;
 }

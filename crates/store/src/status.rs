@@ -68,7 +68,7 @@ impl Store {
 }
 
 /// A delivery is of the mode of its address.
-fn deliveries_of(whose: Whose) -> Condition {
+pub(crate) fn deliveries_of(whose: Whose) -> Condition {
     Condition::all().add(deliveries::Column::EndpointId.in_subquery(endpoints(whose)))
 }
 
@@ -78,7 +78,7 @@ fn licenses_of(whose: Whose) -> Condition {
 }
 
 /// A mail is of the mode of its order.
-fn mails_of(whose: Whose) -> Condition {
+pub(crate) fn mails_of(whose: Whose) -> Condition {
     let order = Query::select()
         .expr(Expr::val(1))
         .from(orders::Entity)

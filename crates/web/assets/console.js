@@ -16,16 +16,21 @@ document.addEventListener("click", async (event) => {
   }, 1500);
 });
 
-// Chips choose which kinds of lines are shown.
+// Chips choose which kinds of lines are shown, also of lines that come later.
+const choose = (chip) => {
+  const list = document.getElementById(chip.dataset.list);
+  const isPressed = chip.getAttribute("aria-pressed") === "true";
+  list.classList.toggle("filtered", isPressed);
+  for (const line of list.children) line.classList.toggle("shown", line.classList.contains(chip.dataset.only));
+};
+document.addEventListener("drawn", () => document.querySelectorAll('[data-only][aria-pressed="true"]').forEach(choose));
 document.addEventListener("click", (event) => {
   const chip = event.target.closest("[data-only]");
   if (!chip) return;
-  const list = document.getElementById(chip.dataset.list);
   const wasPressed = chip.getAttribute("aria-pressed") === "true";
   for (const other of chip.parentElement.querySelectorAll("[data-only]")) other.setAttribute("aria-pressed", "false");
   chip.setAttribute("aria-pressed", String(!wasPressed));
-  list.classList.toggle("filtered", !wasPressed);
-  for (const line of list.children) line.classList.toggle("shown", line.classList.contains(chip.dataset.only));
+  choose(chip);
 });
 
 // An action's page opens as a dialog over the page that it is about.
@@ -59,6 +64,17 @@ dialog.addEventListener("submit", (event) => {
   const form = event.target;
   opened(form.action, { method: "POST", body: new URLSearchParams(new FormData(form)) });
 });
+
+// One box chooses all others of its form.
+document.addEventListener("change", (event) => {
+  const all = event.target.closest("[data-all]");
+  if (!all) return;
+  for (const box of all.form.querySelectorAll(`input[type="checkbox"][name="${all.dataset.all}"]`)) box.checked = all.checked;
+});
+
+// A page about something that goes on looks again after so many seconds.
+const again = document.querySelector("[data-again]");
+if (again) setTimeout(() => location.reload(), Number(again.dataset.again) * 1000);
 
 // Keys: / searches, g and a letter go somewhere, ? shows them.
 let goes = false;

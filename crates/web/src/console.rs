@@ -1,15 +1,22 @@
 //! The console: pages for the people of a vendor, made on the server. Every action is a plain form; what scripts add is
 //! comfort.
 
+mod about;
 mod account;
 mod action;
 mod assets;
 mod attention;
 mod audit;
+mod audit_export;
 mod billing;
+mod brand;
 mod browser;
+mod changes;
+mod chart;
+mod checklist;
 mod connect;
 mod connection_actions;
+mod csv;
 mod customers;
 mod deliveries;
 mod developers;
@@ -18,30 +25,53 @@ mod endpoints;
 mod entrance;
 mod entries;
 mod event_kinds;
+mod export;
+mod facts;
+mod filters;
+mod gallery;
 mod home;
 mod inbound;
+mod integrations;
+mod letters;
 mod license;
 mod license_actions;
 mod licenses;
 mod list;
+mod live;
 mod mails;
 mod mistakes;
 mod order;
 mod orders;
+mod passkeys;
 mod place;
 mod plan_form;
 mod plans;
 mod price_form;
 mod prices;
 mod products;
+mod provider_sign_in;
+mod reconcile;
 mod refusal;
 mod replay;
+mod resend;
+mod retention;
 mod sale;
 mod search;
+mod security;
+mod sender;
+mod server;
 mod settings;
 mod shell;
+mod sign_in_settings;
+mod signing_keys;
+mod simulator;
+mod site;
 mod team;
+mod template_editor;
+mod template_versions;
+mod templates;
 mod timeline;
+mod views;
 mod words;
 
 use axum::{
@@ -67,10 +97,23 @@ pub(crate) fn routes(web: &Web) -> Router<Web> {
         .route("/sign-out", post(entrance::sign_out))
         .route("/confirm", get(entrance::confirm_form).post(entrance::confirm));
     entrance
+        .merge(about::routes())
         .merge(account::routes())
+        .merge(audit::routes())
+        .merge(integrations::routes())
+        .merge(reconcile::routes())
+        .merge(server::routes())
+        .merge(simulator::routes())
+        .merge(passkeys::routes())
+        .merge(provider_sign_in::routes())
+        .merge(retention::routes())
+        .merge(security::routes())
+        .merge(sign_in_settings::routes())
+        .merge(signing_keys::routes())
         .merge(pages())
         .merge(developers::routes())
         .merge(event_kinds::routes())
+        .route("/dev/ui", get(gallery::show))
         .route("/console/{tenant}/{mode}/{*nothing}", get(async || Refusal::NotFound))
         .layer(from_fn(browser::own_origin_only))
         .layer(from_fn_with_state(web.clone(), browser::private_only))
@@ -79,7 +122,8 @@ pub(crate) fn routes(web: &Web) -> Router<Web> {
 }
 
 fn pages() -> Router<Web> {
-    sales().merge(set_up())
+    let lists = views::routes().merge(changes::routes()).merge(export::routes());
+    sales().merge(set_up()).merge(lists).merge(mails::routes()).merge(brand::routes()).merge(live::routes())
 }
 
 /// What is set up: what is sold, where the money comes from, and who is told.
@@ -134,6 +178,7 @@ fn sales() -> Router<Web> {
         .route("/console/{tenant}/{mode}/licenses", get(licenses::list))
         .route("/console/{tenant}/{mode}/licenses/{id}", get(license::show))
         .route("/console/{tenant}/{mode}/licenses/{id}/test", post(license::test))
+        .route("/console/{tenant}/{mode}/licenses/{id}/free", post(license_actions::free))
         .route("/console/{tenant}/{mode}/licenses/{id}/{action}", get(license_actions::form).post(license_actions::act))
         .route("/console/{tenant}/{mode}/attention", get(attention::list))
         .route("/console/{tenant}/{mode}/attention/{id}/dismiss", get(attention::dismiss_form).post(attention::dismiss))
@@ -145,9 +190,4 @@ fn sales() -> Router<Web> {
         .route("/console/{tenant}/{mode}/orders", get(orders::list))
         .route("/console/{tenant}/{mode}/orders/{id}", get(order::show))
         .route("/console/{tenant}/{mode}/orders/{id}/{action}", get(order::form).post(order::act))
-        .route("/console/{tenant}/{mode}/mails", get(mails::list))
-        .route("/console/{tenant}/{mode}/mails/{id}", get(mails::show))
-        .route("/console/{tenant}/{mode}/mails/{id}/html", get(mails::html))
-        .route("/console/{tenant}/{mode}/mails/{id}/resend", get(mails::resend_form).post(mails::resend))
-        .route("/console/{tenant}/{mode}/audit", get(audit::list))
 }

@@ -126,7 +126,7 @@ impl Web {
 
     async fn render(&self, mail: &Mail) -> Result<Rendered, Refused> {
         let ring = self.ring.get();
-        let rendered = delivery::render_mail(&self.engine.store, &ring, mail, self.sender.as_ref()).await;
+        let rendered = delivery::render_mail(&self.engine.store, &ring, mail, self.mail_from()).await;
         rendered.map_err(|error| match error {
             MailError::Superseded => Refused::NotSo,
             error => failed(error),

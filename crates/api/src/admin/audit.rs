@@ -91,6 +91,10 @@ pub(crate) async fn list(
 ) -> Result<Json<List<AuditDocument>>, Problem> {
     let whose = caller.whose();
     let AuditParams { order, license } = listing.filter;
-    let listed = api.engine.store.list_audit(whose, &AuditFilter { order, license }, listing.page).await?;
+    let listed = api
+        .engine
+        .store
+        .list_audit(whose, &AuditFilter { order, license, ..AuditFilter::default() }, listing.page)
+        .await?;
     Ok(Json(List::new(listed.map(|row| AuditDocument::new(row, whose)), listing.page)))
 }

@@ -81,7 +81,7 @@ pub(crate) async fn list(
 ) -> Result<Json<List<CustomerDocument>>, Problem> {
     let email = listing.filter.email.as_deref().map(EmailAddress::parse).transpose();
     let email = email.map_err(|error| Problem::invalid(format!("`email`: {error}.")).of("email"))?;
-    let filter = CustomerFilter { email_normalised: email.map(|email| email.normalised()) };
+    let filter = CustomerFilter { email_normalised: email.map(|email| email.normalised()), ..Default::default() };
     let listed = api.engine.store.list_customers(caller.whose(), &filter, listing.page).await?;
     Ok(Json(List::new(listed.map(CustomerDocument::from), listing.page)))
 }
@@ -97,7 +97,7 @@ pub(crate) async fn get(
 ) -> Result<Json<CustomerDetail>, Problem> {
     let (whose, store, page) = (caller.whose(), &api.engine.store, List::<LicenseDocument>::first_page());
     let customer = store.customer(whose, id).await?.ok_or_else(|| Problem::not_found(id))?;
-    let orders = store.list_orders(whose, &OrderFilter { customer: Some(id) }, page).await?;
+    let orders = store.list_orders(whose, &OrderFilter { customer: Some(id), ..OrderFilter::default() }, page).await?;
     let filter = LicenseFilter { customer: Some(id), ..LicenseFilter::default() };
     let licenses = store.list_licenses(whose, &filter, page).await?;
     Ok(Json(CustomerDetail {

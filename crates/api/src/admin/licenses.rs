@@ -144,7 +144,7 @@ impl Listable for LicenseDocument {
 
 impl LicenseDocument {
     pub(crate) async fn new(api: &Api, whose: Whose, listed: ListedLicense) -> Result<Self, Problem> {
-        let ListedLicense { license, order, customer, livemode, key_hint, metadata } = listed;
+        let ListedLicense { license, order, customer, livemode, key_hint, metadata, .. } = listed;
         let offer = api.engine.offer(whose.tenant, license.plan).await?;
         let limits = license.limits(&offer.plan.terms.limits);
         let standing = license.standing;
@@ -280,6 +280,7 @@ pub(crate) async fn list(
         product,
         customer: asked.customer,
         expires_before: asked.expires_before,
+        ..LicenseFilter::default()
     };
     let listed = api.engine.store.list_licenses(whose, &filter, listing.page).await?;
     Ok(Json(List::new(documents(&api, whose, listed).await?, listing.page)))

@@ -7,7 +7,7 @@ use axum::{
 };
 use delivery::{
     MailError, Rendered,
-    mail::{About, Language, OwnTemplate, SOMEBODY, Sample, lint},
+    mail::{Language, Look, LookError, OwnTemplate, look_over},
 };
 use domain::{
     id::{LicenseId, MailTemplateId, ProductId},
@@ -113,15 +113,10 @@ impl PartsBody {
         }
     }
 
-    /// Looks whether it works. That writes a dozen mails, which no other call is to wait for.
+    /// Looks whether it works.
     async fn checked(&self, kind: MailKind) -> Result<(), Problem> {
-        let own = self.own();
-        let looked = tokio::task::spawn_blocking(move || lint(kind, &own)).await;
-        let linted = looked.map_err(|error| {
-            tracing::error!(%error, "looking at a template failed");
-            Problem::new(Code::Internal, "The fault is logged under this request's id.")
-        })?;
-        linted.map_err(|error| Problem::invalid(sentence(&error)).of(error.part))
+        let wrong = look_over(kind, self.own()).await.into_iter().next();
+        wrong.map_or(Ok(()), |error| Err(Problem::invalid(sentence(&error)).of(error.part)))
     }
 }
 
@@ -325,45 +320,29 @@ pub(crate) async fn preview(
     if let Some(template) = &body.template {
         template.checked(kind).await?;
     }
-    let own = body.template.as_ref().map(PartsBody::own);
-    let rendered = match &body.license {
-        Some(license) => about(&api, &caller, (kind, language), own.as_ref(), license, body.reveal_key).await?,
-        None => example(&api, &caller, (kind, language), own, body.product.as_deref()).await?,
-    };
-    Ok(Json(rendered.into()))
-}
-
-async fn example(
-    api: &Api,
-    caller: &Allowed<scope::MailRead>,
-    (kind, language): (MailKind, Option<Language>),
-    own: Option<OwnTemplate>,
-    product: Option<&str>,
-) -> Result<Rendered, Problem> {
-    let sample = Sample::new(kind, language, SOMEBODY, api.engine.now());
-    let found = sample.of(&api.engine.store, caller.identity.tenant, product).await?;
-    let mut sample = found.ok_or_else(|| no_product(product.unwrap_or_default()))?;
-    sample.own = own.or(sample.own);
-    sample.render(api.sender.as_ref()).map_err(unwritten)
-}
-
-async fn about(
-    api: &Api,
-    caller: &Allowed<scope::MailRead>,
-    (kind, language): (MailKind, Option<Language>),
-    own: Option<&OwnTemplate>,
-    license: &str,
-    reveal_key: bool,
-) -> Result<Rendered, Problem> {
-    if reveal_key && !caller.identity.may(Scope::Admin) {
+    if body.reveal_key && body.license.is_some() && !caller.identity.may(Scope::Admin) {
         return Err(Problem::new(Code::Forbidden, "Only an API key with the scope `admin` sees license keys in full."));
     }
-    let license: LicenseId = license.parse().map_err(|_| Problem::not_found(license))?;
-    let found = api.engine.store.listed_license(caller.whose(), license).await?;
-    found.ok_or_else(|| Problem::not_found(license))?;
-    let ring = reveal_key.then(|| api.engine.ring());
-    let about = About { kind, license, language, own, ring: ring.as_deref() };
-    about.render(&api.engine.store, api.sender.as_ref()).await.map_err(unwritten)
+    let license = |text: &String| text.parse::<LicenseId>().map_err(|_| Problem::not_found(text));
+    let ring = body.reveal_key.then(|| api.engine.ring());
+    let look = Look {
+        kind,
+        language,
+        product: body.product.as_deref(),
+        own: body.template.as_ref().map(PartsBody::own),
+        license: body.license.as_ref().map(license).transpose()?,
+        ring: ring.as_deref(),
+    };
+    let rendered = look.render(&api.engine.store, caller.whose(), api.sender.as_ref(), api.engine.now()).await;
+    Ok(Json(rendered.map_err(unseen)?.into()))
+}
+
+fn unseen(error: LookError) -> Problem {
+    match error {
+        LookError::Product(code) => no_product(&code),
+        LookError::License(license) => Problem::not_found(license),
+        LookError::Mail(error) => unwritten(error),
+    }
 }
 
 fn unwritten(error: MailError) -> Problem {

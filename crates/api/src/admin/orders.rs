@@ -78,7 +78,7 @@ pub(crate) async fn list(
     caller: Allowed<scope::LicenseRead>,
     listing: Listing<OrderId, OrderParams>,
 ) -> Result<Json<List<OrderDocument>>, Problem> {
-    let filter = OrderFilter { customer: listing.filter.customer };
+    let filter = OrderFilter { customer: listing.filter.customer, ..OrderFilter::default() };
     let listed = api.engine.store.list_orders(caller.whose(), &filter, listing.page).await?;
     Ok(Json(List::new(listed.map(OrderDocument::from), listing.page)))
 }

@@ -2,8 +2,11 @@
 
 use axum::{Json, extract::State};
 use domain::id::{ConnectionId, OrderId};
-use engine::doctor::discrepancies::{Discrepancy, DiscrepancyKind, Window};
-use jiff::{SignedDuration, Timestamp};
+use engine::{
+    doctor::discrepancies::{Discrepancy, DiscrepancyKind, Window},
+    reconcile::WINDOW,
+};
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use store::{lists::Cursor, rows::Backfill};
 use utoipa::{IntoParams, ToSchema};
@@ -19,9 +22,6 @@ use crate::{
     problem::Problem,
     read::{Id, MaybeBody},
 };
-
-/// How far the report looks back unless asked otherwise: as far as providers keep their events.
-const WINDOW_DEFAULT: SignedDuration = SignedDuration::from_hours(30 * 24);
 
 words! {
     /// In which way money and licenses differ.
@@ -104,7 +104,7 @@ pub(crate) async fn report(
         Some(name) => Some(ConnectionId(connection_named(&api, whose.tenant, name).await?.id)),
         None => None,
     };
-    let since = params.since.unwrap_or_else(|| domain::time::after(now, -WINDOW_DEFAULT));
+    let since = params.since.unwrap_or_else(|| domain::time::after(now, -WINDOW));
     let window = Window { since, until: params.until.unwrap_or(Timestamp::MAX), connection };
     let limit = usize::try_from(listing.page.limit).unwrap_or(usize::MAX);
     let found = api.engine.discrepancies(whose, &window, after, limit).await?;

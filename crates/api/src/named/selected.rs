@@ -143,7 +143,7 @@ async fn of_reference(api: &Api, whose: Whose, reference: &str) -> Result<Vec<Li
 /// The licenses of a buyer.
 async fn of_address(api: &Api, whose: Whose, email: &EmailAddress) -> Result<Vec<ListedLicense>, Problem> {
     let page = Page { limit: LIMIT_MAX, from: None };
-    let filter = CustomerFilter { email_normalised: Some(email.normalised()) };
+    let filter = CustomerFilter { email_normalised: Some(email.normalised()), ..Default::default() };
     let mut found = Vec::new();
     for customer in api.engine.store.list_customers(whose, &filter, page).await?.rows {
         let filter = LicenseFilter { customer: Some(domain::id::CustomerId(customer.id)), ..LicenseFilter::default() };

@@ -79,7 +79,7 @@ async fn a_template_that_would_not_work_is_not_saved() {
             "`text` in line 1 uses the filter `indent`",
         ),
         (json!({ "text": format!("{{{{ {}key }}}}", "not ".repeat(200_000)) }), "`text` has 800009 bytes"),
-        (json!({ "subject": "{{ nobody }}" }), "`subject` asks for `nobody`, which is not known"),
+        (json!({ "subject": "{{ nobody }}" }), "`subject` in line 1 asks for `nobody`, which is not known"),
     ] {
         for (method, path, body) in [
             ("PUT", TEMPLATE.to_owned(), body.clone()),

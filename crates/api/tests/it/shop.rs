@@ -90,6 +90,7 @@ impl Shop {
             entropy: Arc::new(entropy),
             dialler: stripe.clone(),
             addresses: Arc::new(engine::testing::TestAddresses),
+            identity: Arc::new(engine::testing::NoProviders),
             lease: SignedDuration::from_secs(120),
         });
         let tenant = configured(&engine, "default").await;
@@ -117,6 +118,7 @@ impl Shop {
             entropy: Arc::new(SeededEntropy::new(2)),
             dialler: self.stripe.clone(),
             addresses: Arc::new(engine::testing::TestAddresses),
+            identity: Arc::new(engine::testing::NoProviders),
             lease: SignedDuration::from_secs(120),
         });
         router(&engine, false)

@@ -216,6 +216,7 @@ mod tests {
             catalogue_revision: 0,
             test_clock_ahead: 0,
             deliveries_kept_days: None,
+            requires_second_factor: false,
             created_at: 0,
         };
         Message::new(&bundle, &channel, &tenant, "https://keys.acme.test")

@@ -35,6 +35,13 @@ pub(super) fn check(source: &str, syntax: &SyntaxConfig) -> Result<(), String> {
     Ok(())
 }
 
+/// The line in which a name stands first, from 1. None: it stands nowhere.
+pub(super) fn line_of(source: &str, syntax: &SyntaxConfig, name: &str) -> Option<u32> {
+    let mut words = tokenize(source, false, syntax.clone()).map_while(Result::ok);
+    let (_, span) = words.find(|(token, _)| matches!(token, Token::Ident(word) if *word == name))?;
+    Some(u32::from(span.start_line))
+}
+
 /// What the next word is.
 #[derive(Default)]
 enum Expected {

@@ -25,13 +25,15 @@ use super::{
     templates::{self, LintError, OwnTemplate},
 };
 
-/// The parts that a row holds.
-pub(super) fn parts(row: &MailTemplate) -> OwnTemplate {
-    OwnTemplate {
-        subject: row.subject.clone(),
-        intro: row.intro.clone(),
-        text: row.body_text.clone(),
-        html: row.body_html.clone(),
+impl From<&MailTemplate> for OwnTemplate {
+    /// The parts that a row holds.
+    fn from(row: &MailTemplate) -> Self {
+        Self {
+            subject: row.subject.clone(),
+            intro: row.intro.clone(),
+            text: row.body_text.clone(),
+            html: row.body_html.clone(),
+        }
     }
 }
 
@@ -56,20 +58,57 @@ pub fn names() -> Vec<String> {
 /// # Errors
 /// The first thing that is wrong.
 pub fn lint(kind: MailKind, own: &OwnTemplate) -> Result<(), LintError> {
-    let parts = [("subject", &own.subject), ("intro", &own.intro), ("text", &own.text), ("html", &own.html)];
-    let refuse = |part, problem: String| Err(LintError { part, problem });
-    if parts.iter().all(|(_, source)| source.is_none()) {
-        return refuse("subject", "is missing, and so are `intro`, `text` and `html`; write one of them".to_owned());
+    findings(kind, own).into_iter().next().map_or(Ok(()), Err)
+}
+
+/// Everything that [`lint`] has to say, for whoever is writing: what does not read in any part, otherwise what each part
+/// does not do.
+#[must_use]
+pub fn findings(kind: MailKind, own: &OwnTemplate) -> Vec<LintError> {
+    let refused = |part, problem: String| LintError { part, problem };
+    if own.parts().iter().all(|(_, source)| source.is_none()) {
+        let problem = "is missing, and so are `intro`, `text` and `html`; write one of them";
+        return vec![refused("subject", problem.to_owned())];
     }
     let known = names();
-    for (part, source) in parts.iter().filter_map(|(part, source)| Some((*part, source.as_deref()?))) {
-        if source.trim().is_empty() {
-            return refuse(part, "is empty; leave it out, and it is as it is built in".to_owned());
-        }
-        if let Some(name) = templates::names_in(part, source)?.iter().find(|name| !known.contains(name)) {
-            return refuse(part, format!("asks for `{name}`, which is not known; there are: {}", known.join(", ")));
-        }
+    let written = own.parts().into_iter().filter_map(|(part, source)| Some((part, source?)));
+    let unread: Vec<LintError> = written.flat_map(|(part, source)| unreadable(part, source, &known)).collect();
+    if !unread.is_empty() {
+        return unread;
     }
+    let Err(whole) = try_out(kind, own) else { return Vec::new() };
+    let each: Vec<LintError> = own.apart().iter().filter_map(|part| try_out(kind, part).err()).collect();
+    if each.is_empty() { vec![whole] } else { each }
+}
+
+/// The same on a thread of its own: it writes dozens of mails, which nobody else's call is to wait for.
+pub async fn look_over(kind: MailKind, own: OwnTemplate) -> Vec<LintError> {
+    let looked = tokio::task::spawn_blocking(move || findings(kind, &own)).await;
+    looked.unwrap_or_else(|error| {
+        tracing::error!(%error, "looking at a template failed");
+        vec![LintError { part: "text", problem: "cannot be looked at; what failed stands in the log".to_owned() }]
+    })
+}
+
+/// What of a part does not read.
+fn unreadable(part: &'static str, source: &str, known: &[String]) -> Vec<LintError> {
+    let refused = |problem| LintError { part, problem };
+    if source.trim().is_empty() {
+        return vec![refused("is empty; leave it out, and it is as it is built in".to_owned())];
+    }
+    let unknown = |name: &String| {
+        let line = templates::line_of(source, name);
+        let there = known.join(", ");
+        refused(format!("in line {line} asks for `{name}`, which is not known; there are: {there}"))
+    };
+    match templates::names_in(part, source) {
+        Ok(names) => names.iter().filter(|name| !known.contains(name)).map(unknown).collect(),
+        Err(error) => vec![error],
+    }
+}
+
+/// Writes every mail that there may be with it.
+fn try_out(kind: MailKind, own: &OwnTemplate) -> Result<(), LintError> {
     for language in Language::ALL {
         for page in stand_ins(kind, language).map_err(cannot_look)? {
             templates::write_own(own, &page).map_err(cannot_look)?;
@@ -208,8 +247,11 @@ mod tests {
             (text("Hello{% if not notice %} {{ key }}{% endif %}"), "`text` does not show the key"),
             (text("Hello{% if name %} {{ key }}{% endif %}"), "`text` does not show the key"),
             (html("{{ key | lower }}"), "`html` does not show the key"),
-            (text("{{ kee }}"), "`text` asks for `kee`, which is not known; there are: button, closing, colour"),
-            (text("{{ key }}{% if false %}{{ kee }}{% endif %}"), "`text` asks for `kee`"),
+            (
+                text("{{ kee }}"),
+                "`text` in line 1 asks for `kee`, which is not known; there are: button, closing, colour",
+            ),
+            (text("{{ key }}{% if false %}{{ kee }}{% endif %}"), "`text` in line 1 asks for `kee`"),
             (text("{{ key }}\n{{ name.first }}"), "`text` does not work in line 2"),
             (text("{{ key }}\n{% if %}"), "`text` does not work in line 2: syntax error"),
             (text("{{ key }}{% include 'x' %}"), "`text` in line 1 uses the statement `include`"),
@@ -222,13 +264,44 @@ mod tests {
                 "`text` in line 1 uses the filter `indent`",
             ),
             (text("{{ key }}{% set a = key %}"), "`text` in line 1 uses the statement `set`"),
-            (text("{{ key }}{% for i in range(9999) %}{{ i }}{% endfor %}"), "`text` asks for `range`"),
+            (text("{{ key }}{% for i in range(9999) %}{{ i }}{% endfor %}"), "`text` in line 1 asks for `range`"),
         ] {
             let problem = problem(MailKind::LicenseDelivery, &own);
             assert!(problem.starts_with(refused), "{own:?}: {problem}");
         }
         let long = OwnTemplate { subject: Some("x".repeat(300)), ..OwnTemplate::default() };
         assert!(problem(MailKind::LicenseRevoked, &long).contains("more than 250 characters"));
+    }
+
+    #[test]
+    fn everything_that_is_wrong_is_told_at_once() {
+        let own = OwnTemplate {
+            subject: Some("For {{ nmae }}".to_owned()),
+            text: Some("Hello\n{{ key }}\n\n{{ kee }} and {{ oder }}".to_owned()),
+            html: Some("<p>{% include 'x' %}</p>".to_owned()),
+            intro: None,
+        };
+        let told: Vec<String> = findings(MailKind::LicenseDelivery, &own).iter().map(ToString::to_string).collect();
+        let begins = [
+            "`subject` in line 1 asks for `nmae`",
+            "`text` in line 4 asks for `kee`",
+            "`text` in line 4 asks for `oder`",
+        ];
+        assert_eq!(told.len(), 4, "{told:#?}");
+        assert!(begins.iter().zip(&told).all(|(begin, told)| told.starts_with(begin)), "{told:#?}");
+        assert!(told[3].starts_with("`html` in line 1 uses the statement `include`"), "{told:#?}");
+
+        let keyless = OwnTemplate { text: Some("Hello".to_owned()), html: Some("<p>Hello</p>".to_owned()), ..text("") };
+        let parts: Vec<&str> = findings(MailKind::LicenseDelivery, &keyless).iter().map(|found| found.part).collect();
+        assert_eq!(parts, ["text", "html"]);
+        assert_eq!(findings(MailKind::LicenseFrozen, &keyless), []);
+    }
+
+    #[test]
+    fn whoever_writes_a_whole_mail_can_begin_with_the_built_in_one() {
+        for kind in MailKind::ALL {
+            assert_eq!(lint(*kind, &OwnTemplate::built_in()), Ok(()), "{}", kind.as_str());
+        }
     }
 
     #[test]

@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
 use store::{
     Store, StoreError,
+    lists::Whose,
     rows::{Mail, Product},
 };
 use uuid::Uuid;
@@ -17,7 +18,9 @@ use uuid::Uuid;
 use super::{
     Addresses, Letter, MailError, Rendered, Sender,
     language::Language,
-    own, page, sample,
+    own, page,
+    page::Page,
+    sample,
     templates::{self, OwnTemplate, Written},
     unsealed,
 };
@@ -82,7 +85,7 @@ impl<'a> Sample<'a> {
         }
         let mut saved = store.active_mail_templates(tenant).await?;
         saved.retain(|row| row.kind == self.kind.as_str());
-        self.own = own::template_for(&saved, self.product.id, self.language().code()).map(own::parts);
+        self.own = own::template_for(&saved, self.product.id, self.language().code()).map(OwnTemplate::from);
         Ok(Some(self))
     }
 
@@ -107,13 +110,18 @@ impl<'a> Sample<'a> {
     }
 
     fn write(&self, sender: Option<&Sender>) -> Result<(Addresses, Written), MailError> {
-        let mail = row(self.kind, Uuid::nil(), self.to, self.now);
-        let contents = sample::contents(self.kind, &self.product, &self.plan, self.now);
-        let key = (self.kind == MailKind::LicenseDelivery).then(|| sample::key(&self.product));
-        let (addresses, page) = page(&mail, &contents, sender, key.as_deref(), self.language)?;
+        let (addresses, page) = self.page(sender)?;
         let own = self.own.as_ref();
         let written = own.map_or_else(|| templates::write(&page), |own| templates::write_own(own, &page))?;
         Ok((addresses, written))
+    }
+
+    /// What its templates get to know.
+    pub(super) fn page(&self, sender: Option<&Sender>) -> Result<(Addresses, Page), MailError> {
+        let mail = row(self.kind, Uuid::nil(), self.to, self.now);
+        let contents = sample::contents(self.kind, &self.product, &self.plan, self.now);
+        let key = (self.kind == MailKind::LicenseDelivery).then(|| sample::key(&self.product));
+        page(&mail, &contents, sender, key.as_deref(), self.language)
     }
 
     /// The language that it is written in.
@@ -123,25 +131,16 @@ impl<'a> Sample<'a> {
 }
 
 /// A mail about a license that there is, as it would be sent now.
-pub struct About<'a> {
-    /// Which mail.
-    pub kind: MailKind,
-    /// About which license.
-    pub license: LicenseId,
-    /// In which language; otherwise the brand's.
-    pub language: Option<Language>,
-    /// What the vendor means to write for it; otherwise what they have saved.
-    pub own: Option<&'a OwnTemplate>,
-    /// The keys that unseal; none: the license key is shown masked.
-    pub ring: Option<&'a KeyRing>,
+struct About<'a> {
+    kind: MailKind,
+    license: LicenseId,
+    language: Option<Language>,
+    own: Option<&'a OwnTemplate>,
+    ring: Option<&'a KeyRing>,
 }
 
 impl About<'_> {
-    /// Writes it.
-    ///
-    /// # Errors
-    /// Why it cannot be written.
-    pub async fn render(&self, store: &Store, sender: Option<&Sender>) -> Result<Rendered, MailError> {
+    async fn render(&self, store: &Store, sender: Option<&Sender>) -> Result<Rendered, MailError> {
         let mail = row(self.kind, self.license.0, SOMEBODY, Timestamp::UNIX_EPOCH);
         let found = store.mail_contents(std::slice::from_ref(&mail)).await?.remove(&mail.id);
         let contents = found.ok_or(MailError::NoKey(self.license))??;
@@ -152,12 +151,73 @@ impl About<'_> {
         };
         let shown = key.as_ref().map(SecretString::expose_secret);
         let (addresses, page) = page(&mail, &contents, sender, shown, self.language)?;
-        let saved = own::template_for(&contents.templates, contents.product.id, page.language).map(own::parts);
+        let saved = own::template_for(&contents.templates, contents.product.id, page.language).map(OwnTemplate::from);
         let written = match self.own.or(saved.as_ref()) {
             Some(own) => templates::write_own(own, &page)?,
             None => templates::write(&page)?,
         };
         Ok(Rendered::new(&addresses, written))
+    }
+}
+
+/// What somebody wants to look at before anybody gets it.
+pub struct Look<'a> {
+    /// Which mail.
+    pub kind: MailKind,
+    /// In which language; otherwise the brand's.
+    pub language: Option<Language>,
+    /// Of which product, by its code; otherwise the first one. Not asked where there is a license.
+    pub product: Option<&'a str>,
+    /// What the vendor means to write for it; otherwise what they have saved.
+    pub own: Option<OwnTemplate>,
+    /// About which license; otherwise an example.
+    pub license: Option<LicenseId>,
+    /// The keys that unseal; none: the key of a license is shown masked.
+    pub ring: Option<&'a KeyRing>,
+}
+
+/// Why there is nothing to look at.
+#[derive(Debug, thiserror::Error)]
+pub enum LookError {
+    /// The tenant has no product with that code.
+    #[error("there is no product `{0}`")]
+    Product(String),
+    /// The tenant has no such license in that mode.
+    #[error("there is no license {0} here")]
+    License(LicenseId),
+    /// It cannot be written.
+    #[error(transparent)]
+    Mail(#[from] MailError),
+}
+
+impl From<StoreError> for LookError {
+    fn from(error: StoreError) -> Self {
+        Self::Mail(error.into())
+    }
+}
+
+impl Look<'_> {
+    /// Writes it.
+    ///
+    /// # Errors
+    /// Why there is nothing to look at.
+    pub async fn render(
+        self,
+        store: &Store,
+        whose: Whose,
+        sender: Option<&Sender>,
+        now: Timestamp,
+    ) -> Result<Rendered, LookError> {
+        let Self { kind, language, product, own, license, ring } = self;
+        if let Some(license) = license {
+            store.listed_license(whose, license).await?.ok_or(LookError::License(license))?;
+            let about = About { kind, license, language, own: own.as_ref(), ring };
+            return Ok(about.render(store, sender).await?);
+        }
+        let found = Sample::new(kind, language, SOMEBODY, now).of(store, whose.tenant, product).await?;
+        let mut sample = found.ok_or_else(|| LookError::Product(product.unwrap_or_default().to_owned()))?;
+        sample.own = own.or(sample.own);
+        Ok(sample.render(sender)?)
     }
 }
 

@@ -45,6 +45,7 @@ pub(super) fn contents(kind: MailKind, product: &Product, plan: &Plan, now: Time
             sealed: Vec::new(),
             sealed_by: String::new(),
             hint: format!("{}-…-Q7C9", product.key_prefix),
+            ending: String::new(),
             created_at: now.as_microsecond(),
         }],
         product: product.clone(),

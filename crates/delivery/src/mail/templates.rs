@@ -50,6 +50,29 @@ pub struct OwnTemplate {
     pub html: Option<String>,
 }
 
+impl OwnTemplate {
+    /// The bodies of the built-in mails, to begin with.
+    #[must_use]
+    pub fn built_in() -> Self {
+        Self { text: Some(TEXT.1.to_owned()), html: Some(HTML.1.to_owned()), ..Self::default() }
+    }
+
+    /// Its parts by their names.
+    #[must_use]
+    pub fn parts(&self) -> [(&'static str, Option<&str>); 4] {
+        let Self { subject, intro, text, html } = self;
+        [("subject", subject), ("intro", intro), ("text", text), ("html", html)]
+            .map(|(name, source)| (name, source.as_deref()))
+    }
+
+    /// Each of its parts alone.
+    pub(super) fn apart(&self) -> [Self; 4] {
+        let Self { subject, intro, text, html } = self.clone();
+        let none = Self::default;
+        [Self { subject, ..none() }, Self { intro, ..none() }, Self { text, ..none() }, Self { html, ..none() }]
+    }
+}
+
 /// What is wrong with a vendor's template.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{part}` {problem}")]
@@ -144,6 +167,11 @@ pub(super) fn names_in(part: &'static str, source: &str) -> Result<Vec<String>, 
     let mut names: Vec<String> = template.undeclared_variables(false).into_iter().collect();
     names.sort();
     Ok(names)
+}
+
+/// The line in which a part asks for a name, from 1.
+pub(super) fn line_of(source: &str, name: &str) -> u32 {
+    syntax().ok().and_then(|syntax| grammar::line_of(source, &syntax, name)).unwrap_or(1)
 }
 
 fn built_in((name, _): (&str, &str), context: &impl Serialize) -> Result<String, MailError> {

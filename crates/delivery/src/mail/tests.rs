@@ -110,6 +110,7 @@ pub(crate) fn contents(product: &str, plan: &str, brand: &str) -> Contents {
             sealed: sealed.0,
             sealed_by: String::new(),
             hint: key.masked(),
+            ending: String::new(),
             created_at: ISSUED,
         }],
         product: Product {

@@ -1,9 +1,15 @@
 //! What follows from how a call ended: for the delivery, and for the address.
 
-use domain::{id::uuid_v7, time::after};
+use domain::{
+    counted::{Counted, hour_of},
+    id::{TenantId, uuid_v7},
+    time::after,
+};
 use jiff::{SignedDuration, Timestamp};
 use store::{
+    counts::CountKey,
     deliveries::{cause, status},
+    lists::Whose,
     rows::{Delivery, DeliveryAttempt, WebhookEndpoint},
     webhook_endpoints,
 };
@@ -45,6 +51,14 @@ impl Landed {
             Ending::Answered(_) | Ending::Unanswered(_) => Health::Fails,
             Ending::Unwritten(_) => Health::Unknown,
         }
+    }
+
+    /// What it counts as by the hour.
+    pub(super) fn counted(&self) -> (CountKey, i64) {
+        let row = &self.endpoint.row;
+        let whose = Whose { tenant: TenantId(row.tenant_id), livemode: row.livemode };
+        let what = if self.health() == Health::Takes { Counted::Delivered } else { Counted::NotDelivered };
+        (CountKey { whose, hour: hour_of(self.ended_at), what }, 1)
     }
 
     /// The delivery after it. `jitter` is random.

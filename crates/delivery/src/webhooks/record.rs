@@ -45,6 +45,7 @@ impl WebhookWorker {
         let holders = holders(&write, landed, &endpoints).await?;
         let mut rows: Vec<Delivery> = Vec::with_capacity(landed.len());
         let mut attempts = Vec::with_capacity(landed.len());
+        let mut counted = Vec::with_capacity(landed.len());
         let mut dead: BTreeMap<Uuid, &Landed> = BTreeMap::new();
         for landed in landed {
             // An address that was removed meanwhile has taken its deliveries with it.
@@ -61,6 +62,7 @@ impl WebhookWorker {
             if row.status == status::DEAD {
                 dead.insert(row.endpoint_id, landed);
             }
+            counted.push(landed.counted());
             rows.push(held_if(row, &endpoints));
         }
         tell(&rows);
@@ -68,6 +70,7 @@ impl WebhookWorker {
         write.add_attempts(attempts).await?;
         let items = dead.values().map(|landed| attention::deliveries_dead(&landed.endpoint.row, now, &mut *entropy));
         write.open_items(items.collect()).await?;
+        write.count(counted).await?;
         Ok(write.commit().await?)
     }
 

@@ -13,6 +13,7 @@ use store::{
 use super::{
     Error, MailWorker,
     attention::{MAIL_FAILED, MAILS_DELAYED, Opening, SENDER_FAILING},
+    counts,
     ending::{DELAYED_ANSWERED, DELAYED_UNANSWERED, Landed, News},
     flight::Flight,
 };
@@ -53,6 +54,8 @@ impl MailWorker {
         let mut items = Items::default();
         let mut entropy = self.parts.entropy.entropy();
         let mut opening = Opening { now, entropy: &mut *entropy };
+        let origins = self.origins(landed).await?;
+        let mut counted = Vec::new();
         let write = self.parts.store.begin().await?;
         for landed in landed {
             let (row, news) = landed.row(now);
@@ -60,6 +63,7 @@ impl MailWorker {
             match write.save_mail(landed.token, &row, now).await? {
                 Saved::Ended => {
                     tell(&row, &news);
+                    counted.extend(counts::of_mail(&row, &news, &origins, now));
                     items.note_template(landed, &mut opening);
                     self.note(&landed.mail, &row, &news, &mut items, &mut opening);
                 }
@@ -68,6 +72,7 @@ impl MailWorker {
             }
         }
         items.write(&write, now).await?;
+        write.count(counted).await?;
         Ok(write.commit().await?)
     }
 

@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use store::{StoreError, outbox::Contents, rows::Mail};
 use uuid::Uuid;
 
-use super::{Error, MailWorker, attention::Opening, errand::Errand, flight::Flight};
+use super::{Error, MailWorker, attention::Opening, counts, errand::Errand, flight::Flight};
 
 /// How many mails are caught in one transaction.
 const CAUGHT_AT_ONCE: u64 = 256;
@@ -74,8 +74,9 @@ impl MailWorker {
         let caught = write.hold_mails(now, CAUGHT_AT_ONCE).await?;
         let mut entropy = self.parts.entropy.entropy();
         let mut opening = Opening { now, entropy: &mut *entropy };
-        let tenants: BTreeSet<TenantId> = caught.iter().copied().collect();
+        let tenants: BTreeSet<TenantId> = caught.iter().map(|mail| mail.tenant).collect();
         write.open_items(tenants.into_iter().map(|tenant| opening.no_sender(tenant)).collect()).await?;
+        write.count(counts::of_caught(&caught, &self.origins_of_caught(&caught).await?, now)).await?;
         write.commit().await?;
         tracing::warn!(mails = caught.len(), "no mail sender is configured; mails are caught and held");
         Ok(caught.len())

@@ -124,6 +124,7 @@ impl Shop {
             catalogue_revision: 1,
             test_clock_ahead: 0,
             deliveries_kept_days: None,
+            requires_second_factor: false,
             created_at,
         };
         write.save_tenant(tenant).await.unwrap();
@@ -275,6 +276,7 @@ impl Shop {
             sealed: sealed.0,
             sealed_by: String::new(),
             hint: key.masked(),
+            ending: key.ending(),
             created_at: now.as_microsecond(),
         }
     }
@@ -304,7 +306,7 @@ impl Shop {
     /// Has a mail sent once more.
     pub(crate) async fn send_again(&self, mail: MailId) {
         let write = self.store().begin().await.unwrap();
-        assert!(write.send_mail_again(self.tenant, mail, self.now()).await.unwrap());
+        assert!(write.send_mail_again(self.tenant, mail, None, self.now()).await.unwrap());
         write.commit().await.unwrap();
     }
 

@@ -91,6 +91,16 @@ impl Engine {
         Ok((self.ensure_tenant(slug, name).await?, true))
     }
 
+    /// Has a tenant's deliveries, events and alerts remembered for so many days.
+    ///
+    /// # Errors
+    /// It is less than a day or more than ten years, or those of the database.
+    pub async fn keep_deliveries(&self, tenant: TenantId, days: u16, actor: &str) -> Result<(), ConfigurationError> {
+        let wanted = Wanted { deliveries_kept_days: Some(days), ..Wanted::default() };
+        self.change(tenant, &Asked { wanted: &wanted, actor, existing: Existing::Either, is_file: false }).await?;
+        Ok(())
+    }
+
     /// Makes or changes a product.
     ///
     /// # Errors

@@ -73,6 +73,7 @@ impl Current {
                 catalogue_revision: 0,
                 test_clock_ahead: 0,
                 deliveries_kept_days: None,
+                requires_second_factor: false,
                 created_at: 0,
             },
             products: BTreeMap::new(),

@@ -2,7 +2,7 @@
 
 use crypto::handle::Handle;
 use domain::{
-    id::{InvitationId, MemberId, SessionId, TenantId},
+    id::{InvitationId, MemberId, TenantId},
     member::Role,
 };
 use store::{
@@ -129,10 +129,7 @@ impl Engine {
     ) -> Result<(MemberId, Handle), MemberError> {
         let member = self.new_member(new).await?;
         let id = MemberId(member.id);
-        let browser = {
-            let mut entropy = self.entropy();
-            Handle::generate(SessionId::new(self.now(), &mut *entropy).0, &mut *entropy)
-        };
+        let browser = self.new_session();
         let once = || async {
             let write = self.store.begin().await?;
             let invitation = self.take(&write, handle).await?;
@@ -234,6 +231,8 @@ impl Engine {
         let by = By { actor: format!("member:{member}"), note: None };
         let detail = serde_json::json!({ "role": membership.role });
         write.save_membership(membership).await?;
+        // Who was removed and is invited again may have another account by now.
+        write.forget_identities(tenant, member).await?;
         let entry = self.told(tenant, "member.joined", member.to_string(), None, &detail, &by);
         Ok(crate::audit::add(write, vec![entry]).await?)
     }

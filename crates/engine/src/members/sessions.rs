@@ -52,13 +52,16 @@ impl Engine {
             (Zeroizing::new(password.to_owned()), member.as_ref().and_then(|member| member.password.clone()));
         let is_right = aside(move || password::matches(&typed, stored.as_deref())).await?;
         let Some(member) = member else { return Err(MemberError::Wrong) };
-        let handle = {
-            let mut entropy = self.entropy();
-            Handle::generate(SessionId::new(self.now(), &mut *entropy).0, &mut *entropy)
-        };
+        let handle = self.new_session();
         let once = || self.let_in(MemberId(member.id), is_right, &handle, from);
         let needs_code = store::repeat(once, MemberError::is_conflict).await?;
         Ok(Entered { handle, needs_code })
+    }
+
+    /// What a browser will keep that is to be signed in.
+    pub(crate) fn new_session(&self) -> Handle {
+        let mut entropy = self.entropy();
+        Handle::generate(SessionId::new(self.now(), &mut *entropy).0, &mut *entropy)
     }
 
     async fn let_in(
@@ -188,6 +191,11 @@ impl Engine {
     }
 }
 
+/// A session of somebody who has proved who they are.
+pub(crate) fn opened(member: MemberId, handle: &Handle, from: &CameFrom, now: Timestamp) -> Session {
+    session(member, handle, from, now, false)
+}
+
 /// A session of somebody whose password was right.
 pub(super) fn session(member: MemberId, handle: &Handle, from: &CameFrom, now: Timestamp, needs_code: bool) -> Session {
     let mut agent = from.agent.clone();
@@ -202,9 +210,11 @@ pub(super) fn session(member: MemberId, handle: &Handle, from: &CameFrom, now: T
         confirmed_at: (!needs_code).then(|| now.as_microsecond()),
         seen_at: now.as_microsecond(),
         expires_at: later(now, if needs_code { CODE_AWAITED } else { SESSION }),
+        tenant_id: None,
+        by_passkey: false,
     }
 }
 
-fn is_open(session: &Session, now: Timestamp) -> bool {
+pub(super) fn is_open(session: &Session, now: Timestamp) -> bool {
     session.expires_at > now.as_microsecond() && session.seen_at > before(now, SESSION_IDLE)
 }

@@ -9,7 +9,7 @@ use domain::{
     Entropy,
     id::{MemberId, TenantId},
 };
-use store::rows::{self, AlertChannel, IdempotencyKey, Member, SigningKey, WebhookEndpoint};
+use store::rows::{self, AlertChannel, IdempotencyKey, IdentityProvider, Member, SigningKey, WebhookEndpoint};
 use uuid::Uuid;
 
 use super::Page;
@@ -93,6 +93,13 @@ impl Sealer<'_> {
         let sealed =
             self.again(place, &row.sealed).map_err(|error| format!("alert channel `{}`: {error}", row.code))?;
         Ok(Some(AlertChannel { sealed, sealed_by: self.master.to_owned(), ..row }))
+    }
+
+    pub(super) fn identity_provider(&mut self, row: IdentityProvider) -> Result<Option<IdentityProvider>, String> {
+        let place = Place::identity_provider(TenantId(row.tenant_id), row.id);
+        let sealed = self.again(place, &row.sealed);
+        let sealed = sealed.map_err(|error| format!("identity provider `{}`: {error}", row.name))?;
+        Ok(Some(IdentityProvider { sealed, sealed_by: self.master.to_owned(), ..row }))
     }
 
     pub(super) fn answer(&mut self, row: IdempotencyKey) -> Result<Option<IdempotencyKey>, String> {

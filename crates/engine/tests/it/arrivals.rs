@@ -42,6 +42,7 @@ impl Shop {
             entropy: Arc::new(SeededEntropy::new(7)),
             dialler: Arc::new(LivesAtTheirEnd),
             addresses: Arc::new(engine::testing::TestAddresses),
+            identity: Arc::new(engine::testing::NoProviders),
             lease: jiff::SignedDuration::from_secs(120),
         });
         let tenant = engine.ensure_tenant("default", "Acme").await.unwrap();

@@ -410,7 +410,7 @@ async fn one_customer_of_several_providers_has_an_order_at_each_and_nothing_is_m
     let (store, whose) = (&shop.0.engine.store, Whose { tenant: shop.0.tenant, livemode: false });
     let customers = store.list_customers(whose, &CustomerFilter::default(), PAGE).await.unwrap().rows;
     assert_eq!(customers.len(), 1, "one account");
-    let of_customer = OrderFilter { customer: Some(CustomerId(customers[0].id)) };
+    let of_customer = OrderFilter { customer: Some(CustomerId(customers[0].id)), ..OrderFilter::default() };
     let orders = store.list_orders(whose, &of_customer, PAGE).await.unwrap().rows;
     assert_eq!(orders.len(), TELLERS.len(), "an order at each");
 }

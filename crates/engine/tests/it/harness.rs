@@ -20,7 +20,7 @@ use engine::{
     configuration::{ApplyReport, ConfigurationError, ConfigurationFile},
     issue::{IssueRequest, Issued},
     tenants::DEFAULT_TENANT,
-    testing::{ManualClock, RefusingDialler, SeededEntropy},
+    testing::{ManualClock, RefusingDialler, SeededEntropy, TestProvider},
 };
 use jiff::Timestamp;
 use providers::manual;
@@ -48,6 +48,7 @@ pub(crate) const SHOP: &str = r#"
 pub(crate) struct Harness {
     pub(crate) engine: Arc<Engine>,
     pub(crate) clock: Arc<ManualClock>,
+    pub(crate) provider: Arc<TestProvider>,
     pub(crate) ring: SharedRing,
     pub(crate) tenant: TenantId,
     pub(crate) database: TestDatabase,
@@ -73,19 +74,21 @@ impl Harness {
     pub(crate) async fn with_dialler(database: TestDatabase, dialler: Arc<dyn Dial>) -> Self {
         let clock = Arc::new(ManualClock::at(Timestamp::from_second(BEGIN).unwrap()));
         let ring = SharedRing::new(ring(1));
-        let engine = node(&database, &ring, &clock, 7, dialler);
+        let provider = Arc::new(TestProvider::default());
+        let engine = node(&database, &ring, (&clock, &provider), 7, dialler);
         let tenant = engine.ensure_tenant(DEFAULT_TENANT, "Acme").await.unwrap();
-        Self { engine, clock, ring, tenant, database, sales: AtomicU64::new(0) }
+        Self { engine, clock, provider, ring, tenant, database, sales: AtomicU64::new(0) }
     }
 
     /// Another process on the same database, with another ring.
     pub(crate) fn another_node(&self, ring: KeyRing) -> Arc<Engine> {
-        node(&self.database, &SharedRing::new(ring), &self.clock, 8, Arc::new(RefusingDialler))
+        let world = (&self.clock, &self.provider);
+        node(&self.database, &SharedRing::new(ring), world, 8, Arc::new(RefusingDialler))
     }
 
     /// Another process on the same database with the same ring, whose providers answer.
     pub(crate) fn peer(&self, dialler: Arc<dyn Dial>) -> Arc<Engine> {
-        node(&self.database, &self.ring, &self.clock, 9, dialler)
+        node(&self.database, &self.ring, (&self.clock, &self.provider), 9, dialler)
     }
 
     /// Works until there is nothing left to do now.
@@ -247,7 +250,7 @@ impl Harness {
 fn node(
     database: &TestDatabase,
     ring: &SharedRing,
-    clock: &Arc<ManualClock>,
+    (clock, provider): (&Arc<ManualClock>, &Arc<TestProvider>),
     seed: u64,
     dialler: Arc<dyn Dial>,
 ) -> Arc<Engine> {
@@ -258,6 +261,7 @@ fn node(
         entropy: Arc::new(SeededEntropy::new(seed)),
         dialler,
         addresses: Arc::new(engine::testing::TestAddresses),
+        identity: Arc::clone(provider) as Arc<_>,
         lease: jiff::SignedDuration::from_secs(120),
     })
 }

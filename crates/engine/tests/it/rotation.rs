@@ -1,6 +1,6 @@
 //! Master keys that do not fit, and those that come after them.
 
-use crypto::{ring::KeyRing, token::ApiKeyKind};
+use crypto::{ring::KeyRing, seal::Place, token::ApiKeyKind};
 use domain::id::ApiKeyId;
 use engine::{
     Engine,
@@ -10,11 +10,15 @@ use engine::{
     members::NewMember,
     rotation::RotationError,
     runtime::{ActivationKind, AppCall},
+    testing::TestProvider,
 };
 use secrecy::ExposeSecret;
 use store::rows::Member;
 
-use crate::harness::{Harness, SHOP, on_both_databases, ring, with_new_key};
+use crate::{
+    harness::{Harness, SHOP, on_both_databases, ring, with_new_key},
+    identity::{set_up, signed_in},
+};
 
 /// Keys for three pages.
 const KEYS: u32 = 600;
@@ -84,6 +88,7 @@ impl Sealed {
         let write = engine.store.begin().await.unwrap();
         write.save_member(Member { authenticator, ..member }).await.unwrap();
         write.commit().await.unwrap();
+        set_up(harness, &signed_in(harness, "ada@acme.test").await, &[]).await;
         let issued = harness.issue("pro", "ada@example.com", KEYS).await;
         let keys = issued.licenses.iter().map(|license| license.key.reveal().to_owned()).collect();
         let (caller, _) =
@@ -122,6 +127,9 @@ impl Sealed {
         let member = node.store.members().await.unwrap().remove(0);
         let url = node.authenticator_url(&member, member.authenticator.as_deref().unwrap()).unwrap();
         assert!(url.contains("ada%40acme.test"), "{}", url.as_str());
+        let provider = node.store.identity_provider(harness.tenant).await.unwrap().unwrap();
+        let place = Place::identity_provider(harness.tenant, provider.id);
+        assert_eq!(*node.ring().open(place, &provider.sealed).unwrap(), TestProvider::CLIENT.1.as_bytes());
     }
 }
 
@@ -135,6 +143,7 @@ async fn everything_is_sealed_anew_even_after_a_crash(harness: Harness) {
     let stopped = node().reseal_while(&mut |done| done.license_keys == 0).await.unwrap();
     assert_eq!((stopped.license_keys, stopped.connections, stopped.signing_keys), (256, 1, 1));
     assert_eq!((stopped.webhook_endpoints, stopped.alert_channels, stopped.authenticators), (1, 1, 1));
+    assert_eq!(stopped.identity_providers, 1);
     assert!(!stopped.is_finished);
     assert_eq!(node().seals().await.unwrap().len(), 2, "both keys are in use");
     sealed.opens(&harness, &node()).await;

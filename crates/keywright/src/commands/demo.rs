@@ -28,9 +28,10 @@ use crate::simulator::{
     offers::{Offer, offers},
     play::{Played, play},
     send::Manner,
+    setup::ACTOR,
     stage::{Setting, Stage},
     stripe::Stripe,
-    tell::{self, Line, program},
+    tell::{self, Line, Printer, program},
 };
 
 use crate::output::say;
@@ -118,9 +119,12 @@ impl Demo {
             level: None,
             trouble: None,
             connected: false,
+            tenant: DEFAULT_TENANT,
+            actor: ACTOR.to_owned(),
+            audience: Arc::new(Printer::new(&server)?),
         };
         let mut stage = Stage::set(setting).await?;
-        let offers = offers(&stage.engine).await?;
+        let offers = offers(&stage.engine, stage.tenant).await?;
         let events = history::write(&mut stage, &offers, running.engine.now()).await?;
         stage.made_known(&events[0]).await?;
         stage.sender.send(&events, IN_A_HURRY, |_| {}).await;

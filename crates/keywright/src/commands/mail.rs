@@ -5,7 +5,7 @@ use std::{path::PathBuf, process::Command};
 use anyhow::Context;
 use clap::{Args, Subcommand};
 use delivery::{
-    Outcome, Transport,
+    Transport,
     mail::{Language, SOMEBODY, Sample},
 };
 use domain::{
@@ -193,15 +193,7 @@ impl SendTest {
         let id = MailId::new(SystemClock.now(), &mut *SystemEntropy.entropy());
         let outcome = self.which.sample((&self.to, None)).await?.send(id, &way).await?;
         way.close().await;
-        match outcome {
-            Outcome::Accepted { response } => say!("{} has taken it for {}: {response}", way.name(), self.to),
-            Outcome::Later { response, .. } => anyhow::bail!("{} has not taken it now: {response}", way.name()),
-            Outcome::Unanswered { response } => {
-                anyhow::bail!("it may have arrived at {}, or not: {response}", self.to)
-            }
-            Outcome::Away { response } => anyhow::bail!("{} takes no mails: {response}", way.name()),
-            Outcome::Refused { response } => anyhow::bail!("{} has refused it: {response}", way.name()),
-        }
+        say!("{}", outcome.sentence(&way.name(), &self.to).map_err(anyhow::Error::msg)?);
         Ok(())
     }
 }

@@ -3,16 +3,14 @@
 use std::{sync::Arc, time::Duration};
 
 use clap::Args;
-use domain::id::ConnectionId;
 use engine::{
     Engine,
-    catchup::CatchUpError,
-    connections::Mode,
     doctor::discrepancies::{Discrepancy, Window},
+    reconcile::{Reading, WINDOW},
     rulings::By,
     tenants::DEFAULT_TENANT,
 };
-use jiff::{SignedDuration, Timestamp, civil, tz::TimeZone};
+use jiff::{Timestamp, civil, tz::TimeZone};
 use store::lists::Whose;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -22,8 +20,6 @@ use crate::{
     server,
 };
 
-/// How far the report looks back unless asked otherwise: as far as Stripe keeps its events.
-const WINDOW_DEFAULT: SignedDuration = SignedDuration::from_hours(30 * 24);
 /// Rows that are read at once.
 const PAGE: usize = 100;
 /// How often it is looked whether everything is caught up.
@@ -76,7 +72,7 @@ impl Reconcile {
 
     /// Prints what was found, and returns how much.
     async fn report(&self, engine: &Engine, whose: Whose) -> anyhow::Result<usize> {
-        let since = self.since.unwrap_or_else(|| domain::time::after(engine.now(), -WINDOW_DEFAULT));
+        let since = self.since.unwrap_or_else(|| domain::time::after(engine.now(), -WINDOW));
         let window = Window { since, until: self.until.unwrap_or(Timestamp::MAX), connection: None };
         let (mut after, mut count) = (None, 0);
         loop {
@@ -103,42 +99,36 @@ impl Reconcile {
 
     async fn read_lists(&self, engine: &Engine, whose: Whose) -> anyhow::Result<usize> {
         let by = By { actor: "cli".to_owned(), note: None };
-        let connections = engine.connections().await?;
-        let mut reading: Vec<(ConnectionId, &str)> = Vec::new();
-        for connection in connections.iter().filter(|each| each.tenant == whose.tenant) {
-            // A simulated provider answers while something is played, and not now.
-            if connection.mode == Mode::Simulated || connection.mode.is_live() != whose.livemode {
-                continue;
-            }
-            match engine.start_catching_up(whose.tenant, connection.id, self.since, &by).await {
-                Ok(_) => reading.push((connection.id, connection.code.as_str())),
-                // Where nothing is delivered nothing can be missed.
-                Err(CatchUpError::NoList(code)) if connection.provider.backfill().is_some() => {
-                    say!("{code}: not asked, since it has no API key or the level `none`");
-                }
-                Err(CatchUpError::NoList(_)) => {}
-                Err(error) => return Err(error.into()),
+        for (connection, reading) in engine.readings(whose).await? {
+            if let Reading::NotAllowed(permission) = reading {
+                let code = &connection.code;
+                say!("{code}: not asked, since it has no API key or the level `none`; the key needs `{permission}`");
             }
         }
+        let mut reading = engine.read_lists(whose, None, self.since, &by).await?;
         let (mut behind, mut pending, mut idle) = (0, 0, 0);
         while idle < LOOKS_MAX {
             let mut has_read = false;
             while engine.catch_up().await? {
                 has_read = true;
             }
-            let rows = engine.store.backfills().await?;
-            reading.retain(|(id, code)| {
-                let Some(row) = rows.iter().find(|row| row.connection_id == id.0) else { return false };
-                if let Some(problem) = &row.error {
-                    say!("{code}: not caught up: {problem}");
-                    behind += 1;
-                } else if row.until.is_none() && row.next_at.is_none_or(|at| at > engine.now().as_microsecond()) {
-                    say!("{code}: caught up; {} had come by no webhook", counted(row.found, "event"));
-                } else {
-                    return true;
+            for (connection, state) in engine.readings(whose).await? {
+                if !reading.contains(&connection.id) {
+                    continue;
                 }
-                false
-            });
+                let code = &connection.code;
+                match state {
+                    Reading::Failed { problem, .. } => {
+                        say!("{code}: not caught up: {problem}");
+                        behind += 1;
+                    }
+                    Reading::Read { found, .. } => {
+                        say!("{code}: caught up; {} had come by no webhook", counted(found, "event"));
+                    }
+                    _ => continue,
+                }
+                reading.retain(|id| *id != connection.id);
+            }
             let before = std::mem::replace(&mut pending, engine.store.status(Some(whose)).await?.inbox_pending);
             if reading.is_empty() && pending == 0 {
                 break;

@@ -23,6 +23,7 @@ use crate::{
     options::{DataOptions, read_secret},
     output::say,
     server::{self, Installation},
+    simulator::console::ConsoleSimulator,
     stripe_options::StripeOptions,
 };
 
@@ -184,35 +185,51 @@ impl Serve {
         let alerts = self.alerts(&engine, &ring, sender.clone(), &public_url, lease)?;
         alerts.start(&tasks, &stop);
         let limits = Arc::new(Limits::default());
-        let sender = sender.map(|transport| transport.sender().clone());
         let api = Api {
             engine: Arc::clone(&engine),
             limits: Arc::clone(&limits),
             public_url: Arc::clone(&public_url),
-            sender: sender.clone(),
+            sender: sender.as_ref().map(|transport| transport.sender().clone()),
             sign_up_open: self.sign_up == SignUp::Open,
             draining: Arc::new(stop.clone()),
         };
-        if let Some(metrics_listen) = self.metrics_listen {
-            let listener = TcpListener::bind(metrics_listen)
-                .await
-                .with_context(|| format!("{metrics_listen} cannot be listened on"))?;
-            tasks.spawn(listen(listener, api::metrics_router(api.clone()), stop.clone()));
-        }
+        self.show_metrics(&api, &tasks, &stop).await?;
         let routes = web::router(web::Web {
             engine: Arc::clone(&engine),
             ring,
             sender,
             open: open_mail,
             public_url,
+            started_at: engine.now(),
+            data_folder: std::path::absolute(&self.data.data_dir)?.display().to_string().into(),
             too_many: Arc::new(move |address| limits.buyers_try(address)),
             openapi: api::document(),
+            simulator: self.simulator(&engine, address, (&tasks, &stop)),
             app_answer: Arc::new(api::app_answer),
         })
         .merge(api::router(api));
         let routes = behind(self.trusted_proxy.clone(), routes);
         tasks.spawn(listen(listener, routes, stop.clone()));
         Ok(Running { engine, address, tasks, stop })
+    }
+
+    /// Shows metrics on a listener of their own, if one is asked for.
+    async fn show_metrics(&self, api: &Api, tasks: &TaskTracker, stop: &CancellationToken) -> anyhow::Result<()> {
+        let Some(address) = self.metrics_listen else { return Ok(()) };
+        let listener = TcpListener::bind(address).await.with_context(|| format!("{address} cannot be listened on"))?;
+        tasks.spawn(listen(listener, api::metrics_router(api.clone()), stop.clone()));
+        Ok(())
+    }
+
+    /// What plays purchases for the console: on this server, over loopback.
+    fn simulator(
+        &self,
+        engine: &Arc<Engine>,
+        listens: SocketAddr,
+        (tasks, stop): (&TaskTracker, &CancellationToken),
+    ) -> Arc<ConsoleSimulator> {
+        let folder = self.data.data_dir.clone();
+        Arc::new(ConsoleSimulator::new(Arc::clone(engine), folder, listens, (tasks.clone(), stop.clone())))
     }
 
     /// What carries attention items to people.

@@ -9,12 +9,10 @@ use std::{
 
 use anyhow::{Context, bail};
 use domain::Entropy;
+use engine::tenants::DEFAULT_TENANT;
 
 use super::{account::Account, dialect::Dialect};
 use crate::entropy::ThreadEntropy;
-
-/// Who holds it may use the accounts.
-const LOCK: &str = "simulator.lock";
 
 /// The file, for as long as nobody else may use it.
 pub(crate) struct Books {
@@ -26,19 +24,25 @@ pub(crate) struct Books {
 impl Books {
     /// Opens a data folder's account at a provider, or the one that is connected to a platform; a new one if there is none
     /// yet.
-    pub(crate) fn open(folder: &Path, dialect: &dyn Dialect, connected: bool) -> anyhow::Result<(Self, Account)> {
-        let lock = folder.join(LOCK);
+    pub(crate) fn open(
+        folder: &Path,
+        tenant: &str,
+        dialect: &dyn Dialect,
+        connected: bool,
+    ) -> anyhow::Result<(Self, Account)> {
+        // Who holds it may use the tenant's accounts.
+        let lock = folder.join(format!("{}.lock", beginning(tenant)));
         let mut options = OpenOptions::new();
         options.create(true).truncate(false).write(true).mode(0o600);
         let lock = options.open(&lock).with_context(|| format!("{} cannot be opened", lock.display()))?;
         match lock.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
-                bail!("another `keywright simulate` is playing on {}; wait until it has ended", folder.display())
+                bail!("something else is being played on {}; wait until it has ended", folder.display())
             }
             Err(TryLockError::Error(error)) => return Err(error).context("the simulator's lock"),
         }
-        let books = Self { path: folder.join(file(dialect, connected)), _lock: lock };
+        let books = Self { path: folder.join(file(tenant, dialect, connected)), _lock: lock };
         let account = books.read(dialect, connected)?;
         Ok((books, account))
     }
@@ -68,9 +72,14 @@ impl Books {
     }
 }
 
+/// What the names of a tenant's files begin with.
+fn beginning(tenant: &str) -> String {
+    if tenant == DEFAULT_TENANT { "simulator".to_owned() } else { format!("simulator-{tenant}") }
+}
+
 /// The account's file.
-fn file(dialect: &dyn Dialect, connected: bool) -> String {
-    format!("simulator-{}{}.json", dialect.slug(), if connected { "-connected" } else { "" })
+fn file(tenant: &str, dialect: &dyn Dialect, connected: bool) -> String {
+    format!("{}-{}{}.json", beginning(tenant), dialect.slug(), if connected { "-connected" } else { "" })
 }
 
 #[cfg(test)]
@@ -81,14 +90,17 @@ mod tests {
     #[test]
     fn an_account_is_kept_and_used_by_one_at_a_time() {
         let folder = tempfile::tempdir().unwrap();
-        let (books, mut account) = Books::open(folder.path(), &Stripe, false).unwrap();
-        assert!(Books::open(folder.path(), &Stripe, false).is_err(), "somebody else is using it");
+        let (books, mut account) = Books::open(folder.path(), DEFAULT_TENANT, &Stripe, false).unwrap();
+        assert!(Books::open(folder.path(), DEFAULT_TENANT, &Stripe, false).is_err(), "somebody else is using it");
         let id = account.id(Thing::Customer);
         books.save(&account).unwrap();
         drop(books);
-        let (_books, mut kept) = Books::open(folder.path(), &Stripe, false).unwrap();
+        let other = Books::open(folder.path(), "other", &Stripe, false);
+        assert!(other.is_ok(), "another tenant has accounts of its own");
+        let (_books, mut kept) = Books::open(folder.path(), DEFAULT_TENANT, &Stripe, false).unwrap();
         assert_ne!(kept.id(Thing::Customer), id, "it goes on where it stopped");
-        let mode = std::fs::metadata(folder.path().join(file(&Stripe, false))).unwrap().permissions().mode();
+        let mode =
+            std::fs::metadata(folder.path().join(file(DEFAULT_TENANT, &Stripe, false))).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
     }
 }

@@ -19,7 +19,7 @@ use super::{
 };
 
 /// All dialects. One for another provider is a module and a word here.
-static DIALECTS: &[&dyn Dialect] = &[&Stripe, &Paddle, &LemonSqueezy, &AppSumo, &Generic];
+pub(crate) static DIALECTS: &[&dyn Dialect] = &[&Stripe, &Paddle, &LemonSqueezy, &AppSumo, &Generic];
 
 /// What has an id at a provider.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -32,8 +32,7 @@ impl Offer {
 }
 
 /// What can be bought: every plan as it is now, the oldest first.
-pub(crate) async fn offers(engine: &Engine) -> anyhow::Result<Vec<Offer>> {
-    let tenant = tenant(engine).await?;
+pub(crate) async fn offers(engine: &Engine, tenant: TenantId) -> anyhow::Result<Vec<Offer>> {
     let mut plans = engine.store.plans(tenant).await?;
     // Of plans that were made together nobody knows which was first; their codes keep them in one order.
     plans.sort_by(|one, other| {
@@ -57,7 +56,7 @@ pub(crate) async fn offers(engine: &Engine) -> anyhow::Result<Vec<Offer>> {
     Ok(offers)
 }
 
-/// The tenant that everything here is played for.
+/// The tenant for whom the command line plays.
 pub(crate) async fn tenant(engine: &Engine) -> anyhow::Result<TenantId> {
     engine.tenant(DEFAULT_TENANT).await?.context("there is no tenant `default`")
 }

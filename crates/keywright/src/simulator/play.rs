@@ -10,12 +10,9 @@ use jiff::Timestamp;
 use super::{
     account::Event,
     send::Manner,
-    setup,
     stage::Stage,
     watch::{Progress, Watcher},
 };
-
-use crate::output::say;
 
 /// What a play came to.
 pub(crate) struct Played {
@@ -28,6 +25,8 @@ pub(crate) struct Played {
     pub(crate) keys: Vec<String>,
     /// The order, if a person has to approve it before it has licenses.
     pub(crate) to_approve: Option<OrderId>,
+    /// The price that waits to be mapped.
+    pub(crate) unmapped: Option<String>,
     /// When the first event was posted.
     pub(crate) since: Instant,
 }
@@ -35,7 +34,15 @@ pub(crate) struct Played {
 impl Played {
     /// Nothing was sent.
     pub(crate) fn nothing() -> Self {
-        Self { told: 0, licenses: 0, mails: 0, keys: Vec::new(), to_approve: None, since: Instant::now() }
+        Self {
+            told: 0,
+            licenses: 0,
+            mails: 0,
+            keys: Vec::new(),
+            to_approve: None,
+            unmapped: None,
+            since: Instant::now(),
+        }
     }
 }
 
@@ -52,17 +59,17 @@ pub(crate) async fn play_lost(
     since: Timestamp,
 ) -> anyhow::Result<Played> {
     let (engine, connection) = (&stage.engine, &stage.connection);
-    let mut watcher = Watcher::new(engine, connection, &stage.name_of(session)?, stage.sender.route()).await?;
-    say!(
+    let mut watcher = watcher(stage, session).await?;
+    stage.audience.remark(&format!(
         "→ {} events happen at the provider, and no webhook arrives; the server reads the list of events",
         events.len()
-    );
-    let by = By { actor: setup::ACTOR.to_owned(), note: None };
+    ));
+    let by = By { actor: stage.actor.clone(), note: None };
     let progress = Progress::new(Instant::now());
     engine.start_catching_up(stage.tenant, connection.id, Some(since), &by).await?;
     let finding = async {
         let found = find_lost(stage, events, &progress).await;
-        progress.is_over.set(true);
+        progress.over();
         found
     };
     let (found, told) = tokio::join!(finding, watcher.follow(&progress));
@@ -101,18 +108,18 @@ async fn find_lost(stage: &Stage, events: &[Event], progress: &Progress) -> anyh
 
 /// Sends the events of the sale that began with this checkout, and tells what follows.
 pub(crate) async fn play(stage: &Stage, session: &str, events: &[Event], manner: Manner) -> anyhow::Result<Played> {
-    let mut watcher =
-        Watcher::new(&stage.engine, &stage.connection, &stage.name_of(session)?, stage.sender.route()).await?;
+    let mut watcher = watcher(stage, session).await?;
     let copies = if manner.copies > 1 { format!(", each {} times", manner.copies) } else { String::new() };
     let order = if manner.shuffled { ", in any order" } else { "" };
     let speed = if manner.at_once > 1 { format!(", {} at once", manner.at_once) } else { String::new() };
     let count = events.len();
     let noun = if count == 1 { "event" } else { "events" };
-    say!("→ POST {}  {count} signed {noun}{copies}{order}{speed}", stage.sender.route());
+    let route = stage.sender.route();
+    stage.audience.remark(&format!("→ POST {route}  {count} signed {noun}{copies}{order}{speed}"));
     let progress = Progress::new(Instant::now());
     let posting = async {
         stage.sender.send(events, manner, |posted| progress.posted(posted)).await;
-        progress.is_over.set(true);
+        progress.over();
     };
     let ((), told) = tokio::join!(posting, watcher.follow(&progress));
     let told = told?;
@@ -120,8 +127,15 @@ pub(crate) async fn play(stage: &Stage, session: &str, events: &[Event], manner:
     Ok(played(watcher, told, &progress))
 }
 
+/// Follows the sale that began with this checkout, and says so to whoever looks on.
+async fn watcher<'a>(stage: &'a Stage, session: &str) -> anyhow::Result<Watcher<'a>> {
+    let name = stage.name_of(session)?;
+    stage.audience.sale(session, &stage.connection, &name);
+    Watcher::new(&stage.engine, &stage.connection, &name, &*stage.audience).await
+}
+
 fn played(watcher: Watcher<'_>, told: usize, progress: &Progress) -> Played {
     let (licenses, mails) = watcher.totals();
-    let to_approve = watcher.to_approve();
-    Played { told, licenses, mails, to_approve, keys: watcher.keys, since: progress.since }
+    let (to_approve, unmapped) = (watcher.to_approve(), watcher.unmapped());
+    Played { told, licenses, mails, to_approve, unmapped, keys: watcher.keys, since: progress.since }
 }

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use domain::{Entropy, ambient::Clock};
-use futures::{StreamExt, stream};
+use futures::{FutureExt, StreamExt, stream};
 use http::{HeaderName, HeaderValue, Method, header};
 use net::{Client, Limits, Overflow, Reach};
 use secrecy::SecretString;
@@ -92,7 +92,8 @@ impl Sender {
         if manner.shuffled {
             shuffle(&mut queue, &mut ThreadEntropy);
         }
-        let mut posted = stream::iter(queue).map(|event| self.deliver(event)).buffer_unordered(manner.at_once);
+        let posts: Vec<_> = queue.into_iter().map(|event| self.deliver(event).boxed()).collect();
+        let mut posted = stream::iter(posts).buffer_unordered(manner.at_once);
         while let Some(posted) = posted.next().await {
             tell(posted);
         }

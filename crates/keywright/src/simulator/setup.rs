@@ -30,7 +30,7 @@ pub(crate) const VENDORS_PLAN: &str = "lifetime";
 /// The code of the vendor's connection.
 const VENDORS_CONNECTION: &str = "simulated-account";
 
-/// Who is behind what is set up, as the audit log names them.
+/// Who is behind what the command line sets up, as the audit log names them.
 pub(crate) const ACTOR: &str = "simulate";
 
 /// Stand-ins in the file for secrets that are handed over beside it.
@@ -43,10 +43,16 @@ const CLIENT_ID: &str = "simulated-vendor";
 
 #[derive(Default, Serialize)]
 struct File<'a> {
+    tenant: TenantEntry<'a>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     connection: Vec<ConnectionEntry<'a>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     price_rule: Vec<RuleEntry<'a>>,
+}
+
+#[derive(Default, Serialize)]
+struct TenantEntry<'a> {
+    slug: &'a str,
 }
 
 #[derive(Serialize)]
@@ -98,10 +104,10 @@ pub(crate) fn port(connection: &Connection) -> Option<u16> {
 /// Whenever it is, it has other secrets: a server that believes them has read all the rest of it, too.
 pub(crate) async fn connect(
     engine: &Engine,
-    tenant: TenantId,
+    (tenant, slug): (TenantId, &str),
     (dialect, platform): (&dyn Dialect, bool),
     level: Option<Level>,
-    port: u16,
+    (port, actor): (u16, &str),
 ) -> anyhow::Result<(Arc<Connection>, bool)> {
     let code = code(dialect, platform);
     let before = connection(engine, tenant, &code).await?;
@@ -147,7 +153,8 @@ pub(crate) async fn connect(
         CLIENT_SECRET => Ok(client_secret.expose_secret().to_owned()),
         other => Err(format!("{other} is no secret of the simulator")),
     };
-    apply(engine, &File { connection: vec![entry], ..File::default() }, &secret).await?;
+    let file = File { tenant: TenantEntry { slug }, connection: vec![entry], ..File::default() };
+    apply(engine, &file, &secret, actor).await?;
     let made =
         connection(engine, tenant, &code).await?.ok_or_else(|| anyhow!("the connection `{code}` is not there"))?;
     Ok((made, true))
@@ -182,7 +189,12 @@ pub(crate) async fn vendor(
 }
 
 /// Adds a rule for a price, unless there is one: what a person mapped otherwise stays.
-pub(crate) async fn map_price(engine: &Engine, connection: &Connection, price: &str, plan: &str) -> anyhow::Result<()> {
+pub(crate) async fn map_price(
+    engine: &Engine,
+    connection: &Connection,
+    (price, plan): (&str, &str),
+    (slug, actor): (&str, &str),
+) -> anyhow::Result<()> {
     let rules = engine.store.price_rules(connection.tenant).await?;
     let speaks_of_it = |rule: &&store::rows::PriceRule| {
         rule.connection_id == connection.id.0 && rule.matcher_kind == "price" && rule.matcher_value == price
@@ -192,17 +204,19 @@ pub(crate) async fn map_price(engine: &Engine, connection: &Connection, price: &
     }
     let rule = RuleEntry { connection: &connection.code, price, plan, quantity: "keys" };
     let no_secret = |source: &str| Err(format!("{source} is no secret of the simulator"));
-    apply(engine, &File { price_rule: vec![rule], ..File::default() }, &no_secret).await
+    let file = File { tenant: TenantEntry { slug }, price_rule: vec![rule], ..File::default() };
+    apply(engine, &file, &no_secret, actor).await
 }
 
 async fn apply(
     engine: &Engine,
     file: &File<'_>,
     secret: &(dyn Fn(&str) -> Result<String, String> + Sync),
+    actor: &str,
 ) -> anyhow::Result<()> {
     let text = toml::to_string(file)?;
     let file = ConfigurationFile::parse(&text).context("the simulator's own configuration")?;
-    engine.apply(&file, secret, false, ACTOR).await.context("the simulator's own configuration")?;
+    engine.apply(&file, secret, false, actor).await.context("the simulator's own configuration")?;
     Ok(())
 }
 

@@ -12,7 +12,7 @@ use domain::{
     ambient::Clock,
     id::{ApiKeyId, TenantId},
 };
-use engine::{Engine, connections::Connection, tenants::DEFAULT_TENANT};
+use engine::{Engine, connections::Connection};
 use jiff::{SignedDuration, Timestamp};
 use providers::Level;
 use tokio::net::TcpListener;
@@ -24,11 +24,12 @@ use super::{
     api::{self, Api, RunningApi, SharedAccount, Trouble},
     books::Books,
     dialect::Dialect,
-    offers::{Offer, tenant},
+    offers::Offer,
     send::Sender,
     setup, stripe,
+    tell::Audience,
 };
-use crate::{clock::SystemClock, entropy::ThreadEntropy, output::say};
+use crate::{clock::SystemClock, entropy::ThreadEntropy};
 
 /// A running server reads changed connections again after five seconds at the latest; and a little more.
 const KNOWN_MAX: Duration = Duration::from_secs(6);
@@ -38,6 +39,9 @@ const CHECKOUT_MAX: Duration = Duration::from_secs(20);
 const COME_AGAIN: Duration = Duration::from_millis(500);
 /// How often it is tried whether it has.
 const TRY_AGAIN: Duration = Duration::from_millis(100);
+
+/// The places of prices that no plan stands behind.
+const UNMAPPED_FROM: usize = 900;
 
 /// How the stage is to be set.
 pub(crate) struct Setting<'a> {
@@ -53,6 +57,11 @@ pub(crate) struct Setting<'a> {
     pub(crate) trouble: Option<Trouble>,
     /// A vendor sells, by an account that is connected to this server.
     pub(crate) connected: bool,
+    /// The slug of the tenant that it is played for.
+    pub(crate) tenant: &'a str,
+    /// Who has it played, as the audit log names them.
+    pub(crate) actor: String,
+    pub(crate) audience: Arc<dyn Audience>,
 }
 
 /// Everything that a scenario needs.
@@ -60,6 +69,10 @@ pub(crate) struct Stage {
     pub(crate) dialect: &'static dyn Dialect,
     pub(crate) engine: Arc<Engine>,
     pub(crate) tenant: TenantId,
+    /// The tenant's slug.
+    slug: String,
+    pub(crate) actor: String,
+    pub(crate) audience: Arc<dyn Audience>,
     pub(crate) connection: Arc<Connection>,
     pub(crate) sender: Sender,
     /// A server in another process may not have read the connection as it is now.
@@ -76,19 +89,21 @@ pub(crate) struct Stage {
 impl Stage {
     /// Sets it: opens the account, listens, and makes sure of the connection.
     pub(crate) async fn set(setting: Setting<'_>) -> anyhow::Result<Self> {
-        let Setting { dialect, engine, folder, server, level, trouble, connected } = setting;
-        let tenant = tenant(&engine).await?;
-        let (books, account) = Books::open(folder, dialect, connected)?;
+        let Setting { dialect, engine, folder, server, level, trouble, connected, tenant: slug, actor, audience } =
+            setting;
+        let tenant = engine.tenant(slug).await?.with_context(|| format!("there is no tenant `{slug}`"))?;
+        let (books, account) = Books::open(folder, slug, dialect, connected)?;
         let known = setup::connection(&engine, tenant, &setup::code(dialect, connected)).await?;
         let listener = listen(known.as_deref().and_then(setup::port)).await?;
         let port = listener.local_addr()?.port();
-        let (connection, is_changed) = setup::connect(&engine, tenant, (dialect, connected), level, port).await?;
+        let (connection, is_changed) =
+            setup::connect(&engine, (tenant, slug), (dialect, connected), level, (port, &actor)).await?;
         let (Some(secret), Some(key)) = (connection.webhook_secrets.first(), &connection.api_key) else {
             bail!("the connection `{}` has no secrets", connection.code)
         };
         let route = match connected {
             true => format!("/api/{}/webhook/connect", dialect.slug()),
-            false => format!("/v1/webhooks/{}/{DEFAULT_TENANT}", dialect.slug()),
+            false => format!("/v1/webhooks/{}/{slug}", dialect.slug()),
         };
         let route = server.join(&route)?;
         let ahead = engine.ahead(tenant, connection.mode.is_live()).await?;
@@ -107,6 +122,9 @@ impl Stage {
             dialect,
             engine,
             tenant,
+            slug: slug.to_owned(),
+            actor,
+            audience,
             is_changed,
             ahead,
             untold: Vec::new(),
@@ -151,7 +169,18 @@ impl Stage {
     pub(crate) async fn price(&mut self, offer: &Offer, monthly: bool, now: Timestamp) -> anyhow::Result<String> {
         let id = self.dialect.price_id(&offer.plan, offer.place, monthly);
         self.put_price(&id, offer, monthly, now);
-        setup::map_price(&self.engine, &self.connection, &id, &offer.plan).await?;
+        setup::map_price(&self.engine, &self.connection, (&id, &offer.plan), (&self.slug, &self.actor)).await?;
+        Ok(id)
+    }
+
+    /// A price of which no rule speaks, on something that is called as a plan is. Returns its id.
+    pub(crate) async fn unmapped_price(&mut self, offer: &Offer, now: Timestamp) -> anyhow::Result<String> {
+        let rules = self.engine.store.price_rules(self.tenant).await?;
+        let is_mapped = |id: &str| rules.iter().any(|rule| rule.matcher_value == id);
+        // Where ids are numbers they follow the plan's place, and so far behind there is none.
+        let ids = (1..).map(|n| self.dialect.price_id(&format!("unmapped-{n}"), UNMAPPED_FROM + n, false));
+        let id = ids.into_iter().find(|id| !is_mapped(id)).context("there is no price left")?;
+        self.put_price(&id, offer, false, now);
         Ok(id)
     }
 
@@ -198,12 +227,12 @@ impl Stage {
     pub(crate) async fn sold_by_checkout(&mut self, email: &str) -> anyhow::Result<(Sale, Vec<Event>)> {
         let name = format!("simulate {}", domain::id::uuid_v7(SystemClock.now(), &mut ThreadEntropy));
         let (key, text) =
-            self.engine.create_api_key(self.tenant, &name, ApiKeyKind::TestCheckout, &[], setup::ACTOR).await?;
+            self.engine.create_api_key(self.tenant, &name, ApiKeyKind::TestCheckout, &[], &self.actor).await?;
         let url = self.open_checkout(email, text.reveal().as_str()).await;
-        self.engine.revoke_api_key(self.tenant, ApiKeyId(key.id), setup::ACTOR).await?;
+        self.engine.revoke_api_key(self.tenant, ApiKeyId(key.id), &self.actor).await?;
         let url = url?;
         self.is_changed = false;
-        say!("  the buyer is sent to {url} and pays");
+        self.audience.remark(&format!("  the buyer is sent to {url} and pays"));
         let checkout = stripe::checkout_at(&url).context("that is no address of a simulated checkout")?;
         let events = self.step(&Action::Complete { checkout: checkout.to_owned() }, self.now())?;
         Ok((self.last_sale().context("the purchase is not there")?, events))
@@ -216,7 +245,8 @@ impl Stage {
             "product_id": setup::VENDORS_PRODUCT, "key_type_id": setup::VENDORS_PLAN, "customer_email": email,
             "success_url": "https://vendor.example/thanks", "cancel_url": "https://vendor.example/pricing",
         });
-        say!("→ POST {address}  a checkout of the plan `{}` for {email}", setup::VENDORS_PLAN);
+        let plan = setup::VENDORS_PLAN;
+        self.audience.remark(&format!("→ POST {address}  a checkout of the plan `{plan}` for {email}"));
         let since = Instant::now();
         loop {
             let (status, answer) = self.sender.call(&address, key, &body).await?;
@@ -233,7 +263,7 @@ impl Stage {
     pub(crate) async fn addon(&mut self, offer: &Offer) -> anyhow::Result<String> {
         let id = self.dialect.addon_price_id(&offer.plan).context("nothing is bought in addition there")?;
         self.put_price(&id, offer, false, self.now());
-        setup::map_price(&self.engine, &self.connection, &id, &offer.plan).await?;
+        setup::map_price(&self.engine, &self.connection, (&id, &offer.plan), (&self.slug, &self.actor)).await?;
         Ok(id)
     }
 
@@ -241,7 +271,7 @@ impl Stage {
     /// of the page that they are led to then.
     pub(crate) async fn come(&mut self, session: &str) -> anyhow::Result<(Url, String)> {
         let code = self.account.lock().unwrap_or_else(PoisonError::into_inner).code_for(session);
-        let path = format!("/redeem/{}/{DEFAULT_TENANT}/{}", self.dialect.slug(), self.connection.code);
+        let path = format!("/redeem/{}/{}/{}", self.dialect.slug(), self.slug, self.connection.code);
         let mut sent_to = self.sender.route().join(&path)?;
         sent_to.query_pairs_mut().append_pair("code", &code);
         let since = Instant::now();

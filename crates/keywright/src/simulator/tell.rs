@@ -4,11 +4,20 @@ use std::time::Duration;
 
 use domain::{
     decision::Evidence,
+    id::{DeliveryId, LicenseId, MailId},
     license::{License, LicenseState, Scheduled},
     reason::{Reason, day},
 };
 
-use store::{inbox, lists::InboundSummary, outbox, rows::Mail};
+use engine::connections::Connection;
+use store::{
+    deliveries::status as webhook,
+    inbox,
+    lists::InboundSummary,
+    outbox,
+    rows::{Delivery, Mail},
+};
+use url::Url;
 
 use super::send::Posted;
 
@@ -24,15 +33,83 @@ const INDENT: usize = 24;
 pub(crate) struct Line {
     pub(crate) word: &'static str,
     pub(crate) text: String,
+    /// What it is about, where that has a page.
+    pub(crate) about: Option<About>,
+}
+
+/// What a line is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum About {
+    License(LicenseId),
+    Mail(MailId),
+    /// A mail that no relay took, since there is none.
+    CaughtMail(MailId),
+    Delivery(DeliveryId),
 }
 
 impl Line {
     pub(crate) fn new(word: &'static str, text: impl Into<String>) -> Self {
-        Self { word, text: text.into() }
+        Self { word, text: text.into(), about: None }
+    }
+
+    /// A line about something.
+    pub(crate) fn about(self, about: About) -> Self {
+        Self { about: Some(about), ..self }
     }
 }
 
-/// Prints a line. One without a word goes on with what the line before it said.
+/// Who is told what happens.
+pub(crate) trait Audience: Send + Sync {
+    /// Something happened, so long after the first event was posted. A line without a word goes on with what the line before
+    /// it said.
+    fn line(&self, at: Duration, line: &Line);
+
+    /// Something between the lines; nothing: a blank.
+    fn remark(&self, text: &str);
+
+    /// From now on it is about the sale that began with this checkout, which the server knows by that name.
+    fn sale(&self, session: &str, connection: &Connection, name: &str) {
+        let _ = (session, connection, name);
+    }
+
+    /// Whether keys are shown to it.
+    fn sees_keys(&self) -> bool;
+}
+
+/// Whoever reads what the command prints.
+pub(crate) struct Printer {
+    /// Where the server shows caught mails.
+    mail_page: String,
+}
+
+impl Printer {
+    /// For the server there.
+    pub(crate) fn new(server: &Url) -> anyhow::Result<Self> {
+        Ok(Self { mail_page: server.join("/dev/mail")?.into() })
+    }
+}
+
+impl Audience for Printer {
+    fn line(&self, at: Duration, line: &Line) {
+        match line.about {
+            Some(About::CaughtMail(id)) => {
+                let text = format!("{}: {}/{id}", line.text, self.mail_page);
+                print(at, &Line::new(line.word, text));
+            }
+            _ => print(at, line),
+        }
+    }
+
+    fn remark(&self, text: &str) {
+        say!("{text}");
+    }
+
+    fn sees_keys(&self) -> bool {
+        true
+    }
+}
+
+/// Prints a line.
 pub(crate) fn print(at: Duration, line: &Line) {
     let text = wrapped(&line.text, INDENT);
     match line.word {
@@ -98,10 +175,12 @@ pub(crate) fn look_up(before: Option<&str>, event: &InboundSummary) -> Option<Li
 }
 
 /// How far a mail has come.
-pub(crate) fn mail(mail: &Mail, address: &str) -> Option<Line> {
+pub(crate) fn mail(mail: &Mail) -> Option<Line> {
+    let id = MailId(mail.id);
     let text = match mail.status.as_str() {
         outbox::status::HELD => {
-            format!("caught for {} and held, since no mail relay is configured: {address}", mail.recipient)
+            let text = format!("caught for {} and held, since no mail relay is configured", mail.recipient);
+            return Some(Line::new("mailed", text).about(About::CaughtMail(id)));
         }
         outbox::status::SENT => format!("accepted by the relay for {}", mail.recipient),
         outbox::status::SUPERSEDED => format!("not sent to {}: it is not so any more", mail.recipient),
@@ -110,7 +189,19 @@ pub(crate) fn mail(mail: &Mail, address: &str) -> Option<Line> {
         }
         _ => return None,
     };
-    Some(Line::new("mailed", text))
+    Some(Line::new("mailed", text).about(About::Mail(id)))
+}
+
+/// What became of telling a vendor's own system.
+pub(crate) fn delivery(delivery: &Delivery, kind: &str, endpoint: &str) -> Option<Line> {
+    let (word, text) = match delivery.status.as_str() {
+        webhook::DELIVERED => ("delivered", format!("{kind} to {endpoint}")),
+        webhook::HELD => ("held", format!("{kind} for {endpoint}, which is not called")),
+        webhook::PENDING if delivery.attempts > 0 => ("tries again", format!("{kind} to {endpoint}")),
+        webhook::PENDING => return None,
+        _ => ("given up", format!("{kind} to {endpoint}")),
+    };
+    Some(Line::new(word, text).about(About::Delivery(DeliveryId(delivery.id))))
 }
 
 /// What is different about a license, with the codes of its plans.
@@ -149,7 +240,7 @@ pub(crate) fn changes((before, plan_before): (&License, &str), (after, plan): (&
     let reason = |cause: &domain::reason::Cause| Reason::Cause(cause.clone());
     let added = new.open.iter().filter(|cause| !old.open.contains(cause) && reason(cause) != new.reason);
     lines.extend(added.map(|cause| Line::new("noted", format!("{id}  {}; its state stays", reason(cause).sentence()))));
-    lines
+    lines.into_iter().map(|line| line.about(About::License(id))).collect()
 }
 
 const fn to_word(state: LicenseState) -> &'static str {

@@ -1,14 +1,17 @@
 //! Watching: what the server makes of events, read from its database every few milliseconds and told as it happens.
 
 use std::{
-    cell::{Cell, RefCell},
     collections::{BTreeMap, BTreeSet, HashMap},
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
 use anyhow::bail;
 use domain::{
-    id::{AuditId, LicenseId, MailId, OrderId},
+    id::{LicenseId, OrderId},
     license::License,
     plan::PlanVersion,
     reason::day,
@@ -16,20 +19,19 @@ use domain::{
 };
 use engine::{Engine, attention, connections::Connection};
 use store::{
-    inbox,
+    deliveries, inbox,
     lists::{Cursor, InboundFilter, InboundSummary, Page, Whose},
     outbox,
-    rows::{AttentionItem, AuditEntry, Mail},
+    rows::{AttentionItem, AuditEntry, Delivery, Mail},
 };
-use url::Url;
 use uuid::Uuid;
 
 use super::{
+    journal,
     send::Posted,
     setup::ACTOR,
-    tell::{self, Line},
+    tell::{self, About, Audience, Line},
 };
-use crate::{entropy::ThreadEntropy, output::say};
 
 /// How often the database is read.
 const LOOK: Duration = Duration::from_millis(3);
@@ -37,6 +39,8 @@ const LOOK: Duration = Duration::from_millis(3);
 const PATIENCE: Duration = Duration::from_secs(20);
 /// Mails that are read at most: far more than a play makes.
 const MAILS_MAX: u64 = 200;
+/// Events about a license of which is read whom they were told.
+const DELIVERIES_MAX: u64 = 50;
 /// Events that are read at once.
 const EVENTS_PAGE: u64 = 50;
 
@@ -50,6 +54,8 @@ pub(crate) struct Sight {
     pub(crate) licenses: BTreeMap<LicenseId, License>,
     pub(crate) mails: BTreeMap<Uuid, Mail>,
     pub(crate) attention: BTreeMap<Uuid, AttentionItem>,
+    /// What the vendor's own systems are told of the licenses.
+    pub(crate) deliveries: BTreeMap<Uuid, Delivery>,
     /// The events that are followed, by their key.
     pub(crate) events: BTreeMap<String, InboundSummary>,
 }
@@ -59,8 +65,7 @@ pub(crate) struct Watcher<'a> {
     engine: &'a Engine,
     connection: &'a Connection,
     sale: Reference,
-    /// Where the server shows caught mails.
-    mail_page: String,
+    audience: &'a dyn Audience,
     seen: Sight,
     plans: HashMap<(Uuid, u32), String>,
     /// The keys of licenses that were issued while we looked.
@@ -74,43 +79,57 @@ pub(crate) struct Progress {
     /// When it began.
     pub(crate) since: Instant,
     /// The events that the server took.
-    taken: RefCell<BTreeSet<String>>,
+    taken: Mutex<BTreeSet<String>>,
     /// What is still to be told of it.
-    lines: RefCell<Vec<(Duration, Line)>>,
+    lines: Mutex<Vec<(Duration, Line)>>,
     /// No more are to come.
-    pub(crate) is_over: Cell<bool>,
+    is_over: AtomicBool,
 }
 
 impl Progress {
     /// Sending begins.
     pub(crate) fn new(since: Instant) -> Self {
-        Self { since, taken: RefCell::default(), lines: RefCell::default(), is_over: Cell::new(false) }
+        Self { since, taken: Mutex::default(), lines: Mutex::default(), is_over: AtomicBool::new(false) }
     }
 
     /// An event was posted.
     pub(crate) fn posted(&self, posted: Posted) {
-        self.lines.borrow_mut().push((posted.at.duration_since(self.since), tell::posted(&posted)));
+        self.lines().push((posted.at.duration_since(self.since), tell::posted(&posted)));
         if posted.is_taken() {
-            self.taken.borrow_mut().insert(posted.id);
+            self.taken().insert(posted.id);
         }
     }
 
     /// An event that was not posted is there: the server found it itself.
     pub(crate) fn found(&self, id: &str, kind: &str) {
-        self.lines.borrow_mut().push((self.since.elapsed(), Line::new("found", format!("{kind}  {id}"))));
-        self.taken.borrow_mut().insert(id.to_owned());
+        self.lines().push((self.since.elapsed(), Line::new("found", format!("{kind}  {id}"))));
+        self.taken().insert(id.to_owned());
+    }
+
+    /// Nothing more is to come.
+    pub(crate) fn over(&self) {
+        self.is_over.store(true, Ordering::Release);
     }
 
     /// Whether the server took nothing.
     pub(crate) fn is_in_vain(&self) -> bool {
-        self.taken.borrow().is_empty()
+        self.taken().is_empty()
     }
 
     /// What was posted up to then and is not told yet.
     fn until(&self, at: Duration) -> Vec<(Duration, Line)> {
-        let (told, later) = self.lines.take().into_iter().partition(|(posted, _)| *posted <= at);
-        *self.lines.borrow_mut() = later;
+        let mut lines = self.lines();
+        let (told, later) = std::mem::take(&mut *lines).into_iter().partition(|(posted, _)| *posted <= at);
+        *lines = later;
         told
+    }
+
+    fn taken(&self) -> MutexGuard<'_, BTreeSet<String>> {
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn lines(&self) -> MutexGuard<'_, Vec<(Duration, Line)>> {
+        self.lines.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -120,13 +139,13 @@ impl<'a> Watcher<'a> {
         engine: &'a Engine,
         connection: &'a Connection,
         sale: &str,
-        route: &Url,
+        audience: &'a dyn Audience,
     ) -> anyhow::Result<Self> {
         let mut watcher = Self {
             engine,
             connection,
             sale: Reference::new(sale),
-            mail_page: route.join("/dev/mail")?.into(),
+            audience,
             seen: Sight::default(),
             plans: HashMap::new(),
             keys: Vec::new(),
@@ -158,11 +177,17 @@ impl<'a> Watcher<'a> {
         let mails = store.mails(self.connection.tenant.0, MAILS_MAX).await?;
         let mails = mails.into_iter().filter(|mail| licenses.contains_key(&LicenseId(mail.license_id)));
         let attention = store.attention_of_order(order).await?;
+        let mut deliveries = BTreeMap::new();
+        for id in licenses.keys() {
+            let about = store.deliveries_about(self.whose(), *id, DELIVERIES_MAX).await?;
+            deliveries.extend(about.into_iter().map(|delivery| (delivery.id, delivery)));
+        }
         Ok(Some(Sight {
             order: Some(order),
             mails: mails.map(|mail| (mail.id, mail)).collect(),
             attention: attention.into_iter().map(|item| (item.id, item)).collect(),
             licenses,
+            deliveries,
             events: BTreeMap::new(),
         }))
     }
@@ -194,8 +219,8 @@ impl<'a> Watcher<'a> {
     pub(crate) async fn follow(&mut self, progress: &Progress) -> anyhow::Result<usize> {
         let mut told = 0;
         loop {
-            let is_posted = progress.is_over.get();
-            let keys = progress.taken.borrow().clone();
+            let is_posted = progress.is_over.load(Ordering::Acquire);
+            let keys = progress.taken().clone();
             let now = self.look(&keys).await?;
             told += self.tell(&now, progress).await?;
             // What was answered with a 2xx was committed before: only in another database it is not there.
@@ -205,7 +230,7 @@ impl<'a> Watcher<'a> {
             let is_over = is_posted && now.is_settled();
             let is_late = progress.since.elapsed() > PATIENCE;
             if is_late && !is_over {
-                now.tell_unfinished();
+                now.tell_unfinished(self.audience);
             }
             self.seen = now;
             if is_over || is_late {
@@ -219,7 +244,7 @@ impl<'a> Watcher<'a> {
     /// Prints what was posted, and what is different from what was seen last.
     async fn tell(&mut self, now: &Sight, progress: &Progress) -> anyhow::Result<usize> {
         let at = progress.since.elapsed();
-        progress.until(at).iter().for_each(|(at, line)| tell::print(*at, line));
+        progress.until(at).iter().for_each(|(at, line)| self.audience.line(*at, line));
         self.learn_plans(now).await?;
         let mut lines = Vec::new();
         for (key, event) in &now.events {
@@ -231,7 +256,7 @@ impl<'a> Watcher<'a> {
                 None => {
                     let issued = self.issued(now, license).await?;
                     // One line tells for all licenses of a price what they rest on.
-                    let is_told = lines.contains(&issued[0]);
+                    let is_told = issued.first().is_some_and(|matched| lines.contains(matched));
                     lines.extend(issued.into_iter().skip(usize::from(is_told)));
                 }
                 Some(before) => {
@@ -251,36 +276,62 @@ impl<'a> Watcher<'a> {
         for (id, mail) in &now.mails {
             let before = self.seen.mails.get(id).map(|mail| mail.status.as_str());
             if before != Some(&mail.status) {
-                let address = format!("{}/{}", self.mail_page, MailId(mail.id));
-                lines.extend(tell::mail(mail, &address));
+                lines.extend(tell::mail(mail));
             }
         }
-        lines.iter().for_each(|line| tell::print(at, line));
+        lines.extend(self.delivered(now).await?);
+        lines.iter().for_each(|line| self.audience.line(at, line));
         Ok(lines.len())
     }
 
+    /// What became of telling the vendor's own systems since it was looked last.
+    async fn delivered(&self, now: &Sight) -> anyhow::Result<Vec<Line>> {
+        let how_far = |delivery: &Delivery| (delivery.status.clone(), delivery.attempts);
+        let is_new =
+            |delivery: &&Delivery| self.seen.deliveries.get(&delivery.id).map(how_far) != Some(how_far(delivery));
+        let moved: Vec<&Delivery> = now.deliveries.values().filter(is_new).collect();
+        if moved.is_empty() {
+            return Ok(Vec::new());
+        }
+        let store = &self.engine.store;
+        let endpoints = store.webhook_endpoints(self.connection.tenant).await?;
+        let events = store.events(moved.iter().map(|row| row.event_id).collect()).await?;
+        let url =
+            |id: Uuid| endpoints.iter().find(|row| row.id == id).map_or("an endpoint that is gone", |row| &row.url);
+        let kind = |id: Uuid| events.iter().find(|row| row.id == id).map_or("an event", |row| &row.kind);
+        let line = |row: &Delivery| tell::delivery(row, kind(row.event_id), url(row.endpoint_id));
+        Ok(moved.into_iter().filter_map(line).collect())
+    }
+
     /// A new license: what it rests on, and its key.
-    async fn issued(&mut self, now: &Sight, license: &License) -> anyhow::Result<[Line; 3]> {
+    async fn issued(&mut self, now: &Sight, license: &License) -> anyhow::Result<Vec<Line>> {
         let evidence = match now.order {
             Some(order) => self.evidence(order, license).await?,
             None => "",
         };
-        self.shown.push(license.id);
-        let key = self.engine.reveal(self.connection.tenant, license.id).await?;
-        let key = key.map_or_else(|| "(its key cannot be read)".to_owned(), |key| key.reveal().to_owned());
-        self.keys.push(key.clone());
+        let key = if self.audience.sees_keys() { Some(self.key_of(license).await?) } else { None };
         let (plan, standing) = (self.plan_code(license.plan), &license.standing);
         let until = standing.until.map(|until| format!(" until {}", day(until))).unwrap_or_default();
         let (state, because) = (standing.state.as_str(), standing.reason.sentence());
-        Ok([
+        let mut lines = vec![
             // A price that nobody told is called after its checkout.
             Line::new(
                 "matched",
                 format!("{} → plan {plan}{evidence}", license.unit.price.as_str().trim_start_matches("unknown:")),
             ),
-            Line::new("issued", format!("{}  {state}{until}: {because}", license.id)),
-            Line::new("", key),
-        ])
+            Line::new("issued", format!("{}  {state}{until}: {because}", license.id)).about(About::License(license.id)),
+        ];
+        lines.extend(key.map(|key| Line::new("", key)));
+        Ok(lines)
+    }
+
+    /// The key of a license, for whoever sees keys.
+    async fn key_of(&mut self, license: &License) -> anyhow::Result<String> {
+        self.shown.push(license.id);
+        let key = self.engine.reveal(self.connection.tenant, license.id).await?;
+        let key = key.map_or_else(|| "(its key cannot be read)".to_owned(), |key| key.reveal().to_owned());
+        self.keys.push(key.clone());
+        Ok(key)
     }
 
     /// What the decision for a license's price rests on.
@@ -306,36 +357,25 @@ impl<'a> Watcher<'a> {
 
     /// Writes down that keys were shown, as wherever a key is shown to a person.
     async fn note_keys_shown(&mut self) -> anyhow::Result<()> {
-        let now = self.engine.now();
-        let entries: Vec<AuditEntry> = std::mem::take(&mut self.shown)
-            .into_iter()
-            .map(|license| AuditEntry {
-                id: AuditId::new(now, &mut ThreadEntropy).0,
-                tenant_id: self.connection.tenant.0,
-                occurred_at: now.as_microsecond(),
-                actor: ACTOR.to_owned(),
-                action: "license.key_shown".to_owned(),
-                subject: license.to_string(),
-                order_id: self.seen.order.map(|order| order.0),
-                license_id: Some(license.0),
-                detail: "{}".to_owned(),
-                // Numbered and chained when it is added.
-                sequence: 0,
-                chain: Vec::new(),
-            })
-            .collect();
-        if entries.is_empty() {
-            return Ok(());
-        }
-        let write = self.engine.store.begin().await?;
-        engine::audit::add(&write, entries).await?;
-        Ok(write.commit().await?)
+        let (engine, tenant) = (self.engine, self.connection.tenant);
+        let entries = std::mem::take(&mut self.shown).into_iter().map(|license| AuditEntry {
+            order_id: self.seen.order.map(|order| order.0),
+            license_id: Some(license.0),
+            ..journal::entry(engine, tenant, (ACTOR, "license.key_shown"), license.to_string())
+        });
+        journal::write_down(engine, entries.collect()).await
     }
 
     /// The order, if a person has to approve it before it has licenses.
     pub(crate) fn to_approve(&self) -> Option<OrderId> {
         let waits = self.seen.attention.values().any(|item| APPROVALS.contains(&item.kind.as_str()));
         self.seen.order.filter(|_| waits)
+    }
+
+    /// A price that waits to be mapped.
+    pub(crate) fn unmapped(&self) -> Option<String> {
+        let mut items = self.seen.attention.values();
+        items.find(|item| item.kind == attention::UNMAPPED_PRICE).and_then(|item| item.lookup.clone())
     }
 
     /// How many licenses and mails the sale has come to.
@@ -350,16 +390,17 @@ impl Sight {
         let over = [inbox::status::DONE, inbox::status::HELD];
         self.events.values().all(|event| over.contains(&event.status.as_str()))
             && self.mails.values().all(|mail| mail.status != outbox::status::PENDING)
+            && self.deliveries.values().all(|row| row.status != deliveries::status::PENDING || row.attempts > 0)
     }
 
-    fn tell_unfinished(&self) {
+    fn tell_unfinished(&self, audience: &dyn Audience) {
         let seconds = PATIENCE.as_secs();
         for event in self.events.values().filter(|event| event.status != inbox::status::DONE) {
             let problem = event.error.as_deref().unwrap_or("no reason is known");
-            say!("  after {seconds} s {} is still {}: {problem}", event.kind, event.status);
+            audience.remark(&format!("  after {seconds} s {} is still {}: {problem}", event.kind, event.status));
         }
         for mail in self.mails.values().filter(|mail| mail.status == outbox::status::PENDING) {
-            say!("  after {seconds} s the mail to {} is still under way", mail.recipient);
+            audience.remark(&format!("  after {seconds} s the mail to {} is still under way", mail.recipient));
         }
     }
 }

@@ -3,7 +3,8 @@
 entities! {
     /// A vendor's account. `catalogue_revision` grows with every change to plans, rules and the account itself; `account`
     /// is a document with what it may have; `test_clock_ahead` is by how many microseconds the clock of test mode is ahead;
-    /// deliveries to its own systems are remembered for `deliveries_kept_days`.
+    /// deliveries to its own systems are remembered for `deliveries_kept_days`; with `requires_second_factor`, members without one
+    /// see no page of it.
     tenants = "tenants" {
         #[sea_orm(primary_key, auto_increment = false)] id: Uuid,
         slug: String,
@@ -13,6 +14,7 @@ entities! {
         catalogue_revision: i64,
         test_clock_ahead: i64,
         deliveries_kept_days: Option<i32>,
+        requires_second_factor: bool,
         created_at: i64,
     }
     /// Something a vendor sells. `brand` is what its mails and pages look like.

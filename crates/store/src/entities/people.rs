@@ -23,7 +23,8 @@ entities! {
         created_at: i64,
     }
     /// A browser in which a member is signed in, found by its handle. Until `confirmed_at`, which is when the member last
-    /// proved who they are, a code is still asked for.
+    /// proved who they are, a code is still asked for. With `tenant_id`, that vendor's identity provider let them in, and it
+    /// opens that vendor alone.
     sessions = "sessions" {
         #[sea_orm(primary_key, auto_increment = false)] id: Uuid,
         member_id: Uuid,
@@ -34,6 +35,8 @@ entities! {
         confirmed_at: Option<i64>,
         seen_at: i64,
         expires_at: i64,
+        tenant_id: Option<Uuid>,
+        by_passkey: bool,
     }
     /// A link that makes somebody a member, once. Without a role it makes the first owner of an installation.
     invitations = "invitations" {

@@ -55,4 +55,12 @@ entities! {
         #[sea_orm(primary_key, auto_increment = false)] name: String,
         value: String,
     }
+    /// How often something happened in an hour (since 1970): `what` is a word of `domain::counted`.
+    hourly_counts = "hourly_counts" {
+        #[sea_orm(primary_key, auto_increment = false)] tenant_id: Uuid,
+        #[sea_orm(primary_key, auto_increment = false)] livemode: bool,
+        #[sea_orm(primary_key, auto_increment = false)] hour: i64,
+        #[sea_orm(primary_key, auto_increment = false)] what: String,
+        times: i64,
+    }
 }

@@ -57,12 +57,14 @@ entities! {
         origin_order_id: Uuid,
         slot: i32,
         customer_id: Option<Uuid>,
+        connection_id: Uuid,
         product_id: Uuid,
         plan_id: Uuid,
         plan_version: i32,
         seats: i32,
         adjustment: Option<String>,
         state: String,
+        reason: String,
         until: Option<i64>,
         unit: String,
         standing: String,
@@ -75,7 +77,8 @@ entities! {
         issued_at: i64,
         updated_at: i64,
     }
-    /// A key: found by its keyed hash, kept sealed. `hint` is what may be shown.
+    /// A key: found by its keyed hash, kept sealed. `hint` is what may be shown, `ending` the last symbols of its
+    /// canonical form, by which a person looks for it.
     license_keys = "license_keys" {
         #[sea_orm(primary_key, auto_increment = false)] id: Uuid,
         tenant_id: Uuid,
@@ -84,6 +87,7 @@ entities! {
         sealed: Vec<u8>,
         sealed_by: String,
         hint: String,
+        ending: String,
         created_at: i64,
     }
     /// What a vendor's own code wrote beside a license: a JSON object. No event ever writes here, so a license that is

@@ -9,7 +9,7 @@ use domain::{
 use jiff::Timestamp;
 use sea_orm::{
     ColumnTrait, Condition, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, QuerySelect, Select,
-    sea_query::{Expr, ExprTrait, Query},
+    sea_query::{Expr, ExprTrait, Query, SimpleExpr},
 };
 use uuid::Uuid;
 
@@ -70,6 +70,21 @@ pub struct AuditFilter {
     pub order: Option<OrderId>,
     /// About this license.
     pub license: Option<LicenseId>,
+    /// Whoever did it, as the log names them. With a colon at its end: all who are named so, such as `key:`.
+    pub actor: Option<String>,
+    /// What was done. With a dot at its end: all that is done to something, such as `license.`.
+    pub action: Option<String>,
+    /// What it was done to, as the log names it.
+    pub subject: Option<String>,
+    /// From then on.
+    pub since: Option<Timestamp>,
+    /// Before then.
+    pub until: Option<Timestamp>,
+}
+
+/// A word, or all words that begin so, where it ends with `mark`.
+fn word_or_beginning<C: ColumnTrait>(column: C, word: &str, mark: char) -> SimpleExpr {
+    if word.ends_with(mark) { column.starts_with(word) } else { column.eq(word) }
 }
 
 /// A fact as it was kept.
@@ -201,7 +216,15 @@ impl Store {
         let mut query = audit_entries::Entity::find()
             .filter(Column::TenantId.eq(whose.tenant.0))
             .filter(Condition::any().add(Column::OrderId.is_null()).add(Expr::exists(of_mode)))
-            .filter(Condition::all().add_option(filter.license.map(|license| Column::LicenseId.eq(license.0))));
+            .filter(
+                Condition::all()
+                    .add_option(filter.license.map(|license| Column::LicenseId.eq(license.0)))
+                    .add_option(filter.actor.as_deref().map(|actor| word_or_beginning(Column::Actor, actor, ':')))
+                    .add_option(filter.action.as_deref().map(|action| word_or_beginning(Column::Action, action, '.')))
+                    .add_option(filter.subject.as_deref().map(|subject| Column::Subject.eq(subject)))
+                    .add_option(filter.since.map(|since| Column::OccurredAt.gte(micros(since))))
+                    .add_option(filter.until.map(|until| Column::OccurredAt.lt(micros(until)))),
+            );
         if let Some(order) = filter.order {
             let orders = self.with_absorbed([order].into()).await?;
             query = query.filter(Column::OrderId.is_in(orders.into_iter().map(|order| order.0)));

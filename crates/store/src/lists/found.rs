@@ -3,7 +3,11 @@
 use std::collections::HashMap;
 
 use domain::id::{InboundId, LicenseId, OrderId, TenantId};
-use sea_orm::{ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect};
+use jiff::Timestamp;
+use sea_orm::{
+    ColumnTrait, DatabaseConnection, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, Select,
+    sea_query::SimpleExpr,
+};
 use uuid::Uuid;
 
 use super::{
@@ -14,6 +18,7 @@ use super::{
 use crate::{
     Store,
     bulk::any_of,
+    convert::instant,
     entities::{
         activations, attention_items, connections, deliveries, facts, inbound_events, license_keys, licenses, orders,
         tenants,
@@ -112,39 +117,41 @@ impl Store {
         Ok(query.into_tuple::<Uuid>().one(&self.reader).await?.is_some())
     }
 
-    /// How many devices use each of these licenses; those that none uses are not named.
+    /// How many devices use each of these licenses, and when one was seen last; those that none uses are not named.
     ///
     /// # Errors
     /// Those of the database.
-    pub async fn count_activations(&self, licenses: Vec<LicenseId>) -> Result<HashMap<LicenseId, u64>, StoreError> {
+    pub async fn used(&self, licenses: Vec<LicenseId>) -> Result<HashMap<LicenseId, (u64, Timestamp)>, StoreError> {
         use activations::Column;
         let mut counts = HashMap::with_capacity(licenses.len());
         for condition in any_of(&self.reader, Column::LicenseId, licenses.into_iter().map(|id| id.0).collect()) {
             let query = activations::Entity::find().select_only().column(Column::LicenseId).filter(condition);
             let query = query.column_as(Column::Id.count(), "count").group_by(Column::LicenseId);
-            let rows: Vec<(Uuid, i64)> = query.into_tuple().all(&self.reader).await?;
-            counts.extend(rows.into_iter().map(|(id, count)| (LicenseId(id), count.unsigned_abs())));
+            let query = query.column_as(Column::LastSeenAt.max(), "seen");
+            let rows: Vec<(Uuid, i64, i64)> = query.into_tuple().all(&self.reader).await?;
+            counts.extend(
+                rows.into_iter().map(|(id, count, seen)| (LicenseId(id), (count.unsigned_abs(), instant(seen)))),
+            );
         }
         Ok(counts)
     }
 
-    /// The licenses whose key ends so, in upper case.
+    /// The licenses whose key has one of these endings in its canonical form.
     ///
     /// # Errors
     /// Those of the database.
     pub async fn licenses_with_key_end(
         &self,
         whose: Whose,
-        end: &str,
-        limit: u64,
+        endings: Vec<String>,
+        limit: usize,
     ) -> Result<Vec<LicenseId>, StoreError> {
-        let query = license_keys::Entity::find()
-            .select_only()
-            .column(license_keys::Column::LicenseId)
-            .filter(license_keys::Column::TenantId.eq(whose.tenant.0))
-            .filter(license_keys::Column::Hint.ends_with(end))
-            .limit(limit);
-        let ids: Vec<Uuid> = query.into_tuple().all(&self.reader).await?;
+        let mut ids = Vec::new();
+        for query in with_endings(&self.reader, endings) {
+            let found: Vec<(Uuid, Uuid)> = query.into_tuple().all(&self.reader).await?;
+            ids.extend(found.into_iter().filter(|(tenant, _)| *tenant == whose.tenant.0).map(|(_, id)| id));
+        }
+        ids.truncate(limit);
         self.of_whose(whose, ids).await
     }
 
@@ -209,4 +216,19 @@ impl Store {
         }
         Ok(found)
     }
+}
+
+/// Tenants and licenses of the keys with these endings.
+pub(crate) fn with_endings(
+    reader: &DatabaseConnection,
+    endings: Vec<String>,
+) -> impl Iterator<Item = Select<license_keys::Entity>> {
+    let select = |condition| {
+        license_keys::Entity::find()
+            .select_only()
+            .column(license_keys::Column::TenantId)
+            .column(license_keys::Column::LicenseId)
+            .filter::<SimpleExpr>(condition)
+    };
+    any_of(reader, license_keys::Column::Ending, endings).into_iter().map(select)
 }

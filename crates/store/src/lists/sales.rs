@@ -3,17 +3,23 @@
 use std::collections::BTreeSet;
 
 use domain::{
-    id::{CustomerId, OrderId},
+    id::{ConnectionId, CustomerId, OrderId, ProductId},
     text::Reference,
 };
-use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter};
+use sea_orm::{
+    ColumnTrait, Condition, EntityTrait, QueryFilter, Select,
+    sea_query::{Expr, ExprTrait, Func, IntoColumnRef, Query, SimpleExpr},
+};
 
-use super::{Listed, ListedLicense, Page, Whose, read_page};
+use super::{
+    ASKED_ABOUT_MAX, Examined, LOOKED_AT_MAX, Listed, ListedLicense, Page, Whose, containing, ending_with,
+    read_examined, read_page,
+};
 use crate::{
     Store, StoredOrder,
     bulk::any_of,
     convert,
-    entities::{connections, customers, order_references, orders},
+    entities::{connections, customers, identities, licenses, order_references, orders},
     error::StoreError,
     rows::Customer,
 };
@@ -23,6 +29,12 @@ use crate::{
 pub struct CustomerFilter {
     /// With this address, in the form in which two spellings of one mailbox are equal.
     pub email_normalised: Option<String>,
+    /// With an address at this domain, in lower case.
+    pub email_domain: Option<String>,
+    /// With this in their name, in lower case.
+    pub name: Option<String>,
+    /// With a license of this product.
+    pub product: Option<ProductId>,
 }
 
 /// Which orders.
@@ -30,6 +42,51 @@ pub struct CustomerFilter {
 pub struct OrderFilter {
     /// Of this customer.
     pub customer: Option<CustomerId>,
+    /// With a license of this product.
+    pub product: Option<ProductId>,
+    /// Sold at one of these connections; empty: at any.
+    pub connections: Vec<ConnectionId>,
+}
+
+impl CustomerFilter {
+    pub(crate) fn condition(&self) -> Condition {
+        use customers::Column;
+        let named = |name: &String| Expr::expr(Func::lower(Expr::col(Column::Name))).like(containing(name));
+        let of_product = |product| licensed(product, licenses::Column::CustomerId, (customers::Entity, Column::Id));
+        Condition::all()
+            .add_option(self.email_normalised.as_deref().map(|email| Column::EmailNormalised.eq(email)))
+            .add_option(
+                self.email_domain.as_ref().map(|name| Column::EmailNormalised.like(ending_with(&format!("@{name}")))),
+            )
+            .add_option(self.name.as_ref().map(named))
+            .add_option(self.product.map(of_product))
+    }
+
+    /// How many customers may be looked at for a page.
+    const fn looks_at(&self) -> u64 {
+        if self.product.is_some() { ASKED_ABOUT_MAX } else { LOOKED_AT_MAX }
+    }
+}
+
+impl OrderFilter {
+    pub(crate) fn condition(&self) -> Condition {
+        use orders::Column;
+        let of_product = |product| licensed(product, licenses::Column::OrderId, (orders::Entity, Column::Id));
+        let connections = self.connections.iter().map(|id| id.0);
+        let sold_at = (!self.connections.is_empty()).then(|| Column::ConnectionId.is_in(connections));
+        Condition::all().add_option(sold_at).add_option(self.product.map(of_product))
+    }
+}
+
+/// Whether there is a license of a product whose column is that of the row asked about.
+fn licensed(product: ProductId, column: licenses::Column, of: impl IntoColumnRef) -> SimpleExpr {
+    let query = Query::select()
+        .expr(Expr::val(1))
+        .from(licenses::Entity)
+        .and_where(Expr::col((licenses::Entity, column)).equals(of))
+        .and_where(Expr::col((licenses::Entity, licenses::Column::ProductId)).eq(product.0))
+        .to_owned();
+    Expr::exists(query)
 }
 
 impl Store {
@@ -43,11 +100,38 @@ impl Store {
         filter: &CustomerFilter,
         page: Page,
     ) -> Result<Listed<Customer>, StoreError> {
-        let email = filter.email_normalised.as_deref();
-        let query = customers::Entity::find()
-            .filter(customers_of(whose))
-            .filter(Condition::all().add_option(email.map(|email| customers::Column::EmailNormalised.eq(email))));
+        let query = customers::Entity::find().filter(customers_of(whose)).filter(filter.condition());
         read_page(&self.reader, query, customers::Column::Id, page).await
+    }
+
+    /// A page of customers that takes no longer the more there are: it looks at so many, and says where it stopped.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn examine_customers(
+        &self,
+        whose: Whose,
+        filter: &CustomerFilter,
+        page: Page,
+    ) -> Result<Examined<Customer>, StoreError> {
+        if filter.email_normalised.is_some() {
+            // An address has an index of its own.
+            return Ok(Examined { listed: self.list_customers(whose, filter, page).await?, further: None });
+        }
+        let (all, id) = (customers::Entity::find().filter(customers_of(whose)), customers::Column::Id);
+        read_examined(&self.reader, all, filter.condition(), id, page, filter.looks_at()).await
+    }
+
+    /// The customers of a vendor whom a provider knows under this name.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn customers_named(&self, whose: Whose, reference: &str) -> Result<Vec<Customer>, StoreError> {
+        let named = identities::Entity::find()
+            .filter(identities::Column::Reference.eq(reference))
+            .filter(identities::Column::TenantId.eq(whose.tenant.0));
+        let named = named.all(&self.reader).await?;
+        self.customers(whose, named.into_iter().filter_map(|row| row.customer_id.map(CustomerId)).collect()).await
     }
 
     /// A customer.
@@ -56,6 +140,14 @@ impl Store {
     /// Those of the database.
     pub async fn customer(&self, whose: Whose, id: CustomerId) -> Result<Option<Customer>, StoreError> {
         Ok(customers::Entity::find_by_id(id.0).filter(customers_of(whose)).one(&self.reader).await?)
+    }
+
+    /// Whether a customer who is asked for is this vendor's, in this mode. Nobody is asked for: yes.
+    pub(super) async fn is_theirs(&self, whose: Whose, customer: Option<CustomerId>) -> Result<bool, StoreError> {
+        match customer {
+            Some(id) => Ok(self.customer(whose, id).await?.is_some()),
+            None => Ok(true),
+        }
     }
 
     /// Some customers by their ids, in no particular order. What is another tenant's or of the other mode is left out.
@@ -82,11 +174,30 @@ impl Store {
         filter: &OrderFilter,
         page: Page,
     ) -> Result<Listed<StoredOrder>, StoreError> {
-        let query = orders::Entity::find()
-            .filter(orders_of(whose))
-            .filter(orders::Column::MergedInto.is_null())
-            .filter(Condition::all().add_option(filter.customer.map(|id| orders::Column::CustomerId.eq(id.0))));
+        if !self.is_theirs(whose, filter.customer).await? {
+            return Ok(Listed::none());
+        }
+        let query = standing(whose, filter).filter(filter.condition());
         read_page(&self.reader, query, orders::Column::Id, page).await?.try_map(convert::order)
+    }
+
+    /// A page of orders that takes no longer the more there are: it looks at so many, and says where it stopped.
+    ///
+    /// # Errors
+    /// Those of the database, or a stored document does not read.
+    pub async fn examine_orders(
+        &self,
+        whose: Whose,
+        filter: &OrderFilter,
+        page: Page,
+    ) -> Result<Examined<StoredOrder>, StoreError> {
+        if !self.is_theirs(whose, filter.customer).await? {
+            return Ok(Examined { listed: Listed::none(), further: None });
+        }
+        let (all, id) = (standing(whose, filter), orders::Column::Id);
+        let Examined { listed, further } =
+            read_examined(&self.reader, all, filter.condition(), id, page, ASKED_ABOUT_MAX).await?;
+        Ok(Examined { listed: listed.try_map(convert::order)?, further })
     }
 
     /// An order and its licenses, by their slots. One that became part of another is answered with that one.
@@ -127,7 +238,17 @@ impl Store {
     }
 }
 
-fn customers_of(whose: Whose) -> Condition {
+/// Orders that are not part of another one: those of a customer, who has few and whose tenant was looked at before,
+/// otherwise all.
+pub(crate) fn standing(whose: Whose, filter: &OrderFilter) -> Select<orders::Entity> {
+    let begin = match filter.customer {
+        Some(customer) => Condition::all().add(orders::Column::CustomerId.eq(customer.0)),
+        None => orders_of(whose),
+    };
+    orders::Entity::find().filter(begin).filter(orders::Column::MergedInto.is_null())
+}
+
+pub(crate) fn customers_of(whose: Whose) -> Condition {
     Condition::all()
         .add(customers::Column::TenantId.eq(whose.tenant.0))
         .add(customers::Column::Livemode.eq(whose.livemode))

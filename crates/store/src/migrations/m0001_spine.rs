@@ -21,7 +21,7 @@ const TABLES: &[Table] = &[
     Table {
         name: "tenants",
         columns: "id uuid, slug text, name text, status text, account text, catalogue_revision bigint,
-            test_clock_ahead bigint, deliveries_kept_days integer?, created_at bigint",
+            test_clock_ahead bigint, deliveries_kept_days integer?, requires_second_factor boolean, created_at bigint",
         primary: &["id"],
         unique: &[&["slug"]],
         indexes: &[],
@@ -82,7 +82,7 @@ const TABLES: &[Table] = &[
             (&["due_at"], Some("due_at IS NOT NULL")),
             (&["merged_into"], Some("merged_into IS NOT NULL")),
             (&["tenant_id", "livemode", "id"], None),
-            (&["customer_id"], None),
+            (&["customer_id", "id"], None),
         ],
     },
     Table {
@@ -125,20 +125,39 @@ const TABLES: &[Table] = &[
     Table {
         name: "licenses",
         columns: "id uuid, tenant_id uuid, livemode boolean, order_id uuid, origin_order_id uuid, slot integer,
-            customer_id uuid?, product_id uuid, plan_id uuid, plan_version integer, seats integer,
-            adjustment text?, state text, until bigint?, unit text, standing text, rulings text, holding text, superseded_by uuid?, announced boolean, expiry_told bigint?, keys integer,
+            customer_id uuid?, connection_id uuid, product_id uuid, plan_id uuid, plan_version integer, seats integer,
+            adjustment text?, state text, reason text, until bigint?, unit text, standing text, rulings text, holding text, superseded_by uuid?, announced boolean, expiry_told bigint?, keys integer,
             issued_at bigint, updated_at bigint",
         primary: &["id"],
         unique: &[&["order_id", "slot"]],
-        indexes: &[(&["tenant_id", "livemode", "id"], None), (&["customer_id"], None)],
+        // Lists go by id. What they may be asked for stands behind it, so that whatever is not asked for is passed over
+        // inside the index: one of them serves all filters, and a new license is written at its end.
+        indexes: &[
+            (
+                &[
+                    "tenant_id",
+                    "livemode",
+                    "id",
+                    "state",
+                    "reason",
+                    "product_id",
+                    "plan_id",
+                    "connection_id",
+                    "until",
+                ],
+                None,
+            ),
+            (&["customer_id", "id"], None),
+            (&["tenant_id", "livemode", "until"], Some("state = 'active' AND until IS NOT NULL")),
+        ],
     },
     Table {
         name: "license_keys",
-        columns: "id uuid, tenant_id uuid, license_id uuid, hash blob, sealed blob, sealed_by text, hint text,
+        columns: "id uuid, tenant_id uuid, license_id uuid, hash blob, sealed blob, sealed_by text, hint text, ending text,
             created_at bigint",
         primary: &["hash"],
         unique: &[&["id"]],
-        indexes: &[(&["license_id"], None)],
+        indexes: &[(&["license_id"], None), (&["ending"], None)],
     },
     Table {
         name: "license_metadata",
@@ -211,10 +230,33 @@ const TABLES: &[Table] = &[
     Table {
         name: "sessions",
         columns: "id uuid, member_id uuid, hash blob, address text, agent text, created_at bigint, confirmed_at bigint?,
-            seen_at bigint, expires_at bigint",
+            seen_at bigint, expires_at bigint, tenant_id uuid?, by_passkey boolean",
         primary: &["id"],
         unique: &[],
-        indexes: &[(&["member_id"], None), (&["expires_at"], None)],
+        indexes: &[(&["member_id"], None), (&["expires_at"], None), (&["tenant_id"], Some("tenant_id IS NOT NULL"))],
+    },
+    Table {
+        name: "identity_providers",
+        columns: "id uuid, tenant_id uuid, name text, issuer text, client_id text, sealed blob, sealed_by text,
+            domains text, newcomers text?, required boolean, created_at bigint, updated_at bigint",
+        primary: &["id"],
+        unique: &[&["tenant_id"]],
+        indexes: &[],
+    },
+    Table {
+        name: "member_identities",
+        columns: "tenant_id uuid, issuer text, subject text, member_id uuid, created_at bigint",
+        primary: &["tenant_id", "issuer", "subject"],
+        unique: &[&["member_id", "tenant_id", "issuer"]],
+        indexes: &[],
+    },
+    Table {
+        name: "identity_visits",
+        columns: "id uuid, tenant_id uuid, hash blob, purpose text, session_id uuid?, next text, created_at bigint,
+            expires_at bigint",
+        primary: &["id"],
+        unique: &[],
+        indexes: &[(&["expires_at"], None)],
     },
     Table {
         name: "invitations",
@@ -222,6 +264,21 @@ const TABLES: &[Table] = &[
         primary: &["id"],
         unique: &[],
         indexes: &[(&["tenant_id"], None), (&["expires_at"], None)],
+    },
+    Table {
+        name: "passkeys",
+        columns: "id uuid, member_id uuid, credential_id blob, public_key blob, counter bigint, party text,
+            is_synced boolean, name text, created_at bigint, used_at bigint?",
+        primary: &["id"],
+        unique: &[&["credential_id"]],
+        indexes: &[(&["member_id"], None)],
+    },
+    Table {
+        name: "spent_challenges",
+        columns: "hash blob, expires_at bigint",
+        primary: &["hash"],
+        unique: &[],
+        indexes: &[(&["expires_at"], None)],
     },
     Table {
         name: "audit_entries",
@@ -347,6 +404,29 @@ const TABLES: &[Table] = &[
         ],
     },
     Table {
+        name: "saved_views",
+        columns: "id uuid, tenant_id uuid, name text, query text, actor text, created_at bigint",
+        primary: &["id"],
+        unique: &[&["tenant_id", "name"]],
+        indexes: &[],
+    },
+    Table {
+        name: "bulk_changes",
+        columns: "id uuid, tenant_id uuid, livemode boolean, action text, days integer?, actor text, note text?,
+            total integer, done integer, skipped integer, status text, lease_until bigint?, created_at bigint,
+            done_at bigint?",
+        primary: &["id"],
+        unique: &[],
+        indexes: &[(&["tenant_id", "livemode", "id"], None), (&["id"], Some("status = 'running'"))],
+    },
+    Table {
+        name: "bulk_items",
+        columns: "change_id uuid, position integer, license_id uuid, until bigint?, outcome text?",
+        primary: &["change_id", "position"],
+        unique: &[],
+        indexes: &[],
+    },
+    Table {
         name: "idempotency_keys",
         columns: "id uuid, tenant_id uuid, key text, fingerprint blob, status integer?, sealed blob?, sealed_by text?,
             created_at bigint",
@@ -369,12 +449,19 @@ const TABLES: &[Table] = &[
         unique: &[],
         indexes: &[],
     },
+    Table {
+        name: "hourly_counts",
+        columns: "tenant_id uuid, livemode boolean, hour bigint, what text, times bigint",
+        primary: &["tenant_id", "livemode", "hour", "what"],
+        unique: &[],
+        indexes: &[],
+    },
     Table { name: "settings", columns: "name text, value text", primary: &["name"], unique: &[], indexes: &[] },
 ];
 
 /// Tables of small rows that SQLite keeps inside the index of their primary key, so that one look finds a row. Others
 /// have an index that leads to a row number, and another that leads from there to the row.
-const FOUND_AT_ONCE: &[&str] = &["license_keys", "check_usage", "order_references"];
+const FOUND_AT_ONCE: &[&str] = &["license_keys", "check_usage", "order_references", "hourly_counts"];
 
 /// Tables, columns and a condition: of the rows that meet it, no two have the same in these columns.
 const UNIQUE_WHERE: &[(&str, &[&str], &str)] =

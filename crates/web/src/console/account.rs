@@ -8,6 +8,7 @@ use axum::{
     routing::{get, post},
 };
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use domain::id::TenantId;
 use engine::members::MemberError;
 use qrcode::{QrCode, render::svg};
 use secrecy::{ExposeSecret, SecretString};
@@ -16,9 +17,11 @@ use store::members::Ended;
 
 use super::{
     browser::see_other,
-    place::SignedInHere,
+    passkeys::{self, PasskeyRow},
+    place::{Present, SignedInHere},
     refusal::Refusal,
-    words::{When, sentence},
+    site::{Nowhere, Site},
+    words::{When, browser_name, sentence},
 };
 use crate::Web;
 
@@ -36,10 +39,21 @@ pub(crate) fn routes() -> Router<Web> {
 #[template(path = "console/account.html")]
 struct AccountPage {
     email: String,
+    passkeys: Vec<PasskeyRow>,
+    /// Why there can be none here.
+    no_passkeys: Option<Nowhere>,
     has_authenticator: bool,
     sessions: Vec<SessionRow>,
     wrong: Option<String>,
     said: Option<&'static str>,
+}
+
+#[derive(Template)]
+#[template(path = "console/provider_account.html")]
+struct ProviderAccountPage {
+    email: String,
+    provider: String,
+    until: When,
 }
 
 struct SessionRow {
@@ -66,19 +80,45 @@ pub(crate) struct Said {
     said: String,
 }
 
-async fn show(State(web): State<Web>, here: SignedInHere, Query(said): Query<Said>) -> Result<Response, Refusal> {
+async fn show(
+    State(web): State<Web>,
+    site: Site,
+    here: Present,
+    Query(said): Query<Said>,
+) -> Result<Response, Refusal> {
+    if let Some(tenant) = here.who.session.tenant_id {
+        return kept_elsewhere(&web, &here, TenantId(tenant)).await;
+    }
     let said = match said.said.as_str() {
         "password" => Some("Your password is changed, and your other browsers are signed out."),
         "authenticator" => Some("From now on a code is asked for when you sign in."),
         "removed" => Some("No code is asked for any more."),
+        "passkey_added" => Some("The passkey is added: it signs you in from now on."),
+        "passkey_removed" => Some("The passkey signs nobody in any more. Remove it from your device as well."),
+        "second_factor" => Some(
+            "This vendor asks for more than a password. Set an authenticator up here, or come in by a passkey, and its pages open.",
+        ),
         "ended" => Some("That browser is signed out."),
         _ => None,
     };
-    shown(&web, &here, None, said).await
+    shown(&web, &site, &SignedInHere { who: here.who, address: here.address }, None, said).await
+}
+
+/// The account of somebody whom an identity provider let in. It does not tell where else the member is signed in: the provider
+/// is the vendor's, and the member may be another one's as well.
+async fn kept_elsewhere(web: &Web, here: &Present, tenant: TenantId) -> Result<Response, Refusal> {
+    let provider = web.engine.store.identity_provider(tenant).await?.ok_or(Refusal::NotFound)?;
+    let page = ProviderAccountPage {
+        email: here.who.member.email.clone(),
+        provider: provider.name,
+        until: When::stored(here.who.session.expires_at, web.engine.now()),
+    };
+    Ok(Html(page.render()?).into_response())
 }
 
 async fn shown(
     web: &Web,
+    site: &Site,
     here: &SignedInHere,
     problem: Option<MemberError>,
     said: Option<&'static str>,
@@ -87,13 +127,15 @@ async fn shown(
     let sessions = web.engine.store.sessions_of(here.who.id()).await?;
     let row = |row: store::rows::Session| SessionRow {
         id: domain::id::SessionId(row.id).to_string(),
-        agent: row.agent,
+        agent: browser_name(&row.agent),
         address: row.address,
         seen: When::stored(row.seen_at, now),
         is_this: row.id == here.who.session.id,
     };
     let page = AccountPage {
         email: here.who.member.email.clone(),
+        passkeys: passkeys::rows(web, site, &here.who).await?,
+        no_passkeys: site.0.as_ref().err().cloned(),
         has_authenticator: here.who.member.authenticator.is_some(),
         sessions: sessions.into_iter().map(row).collect(),
         wrong: problem.map(wrong).transpose()?,
@@ -110,9 +152,9 @@ pub(crate) fn wrong(problem: MemberError) -> Result<String, Refusal> {
     Ok(sentence(&problem))
 }
 
-/// Who changes what proves who they are has proved it lately.
-fn confirmed(web: &Web, here: &SignedInHere) -> Result<(), Refusal> {
-    if here.who.is_confirmed(web.engine.now()) { Ok(()) } else { Err(Refusal::Confirm("/account".to_owned())) }
+/// Who changes what proves who they are has proved it lately; otherwise `next` is wanted afterwards.
+pub(crate) fn confirmed(web: &Web, here: &SignedInHere, next: &str) -> Result<(), Refusal> {
+    if here.who.is_confirmed(web.engine.now()) { Ok(()) } else { Err(Refusal::Confirm(next.to_owned())) }
 }
 
 /// A new password, and the one before.
@@ -124,6 +166,7 @@ pub(crate) struct PasswordForm {
 
 async fn password(
     State(web): State<Web>,
+    site: Site,
     here: SignedInHere,
     Form(form): Form<PasswordForm>,
 ) -> Result<Response, Refusal> {
@@ -133,12 +176,12 @@ async fn password(
     };
     match changed {
         Ok(()) => Ok(see_other("/account?said=password")),
-        Err(problem) => shown(&web, &here, Some(problem), None).await,
+        Err(problem) => shown(&web, &site, &here, Some(problem), None).await,
     }
 }
 
 async fn new_authenticator(State(web): State<Web>, here: SignedInHere) -> Result<Response, Refusal> {
-    confirmed(&web, &here)?;
+    confirmed(&web, &here, "/account/authenticator")?;
     let new = web.engine.new_authenticator(&here.who.member)?;
     authenticator_page(&new.url, URL_SAFE_NO_PAD.encode(&new.sealed), None)
 }
@@ -165,7 +208,7 @@ async fn set_authenticator(
     here: SignedInHere,
     Form(form): Form<AuthenticatorForm>,
 ) -> Result<Response, Refusal> {
-    confirmed(&web, &here)?;
+    confirmed(&web, &here, "/account/authenticator")?;
     let unreadable = Refusal::Unreadable("The form is not as it was sent. Begin anew under Account.");
     let Ok(sealed) = URL_SAFE_NO_PAD.decode(&form.sealed) else { return Err(unreadable) };
     match web.engine.set_authenticator(&here.who, &sealed, &form.code).await {
@@ -183,7 +226,7 @@ async fn set_authenticator(
 }
 
 async fn remove_authenticator(State(web): State<Web>, here: SignedInHere) -> Result<Response, Refusal> {
-    confirmed(&web, &here)?;
+    confirmed(&web, &here, "/account")?;
     web.engine.remove_authenticator(&here.who).await?;
     Ok(see_other("/account?said=removed"))
 }

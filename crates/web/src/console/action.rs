@@ -33,6 +33,8 @@ pub(crate) enum Field {
     Check { name: &'static str, label: &'static str, hint: &'static str, is_on: bool },
     /// What the fields behind it are about.
     Part(&'static str),
+    /// The same question, asked in another way: its address, and what it is called.
+    Link { path: String, words: &'static str },
     /// Something carried along.
     Hidden { name: &'static str, value: String },
 }

@@ -10,63 +10,79 @@ use axum::{
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use sha2::{Digest, Sha256};
 
+const CSS: &str = "text/css; charset=utf-8";
+const JAVASCRIPT: &str = "text/javascript; charset=utf-8";
+const SVG: &str = "image/svg+xml";
+
 const STYLES: &str = concat!(
     include_str!("../../assets/tokens.css"),
     include_str!("../../assets/base.css"),
     include_str!("../../assets/components.css"),
     include_str!("../../assets/pages.css"),
+    include_str!("../../assets/mail.css"),
+    include_str!("../../assets/charts.css"),
     include_str!("../../assets/developers.css"),
+    include_str!("../../assets/simulator.css"),
 );
-const SCRIPT: &str = include_str!("../../assets/console.js");
-const FAVICON: &str = include_str!("../../assets/favicon.svg");
 const ICONS: &str = include_str!("../../assets/icons.svg");
 
-/// A file, its name in addresses, and its type.
+/// A file, its address, and its type.
 struct Asset {
     path: String,
     kind: &'static str,
     text: &'static str,
 }
 
-static ASSETS: LazyLock<[Asset; 4]> = LazyLock::new(|| {
-    [
-        asset("console", "css", "text/css; charset=utf-8", STYLES),
-        asset("console", "js", "text/javascript; charset=utf-8", SCRIPT),
-        asset("icons", "svg", "image/svg+xml", ICONS),
-        asset("favicon", "svg", "image/svg+xml", FAVICON),
-    ]
-});
+/// Each file: what gives its address, and its name there, its type, and what is in it.
+macro_rules! assets {
+    ($($(#[doc = $doc:literal])* $name:ident = $file:literal, $kind:expr, $text:expr;)*) => {
+        struct Assets { $($name: Asset,)* }
 
-fn asset(name: &str, extension: &str, kind: &'static str, text: &'static str) -> Asset {
+        static ASSETS: LazyLock<Assets> = LazyLock::new(|| Assets { $($name: asset($file, $kind, $text),)* });
+
+        $($(#[doc = $doc])* pub(crate) fn $name() -> &'static str {
+            &ASSETS.$name.path
+        })*
+
+        fn at(path: &str) -> Option<&'static Asset> {
+            [$(&ASSETS.$name,)*].into_iter().find(|asset| asset.path == path)
+        }
+    };
+}
+
+assets! {
+    /// The address of all styles.
+    styles = "console.css", CSS, STYLES;
+    /// The address of the script of all pages.
+    script = "console.js", JAVASCRIPT, include_str!("../../assets/console.js");
+    /// The address of all icons, each a symbol in one picture.
+    icons = "icons.svg", SVG, ICONS;
+    /// The address of the picture in the tab.
+    favicon = "favicon.svg", SVG, include_str!("../../assets/favicon.svg");
+    /// The address of the script that shows what is being written.
+    preview = "preview.js", JAVASCRIPT, include_str!("../../assets/preview.js");
+    /// The address of the script that keeps pages as things are.
+    live = "live.js", JAVASCRIPT, include_str!("../../assets/live.js");
+    /// The address of the script of pages that show how far something is.
+    again = "again.js", JAVASCRIPT, include_str!("../../assets/again.js");
+    /// The address of the script of pages with passkeys.
+    passkeys = "passkeys.js", JAVASCRIPT, include_str!("../../assets/passkeys.js");
+}
+
+fn asset(file: &str, kind: &'static str, text: &'static str) -> Asset {
     let digest = URL_SAFE_NO_PAD.encode(&Sha256::digest(text)[..9]);
+    let (name, extension) = file.split_once('.').unwrap_or((file, ""));
     Asset { path: format!("/assets/{name}-{digest}.{extension}"), kind, text }
 }
 
-/// The address of all styles.
-pub(crate) fn styles() -> &'static str {
-    &ASSETS[0].path
-}
-
-/// The address of the script.
-pub(crate) fn script() -> &'static str {
-    &ASSETS[1].path
-}
-
-/// The address of all icons, each a symbol in one picture.
-pub(crate) fn icons() -> &'static str {
-    &ASSETS[2].path
-}
-
-/// The address of the picture in the tab.
-pub(crate) fn favicon() -> &'static str {
-    &ASSETS[3].path
+/// The names of all icons.
+pub(crate) fn icon_names() -> Vec<&'static str> {
+    ICONS.split("<symbol id=\"").skip(1).filter_map(|rest| rest.split('"').next()).collect()
 }
 
 /// `GET /assets/{name}`.
 pub(crate) async fn get(Path(name): Path<String>) -> Response {
-    let Some(asset) = ASSETS.iter().find(|asset| asset.path.strip_prefix("/assets/") == Some(&name)) else {
-        return StatusCode::NOT_FOUND.into_response();
-    };
+    let Some(asset) = at(&format!("/assets/{name}")) else { return StatusCode::NOT_FOUND.into_response() };
     let headers = [
         (header::CONTENT_TYPE, HeaderValue::from_static(asset.kind)),
         // Another content has another name.

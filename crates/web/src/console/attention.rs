@@ -1,5 +1,7 @@
 //! What needs a person: each item with the one place where it is mended.
 
+use std::collections::BTreeSet;
+
 use askama::Template;
 use axum::{
     Form,
@@ -44,6 +46,8 @@ pub(crate) struct Item {
     pub(crate) kind: String,
     pub(crate) detail: String,
     pub(crate) since: When,
+    /// What waits for it: `3 orders`; none: nothing that is counted.
+    pub(crate) touches: Option<String>,
     /// Where it is mended: address and word.
     pub(crate) mend: Option<(String, &'static str)>,
     /// `closed` or `laid aside`.
@@ -65,9 +69,10 @@ pub(crate) async fn list(
 ) -> Result<Response, Refusal> {
     let now = web.engine.now();
     let at = paging.page::<AttentionId>()?;
+    let shell = Shell::live(&web, &place, "attention", "Needs attention").await?;
     let listed = web.engine.store.list_attention(place.whose(), at).await?;
     page(&AttentionPage {
-        shell: Shell::new(&web, &place, "attention", "Needs attention").await?,
+        shell,
         pager: Pager::new(&listed, at, &place.at("attention"), &[], |row| AttentionId(row.id).to_string()),
         items: listed.rows.into_iter().map(|row| item(&place, row, now)).collect(),
         may_dismiss: place.role.may(Ability::Configure),
@@ -82,12 +87,41 @@ pub(crate) fn item<A>(place: &Place<A>, row: AttentionItem, now: Timestamp) -> I
         kind: capitalised(&row.kind.replace('_', " ")),
         detail: capitalised(&row.detail),
         since: When::stored(row.opened_at, now),
+        touches: row.order_id.map(|_| "1 order".to_owned()),
         ended: match (row.closed_at, row.dismissed_at) {
             (Some(_), _) => Some("closed"),
             (None, Some(_)) => Some("laid aside"),
             (None, None) => None,
         },
     }
+}
+
+/// Items as a queue: those that one deed mends for several orders are one, with how many they are and since when the first one
+/// waits.
+pub(crate) fn queue<A>(place: &Place<A>, rows: Vec<AttentionItem>, now: Timestamp) -> Vec<Item> {
+    let cause = |row: &AttentionItem| {
+        let shared = row.lookup.clone().filter(|_| row.order_id.is_some());
+        shared.map(|lookup| (row.kind.clone(), row.connection_id, lookup))
+    };
+    let mut queue: Vec<(Option<_>, Vec<AttentionItem>)> = Vec::new();
+    for row in rows {
+        let cause = cause(&row);
+        match queue.iter_mut().find(|(known, _)| cause.is_some() && *known == cause) {
+            Some((_, same)) => same.push(row),
+            None => queue.push((cause, vec![row])),
+        }
+    }
+    let one = |(_, mut same): (_, Vec<AttentionItem>)| {
+        let orders = same.iter().filter_map(|row| row.order_id).collect::<BTreeSet<_>>().len();
+        let since = same.iter().map(|row| row.opened_at).min();
+        let shown = item(place, same.swap_remove(0), now);
+        Item {
+            touches: if orders > 1 { Some(format!("{orders} orders")) } else { shown.touches },
+            since: since.map_or(shown.since, |since| When::stored(since, now)),
+            ..shown
+        }
+    };
+    queue.into_iter().map(one).collect()
 }
 
 fn mend<A>(place: &Place<A>, row: &AttentionItem) -> Option<(String, &'static str)> {
@@ -101,8 +135,9 @@ fn mend<A>(place: &Place<A>, row: &AttentionItem) -> Option<(String, &'static st
         }
         engine::attention::APPROVAL | engine::attention::APPROVAL_OVERDUE => order().map(|path| (path, "Decide")),
         "mail_failed" => page_of(place, &row.subject).map(|path| (path, "See the mail")),
-        "mails_held_as_old" => Some((place.at("mails?status=held"), "See the mails")),
-        "no_sender" | "sender_failing" => Some((place.at("mails"), "See the mails")),
+        "mails_held_as_old" => Some((place.at("mails/sender"), "See what is held")),
+        "no_sender" | "sender_failing" => Some((place.at("mails/sender"), "See the sender")),
+        "mail_template_broken" => Some((place.at("mails/templates"), "See the templates")),
         kind if kind.starts_with("webhook_") || kind == "deliveries_dead" => {
             Some((place.at("settings/webhooks"), "See the endpoint"))
         }

@@ -84,12 +84,31 @@ impl Web {
     /// What a browser keeps so that its member stays signed in.
     pub(crate) fn kept(&self, handle: Option<&Handle>) -> HeaderValue {
         const SECONDS: u32 = 30 * 24 * 60 * 60;
+        self.cookie(self.cookie_name(), handle, SECONDS)
+    }
+
+    /// What a browser keeps while it is at an identity provider.
+    pub(crate) fn visiting(&self, handle: Option<&Handle>) -> HeaderValue {
+        const SECONDS: u32 = 10 * 60;
+        self.cookie(self.visit_name(), handle, SECONDS)
+    }
+
+    /// The same, of a browser that comes back.
+    pub(crate) fn visit(&self, headers: &HeaderMap) -> Option<Handle> {
+        let name = self.visit_name();
+        cookies(headers).find(|(key, _)| *key == name)?.1.parse().ok()
+    }
+
+    fn visit_name(&self) -> &'static str {
+        if self.is_secure() { "__Host-keywright-visit" } else { "keywright-visit" }
+    }
+
+    fn cookie(&self, name: &str, handle: Option<&Handle>, seconds: u32) -> HeaderValue {
         let secure = if self.is_secure() { "; Secure" } else { "" };
         let (value, seconds) = match handle {
-            Some(handle) => (handle.reveal(), SECONDS),
+            Some(handle) => (handle.reveal(), seconds),
             None => (Zeroizing::new(String::new()), 0),
         };
-        let name = self.cookie_name();
         let text = format!("{name}={}; Path=/; HttpOnly; SameSite=Lax; Max-Age={seconds}{secure}", value.as_str());
         let mut kept = HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static(""));
         kept.set_sensitive(true);

@@ -6,20 +6,19 @@ use axum::{
     response::Response,
 };
 use domain::{
-    id::{ActivationId, CustomerId},
+    id::{ActivationId, CustomerId, ProductId},
     member::Ability,
     text::EmailAddress,
 };
 use jiff::Timestamp;
-use serde::Deserialize;
 use store::{
-    lists::{CustomerFilter, LicenseFilter, ListedLicense, MailFilter, OrderFilter, Page},
+    lists::{CustomerFilter, Examined, LicenseFilter, ListedLicense, MailFilter, OrderFilter, Page},
     rows::{Activation, Customer},
 };
 
 use super::{
-    licenses,
-    list::{Pager, Paging},
+    filters, licenses,
+    list::{Asked, Pager, address, further},
     mails, orders,
     place::{Place, to::Look},
     refusal::Refusal,
@@ -31,14 +30,8 @@ use crate::Web;
 /// Licenses, orders and mails on the page of a customer at most; their lists have all.
 const SHOWN: u64 = 20;
 
-/// What is asked for.
-#[derive(Debug, Default, Deserialize)]
-pub(crate) struct Asked {
-    #[serde(default)]
-    email: String,
-    #[serde(flatten)]
-    paging: Paging,
-}
+/// The names that the list knows in its address.
+pub(crate) const NAMES: [&str; 2] = ["q", "product"];
 
 #[derive(Template)]
 #[template(path = "console/customers.html")]
@@ -47,8 +40,11 @@ struct CustomersPage {
     path: String,
     customers: Vec<Row>,
     pager: Pager,
-    email: String,
-    wrong: Option<&'static str>,
+    further: Option<(String, &'static str)>,
+    q: String,
+    product: String,
+    is_filtered: bool,
+    export_path: Option<String>,
 }
 
 struct Row {
@@ -65,14 +61,21 @@ pub(crate) async fn list(
     Query(asked): Query<Asked>,
 ) -> Result<Response, Refusal> {
     let now = web.engine.now();
-    let email = asked.email.trim();
-    let parsed = EmailAddress::parse(email);
-    let wrong = (!email.is_empty() && parsed.is_err()).then_some("This is not an e-mail address, so all are shown.");
-    let filter = CustomerFilter { email_normalised: parsed.ok().map(|email| email.normalised()) };
-    let at = asked.paging.page::<CustomerId>()?;
-    let listed = web.engine.store.list_customers(place.whose(), &filter, at).await?;
-    let path = place.at("customers");
-    let pager = Pager::new(&listed, at, &path, &[("email", email)], |row| CustomerId(row.id).to_string());
+    let product = filters::product(&web, &place, asked.get("product")).await?;
+    let filter = filter(asked.get("q"), product.map(|row| ProductId(row.id)));
+    let at = asked.page::<CustomerId>()?;
+    let (path, kept) = (place.at("customers"), asked.kept(&NAMES));
+    let named = match asked.get("q") {
+        "" => Vec::new(),
+        q => web.engine.store.customers_named(place.whose(), q).await?,
+    };
+    let examined = match named.is_empty() {
+        true => web.engine.store.examine_customers(place.whose(), &filter, at).await?,
+        false => Examined { listed: at.of(named, |row| row.id), further: None },
+    };
+    let listed = &examined.listed;
+    let pager = Pager::new(listed, at, &path, &kept, |row| CustomerId(row.id).to_string());
+    let further = further(&examined, &path, &kept, |id| CustomerId(id).to_string());
     let row = |row: Customer| Row {
         path: place.at(&format!("customers/{}", CustomerId(row.id))),
         email: row.email,
@@ -81,12 +84,26 @@ pub(crate) async fn list(
     };
     page(&CustomersPage {
         shell: Shell::new(&web, &place, "customers", "Customers").await?,
-        customers: listed.rows.into_iter().map(row).collect(),
+        is_filtered: !kept.is_empty(),
+        export_path: place.role.may(Ability::Decide).then(|| address(&place.at("customers/export"), &kept)),
+        q: asked.get("q").to_owned(),
+        product: asked.get("product").to_owned(),
+        customers: examined.listed.rows.into_iter().map(row).collect(),
         pager,
+        further,
         path,
-        wrong,
-        email: email.to_owned(),
     })
+}
+
+/// Whom a person means: an address, a domain, or a part of a name.
+pub(crate) fn filter(q: &str, product: Option<ProductId>) -> CustomerFilter {
+    let some = |text: String| Some(text).filter(|text| !text.is_empty());
+    let any = CustomerFilter { product, ..CustomerFilter::default() };
+    match (EmailAddress::parse(q), q.strip_prefix('@')) {
+        (Ok(email), _) => CustomerFilter { email_normalised: Some(email.normalised()), ..any },
+        (_, Some(domain)) => CustomerFilter { email_domain: some(domain.to_lowercase()), ..any },
+        _ => CustomerFilter { name: some(q.to_lowercase()), ..any },
+    }
 }
 
 #[derive(Template)]
@@ -113,7 +130,7 @@ struct Device {
     fingerprint: String,
     /// Address and key of the license.
     license: (String, String),
-    free: String,
+    id: ActivationId,
     seen: When,
 }
 
@@ -129,7 +146,7 @@ pub(crate) async fn show(
     let first = Page { limit: SHOWN, from: None };
     let of = LicenseFilter { customer: Some(id), ..LicenseFilter::default() };
     let listed = store.list_licenses(whose, &of, first).await?;
-    let orders = store.list_orders(whose, &OrderFilter { customer: Some(id) }, first).await?;
+    let orders = store.list_orders(whose, &OrderFilter { customer: Some(id), ..OrderFilter::default() }, first).await?;
     let of = MailFilter { customer: Some(id), ..MailFilter::default() };
     let mails = store.list_mails(whose, &of, first).await?;
     let list = |name: &str| place.at(&format!("{name}?customer={id}"));
@@ -166,7 +183,7 @@ async fn devices(
     let device = |(listed, row): (&ListedLicense, Activation)| {
         let path = place.at(&format!("licenses/{}", listed.license.id));
         Device {
-            free: format!("{path}/free?device={}", ActivationId(row.id)),
+            id: ActivationId(row.id),
             license: (path, listed.key_hint.clone().unwrap_or_else(|| "taken over".to_owned())),
             name: row.name.unwrap_or_else(|| row.kind.clone()),
             fingerprint: row.fingerprint,

@@ -111,6 +111,7 @@ pub(crate) async fn list(
         connection: asked.connection.parse().ok(),
     };
     let at = asked.paging.page::<InboundId>()?;
+    let shell = Shell::live(&web, &place, "inbound", "Inbound events").await?;
     let listed = web.engine.store.list_inbound(place.whose(), &filter, at).await?;
     let kept = [("status", asked.status.as_str()), ("kind", kind), ("connection", &asked.connection)];
     let path = place.at("inbound");
@@ -123,7 +124,7 @@ pub(crate) async fn list(
         (row.id.to_string(), row.code.clone(), is_chosen)
     });
     page(&InboundEventsPage {
-        shell: Shell::new(&web, &place, "inbound", "Inbound events").await?,
+        shell,
         connections: connections.collect(),
         events: rows(&web, &place, listed.rows, now).await?,
         pager,

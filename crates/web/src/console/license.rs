@@ -11,12 +11,13 @@ use domain::{
     license::{Holding, LicenseState},
     member::Ability,
 };
-use engine::catalogue::Offer;
 use jiff::Timestamp;
 use serde::Deserialize;
 use store::{lists::ListedLicense, rows::Activation};
 
 use super::{
+    entries::People,
+    facts::{self, Fact},
     place::{Place, to::Look},
     refusal::Refusal,
     shell::{Shell, page},
@@ -45,6 +46,8 @@ struct LicensePage {
     /// The answer of the last test, and what was tried.
     tested: Option<(String, String)>,
     support_link: String,
+    /// The buyer's address.
+    write_to: Option<String>,
 }
 
 /// The one sentence, its cause, and its undo.
@@ -54,15 +57,6 @@ struct Why {
     cause: Option<(String, &'static str)>,
     undo: Option<(&'static str, &'static str)>,
     scheduled: Option<String>,
-}
-
-/// Something that is so.
-struct Fact {
-    name: &'static str,
-    value: String,
-    link: Option<String>,
-    /// Why it is not as the plan says.
-    origin: Option<&'static str>,
 }
 
 struct Device {
@@ -117,20 +111,31 @@ async fn shown(
     tested: Option<(String, String)>,
 ) -> Result<Response, Refusal> {
     let now = web.engine.now();
+    // What an app would get is the answer to a form, which the page cannot ask for again.
+    let shell = match tested {
+        Some(_) => Shell::new(web, place, "licenses", "License").await?,
+        None => Shell::live(web, place, "licenses", "License").await?,
+    };
     let listed = license(web, place, id).await?;
     let offer = web.engine.offer(place.whose().tenant, listed.license.plan).await?;
     let moments = web.engine.timeline(place.whose(), &listed).await?;
+    let facts = facts::of(web, place, (&listed, &offer), &moments, &People::of(web, place).await?).await?;
+    let customer = match listed.customer {
+        Some(id) => web.engine.store.customer(place.whose(), id).await?,
+        None => None,
+    };
     let timeline = timeline::lines(place, moments, now);
     let mut devices = web.engine.store.activations(listed.license.id).await?;
     devices.sort_by_key(|row| std::cmp::Reverse(row.last_seen_at));
     let key = listed.key_hint.clone().unwrap_or_else(|| "its keys open another license".to_owned());
     page(&LicensePage {
-        shell: Shell::new(web, place, "licenses", format!("{key} · License")).await?,
+        shell: Shell { title: format!("{key} · License"), ..shell },
         path: place.at(&format!("licenses/{}", listed.license.id)),
         id: listed.license.id.to_string(),
         pill: pill(&listed.license.standing),
         why: why(place, &listed, &timeline, now),
-        facts: facts(place, &listed, &offer, now),
+        facts,
+        write_to: customer.map(|customer| customer.email),
         devices: devices.into_iter().map(|row| device(row, now)).collect(),
         devices_max: listed.license.limits(&offer.plan.terms.limits).activations,
         actions: actions(place, &listed),
@@ -181,55 +186,6 @@ fn why(place: &Place<Look>, listed: &ListedLicense, timeline: &[Line], now: Time
     }
 }
 
-fn facts(place: &Place<Look>, listed: &ListedLicense, offer: &Offer, now: Timestamp) -> Vec<Fact> {
-    let license = &listed.license;
-    let limits = license.limits(&offer.plan.terms.limits);
-    let own = license.rulings.limits.is_some().then_some("set by hand");
-    let plain = |name, value: String| Fact { name, value, link: None, origin: None };
-    let number = |limit: Option<u32>| limit.map_or_else(|| "any number".to_owned(), |limit| limit.to_string());
-    let mut facts = vec![
-        plain("Product", offer.product.clone()),
-        Fact {
-            origin: license.rulings.plan.as_ref().map(|_| "changed by hand"),
-            ..plain("Plan", format!("{} (version {})", offer.plan.name, license.plan.version))
-        },
-        Fact { origin: own, ..plain("Devices", number(limits.activations)) },
-    ];
-    if let Some(checks) = limits.checks_per_month {
-        facts.push(Fact { origin: own, ..plain("Checks a month", checks.to_string()) });
-    }
-    if !limits.features.is_empty() {
-        facts.push(plain("Features", limits.features.iter().cloned().collect::<Vec<_>>().join(", ")));
-    }
-    if license.unit.seats > 1 {
-        facts.push(plain("Seats", license.unit.seats.to_string()));
-    }
-    let until = license.standing.until.map(|until| When::new(until, now));
-    facts.push(Fact {
-        origin: license.rulings.extended.as_ref().map(|_| "extended by hand"),
-        ..plain("Ends", until.map_or_else(|| "never".to_owned(), |until| format!("{} ({until})", until.full())))
-    });
-    if license.unit.subscribed {
-        facts.push(plain("Subscription", license.unit.source.to_string()));
-    }
-    if let Some(customer) = listed.customer {
-        let link = Some(place.at(&format!("customers/{customer}")));
-        facts.push(Fact { link, ..plain("Customer", customer.to_string()) });
-    }
-    facts.push(Fact {
-        link: Some(place.at(&format!("orders/{}", listed.order))),
-        ..plain("Order", listed.order.to_string())
-    });
-    if let Holding::SupersededBy(other) = license.holding {
-        facts.push(Fact {
-            link: Some(place.at(&format!("licenses/{other}"))),
-            ..plain("Stands for it", other.to_string())
-        });
-    }
-    facts.push(plain("Issued", When::new(license.issued_at, now).full()));
-    facts
-}
-
 /// What can be done with it now, by this member.
 fn actions(place: &Place<Look>, listed: &ListedLicense) -> Vec<(&'static str, &'static str, bool)> {
     let state = listed.license.standing.state;
@@ -239,6 +195,7 @@ fn actions(place: &Place<Look>, listed: &ListedLicense) -> Vec<(&'static str, &'
     let is_revoked = listed.license.rulings.revoked.as_ref().is_some_and(|register| register.value);
     let all = [
         ("resend", "Resend the key", false, Ability::Help, true),
+        ("note", "Write a note", false, Ability::Help, true),
         ("correct", "Correct the address", false, Ability::Help, true),
         ("freeze", "Freeze", false, Ability::Help, state == LicenseState::Active),
         ("unfreeze", "Unfreeze", false, Ability::Help, state == LicenseState::Frozen),

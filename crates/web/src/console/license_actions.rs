@@ -16,13 +16,16 @@ use domain::{
 use engine::rulings::OrderRuling;
 use jiff::SignedDuration;
 use serde::Deserialize;
-use store::lists::{ListedLicense, MailFilter, Page};
+use store::lists::ListedLicense;
 
 use super::{
     action::{ActionPage, Field},
     browser::see_other,
     license::{license, revealed},
-    place::{Place, to::Look},
+    place::{
+        Place,
+        to::{Help, Look},
+    },
     refusal::Refusal,
     shell::{Shell, page},
     words::When,
@@ -45,8 +48,6 @@ pub(crate) struct Sent {
     activations: String,
     #[serde(default)]
     email: String,
-    #[serde(default)]
-    device: String,
 }
 
 /// An action, its page, and who may take it.
@@ -64,7 +65,8 @@ fn text(name: &'static str, label: &'static str, kind: &'static str, value: Stri
 }
 
 /// What all say that stop a license.
-const LEASES: &str = "Apps that run already may go on until their lease ends; each check tells them at once.";
+pub(super) const LEASES: &str =
+    "Apps that run already may go on until their lease ends; each check tells them at once.";
 
 fn plain(
     title: &'static str,
@@ -99,15 +101,12 @@ async fn action(
             ],
             vec![text("email", "E-mail", "email", sent.email.clone(), "")],
         )),
-        "free" => Ok(plain(
-            "Free a device",
-            "Free it",
+        "note" => Ok(plain(
+            "Write a note",
+            "Keep it",
             Ability::Help,
-            &[
-                "Another device can take its place at once.",
-                "The app on it notices with its next check, or when its lease ends.",
-            ],
-            vec![Field::Hidden { name: "device", value: sent.device.clone() }],
+            &["Colleagues read it in the timeline of the license. Nothing changes by it, and the buyer never sees it."],
+            Vec::new(),
         )),
         _ => simple(word).ok_or(Refusal::NotFound),
     }
@@ -154,16 +153,6 @@ fn simple(word: &str) -> Option<Action> {
             &["From now on the money decides again."],
             Vec::new(),
         ),
-        "resend" => plain(
-            "Resend the key",
-            "Send it",
-            Ability::Help,
-            &[
-                "The mail with the key goes out once more, with the same Message-ID.",
-                "Under E-mail you see whether the relay took it.",
-            ],
-            Vec::new(),
-        ),
         "reveal" => {
             plain("See the key", "Show it", Ability::Reveal, &["That you saw it stands in the audit log."], Vec::new())
         }
@@ -178,7 +167,7 @@ fn extend(web: &Web, place: &Place<Look>, listed: &ListedLicense, sent: &Sent) -
         Some(until) => format!("It ends {} ({until}) now.", until.full()),
         None => "It has no end now.".to_owned(),
     };
-    let most = if place.role == Role::Support { "Your role extends by 30 days at most." } else { "" };
+    let most = extends_at_most(place.role).1;
     let days = if sent.days.is_empty() { "30".to_owned() } else { sent.days.clone() };
     let longer = "The license lasts that many days longer, counted from its end or from today, whichever is later.";
     plain("Extend", "Extend", Ability::Help, &[longer, &now], vec![text("days", "Days", "number", days, most)])
@@ -221,6 +210,14 @@ pub(crate) async fn form(
     axum::extract::Query(sent): axum::extract::Query<Sent>,
 ) -> Result<Response, Refusal> {
     let listed = license(&web, &place, &id).await?;
+    if word == "resend" {
+        place.may(Ability::Help)?;
+        // An order without an address has no mail; once that is corrected, the key is sent.
+        return Ok(see_other(&match mail_with_key(&web, &place, &listed).await? {
+            Some(mail) => place.at(&format!("mails/{mail}/resend")),
+            None => place.at(&format!("licenses/{}/correct", listed.license.id)),
+        }));
+    }
     shown(&web, &place, &listed, &word, &sent, None).await
 }
 
@@ -235,7 +232,10 @@ async fn shown(
     let mut action = action(web, place, listed, word, sent).await?;
     place.may(action.ability)?;
     confirmed(web, place, &action)?;
-    action.fields.push(Field::reason());
+    action.fields.push(match word {
+        "note" => Field::long("note", "Note", sent.note.clone()),
+        _ => Field::reason(),
+    });
     let key = listed.key_hint.clone().unwrap_or_default();
     page(&ActionPage {
         shell: Shell::new(web, place, "licenses", action.title).await?,
@@ -280,6 +280,24 @@ pub(crate) async fn act(
     }
 }
 
+/// The device that is to be freed.
+#[derive(Deserialize)]
+pub(crate) struct Freed {
+    device: ActivationId,
+}
+
+/// `POST …/licenses/{id}/free`: at once, since whoever was meant to keep it activates again.
+pub(crate) async fn free(
+    State(web): State<Web>,
+    place: Place<Help>,
+    Path((_, _, id)): Path<(String, String, String)>,
+    Form(sent): Form<Freed>,
+) -> Result<Response, Refusal> {
+    let listed = license(&web, &place, &id).await?;
+    web.engine.free_device(place.whose(), &listed, sent.device, &place.by("")).await?;
+    Ok(see_other(&place.at(&format!("licenses/{}?said=device_freed", listed.license.id))))
+}
+
 /// Does it: the word for what was done, or what was wrong with what was sent.
 async fn done(
     web: &Web,
@@ -306,21 +324,29 @@ async fn done(
             Ok(limits) => (Ruling::Limits(limits), "limits_set"),
             Err(wrong) => return Ok(Err(wrong)),
         },
-        "resend" => return resend(web, place, listed, sent).await,
-        "correct" => return correct(web, place, listed, sent).await,
-        "free" => {
-            let device: ActivationId = sent.device.parse().map_err(|_| Refusal::NotFound)?;
-            web.engine.free_device(place.whose(), listed, device, &by).await?;
-            return Ok(Ok("device_freed"));
+        "note" if by.note.is_none() => return Ok(Err("Write something first.".to_owned())),
+        "note" => {
+            web.engine.note_license(place.whose(), listed, &by).await?;
+            return Ok(Ok("noted"));
         }
+        "correct" => return correct(web, place, listed, sent).await,
         _ => return Err(Refusal::NotFound),
     };
     web.engine.rule(place.whose().tenant, listed.license.id, &ruling, &by).await?.ok_or(Refusal::NotFound)?;
     Ok(Ok(said))
 }
 
+/// By how many days a role extends at most, with what to say about it.
+pub(super) const fn extends_at_most(role: Role) -> (u32, &'static str) {
+    if role.may(Ability::Decide) {
+        (DAYS_MAX, "")
+    } else {
+        (SUPPORT_EXTENDS_DAYS, "Your role extends by 30 days at most.")
+    }
+}
+
 fn extension(web: &Web, place: &Place<Look>, listed: &ListedLicense, days: &str) -> Result<Ruling, String> {
-    let most = if place.role == Role::Support { SUPPORT_EXTENDS_DAYS } else { DAYS_MAX };
+    let most = extends_at_most(place.role).0;
     let days: u32 = days.trim().parse().map_err(|_| "Days are a whole number.".to_owned())?;
     if !(1..=most).contains(&days) {
         return Err(format!("You may extend by 1 to {most} days."));
@@ -353,22 +379,10 @@ fn limits(activations: &str) -> Result<Option<Limits>, String> {
     }
 }
 
-async fn resend(
-    web: &Web,
-    place: &Place<Look>,
-    listed: &ListedLicense,
-    sent: &Sent,
-) -> Result<Result<&'static str, String>, Refusal> {
-    let filter =
-        MailFilter { license: Some(listed.license.id), kind: Some("delivery".to_owned()), ..MailFilter::default() };
-    let mails = web.engine.store.list_mails(place.whose(), &filter, Page { limit: 1, from: None }).await?;
-    let Some(mail) = mails.rows.first() else {
-        return Ok(
-            Err("No mail with this key was written yet: the order has no address. Correct it first.".to_owned()),
-        );
-    };
-    web.engine.resend_mail(place.whose(), MailId(mail.id), &place.by(&sent.note)).await?;
-    Ok(Ok("resent"))
+/// The mail with the key of a license, the latest; none: the order has no address yet.
+async fn mail_with_key(web: &Web, place: &Place<Look>, listed: &ListedLicense) -> Result<Option<MailId>, Refusal> {
+    let mail = web.engine.mail_with_key(place.whose(), listed.license.id).await?;
+    Ok(mail.map(|mail| MailId(mail.id)))
 }
 
 async fn correct(

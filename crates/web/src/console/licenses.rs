@@ -1,58 +1,64 @@
 //! The list of licenses.
 
+use std::collections::HashMap;
+
 use askama::Template;
 use axum::{
     extract::{Query, State},
     response::Response,
 };
 use domain::{
-    id::{CustomerId, LicenseId, PlanId},
-    license::LicenseState,
+    id::{CustomerId, LicenseId},
+    member::Ability,
 };
 use jiff::Timestamp;
-use serde::Deserialize;
-use store::lists::{LicenseFilter, ListedLicense};
+use store::lists::{Examined, Listed, ListedLicense};
 
 use super::{
-    list::{Pager, Paging},
+    changes::{self, ACTIONS},
+    filters::{self, Filters, Select},
+    list::{Asked, Chip, Pager, address, further},
     place::{Place, to::Look},
     refusal::Refusal,
     shell::{Shell, page},
+    views::{self, Tab},
     words::{Pill, When, pill},
 };
 use crate::Web;
 
-/// What is asked for.
-#[derive(Debug, Default, Deserialize)]
-pub(crate) struct Asked {
-    #[serde(default)]
-    state: String,
-    #[serde(default)]
-    plan: String,
-    #[serde(default)]
-    customer: String,
-    /// The end of the term is that many days ahead at most.
-    #[serde(default)]
-    within: String,
-    #[serde(flatten)]
-    paging: Paging,
-}
+/// Filters that are always shown; the others stand behind a click.
+const SELECTS_SHOWN: usize = 3;
 
 #[derive(Template)]
 #[template(path = "console/licenses.html")]
 struct LicensesPage {
     shell: Shell,
     path: String,
+    tabs: Vec<Tab>,
+    /// Address and word of what can be done with the view that is shown.
+    view_actions: Vec<(String, &'static str)>,
+    selects: Vec<Select>,
+    more: Vec<Select>,
+    is_more_open: bool,
+    domain: String,
+    metadata: String,
+    /// What is asked for and has no field of its own.
+    hidden: Vec<(&'static str, String)>,
+    chips: Vec<Chip>,
+    kept: Vec<(&'static str, String)>,
     rows: Vec<Row>,
     pager: Pager,
-    states: Vec<(&'static str, bool)>,
-    plans: Vec<(String, String, bool)>,
-    within: String,
-    is_filtered: bool,
+    further: Option<(String, &'static str)>,
+    /// Word and name of what can be done with many.
+    actions: Vec<(&'static str, &'static str)>,
+    may_change_all: bool,
+    export_path: Option<String>,
+    changes_path: Option<String>,
 }
 
 /// A license in a list.
 pub(crate) struct Row {
+    pub(crate) id: String,
     pub(crate) path: String,
     pub(crate) key: String,
     pub(crate) pill: Pill,
@@ -60,6 +66,11 @@ pub(crate) struct Row {
     pub(crate) plan: String,
     pub(crate) product: String,
     pub(crate) devices: String,
+    pub(crate) seen: Option<When>,
+    /// Address and e-mail of the buyer.
+    pub(crate) customer: Option<(String, String)>,
+    /// The provider at which it was sold.
+    pub(crate) source: &'static str,
     pub(crate) until: Option<When>,
     pub(crate) issued: When,
 }
@@ -71,40 +82,51 @@ pub(crate) async fn list(
     Query(asked): Query<Asked>,
 ) -> Result<Response, Refusal> {
     let now = web.engine.now();
-    let plans = web.engine.store.newest_plans(place.whose().tenant).await?;
-    let filter = LicenseFilter {
-        state: LicenseState::ALL.into_iter().find(|state| state.as_str() == asked.state),
-        plan: plans.iter().find(|plan| plan.code == asked.plan).map(|plan| PlanId(plan.id)),
-        product: None,
-        customer: asked.customer.parse::<CustomerId>().ok(),
-        expires_before: ends_before(&asked.within, now),
-    };
-    let at = asked.paging.page::<LicenseId>()?;
-    let listed = web.engine.store.list_licenses(place.whose(), &filter, at).await?;
-    let kept = [
-        ("state", asked.state.as_str()),
-        ("plan", &asked.plan),
-        ("customer", &asked.customer),
-        ("within", &asked.within),
-    ];
     let path = place.at("licenses");
-    let pager = Pager::new(&listed, at, &path, &kept, |row| row.license.id.to_string());
+    let filters = filters::read(&web, &place, &path, &asked, now).await?;
+    let at = asked.page::<LicenseId>()?;
+    let examined = web.engine.store.examine_licenses(place.whose(), &filters.filter, at).await?;
+    let pager = Pager::new(&examined.listed, at, &path, &filters.pairs(), |row| row.license.id.to_string());
+    let further = further(&examined, &path, &filters.pairs(), |id| LicenseId(id).to_string());
+    let Examined { listed: Listed { rows: found, .. }, .. } = examined;
+    let found = filters::meant(&web, &place, &filters.filter, found).await?;
+    let (tabs, view_actions) = views::tabs(&web, &place, &filters).await?;
+    let may_decide = place.role.may(Ability::Decide);
+    let may = |(.., ability): &&(&str, &str, Ability)| place.role.may(*ability);
+    let may_change_all = may_decide && filters.is_some();
+    let export_path = may_decide.then(|| address(&place.at("licenses/export"), &filters.pairs()));
+    let hidden = ["product", "customer"].map(|name| (name, filters.typed(name).to_owned()));
+    let (domain, metadata) = (filters.typed("domain").to_owned(), filters.typed("metadata").to_owned());
+    let is_more_open = is_more_open(&filters);
+    let Filters { mut selects, chips, kept, .. } = filters;
+    let more = selects.split_off(SELECTS_SHOWN);
     page(&LicensesPage {
         shell: Shell::new(&web, &place, "licenses", "Licenses").await?,
-        rows: rows(&web, &place, &listed.rows, now).await?,
-        pager,
+        rows: rows(&web, &place, &found, now).await?,
+        actions: ACTIONS.iter().filter(may).map(|(word, name, _)| (*word, *name)).collect(),
+        may_change_all,
+        export_path,
+        changes_path: changes::any(&web, &place).await?.then(|| place.at("licenses/changes")),
+        hidden: hidden.into_iter().filter(|(_, value)| !value.is_empty()).collect(),
+        domain,
+        metadata,
         path,
-        states: LicenseState::ALL.map(|state| (state.as_str(), state.as_str() == asked.state)).to_vec(),
-        plans: plans.into_iter().map(|plan| (plan.code.clone(), plan.name, plan.code == asked.plan)).collect(),
-        is_filtered: kept.iter().any(|(_, value)| !value.is_empty()),
-        within: asked.within,
+        pager,
+        further,
+        tabs,
+        view_actions,
+        is_more_open,
+        selects,
+        more,
+        chips,
+        kept,
     })
 }
 
-fn ends_before(days: &str, now: Timestamp) -> Option<Timestamp> {
-    const DAYS_MAX: i64 = 3_650;
-    let days: i64 = days.parse().ok().filter(|days| (0..=DAYS_MAX).contains(days))?;
-    Some(domain::time::after(now, jiff::SignedDuration::from_hours(24 * days)))
+/// Whether something is asked for that stands behind a click.
+fn is_more_open(filters: &Filters) -> bool {
+    let behind = filters.selects.iter().skip(SELECTS_SHOWN).any(|select| !filters.typed(select.name).is_empty());
+    behind || ["domain", "metadata"].iter().any(|name| !filters.typed(name).is_empty())
 }
 
 /// Licenses as rows of a list.
@@ -114,14 +136,22 @@ pub(crate) async fn rows<A>(
     listed: &[ListedLicense],
     now: Timestamp,
 ) -> Result<Vec<Row>, Refusal> {
-    let ids = listed.iter().map(|listed| listed.license.id).collect();
-    let used = web.engine.store.count_activations(ids).await?;
+    let store = &web.engine.store;
+    let used = store.used(listed.iter().map(|listed| listed.license.id).collect()).await?;
+    let customers = listed.iter().filter_map(|listed| listed.customer).collect();
+    let customers = store.customers(place.whose(), customers).await?;
+    let emails: HashMap<CustomerId, String> =
+        customers.into_iter().map(|row| (CustomerId(row.id), row.email)).collect();
+    let connections = filters::connections(web, place).await?;
     let mut rows = Vec::with_capacity(listed.len());
-    for ListedLicense { license, key_hint, .. } in listed {
+    for ListedLicense { license, key_hint, customer, connection, .. } in listed {
         let offer = web.engine.offer(place.whose().tenant, license.plan).await?;
         let limit = license.limits(&offer.plan.terms.limits).activations;
-        let count = used.get(&license.id).copied().unwrap_or(0);
+        let used = used.get(&license.id);
+        let count = used.map_or(0, |(count, _)| *count);
+        let sold_at = connections.iter().find(|(id, ..)| id == connection);
         rows.push(Row {
+            id: license.id.to_string(),
             path: place.at(&format!("licenses/{}", license.id)),
             key: key_hint.clone().unwrap_or_else(|| "taken over".to_owned()),
             pill: pill(&license.standing),
@@ -129,6 +159,9 @@ pub(crate) async fn rows<A>(
             plan: offer.plan.name.to_string(),
             product: offer.product.clone(),
             devices: limit.map_or_else(|| count.to_string(), |limit| format!("{count} / {limit}")),
+            seen: used.map(|(_, seen)| When::new(*seen, now)),
+            customer: customer.and_then(|id| Some((place.at(&format!("customers/{id}")), emails.get(&id)?.clone()))),
+            source: sold_at.map_or("", |(_, _, name)| name),
             until: license.standing.until.map(|until| When::new(until, now)),
             issued: When::new(license.issued_at, now),
         });

@@ -1,8 +1,10 @@
 //! Lists, a page at a time, with what was asked for in their address.
 
+use std::collections::BTreeMap;
+
 use domain::id::IdError;
 use serde::Deserialize;
-use store::lists::{Cursor, Listed, Page};
+use store::lists::{Cursor, Examined, Listed, Page};
 use uuid::Uuid;
 
 use super::refusal::{Refusal, encoded};
@@ -32,6 +34,54 @@ impl Paging {
     }
 }
 
+/// What an address asks for, by name; the last of a name counts.
+#[derive(Debug, Default, Deserialize)]
+#[serde(transparent)]
+pub(crate) struct Asked(BTreeMap<String, String>);
+
+impl Asked {
+    /// What was asked for under this name; nothing: an empty text.
+    pub(crate) fn get(&self, name: &str) -> &str {
+        self.0.get(name).map(|value| value.trim()).unwrap_or_default()
+    }
+
+    /// The page that is asked for.
+    pub(crate) fn page<I: std::str::FromStr<Err = IdError> + Into<Uuid>>(&self) -> Result<Page, Refusal> {
+        Paging { after: self.get("after").to_owned(), before: self.get("before").to_owned() }.page::<I>()
+    }
+
+    /// What was asked for under some of these names.
+    pub(crate) fn kept<'a>(&'a self, names: &[&'a str]) -> Vec<(&'a str, &'a str)> {
+        names.iter().map(|name| (*name, self.get(name))).filter(|(_, value)| !value.is_empty()).collect()
+    }
+
+    /// Pairs of names and values, as an address or a form has them.
+    pub(crate) fn of(pairs: impl IntoIterator<Item = (String, String)>) -> Self {
+        Self(pairs.into_iter().collect())
+    }
+}
+
+/// An address that asks for something.
+pub(crate) fn address(path: &str, asked: &[(&str, &str)]) -> String {
+    let pairs = asked.iter().filter(|(_, value)| !value.is_empty());
+    let query: Vec<String> = pairs.map(|(name, value)| format!("{name}={}", encoded(value))).collect();
+    if query.is_empty() { path.to_owned() } else { format!("{path}?{}", query.join("&")) }
+}
+
+/// Something that a list is filtered by, and the address without it.
+pub(crate) struct Chip {
+    pub(crate) text: String,
+    pub(crate) without: String,
+}
+
+impl Chip {
+    /// One that takes this name out of what is asked for.
+    pub(crate) fn new(text: impl Into<String>, name: &str, path: &str, asked: &[(&str, &str)]) -> Self {
+        let others: Vec<_> = asked.iter().filter(|(other, _)| *other != name).copied().collect();
+        Self { text: text.into(), without: address(path, &others) }
+    }
+}
+
 /// Where the neighbours of a page are; none: there are none.
 pub(crate) struct Pager {
     pub(crate) newer: Option<String>,
@@ -47,12 +97,7 @@ impl Pager {
         kept: &[(&str, &str)],
         id: impl Fn(&T) -> String,
     ) -> Self {
-        let link = |name: &str, id: String| {
-            let pairs = kept.iter().filter(|(_, value)| !value.is_empty());
-            let mut query: Vec<String> = pairs.map(|(name, value)| format!("{name}={}", encoded(value))).collect();
-            query.push(format!("{name}={id}"));
-            format!("{path}?{}", query.join("&"))
-        };
+        let link = |name: &str, id: String| address(path, &[kept, &[(name, id.as_str())]].concat());
         let is_backwards = matches!(page.from, Some(Cursor::Before(_)));
         let has_newer = if is_backwards { listed.has_more } else { page.from.is_some() };
         let has_older = is_backwards || listed.has_more;
@@ -61,4 +106,18 @@ impl Pager {
             older: listed.rows.last().filter(|_| has_older).map(|row| link("after", id(row))),
         }
     }
+}
+
+/// Where a list goes on that looked at only so many rows: address and word. None: it looked at all of them.
+pub(crate) fn further<T>(
+    examined: &Examined<T>,
+    path: &str,
+    kept: &[(&str, &str)],
+    id: impl Fn(Uuid) -> String,
+) -> Option<(String, &'static str)> {
+    let (name, edge, word) = match examined.further? {
+        Cursor::After(edge) => ("after", edge, "Look further back"),
+        Cursor::Before(edge) => ("before", edge, "Look at newer ones"),
+    };
+    Some((address(path, &[kept, &[(name, id(edge).as_str())]].concat()), word))
 }

@@ -2,10 +2,11 @@
 
 use askama::Template;
 use axum::{
-    Form,
+    Router,
     extract::{Path, Query, State},
-    http::{HeaderValue, header},
-    response::{Html, IntoResponse, Response},
+    http::header,
+    response::{IntoResponse, Response},
+    routing::{get, post},
 };
 use delivery::{MailError, Rendered};
 use domain::{
@@ -18,18 +19,45 @@ use serde::Deserialize;
 use store::{lists::MailFilter, outbox::status, rows::Mail};
 
 use super::{
-    action::{ActionPage, Field},
-    browser::see_other,
+    letters::{name, sandboxed, tabs},
     list::{Pager, Paging},
-    place::{
-        Place,
-        to::{Help, Look},
-    },
+    place::{Place, to::Look},
     refusal::Refusal,
+    resend, sender,
     shell::{Shell, page},
+    template_editor, template_versions, templates,
     words::{Pill, When, capitalised, progress},
 };
 use crate::Web;
+
+/// The pages about mails.
+pub(crate) fn routes() -> Router<Web> {
+    Router::new()
+        .route("/console/{tenant}/{mode}/mails", get(list))
+        .route("/console/{tenant}/{mode}/mails/sender", get(sender::show))
+        .route("/console/{tenant}/{mode}/mails/sender/try", post(sender::test))
+        .route("/console/{tenant}/{mode}/mails/sender/release", get(sender::release_form).post(sender::release))
+        .route("/console/{tenant}/{mode}/mails/templates", get(templates::list))
+        .route("/console/{tenant}/{mode}/mails/templates/{kind}", get(template_editor::show))
+        .route(
+            "/console/{tenant}/{mode}/mails/templates/{kind}/preview",
+            get(template_editor::preview_saved).post(template_editor::preview_draft),
+        )
+        .route("/console/{tenant}/{mode}/mails/templates/{kind}/save", post(template_editor::save))
+        .route("/console/{tenant}/{mode}/mails/templates/{kind}/test", post(template_editor::test))
+        .route(
+            "/console/{tenant}/{mode}/mails/templates/{kind}/remove",
+            get(template_versions::remove_form).post(template_versions::remove),
+        )
+        .route("/console/{tenant}/{mode}/mails/templates/{kind}/versions/{number}", get(template_versions::show))
+        .route(
+            "/console/{tenant}/{mode}/mails/templates/{kind}/versions/{number}/restore",
+            get(template_versions::restore_form).post(template_versions::restore),
+        )
+        .route("/console/{tenant}/{mode}/mails/{id}", get(show))
+        .route("/console/{tenant}/{mode}/mails/{id}/html", get(html))
+        .route("/console/{tenant}/{mode}/mails/{id}/resend", get(resend::form).post(resend::act))
+}
 
 /// What is asked for.
 #[derive(Debug, Default, Deserialize)]
@@ -52,6 +80,7 @@ pub(crate) struct Asked {
 #[template(path = "console/mails.html")]
 struct MailsPage {
     shell: Shell,
+    tabs: Vec<(String, &'static str, bool)>,
     path: String,
     mails: Vec<Row>,
     pager: Pager,
@@ -88,11 +117,6 @@ pub(crate) fn rows<A>(place: &Place<A>, mails: Vec<Mail>, now: Timestamp) -> Vec
     mails.into_iter().map(row).collect()
 }
 
-/// A kind of mail as words.
-fn name(kind: &str) -> String {
-    capitalised(&kind.replace('-', " "))
-}
-
 /// `GET …/mails`.
 pub(crate) async fn list(
     State(web): State<Web>,
@@ -123,6 +147,7 @@ pub(crate) async fn list(
     };
     page(&MailsPage {
         shell: Shell::new(&web, &place, "mails", "E-mail").await?,
+        tabs: tabs(&place, "mails"),
         mails: rows(&place, listed.rows, now),
         pager,
         statuses: statuses.map(with_status).to_vec(),
@@ -154,27 +179,44 @@ struct MailPage {
     may_help: bool,
 }
 
-/// `GET …/mails/{id}`.
+/// What was just done, and how often the page looked since what became of it.
+#[derive(Debug, Default, Deserialize)]
+pub(crate) struct Looked {
+    #[serde(default)]
+    said: String,
+    #[serde(default)]
+    look: u8,
+}
+
+/// How often the page of a mail that was just sent looks by itself whether the relay has it.
+const LOOKS_MAX: u8 = 20;
+
+/// `GET …/mails/{id}`. After a mail was sent from here, the page comes again by itself until the relay has said something.
 pub(crate) async fn show(
     State(web): State<Web>,
     place: Place<Look>,
     Path((_, _, id)): Path<(String, String, String)>,
+    Query(looked): Query<Looked>,
 ) -> Result<Response, Refusal> {
     let mail = mail(&web, &place, &id).await?;
     let rendered = masked(&web, &mail).await;
     let wrong = rendered.as_ref().err().map(|error| format!("{}.", capitalised(&error.to_string())));
-    let name = name(&mail.kind);
-    page(&MailPage {
+    let (name, path) = (name(&mail.kind), place.at(&format!("mails/{}", MailId(mail.id))));
+    let waits = mail.status == status::PENDING && mail.attempts == 0 && looked.said == "resent";
+    let again =
+        (waits && looked.look < LOOKS_MAX).then(|| format!("1; url={path}?said=resent&look={}", looked.look + 1));
+    let shown = page(&MailPage {
         shell: Shell::new(&web, &place, "mails", format!("{name} · E-mail")).await?,
         id: MailId(mail.id).to_string(),
-        path: place.at(&format!("mails/{}", MailId(mail.id))),
+        path,
         pill: progress(&mail.status),
         facts: facts(&place, &mail, web.engine.now()),
         rendered: rendered.ok(),
         wrong: wrong.unwrap_or_default(),
         may_help: place.role.may(Ability::Help),
         name,
-    })
+    })?;
+    Ok((again.map(|again| [(header::REFRESH, again)]), shown).into_response())
 }
 
 /// `GET …/mails/{id}/html`: the HTML part alone, in a sandbox of its own.
@@ -185,20 +227,18 @@ pub(crate) async fn html(
 ) -> Result<Response, Refusal> {
     let mail = mail(&web, &place, &id).await?;
     let rendered = masked(&web, &mail).await.map_err(|_| Refusal::NotFound)?;
-    let policy =
-        HeaderValue::from_static("sandbox; default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'self'");
-    Ok(([(header::CONTENT_SECURITY_POLICY, policy)], Html(rendered.html)).into_response())
+    Ok(sandboxed(rendered.html))
 }
 
 /// A mail of this vendor in this mode.
-async fn mail<A>(web: &Web, place: &Place<A>, id: &str) -> Result<Mail, Refusal> {
+pub(crate) async fn mail<A>(web: &Web, place: &Place<A>, id: &str) -> Result<Mail, Refusal> {
     let id: MailId = id.parse().map_err(|_| Refusal::NotFound)?;
     web.engine.store.mail_of(place.whose(), id).await?.ok_or(Refusal::NotFound)
 }
 
 /// What it says, without its key: whoever may see that sees it on the page of the license.
-async fn masked(web: &Web, mail: &Mail) -> Result<Rendered, MailError> {
-    delivery::render_masked_mail(&web.engine.store, mail, web.sender.as_ref()).await
+pub(crate) async fn masked(web: &Web, mail: &Mail) -> Result<Rendered, MailError> {
+    delivery::render_masked_mail(&web.engine.store, mail, web.mail_from()).await
 }
 
 fn facts<A>(place: &Place<A>, mail: &Mail, now: Timestamp) -> Vec<(&'static str, String, Option<String>)> {
@@ -217,46 +257,4 @@ fn facts<A>(place: &Place<A>, mail: &Mail, now: Timestamp) -> Vec<(&'static str,
     facts.push(("License", license.clone(), Some(place.at(&format!("licenses/{license}")))));
     facts.push(("Order", order.clone(), Some(place.at(&format!("orders/{order}")))));
     facts
-}
-
-/// Why it is sent once more.
-#[derive(Debug, Default, Deserialize)]
-pub(crate) struct Sent {
-    #[serde(default)]
-    note: String,
-}
-
-/// `GET …/mails/{id}/resend`.
-pub(crate) async fn resend_form(
-    State(web): State<Web>,
-    place: Place<Help>,
-    Path((_, _, id)): Path<(String, String, String)>,
-) -> Result<Response, Refusal> {
-    let mail = mail(&web, &place, &id).await?;
-    page(&ActionPage {
-        shell: Shell::new(&web, &place, "mails", "Send once more").await?,
-        title: format!("Send once more · {}", name(&mail.kind)),
-        consequences: vec![
-            format!("It goes to {} once more, with the Message-ID that it had.", mail.recipient),
-            "It says what is so when it is sent. To have it go elsewhere, correct the address on the page of the license.".to_owned(),
-        ],
-        fields: vec![Field::reason()],
-        button: "Send it",
-        is_dangerous: false,
-        back: place.at(&format!("mails/{}", MailId(mail.id))),
-        wrong: None,
-    })
-}
-
-/// `POST …/mails/{id}/resend`.
-pub(crate) async fn resend(
-    State(web): State<Web>,
-    place: Place<Help>,
-    Path((_, _, id)): Path<(String, String, String)>,
-    Form(sent): Form<Sent>,
-) -> Result<Response, Refusal> {
-    let mail = mail(&web, &place, &id).await?;
-    let id = MailId(mail.id);
-    web.engine.resend_mail(place.whose(), id, &place.by(&sent.note)).await?.ok_or(Refusal::NotFound)?;
-    Ok(see_other(&place.at(&format!("mails/{id}?said=resent"))))
 }

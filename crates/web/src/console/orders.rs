@@ -7,13 +7,16 @@ use axum::{
     extract::{Query, State},
     response::Response,
 };
-use domain::id::{CustomerId, OrderId};
+use domain::{
+    id::{CustomerId, OrderId, ProductId},
+    member::Ability,
+};
 use jiff::Timestamp;
-use serde::Deserialize;
 use store::{StoredOrder, lists::OrderFilter};
 
 use super::{
-    list::{Pager, Paging},
+    filters,
+    list::{Asked, Pager, address, further},
     place::{Place, to::Look},
     refusal::Refusal,
     sale,
@@ -22,14 +25,8 @@ use super::{
 };
 use crate::Web;
 
-/// What is asked for.
-#[derive(Debug, Default, Deserialize)]
-pub(crate) struct Asked {
-    #[serde(default)]
-    customer: String,
-    #[serde(flatten)]
-    paging: Paging,
-}
+/// The names that the list knows in its address.
+pub(crate) const NAMES: [&str; 3] = ["customer", "source", "product"];
 
 #[derive(Template)]
 #[template(path = "console/orders.html")]
@@ -38,6 +35,12 @@ struct OrdersPage {
     path: String,
     orders: Vec<Row>,
     pager: Pager,
+    further: Option<(String, &'static str)>,
+    /// The providers to choose from: slug, name, and whether it is chosen.
+    sources: Vec<(&'static str, &'static str, bool)>,
+    product: String,
+    is_filtered: bool,
+    export_path: Option<String>,
     /// Whose orders: address and id of the buyer.
     of: Option<(String, String)>,
 }
@@ -87,6 +90,18 @@ fn buyer(order: &StoredOrder) -> String {
     contact.unwrap_or_else(|| "nobody known yet".to_owned())
 }
 
+/// Which orders are asked for.
+pub(crate) async fn filter<A>(web: &Web, place: &Place<A>, asked: &Asked) -> Result<OrderFilter, Refusal> {
+    let product = filters::product(web, place, asked.get("product")).await?;
+    let connections = filters::connections(web, place).await?.into_iter();
+    let sold_at = connections.filter(|(_, slug, _)| *slug == asked.get("source"));
+    Ok(OrderFilter {
+        customer: asked.get("customer").parse::<CustomerId>().ok(),
+        product: product.map(|row| ProductId(row.id)),
+        connections: sold_at.map(|(id, ..)| id).collect(),
+    })
+}
+
 /// `GET …/orders`.
 pub(crate) async fn list(
     State(web): State<Web>,
@@ -94,14 +109,24 @@ pub(crate) async fn list(
     Query(asked): Query<Asked>,
 ) -> Result<Response, Refusal> {
     let now = web.engine.now();
-    let customer = asked.customer.parse::<CustomerId>().ok();
-    let at = asked.paging.page::<OrderId>()?;
-    let listed = web.engine.store.list_orders(place.whose(), &OrderFilter { customer }, at).await?;
-    let path = place.at("orders");
-    let pager = Pager::new(&listed, at, &path, &[("customer", &asked.customer)], |row| row.id.to_string());
+    let filter = filter(&web, &place, &asked).await?;
+    let (at, customer) = (asked.page::<OrderId>()?, filter.customer);
+    let examined = web.engine.store.examine_orders(place.whose(), &filter, at).await?;
+    let (path, kept) = (place.at("orders"), asked.kept(&NAMES));
+    let pager = Pager::new(&examined.listed, at, &path, &kept, |row| row.id.to_string());
+    let further = further(&examined, &path, &kept, |id| OrderId(id).to_string());
+    let mut sources: Vec<_> = filters::connections(&web, &place).await?;
+    sources.sort_unstable_by_key(|(_, slug, _)| *slug);
+    sources.dedup_by_key(|(_, slug, _)| *slug);
+    let source = |(_, slug, name)| (slug, name, slug == asked.get("source"));
     page(&OrdersPage {
         shell: Shell::new(&web, &place, "orders", "Orders").await?,
-        orders: rows(&web, &place, &listed.rows, now).await?,
+        orders: rows(&web, &place, &examined.listed.rows, now).await?,
+        sources: sources.into_iter().map(source).collect(),
+        product: asked.get("product").to_owned(),
+        is_filtered: !kept.is_empty(),
+        export_path: place.role.may(Ability::Decide).then(|| address(&place.at("orders/export"), &kept)),
+        further,
         pager,
         path,
         of: customer.map(|id| (place.at(&format!("customers/{id}")), id.to_string())),

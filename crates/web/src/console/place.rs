@@ -16,7 +16,7 @@ use engine::{
 };
 use store::{lists::Whose, rows::Tenant};
 
-use super::refusal::Refusal;
+use super::refusal::{Refusal, encoded};
 use crate::Web;
 
 /// The longest reason that is kept with a decision, in characters.
@@ -74,6 +74,29 @@ impl<A> Place<A> {
         at(&self.tenant.slug, self.livemode, path)
     }
 
+    /// What the address of this page asks for under a name, as it stands there.
+    pub(crate) fn asked(&self, name: &str) -> &str {
+        self.pairs().find(|(known, _)| *known == name).map(|(_, value)| value).unwrap_or_default()
+    }
+
+    /// The list of a section as it is asked for now, about this product alone; about all, where its code is empty.
+    pub(crate) fn here(&self, section: &str, product: &str) -> String {
+        let path = self.at(section);
+        let is_here = self.address.split('?').next() == Some(path.as_str());
+        // A plan is one product's, and pages begin anew.
+        let stays = |name: &str| !["product", "plan", "after", "before", "said"].contains(&name);
+        let kept =
+            self.pairs().filter(|(name, _)| is_here && stays(name)).map(|(name, value)| format!("{name}={value}"));
+        let product = Some(format!("product={}", encoded(product))).filter(|_| !product.is_empty());
+        let query: Vec<String> = product.into_iter().chain(kept).collect();
+        if query.is_empty() { path } else { format!("{path}?{}", query.join("&")) }
+    }
+
+    fn pairs(&self) -> impl Iterator<Item = (&str, &str)> {
+        let query = self.address.split_once('?').map(|(_, query)| query).unwrap_or_default();
+        query.split('&').filter_map(|pair| pair.split_once('='))
+    }
+
     /// Goes on if the member proved lately who they are: before a secret is shown or changed.
     pub(crate) fn confirmed(&self, web: &Web) -> Result<(), Refusal> {
         let is_confirmed = self.who.is_confirmed(web.engine.now());
@@ -104,20 +127,33 @@ impl<A: Needs> FromRequestParts<Web> for Place<A> {
             "test" => false,
             _ => return Err(Refusal::NotFound),
         };
-        let SignedInHere { who, address } = SignedInHere::from_request_parts(parts, web).await?;
-        let all = web.engine.store.tenants_of(who.id()).await?;
+        let Present { who, address } = Present::from_request_parts(parts, web).await?;
+        let all = web.engine.tenants_of(&who).await?;
+        // After signing in a page is shown again, and nothing is done again.
+        let next = if parts.method == Method::GET { address.clone() } else { "/".to_owned() };
         let tenants = all.iter().map(|(tenant, _)| (tenant.slug.clone(), tenant.name.clone())).collect();
         let here = all.into_iter().find(|(tenant, _)| tenant.slug == param("tenant"));
-        let (tenant, membership) = here.ok_or(Refusal::NotFound)?;
+        let (tenant, membership) = match here {
+            Some(here) => here,
+            // Whether they are a member of another vendor is not for the one whose provider let them in.
+            None if who.session.tenant_id.is_some() => return Err(Refusal::SignIn(next)),
+            None => return Err(Refusal::NotFound),
+        };
         // What a newer release calls a role may only look here.
         let role = membership.role.parse().unwrap_or(Role::Viewer);
+        if !web.engine.opens(&who, TenantId(tenant.id), role).await? {
+            return Err(Refusal::SignInAt(tenant.slug, next));
+        }
         let place = Self { who, tenant, role, livemode, tenants, address, ability: PhantomData };
+        if place.tenant.requires_second_factor && !place.who.has_second_factor() {
+            return Err(Refusal::SecondFactor);
+        }
         place.may(A::ABILITY)?;
         Ok(place)
     }
 }
 
-/// Somebody who is signed in, wherever they are.
+/// Somebody who has proved to this server who they are, wherever they are: their account is their own.
 pub(crate) struct SignedInHere {
     pub(crate) who: SignedIn,
     /// The address of this page, with what was asked.
@@ -125,6 +161,23 @@ pub(crate) struct SignedInHere {
 }
 
 impl FromRequestParts<Web> for SignedInHere {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, web: &Web) -> Result<Self, Refusal> {
+        let Present { who, address } = Present::from_request_parts(parts, web).await?;
+        // A vendor's provider says who somebody is to that vendor, and must not take over what they are to others.
+        if who.session.tenant_id.is_some() { Err(Refusal::NoOwnAccount) } else { Ok(Self { who, address }) }
+    }
+}
+
+/// Somebody who is signed in, by whatever way they came.
+pub(crate) struct Present {
+    pub(crate) who: SignedIn,
+    /// The address of this page, with what was asked.
+    pub(crate) address: String,
+}
+
+impl FromRequestParts<Web> for Present {
     type Rejection = Refusal;
 
     async fn from_request_parts(parts: &mut Parts, web: &Web) -> Result<Self, Refusal> {

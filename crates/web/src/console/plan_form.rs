@@ -224,8 +224,13 @@ impl Draft {
         let name = sent.get("name").to_owned();
         let input = PlanInput { code: code.clone(), product: self.product.code.clone(), name, terms };
         let existing = if self.before.is_some() { Existing::There } else { Existing::New };
-        match web.engine.save_plan(place.whose().tenant, input, existing, &place.by("").actor).await {
-            Ok(_) => Ok(see_other(&place.at(&format!("plans/{code}?said=saved")))),
+        let tenant = place.whose().tenant;
+        let is_first = !place.livemode && web.engine.store.newest_plans(tenant).await?.is_empty();
+        match web.engine.save_plan(tenant, input, existing, &place.by("").actor).await {
+            Ok(_) => {
+                let said = if is_first { "first_plan" } else { "saved" };
+                Ok(see_other(&place.at(&format!("plans/{code}?said={said}"))))
+            }
             Err(error) => self.shown(web, place, sent, Some(of_configuration(error)?)).await,
         }
     }

@@ -13,6 +13,7 @@ use domain::{
 use store::rows;
 
 use super::{
+    brand,
     place::{Place, to::Look},
     plan_form::{CANCELLATIONS, LOSSES, NOTICES, words_of},
     refusal::Refusal,
@@ -30,6 +31,8 @@ struct PlanPage {
     code: String,
     product: String,
     products_path: String,
+    /// From whom the mails about it come, and where that is said.
+    brand: Option<(String, String)>,
     licenses: u64,
     licenses_path: String,
     /// Parts of what it says, each with names and values.
@@ -97,6 +100,9 @@ pub(crate) async fn show(
         shell: Shell::new(&web, &place, "products", format!("{} · Plan", current.name)).await?,
         path: place.at(&format!("plans/{code}")),
         name: current.name.clone(),
+        brand: product
+            .as_ref()
+            .map(|row| (brand::in_whose_name(&web, row), place.at(&format!("settings/brand/{}", row.code)))),
         product: product.map(|row| row.name).unwrap_or_default(),
         products_path: place.at("products"),
         licenses: versions.iter().map(of).sum(),

@@ -60,7 +60,8 @@ async fn shown(
         [("price", "A price or variant"), ("product", "A product"), ("default", "Whatever no other rule speaks of")];
     let quantities = [("keys", "Each one bought is a key of its own"), ("seats", "One key with so many seats")];
     let here = |name: &str, first: &str| sent.some(name).unwrap_or(first).to_owned();
-    let mut question = Question::new("Map a price", "Map it", place.at("prices"));
+    let mut question =
+        Question::new("Map a price", "Map it", next(place, sent).map_or_else(|| place.at("prices"), str::to_owned));
     if let Some(unmapped) = unmapped {
         let orders = match unmapped.orders {
             1 => "1 order waits".to_owned(),
@@ -92,8 +93,14 @@ async fn shown(
             Field::text("from", "Sales from that day on", sent.get("from")).of("date").hint("UTC. Empty: since ever."),
         )
         .asks(Field::text("until", "Sales before that day", sent.get("until")).of("date").hint("UTC. Empty: for ever."))
+        .asks(Field::Hidden { name: "next", value: next(place, sent).unwrap_or_default().to_owned() })
         .page(web, place, "prices", wrong)
         .await
+}
+
+/// The page of a simulated run, where it came from there: it shows the key then.
+fn next<'s>(place: &Place<Configure>, sent: &'s Sent) -> Option<&'s str> {
+    sent.some("next").filter(|path| path.starts_with(&place.at("simulator/")))
 }
 
 /// This very price, where orders wait for it.
@@ -127,7 +134,10 @@ pub(crate) async fn save(
     };
     let actor = place.by("").actor;
     match web.engine.save_price_rule(place.whose().tenant, input, Existing::Either, &actor).await {
-        Ok(_) => Ok(see_other(&place.at("prices?said=mapped"))),
+        Ok(_) => {
+            let path = next(&place, &sent).map_or_else(|| place.at("prices"), str::to_owned);
+            Ok(see_other(&format!("{path}?said=mapped")))
+        }
         Err(error) => shown(&web, &place, &stock, &sent, Some(of_configuration(error)?)).await,
     }
 }

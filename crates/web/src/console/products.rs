@@ -1,20 +1,18 @@
 //! What is sold: products, each with its plans.
 
-use std::collections::BTreeMap;
-
 use askama::Template;
 use axum::{
     Form,
     extract::{Path, State},
     response::Response,
 };
-use delivery::Brand;
 use domain::{member::Ability, plan::PlanTerms};
 use engine::configuration::{Existing, ProductInput};
 use store::rows;
 
 use super::{
     action::{Field, Question, Sent},
+    brand,
     browser::see_other,
     mistakes::of_configuration,
     place::{
@@ -24,7 +22,6 @@ use super::{
     plans::term,
     refusal::Refusal,
     shell::{Shell, page},
-    words::sentence,
 };
 use crate::Web;
 
@@ -42,7 +39,9 @@ struct ProductCard {
     code: String,
     name: String,
     key_prefix: String,
-    colour: Option<String>,
+    /// From whom its mails come, and where that is said.
+    from: String,
+    brand_path: String,
     plans: Vec<PlanRow>,
 }
 
@@ -70,17 +69,20 @@ pub(crate) async fn list(State(web): State<Web>, place: Place<Look>) -> Result<R
         });
         ProductCard {
             path: place.at(&format!("products/{}", row.code)),
-            colour: brand(&row).get("colour").cloned(),
+            from: brand::in_whose_name(&web, &row),
+            brand_path: place.at(&format!("settings/brand/{}", row.code)),
             code: row.code,
             name: row.name,
             key_prefix: row.key_prefix,
             plans: plans.collect(),
         }
     };
+    let known = super::filters::product(&web, &place, place.asked("product")).await?;
+    let is_asked = |row: &rows::Product| known.as_ref().is_none_or(|known| known.id == row.id);
     page(&ProductsPage {
         shell: Shell::new(&web, &place, "products", "Products and plans").await?,
         path: place.at("products"),
-        products: store.products(tenant).await?.into_iter().map(card).collect(),
+        products: store.products(tenant).await?.into_iter().filter(is_asked).map(card).collect(),
         may_configure: place.role.may(Ability::Configure),
     })
 }
@@ -99,34 +101,9 @@ fn plan_row(place: &Place<Look>, plan: &rows::Plan, licenses: u64) -> PlanRow {
     }
 }
 
-fn brand(row: &rows::Product) -> BTreeMap<String, String> {
-    serde_json::from_str(&row.brand).unwrap_or_default()
-}
-
-/// The fields of a brand: name, label, type, hint.
-const BRAND: [(&str, &str, &str, &str); 11] = [
-    ("sender_name", "Mails come from", "text", "Empty: the product's name."),
-    (
-        "sender_address",
-        "Their address",
-        "email",
-        "Empty: the installation's own. The relay must be allowed to send for it.",
-    ),
-    ("reply_to", "Answers go to", "email", "Empty: to the sender."),
-    ("support_url", "Where questions are answered", "text", "https://… or mailto:…"),
-    ("download_url", "Where it is downloaded", "url", ""),
-    ("docs_url", "Where it is explained", "url", ""),
-    ("portal_url", "Where buyers see their licenses", "url", ""),
-    ("logo_url", "Logo", "url", "A picture for pages and mails."),
-    ("colour", "Colour", "text", "Such as #2f5bd7."),
-    ("language", "Language of its mails", "text", "en or de; empty: English."),
-    ("footer", "Last lines of every mail", "text", "A company's name and address."),
-];
-
 /// What the form has in it to begin with.
 fn filled(row: &rows::Product) -> Sent {
-    let sent = Sent::default().with("code", &*row.code).with("name", &*row.name).with("key_prefix", &*row.key_prefix);
-    brand(row).into_iter().fold(sent, |sent, (name, value)| sent.with(&name, value))
+    Sent::default().with("code", &*row.code).with("name", &*row.name).with("key_prefix", &*row.key_prefix)
 }
 
 /// `GET …/products/new`.
@@ -169,16 +146,10 @@ async fn shown(
                     .hint("Your name for it, for good: letters, digits, - . _"),
             ),
     };
-    question = question
-        .asks(Field::text("name", "Name", sent.get("name")).needed().hint("What buyers read."))
-        .asks(
-            Field::text("key_prefix", "Keys begin with", sent.get("key_prefix"))
-                .hint("2 to 8 letters or digits. Empty: KEY."),
-        )
-        .asks(Field::Part("What its mails and pages look like"));
-    for (name, label, kind, hint) in BRAND {
-        question = question.asks(Field::text(name, label, sent.get(name)).of(kind).hint(hint));
-    }
+    question = question.asks(Field::text("name", "Name", sent.get("name")).needed().hint("What buyers read.")).asks(
+        Field::text("key_prefix", "Keys begin with", sent.get("key_prefix"))
+            .hint("2 to 8 letters or digits. Empty: KEY."),
+    );
     question.page(web, place, "products", wrong).await
 }
 
@@ -208,21 +179,12 @@ async fn save(
     before: Option<&rows::Product>,
     sent: &Sent,
 ) -> Result<Response, Refusal> {
-    // What another release knows of a brand, and this form does not show, stays.
-    let mut brand = before.map(brand).unwrap_or_default();
-    for (name, ..) in BRAND {
-        brand.remove(name);
-        brand.extend(sent.some(name).map(|value| (name.to_owned(), value.to_owned())));
-    }
-    if let Err(error) = Brand::check_texts(&brand) {
-        return shown(web, place, before, sent, Some(sentence(&error))).await;
-    }
     let prefix = crypto::key::Prefix::default();
     let input = ProductInput {
         code: before.map_or_else(|| sent.get("code").to_owned(), |row| row.code.clone()),
         name: sent.get("name").to_owned(),
         key_prefix: sent.some("key_prefix").unwrap_or(prefix.as_str()).to_owned(),
-        brand,
+        brand: before.map(brand::texts).unwrap_or_default(),
     };
     let existing = if before.is_some() { Existing::There } else { Existing::New };
     match web.engine.save_product(place.whose().tenant, input, existing, &place.by("").actor).await {

@@ -16,8 +16,14 @@ use super::browser::see_other;
 pub(crate) enum Refusal {
     /// Nobody is signed in; afterwards this page is wanted.
     SignIn(String),
+    /// The vendor with this slug asks for its identity provider; afterwards this page is wanted.
+    SignInAt(String, String),
+    /// It is about an account that is kept here, and an identity provider let them in, which opens a vendor's pages alone.
+    NoOwnAccount,
     /// Somebody has to prove once more who they are; afterwards this page is wanted.
     Confirm(String),
+    /// The vendor's pages are for members with a second factor, and this one has none yet.
+    SecondFactor,
     /// There is no such page, or it is somebody else's.
     NotFound,
     /// The role may not do this.
@@ -45,7 +51,9 @@ impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
         let (status, title, text) = match self {
             Self::SignIn(next) => return see_other(&format!("/sign-in?next={}", encoded(&next))),
+            Self::SignInAt(slug, next) => return see_other(&format!("/sign-in/{slug}?next={}", encoded(&next))),
             Self::Confirm(next) => return see_other(&format!("/confirm?next={}", encoded(&next))),
+            Self::SecondFactor => return see_other("/account?said=second_factor"),
             Self::NotFound => {
                 (StatusCode::NOT_FOUND, "Not here", "There is no such page, or it belongs to somebody else.".to_owned())
             }
@@ -54,6 +62,11 @@ impl IntoResponse for Refusal {
                     "Your role here is {role}, which may not do this. An owner or admin can change it under Team."
                 );
                 (StatusCode::FORBIDDEN, "Not for your role", text)
+            }
+            Self::NoOwnAccount => {
+                let text = "You came in through an identity provider, which opens the pages of its vendor alone. Sign out, and \
+                    sign in with a password of your own.";
+                (StatusCode::FORBIDDEN, "Not for an account that is kept elsewhere", text.to_owned())
             }
             Self::Unreadable(what) => (StatusCode::BAD_REQUEST, "That does not read", what.to_owned()),
             Self::Foreign => {

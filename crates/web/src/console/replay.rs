@@ -86,14 +86,12 @@ async fn shown(
         Ok(rehearsal) => (told(&rehearsal.ok_or(Refusal::NotFound)?), problem),
         Err(error) => (Vec::new(), Some(wrong(error)?)),
     };
-    let options = vec![
-        ("kept".to_owned(), "as they were kept".to_owned(), !is_fresh(sent)),
-        ("fresh".to_owned(), "asked again at the provider".to_owned(), is_fresh(sent)),
-    ];
-    let mut fields = vec![Field::reason()];
+    let back = place.at(&format!("inbound/{id}"));
+    let mut fields = Vec::new();
     if event.answers.is_some() {
-        fields.insert(0, Field::Choice { name: "answers", label: "Look-ups", options });
+        fields.extend(look_ups(&format!("{back}/replay"), is_fresh(sent)));
     }
+    fields.push(Field::reason());
     page(&ActionPage {
         shell: Shell::new(web, place, "inbound", "Replay").await?,
         title: format!("Replay · {}", event.kind),
@@ -101,9 +99,22 @@ async fn shown(
         fields,
         button: "Replay",
         is_dangerous: false,
-        back: place.at(&format!("inbound/{id}")),
+        back,
         wrong,
     })
+}
+
+/// Whether look-ups are asked again: what would follow was tried out for one of the two, so that the other is another page.
+fn look_ups(path: &str, is_fresh: bool) -> [Field; 2] {
+    let (query, words) = match is_fresh {
+        true => ("", "Try it with the answers that were kept"),
+        false => ("?answers=fresh", "Try it with look-ups that ask the provider again"),
+    };
+    let answers = if is_fresh { "fresh" } else { "kept" };
+    [
+        Field::Hidden { name: "answers", value: answers.to_owned() },
+        Field::Link { path: format!("{path}{query}"), words },
+    ]
 }
 
 /// What would follow, each as a sentence.

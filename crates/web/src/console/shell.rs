@@ -3,7 +3,9 @@
 use askama::Template;
 use axum::response::{Html, IntoResponse, Response};
 
-use super::{assets, place::Place, refusal::Refusal};
+use store::rows;
+
+use super::{assets, list::address, place::Place, refusal::Refusal};
 use crate::Web;
 
 /// One entry of the navigation.
@@ -48,15 +50,23 @@ pub(crate) struct Shell {
     pub(crate) groups: Vec<Group>,
     /// Address, name, and whether it is this one.
     pub(crate) tenants: Vec<(String, String, bool)>,
+    /// The products to choose from, the same way; none: there is nothing to choose.
+    pub(crate) products: Vec<(String, String, bool)>,
+    /// The product that alone is shown, and the address of this page with all of them.
+    pub(crate) product: Option<(String, String)>,
     /// How many items need a person.
     pub(crate) attention: u64,
     pub(crate) member: String,
     pub(crate) role: &'static str,
     /// What was just done.
     pub(crate) said: Option<&'static str>,
+    /// Where one goes on after that: address and words.
+    pub(crate) next: Option<(String, &'static str)>,
     pub(crate) query: String,
     pub(crate) styles: &'static str,
     pub(crate) script: &'static str,
+    /// Where the page hears that something on it has changed, and the script that listens.
+    pub(crate) stream: Option<(String, &'static str)>,
 }
 
 /// Path, name, icon.
@@ -75,6 +85,7 @@ const GROUPS: [(&str, &[Link]); 4] = [
             ("inbound", "Inbound events", "in"),
             ("deliveries", "Deliveries", "out"),
             ("mails", "E-mail", "mail"),
+            ("reconcile", "Reconcile", "scales"),
             ("audit", "Audit log", "book"),
         ],
     ),
@@ -85,10 +96,14 @@ const GROUPS: [(&str, &[Link]); 4] = [
             ("prices", "Prices", "tag"),
             ("settings", "Settings", "gear"),
             ("developers", "Developers", "code"),
+            ("simulator", "Simulator", "play"),
             ("team", "Team", "people"),
         ],
     ),
 ];
+
+/// The sections whose pages can be about one product.
+const KNOW_PRODUCTS: [&str; 4] = ["licenses", "customers", "orders", "products"];
 
 /// What can have just been done, by the word in the address.
 const SAID: &[(&str, &str)] = &[
@@ -101,10 +116,15 @@ const SAID: &[(&str, &str)] = &[
     ("limits_set", "The license has limits of its own now."),
     ("resent", "The mail is on its way."),
     ("device_freed", "The device is free; its app notices with its next check, or when its lease ends."),
+    ("noted", "The note stands in the timeline."),
+    ("view_deleted", "The view is gone; its licenses are as they were."),
     ("dismissed", "The item is laid aside."),
     ("approved", "The order is approved: its licenses are issued."),
     ("rejected", "The order is rejected: it gets no licenses."),
     ("saved", "Saved."),
+    ("brand_saved", "Saved. Mails that are sent from now on have it."),
+    ("template_saved", "This version is used from now on."),
+    ("template_removed", "None of your versions is used any more; they stay, and can be used again."),
     ("mapped", "The rule is saved. What waited for it is worked on now, and buyers get their keys."),
     ("connected", "It is connected. Send a test event from there: it shows up here as the first signed one."),
     ("role_changed", "The role is changed."),
@@ -117,8 +137,18 @@ const SAID: &[(&str, &str)] = &[
     ("recovering", "It goes on in the background; this page shows how far it has come."),
     ("sent", "It is on its way. Look again in a moment."),
     ("rule_removed", "The rule is gone."),
+    ("reading", "The lists are being read; this page shows how far."),
+    ("first_plan", "The plan is made. Watch a purchase become a license of it:"),
+    ("played_already", "One thing is played at a time: this is it. Begin the other one when it has ended."),
+    ("provider_removed", "Members sign in with their passwords. Whom the provider had let in is signed out."),
+    ("key_rotated", "The new key is published. It signs from the moment that stands beside it."),
+    ("key_withdrawn", "The key is published no more."),
+    ("signed_out", "They are signed out there."),
     ("replayed", "The event is worked on again."),
 ];
+
+/// Where one goes on after that: the word in the address, the page, and what the link says.
+const NEXT: &[(&str, &str, &str)] = &[("first_plan", "simulator", "Simulate a purchase")];
 
 impl Shell {
     /// What stands around a page of the section with this path.
@@ -128,8 +158,14 @@ impl Shell {
         section: &str,
         title: impl Into<String>,
     ) -> Result<Self, Refusal> {
+        let products = web.engine.store.products(place.whose().tenant).await?;
+        let product = products.iter().find(|product| product.code == place.asked("product"));
+        let with_product = |path: String, section: &str| match product {
+            Some(product) if KNOW_PRODUCTS.contains(&section) => address(&path, &[("product", &product.code)]),
+            _ => path,
+        };
         let entry = |&(path, name, icon): &(&'static str, &'static str, &'static str)| Entry {
-            path: place.at(path),
+            path: with_product(place.at(path), path),
             name,
             icon,
             is_here: path == section || section.split_once('/').is_some_and(|(above, _)| above == path),
@@ -138,11 +174,9 @@ impl Shell {
             name,
             entries: entries.iter().map(entry).collect(),
         };
-        let query = place.address.split_once('?').map(|(_, query)| query).unwrap_or_default();
-        let param =
-            |wanted: &str| query.split('&').filter_map(|pair| pair.split_once('=')).find(|(name, _)| *name == wanted);
-        let said =
-            param("said").and_then(|(_, word)| SAID.iter().find(|(known, _)| *known == word)).map(|(_, text)| *text);
+        let word = place.asked("said");
+        let said = SAID.iter().find(|(known, _)| *known == word).map(|(_, text)| *text);
+        let next = NEXT.iter().find(|(known, ..)| *known == word).map(|(_, path, text)| (place.at(path), *text));
         let tenants = place.tenants.iter();
         let tenant = |(slug, name): &(String, String)| {
             (super::place::at(slug, place.livemode, ""), name.clone(), *slug == place.tenant.slug)
@@ -153,18 +187,47 @@ impl Shell {
             home: place.at(""),
             livemode: place.livemode,
             // A row is of one mode, so that the other mode is entered at the list.
-            other_mode: super::place::at(&place.tenant.slug, !place.livemode, section),
+            other_mode: with_product(super::place::at(&place.tenant.slug, !place.livemode, section), section),
             groups: GROUPS.iter().map(group).collect(),
             tenants: tenants.map(tenant).collect(),
+            products: choices(place, section, &products),
+            product: product.map(|product| (product.name.clone(), place.here(section, ""))),
             attention: web.engine.store.count_attention(place.whose()).await?,
             member: place.who.member.email.clone(),
             role: place.role.as_str(),
             said,
+            next,
             query: String::new(),
             styles: assets::styles(),
             script: assets::script(),
+            stream: None,
         })
     }
+
+    /// The same around a page whose parts are drawn anew when something has changed. The marks are read before anything that
+    /// the page shows, so that it never takes for seen what it does not show.
+    pub(crate) async fn live<A>(
+        web: &Web,
+        place: &Place<A>,
+        section: &str,
+        title: impl Into<String>,
+    ) -> Result<Self, Refusal> {
+        let marks = web.engine.marks(place.whose()).await?;
+        let address = format!("{}?seen={marks}", place.at("live"));
+        Ok(Self { stream: Some((address, assets::live())), ..Self::new(web, place, section, title).await? })
+    }
+}
+
+/// The products to choose from, each with where its pages are: this list about it alone, otherwise its licenses.
+fn choices<A>(place: &Place<A>, section: &str, products: &[rows::Product]) -> Vec<(String, String, bool)> {
+    if products.len() < 2 {
+        return Vec::new();
+    }
+    let here = place.asked("product");
+    let section = if KNOW_PRODUCTS.contains(&section) { section } else { "licenses" };
+    let all = (place.here(section, ""), "All products".to_owned(), !products.iter().any(|row| row.code == here));
+    let choice = |row: &rows::Product| (place.here(section, &row.code), row.name.clone(), row.code == here);
+    std::iter::once(all).chain(products.iter().map(choice)).collect()
 }
 
 /// A page.

@@ -22,8 +22,9 @@ use super::{
         to::{Look, Staff},
     },
     refusal::Refusal,
+    security::Team,
     shell::{Shell, page},
-    words::When,
+    words::{Pill, When},
 };
 use crate::Web;
 
@@ -45,8 +46,23 @@ struct MemberRow {
     role: String,
     since: When,
     has_authenticator: bool,
+    has_passkey: bool,
+    seen: Option<When>,
     is_self: bool,
     may_staff: bool,
+}
+
+impl MemberRow {
+    /// What proves who they are beside their password.
+    fn proof(&self) -> Option<Pill> {
+        let word = match (self.has_passkey, self.has_authenticator) {
+            (true, true) => "passkey and code",
+            (true, false) => "passkey",
+            (false, true) => "code",
+            (false, false) => return None,
+        };
+        Some(Pill { word, icon: "check", tone: "good" })
+    }
 }
 
 struct InvitationRow {
@@ -59,12 +75,16 @@ struct InvitationRow {
 /// `GET …/team`.
 pub(crate) async fn list(State(web): State<Web>, place: Place<Look>) -> Result<Response, Refusal> {
     let (now, store, tenant) = (web.engine.now(), &web.engine.store, place.whose().tenant);
+    let team = Team::read(&web, &place).await?;
+    let seen = team.seen();
     let member = |(member, membership): (Member, Membership)| {
         let role: Role = membership.role.parse().unwrap_or(Role::Viewer);
         MemberRow {
             path: place.at(&format!("team/{}", MemberId(member.id))),
             is_self: member.id == place.who.member.id,
             has_authenticator: member.authenticator.is_some(),
+            has_passkey: team.with_passkey.contains(&member.id),
+            seen: seen.get(&member.id).map(|at| When::stored(*at, now)),
             since: When::stored(membership.created_at, now),
             may_staff: place.role.may_staff(role),
             role: membership.role,
@@ -80,7 +100,7 @@ pub(crate) async fn list(State(web): State<Web>, place: Place<Look>) -> Result<R
     page(&TeamPage {
         shell: Shell::new(&web, &place, "team", "Team").await?,
         path: place.at("team"),
-        members: store.members_of(tenant).await?.into_iter().map(member).collect(),
+        members: team.members.into_iter().map(member).collect(),
         invitations: store.invitations_of(tenant).await?.into_iter().filter_map(invitation).collect(),
         roles: Role::ALL.map(|role| (role.as_str(), role.sentence())).to_vec(),
         may_staff: place.role.may(Ability::Staff),
@@ -98,12 +118,19 @@ fn chosen(place: &Place<Staff>, sent: &Sent) -> Result<Role, Refusal> {
     if place.role.may_staff(role) { Ok(role) } else { Err(Refusal::Forbidden(place.role)) }
 }
 
-fn inviting(place: &Place<Staff>, sent: &Sent) -> Question {
-    Question::new("Invite somebody", "Make the link", place.at("team"))
+async fn inviting(web: &Web, place: &Place<Staff>, sent: &Sent) -> Result<Question, Refusal> {
+    let question = Question::new("Invite somebody", "Make the link", place.at("team"))
         .says("You get a link that is shown this once, and send it yourself. It is good for seven days, and for one person.")
         .asks(Field::text("email", "E-mail", sent.get("email")).of("email").needed().hint("Whose it is, as the list of open invitations shows it."))
         .asks(roles(place, sent.some("role").unwrap_or("support")))
-        .asks(Field::reason())
+        .asks(Field::reason());
+    Ok(match web.engine.store.identity_provider(place.whose().tenant).await? {
+        Some(provider) => question.says(format!(
+            "Whoever signs in with {} by that address needs no link: they come in as that.",
+            provider.name
+        )),
+        None => question,
+    })
 }
 
 /// `GET …/team/invite`.
@@ -113,7 +140,7 @@ pub(crate) async fn invite_form(
     Query(sent): Query<Sent>,
 ) -> Result<Response, Refusal> {
     place.confirmed(&web)?;
-    inviting(&place, &sent).page(&web, &place, "team", None).await
+    inviting(&web, &place, &sent).await?.page(&web, &place, "team", None).await
 }
 
 /// `POST …/team/invite`.
@@ -127,7 +154,10 @@ pub(crate) async fn invite(
     let by = place.by(sent.get("note"));
     let handle = match web.engine.invite(place.whose().tenant, sent.get("email"), role, &by).await {
         Ok(handle) => handle,
-        Err(problem) => return inviting(&place, &sent).page(&web, &place, "team", Some(wrong(problem)?)).await,
+        Err(problem) => {
+            let question = inviting(&web, &place, &sent).await?;
+            return question.page(&web, &place, "team", Some(wrong(problem)?)).await;
+        }
     };
     let link = zeroize::Zeroizing::new(format!("{}/join/{}", web.public_url.trim_end_matches('/'), *handle.reveal()));
     let lead = format!("Send it to {}, who becomes {role}.", sent.get("email"));

@@ -42,6 +42,37 @@ impl When {
     }
 }
 
+/// A browser as people call it, from what it calls itself. What is not known is shown as it is.
+pub(crate) fn browser_name(agent: &str) -> String {
+    // Most say that they are several; the more special name stands first here.
+    const BROWSERS: [(&str, &str); 8] = [
+        ("Edg", "Edge"),
+        ("OPR/", "Opera"),
+        ("SamsungBrowser/", "Samsung Internet"),
+        ("Firefox/", "Firefox"),
+        ("FxiOS/", "Firefox"),
+        ("CriOS/", "Chrome"),
+        ("Chrome/", "Chrome"),
+        ("Safari/", "Safari"),
+    ];
+    const SYSTEMS: [(&str, &str); 7] = [
+        ("iPhone", "iPhone"),
+        ("iPad", "iPad"),
+        ("Android", "Android"),
+        ("CrOS", "ChromeOS"),
+        ("Windows", "Windows"),
+        ("Macintosh", "macOS"),
+        ("Linux", "Linux"),
+    ];
+    let find =
+        |names: &[(&str, &'static str)]| names.iter().find(|(mark, _)| agent.contains(mark)).map(|(_, name)| *name);
+    match (find(&BROWSERS), find(&SYSTEMS)) {
+        (Some(browser), Some(system)) => format!("{browser} on {system}"),
+        (Some(name), None) | (None, Some(name)) => name.to_owned(),
+        (None, None) => agent.to_owned(),
+    }
+}
+
 impl fmt::Display for When {
     /// How long ago, or in how long.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -92,8 +123,13 @@ pub(crate) struct Pill {
 
 /// The state of a license.
 pub(crate) fn pill(standing: &Standing) -> Pill {
-    match standing.state {
-        LicenseState::Active if standing.at_risk => Pill { word: "at risk", tone: "warn", icon: "clock" },
+    state_pill(standing.state, standing.at_risk)
+}
+
+/// A state, and whether it is about to end for want of a payment.
+pub(crate) const fn state_pill(state: LicenseState, at_risk: bool) -> Pill {
+    match state {
+        LicenseState::Active if at_risk => Pill { word: "at risk", tone: "warn", icon: "clock" },
         LicenseState::Active => Pill { word: "active", tone: "good", icon: "check" },
         LicenseState::Frozen => Pill { word: "frozen", tone: "cold", icon: "pause" },
         LicenseState::Expired => Pill { word: "expired", tone: "quiet", icon: "clock" },

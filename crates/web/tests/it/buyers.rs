@@ -167,6 +167,7 @@ impl Shop {
             entropy: Arc::new(entropy),
             dialler: Arc::new(Dialler(market.clone())),
             addresses: Arc::new(engine::testing::TestAddresses),
+            identity: Arc::new(engine::testing::NoProviders),
             lease: SignedDuration::from_secs(120),
         });
         let tenant = engine.ensure_tenant("default", "Acme").await.unwrap();
@@ -179,8 +180,11 @@ impl Shop {
             sender: None,
             open: false,
             public_url: "https://keys.example.com".into(),
+            started_at: Timestamp::from_second(NOW).unwrap(),
+            data_folder: "/var/lib/keywright".into(),
             openapi: "{}",
             app_answer: Arc::new(|_| String::new()),
+            simulator: Arc::new(crate::simulated::Playwright::default()),
             too_many: Arc::new(move |_| {
                 let take = |left: u64| left.checked_sub(1);
                 counted.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take).err().map(|_| 7)
@@ -337,7 +341,8 @@ async fn an_address_may_be_given_again_until_a_mail_went_there() {
     let whose = store::lists::Whose { tenant: shop.tenant, livemode: false };
     let page = store::lists::Page { from: None, limit: 10 };
     let orders = shop.engine.store.list_orders(whose, &Default::default(), page).await.unwrap().rows;
-    let filter = store::lists::CustomerFilter { email_normalised: Some("ada@example.com".to_owned()) };
+    let filter =
+        store::lists::CustomerFilter { email_normalised: Some("ada@example.com".to_owned()), ..Default::default() };
     let customers = shop.engine.store.list_customers(whose, &filter, page).await.unwrap().rows;
     assert_eq!(
         orders[0].customer.map(|id| id.0),

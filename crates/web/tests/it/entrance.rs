@@ -25,6 +25,8 @@ async fn the_first_owner_comes_by_a_link_that_is_good_once() {
         short.says("value=\"ada@acme.example\"") && !short.says("short\""),
         "what was typed stays, but for passwords"
     );
+    let form = browser.get(&path).await;
+    assert!(form.says("https://keys.example.com") && form.says("Your browser reached it by this address."));
     let entered = browser.enter(&path, "email=ada%40acme.example&password=correct+horse&product=Relay").await;
     assert_eq!(entered.leads_to(), "/");
     let kept = entered.header("set-cookie");
@@ -178,7 +180,7 @@ async fn every_page_says_what_it_may_load() {
 }
 
 /// RFC 4648, without padding.
-fn base32(text: &str) -> Vec<u8> {
+pub(crate) fn base32(text: &str) -> Vec<u8> {
     let digits = text.bytes().map(|byte| match byte {
         b'A'..=b'Z' => byte - b'A',
         _ => byte - b'2' + 26,

@@ -7,6 +7,7 @@ use axum::{
     body::{Body, to_bytes},
     extract::ConnectInfo,
     http::{HeaderMap, Method, Request, header},
+    response::Response,
 };
 use crypto::ring::{KeyRing, SharedRing};
 use domain::{
@@ -21,13 +22,15 @@ use engine::{
     issue::IssueRequest,
     members::{CameFrom, NewMember},
     rulings::By,
-    testing::{ManualClock, RefusingDialler, SeededEntropy},
+    testing::{ManualClock, RefusingDialler, SeededEntropy, TestProvider},
 };
 use jiff::{SignedDuration, Timestamp};
 use store::testing::TestDatabase;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower::ServiceExt;
 use web::Web;
+
+use crate::simulated::Playwright;
 
 const NOW: i64 = 1_795_219_200;
 /// The password of every member.
@@ -45,10 +48,12 @@ const SHOP: &str = r#"
 pub(crate) struct Office {
     pub(crate) engine: Arc<Engine>,
     pub(crate) clock: Arc<ManualClock>,
+    pub(crate) provider: Arc<TestProvider>,
     pub(crate) tenant: TenantId,
     pub(crate) router: Router,
+    pub(crate) simulator: Arc<Playwright>,
     stop: CancellationToken,
-    _database: TestDatabase,
+    database: TestDatabase,
 }
 
 impl Drop for Office {
@@ -92,6 +97,7 @@ impl Office {
         let database = TestDatabase::sqlite().await;
         let entropy = SeededEntropy::new(1);
         let clock = Arc::new(ManualClock::at(Timestamp::from_second(NOW).unwrap()));
+        let provider = Arc::new(TestProvider::default());
         let ring = SharedRing::new(KeyRing::generate(&mut *entropy.entropy()));
         let engine = Engine::new(Parts {
             store: database.store.clone(),
@@ -100,22 +106,27 @@ impl Office {
             entropy: Arc::new(entropy),
             dialler: Arc::new(RefusingDialler),
             addresses: Arc::new(engine::testing::TestAddresses),
+            identity: provider.clone(),
             lease: SignedDuration::from_secs(120),
         });
         let tenant = engine.ensure_tenant("default", "Acme").await.unwrap();
+        let simulator = Arc::new(Playwright::default());
         let router = web::router(Web {
             engine: engine.clone(),
             ring,
             sender: None,
             open: false,
             public_url: "https://keys.example.com".into(),
+            started_at: Timestamp::from_second(NOW).unwrap(),
+            data_folder: "/var/lib/keywright".into(),
             too_many: Arc::new(|_| None),
             openapi: include_str!("../../../api/openapi.json"),
+            simulator: simulator.clone(),
             app_answer: Arc::new(|answer| format!("code {}", answer.verdict.code.as_str())),
         });
         let stop = CancellationToken::new();
         engine.start(&TaskTracker::new(), &stop);
-        let office = Self { engine, clock, tenant, router, stop, _database: database };
+        let office = Self { engine, clock, provider, tenant, router, simulator, stop, database };
         office.apply(SHOP).await;
         office
     }
@@ -145,6 +156,16 @@ impl Office {
         let from = CameFrom { address: "192.0.2.1".to_owned(), agent: "test".to_owned() };
         let (_, handle) = self.engine.take_invitation(&link, &new, &from).await.unwrap();
         Browser { office: self, kept: format!("__Host-keywright={}", *handle.reveal()) }
+    }
+
+    /// The server stops.
+    pub(crate) fn stop(&self) {
+        self.stop.cancel();
+    }
+
+    /// Changes rows as no release would.
+    pub(crate) async fn sql(&self, statement: &str) {
+        self.database.sql(statement).await;
     }
 
     /// A browser that nobody has used.
@@ -201,9 +222,14 @@ impl Browser<'_> {
         if self.kept.is_empty() { request } else { request.header(header::COOKIE, &self.kept) }
     }
 
-    pub(crate) async fn send(&self, mut request: Request<Body>) -> Page {
+    /// What is answered, as it comes.
+    pub(crate) async fn answer(&self, mut request: Request<Body>) -> Response {
         request.extensions_mut().insert(ConnectInfo::<SocketAddr>("192.0.2.1:4711".parse().unwrap()));
-        let (head, body) = self.office.router.clone().oneshot(request).await.unwrap().into_parts();
+        self.office.router.clone().oneshot(request).await.unwrap()
+    }
+
+    pub(crate) async fn send(&self, request: Request<Body>) -> Page {
+        let (head, body) = self.answer(request).await.into_parts();
         let text = String::from_utf8(to_bytes(body, usize::MAX).await.unwrap().to_vec()).unwrap();
         Page { status: head.status.as_u16(), headers: head.headers, text }
     }

@@ -82,10 +82,10 @@ pub(crate) async fn show(State(web): State<Web>, place: Place<Look>) -> Result<R
     })
 }
 
-/// The keys of this vendor in this mode. What is not known is not live.
+/// The keys of this vendor in this mode.
 pub(super) async fn keys<A>(web: &Web, place: &Place<A>) -> Result<Vec<ApiKey>, Refusal> {
     let mut keys = web.engine.api_keys(place.whose().tenant).await?;
-    keys.retain(|row| kind_of(&row.kind).is_some_and(ApiKeyKind::is_live) == place.livemode);
+    keys.retain(|row| is_of_mode(row, place.livemode));
     Ok(keys)
 }
 
@@ -186,6 +186,11 @@ pub(crate) async fn create(
         Err(ApiKeyError::Engine(error)) => Err(error.into()),
         Err(error) => making(&place, &sent).page(&web, &place, "developers", Some(sentence(&error))).await,
     }
+}
+
+/// Whether a key opens that mode. What is not known is not live.
+pub(crate) fn is_of_mode(row: &ApiKey, livemode: bool) -> bool {
+    kind_of(&row.kind).is_some_and(ApiKeyKind::is_live) == livemode
 }
 
 /// A key of this vendor in this mode.

@@ -2,12 +2,14 @@
 
 use clap::ValueEnum;
 
-use crate::simulator::action::Paying;
+use super::action::Paying;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(super) enum Scenario {
+pub(crate) enum Scenario {
     /// Somebody buys once, as a guest.
     Checkout,
+    /// Somebody buys at a price that no rule speaks of, and waits until it is mapped.
+    Unmapped,
     /// Somebody buys with a discount that takes all of it off.
     Free,
     /// Somebody opens a checkout and leaves it until it expires.
@@ -80,12 +82,53 @@ pub(super) enum Scenario {
 
 impl Scenario {
     /// Its word on the command line.
-    pub(super) fn word(self) -> String {
+    pub(crate) fn word(self) -> String {
         self.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
     }
 
+    /// What it is about, in the sentence that the command line shows as well.
+    pub(crate) fn sentence(self) -> String {
+        let help = self.to_possible_value().and_then(|value| value.get_help().map(ToString::to_string));
+        help.unwrap_or_default()
+    }
+
+    /// All of them.
+    pub(crate) fn all() -> impl Iterator<Item = Self> {
+        Self::value_variants().iter().copied()
+    }
+
+    /// The scenario of this word.
+    pub(crate) fn of(word: &str) -> Option<Self> {
+        Self::from_str(word, false).ok()
+    }
+
+    /// Under which heading it stands in a list of all.
+    pub(crate) const fn heading(self) -> &'static str {
+        match self {
+            Self::Checkout
+            | Self::Unmapped
+            | Self::Free
+            | Self::Expired
+            | Self::AsyncCheckout
+            | Self::AsyncPaid
+            | Self::AsyncFailed
+            | Self::Addon
+            | Self::Redeem
+            | Self::RedeemEarly => "Purchases",
+            Self::Refund
+            | Self::PartialRefund
+            | Self::RefundFailed
+            | Self::Inquiry
+            | Self::Dispute
+            | Self::DisputeWon
+            | Self::DisputeLost => "Money that goes back",
+            Self::Duplicate | Self::OutOfOrder | Self::LostWebhooks => "Unruly deliveries",
+            _ => "Subscriptions",
+        }
+    }
+
     /// Whether it is about a subscription, where there are any.
-    pub(super) const fn is_of_subscription(self) -> bool {
+    pub(crate) const fn is_of_subscription(self) -> bool {
         matches!(
             self,
             Self::Subscription
@@ -110,12 +153,12 @@ impl Scenario {
     }
 
     /// Whether its purchase begins with a trial.
-    pub(super) const fn is_of_trial(self) -> bool {
+    pub(crate) const fn is_of_trial(self) -> bool {
         matches!(self, Self::Trial | Self::TrialEnd)
     }
 
     /// When the money of its purchase comes.
-    pub(super) const fn paying(self) -> Paying {
+    pub(crate) const fn paying(self) -> Paying {
         match self {
             Self::Free => Paying::Nothing,
             Self::AsyncCheckout | Self::AsyncPaid | Self::AsyncFailed => Paying::Later,
@@ -124,12 +167,12 @@ impl Scenario {
     }
 
     /// Whether what is sent last was sent or found before.
-    pub(super) const fn is_told_again(self) -> bool {
+    pub(crate) const fn is_told_again(self) -> bool {
         matches!(self, Self::Duplicate | Self::LostWebhooks)
     }
 
     /// What is to be said where nothing followed, and nothing should.
-    pub(super) const fn nothing_followed(self) -> Option<&'static str> {
+    pub(crate) const fn nothing_followed(self) -> Option<&'static str> {
         match self {
             Self::Expired => Some("Nobody bought anything, so nothing is issued."),
             Self::AsyncCheckout => {
@@ -149,12 +192,13 @@ impl Scenario {
     }
 
     /// What one could do next, as what follows `keywright simulate PROVIDER`.
-    pub(super) const fn next(self) -> &'static [&'static str] {
+    pub(crate) const fn next(self) -> &'static [&'static str] {
         match self {
             Self::Checkout | Self::Duplicate => {
                 &["duplicate --last", "redeem --last", "refund --last", "inquiry --last"]
             }
             Self::Addon | Self::Redeem | Self::RedeemEarly => &["addon --last", "upgrade --last", "refund --last"],
+            Self::Unmapped => &["refund --last", "checkout"],
             Self::Free => &["duplicate --last", "checkout"],
             Self::Expired => &["checkout"],
             Self::AsyncCheckout => &["async-paid --last", "async-failed --last"],

@@ -4,19 +4,22 @@ use anyhow::Context;
 use jiff::Timestamp;
 use providers::Level;
 
-use super::{Play, Scenario};
-use crate::simulator::{
-    account::{Buyer, Event, Outcome, Sale},
-    action::{Action, Lines},
-    offers::{Offer, beside, find, offers},
-    stage::Stage,
-    tell::program,
+use super::{
+    super::{
+        account::{Buyer, Event, Outcome, Sale},
+        action::{Action, Lines},
+        offers::{Offer, beside, find, offers},
+        scenario::Scenario,
+        stage::Stage,
+        tell::program,
+    },
+    Script,
 };
 
 /// How long a trial lasts.
 const TRIAL_DAYS: i64 = 14;
 
-impl Play {
+impl Script {
     /// Whether it is about something that is paid by the month.
     fn is_monthly(&self, stage: &Stage) -> bool {
         self.scenario.is_of_subscription() && !stage.dialect.sells_for_good()
@@ -33,14 +36,15 @@ impl Play {
         if self.connected {
             return stage.sold_by_checkout(&self.email).await;
         }
-        let offers = offers(&stage.engine).await?;
+        let offers = offers(&stage.engine, stage.tenant).await?;
         let asked_for = if self.last { None } else { self.plan.as_deref() };
         let offer = find(&offers, asked_for)?;
         let lines = self.lines(stage, &offers, &offer, now).await?;
         let buyer = Buyer::of(&self.email);
         // Where nobody tells what was bought, the checkout's metadata name the plan, which can only be one.
         let is_told = stage.dialect.tells_lines() || stage.connection.settings.level != Level::None;
-        let names_plan = !is_told && self.price.is_none() && self.also.is_empty();
+        let is_mapped = self.price.is_none() && self.scenario != Scenario::Unmapped;
+        let names_plan = !is_told && is_mapped && self.also.is_empty();
         let plan = names_plan.then_some(offer.plan);
         let action = match self.scenario {
             Scenario::Expired => Action::Leave { buyer, lines },
@@ -63,6 +67,7 @@ impl Play {
                 stage.put_price(price, offer, monthly, now);
                 price.clone()
             }
+            None if self.scenario == Scenario::Unmapped => stage.unmapped_price(offer, now).await?,
             None => stage.price(offer, monthly, now).await?,
         };
         // With `upgrade` the quantity is the one that comes after.
@@ -78,7 +83,8 @@ impl Play {
     pub(super) fn last_sale(&self, stage: &Stage) -> anyhow::Result<Sale> {
         let about = self.is_monthly(stage);
         let sale = stage.with_account(|account| {
-            let fits = |sale: &&Sale| !about || sale.subscription.is_some();
+            let is_meant = |sale: &Sale| self.session.as_ref().is_none_or(|session| sale.session == *session);
+            let fits = |sale: &&Sale| is_meant(sale) && (!about || sale.subscription.is_some());
             account.sales.iter().rev().find(fits).cloned()
         });
         let what = if about { "subscription" } else { "checkout" };
@@ -179,7 +185,7 @@ impl Play {
     }
 
     async fn other_offer(&self, stage: &Stage, price: &str, monthly: bool) -> anyhow::Result<Offer> {
-        let offers = offers(&stage.engine).await?;
+        let offers = offers(&stage.engine, stage.tenant).await?;
         let of_offer = |offer: &Offer| stage.dialect.price_id(&offer.plan, offer.place, monthly) == price;
         let now = offers.iter().position(of_offer);
         match self.target() {

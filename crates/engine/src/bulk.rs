@@ -1,0 +1,271 @@
+//! Many licenses at once. What is asked for is written down first, license by license, and then done by a worker, each
+//! license by the same operation and with the same audit entry as if it were the only one.
+
+use domain::{
+    id::{BulkChangeId, LicenseId},
+    license::{Holding, License, LicenseState},
+    ruling::Ruling,
+    time::after,
+};
+use jiff::{SignedDuration, Timestamp};
+use serde_json::json;
+use store::{
+    lists::{ListedLicense, Whose},
+    many::status,
+    rows::{BulkChange, BulkItem},
+};
+
+use crate::{Engine, Error, rulings::By};
+
+/// Licenses of one change at most.
+pub const LICENSES_MAX: usize = 10_000;
+/// Licenses that are changed between two looks at the database about how far it has come.
+const TURN: u64 = 25;
+
+/// What is done with each license.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BulkAction {
+    /// It lasts so many days longer, counted from its end or from now, whichever is later.
+    Extend(u32),
+    /// It stops for now.
+    Freeze,
+    /// It goes on, and what speaks against it now is excused.
+    Unfreeze,
+    /// It is taken back.
+    Revoke,
+    /// The mail with its key goes out once more.
+    Resend,
+}
+
+impl BulkAction {
+    /// The word for it, as stored.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Extend(_) => "extend",
+            Self::Freeze => "freeze",
+            Self::Unfreeze => "unfreeze",
+            Self::Revoke => "revoke",
+            Self::Resend => "resend",
+        }
+    }
+
+    /// The action of a word; `days` are for an extension. None: there is no such action.
+    #[must_use]
+    pub fn read(word: &str, days: u32) -> Option<Self> {
+        let all = [Self::Extend(days), Self::Freeze, Self::Unfreeze, Self::Revoke, Self::Resend];
+        all.into_iter().find(|action| action.as_str() == word)
+    }
+
+    const fn days(self) -> Option<u32> {
+        match self {
+            Self::Extend(days) => Some(days),
+            _ => None,
+        }
+    }
+
+    /// Why a license stays as it is, as the end of "it is skipped because …"; none: it is changed.
+    #[must_use]
+    pub fn skips(self, license: &License) -> Option<&'static str> {
+        let state = license.standing.state;
+        let is_revoked = license.rulings.revoked.as_ref().is_some_and(|register| register.value);
+        match self {
+            _ if matches!(license.holding, Holding::SupersededBy(_)) => Some("another license stands for it"),
+            Self::Extend(_) if license.standing.until.is_none() && state == LicenseState::Active => {
+                Some("it has no end")
+            }
+            Self::Extend(_) | Self::Freeze if state == LicenseState::Revoked => Some("it is revoked"),
+            Self::Freeze if state == LicenseState::Frozen => Some("it is frozen already"),
+            Self::Freeze if state == LicenseState::Expired => Some("it is expired"),
+            Self::Unfreeze if state != LicenseState::Frozen => Some("it is not frozen"),
+            Self::Revoke if is_revoked => Some("it is revoked by hand already"),
+            Self::Resend if !license.announced => Some("no mail with its key was written yet"),
+            _ => None,
+        }
+    }
+
+    /// The end that an extension gives a license.
+    fn until(self, license: &License, now: Timestamp) -> Option<Timestamp> {
+        let from = license.standing.until.map_or(now, |until| until.max(now));
+        self.days().map(|days| after(from, SignedDuration::from_hours(24 * i64::from(days))))
+    }
+}
+
+/// What a change would come to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct BulkPreview {
+    /// Licenses that would change.
+    pub changes: usize,
+    /// Why others would not, and how many of them, the most first.
+    pub skipped: Vec<(&'static str, usize)>,
+}
+
+/// What a change of these licenses would come to.
+#[must_use]
+pub fn preview(action: BulkAction, licenses: &[ListedLicense]) -> BulkPreview {
+    let mut preview = BulkPreview::default();
+    for listed in licenses {
+        let Some(why) = action.skips(&listed.license) else {
+            preview.changes += 1;
+            continue;
+        };
+        match preview.skipped.iter_mut().find(|(known, _)| *known == why) {
+            Some((_, count)) => *count += 1,
+            None => preview.skipped.push((why, 1)),
+        }
+    }
+    preview.skipped.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+    preview
+}
+
+impl Engine {
+    /// Begins to change licenses: [`LICENSES_MAX`] at most are for whoever asks to see to. A worker goes on with it.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn change_licenses(
+        &self,
+        whose: Whose,
+        action: BulkAction,
+        licenses: &[ListedLicense],
+        by: &By,
+    ) -> Result<BulkChangeId, Error> {
+        let now = self.now();
+        let id = BulkChangeId::new(now, &mut *self.entropy());
+        let count = |number: usize| i32::try_from(number).unwrap_or(i32::MAX);
+        let change = BulkChange {
+            id: id.0,
+            tenant_id: whose.tenant.0,
+            livemode: whose.livemode,
+            action: action.as_str().to_owned(),
+            days: action.days().map(u32::cast_signed),
+            actor: by.actor.clone(),
+            note: by.note.clone(),
+            total: count(licenses.len()),
+            done: 0,
+            skipped: 0,
+            status: status::RUNNING.to_owned(),
+            lease_until: None,
+            created_at: now.as_microsecond(),
+            done_at: None,
+        };
+        let item = |(position, listed): (usize, &ListedLicense)| BulkItem {
+            change_id: id.0,
+            position: count(position),
+            license_id: listed.license.id.0,
+            until: action.until(&listed.license, now).map(Timestamp::as_microsecond),
+            outcome: None,
+        };
+        let items: Vec<BulkItem> = licenses.iter().enumerate().map(item).collect();
+        let detail =
+            json!({ "action": action.as_str(), "days": action.days(), "licenses": licenses.len(), "note": by.note });
+        let once = || async {
+            let write = self.store.begin().await?;
+            write.save_bulk_change(change.clone()).await?;
+            write.save_bulk_items(items.clone()).await?;
+            let entry = self.told(whose.tenant, "licenses.changed", id.to_string(), None, &detail, by);
+            crate::audit::add(&write, vec![entry]).await?;
+            Ok(write.commit().await?)
+        };
+        store::repeat(once, Error::is_conflict).await?;
+        self.changing.notify_one();
+        Ok(id)
+    }
+
+    /// Changes the next licenses of all changes that go on. True: there is more to do at once.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn bulk_turn(&self) -> Result<bool, Error> {
+        let mut is_more = false;
+        for change in self.store.running_bulk_changes().await? {
+            is_more |= self.bulk_page(BulkChangeId(change.id)).await?;
+        }
+        Ok(is_more)
+    }
+
+    async fn bulk_page(&self, id: BulkChangeId) -> Result<bool, Error> {
+        let leased = store::repeat(|| self.lease_bulk(id), Error::is_conflict).await?;
+        let Some((change, mut items)) = leased else { return Ok(false) };
+        let whose = Whose { tenant: domain::id::TenantId(change.tenant_id), livemode: change.livemode };
+        let ids = items.iter().map(|item| LicenseId(item.license_id)).collect();
+        let licenses = self.store.listed_licenses(whose, ids).await?;
+        let by = By { actor: change.actor.clone(), note: change.note.clone() };
+        for item in &mut items {
+            let listed = licenses.iter().find(|listed| listed.license.id.0 == item.license_id);
+            let outcome = match self.change_license(whose, &change, item, listed, &by).await {
+                // It would be refused again, and must not hold up those behind it.
+                Err(error) if error.is_refusal() => {
+                    tracing::error!(license = %LicenseId(item.license_id), %error, "a license of many could not be changed");
+                    "it could not be changed; the server's log says why"
+                }
+                outcome => outcome?,
+            };
+            item.outcome = Some(outcome.to_owned());
+        }
+        let count = |items: usize| i32::try_from(items).unwrap_or(i32::MAX);
+        let skipped = items.iter().filter(|item| item.outcome.as_deref() != Some("")).count();
+        let done = change.done + count(items.len());
+        let is_over = done >= change.total;
+        let change = BulkChange {
+            done,
+            skipped: change.skipped + count(skipped),
+            status: if is_over { status::DONE } else { status::RUNNING }.to_owned(),
+            done_at: is_over.then(|| self.now().as_microsecond()),
+            lease_until: None,
+            ..change
+        };
+        let once = || async {
+            let write = self.store.begin().await?;
+            write.save_bulk_items(items.clone()).await?;
+            write.save_bulk_change(change.clone()).await?;
+            Ok::<_, Error>(write.commit().await?)
+        };
+        store::repeat(once, Error::is_conflict).await?;
+        Ok(!is_over)
+    }
+
+    async fn lease_bulk(&self, id: BulkChangeId) -> Result<Option<(BulkChange, Vec<BulkItem>)>, Error> {
+        let write = self.store.begin().await?;
+        let Some(change) = write.lease_bulk_change(id, self.now()).await? else { return Ok(None) };
+        let items = write.next_bulk_items(&change, TURN).await?;
+        write.commit().await?;
+        Ok(Some((change, items)))
+    }
+
+    /// Changes one license: an empty text, or why it stays as it is.
+    async fn change_license(
+        &self,
+        whose: Whose,
+        change: &BulkChange,
+        item: &BulkItem,
+        listed: Option<&ListedLicense>,
+        by: &By,
+    ) -> Result<&'static str, Error> {
+        const GONE: &str = "it is not there any more";
+        let days = change.days.map(i32::unsigned_abs).unwrap_or_default();
+        let (Some(action), Some(listed)) = (BulkAction::read(&change.action, days), listed) else { return Ok(GONE) };
+        if let Some(why) = action.skips(&listed.license) {
+            return Ok(why);
+        }
+        let ruling = match (action, item.until) {
+            (BulkAction::Extend(_), Some(until)) => {
+                let until = Timestamp::from_microsecond(until).unwrap_or(Timestamp::MAX);
+                if listed.license.standing.until.is_some_and(|end| end >= until) {
+                    return Ok("it lasts as long already");
+                }
+                Ruling::Extend(until)
+            }
+            (BulkAction::Extend(_), None) => return Ok(GONE),
+            (BulkAction::Freeze, _) => Ruling::Freeze,
+            (BulkAction::Unfreeze, _) => Ruling::Unfreeze,
+            (BulkAction::Revoke, _) => Ruling::Revoke,
+            (BulkAction::Resend, _) => {
+                let sent = self.resend_key(whose, listed.license.id, by).await?;
+                return Ok(if sent.is_some() { "" } else { "no mail with its key was written yet" });
+            }
+        };
+        let ruled = self.rule(whose.tenant, listed.license.id, &ruling, by).await?;
+        Ok(if ruled.is_some() { "" } else { GONE })
+    }
+}

@@ -1,0 +1,219 @@
+//! Lists as files: all that a list finds with its filter, written while it is read.
+
+mod rows;
+mod text;
+
+use axum::{
+    Form, Router,
+    body::Body,
+    extract::{Query, State},
+    http::header,
+    response::{IntoResponse, Response},
+    routing::get,
+};
+use domain::id::ProductId;
+use futures::stream;
+use store::lists::{Cursor, CustomerFilter, LicenseFilter, OrderFilter};
+
+use self::text::Format;
+use super::{
+    action::{Field, Question, Sent},
+    customers, filters,
+    list::{Asked, address},
+    orders,
+    place::{Place, to::Decide},
+    refusal::Refusal,
+};
+use crate::Web;
+
+pub(crate) fn routes() -> Router<Web> {
+    Router::new()
+        .route("/console/{tenant}/{mode}/licenses/export", get(ask_licenses).post(licenses))
+        .route("/console/{tenant}/{mode}/customers/export", get(ask_customers).post(customers))
+        .route("/console/{tenant}/{mode}/orders/export", get(ask_orders).post(orders))
+}
+
+/// Which rows are wanted.
+enum Wanted {
+    Licenses(LicenseFilter),
+    Customers(CustomerFilter),
+    Orders(OrderFilter),
+}
+
+impl Wanted {
+    /// The list that it is a part of, as addresses and the audit log have it.
+    const fn list(&self) -> &'static str {
+        match self {
+            Self::Licenses(_) => "licenses",
+            Self::Customers(_) => "customers",
+            Self::Orders(_) => "orders",
+        }
+    }
+
+    /// What a file has of each row.
+    const fn says(&self) -> &'static str {
+        match self {
+            Self::Licenses(_) => {
+                "One row for each license: state and reason, plan, devices, end, buyer, order. Keys are masked."
+            }
+            Self::Customers(_) => "One row for each customer: address, name, and since when.",
+            Self::Orders(_) => "One row for each order: what was bought, how its money stands, the buyer, its names.",
+        }
+    }
+}
+
+/// What is asked for, and what of it counts, as an address has it.
+type Asking = (Wanted, String);
+
+async fn of_licenses(web: &Web, place: &Place<Decide>, asked: &Asked) -> Result<Asking, Refusal> {
+    let filters = filters::read(web, place, &place.at("licenses"), asked, web.engine.now()).await?;
+    let query = address("", &filters.pairs());
+    Ok((Wanted::Licenses(filters.filter), query))
+}
+
+async fn of_customers(web: &Web, place: &Place<Decide>, asked: &Asked) -> Result<Asking, Refusal> {
+    let product = filters::product(web, place, asked.get("product")).await?;
+    let filter = customers::filter(asked.get("q"), product.map(|row| ProductId(row.id)));
+    Ok((Wanted::Customers(filter), address("", &asked.kept(&customers::NAMES))))
+}
+
+async fn of_orders(web: &Web, place: &Place<Decide>, asked: &Asked) -> Result<Asking, Refusal> {
+    let filter = orders::filter(web, place, asked).await?;
+    Ok((Wanted::Orders(filter), address("", &asked.kept(&orders::NAMES))))
+}
+
+/// `GET …/licenses/export`.
+async fn ask_licenses(
+    State(web): State<Web>,
+    place: Place<Decide>,
+    Query(asked): Query<Asked>,
+) -> Result<Response, Refusal> {
+    ask(&web, &place, of_licenses(&web, &place, &asked).await?).await
+}
+
+/// `GET …/customers/export`.
+async fn ask_customers(
+    State(web): State<Web>,
+    place: Place<Decide>,
+    Query(asked): Query<Asked>,
+) -> Result<Response, Refusal> {
+    ask(&web, &place, of_customers(&web, &place, &asked).await?).await
+}
+
+/// `GET …/orders/export`.
+async fn ask_orders(
+    State(web): State<Web>,
+    place: Place<Decide>,
+    Query(asked): Query<Asked>,
+) -> Result<Response, Refusal> {
+    ask(&web, &place, of_orders(&web, &place, &asked).await?).await
+}
+
+async fn ask(web: &Web, place: &Place<Decide>, (wanted, query): Asking) -> Result<Response, Refusal> {
+    let list = wanted.list();
+    let which = match query.is_empty() {
+        true => format!("All {list} of this vendor in {} mode.", if place.livemode { "live" } else { "test" }),
+        false => format!("Only the {list} that the list is filtered by now."),
+    };
+    let formats = [("csv", "CSV, for spreadsheets"), ("json", "JSON, for programs")];
+    Question::new(format!("Export {list}"), "Download", place.at(&format!("{list}{query}")))
+        .says(which)
+        .says(wanted.says())
+        .says("Buyers' addresses are in the file. That you took it along stands in the audit log.")
+        .asks(Field::choice("format", "Format", formats, "csv"))
+        .asks(Field::reason())
+        .page(web, place, list, None)
+        .await
+}
+
+/// `POST …/licenses/export`.
+async fn licenses(
+    State(web): State<Web>,
+    place: Place<Decide>,
+    Query(asked): Query<Asked>,
+    Form(sent): Form<Sent>,
+) -> Result<Response, Refusal> {
+    let asking = of_licenses(&web, &place, &asked).await?;
+    file(web, place, asking, &sent).await
+}
+
+/// `POST …/customers/export`.
+async fn customers(
+    State(web): State<Web>,
+    place: Place<Decide>,
+    Query(asked): Query<Asked>,
+    Form(sent): Form<Sent>,
+) -> Result<Response, Refusal> {
+    let asking = of_customers(&web, &place, &asked).await?;
+    file(web, place, asking, &sent).await
+}
+
+/// `POST …/orders/export`.
+async fn orders(
+    State(web): State<Web>,
+    place: Place<Decide>,
+    Query(asked): Query<Asked>,
+    Form(sent): Form<Sent>,
+) -> Result<Response, Refusal> {
+    let asking = of_orders(&web, &place, &asked).await?;
+    file(web, place, asking, &sent).await
+}
+
+/// A file that is being written.
+struct Writing {
+    web: Web,
+    place: Place<Decide>,
+    wanted: Wanted,
+    format: Format,
+    /// Behind which row it goes on.
+    behind: Option<Cursor>,
+    rows: u64,
+    is_over: bool,
+}
+
+async fn file(web: Web, place: Place<Decide>, (wanted, query): Asking, sent: &Sent) -> Result<Response, Refusal> {
+    let format = if sent.get("format") == "json" { Format::Json } else { Format::Csv };
+    let list = wanted.list();
+    web.engine.audit_export(place.whose(), list, query.trim_start_matches('?'), &place.by(sent.get("note"))).await?;
+    let mode = if place.livemode { "live" } else { "test" };
+    let day = web.engine.now().strftime("%Y-%m-%d");
+    let name = format!("{}-{mode}-{list}-{day}.{}", place.tenant.slug, format.ending());
+    let headers = [
+        (header::CONTENT_TYPE, format.kind().to_owned()),
+        (header::CONTENT_DISPOSITION, format!("attachment; filename=\"{name}\"")),
+    ];
+    let writing = Writing { web, place, wanted, format, behind: None, rows: 0, is_over: false };
+    let text = stream::try_unfold(writing, async |mut writing: Writing| match writing.next().await {
+        Ok(text) => Ok(text.map(|text| (text, writing))),
+        Err(refusal) => {
+            // What was sent stands already; the connection breaks, so that nobody takes a part for the whole.
+            tracing::error!(?refusal, "an export broke off");
+            Err(std::io::Error::other("the export broke off"))
+        }
+    });
+    Ok((headers, Body::from_stream(text)).into_response())
+}
+
+impl Writing {
+    /// The next piece of the file; none: that was all.
+    async fn next(&mut self) -> Result<Option<String>, Refusal> {
+        if self.is_over {
+            return Ok(None);
+        }
+        let piece = rows::read(&self.web, &self.place, &self.wanted, self.behind).await?;
+        let mut text = String::new();
+        if self.rows == 0 && self.behind.is_none() {
+            self.format.begin(piece.columns, &mut text);
+        }
+        for row in &piece.rows {
+            self.format.row(piece.columns, row, self.rows == 0, &mut text);
+            self.rows += 1;
+        }
+        self.behind = piece.behind;
+        if self.behind.is_none() {
+            self.is_over = true;
+            self.format.end(&mut text);
+        }
+        Ok(Some(text))
+    }
+}
