@@ -139,7 +139,7 @@ async fn every_call_is_told_with_the_vendors_own_names() {
     says_all(&list, &["/v1/licenses/{id}/freeze", "/v1/check", "idempotency_mismatch", "/openapi.json"]);
     let found = browser.get(&format!("{reference}?q=license+freeze")).await;
     assert!(found.says("/v1/licenses/{id}/freeze") && !found.says("/v1/price-rules"));
-    assert!(browser.get(&format!("{reference}?q=nothing")).await.says("No call is like that."));
+    assert!(browser.get(&format!("{reference}?q=unheard-of")).await.says("No call is like that."));
     let activate = browser.get(&format!("{reference}/activate")).await;
     says_all(&activate, &["curl https://keys.example.com/v1/activate", "ACME-XXXX-XXXX-XXXX-XXXX", "No API key."]);
     says_all(

@@ -33,11 +33,6 @@ impl Block {
             }
         }
     }
-
-    /// Whether it is an example in this language.
-    pub(crate) fn is_in(&self, wanted: &str) -> bool {
-        matches!(self, Self::Code { language, .. } if language == wanted)
-    }
 }
 
 /// The lines below a heading, up to the next heading of whatever level.

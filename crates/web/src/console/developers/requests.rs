@@ -207,8 +207,8 @@ pub(crate) async fn show(
 
 /// What became of a call, in one sentence or two.
 fn why(row: &ApiRequest) -> String {
-    let code = row.code.as_deref();
-    match (row.status, code, row.detail.as_deref()) {
+    let (code, detail) = (row.code.as_deref(), row.detail.as_deref().map(|detail| detail.replace('`', "")));
+    match (row.status, code, detail) {
         (400.., Some(code), Some(detail)) => format!("Refused with {} ({code}): {detail}", row.status),
         (400.., ..) => format!("Refused with {}.", row.status),
         (202, Some(code), Some(detail)) => format!("Accepted, and not done yet ({code}): {detail}"),

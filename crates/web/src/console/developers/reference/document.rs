@@ -79,6 +79,11 @@ fn text(value: &Value, name: &str) -> String {
     value[name].as_str().unwrap_or_default().to_owned()
 }
 
+/// A text for people; code is not set apart in it.
+fn words(value: &Value, name: &str) -> String {
+    value[name].as_str().unwrap_or_default().replace('`', "")
+}
+
 fn array(value: &Value) -> &[Value] {
     value.as_array().map(Vec::as_slice).unwrap_or_default()
 }
@@ -146,7 +151,7 @@ impl Reference {
         let body = operation.get("requestBody").map(|body| {
             let schema = content(body);
             Body {
-                about: text(self.resolved(schema), "description"),
+                about: words(self.resolved(schema), "description"),
                 is_needed: body["required"] == true,
                 rows: self.fields(schema),
                 schema: schema.clone(),
@@ -156,19 +161,19 @@ impl Reference {
         let answers = answers.filter(|(status, _)| status.as_str() != "default");
         let answer = |(status, answer): (&String, &Value)| Answer {
             status: status.clone(),
-            about: text(answer, "description"),
+            about: words(answer, "description"),
             rows: self.fields(content(answer)),
         };
         Operation {
             id: text(operation, "operationId"),
             method,
             path: path.to_owned(),
-            summary: text(operation, "summary"),
-            more: text(operation, "description"),
+            summary: words(operation, "summary"),
+            more: words(operation, "description"),
             key,
             parameters: array(&operation["parameters"]).iter().map(|found| self.parameter(found)).collect(),
             body,
-            answers: answers.map(answer).collect(),
+            answers: merged(answers.map(answer)),
         }
     }
 
@@ -182,7 +187,7 @@ impl Reference {
             depth: 0,
             name: text(parameter, "name"),
             kind: format!("{}, {place}", self.kind(&parameter["schema"])),
-            about: text(parameter, "description"),
+            about: words(parameter, "description"),
             is_needed: parameter["required"] == true,
         }
     }
@@ -227,7 +232,7 @@ impl Reference {
             return self.add_fields(&resolved["items"], depth, rows);
         }
         for (name, field, is_needed) in self.properties(schema) {
-            let about = [field, self.resolved(field)].map(|schema| text(schema, "description"));
+            let about = [field, self.resolved(field)].map(|schema| words(schema, "description"));
             rows.push(Row {
                 depth,
                 name: name.to_owned(),
@@ -282,6 +287,18 @@ pub(crate) fn rows_of(document: &Value) -> Vec<Row> {
     let mut rows = Vec::new();
     add(document, 0, &mut rows);
     rows
+}
+
+/// Answers one after the other, those that have the same fields as one.
+fn merged(answers: impl Iterator<Item = Answer>) -> Vec<Answer> {
+    let mut all: Vec<Answer> = Vec::new();
+    for answer in answers {
+        match all.last_mut().filter(|last| last.rows == answer.rows && last.about == answer.about) {
+            Some(last) => last.status = format!("{} or {}", last.status, answer.status),
+            None => all.push(answer),
+        }
+    }
+    all
 }
 
 /// The schema of a body or an answer.
