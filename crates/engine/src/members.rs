@@ -67,6 +67,9 @@ pub enum MemberError {
     /// Who asks for a second factor has one.
     #[error("set up a second factor of your own first, under Account and security; otherwise this would lock you out")]
     OwnFactorFirst,
+    /// Who has a second factor shows it before another takes its place: their password alone must not be enough.
+    #[error("a vendor of yours asks for a second factor: sign in with your code or a passkey first, then change them")]
+    FactorFirst,
     /// The role may not do this.
     #[error("only an owner makes owners, and takes that from them")]
     Owners,
@@ -130,11 +133,11 @@ impl SignedIn {
         By { actor: format!("member:{}", self.id()), note }
     }
 
-    /// Whether more than a password says that it is them: a code, which whoever has an authenticator gives when signing in; a
-    /// passkey; or their vendor's identity provider, whose business that is.
+    /// Whether more than a password has said in this browser that it is them: a code, a passkey, or their vendor's identity
+    /// provider, whose business that is.
     #[must_use]
     pub const fn has_second_factor(&self) -> bool {
-        self.member.authenticator.is_some() || self.session.by_passkey || self.session.tenant_id.is_some()
+        self.session.has_factor || self.session.tenant_id.is_some()
     }
 
     /// Whether they proved lately who they are: otherwise no secret is shown or changed.

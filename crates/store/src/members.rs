@@ -250,6 +250,27 @@ impl Write {
         Ok(query.exec(&self.transaction).await?.rows_affected)
     }
 
+    /// Notes that more than a password has said in this browser who its member is.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn note_factor(&self, session: SessionId) -> Result<(), StoreError> {
+        let noted = sessions::Entity::update_many().col_expr(sessions::Column::HasFactor, Expr::val(true));
+        noted.filter(sessions::Column::Id.eq(session.0)).exec(&self.transaction).await?;
+        Ok(())
+    }
+
+    /// Takes it for not said in a member's other browsers: one of their factors is gone.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn forget_factors(&self, member: MemberId, but: SessionId) -> Result<(), StoreError> {
+        let forgotten = sessions::Entity::update_many().col_expr(sessions::Column::HasFactor, Expr::val(false));
+        let others = forgotten.filter(sessions::Column::MemberId.eq(member.0)).filter(sessions::Column::Id.ne(but.0));
+        others.exec(&self.transaction).await?;
+        Ok(())
+    }
+
     /// Forgets sessions, invitations, and visits to identity providers that are over.
     ///
     /// # Errors

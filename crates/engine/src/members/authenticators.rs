@@ -43,8 +43,9 @@ impl Engine {
     /// Asks for its codes from now on.
     ///
     /// # Errors
-    /// The code is wrong, too many were wrong, or those of the database.
+    /// The code is wrong, another factor has to be shown first, or those of the database.
     pub async fn set_authenticator(&self, who: &SignedIn, sealed: &[u8], code: &str) -> Result<(), MemberError> {
+        self.ensure_may_change_factors(who).await?;
         let member = Member { authenticator: Some(sealed.to_vec()), code_step: None, ..who.member.clone() };
         let step = self.step_of(&member, code, self.now())?.ok_or(MemberError::Wrong)?;
         let change = |member| Member { authenticator: Some(sealed.to_vec()), code_step: Some(step), ..member };
@@ -54,8 +55,9 @@ impl Engine {
     /// Asks for no code any more.
     ///
     /// # Errors
-    /// Those of the database.
+    /// A factor has to be shown first, or those of the database.
     pub async fn remove_authenticator(&self, who: &SignedIn) -> Result<(), MemberError> {
+        self.ensure_may_change_factors(who).await?;
         let change = |member| Member { authenticator: None, code_step: None, ..member };
         self.change_authenticator(who, "member.authenticator_removed", &change).await
     }
@@ -69,7 +71,12 @@ impl Engine {
         let once = || async {
             let write = self.store.begin().await?;
             let member = write.lock_member(who.id()).await?.ok_or(MemberError::NoMember)?;
-            write.save_member(change(member)).await?;
+            let member = change(member);
+            match member.authenticator {
+                Some(_) => write.note_factor(who.session()).await?,
+                None => write.forget_factors(who.id(), who.session()).await?,
+            }
+            write.save_member(member).await?;
             self.tell_tenants(&write, who.id(), action, &who.by(None)).await?;
             Ok(write.commit().await?)
         };

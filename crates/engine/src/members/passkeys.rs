@@ -105,6 +105,7 @@ impl Engine {
         made: &Made,
     ) -> Result<(), MemberError> {
         check_name(name.trim())?;
+        self.ensure_may_change_factors(who).await?;
         let challenge = self.signed_challenge(Purpose::Add(who), &made.client_data)?;
         let (new, now) = (made.accept(party)?, self.now());
         let row = Passkey {
@@ -135,6 +136,7 @@ impl Engine {
             }
             other => other?,
         }
+        write.note_factor(who.session()).await?;
         let detail = serde_json::json!({ "passkey": row.name });
         self.tell_tenants_of(&write, who.id(), "member.passkey_added", &detail, &who.by(None)).await?;
         Ok(write.commit().await?)
@@ -145,12 +147,14 @@ impl Engine {
     /// # Errors
     /// The member has no such passkey, or those of the database.
     pub async fn remove_passkey(&self, who: &SignedIn, id: PasskeyId) -> Result<(), MemberError> {
+        self.ensure_may_change_factors(who).await?;
         let once = || async {
             let write = self.store.begin().await?;
             write.lock_member(who.id()).await?.ok_or(MemberError::NoMember)?;
             let row = write.lock_passkey(id).await?.filter(|row| row.member_id == who.id().0);
             let row = row.ok_or(MemberError::NoMember)?;
             write.remove_passkey(id).await?;
+            write.forget_factors(who.id(), who.session()).await?;
             let detail = serde_json::json!({ "passkey": row.name });
             self.tell_tenants_of(&write, who.id(), "member.passkey_removed", &detail, &who.by(None)).await?;
             Ok(write.commit().await?)
@@ -175,7 +179,7 @@ impl Engine {
             let (write, member) = self.prove(&passkey, party, shown, &challenge).await?;
             let (id, now) = (MemberId(member.id), self.now());
             write.forget_expired_entries(now).await?;
-            write.save_session(Session { by_passkey: true, ..session(id, &handle, from, now, false) }).await?;
+            write.save_session(Session { has_factor: true, ..session(id, &handle, from, now, false) }).await?;
             let (by, detail) = (by(id), serde_json::json!({ "passkey": passkey.name }));
             self.tell_tenants_of(&write, id, "member.signed_in", &detail, &by).await?;
             Ok(write.commit().await?)
@@ -205,7 +209,7 @@ impl Engine {
             let session = write.lock_session(who.session()).await?.filter(|session| is_open(session, now));
             let session = session.ok_or(MemberError::Link)?;
             write
-                .save_session(Session { confirmed_at: Some(now.as_microsecond()), by_passkey: true, ..session })
+                .save_session(Session { confirmed_at: Some(now.as_microsecond()), has_factor: true, ..session })
                 .await?;
             Ok(write.commit().await?)
         };

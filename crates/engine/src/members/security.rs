@@ -39,6 +39,21 @@ impl Engine {
         store::repeat(once, MemberError::is_conflict).await
     }
 
+    /// Lets a member change what proves who they are. Where a vendor of theirs asks for a second factor, and they have one, a
+    /// password alone adds and removes none: otherwise it would be enough after all.
+    ///
+    /// # Errors
+    /// A factor has to be shown first, or those of the database.
+    pub(super) async fn ensure_may_change_factors(&self, who: &SignedIn) -> Result<(), MemberError> {
+        if who.has_second_factor() {
+            return Ok(());
+        }
+        let store = &self.store;
+        let has_one = who.member.authenticator.is_some() || !store.passkeys_of(who.id()).await?.is_empty();
+        let is_asked_for = store.tenants_of(who.id()).await?.iter().any(|(tenant, _)| tenant.requires_second_factor);
+        if has_one && is_asked_for { Err(MemberError::FactorFirst) } else { Ok(()) }
+    }
+
     /// Signs a member of a vendor out: of one browser, or of all. `deciding` is the role of who says so.
     ///
     /// # Errors

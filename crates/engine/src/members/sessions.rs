@@ -123,7 +123,7 @@ impl Engine {
         };
         write.save_member(Member { code_step: Some(step), ..righted(member) }).await?;
         let (confirmed_at, expires_at) = (Some(now.as_microsecond()), later(now, SESSION));
-        write.save_session(Session { confirmed_at, expires_at, ..session }).await?;
+        write.save_session(Session { confirmed_at, expires_at, has_factor: true, ..session }).await?;
         let by = By { actor: format!("member:{id}"), note: None };
         self.tell_tenants(&write, id, "member.signed_in", &by).await?;
         Ok(write.commit().await?)
@@ -211,7 +211,7 @@ pub(super) fn session(member: MemberId, handle: &Handle, from: &CameFrom, now: T
         seen_at: now.as_microsecond(),
         expires_at: later(now, if needs_code { CODE_AWAITED } else { SESSION }),
         tenant_id: None,
-        by_passkey: false,
+        has_factor: false,
     }
 }
 

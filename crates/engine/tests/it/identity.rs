@@ -43,7 +43,7 @@ pub(crate) async fn signed_in(harness: &Harness, email: &str) -> SignedIn {
         seen_at: 0,
         expires_at: 0,
         tenant_id: None,
-        by_passkey: false,
+        has_factor: false,
     };
     SignedIn { member, session }
 }

@@ -36,7 +36,7 @@ entities! {
         seen_at: i64,
         expires_at: i64,
         tenant_id: Option<Uuid>,
-        by_passkey: bool,
+        has_factor: bool,
     }
     /// A link that makes somebody a member, once. Without a role it makes the first owner of an installation.
     invitations = "invitations" {

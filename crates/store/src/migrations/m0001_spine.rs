@@ -230,7 +230,7 @@ const TABLES: &[Table] = &[
     Table {
         name: "sessions",
         columns: "id uuid, member_id uuid, hash blob, address text, agent text, created_at bigint, confirmed_at bigint?,
-            seen_at bigint, expires_at bigint, tenant_id uuid?, by_passkey boolean",
+            seen_at bigint, expires_at bigint, tenant_id uuid?, has_factor boolean",
         primary: &["id"],
         unique: &[],
         indexes: &[(&["member_id"], None), (&["expires_at"], None), (&["tenant_id"], Some("tenant_id IS NOT NULL"))],

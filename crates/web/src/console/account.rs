@@ -205,6 +205,7 @@ pub(crate) struct AuthenticatorForm {
 
 async fn set_authenticator(
     State(web): State<Web>,
+    site: Site,
     here: SignedInHere,
     Form(form): Form<AuthenticatorForm>,
 ) -> Result<Response, Refusal> {
@@ -221,14 +222,16 @@ async fn set_authenticator(
                 Some("That code is not right. Is the clock of your phone?".to_owned()),
             )
         }
-        Err(problem) => Err(problem.into()),
+        Err(problem) => shown(&web, &site, &here, Some(problem), None).await,
     }
 }
 
-async fn remove_authenticator(State(web): State<Web>, here: SignedInHere) -> Result<Response, Refusal> {
+async fn remove_authenticator(State(web): State<Web>, site: Site, here: SignedInHere) -> Result<Response, Refusal> {
     confirmed(&web, &here, "/account")?;
-    web.engine.remove_authenticator(&here.who).await?;
-    Ok(see_other("/account?said=removed"))
+    match web.engine.remove_authenticator(&here.who).await {
+        Ok(()) => Ok(see_other("/account?said=removed")),
+        Err(problem) => shown(&web, &site, &here, Some(problem), None).await,
+    }
 }
 
 /// Which browser is to be signed out.

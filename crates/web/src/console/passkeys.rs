@@ -289,10 +289,8 @@ async fn own(web: &Web, here: &SignedInHere, id: &str) -> Result<Passkey, Refusa
     all.into_iter().find(|row| row.id == id.0).ok_or(Refusal::NotFound)
 }
 
-/// `GET /account/passkeys/{id}/remove`.
-async fn remove_form(State(web): State<Web>, here: SignedInHere, Path(id): Path<String>) -> Result<Response, Refusal> {
-    let row = own(&web, &here, &id).await?;
-    confirmed(&web, &here, &here.address)?;
+/// What is asked before a passkey is taken away.
+fn removing(here: &SignedInHere, row: &Passkey) -> EntrancePage {
     let lead = format!(
         "“{}” signs you in no more, from now on. Where it was used you stay signed in. Your device still has its half: \
          remove it there as well.",
@@ -300,7 +298,13 @@ async fn remove_form(State(web): State<Web>, here: SignedInHere, Path(id): Path<
     );
     EntrancePage::asking("Remove the passkey", lead, "Remove it", here.address.clone(), ("/account", "Keep it"))
         .dangerous()
-        .shown(None)
+}
+
+/// `GET /account/passkeys/{id}/remove`.
+async fn remove_form(State(web): State<Web>, here: SignedInHere, Path(id): Path<String>) -> Result<Response, Refusal> {
+    let row = own(&web, &here, &id).await?;
+    confirmed(&web, &here, &here.address)?;
+    removing(&here, &row).shown(None)
 }
 
 /// `POST /account/passkeys/{id}/remove`.
@@ -309,6 +313,6 @@ async fn remove(State(web): State<Web>, here: SignedInHere, Path(id): Path<Strin
     confirmed(&web, &here, &here.address)?;
     match web.engine.remove_passkey(&here.who, PasskeyId(row.id)).await {
         Ok(()) | Err(MemberError::NoMember) => Ok(see_other("/account?said=passkey_removed")),
-        Err(problem) => Err(problem.into()),
+        Err(problem) => removing(&here, &row).shown(Some(problem)),
     }
 }

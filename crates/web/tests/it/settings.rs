@@ -21,6 +21,7 @@ async fn with_factor(office: &Office, browser: &Browser<'_>) {
     let handle = browser.kept.split_once('=').unwrap().1.parse().unwrap();
     let who = office.engine.signed_in(&handle).await.unwrap().unwrap();
     let write = office.engine.store.begin().await.unwrap();
+    write.note_factor(who.session()).await.unwrap();
     write.save_member(store::rows::Member { authenticator: Some(vec![1]), ..who.member }).await.unwrap();
     write.commit().await.unwrap();
 }
@@ -113,7 +114,7 @@ async fn a_second_factor_is_required_and_nobody_locks_themselves_out() {
     assert!(owner.get(&factor).await.says("1 of 2 members have one"));
     assert_eq!(owner.post(&factor, "note=policy").await.leads_to(), format!("{path}?said=saved"));
     assert_eq!(viewer.get(HOME).await.leads_to(), "/account?said=second_factor");
-    assert!(viewer.get("/account?said=second_factor").await.says("This vendor asks for a second factor"));
+    assert!(viewer.get("/account?said=second_factor").await.says("This vendor asks for more than a password"));
     assert_eq!(owner.get(HOME).await.status, 200);
     with_factor(&office, &viewer).await;
     assert_eq!(viewer.get(HOME).await.status, 200);
@@ -264,4 +265,31 @@ async fn about_says_to_whom_what_they_need() {
     let elsewhere = "/console/other/test/settings/about";
     assert!(!stranger.get(elsewhere).await.says("/var/lib/keywright"), "a guest on this server");
     assert_eq!(stranger.post(&format!("{elsewhere}/doctor"), "").await.status, 404);
+}
+
+/// Whoever knows a password, and nothing else, does not get behind a second factor by adding one of their own.
+#[tokio::test]
+async fn a_password_alone_changes_no_second_factor() {
+    let office = Office::open().await;
+    let owner = office.member(Role::Owner).await;
+    with_factor(&office, &owner).await;
+    assert_eq!(owner.post(&at("settings/security/second-factor"), "").await.status, 303);
+    let who = office.engine.store.members().await.unwrap().remove(0);
+    let from = engine::members::CameFrom { address: "192.0.2.9".to_owned(), agent: "thief".to_owned() };
+    let write = office.engine.store.begin().await.unwrap();
+    write.save_member(store::rows::Member { authenticator: None, ..who.clone() }).await.unwrap();
+    write.commit().await.unwrap();
+    let entered = office.engine.sign_in(&who.email, crate::office::PASSWORD, &from).await.unwrap();
+    let write = office.engine.store.begin().await.unwrap();
+    write.save_member(store::rows::Member { authenticator: who.authenticator.clone(), ..who.clone() }).await.unwrap();
+    write.commit().await.unwrap();
+    let thief = office.engine.signed_in(&entered.handle).await.unwrap().unwrap();
+    let new = office.engine.new_authenticator(&who).unwrap();
+    for refused in [
+        office.engine.set_authenticator(&thief, &new.sealed, "000000").await,
+        office.engine.remove_authenticator(&thief).await,
+    ] {
+        assert!(matches!(refused, Err(engine::members::MemberError::FactorFirst)), "{refused:?}");
+    }
+    assert_eq!(owner.get(HOME).await.status, 200);
 }
