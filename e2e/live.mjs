@@ -37,6 +37,7 @@ await travel({
     await chip.click();
     const shown = () => page.locator("#timeline li:visible").count();
     const [before, all] = [await shown(), await page.locator("#timeline li").count()];
+    await page.locator(".actions summary").click();
     await page.getByRole("link", { name: "Freeze", exact: true }).click();
     const reason = page.getByRole("dialog").getByLabel("Reason");
     await reason.fill("half a sente");
