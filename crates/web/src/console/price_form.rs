@@ -24,6 +24,7 @@ use super::{
     place::{Place, to::Configure},
     prices::Stock,
     refusal::Refusal,
+    words::counted,
 };
 use crate::Web;
 
@@ -64,10 +65,7 @@ async fn shown(
     let mut question =
         Question::new("Map a price", "Map it", next(place, sent).map_or_else(|| place.at("prices"), str::to_owned));
     if let Some(unmapped) = unmapped {
-        let orders = match unmapped.orders {
-            1 => "1 order waits".to_owned(),
-            count => format!("{count} orders wait"),
-        };
+        let orders = counted(unmapped.orders, "order waits", "orders wait");
         question = question.says(format!("{orders} for this price: keys are issued and mailed at once."));
     }
     question

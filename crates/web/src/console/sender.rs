@@ -24,7 +24,7 @@ use super::{
     shell::{Shell, page},
     template_editor::tried,
     templates::Which,
-    words::When,
+    words::{When, counted, plural},
 };
 use crate::Web;
 
@@ -169,8 +169,7 @@ fn records(name: String, whose: &str, way: &Described) -> Domain {
 /// `GET …/mails/sender/release`.
 pub(crate) async fn release_form(State(web): State<Web>, place: Place<Configure>) -> Result<Response, Refusal> {
     let held = web.engine.store.mail_queue(place.whose().tenant).await?.held;
-    let (mails, they) =
-        if held == 1 { ("1 mail that is".to_owned(), "It") } else { (format!("{held} mails that are"), "They") };
+    let (mails, they) = (counted(held, "mail that is", "mails that are"), plural(&held, "It", "They"));
     let mut question = Question::new("Release what is held", "Release them", place.at("mails/sender"))
         .says(format!("There are {mails} held, of test and live mode together. {they} leave as if just written, and say what is so now."))
         .says("What is not so any more is not sent.");
@@ -187,7 +186,8 @@ pub(crate) async fn release(
     Form(sent): Form<Sent>,
 ) -> Result<Response, Refusal> {
     web.engine.release_mails(place.whose().tenant, &place.by(sent.get("note"))).await?;
-    Ok(see_other(&place.at("mails/sender?said=released")))
+    let said = if web.sender.is_some() { "released" } else { "caught" };
+    Ok(see_other(&place.at(&format!("mails/sender?said={said}"))))
 }
 
 #[cfg(test)]

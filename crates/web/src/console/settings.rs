@@ -14,7 +14,7 @@ use super::{
     refusal::Refusal,
     security::Team,
     shell::{Shell, page},
-    words::{When, capitalised},
+    words::{When, capitalised, counted},
 };
 use crate::Web;
 
@@ -65,10 +65,6 @@ fn group_of(path: &str) -> &'static str {
         path if path.contains("brand") || path.contains("mail") => GROUPS[0],
         _ => GROUPS[2],
     }
-}
-
-fn counted(count: usize, one: &str, several: &str) -> String {
-    format!("{count} {}", if count == 1 { one } else { several })
 }
 
 /// How things stand, by the path of their door.
