@@ -73,7 +73,7 @@ fn drawn<A>(place: &Place<A>, first: FirstStep, is_done: bool, product: Option<&
         FirstStep::Activation => (
             "Have your app ask",
             "Waiting for the first activation: the calls stand there with your product's name in them.",
-            "developers",
+            "developers/quickstart",
             "See the calls",
         ),
         FirstStep::Connection if test => (
@@ -109,17 +109,19 @@ fn drawn<A>(place: &Place<A>, first: FirstStep, is_done: bool, product: Option<&
 
 /// What the server's operator does when starting it.
 fn of_server<A>(web: &Web, place: &Place<A>) -> [Step; 2] {
-    let see = |word| Some((place.at("settings/server"), word));
     let address = server::address(&web.public_url);
     [
         Step {
-            button: see("How to send mails"),
+            button: Some((place.at("mails/sender"), "How to send mails")),
             ..step(
                 "Send mails",
                 "Mails are caught and held: the server knows no relay and no service yet.",
                 web.sender.is_some(),
             )
         },
-        Step { button: see("How to set it"), ..step("Have a public address", address.sentence, address.is_public) },
+        Step {
+            button: Some((place.at("settings/server"), "How to set it")),
+            ..step("Have a public address", address.sentence, address.is_public)
+        },
     ]
 }

@@ -116,6 +116,7 @@ pub(crate) async fn connections<A>(
 ) -> Result<Vec<(ConnectionId, &'static str, &'static str)>, Refusal> {
     let all = web.engine.connections().await?;
     let here = all.iter().filter(|connection| connection.tenant == place.whose().tenant);
+    let here = here.filter(|connection| connection.mode.is_live() == place.livemode);
     Ok(here
         .map(|connection| (connection.id, connection.provider.info().slug, connection.provider.info().name))
         .collect())

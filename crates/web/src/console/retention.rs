@@ -84,6 +84,16 @@ fn passing() -> Vec<Kept> {
         ),
         ("Open invitations", days(INVITATION), "The link opens nothing then."),
         (
+            "Calls of the API, in the request log",
+            format!("{} days", engine::requests::KEPT_DAYS),
+            "Who called what is not known any more; what the calls did stays.",
+        ),
+        (
+            "Figures of the first page",
+            format!("{} days", engine::counts::KEPT_DAYS),
+            "How much happened in each hour; what happened stays.",
+        ),
+        (
             "Answers to calls with an Idempotency-Key",
             "24 hours".to_owned(),
             "The same call gets the same answer meanwhile; sealed.",
@@ -126,7 +136,7 @@ async fn forgotten<A>(web: &Web, place: &Place<A>, days: u16) -> Result<String, 
 
 async fn changing(web: &Web, place: &Place<Decide>, sent: &Sent, days: Option<u16>) -> Result<Question, Refusal> {
     let here = kept_days(&place.tenant);
-    let question = Question::new("How long deliveries are kept", "Keep them so long", place.at(SECTION))
+    let question = Question::new("How long deliveries are kept", "Save", place.at(SECTION))
         .says("Events to your own systems, their deliveries and tries, and alerts are remembered for this long once they are over. What is still on its way stays.")
         .says("Orders, licenses, mails and the audit log are not touched.");
     let question = match days.filter(|days| (1..here).contains(days)) {
