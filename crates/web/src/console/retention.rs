@@ -149,6 +149,7 @@ async fn changing(web: &Web, place: &Place<Decide>, sent: &Sent, days: Option<u1
     let value = sent.some("days").map_or(here.to_string(), str::to_owned);
     Ok(question
         .asks(Field::text("days", "Days", value).of("number").needed().hint("1 to 3650."))
+        .asks(Field::reason())
         .asks(Field::Hidden { name: "seen", value: days.map(|days| days.to_string()).unwrap_or_default() }))
 }
 
@@ -184,7 +185,7 @@ async fn change(State(web): State<Web>, place: Place<Decide>, Form(sent): Form<S
     if days < kept_days(&place.tenant) && !is_seen {
         return again(Some(days), "This forgets something: read what, and confirm.".to_owned()).await;
     }
-    match web.engine.keep_deliveries(place.whose().tenant, days, &place.by("").actor).await {
+    match web.engine.keep_deliveries(place.whose().tenant, days, place.by(sent.get("note"))).await {
         Ok(()) => Ok(see_other(&place.at(&format!("{SECTION}?said=saved")))),
         Err(error) => again(None, of_configuration(error)?).await,
     }
