@@ -1,7 +1,7 @@
 //! What is still to be done before real buyers come. Every tick is asked of what is there; nothing is ticked by hand.
 
 use domain::member::Ability;
-use engine::{first_steps::FirstStep, tenants::DEFAULT_TENANT};
+use engine::first_steps::FirstStep;
 
 use super::{place::Place, refusal::Refusal, server};
 use crate::Web;
@@ -32,8 +32,7 @@ impl Checklist {
         let product = web.engine.store.products(place.whose().tenant).await?.into_iter().next().map(|row| row.code);
         let mut steps: Vec<Step> =
             asked.into_iter().map(|(step, is_done)| drawn(place, step, is_done, product.as_deref())).collect();
-        // How the server is started is its operator's, and not every vendor's.
-        if place.tenant.slug == DEFAULT_TENANT {
+        if place.is_host() {
             steps.extend(of_server(web, place));
         }
         let done = steps.iter().filter(|step| step.is_done).count();

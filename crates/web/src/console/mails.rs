@@ -25,6 +25,7 @@ use super::{
     refusal::Refusal,
     resend, sender,
     shell::{Shell, page},
+    tabs::Tab,
     template_editor, template_versions, templates,
     words::{Pill, When, progress, sentence},
 };
@@ -80,7 +81,7 @@ pub(crate) struct Asked {
 #[template(path = "console/mails.html")]
 struct MailsPage {
     shell: Shell,
-    tabs: Vec<(String, &'static str, bool)>,
+    tabs: Vec<Tab>,
     path: String,
     mails: Vec<Row>,
     pager: Pager,

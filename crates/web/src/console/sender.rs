@@ -22,6 +22,7 @@ use super::{
     },
     refusal::Refusal,
     shell::{Shell, page},
+    tabs::Tab,
     template_editor::tried,
     templates::Which,
     words::{When, counted, plural},
@@ -32,13 +33,15 @@ use crate::Web;
 #[template(path = "console/sender.html")]
 struct SenderPage {
     shell: Shell,
-    tabs: Vec<(String, &'static str, bool)>,
+    tabs: Vec<Tab>,
     way: Option<Described>,
     /// Who mails come from where a brand does not say so.
     from: String,
     waiting: Vec<Waiting>,
     held: u64,
     may_configure: bool,
+    /// Whether it is said with what options the server was started.
+    is_host: bool,
     /// Where a test goes.
     test_to: String,
     answer: Option<(bool, String)>,
@@ -94,6 +97,7 @@ async fn shown<A>(web: &Web, place: &Place<A>, answer: Option<(bool, String)>) -
         waiting: waiting(place, queue, web.sender.is_some(), web.engine.now()),
         held: queue.held,
         may_configure: place.role.may(Ability::Configure),
+        is_host: place.is_host(),
         test_to: place.who.member.email.clone(),
         answer,
         domains: domains(&brands, web.mail_from(), way.as_ref()),

@@ -254,7 +254,7 @@ async fn without_a_relay_the_sender_says_what_to_set_and_what_is_held() {
         &["1 mail that is held", "There is no relay yet, so that they are caught and held again."],
     );
     let released = developer.post(&format!("{sender}/release"), "note=try").await;
-    assert_eq!(released.leads_to(), format!("{sender}?said=released"));
+    assert_eq!(released.leads_to(), format!("{sender}?said=caught"));
     assert_eq!(office.mail().await.status, "pending");
     says_all(&developer.get(&sender).await, &["The oldest was written", "Nothing is held."]);
 }
