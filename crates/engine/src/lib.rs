@@ -19,7 +19,7 @@ pub mod configuration;
 pub mod connect;
 mod connected_accounts;
 pub mod connections;
-mod counts;
+pub mod counts;
 pub mod doctor;
 mod events;
 pub mod figures;

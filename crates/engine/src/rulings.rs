@@ -29,6 +29,13 @@ pub struct By {
     pub note: Option<String>,
 }
 
+/// An actor who gives no reason.
+impl<T: AsRef<str> + ?Sized> From<&T> for By {
+    fn from(actor: &T) -> Self {
+        Self { actor: actor.as_ref().to_owned(), note: None }
+    }
+}
+
 /// A decision about a sale.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum OrderRuling {

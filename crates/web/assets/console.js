@@ -72,10 +72,6 @@ document.addEventListener("change", (event) => {
   for (const box of all.form.querySelectorAll(`input[type="checkbox"][name="${all.dataset.all}"]`)) box.checked = all.checked;
 });
 
-// A page about something that goes on looks again after so many seconds.
-const again = document.querySelector("[data-again]");
-if (again) setTimeout(() => location.reload(), Number(again.dataset.again) * 1000);
-
 // Keys: / searches, g and a letter go somewhere, ? shows them.
 let goes = false;
 document.addEventListener("keydown", (event) => {

@@ -66,6 +66,7 @@ mod sign_in_settings;
 mod signing_keys;
 mod simulator;
 mod site;
+mod tabs;
 mod team;
 mod template_editor;
 mod template_versions;

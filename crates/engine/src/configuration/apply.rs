@@ -34,7 +34,7 @@ use crate::{
 /// Who asks, and what for.
 struct Asked<'a> {
     wanted: &'a Wanted,
-    actor: &'a str,
+    by: &'a By,
     existing: Existing,
     /// A file as a whole has an audit entry of its own.
     is_file: bool,
@@ -55,7 +55,8 @@ impl Engine {
     ) -> Result<ApplyReport, ConfigurationError> {
         let wanted = file.wanted(secrets as Secrets<'_>, prune)?;
         let (tenant, is_new) = self.tenant_of(file, &wanted).await?;
-        let asked = Asked { wanted: &wanted, actor, existing: Existing::Either, is_file: true };
+        let by = By::from(actor);
+        let asked = Asked { wanted: &wanted, by: &by, existing: Existing::Either, is_file: true };
         let mut report = self.change(tenant, &asked).await?;
         if is_new {
             let name = format!("`{}`", file.tenant_slug());
@@ -95,9 +96,15 @@ impl Engine {
     ///
     /// # Errors
     /// It is less than a day or more than ten years, or those of the database.
-    pub async fn keep_deliveries(&self, tenant: TenantId, days: u16, actor: &str) -> Result<(), ConfigurationError> {
+    pub async fn keep_deliveries(
+        &self,
+        tenant: TenantId,
+        days: u16,
+        by: impl Into<By>,
+    ) -> Result<(), ConfigurationError> {
         let wanted = Wanted { deliveries_kept_days: Some(days), ..Wanted::default() };
-        self.change(tenant, &Asked { wanted: &wanted, actor, existing: Existing::Either, is_file: false }).await?;
+        let by = by.into();
+        self.change(tenant, &Asked { wanted: &wanted, by: &by, existing: Existing::Either, is_file: false }).await?;
         Ok(())
     }
 
@@ -152,9 +159,9 @@ impl Engine {
         tenant: TenantId,
         input: PriceRuleInput,
         existing: Existing,
-        actor: &str,
+        by: impl Into<By>,
     ) -> Result<ConfigurationChange, ConfigurationError> {
-        self.change_one(tenant, Wanted { price_rules: vec![input.into()], ..Wanted::default() }, existing, actor).await
+        self.change_one(tenant, Wanted { price_rules: vec![input.into()], ..Wanted::default() }, existing, by).await
     }
 
     /// Takes a price rule away. What it decided stays decided.
@@ -165,10 +172,10 @@ impl Engine {
         &self,
         tenant: TenantId,
         rule: PriceRuleId,
-        actor: &str,
+        by: impl Into<By>,
     ) -> Result<ConfigurationChange, ConfigurationError> {
         let wanted = Wanted { removed_rules: vec![rule], ..Wanted::default() };
-        match self.change_one(tenant, wanted, Existing::Either, actor).await {
+        match self.change_one(tenant, wanted, Existing::Either, by).await {
             Err(ConfigurationError::Missing(what, _)) => Err(ConfigurationError::Missing(what, rule.to_string())),
             other => other,
         }
@@ -184,10 +191,10 @@ impl Engine {
         tenant: TenantId,
         input: WebhookEndpointInput,
         existing: Existing,
-        actor: &str,
+        by: impl Into<By>,
     ) -> Result<ConfigurationChange, ConfigurationError> {
         let wanted = Wanted { webhook_endpoints: vec![input.into()], ..Wanted::default() };
-        self.change_one(tenant, wanted, existing, actor).await
+        self.change_one(tenant, wanted, existing, by).await
     }
 
     /// Takes an address away, with all that is known of its deliveries.
@@ -198,10 +205,10 @@ impl Engine {
         &self,
         tenant: TenantId,
         id: WebhookEndpointId,
-        actor: &str,
+        by: impl Into<By>,
     ) -> Result<ConfigurationChange, ConfigurationError> {
         let wanted = Wanted { removed_endpoints: vec![id], ..Wanted::default() };
-        match self.change_one(tenant, wanted, Existing::Either, actor).await {
+        match self.change_one(tenant, wanted, Existing::Either, by).await {
             Err(ConfigurationError::Missing(..)) => {
                 Err(ConfigurationError::Missing(What::WebhookEndpoint, id.to_string()))
             }
@@ -247,9 +254,10 @@ impl Engine {
         tenant: TenantId,
         wanted: Wanted,
         existing: Existing,
-        actor: &str,
+        by: impl Into<By>,
     ) -> Result<ConfigurationChange, ConfigurationError> {
-        let report = self.change(tenant, &Asked { wanted: &wanted, actor, existing, is_file: false }).await?;
+        let by = by.into();
+        let report = self.change(tenant, &Asked { wanted: &wanted, by: &by, existing, is_file: false }).await?;
         let one = report.changes.into_iter().next();
         one.ok_or_else(|| ConfigurationError::Missing(What::PriceRule, String::new()))
     }
@@ -270,7 +278,7 @@ impl Engine {
         let row = write.lock_catalogue(tenant).await?;
         let row = row.ok_or_else(|| ConfigurationError::Missing(What::Tenant, tenant.to_string()))?;
         let current = Current::read(&write, row, asked.wanted, &self.ring()).await?;
-        let making = Making { now, entropy: &mut *self.entropy(), actor: asked.actor };
+        let making = Making { now, entropy: &mut *self.entropy(), actor: &asked.by.actor };
         let changes = difference(&current, asked.wanted, making).map_err(ConfigurationError::Problems)?;
         check_existing(asked.existing, &changes)?;
         let mut report = ApplyReport { changes, woken: 0 };
@@ -278,7 +286,7 @@ impl Engine {
             return Ok(report);
         }
         for step in report.changes.iter().filter_map(|change| change.step.clone()) {
-            self.make(&write, step, asked.actor).await?;
+            self.make(&write, step, &asked.by.actor).await?;
         }
         if report.changes.iter().any(|change| change.step.as_ref().is_some_and(Step::is_of_catalogue)) {
             write.catalogue_changed(tenant).await?;
@@ -313,7 +321,7 @@ impl Engine {
                 let asked_with_it = accounts::asked_with(write, &row).await?;
                 write.retry_calls(asked_with_it.clone(), self.now()).await?;
                 if may_ask(&row) {
-                    let by = By { actor: actor.to_owned(), note: None };
+                    let by = By::from(actor);
                     self.ask_what_was_refused(write, asked_with_it, &by).await?;
                 }
                 self.note_connected(write, &row).await?;
@@ -350,7 +358,7 @@ impl Engine {
             id: AuditId::new(now, &mut *entropy).0,
             tenant_id: tenant.0,
             occurred_at: now.as_microsecond(),
-            actor: asked.actor.to_owned(),
+            actor: asked.by.actor.clone(),
             action,
             subject,
             order_id: None,
@@ -363,7 +371,11 @@ impl Engine {
         let mut entries = Vec::new();
         for (change, step) in changes.iter().filter_map(|change| Some((change, change.step.as_ref()?))) {
             let action = format!("{}.{}", change.what.as_str(), change.action.as_str());
-            entries.push(entry(action, step.subject(), json!({ "name": change.name, "details": change.details })));
+            let mut detail = json!({ "name": change.name, "details": change.details });
+            if let Some(note) = &asked.by.note {
+                detail["note"] = json!(note);
+            }
+            entries.push(entry(action, step.subject(), detail));
         }
         if asked.is_file {
             let lines = changes.iter().filter(|change| change.action.is_change()).map(ToString::to_string);

@@ -13,7 +13,6 @@ use domain::member::Ability;
 use engine::{
     doctor::{self, Finding},
     support::{Process, size},
-    tenants::DEFAULT_TENANT,
 };
 
 use super::{
@@ -100,10 +99,9 @@ fn news(changelog: &'static str, version: &str) -> Vec<News> {
     section.split("\n### ").skip(1).filter_map(part).collect()
 }
 
-/// Whether a member here may hear of the installation as a whole: an owner or admin of the vendor that it was set up with. On a
-/// server with several vendors the others are guests.
+/// Whether a member here may hear of the installation as a whole: an owner or admin of the vendor that it was set up with.
 pub(crate) fn is_operators<A>(place: &Place<A>) -> bool {
-    place.tenant.slug == DEFAULT_TENANT && place.role.may(Ability::Decide)
+    place.is_host() && place.role.may(Ability::Decide)
 }
 
 /// `GET …/settings/about`.
@@ -180,7 +178,7 @@ async fn checks(web: &Web) -> Result<Vec<Check>, Refusal> {
         check(
             web.sender.is_some(),
             if web.sender.is_some() { "Mails leave this server." } else { "Mails are caught here; no buyer gets one." },
-            "Start the server with --mail-from and a way that mails leave.",
+            "Under E-mail, Sender stands what to start the server with.",
         ),
         check(
             status.attention_open == 0,

@@ -27,7 +27,7 @@ use super::{
     },
     refusal::{Refusal, encoded},
     shell::{Shell, page},
-    words::{When, capitalised},
+    words::{When, capitalised, sentence},
 };
 use crate::Web;
 
@@ -171,7 +171,7 @@ pub(crate) async fn dismiss_form(
         shell: Shell::new(&web, &place, "attention", "Lay aside").await?,
         title: format!("Lay aside · {}", row.kind.replace('_', " ")),
         consequences: vec![
-            format!("{}.", capitalised(&row.detail)),
+            sentence(&row.detail),
             "Nothing is mended by this: the item leaves the list, and does not come back for the same cause."
                 .to_owned(),
         ],

@@ -21,6 +21,7 @@ use store::{
 
 use super::{
     action::{Field, Question, Sent},
+    assets,
     browser::see_other,
     entries::People,
     filters,
@@ -29,7 +30,7 @@ use super::{
     place::{Place, to::Look},
     refusal::Refusal,
     shell::{Shell, page},
-    words::{Pill, When},
+    words::{Pill, When, counted},
 };
 use crate::Web;
 
@@ -46,6 +47,8 @@ pub(crate) const ACTIONS: [(&str, &str, Ability); 5] = [
 const SHOWN: u64 = 50;
 /// Licenses that are read at once.
 const READ: u64 = 500;
+/// How soon the page of a change looks again while it goes on, in milliseconds.
+const SOON: u32 = 2_000;
 
 pub(crate) fn routes() -> Router<Web> {
     Router::new()
@@ -121,7 +124,7 @@ async fn asked(
 ) -> Result<Response, Refusal> {
     let action = BulkAction::read(wanted.word, 0).ok_or(Refusal::NotFound)?;
     let preview = bulk::preview(action, &wanted.licenses);
-    let title = format!("{} · {}", wanted.name, counted(preview.changes));
+    let title = format!("{} · {}", wanted.name, licenses(preview.changes));
     let mut question = Question::new(title, button(action), place.at("licenses"));
     let nothing = match (wanted.is_too_many, wanted.licenses.is_empty(), preview.changes) {
         (true, ..) => {
@@ -131,9 +134,9 @@ async fn asked(
         (.., 0) => Some("Nothing would change.".to_owned()),
         _ => None,
     };
-    question = question.says(format!("This changes {}.", counted(preview.changes)));
+    question = question.says(format!("This changes {}.", licenses(preview.changes)));
     for (why, count) in &preview.skipped {
-        question = question.says(format!("{} skipped because {why}.", are(*count)));
+        question = question.says(format!("{} skipped because {why}.", counted(*count, "is", "are")));
     }
     for text in consequences(action) {
         question = question.says(*text);
@@ -149,12 +152,8 @@ async fn asked(
     question.page(web, place, "licenses", wrong.or(nothing)).await
 }
 
-fn counted(count: usize) -> String {
-    if count == 1 { "1 license".to_owned() } else { format!("{count} licenses") }
-}
-
-fn are(count: usize) -> String {
-    if count == 1 { "1 is".to_owned() } else { format!("{count} are") }
+fn licenses(count: usize) -> String {
+    counted(count, "license", "licenses")
 }
 
 const fn button(action: BulkAction) -> &'static str {
@@ -238,7 +237,7 @@ fn change(place: &Place<Look>, people: &People, row: &BulkChange, now: Timestamp
     let days = row.days.map(|days| format!(" by {days} days")).unwrap_or_default();
     let is_running = row.status == status::RUNNING;
     let (word, tone, icon) = if is_running { ("under way", "warn", "clock") } else { ("done", "good", "check") };
-    let licenses = counted(usize::try_from(row.total).unwrap_or_default());
+    let licenses = counted(row.total, "license", "licenses");
     Change {
         path: place.at(&format!("licenses/changes/{}", BulkChangeId(row.id))),
         title: format!("{name}{days} · {licenses}"),
@@ -282,6 +281,9 @@ pub(crate) async fn list(State(web): State<Web>, place: Place<Look>) -> Result<R
 #[template(path = "console/change.html")]
 struct ChangePage {
     shell: Shell,
+    script: &'static str,
+    /// In how many milliseconds it is to be looked again.
+    again: Option<u32>,
     change: Change,
     /// Address and id of a license that stayed as it was, and why.
     skipped: Vec<(String, String, String)>,
@@ -306,6 +308,8 @@ pub(crate) async fn show(
     });
     page(&ChangePage {
         shell: Shell::new(&web, &place, "licenses", change.title.clone()).await?,
+        script: assets::again(),
+        again: change.is_running.then_some(SOON),
         skipped: skipped.collect(),
         change,
         changes_path: place.at("licenses/changes"),

@@ -1,7 +1,7 @@
 //! What is still to be done before real buyers come. Every tick is asked of what is there; nothing is ticked by hand.
 
 use domain::member::Ability;
-use engine::{first_steps::FirstStep, tenants::DEFAULT_TENANT};
+use engine::first_steps::FirstStep;
 
 use super::{place::Place, refusal::Refusal, server};
 use crate::Web;
@@ -32,8 +32,7 @@ impl Checklist {
         let product = web.engine.store.products(place.whose().tenant).await?.into_iter().next().map(|row| row.code);
         let mut steps: Vec<Step> =
             asked.into_iter().map(|(step, is_done)| drawn(place, step, is_done, product.as_deref())).collect();
-        // How the server is started is its operator's, and not every vendor's.
-        if place.tenant.slug == DEFAULT_TENANT {
+        if place.is_host() {
             steps.extend(of_server(web, place));
         }
         let done = steps.iter().filter(|step| step.is_done).count();
@@ -73,7 +72,7 @@ fn drawn<A>(place: &Place<A>, first: FirstStep, is_done: bool, product: Option<&
         FirstStep::Activation => (
             "Have your app ask",
             "Waiting for the first activation: the calls stand there with your product's name in them.",
-            "developers",
+            "developers/quickstart",
             "See the calls",
         ),
         FirstStep::Connection if test => (
@@ -109,17 +108,19 @@ fn drawn<A>(place: &Place<A>, first: FirstStep, is_done: bool, product: Option<&
 
 /// What the server's operator does when starting it.
 fn of_server<A>(web: &Web, place: &Place<A>) -> [Step; 2] {
-    let see = |word| Some((place.at("settings/server"), word));
     let address = server::address(&web.public_url);
     [
         Step {
-            button: see("How to send mails"),
+            button: Some((place.at("mails/sender"), "How to send mails")),
             ..step(
                 "Send mails",
                 "Mails are caught and held: the server knows no relay and no service yet.",
                 web.sender.is_some(),
             )
         },
-        Step { button: see("How to set it"), ..step("Have a public address", address.sentence, address.is_public) },
+        Step {
+            button: Some((place.at("settings/server"), "How to set it")),
+            ..step("Have a public address", address.sentence, address.is_public)
+        },
     ]
 }

@@ -61,17 +61,11 @@ pub(crate) async fn list(
     Query(asked): Query<Asked>,
 ) -> Result<Response, Refusal> {
     let now = web.engine.now();
-    let product = filters::product(&web, &place, asked.get("product")).await?;
-    let filter = filter(asked.get("q"), product.map(|row| ProductId(row.id)));
     let at = asked.page::<CustomerId>()?;
     let (path, kept) = (place.at("customers"), asked.kept(&NAMES));
-    let named = match asked.get("q") {
-        "" => Vec::new(),
-        q => web.engine.store.customers_named(place.whose(), q).await?,
-    };
-    let examined = match named.is_empty() {
-        true => web.engine.store.examine_customers(place.whose(), &filter, at).await?,
-        false => Examined { listed: at.of(named, |row| row.id), further: None },
+    let examined = match meant(&web, &place, &asked).await? {
+        Meant::Named(rows) => Examined { listed: at.of(rows, |row| row.id), further: None },
+        Meant::Filtered(filter) => web.engine.store.examine_customers(place.whose(), &filter, at).await?,
     };
     let listed = &examined.listed;
     let pager = Pager::new(listed, at, &path, &kept, |row| CustomerId(row.id).to_string());
@@ -95,8 +89,29 @@ pub(crate) async fn list(
     })
 }
 
+/// Whom a list of customers is about.
+pub(crate) enum Meant {
+    /// Those whom a provider calls by what was asked for.
+    Named(Vec<Customer>),
+    /// All of whom this is so.
+    Filtered(CustomerFilter),
+}
+
+/// Whom a list is asked for. What a provider calls somebody comes first: it is no part of a name.
+pub(crate) async fn meant<A>(web: &Web, place: &Place<A>, asked: &Asked) -> Result<Meant, Refusal> {
+    let named = match asked.get("q") {
+        "" => Vec::new(),
+        q => web.engine.store.customers_named(place.whose(), q).await?,
+    };
+    if !named.is_empty() {
+        return Ok(Meant::Named(named));
+    }
+    let product = filters::product(web, place, asked.get("product")).await?;
+    Ok(Meant::Filtered(filter(asked.get("q"), product.map(|row| ProductId(row.id)))))
+}
+
 /// Whom a person means: an address, a domain, or a part of a name.
-pub(crate) fn filter(q: &str, product: Option<ProductId>) -> CustomerFilter {
+fn filter(q: &str, product: Option<ProductId>) -> CustomerFilter {
     let some = |text: String| Some(text).filter(|text| !text.is_empty());
     let any = CustomerFilter { product, ..CustomerFilter::default() };
     match (EmailAddress::parse(q), q.strip_prefix('@')) {

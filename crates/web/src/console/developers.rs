@@ -8,7 +8,7 @@ mod requests;
 
 use axum::{Router, routing::get};
 
-use super::place::Place;
+use super::{place::Place, tabs::Tab};
 use crate::Web;
 
 /// The pages of the section.
@@ -33,15 +33,7 @@ const TABS: &[(&str, &str)] = &[
     ("settings/webhooks/events", "Event catalogue"),
 ];
 
-/// One page of the section among the others.
-pub(crate) struct Tab {
-    pub(crate) path: String,
-    pub(crate) name: &'static str,
-    pub(crate) is_here: bool,
-}
-
 /// All pages of the section, seen from one of them.
 pub(crate) fn tabs<A>(place: &Place<A>, here: &str) -> Vec<Tab> {
-    let tab = |&(path, name): &(&str, &'static str)| Tab { path: place.at(path), name, is_here: path == here };
-    TABS.iter().map(tab).collect()
+    super::tabs::tabs(place, TABS, here)
 }

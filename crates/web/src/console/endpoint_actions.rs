@@ -58,7 +58,7 @@ fn fields(question: Question, sent: &Sent) -> Question {
         let name = kind.as_str();
         Field::Check { name, label: name, hint: kind.meaning(), is_on: sent.is_on(name) }
     };
-    EventKind::ALL.iter().map(check).fold(question, Question::asks)
+    EventKind::ALL.iter().map(check).fold(question, Question::asks).asks(Field::reason())
 }
 
 fn ticked(sent: &Sent) -> BTreeSet<EventKind> {
@@ -111,7 +111,8 @@ pub(crate) async fn create(
 ) -> Result<Response, Refusal> {
     place.confirmed(&web)?;
     let input = input(sent.get("code"), place.livemode, &sent, None);
-    let made = web.engine.save_webhook_endpoint(place.whose().tenant, input, Existing::New, &place.by("").actor).await;
+    let by = place.by(sent.get("note"));
+    let made = web.engine.save_webhook_endpoint(place.whose().tenant, input, Existing::New, by).await;
     match made {
         Ok(change) => {
             let secret = change.secret.ok_or_else(|| Refusal::Failed("no secret was made".to_owned()))?;
@@ -188,6 +189,7 @@ fn question(
             .asks(Field::reason()),
         "remove" => new("Remove the address", "Remove it")
             .says("It is told of nothing any more, and all that is known of its deliveries goes with it.")
+            .asks(Field::reason())
             .dangerous(),
         _ => return Err(Refusal::NotFound),
     })
@@ -251,12 +253,12 @@ async fn configured(
     word: &str,
     sent: &Sent,
 ) -> Result<Done, Refusal> {
-    let (tenant, actor) = (place.whose().tenant, place.by("").actor);
+    let (tenant, by) = (place.whose().tenant, place.by(sent.get("note")));
     let changed = match word {
-        "remove" => web.engine.remove_webhook_endpoint(tenant, WebhookEndpointId(row.id), &actor).await,
+        "remove" => web.engine.remove_webhook_endpoint(tenant, WebhookEndpointId(row.id), by).await,
         _ => {
             let input = input(&row.code, place.livemode, sent, Some(row));
-            web.engine.save_webhook_endpoint(tenant, input, Existing::There, &actor).await
+            web.engine.save_webhook_endpoint(tenant, input, Existing::There, by).await
         }
     };
     match changed {

@@ -56,6 +56,11 @@ impl People {
     }
 }
 
+/// Whether a person did it, or a program that one of them has given a key, and not what followed by itself.
+pub(crate) fn is_staff(actor: &str) -> bool {
+    actor.starts_with("member:") || actor.starts_with("key:") || actor == "cli"
+}
+
 /// Entries as people read them.
 pub(crate) fn entries<A>(place: &Place<A>, people: &People, rows: Vec<AuditEntry>, now: Timestamp) -> Vec<Entry> {
     let entry = |row: AuditEntry| {
@@ -104,7 +109,7 @@ pub(crate) fn words_of(detail: &str) -> String {
 }
 
 /// What an entry says, in pairs of a name and words.
-fn details(detail: &str) -> Vec<(String, String)> {
+pub(crate) fn details(detail: &str) -> Vec<(String, String)> {
     match serde_json::from_str(detail) {
         Ok(Value::Object(members)) => of_members(members),
         _ => Vec::new(),

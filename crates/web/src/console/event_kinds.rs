@@ -17,13 +17,13 @@ use uuid::Uuid;
 
 use super::{
     developers::{
-        Tab,
         reference::{Row, rows_of},
         tabs,
     },
     place::{Place, to::Look},
     refusal::Refusal,
     shell::{Shell, page},
+    tabs::Tab,
 };
 use crate::Web;
 

@@ -11,14 +11,14 @@ use axum::{
     response::{IntoResponse, Response},
     routing::get,
 };
-use domain::id::ProductId;
 use futures::stream;
-use store::lists::{Cursor, CustomerFilter, LicenseFilter, OrderFilter};
+use store::lists::{Cursor, LicenseFilter, OrderFilter};
 
 use self::text::Format;
 use super::{
     action::{Field, Question, Sent},
-    customers, filters,
+    customers::{self, Meant},
+    filters,
     list::{Asked, address},
     orders,
     place::{Place, to::Decide},
@@ -36,7 +36,7 @@ pub(crate) fn routes() -> Router<Web> {
 /// Which rows are wanted.
 enum Wanted {
     Licenses(LicenseFilter),
-    Customers(CustomerFilter),
+    Customers(Meant),
     Orders(OrderFilter),
 }
 
@@ -72,9 +72,8 @@ async fn of_licenses(web: &Web, place: &Place<Decide>, asked: &Asked) -> Result<
 }
 
 async fn of_customers(web: &Web, place: &Place<Decide>, asked: &Asked) -> Result<Asking, Refusal> {
-    let product = filters::product(web, place, asked.get("product")).await?;
-    let filter = customers::filter(asked.get("q"), product.map(|row| ProductId(row.id)));
-    Ok((Wanted::Customers(filter), address("", &asked.kept(&customers::NAMES))))
+    let meant = customers::meant(web, place, asked).await?;
+    Ok((Wanted::Customers(meant), address("", &asked.kept(&customers::NAMES))))
 }
 
 async fn of_orders(web: &Web, place: &Place<Decide>, asked: &Asked) -> Result<Asking, Refusal> {

@@ -12,7 +12,7 @@ use engine::{
     connections::{Mode, find},
     timeline::{Happened, Moment},
 };
-use store::lists::ListedLicense;
+use store::{lists::ListedLicense, rows::AuditEntry};
 
 use super::{
     entries::People,
@@ -116,14 +116,19 @@ fn limits(license: &License, plan: &Limits, by: &str) -> Vec<Fact> {
     facts
 }
 
+/// Where somebody decided this about a license, the last time.
+pub(crate) fn ruling<'m>(moments: &'m [Moment], word: &str) -> Option<&'m AuditEntry> {
+    let action = format!("ruling.{word}");
+    moments.iter().find_map(|moment| match &moment.what {
+        Happened::Changed(entry) if entry.action == action => Some(entry),
+        _ => None,
+    })
+}
+
 /// Who decided last about something of a license, as the end of `set…`: ` by ada@example.com`.
 fn ruled_by(moments: &[Moment], word: &str, people: &People) -> String {
-    let action = format!("ruling.{word}");
-    let actor = moments.iter().find_map(|moment| match &moment.what {
-        Happened::Changed(entry) if entry.action == action => Some(&entry.actor),
-        _ => None,
-    });
-    actor.map_or_else(|| " by hand".to_owned(), |actor| format!(" by {}", people.name(actor)))
+    let entry = ruling(moments, word);
+    entry.map_or_else(|| " by hand".to_owned(), |entry| format!(" by {}", people.name(&entry.actor)))
 }
 
 /// Where it was sold, with links to the provider where it is certain what stands there.

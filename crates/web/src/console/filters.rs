@@ -116,6 +116,7 @@ pub(crate) async fn connections<A>(
 ) -> Result<Vec<(ConnectionId, &'static str, &'static str)>, Refusal> {
     let all = web.engine.connections().await?;
     let here = all.iter().filter(|connection| connection.tenant == place.whose().tenant);
+    let here = here.filter(|connection| connection.mode.is_live() == place.livemode);
     Ok(here
         .map(|connection| (connection.id, connection.provider.info().slug, connection.provider.info().name))
         .collect())
@@ -253,4 +254,55 @@ pub(crate) async fn meant<A>(
         }
     }
     Ok(full)
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::{
+        money::{Currency, Money},
+        reason::{Cause, Reason},
+        text::Reference,
+    };
+
+    use super::*;
+
+    fn causes() -> impl Iterator<Item = Cause> {
+        let (what, at) = (Reference::new("a"), Timestamp::UNIX_EPOCH);
+        let refunded = |full| Cause::Refunded {
+            payment: what.clone(),
+            amount: Money { minor: 1, currency: Currency::NONE },
+            full,
+        };
+        let disputed = |lost| Cause::Disputed { dispute: what.clone(), lost };
+        [
+            Cause::Ended { subscription: what.clone(), at },
+            Cause::Paused { subscription: what.clone(), paid_until: at },
+            Cause::PastDue { subscription: what.clone(), paid_until: at },
+            refunded(true),
+            refunded(false),
+            disputed(true),
+            disputed(false),
+        ]
+        .into_iter()
+    }
+
+    #[test]
+    fn every_reason_can_be_asked_for() {
+        let others = [
+            Reason::Paid,
+            Reason::RenewalAwaited,
+            Reason::NotRenewed,
+            Reason::TermOver,
+            Reason::RevokedByHand,
+            Reason::FrozenByHand,
+            Reason::Removed,
+            Reason::Superseded,
+        ];
+        let all = others.into_iter().chain(causes().map(Reason::Cause));
+        let mut codes: Vec<_> = all.map(|reason| reason.code()).collect();
+        let mut asked = REASONS.map(|(code, _)| code).to_vec();
+        codes.sort_unstable();
+        asked.sort_unstable();
+        assert_eq!(codes, asked);
+    }
 }

@@ -62,8 +62,6 @@ struct IntegrationsPage {
     cards: Vec<Card>,
     /// Addresses of the vendor's own that may fail without anybody hearing of it.
     is_unwatched: bool,
-    /// Address, name, what it is for, icon.
-    doors: Vec<(String, &'static str, &'static str, &'static str)>,
     may_configure: bool,
 }
 
@@ -82,13 +80,6 @@ struct AlertRow {
     when: When,
     error: Option<String>,
 }
-
-/// What else of a vendor's systems is connected, and where that is done.
-const DOORS: [(&str, &str, &str, &str); 3] = [
-    ("settings/billing", "Payment providers", "Accounts that tell of sales, a platform's among them.", "receipt"),
-    ("settings/webhooks", "Webhooks", "Your own systems, told of every license, order and customer.", "out"),
-    ("developers", "API and apps", "API keys, public keys, and the first calls of an app.", "code"),
-];
 
 fn kind_words(kind: &str) -> &'static str {
     KINDS.iter().find(|(word, _)| *word == kind).map_or("A way that a later release has made", |(_, words)| words)
@@ -113,7 +104,6 @@ async fn list(State(web): State<Web>, place: Place<Look>) -> Result<Response, Re
         path: place.at(SECTION),
         cards,
         is_unwatched: unwatched.contains(&(place.tenant.slug.clone(), place.livemode)),
-        doors: DOORS.map(|(path, name, text, icon)| (place.at(path), name, text, icon)).to_vec(),
         may_configure: place.role.may(Ability::Configure),
     })
 }

@@ -14,6 +14,7 @@ use domain::mail::MailKind;
 use super::{
     place::Place,
     refusal::Refusal,
+    tabs::Tab,
     words::{capitalised, sentence},
 };
 
@@ -26,11 +27,12 @@ pub(crate) fn sandboxed(html: String) -> Response {
     ([(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY))], Html(html)).into_response()
 }
 
-/// The pages of the section: address, name, whether it is this one.
-pub(crate) fn tabs<A>(place: &Place<A>, here: &str) -> Vec<(String, &'static str, bool)> {
-    const TABS: [(&str, &str); 3] =
-        [("mails", "Messages"), ("mails/templates", "Templates"), ("mails/sender", "Sender")];
-    TABS.map(|(path, name)| (place.at(path), name, path == here)).to_vec()
+/// What the section leads to: path and name.
+const TABS: &[(&str, &str)] = &[("mails", "Messages"), ("mails/templates", "Templates"), ("mails/sender", "Sender")];
+
+/// All pages of the section, seen from one of them.
+pub(crate) fn tabs<A>(place: &Place<A>, here: &str) -> Vec<Tab> {
+    super::tabs::tabs(place, TABS, here)
 }
 
 /// A kind of mail as words.

@@ -10,7 +10,9 @@ use domain::{
     id::LicenseId,
     license::{Holding, LicenseState},
     member::Ability,
+    reason::Reason,
 };
+use engine::timeline::Moment;
 use jiff::Timestamp;
 use serde::Deserialize;
 use store::{lists::ListedLicense, rows::Activation};
@@ -54,7 +56,8 @@ struct LicensePage {
 struct Why {
     sentence: String,
     since: Option<When>,
-    cause: Option<(String, &'static str)>,
+    /// Address and name.
+    cause: (String, &'static str),
     undo: Option<(&'static str, &'static str)>,
     scheduled: Option<String>,
 }
@@ -119,12 +122,14 @@ async fn shown(
     let listed = license(web, place, id).await?;
     let offer = web.engine.offer(place.whose().tenant, listed.license.plan).await?;
     let moments = web.engine.timeline(place.whose(), &listed).await?;
-    let facts = facts::of(web, place, (&listed, &offer), &moments, &People::of(web, place).await?).await?;
+    let people = People::of(web, place).await?;
+    let facts = facts::of(web, place, (&listed, &offer), &moments, &people).await?;
+    let cause = cause(place, &listed, &moments);
     let customer = match listed.customer {
         Some(id) => web.engine.store.customer(place.whose(), id).await?,
         None => None,
     };
-    let timeline = timeline::lines(place, moments, now);
+    let timeline = timeline::lines(place, &people, moments, now);
     let mut devices = web.engine.store.activations(listed.license.id).await?;
     devices.sort_by_key(|row| std::cmp::Reverse(row.last_seen_at));
     let key = listed.key_hint.clone().unwrap_or_else(|| "its keys open another license".to_owned());
@@ -133,7 +138,7 @@ async fn shown(
         path: place.at(&format!("licenses/{}", listed.license.id)),
         id: listed.license.id.to_string(),
         pill: pill(&listed.license.standing),
-        why: why(place, &listed, &timeline, now),
+        why: why(place, &listed, cause, &timeline, now),
         facts,
         write_to: customer.map(|customer| customer.email),
         devices: devices.into_iter().map(|row| device(row, now)).collect(),
@@ -159,31 +164,57 @@ fn device(row: Activation, now: Timestamp) -> Device {
 }
 
 /// Why a license is as it is, in one sentence.
-fn why(place: &Place<Look>, listed: &ListedLicense, timeline: &[Line], now: Timestamp) -> Why {
+fn why(
+    place: &Place<Look>,
+    listed: &ListedLicense,
+    cause: (String, &'static str),
+    timeline: &[Line],
+    now: Timestamp,
+) -> Why {
     let license = &listed.license;
     let standing = &license.standing;
     let word = pill(standing).word;
     let undo = match standing.state {
-        LicenseState::Frozen => Some(("unfreeze", "Unfreeze")),
-        LicenseState::Revoked if license.rulings.revoked.as_ref().is_some_and(|register| register.value) => {
-            Some(("reinstate", "Undo the revocation"))
+        _ if matches!(license.holding, Holding::SupersededBy(_)) => None,
+        LicenseState::Frozen => Some(("unfreeze", "Unfreeze", Ability::Help)),
+        LicenseState::Revoked if is_revoked_by_hand(listed) => {
+            Some(("reinstate", "Undo the revocation", Ability::Decide))
         }
-        LicenseState::Revoked => Some(("unfreeze", "Excuse it")),
-        LicenseState::Expired => Some(("extend", "Extend")),
-        LicenseState::Active => None,
+        LicenseState::Revoked if matches!(standing.reason, Reason::Cause(_)) => {
+            Some(("unfreeze", "Let it work again", Ability::Help))
+        }
+        LicenseState::Expired => Some(("extend", "Extend", Ability::Help)),
+        LicenseState::Active | LicenseState::Revoked => None,
     };
     let scheduled = standing.scheduled.as_ref().map(|next| {
         let when = When::new(next.at, now);
         format!("It will be {} {} ({}) if nothing else happens.", next.state.as_str(), when, when.full())
     });
-    let cause = timeline.iter().find(|line| line.changes_state);
+    let changed = timeline.iter().find(|line| line.changes_state);
     Why {
         sentence: format!("{} because {}.", capitalised(word), standing.reason.sentence()),
-        since: cause.map(|line| When::new(line.at, now)),
-        cause: Some((place.at(&format!("orders/{}", listed.order)), "the order")),
-        undo: undo.filter(|_| place.role.may(Ability::Help)),
+        since: changed.map(|line| When::new(line.at, now)),
+        cause,
+        undo: undo.filter(|(.., ability)| place.role.may(*ability)).map(|(word, name, _)| (word, name)),
         scheduled,
     }
+}
+
+/// Where it stands what made it so: what a person did has its line in the timeline, and money has its order.
+fn cause(place: &Place<Look>, listed: &ListedLicense, moments: &[Moment]) -> (String, &'static str) {
+    let by_hand = match listed.license.standing.reason {
+        Reason::FrozenByHand => facts::ruling(moments, "freeze"),
+        Reason::RevokedByHand => facts::ruling(moments, "revoke"),
+        _ => None,
+    };
+    match by_hand {
+        Some(entry) => (format!("#{}", timeline::anchor(entry)), "who did it"),
+        None => (place.at(&format!("orders/{}", listed.order)), "the order"),
+    }
+}
+
+fn is_revoked_by_hand(listed: &ListedLicense) -> bool {
+    listed.license.rulings.revoked.as_ref().is_some_and(|register| register.value)
 }
 
 /// What can be done with it now, by this member.
@@ -192,7 +223,7 @@ fn actions(place: &Place<Look>, listed: &ListedLicense) -> Vec<(&'static str, &'
     if matches!(listed.license.holding, Holding::SupersededBy(_)) {
         return Vec::new();
     }
-    let is_revoked = listed.license.rulings.revoked.as_ref().is_some_and(|register| register.value);
+    let is_revoked = is_revoked_by_hand(listed);
     let all = [
         ("resend", "Resend the key", false, Ability::Help, true),
         ("correct", "Correct the address", false, Ability::Help, true),

@@ -321,7 +321,10 @@ async fn done(
             None => return Ok(Err("There is no such plan.".to_owned())),
         },
         "limits" => match limits(&sent.activations) {
-            Ok(limits) => (Ruling::Limits(limits), "limits_set"),
+            Ok(limits) => {
+                let said = if limits.is_some() { "limits_set" } else { "limits_cleared" };
+                (Ruling::Limits(limits), said)
+            }
             Err(wrong) => return Ok(Err(wrong)),
         },
         "note" if by.note.is_none() => return Ok(Err("Write something first.".to_owned())),
@@ -399,5 +402,5 @@ async fn correct(
         .rule_order(place.whose().tenant, listed.order, &ruling, &place.by(&sent.note))
         .await?
         .ok_or(Refusal::NotFound)?;
-    Ok(Ok("resent"))
+    Ok(Ok("corrected"))
 }

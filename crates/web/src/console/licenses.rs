@@ -21,7 +21,8 @@ use super::{
     place::{Place, to::Look},
     refusal::Refusal,
     shell::{Shell, page},
-    views::{self, Tab},
+    tabs::Tab,
+    views,
     words::{Pill, When, pill},
 };
 use crate::Web;

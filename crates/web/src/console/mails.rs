@@ -4,8 +4,7 @@ use askama::Template;
 use axum::{
     Router,
     extract::{Path, Query, State},
-    http::header,
-    response::{IntoResponse, Response},
+    response::Response,
     routing::{get, post},
 };
 use delivery::{MailError, Rendered};
@@ -19,14 +18,16 @@ use serde::Deserialize;
 use store::{lists::MailFilter, outbox::status, rows::Mail};
 
 use super::{
+    assets,
     letters::{name, sandboxed, tabs},
     list::{Pager, Paging},
     place::{Place, to::Look},
     refusal::Refusal,
     resend, sender,
     shell::{Shell, page},
+    tabs::Tab,
     template_editor, template_versions, templates,
-    words::{Pill, When, capitalised, progress},
+    words::{Pill, When, progress, sentence},
 };
 use crate::Web;
 
@@ -80,7 +81,7 @@ pub(crate) struct Asked {
 #[template(path = "console/mails.html")]
 struct MailsPage {
     shell: Shell,
-    tabs: Vec<(String, &'static str, bool)>,
+    tabs: Vec<Tab>,
     path: String,
     mails: Vec<Row>,
     pager: Pager,
@@ -167,6 +168,9 @@ pub(crate) async fn list(
 #[template(path = "console/mail.html")]
 struct MailPage {
     shell: Shell,
+    script: &'static str,
+    /// In how many milliseconds it is to be looked again.
+    again: Option<u32>,
     id: String,
     path: String,
     name: String,
@@ -179,34 +183,24 @@ struct MailPage {
     may_help: bool,
 }
 
-/// What was just done, and how often the page looked since what became of it.
-#[derive(Debug, Default, Deserialize)]
-pub(crate) struct Looked {
-    #[serde(default)]
-    said: String,
-    #[serde(default)]
-    look: u8,
-}
+/// How soon the page of a mail that was just sent looks again whether the relay has it, in milliseconds.
+const SOON: u32 = 1_000;
 
-/// How often the page of a mail that was just sent looks by itself whether the relay has it.
-const LOOKS_MAX: u8 = 20;
-
-/// `GET …/mails/{id}`. After a mail was sent from here, the page comes again by itself until the relay has said something.
+/// `GET …/mails/{id}`. After a mail was sent from here, the page looks again by itself until the relay has said something.
 pub(crate) async fn show(
     State(web): State<Web>,
     place: Place<Look>,
     Path((_, _, id)): Path<(String, String, String)>,
-    Query(looked): Query<Looked>,
 ) -> Result<Response, Refusal> {
     let mail = mail(&web, &place, &id).await?;
     let rendered = masked(&web, &mail).await;
-    let wrong = rendered.as_ref().err().map(|error| format!("{}.", capitalised(&error.to_string())));
+    let wrong = rendered.as_ref().err().map(sentence);
     let (name, path) = (name(&mail.kind), place.at(&format!("mails/{}", MailId(mail.id))));
-    let waits = mail.status == status::PENDING && mail.attempts == 0 && looked.said == "resent";
-    let again =
-        (waits && looked.look < LOOKS_MAX).then(|| format!("1; url={path}?said=resent&look={}", looked.look + 1));
-    let shown = page(&MailPage {
+    let waits = mail.status == status::PENDING && mail.attempts == 0 && place.asked("said") == "resent";
+    page(&MailPage {
         shell: Shell::new(&web, &place, "mails", format!("{name} · E-mail")).await?,
+        script: assets::again(),
+        again: waits.then_some(SOON),
         id: MailId(mail.id).to_string(),
         path,
         pill: progress(&mail.status),
@@ -215,8 +209,7 @@ pub(crate) async fn show(
         wrong: wrong.unwrap_or_default(),
         may_help: place.role.may(Ability::Help),
         name,
-    })?;
-    Ok((again.map(|again| [(header::REFRESH, again)]), shown).into_response())
+    })
 }
 
 /// `GET …/mails/{id}/html`: the HTML part alone, in a sandbox of its own.

@@ -13,6 +13,7 @@ use domain::{
 use engine::{
     members::{CameFrom, SignedIn},
     rulings::By,
+    tenants::DEFAULT_TENANT,
 };
 use store::{lists::Whose, rows::Tenant};
 
@@ -61,6 +62,12 @@ impl<A> Place<A> {
     /// The rows that may be seen here.
     pub(crate) fn whose(&self) -> Whose {
         Whose { tenant: TenantId(self.tenant.id), livemode: self.livemode }
+    }
+
+    /// Whether this vendor is the one that the server was set up with. On a server with several vendors the others are guests, who
+    /// do not hear how it is started.
+    pub(crate) fn is_host(&self) -> bool {
+        self.tenant.slug == DEFAULT_TENANT
     }
 
     /// The member as the audit log names them, with their reason, which may be empty.

@@ -18,7 +18,7 @@ use super::{
     plan_form::{CANCELLATIONS, LOSSES, NOTICES, words_of},
     refusal::Refusal,
     shell::{Shell, page},
-    words::{When, money},
+    words::{When, counted, money},
 };
 use crate::Web;
 
@@ -122,7 +122,7 @@ fn parts(terms: &PlanTerms) -> Vec<(&'static str, Vec<(&'static str, String)>)> 
     let Limits { activations, checks_per_month, features } = &terms.limits;
     let number = |count: Option<u32>| count.map_or_else(|| "any number".to_owned(), |count| count.to_string());
     let listed = |words: Vec<String>| if words.is_empty() { "none".to_owned() } else { words.join(", ") };
-    let days = |days: u32| if days == 1 { "1 day".to_owned() } else { format!("{days} days") };
+    let days = |days: u32| counted(days, "day", "days");
     let (policy, lease) = (&terms.policy, terms.lease);
     let mut losses = vec![
         ("Refund in full", words_of(&LOSSES, policy.full_refund)),

@@ -24,6 +24,7 @@ use super::{
     place::{Place, to::Configure},
     prices::Stock,
     refusal::Refusal,
+    words::counted,
 };
 use crate::Web;
 
@@ -64,10 +65,7 @@ async fn shown(
     let mut question =
         Question::new("Map a price", "Map it", next(place, sent).map_or_else(|| place.at("prices"), str::to_owned));
     if let Some(unmapped) = unmapped {
-        let orders = match unmapped.orders {
-            1 => "1 order waits".to_owned(),
-            count => format!("{count} orders wait"),
-        };
+        let orders = counted(unmapped.orders, "order waits", "orders wait");
         question = question.says(format!("{orders} for this price: keys are issued and mailed at once."));
     }
     question
@@ -94,6 +92,7 @@ async fn shown(
             Field::text("from", "Sales from that day on", sent.get("from")).of("date").hint("UTC. Empty: since ever."),
         )
         .asks(Field::text("until", "Sales before that day", sent.get("until")).of("date").hint("UTC. Empty: for ever."))
+        .asks(Field::reason())
         .asks(Field::Hidden { name: "next", value: next(place, sent).unwrap_or_default().to_owned() })
         .page(web, place, "prices", wrong)
         .await
@@ -133,8 +132,8 @@ pub(crate) async fn save(
         Ok(input) => input,
         Err(wrong) => return shown(&web, &place, &stock, &sent, Some(wrong)).await,
     };
-    let actor = place.by("").actor;
-    match web.engine.save_price_rule(place.whose().tenant, input, Existing::Either, &actor).await {
+    let by = place.by(sent.get("note"));
+    match web.engine.save_price_rule(place.whose().tenant, input, Existing::Either, by).await {
         Ok(_) => {
             let path = next(&place, &sent).map_or_else(|| place.at("prices"), str::to_owned);
             Ok(see_other(&format!("{path}?said=mapped")))

@@ -2,6 +2,7 @@
 
 use askama::Template;
 use axum::{
+    Form,
     extract::{Path, Query, State},
     response::Response,
 };
@@ -16,7 +17,7 @@ use serde::Deserialize;
 use store::{lists::Unmapped, rows};
 
 use super::{
-    action::Question,
+    action::{Field, Question, Sent},
     browser::see_other,
     mistakes::of_configuration,
     place::{
@@ -247,6 +248,7 @@ pub(crate) async fn remove_form(
     )
     .says("Sales that need it wait from now on until another rule speaks of them.")
     .says("What it decided before stays decided.")
+    .asks(Field::reason())
     .dangerous()
     .page(&web, &place, "prices", None)
     .await
@@ -257,9 +259,10 @@ pub(crate) async fn remove(
     State(web): State<Web>,
     place: Place<Configure>,
     Path((_, _, id)): Path<(String, String, String)>,
+    Form(sent): Form<Sent>,
 ) -> Result<Response, Refusal> {
     let (_, id) = rule(&web, &place, &id).await?;
-    match web.engine.delete_price_rule(place.whose().tenant, id, &place.by("").actor).await {
+    match web.engine.delete_price_rule(place.whose().tenant, id, place.by(sent.get("note"))).await {
         Ok(_) => Ok(see_other(&place.at("prices?said=rule_removed"))),
         Err(error) => Err(of_configuration(error).map_or_else(|refusal| refusal, Refusal::Failed)),
     }

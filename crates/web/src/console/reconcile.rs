@@ -31,7 +31,7 @@ use super::{
     },
     refusal::{Refusal, encoded},
     shell::{Shell, page},
-    words::{Pill, When, capitalised},
+    words::{Pill, When, sentence},
 };
 use crate::Web;
 
@@ -198,7 +198,7 @@ fn list(connection: &Connection, reading: Reading, now: Timestamp) -> List {
         Reading::Read { found, .. } => events(*found),
         Reading::Failed { problem, again_at } => {
             let again = again_at.map(|at| format!(" It is asked again {}.", When::new(at, now))).unwrap_or_default();
-            format!("{}.{again}", capitalised(problem))
+            format!("{}{again}", sentence(problem))
         }
     };
     List {
@@ -229,7 +229,7 @@ async fn gap(
     let code = readings.iter().find(|(connection, _)| connection.id == found.connection);
     Ok(Gap {
         pill: Pill { word, tone, icon },
-        problem: format!("{}.", capitalised(&found.problem)),
+        problem: sentence(&found.problem),
         reference: found.references.into_iter().next().unwrap_or_default(),
         email: found.email.unwrap_or_else(|| "nobody said who".to_owned()),
         connection: code.map(|(connection, _)| connection.code.clone()).unwrap_or_default(),

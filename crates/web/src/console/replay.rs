@@ -18,7 +18,7 @@ use super::{
     place::{Place, to::Configure},
     refusal::Refusal,
     shell::{Shell, page},
-    words::capitalised,
+    words::sentence,
 };
 use crate::Web;
 
@@ -70,7 +70,7 @@ fn is_fresh(sent: &Sent) -> bool {
 fn wrong(problem: ReplayError) -> Result<String, Refusal> {
     match problem {
         ReplayError::Engine(error) => Err(error.into()),
-        problem => Ok(format!("{}.", capitalised(&problem.to_string()))),
+        problem => Ok(sentence(&problem)),
     }
 }
 

@@ -92,5 +92,6 @@ pub(crate) async fn act(
         let to = Contact { email: to, name: mail.recipient_name.map(Into::into) };
         web.engine.resend_mail_to(whose, id, to, &by).await?.ok_or(Refusal::NotFound)?;
     }
-    Ok(see_other(&place.at(&format!("mails/{id}?said=resent"))))
+    let said = if web.sender.is_some() { "resent" } else { "caught" };
+    Ok(see_other(&place.at(&format!("mails/{id}?said={said}"))))
 }

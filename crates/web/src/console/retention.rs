@@ -84,6 +84,16 @@ fn passing() -> Vec<Kept> {
         ),
         ("Open invitations", days(INVITATION), "The link opens nothing then."),
         (
+            "Calls of the API, in the request log",
+            format!("{} days", engine::requests::KEPT_DAYS),
+            "Who called what is not known any more; what the calls did stays.",
+        ),
+        (
+            "Figures of the first page",
+            format!("{} days", engine::counts::KEPT_DAYS),
+            "How much happened in each hour; what happened stays.",
+        ),
+        (
             "Answers to calls with an Idempotency-Key",
             "24 hours".to_owned(),
             "The same call gets the same answer meanwhile; sealed.",
@@ -126,7 +136,7 @@ async fn forgotten<A>(web: &Web, place: &Place<A>, days: u16) -> Result<String, 
 
 async fn changing(web: &Web, place: &Place<Decide>, sent: &Sent, days: Option<u16>) -> Result<Question, Refusal> {
     let here = kept_days(&place.tenant);
-    let question = Question::new("How long deliveries are kept", "Keep them so long", place.at(SECTION))
+    let question = Question::new("How long deliveries are kept", "Save", place.at(SECTION))
         .says("Events to your own systems, their deliveries and tries, and alerts are remembered for this long once they are over. What is still on its way stays.")
         .says("Orders, licenses, mails and the audit log are not touched.");
     let question = match days.filter(|days| (1..here).contains(days)) {
@@ -139,6 +149,7 @@ async fn changing(web: &Web, place: &Place<Decide>, sent: &Sent, days: Option<u1
     let value = sent.some("days").map_or(here.to_string(), str::to_owned);
     Ok(question
         .asks(Field::text("days", "Days", value).of("number").needed().hint("1 to 3650."))
+        .asks(Field::reason())
         .asks(Field::Hidden { name: "seen", value: days.map(|days| days.to_string()).unwrap_or_default() }))
 }
 
@@ -174,7 +185,7 @@ async fn change(State(web): State<Web>, place: Place<Decide>, Form(sent): Form<S
     if days < kept_days(&place.tenant) && !is_seen {
         return again(Some(days), "This forgets something: read what, and confirm.".to_owned()).await;
     }
-    match web.engine.keep_deliveries(place.whose().tenant, days, &place.by("").actor).await {
+    match web.engine.keep_deliveries(place.whose().tenant, days, place.by(sent.get("note"))).await {
         Ok(()) => Ok(see_other(&place.at(&format!("{SECTION}?said=saved")))),
         Err(error) => again(None, of_configuration(error)?).await,
     }

@@ -227,7 +227,7 @@ async fn refused(web: &Web, place: &Place<Look>) -> Result<Vec<RefusedRow>, Refu
 fn asking(place: &Place<Staff>, with_factor: usize, members: usize) -> Question {
     let back = place.at(SECTION);
     if place.tenant.requires_second_factor {
-        return Question::new("Ask for no second factor", "Ask for none", back)
+        return Question::new("Stop requiring a second factor", "Stop requiring it", back)
             .says("Members see the pages of this vendor with a password alone again. Whoever has a second factor goes on using it.")
             .asks(Field::reason())
             .dangerous();

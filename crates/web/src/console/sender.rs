@@ -22,9 +22,10 @@ use super::{
     },
     refusal::Refusal,
     shell::{Shell, page},
+    tabs::Tab,
     template_editor::tried,
     templates::Which,
-    words::When,
+    words::{When, counted, plural},
 };
 use crate::Web;
 
@@ -32,13 +33,15 @@ use crate::Web;
 #[template(path = "console/sender.html")]
 struct SenderPage {
     shell: Shell,
-    tabs: Vec<(String, &'static str, bool)>,
+    tabs: Vec<Tab>,
     way: Option<Described>,
     /// Who mails come from where a brand does not say so.
     from: String,
     waiting: Vec<Waiting>,
     held: u64,
     may_configure: bool,
+    /// Whether it is said with what options the server was started.
+    is_host: bool,
     /// Where a test goes.
     test_to: String,
     answer: Option<(bool, String)>,
@@ -94,6 +97,7 @@ async fn shown<A>(web: &Web, place: &Place<A>, answer: Option<(bool, String)>) -
         waiting: waiting(place, queue, web.sender.is_some(), web.engine.now()),
         held: queue.held,
         may_configure: place.role.may(Ability::Configure),
+        is_host: place.is_host(),
         test_to: place.who.member.email.clone(),
         answer,
         domains: domains(&brands, web.mail_from(), way.as_ref()),
@@ -169,8 +173,7 @@ fn records(name: String, whose: &str, way: &Described) -> Domain {
 /// `GET …/mails/sender/release`.
 pub(crate) async fn release_form(State(web): State<Web>, place: Place<Configure>) -> Result<Response, Refusal> {
     let held = web.engine.store.mail_queue(place.whose().tenant).await?.held;
-    let (mails, they) =
-        if held == 1 { ("1 mail that is".to_owned(), "It") } else { (format!("{held} mails that are"), "They") };
+    let (mails, they) = (counted(held, "mail that is", "mails that are"), plural(&held, "It", "They"));
     let mut question = Question::new("Release what is held", "Release them", place.at("mails/sender"))
         .says(format!("There are {mails} held, of test and live mode together. {they} leave as if just written, and say what is so now."))
         .says("What is not so any more is not sent.");
@@ -187,7 +190,8 @@ pub(crate) async fn release(
     Form(sent): Form<Sent>,
 ) -> Result<Response, Refusal> {
     web.engine.release_mails(place.whose().tenant, &place.by(sent.get("note"))).await?;
-    Ok(see_other(&place.at("mails/sender?said=released")))
+    let said = if web.sender.is_some() { "released" } else { "caught" };
+    Ok(see_other(&place.at(&format!("mails/sender?said={said}"))))
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! How this server was started, as far as buyers and providers meet it: its address, and who its mails come from.
+//! How this server was started, as far as buyers and providers meet it: its address.
 
 use askama::Template;
 use axum::{
@@ -29,8 +29,7 @@ struct ServerPage {
     public_url: String,
     /// Whether this browser came by it; otherwise by which host it came.
     reached: Result<(), String>,
-    sender: Option<String>,
-    mails_path: String,
+    sender_path: String,
 }
 
 /// What is to be said of the address under which the server is reached.
@@ -71,8 +70,7 @@ async fn show(State(web): State<Web>, place: Place<Look>, headers: HeaderMap) ->
         shell: Shell::new(&web, &place, "settings/server", "This server").await?,
         address: address(&web.public_url),
         reached: reached(&web.public_url, &headers),
-        sender: web.sender.as_ref().map(|transport| transport.sender().to_string()),
-        mails_path: place.at("mails"),
+        sender_path: place.at("mails/sender"),
         public_url: web.public_url.to_string(),
     })
 }

@@ -14,7 +14,7 @@ use super::{
     refusal::Refusal,
     security::Team,
     shell::{Shell, page},
-    words::{When, capitalised},
+    words::{When, capitalised, counted},
 };
 use crate::Web;
 
@@ -22,7 +22,7 @@ use crate::Web;
 #[template(path = "console/settings.html")]
 struct SettingsPage {
     shell: Shell,
-    groups: Vec<(&'static str, Vec<Door>)>,
+    groups: [(&'static str, [Door; 4]); 4],
 }
 
 struct Door {
@@ -35,41 +35,57 @@ struct Door {
 }
 
 /// Path, name, what it is for, icon.
-const DOORS: &[(&str, &str, &str, &str)] = &[
-    ("settings/billing", "Billing", "Providers that tell of sales: addresses, secrets, API keys.", "receipt"),
-    ("settings/webhooks", "Webhooks", "Your own addresses that are told of what happens here.", "out"),
-    ("settings/integrations", "Integrations", "Who is told when something needs a person: mail, chat, a call.", "bell"),
-    ("prices", "Prices", "Which plan each price of a provider gives.", "tag"),
-    ("products", "Products and plans", "What is sold, and what a license allows.", "box"),
-    ("settings/brand", "Brand", "In whose name each product speaks, and what its mails look like.", "person"),
-    ("mails/sender", "Sender", "How mails leave, whether that works, and what has not left yet.", "mail"),
-    ("team", "Team", "Who may do what here, and who is invited.", "people"),
-    ("settings/sign-in", "Sign-in", "Your identity provider, by which members come in without a password.", "person"),
-    ("settings/security", "Security", "Second factors, signed-in browsers, refused calls.", "shield"),
-    ("settings/server", "This server", "Its address, and how its mails leave.", "home"),
-    ("audit", "Audit log", "Who changed what, when, and why.", "book"),
-    ("settings/signing-keys", "Signing keys", "What apps verify licenses with offline.", "key"),
-    ("settings/retention", "Data retention", "What is remembered for how long.", "clock"),
-    ("developers", "Developers", "API keys, what was called with them, how to begin, and every call.", "code"),
-    ("settings/about", "About", "Release, database, health, backup, and a text for support.", "info"),
+type DoorTo = (&'static str, &'static str, &'static str, &'static str);
+
+/// What the page leads to, by what it is about.
+const GROUPS: [(&str, [DoorTo; 4]); 4] = [
+    (
+        "What is sold",
+        [
+            ("prices", "Prices", "Which plan each price of a provider gives.", "tag"),
+            ("products", "Products and plans", "What is sold, and what a license allows.", "box"),
+            ("settings/brand", "Brand", "In whose name each product speaks, and what its mails look like.", "person"),
+            ("mails/sender", "Sender", "How mails leave, whether that works, and what has not left yet.", "mail"),
+        ],
+    ),
+    (
+        "Connected systems",
+        [
+            ("settings/billing", "Billing", "Providers that tell of sales: addresses, secrets, API keys.", "receipt"),
+            ("settings/webhooks", "Webhooks", "Your own addresses that are told of what happens here.", "out"),
+            (
+                "settings/integrations",
+                "Integrations",
+                "Who is told when something needs a person: mail, chat, a call.",
+                "bell",
+            ),
+            ("developers", "Developers", "API keys, what was called with them, how to begin, and every call.", "code"),
+        ],
+    ),
+    (
+        "People and security",
+        [
+            ("team", "Team", "Who may do what here, and who is invited.", "people"),
+            (
+                "settings/sign-in",
+                "Sign-in",
+                "Your identity provider, by which members come in without a password.",
+                "person",
+            ),
+            ("settings/security", "Security", "Second factors, signed-in browsers, refused calls.", "shield"),
+            ("audit", "Audit log", "Who changed what, when, and why.", "book"),
+        ],
+    ),
+    (
+        "The installation",
+        [
+            ("settings/server", "This server", "The address by which browsers, apps and providers reach it.", "home"),
+            ("settings/signing-keys", "Signing keys", "What apps verify licenses with offline.", "key"),
+            ("settings/retention", "Data retention", "What is remembered for how long.", "clock"),
+            ("settings/about", "About", "Release, database, health, backup, and a text for support.", "info"),
+        ],
+    ),
 ];
-
-const GROUPS: [&str; 4] = ["What is sold", "Connected systems", "People and security", "This server"];
-
-/// Where a door stands.
-fn group_of(path: &str) -> &'static str {
-    match path {
-        "prices" | "products" => GROUPS[0],
-        "settings/billing" | "settings/webhooks" | "settings/integrations" | "developers" => GROUPS[1],
-        "settings/retention" | "settings/server" | "settings/about" | "settings/signing-keys" => GROUPS[3],
-        path if path.contains("brand") || path.contains("mail") => GROUPS[0],
-        _ => GROUPS[2],
-    }
-}
-
-fn counted(count: usize, one: &str, several: &str) -> String {
-    format!("{count} {}", if count == 1 { one } else { several })
-}
 
 /// How things stand, by the path of their door.
 async fn states(web: &Web, place: &Place<Look>) -> Result<HashMap<&'static str, String>, Refusal> {
@@ -121,19 +137,13 @@ async fn states(web: &Web, place: &Place<Look>) -> Result<HashMap<&'static str, 
 /// `GET …/settings`.
 pub(crate) async fn show(State(web): State<Web>, place: Place<Look>) -> Result<Response, Refusal> {
     let mut states = states(&web, &place).await?;
-    let mut door = |&(path, name, text, icon): &(&'static str, &'static str, &'static str, &'static str)| Door {
+    let mut door = |(path, name, text, icon): DoorTo| Door {
         path: place.at(path),
         name,
         text,
         icon,
         state: capitalised(&states.remove(path).unwrap_or_default()),
     };
-    let mut of_group = |group: &'static str| {
-        let doors = DOORS.iter().filter(|(path, ..)| group_of(path) == group);
-        (group, doors.map(&mut door).collect())
-    };
-    page(&SettingsPage {
-        shell: Shell::new(&web, &place, "settings", "Settings").await?,
-        groups: GROUPS.into_iter().map(&mut of_group).collect(),
-    })
+    let groups = GROUPS.map(|(group, doors)| (group, doors.map(&mut door)));
+    page(&SettingsPage { shell: Shell::new(&web, &place, "settings", "Settings").await?, groups })
 }

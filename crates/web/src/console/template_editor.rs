@@ -28,6 +28,7 @@ use super::{
     },
     refusal::Refusal,
     shell::{Shell, page},
+    tabs::Tab,
     templates::{Which, Whose, language_name},
     words::{When, capitalised, sentence},
 };
@@ -51,7 +52,7 @@ pub(crate) struct Asked {
 #[template(path = "console/mail_template.html")]
 struct TemplatePage {
     shell: Shell,
-    tabs: Vec<(String, &'static str, bool)>,
+    tabs: Vec<Tab>,
     name: String,
     occasion: &'static str,
     of_whom: String,

@@ -22,6 +22,7 @@ use super::{
     },
     refusal::Refusal,
     shell::{Shell, page},
+    tabs::Tab,
     templates::{Which, Whose},
     words::When,
 };
@@ -34,7 +35,7 @@ const CONTEXT_LINES: usize = 3;
 #[template(path = "console/mail_template_version.html")]
 struct VersionPage {
     shell: Shell,
-    tabs: Vec<(String, &'static str, bool)>,
+    tabs: Vec<Tab>,
     name: String,
     of_whom: String,
     number: i32,

@@ -18,6 +18,7 @@ use super::{
     place::{Place, to::Look},
     refusal::{Refusal, encoded},
     shell::{Shell, page},
+    tabs::Tab,
     words::When,
 };
 use crate::Web;
@@ -107,7 +108,7 @@ pub(crate) fn language_name(language: Language) -> &'static str {
 #[template(path = "console/mail_templates.html")]
 struct TemplatesPage {
     shell: Shell,
-    tabs: Vec<(String, &'static str, bool)>,
+    tabs: Vec<Tab>,
     /// Address, name, how many mails have a version of their own, whether it is chosen.
     products: Vec<(String, String, usize, bool)>,
     /// Name, and whether the mails of the chosen product are written in it.

@@ -1,13 +1,16 @@
 //! What happened to a license, line by line.
 
+use domain::id::{DeliveryId, InboundId, MailId};
 use engine::timeline::{Happened, Moment};
 use jiff::Timestamp;
 use serde_json::Value;
 use store::rows::AuditEntry;
 
 use super::{
+    entries::{People, details, is_staff, what},
+    letters,
     place::Place,
-    words::{When, capitalised},
+    words::{When, counted, progress},
 };
 
 /// A line of a timeline.
@@ -20,75 +23,98 @@ pub(crate) struct Line {
     pub(crate) title: String,
     pub(crate) text: String,
     pub(crate) link: Option<String>,
+    /// What else is known of it: name and words.
+    pub(crate) details: Vec<(String, String)>,
+    /// By which other places lead to it.
+    pub(crate) anchor: Option<String>,
     /// Whether the license has had its state since.
     pub(crate) changes_state: bool,
 }
 
 /// The lines of a timeline, the latest first.
-pub(crate) fn lines<A>(place: &Place<A>, moments: Vec<Moment>, now: Timestamp) -> Vec<Line> {
+pub(crate) fn lines<A>(place: &Place<A>, people: &People, moments: Vec<Moment>, now: Timestamp) -> Vec<Line> {
     let line = |Moment { at, what }: Moment| {
-        let drawn = drawn(place, what);
-        let Drawn { kind, icon, title, text, link, changes_state } = drawn;
-        Line { at, when: When::new(at, now), kind, icon, title, text, link, changes_state }
+        let Drawn { kind, icon, title, text, link, details, anchor, changes_state } = drawn(place, people, what);
+        Line { at, when: When::new(at, now), kind, icon, title, text, link, details, anchor, changes_state }
     };
     moments.into_iter().map(line).collect()
 }
 
+/// By what the line of an entry is found on its page.
+pub(crate) fn anchor(entry: &AuditEntry) -> String {
+    format!("entry-{}", entry.sequence)
+}
+
+#[derive(Default)]
 struct Drawn {
     kind: &'static str,
     icon: &'static str,
     title: String,
     text: String,
     link: Option<String>,
+    details: Vec<(String, String)>,
+    anchor: Option<String>,
     changes_state: bool,
 }
 
-fn drawn<A>(place: &Place<A>, what: Happened) -> Drawn {
-    let plain =
-        |kind, icon, title: String, text: String| Drawn { kind, icon, title, text, link: None, changes_state: false };
+fn drawn<A>(place: &Place<A>, people: &People, what: Happened) -> Drawn {
+    let plain = |kind, icon, title: String, text: String| Drawn { kind, icon, title, text, ..Drawn::default() };
     match what {
         Happened::Told(row) => {
-            let link = Some(place.at(&format!("inbound/{}", domain::id::InboundId(row.id))));
-            Drawn { link, ..plain("money", "in", row.kind, row.event_key) }
+            let id = InboundId(row.id).to_string();
+            Drawn {
+                link: Some(place.at(&format!("inbound/{id}"))),
+                details: known([("event", id), ("state", progress(&row.status).word.to_owned())]),
+                ..plain("money", "in", row.kind, row.event_key)
+            }
         }
-        Happened::Changed(row) => changed(row),
+        Happened::Changed(row) => changed(people, row),
         Happened::Written(row) => {
-            let text = format!("to {} · {}", row.recipient, row.response.as_deref().unwrap_or(&row.status));
-            let link = Some(place.at(&format!("mails/{}", domain::id::MailId(row.id))));
-            Drawn { link, ..plain("mail", "mail", format!("Mail: {}", spaced(&row.kind)), text) }
+            let id = MailId(row.id).to_string();
+            let state = progress(&row.status).word;
+            let text = format!("to {} · {}", row.recipient, row.response.as_deref().unwrap_or(state));
+            Drawn {
+                link: Some(place.at(&format!("mails/{id}"))),
+                details: known([("mail", id), ("state", state.to_owned())]),
+                ..plain("mail", "mail", format!("Mail: {}", letters::name(&row.kind)), text)
+            }
         }
         Happened::Used(row) => {
             let name = row.name.unwrap_or_else(|| row.fingerprint.clone());
             plain("device", "device", format!("Activated on {name}"), row.fingerprint)
         }
         Happened::Delivered(row) => {
-            let link = Some(place.at(&format!("deliveries/{}", domain::id::DeliveryId(row.id))));
-            let text = row.error.unwrap_or_else(|| format!("{} tries", row.attempts));
-            Drawn { link, ..plain("webhook", "out", format!("Webhook {}", row.status), text) }
+            let id = DeliveryId(row.id).to_string();
+            let text = row.error.unwrap_or_else(|| counted(row.attempts, "try", "tries"));
+            Drawn {
+                link: Some(place.at(&format!("deliveries/{id}"))),
+                details: known([("delivery", id)]),
+                ..plain("webhook", "out", format!("Webhook {}", progress(&row.status).word), text)
+            }
         }
     }
 }
 
-fn changed(row: AuditEntry) -> Drawn {
+fn known<const N: usize>(pairs: [(&str, String); N]) -> Vec<(String, String)> {
+    pairs.map(|(name, words)| (name.to_owned(), words)).to_vec()
+}
+
+fn changed(people: &People, row: AuditEntry) -> Drawn {
     let detail: Value = serde_json::from_str(&row.detail).unwrap_or_default();
-    let text = |name: &str| detail[name].as_str().map(str::to_owned);
+    let text = |name: &str| detail[name].as_str();
     let changes_state =
         detail["after"]["state"].is_string() || detail["state"].is_string() || row.action == "license.issued";
     let because = text("because").or_else(|| text("note")).unwrap_or_default();
-    let is_staff = row.actor.starts_with("member:") || row.actor.starts_with("key:") || row.actor == "cli";
-    let (kind, icon) = if is_staff { ("staff", "person") } else { ("decision", "key") };
-    let title = spaced(row.action.rsplit_once('.').map_or(row.action.as_str(), |(_, word)| word));
-    let subject = row.action.split('.').next().unwrap_or_default();
+    let (kind, icon) = if is_staff(&row.actor) { ("staff", "person") } else { ("decision", "key") };
+    let who = people.name(&row.actor);
     Drawn {
         kind,
         icon,
-        title: format!("{} {title}", capitalised(&spaced(subject))),
-        text: if because.is_empty() { format!("by {}", row.actor) } else { format!("by {}: {because}", row.actor) },
+        title: what(&row.action),
+        text: if because.is_empty() { format!("by {who}") } else { format!("by {who}: {because}") },
         link: None,
+        details: details(&row.detail),
+        anchor: Some(anchor(&row)),
         changes_state,
     }
-}
-
-fn spaced(word: &str) -> String {
-    word.replace('_', " ")
 }

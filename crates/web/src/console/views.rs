@@ -17,6 +17,7 @@ use super::{
     list::{Asked, address},
     place::{Place, to::Help},
     refusal::Refusal,
+    tabs::Tab,
     words::sentence,
 };
 use crate::Web;
@@ -25,13 +26,6 @@ pub(crate) fn routes() -> Router<Web> {
     Router::new()
         .route("/console/{tenant}/{mode}/licenses/views/new", get(new_form).post(create))
         .route("/console/{tenant}/{mode}/licenses/views/{id}", get(form).post(act))
-}
-
-/// A list above the list.
-pub(crate) struct Tab {
-    pub(crate) path: String,
-    pub(crate) name: String,
-    pub(crate) is_here: bool,
 }
 
 /// All views, and what this member can do with the one that is shown.

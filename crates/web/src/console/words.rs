@@ -84,10 +84,10 @@ impl fmt::Display for When {
         else {
             return formatter.write_str(if seconds > 0 { "in a moment" } else { "just now" });
         };
-        let plural = if count == 1 { "" } else { "s" };
+        let ending = plural(&count, "", "s");
         match seconds > 0 {
-            true => write!(formatter, "in {count} {unit}{plural}"),
-            false => write!(formatter, "{count} {unit}{plural} ago"),
+            true => write!(formatter, "in {count} {unit}{ending}"),
+            false => write!(formatter, "{count} {unit}{ending} ago"),
         }
     }
 }
@@ -99,6 +99,16 @@ pub(crate) fn capitalised(text: &str) -> String {
     text
 }
 
+/// A word for one, or for several.
+pub(crate) fn plural<'w, N: PartialEq + From<u8>>(count: &N, one: &'w str, several: &'w str) -> &'w str {
+    if *count == N::from(1) { one } else { several }
+}
+
+/// How many, with the word for them.
+pub(crate) fn counted<N: fmt::Display + PartialEq + From<u8>>(count: N, one: &str, several: &str) -> String {
+    format!("{count} {}", plural(&count, one, several))
+}
+
 /// An amount as people write it.
 pub(crate) fn money(money: Money) -> String {
     if money.currency == Currency::NONE { String::new() } else { money.to_string() }
@@ -106,8 +116,7 @@ pub(crate) fn money(money: Money) -> String {
 
 /// What went wrong, as a sentence.
 pub(crate) fn sentence(problem: &impl fmt::Display) -> String {
-    let mut text = problem.to_string();
-    text.get_mut(..1).into_iter().for_each(str::make_ascii_uppercase);
+    let mut text = capitalised(&problem.to_string());
     if !text.ends_with('.') {
         text.push('.');
     }

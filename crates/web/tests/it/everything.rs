@@ -38,8 +38,10 @@ async fn nobody_finds_what_they_should_not() {
         members.push((role, office.member(role).await));
     }
     let owner = office.member(Role::Owner).await;
+    let (revoked, _) = office.license("pro", "babbage@buyer.example").await;
+    assert_eq!(owner.post(&format!("{revoked}/revoke"), "note=").await.status, 303);
     let pages = walked(&owner).await;
-    assert!(pages.contains(&license) && pages.len() > 50, "{pages:#?}");
+    assert!(pages.contains(&license) && pages.contains(&revoked) && pages.len() > 50, "{pages:#?}");
 
     for (role, browser) in &members {
         for path in &pages {

@@ -23,7 +23,7 @@ async fn an_empty_page_says_what_to_do() {
     let page = office.member(Role::Viewer).await.get(HOME).await;
     for words in [
         "Before buyers come",
-        "Nothing. Every paid order has its licenses.",
+        "Nothing waits for a person.",
         "No app has asked about a key yet.",
         "No license came or went.",
         "No new device was activated.",

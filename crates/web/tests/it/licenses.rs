@@ -42,6 +42,10 @@ async fn a_frozen_license_says_why_and_how_to_undo_it() {
     {
         assert!(page.says(words), "{words}: {}", page.text);
     }
+    let (_, led) = page.text.split_once("href=\"#entry-").unwrap();
+    let (entry, words) = led.split_once("\">").unwrap();
+    assert!(words.starts_with("See who did it") && page.says(&format!("id=\"entry-{entry}\"")), "{}", page.text);
+    assert!(page.says("by support-") && !page.says("by member:"), "people have their names: {}", page.text);
     assert!(!browser.get(&format!("{path}?said=something")).await.says("role=\"status\""), "only known words are said");
     office.clock.advance(SignedDuration::from_secs(1));
     browser.post(&format!("{path}/unfreeze"), "note=").await;

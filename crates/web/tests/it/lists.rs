@@ -151,7 +151,7 @@ async fn a_view_is_saved_renamed_and_deleted() {
     assert_eq!(support.post(&new, "name=Cold&note=").await.leads_to(), format!("{LICENSES}?state=frozen&said=saved"));
     assert!(support.post(&new, "name=Cold").await.says("There is a view with this name already"));
     let page = viewer.get(&format!("{LICENSES}?state=frozen")).await;
-    assert!(page.says(&format!("href=\"{LICENSES}?state=frozen\" aria-current=\"true\">Cold")), "{}", page.text);
+    assert!(page.says(&format!("href=\"{LICENSES}?state=frozen\" aria-current=\"page\">Cold")), "{}", page.text);
     assert!(!page.says("Rename"), "a viewer changes nothing");
     let page = support.get(&format!("{LICENSES}?state=frozen")).await;
     let view = page.text.split_once("/views/view_").unwrap().1.split('?').next().unwrap().to_owned();

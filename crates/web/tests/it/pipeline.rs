@@ -83,7 +83,7 @@ async fn lists_that_are_empty_say_what_to_do() {
     let office = Office::open().await;
     let browser = office.member(Role::Viewer).await;
     for (section, words) in [
-        ("attention", "Every paid order has its licenses."),
+        ("attention", "Nothing waits for a person."),
         ("inbound", "Simulate a purchase"),
         ("customers", "Simulate a purchase"),
         ("orders", "Simulate a purchase"),
@@ -172,7 +172,7 @@ async fn what_needs_a_person_is_mended_or_laid_aside() {
     let done = browser.post(&format!("{item}/dismiss"), "note=a+gift").await;
     assert_eq!(done.leads_to(), format!("{HERE}/attention?said=dismissed"));
     let list = browser.get(done.leads_to()).await;
-    says_all(&list, &["The item is laid aside.", "Nothing. Every paid order"]);
+    says_all(&list, &["The item is laid aside.", "Nothing waits for a person."]);
     says_all(&browser.get(&format!("{HERE}/audit")).await, &["Attention dismissed", "a gift", "developer-"]);
     let (_, order) = first(&browser, "orders").await;
     says_all(&order, &["laid aside", "Nothing yet: no rule speaks of its prices."]);
@@ -232,7 +232,7 @@ async fn a_mail_is_sent_once_more() {
         &["It went to ada@example.com", "Your Halo Studio license key is ready", &format!("{mail}/html")],
     );
     let sent = support.post(&format!("{mail}/resend"), "note=asked+for").await;
-    assert_eq!(sent.leads_to(), format!("{mail}?said=resent"));
+    assert_eq!(sent.leads_to(), format!("{mail}?said=caught"));
     says_all(&support.get(&format!("{HERE}/audit")).await, &["Mail resent", "asked for"]);
 }
 

@@ -85,11 +85,11 @@ async fn every_step_before_buyers_come_is_asked_of_what_is_there() {
     let leads = |word: &str, path: &str| format!(r#"href="{HOME}/{path}">{word}</a>"#);
     for (word, path) in [
         ("Simulate a purchase", "simulator"),
-        ("See the calls", "developers"),
+        ("See the calls", "developers/quickstart"),
         ("Connect one", "settings/billing/connect"),
         ("See what it waits for", "settings/billing"),
         ("Map one", "prices"),
-        ("How to send mails", "settings/server"),
+        ("How to send mails", "mails/sender"),
     ] {
         assert!(page.says(&leads(word, path)), "{word}: {}", page.text);
     }
@@ -110,8 +110,7 @@ async fn every_step_before_buyers_come_is_asked_of_what_is_there() {
 async fn how_the_server_was_started_is_shown_with_how_it_is_changed() {
     let office = Office::open().await;
     let page = office.member(Role::Viewer).await.get(&format!("{HOME}/settings/server")).await;
-    for words in ["https://keys.example.com", "Your browser reached the server by it.", "--smtp-url", "caught and held"]
-    {
+    for words in ["https://keys.example.com", "Your browser reached the server by it.", "/mails/sender"] {
         assert!(page.says(words), "{words}: {}", page.text);
     }
     let link = format!("/setup/{}", *office.engine.make_set_up_link(office.tenant).await.unwrap().reveal());

@@ -67,7 +67,8 @@ async fn an_unmapped_price_is_mapped_in_place_and_buyers_get_their_keys() {
     let id = page.text.split_once("/prices/rule_").unwrap().1.split('/').next().unwrap();
     let remove = format!("{PRICES}/rule_{id}/remove");
     assert!(browser.get(&remove).await.says("What it decided before stays decided."));
-    assert_eq!(browser.post(&remove, "").await.leads_to(), format!("{PRICES}?said=rule_removed"));
+    assert_eq!(browser.post(&remove, "note=sold+out").await.leads_to(), format!("{PRICES}?said=rule_removed"));
+    assert!(browser.get("/console/default/test/audit").await.says("sold out"), "the reason stands in the audit log");
     assert_eq!(browser.post(&remove, "").await.status, 404, "it is gone");
 }
 

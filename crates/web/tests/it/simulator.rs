@@ -37,11 +37,7 @@ async fn a_run_is_begun_watched_and_gone_on_with() {
     assert_eq!((wish.plan.as_deref(), wish.quantity, wish.session.as_deref()), (Some("pro"), Some(2), None));
     assert!(wish.by.actor.starts_with("member:"), "{:?}", wish.by);
     let page = browser.get(&run).await;
-    assert!(
-        page.says("data-again") && page.says("Look again") && page.says("The stage is being set."),
-        "{}",
-        page.text
-    );
+    assert!(page.says("data-again") && page.says("Look again") && page.says("It is being prepared."), "{}", page.text);
     // One thing is played at a time.
     assert_eq!(browser.post(SIMULATOR, form).await.leads_to(), format!("{run}?said=played_already"));
 

@@ -13,6 +13,7 @@ use store::{
 
 use super::{
     super::{
+        customers::Meant,
         filters,
         place::{Place, to::Decide},
         refusal::Refusal,
@@ -47,7 +48,10 @@ pub(super) async fn read(
             let listed = filters::meant(web, place, filter, listed.rows).await?;
             Ok(Piece { columns: LICENSE, rows: licenses(web, place, &listed).await?, behind })
         }
-        Wanted::Customers(filter) => {
+        Wanted::Customers(Meant::Named(rows)) => {
+            Ok(Piece { columns: CUSTOMER, rows: rows.iter().map(customer).collect(), behind: None })
+        }
+        Wanted::Customers(Meant::Filtered(filter)) => {
             let listed = store.list_customers(whose, filter, page).await?;
             Ok(Piece {
                 columns: CUSTOMER,

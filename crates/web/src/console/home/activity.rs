@@ -11,7 +11,7 @@ use crate::{
     Web,
     console::{
         attention::item,
-        entries::{People, page_of, what},
+        entries::{People, is_staff, page_of, what},
         place::{Place, to::Look},
         refusal::Refusal,
         words::When,
@@ -60,13 +60,12 @@ fn decided(
     entry: AuditEntry,
     now: Timestamp,
 ) -> News {
-    let is_staff = ["member:", "key:", "cli"].iter().any(|actor| entry.actor.starts_with(actor));
     let (tone, icon) = match entry.action.as_str() {
         "license.issued" | "license.renewed" | "license.unfrozen" | "license.reinstated" => ("good", "key"),
         "license.frozen" => ("cold", "pause"),
         "license.revoked" | "license.retired" => ("bad", "stop"),
         "license.expired" | "license.expiring" => ("", "clock"),
-        _ if is_staff => ("staff", "person"),
+        _ if is_staff(&entry.actor) => ("staff", "person"),
         action if action.starts_with("license.") => ("", "key"),
         _ => ("", "book"),
     };

@@ -7,6 +7,7 @@ use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 use crate::console::{
     chart::{About, Axis, Bars, Chart, Column, Series, area, bars, count, heatmap},
     place::{Place, to::Look},
+    words::plural,
 };
 
 const DAYS: [&str; 7] = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
@@ -61,7 +62,7 @@ fn last(window: Window) -> &'static str {
 
 /// `12 devices`, `1 device`.
 fn of_them(number: i64, one: &str) -> String {
-    format!("{} {one}{}", count(number), if number == 1 { "" } else { "s" })
+    format!("{} {one}{}", count(number), plural(&number, "", "s"))
 }
 
 /// A share of a whole, as people say it.

@@ -21,7 +21,7 @@ use crate::{
         place::{Place, to::Look},
         refusal::{Refusal, encoded},
         shell::{Shell, page},
-        words::{Pill, When},
+        words::{Pill, When, sentence},
     },
     simulator::{About, Run, RunState, Sale, Scenario, Step},
 };
@@ -162,7 +162,7 @@ fn waiting(place: &Place<Look>, run: &Run, path: &str, row: AttentionItem, now: 
         (place.at(&format!("prices/map?connection={code}&value={price}&next={next}")), "Map it", true)
     });
     let item = item(place, row, now);
-    Waits { detail: item.detail, mend: map.or(item.mend.map(|(path, word)| (path, word, false))) }
+    Waits { detail: sentence(&item.detail), mend: map.or(item.mend.map(|(path, word)| (path, word, false))) }
 }
 
 fn drawn(place: &Place<Look>, step: &Step) -> Option<Drawn> {
