@@ -6,6 +6,7 @@
 
 mod admission;
 mod configuration;
+mod membership;
 mod protocol;
 mod visit;
 

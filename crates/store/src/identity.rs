@@ -1,7 +1,7 @@
 //! The identity providers of tenants, whom they have let in, and who is on the way.
 
 use domain::id::{IdentityVisitId, MemberId, TenantId};
-use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QuerySelect};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QuerySelect, Select};
 
 use crate::{
     Store, Write,
@@ -17,17 +17,21 @@ impl Store {
     /// # Errors
     /// Those of the database.
     pub async fn identity_provider(&self, tenant: TenantId) -> Result<Option<IdentityProvider>, StoreError> {
-        of_tenant(&self.reader, tenant).await
+        Ok(of_tenant(tenant).one(&self.reader).await?)
     }
 }
 
 impl Write {
-    /// The identity provider of a tenant, as this transaction sees it.
+    /// The identity provider of a tenant, for a change or for an entry by it: meanwhile it stays as it is.
     ///
     /// # Errors
     /// Those of the database.
-    pub async fn identity_provider(&self, tenant: TenantId) -> Result<Option<IdentityProvider>, StoreError> {
-        of_tenant(&self.transaction, tenant).await
+    pub async fn lock_identity_provider(&self, tenant: TenantId) -> Result<Option<IdentityProvider>, StoreError> {
+        let mut query = of_tenant(tenant);
+        if self.is_shared() {
+            query = query.lock_exclusive();
+        }
+        Ok(query.one(&self.transaction).await?)
     }
 
     /// Writes an identity provider.
@@ -48,6 +52,16 @@ impl Write {
     pub async fn remove_identity_provider(&self, tenant: TenantId) -> Result<(), StoreError> {
         let query = identity_providers::Entity::delete_many();
         query.filter(identity_providers::Column::TenantId.eq(tenant.0)).exec(&self.transaction).await?;
+        Ok(())
+    }
+
+    /// Ends all visits to a tenant's identity provider: what it answers counts no more.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn end_visits(&self, tenant: TenantId) -> Result<(), StoreError> {
+        let query = identity_visits::Entity::delete_many().filter(identity_visits::Column::TenantId.eq(tenant.0));
+        query.exec(&self.transaction).await?;
         Ok(())
     }
 
@@ -111,6 +125,16 @@ impl Write {
         Ok(())
     }
 
+    /// Forgets whose an account is for a tenant: it becomes somebody else's.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn forget_account(&self, tenant: TenantId, issuer: &str, subject: &str) -> Result<(), StoreError> {
+        let key = (tenant.0, issuer.to_owned(), subject.to_owned());
+        member_identities::Entity::delete_by_id(key).exec(&self.transaction).await?;
+        Ok(())
+    }
+
     /// Notes that somebody is sent to an identity provider.
     ///
     /// # Errors
@@ -142,10 +166,6 @@ impl Write {
     }
 }
 
-async fn of_tenant<C: ConnectionTrait>(
-    connection: &C,
-    tenant: TenantId,
-) -> Result<Option<IdentityProvider>, StoreError> {
-    let query = identity_providers::Entity::find().filter(identity_providers::Column::TenantId.eq(tenant.0));
-    Ok(query.one(connection).await?)
+fn of_tenant(tenant: TenantId) -> Select<identity_providers::Entity> {
+    identity_providers::Entity::find().filter(identity_providers::Column::TenantId.eq(tenant.0))
 }

@@ -3,6 +3,7 @@
 use domain::id::{InvitationId, MemberId, SessionId, TenantId};
 use jiff::Timestamp;
 use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait, sea_query::Expr};
+use uuid::Uuid;
 
 use crate::{
     Store, Write,
@@ -12,6 +13,10 @@ use crate::{
     error::StoreError,
     rows::{Invitation, Member, Membership, Session, Tenant},
 };
+
+/// The home of accounts that prove themselves to this server, by a password or a passkey; that of others is the tenant whose
+/// identity provider vouches for them.
+pub const OF_SERVER: Uuid = Uuid::nil();
 
 impl Store {
     /// Whether anybody is a member of anything.
@@ -154,12 +159,29 @@ impl Write {
         Ok(query.one(&self.transaction).await?)
     }
 
-    /// The member with an address in its normal form, for a change.
+    /// The member with an account of this server and an address in its normal form, for a change.
     ///
     /// # Errors
     /// Those of the database.
     pub async fn lock_member_with_email(&self, email_normalised: &str) -> Result<Option<Member>, StoreError> {
+        self.lock_member_at(OF_SERVER, email_normalised).await
+    }
+
+    /// The same of a vendor's own accounts.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn lock_own_member(
+        &self,
+        tenant: TenantId,
+        email_normalised: &str,
+    ) -> Result<Option<Member>, StoreError> {
+        self.lock_member_at(tenant.0, email_normalised).await
+    }
+
+    async fn lock_member_at(&self, home: Uuid, email_normalised: &str) -> Result<Option<Member>, StoreError> {
         let mut query = members::Entity::find().filter(members::Column::EmailNormalised.eq(email_normalised));
+        query = query.filter(members::Column::Home.eq(home));
         if self.is_shared() {
             query = query.lock_exclusive();
         }
@@ -169,7 +191,7 @@ impl Write {
     /// Writes a member.
     ///
     /// # Errors
-    /// Those of the database; [`StoreError::Duplicate`] if another one has the address.
+    /// Those of the database; [`StoreError::Duplicate`] if another one of the same home has the address.
     pub async fn save_member(&self, member: Member) -> Result<(), StoreError> {
         bulk::insert::<members::Entity>(&self.transaction, vec![member], Existing::Replace).await?;
         Ok(())

@@ -59,6 +59,15 @@ impl Write {
         Ok(query.one(&self.transaction).await?)
     }
 
+    /// Whether any of these members has a passkey.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn has_passkey(&self, members: Vec<Uuid>) -> Result<bool, StoreError> {
+        let query = passkeys::Entity::find().filter(passkeys::Column::MemberId.is_in(members));
+        Ok(query.one(&self.transaction).await?.is_some())
+    }
+
     /// How many passkeys a member has.
     ///
     /// # Errors

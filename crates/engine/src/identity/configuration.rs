@@ -2,12 +2,12 @@
 
 use crypto::seal::{Place, sealed_by};
 use domain::{
-    id::{IdentityProviderId, TenantId},
+    id::{IdentityProviderId, MemberId, TenantId},
     member::Role,
 };
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::json;
-use store::rows::IdentityProvider;
+use store::{Write, rows::IdentityProvider};
 use url::Url;
 
 use super::{IdentityError, admission::Rules};
@@ -113,7 +113,8 @@ impl Engine {
     /// issuer, everybody whom the one before has let in is signed out.
     ///
     /// # Errors
-    /// What was typed is wrong, the issuer is no provider that answers, or those of the database.
+    /// What was typed is wrong, the issuer is no provider that answers, no owner could come in without the one before, or
+    /// those of the database.
     pub async fn save_identity_provider(
         &self,
         tenant: TenantId,
@@ -137,7 +138,7 @@ impl Engine {
     async fn save_provider_once(&self, tenant: TenantId, new: &NewProvider, by: &By) -> Result<(), IdentityError> {
         let now = self.now();
         let write = self.store.begin().await?;
-        let before = write.identity_provider(tenant).await?;
+        let before = write.lock_identity_provider(tenant).await?;
         let id = before.as_ref().map_or_else(|| IdentityProviderId::new(now, &mut *self.entropy()).0, |row| row.id);
         let (sealed, sealed_by) = match (&new.secret, &before) {
             (None, Some(row)) if row.issuer == new.issuer => (row.sealed.clone(), row.sealed_by.clone()),
@@ -163,6 +164,10 @@ impl Engine {
             created_at: before.as_ref().map_or(now.as_microsecond(), |row| row.created_at),
             updated_at: now.as_microsecond(),
         };
+        if before.as_ref().is_some_and(|before| !is_same(before, &row)) {
+            keep_a_way_in(&write, tenant).await?;
+            write.end_visits(tenant).await?;
+        }
         if before.as_ref().is_some_and(|before| before.issuer != row.issuer) {
             write.end_provider_sessions(tenant).await?;
         }
@@ -179,12 +184,14 @@ impl Engine {
     /// Takes the identity provider of a vendor away. Everybody whom it has let in is signed out.
     ///
     /// # Errors
-    /// The vendor has none, or those of the database.
+    /// The vendor has none, no owner could come in without it, or those of the database.
     pub async fn remove_identity_provider(&self, tenant: TenantId, by: &By) -> Result<(), IdentityError> {
         let once = || async {
             let write = self.store.begin().await?;
-            let row = write.identity_provider(tenant).await?.ok_or(IdentityError::None)?;
+            let row = write.lock_identity_provider(tenant).await?.ok_or(IdentityError::None)?;
+            keep_a_way_in(&write, tenant).await?;
             write.remove_identity_provider(tenant).await?;
+            write.end_visits(tenant).await?;
             write.end_provider_sessions(tenant).await?;
             let detail = json!({ "before": told(&row), "note": by.note });
             let subject = IdentityProviderId(row.id).to_string();
@@ -194,6 +201,29 @@ impl Engine {
         };
         store::repeat(once, IdentityError::is_conflict).await
     }
+}
+
+/// Whether two are the same provider, which knows this server as the same: what the one says of an account, the other does.
+pub(super) fn is_same(a: &IdentityProvider, b: &IdentityProvider) -> bool {
+    a.issuer == b.issuer && a.client_id == b.client_id
+}
+
+/// Goes on if some owner proves to this server itself who they are: otherwise nobody could come in, or set anything up again.
+async fn keep_a_way_in(write: &Write, tenant: TenantId) -> Result<(), IdentityError> {
+    let mut owners = Vec::new();
+    for row in write.lock_memberships(tenant).await? {
+        if row.role == Role::Owner.as_str() {
+            owners.extend(write.lock_member(MemberId(row.member_id)).await?);
+        }
+    }
+    let is_open = owners.iter().any(|owner| owner.password.is_some())
+        || write.has_passkey(owners.iter().map(|owner| owner.id).collect()).await?;
+    if is_open {
+        return Ok(());
+    }
+    let problem =
+        "no owner has a password or a passkey, so nobody could come in afterwards; `keywright admin create` makes one";
+    Err(IdentityError::Field(problem.to_owned()))
 }
 
 /// What the audit log tells of one: all but its secret.

@@ -22,7 +22,7 @@ use openidconnect::{
         CoreIdTokenClaims, CoreJwsSigningAlgorithm, CoreProviderMetadata, CoreTokenResponse, CoreUserInfoClaims,
     },
 };
-use serde::Deserialize;
+use serde_json::Value;
 
 use super::{Problem, admission::Said};
 
@@ -147,13 +147,13 @@ impl Providers {
         let asked = endpoints.authorize_url(flow, || CsrfToken::new(state), || Nonce::new(nonce));
         let asked = asked
             .add_scopes(["email", "profile"].map(|scope| Scope::new(scope.to_owned())))
-            .set_pkce_challenge(PkceCodeChallenge::from_code_verifier_sha256(&verifier));
+            .set_pkce_challenge(PkceCodeChallenge::from_code_verifier_sha256(&verifier))
+            .add_extra_param("claims", r#"{"id_token":{"auth_time":{"essential":true}}}"#);
         let asked = match again {
             false => asked,
             true => asked
                 .add_prompt(if client.issuer == GOOGLE { CoreAuthPrompt::SelectAccount } else { CoreAuthPrompt::Login })
-                .set_max_age(Duration::ZERO)
-                .add_extra_param("claims", r#"{"id_token":{"auth_time":{"essential":true}}}"#),
+                .set_max_age(Duration::ZERO),
         };
         Ok(asked.url().0.into())
     }
@@ -193,6 +193,7 @@ impl Providers {
         if said.email.is_none() {
             self.ask_for_email(&endpoints, &answer, claims, client, &mut said).await?;
         }
+        said.is_verified &= client.issuer != GOOGLE || is_googles(&said, claim(token, "hd").as_ref());
         Ok(said)
     }
 
@@ -260,15 +261,23 @@ fn of_token(claims: &CoreIdTokenClaims, token: &CoreIdToken) -> Said {
 /// Microsoft Entra says of an address whether the owner of its domain has verified it, in a claim of its own (`xms_edov`,
 /// "optional claims reference"), and says nothing of `email_verified`.
 fn is_domain_owners(token: &CoreIdToken) -> bool {
-    #[derive(Deserialize)]
-    struct OfEntra {
-        xms_edov: Option<serde_json::Value>,
-    }
+    claim(token, "xms_edov").is_some_and(|said| said == true || said == 1 || said == "1" || said == "true")
+}
+
+/// Whether Google itself answers for an address: its own, and those of the domains whose organisation it hosts (`hd`). Of others
+/// it knows only that somebody read a mail once ("Verify the Google ID token on your server side").
+fn is_googles(said: &Said, hosted: Option<&Value>) -> bool {
+    let domain = said.email.as_ref().and_then(|email| email.as_str().rsplit_once('@')).map(|(_, domain)| domain);
+    let hosted = hosted.and_then(Value::as_str);
+    domain
+        .is_some_and(|domain| [Some("gmail.com"), hosted].iter().flatten().any(|own| own.eq_ignore_ascii_case(domain)))
+}
+
+/// A claim that the standard does not name, of a token that was verified.
+fn claim(token: &CoreIdToken, name: &str) -> Option<Value> {
     let text = token.to_string();
-    let payload = text.split('.').nth(1).and_then(|payload| URL_SAFE_NO_PAD.decode(payload).ok());
-    let claims = payload.and_then(|payload| serde_json::from_slice::<OfEntra>(&payload).ok());
-    let said = claims.and_then(|claims| claims.xms_edov);
-    said.is_some_and(|said| said == true || said == 1 || said == "1" || said == "true")
+    let payload = URL_SAFE_NO_PAD.decode(text.split('.').nth(1)?).ok()?;
+    serde_json::from_slice::<Value>(&payload).ok()?.get_mut(name).map(Value::take)
 }
 
 fn first(name: Option<&openidconnect::LocalizedClaim<openidconnect::EndUserName>>) -> String {
@@ -302,4 +311,33 @@ fn told(error: &dyn std::error::Error) -> String {
 fn unlucky(client: &Client<'_>, problem: Problem, why: &dyn fmt::Display) -> Problem {
     tracing::warn!(issuer = client.issuer, problem = problem.word(), %why, "an identity provider let nobody in");
     problem
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn google_answers_for_its_own_addresses_and_those_that_it_hosts() {
+        for (email, hosted, expected) in [
+            ("ada@gmail.com", None, true),
+            ("ada@acme.example", Some(json!("acme.example")), true),
+            ("ada@ACME.example", Some(json!("acme.example")), true),
+            ("ada@acme.example", None, false),
+            ("ada@acme.example", Some(json!("evil.example")), false),
+            ("ada@mail.acme.example", Some(json!("acme.example")), false),
+            ("ada@acme.example", Some(json!(true)), false),
+        ] {
+            let said = Said {
+                subject: "1".to_owned(),
+                email: EmailAddress::parse(email).ok(),
+                is_verified: true,
+                name: String::new(),
+                proved_at: None,
+            };
+            assert_eq!(is_googles(&said, hosted.as_ref()), expected, "{email} of {hosted:?}");
+        }
+    }
 }

@@ -6,22 +6,22 @@
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use crypto::{handle::Handle, seal::Place};
 use domain::{
-    id::{IdentityVisitId, InvitationId, MemberId, SessionId, TenantId},
+    id::{IdentityVisitId, MemberId, SessionId, TenantId},
     member::Role,
 };
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 use store::{
-    StoreError, Write,
-    rows::{IdentityProvider, IdentityVisit, Member, MemberIdentity, Membership, Session},
+    Write,
+    rows::{IdentityProvider, IdentityVisit, Session},
 };
 use uuid::Uuid;
 
 use super::{
     IdentityError, Problem,
-    admission::{Admission, Knowledge, Known, Said, admit},
-    configuration::rules,
+    admission::{Admission, Said, admit},
+    configuration::{is_same, rules},
     protocol::{Client, SKEW, Ties},
 };
 use crate::{
@@ -34,14 +34,12 @@ use crate::{
 const AWAITED: SignedDuration = SignedDuration::from_mins(10);
 /// How long a session lasts that a provider opens: whom it knows no more is out after a day.
 const SESSION: SignedDuration = SignedDuration::from_hours(24);
-/// The longest name that is taken over, in characters.
-const NAME_MAX: usize = 80;
 
 /// Why a browser is sent to an identity provider.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
-    /// To sign in.
-    Enter,
+    /// To sign in, and to leave this session, of which the person was told.
+    Enter(Option<SessionId>),
     /// To prove once more who is signed in.
     Confirm(SessionId),
     /// To see whether it works; nobody is signed in.
@@ -49,9 +47,9 @@ pub enum Purpose {
 }
 
 impl Purpose {
-    const fn columns(self) -> (&'static str, Option<Uuid>) {
+    fn columns(self) -> (&'static str, Option<Uuid>) {
         match self {
-            Self::Enter => ("enter", None),
+            Self::Enter(left) => ("enter", left.map(|session| session.0)),
             Self::Confirm(session) => ("confirm", Some(session.0)),
             Self::Try(session) => ("try", Some(session.0)),
         }
@@ -61,7 +59,7 @@ impl Purpose {
         match (word, session.map(SessionId)) {
             ("confirm", Some(session)) => Self::Confirm(session),
             ("try", Some(session)) => Self::Try(session),
-            _ => Self::Enter,
+            (_, left) => Self::Enter(left),
         }
     }
 }
@@ -80,7 +78,7 @@ pub struct Returned {
     pub purpose: Purpose,
     /// The page that it wants.
     pub next: String,
-    tenant: TenantId,
+    provider: IdentityProvider,
     begun_at: Timestamp,
     ties: Ties,
 }
@@ -148,6 +146,7 @@ impl Engine {
         };
         let once = || async {
             let write = self.store.begin().await?;
+            as_it_was(&write, &provider).await?;
             write.forget_expired_entries(now).await?;
             write.save_visit(row.clone()).await?;
             Ok(write.commit().await?)
@@ -170,6 +169,7 @@ impl Engine {
         let ties = Ties::of(handle);
         let once = || async {
             let write = self.store.begin().await?;
+            let provider = write.lock_identity_provider(tenant).await?.ok_or(IdentityError::None)?;
             let row = write.lock_visit(IdentityVisitId(handle.id())).await?;
             let is_good = |row: &IdentityVisit| {
                 handle.matches(&row.hash)
@@ -180,13 +180,13 @@ impl Engine {
             let row = row.filter(is_good).ok_or(IdentityError::Problem(Problem::Stale))?;
             write.remove_visit(IdentityVisitId(row.id)).await?;
             write.commit().await?;
-            Ok(row)
+            Ok((row, provider))
         };
-        let row = store::repeat(once, IdentityError::is_conflict).await?;
+        let (row, provider) = store::repeat(once, IdentityError::is_conflict).await?;
         Ok(Returned {
             purpose: Purpose::read(&row.purpose, row.session_id),
             next: row.next,
-            tenant,
+            provider,
             begun_at: Timestamp::from_microsecond(row.created_at).unwrap_or(Timestamp::UNIX_EPOCH),
             ties,
         })
@@ -204,14 +204,14 @@ impl Engine {
         here: Option<&SignedIn>,
         from: &CameFrom,
     ) -> Result<Ended, IdentityError> {
-        let provider = self.store.identity_provider(visit.tenant).await?.ok_or(IdentityError::None)?;
+        let provider = &visit.provider;
         let code = code_of(answer, &provider.issuer).map_err(IdentityError::Problem)?;
-        let client = self.client(&provider, redirect)?;
+        let client = self.client(provider, redirect)?;
         let said = self.identity.trade(&client, code, &visit.ties, self.now()).await.map_err(IdentityError::Problem)?;
         match visit.purpose {
-            Purpose::Enter => {
+            Purpose::Enter(left) => {
                 let handle = self.new_session();
-                let once = || self.enter_by_provider(&provider, &said, &handle, from);
+                let once = || self.enter_by_provider(provider, &said, &handle, from, (here, left));
                 store::repeat(once, IdentityError::is_conflict).await?;
                 Ok(Ended::Entered(handle))
             }
@@ -219,12 +219,13 @@ impl Engine {
                 is_just_now(&said, visit.begun_at).map_err(IdentityError::Problem)?;
                 let who = here.filter(|who| who.session() == session);
                 let who = who.ok_or(IdentityError::Problem(Problem::Stale))?;
-                let once = || self.confirm_by_provider(&provider, &said, who);
+                let once = || self.confirm_by_provider(provider, &said, who);
                 store::repeat(once, IdentityError::is_conflict).await?;
                 Ok(Ended::Confirmed)
             }
             Purpose::Try(_) => {
                 let write = self.store.begin().await?;
+                let provider = as_it_was(&write, provider).await?;
                 let known = self.knowledge(&write, &provider, &said).await?;
                 let admission = admit(&said, &rules(&provider), &known).map_err(IdentityError::Problem)?;
                 Ok(Ended::Tried(admission.role()))
@@ -238,11 +239,13 @@ impl Engine {
         said: &Said,
         handle: &Handle,
         from: &CameFrom,
+        (here, left): (Option<&SignedIn>, Option<SessionId>),
     ) -> Result<(), IdentityError> {
         let (now, tenant) = (self.now(), TenantId(provider.tenant_id));
         let write = self.store.begin().await?;
-        let known = self.knowledge(&write, provider, said).await?;
-        let admission = admit(said, &rules(provider), &known).map_err(|problem| {
+        let provider = as_it_was(&write, provider).await?;
+        let known = self.knowledge(&write, &provider, said).await?;
+        let admission = admit(said, &rules(&provider), &known).map_err(|problem| {
             tracing::warn!(issuer = provider.issuer, problem = problem.word(), "an identity provider let nobody in");
             IdentityError::Problem(problem)
         })?;
@@ -253,10 +256,17 @@ impl Engine {
             }
         };
         if !matches!(admission, Admission::Known(..)) {
-            self.bind(&write, provider, said, id).await?;
+            self.bind(&write, &provider, said, id).await?;
         }
-        // Who signed in there long ago has proved nothing now.
-        let confirmed_at = said.proved_at.filter(|at| *at < now).unwrap_or(now).as_microsecond();
+        if let Some(who) = here {
+            // Nobody is taken out of their own account by a page that they were led to.
+            if who.id() != id && left != Some(who.session()) {
+                return Err(IdentityError::Problem(Problem::Stale));
+            }
+            write.end_sessions(who.id(), store::members::Ended::One(who.session())).await?;
+        }
+        // Who signed in there long ago has proved nothing now, nor has one of whom the provider does not say when.
+        let confirmed_at = said.proved_at.map_or(Timestamp::UNIX_EPOCH, |at| at.min(now)).as_microsecond();
         let expires_at = domain::time::after(now, SESSION).as_microsecond();
         let session = opened(id, handle, from, now);
         let session = Session { confirmed_at: Some(confirmed_at), expires_at, tenant_id: Some(tenant.0), ..session };
@@ -268,114 +278,6 @@ impl Engine {
         Ok(write.commit().await?)
     }
 
-    /// What is known of who comes.
-    async fn knowledge(
-        &self,
-        write: &Write,
-        provider: &IdentityProvider,
-        said: &Said,
-    ) -> Result<Knowledge, IdentityError> {
-        let (tenant, issuer) = (TenantId(provider.tenant_id), provider.issuer.as_str());
-        let memberships = write.lock_memberships(tenant).await?;
-        let role = |id: MemberId| {
-            let row = memberships.iter().find(|row| row.member_id == id.0);
-            row.map(|row| row.role.parse().unwrap_or(Role::Viewer))
-        };
-        let account = write.identified(tenant, issuer, &said.subject).await?;
-        let account = account.map(|id| Known { id, role: role(id), has_account: true });
-        let Some(email) = &said.email else { return Ok(Knowledge { account, ..Knowledge::default() }) };
-        let address = match write.lock_member_with_email(&email.normalised()).await? {
-            None => None,
-            Some(Member { id, .. }) => {
-                let id = MemberId(id);
-                Some(Known { id, role: role(id), has_account: write.has_identity(tenant, issuer, id).await? })
-            }
-        };
-        let now = self.now().as_microsecond();
-        let invitation = write.invitations_of(tenant).await?.into_iter().find_map(|row| {
-            let to = domain::text::EmailAddress::parse(row.email.as_deref()?).ok()?;
-            let is_theirs = row.expires_at > now && to.normalised() == email.normalised();
-            let role = row.role.as_deref()?.parse().ok()?;
-            is_theirs.then_some((InvitationId(row.id), role))
-        });
-        Ok(Knowledge { account, address, invitation })
-    }
-
-    async fn join_by_provider(
-        &self,
-        write: &Write,
-        tenant: TenantId,
-        said: &Said,
-        (member, role, invitation): (Option<MemberId>, Role, Option<InvitationId>),
-    ) -> Result<MemberId, IdentityError> {
-        let now = self.now();
-        let id = match member {
-            Some(id) => id,
-            None => self.new_member_of(write, said).await?,
-        };
-        if let Some(invitation) = invitation {
-            write.remove_invitation(invitation).await?;
-        }
-        let membership = Membership {
-            member_id: id.0,
-            tenant_id: tenant.0,
-            role: role.as_str().to_owned(),
-            created_at: now.as_microsecond(),
-        };
-        write.save_membership(membership).await?;
-        // Another account of theirs may have been known before they were invited again.
-        write.forget_identities(tenant, id).await?;
-        let detail = json!({ "role": role.as_str(), "invited": invitation.is_some() });
-        let entry = self.told(tenant, "member.joined", id.to_string(), None, &detail, &as_member(id));
-        crate::audit::add(write, vec![entry]).await?;
-        Ok(id)
-    }
-
-    /// Somebody who never had a password here.
-    async fn new_member_of(&self, write: &Write, said: &Said) -> Result<MemberId, IdentityError> {
-        let now = self.now();
-        let email = said.email.as_ref().ok_or(IdentityError::Problem(Problem::Unverified))?;
-        let name = said.name.chars().filter(|symbol| !symbol.is_control()).take(NAME_MAX).collect();
-        let member = Member {
-            id: MemberId::new(now, &mut *self.entropy()).0,
-            email_normalised: email.normalised(),
-            email: email.as_str().to_owned(),
-            name,
-            password: None,
-            authenticator: None,
-            code_step: None,
-            wrong_in_a_row: 0,
-            wrong_at: None,
-            created_at: now.as_microsecond(),
-        };
-        let id = MemberId(member.id);
-        match write.save_member(member).await {
-            Err(StoreError::Duplicate(_)) => Err(StoreError::changed_meanwhile("a member").into()),
-            other => Ok(other.map(|()| id)?),
-        }
-    }
-
-    async fn bind(
-        &self,
-        write: &Write,
-        provider: &IdentityProvider,
-        said: &Said,
-        member: MemberId,
-    ) -> Result<(), IdentityError> {
-        let row = MemberIdentity {
-            tenant_id: provider.tenant_id,
-            issuer: provider.issuer.clone(),
-            subject: said.subject.clone(),
-            member_id: member.0,
-            created_at: self.now().as_microsecond(),
-        };
-        write.save_identity(row).await?;
-        let detail = json!({ "issuer": provider.issuer });
-        let tenant = TenantId(provider.tenant_id);
-        let entry = self.told(tenant, "member.account_bound", member.to_string(), None, &detail, &as_member(member));
-        Ok(crate::audit::add(write, vec![entry]).await?)
-    }
-
     async fn confirm_by_provider(
         &self,
         provider: &IdentityProvider,
@@ -383,6 +285,7 @@ impl Engine {
         who: &SignedIn,
     ) -> Result<(), IdentityError> {
         let write = self.store.begin().await?;
+        as_it_was(&write, provider).await?;
         let member = write.identified(TenantId(provider.tenant_id), &provider.issuer, &said.subject).await?;
         if member != Some(who.id()) {
             return Err(IdentityError::Problem(Problem::NotYou));
@@ -419,7 +322,14 @@ fn is_just_now(said: &Said, asked_at: Timestamp) -> Result<(), Problem> {
     if is_so { Ok(()) } else { Err(Problem::NotNow) }
 }
 
-fn as_member(id: MemberId) -> By {
+/// The identity provider of a visit as it is now, if it is still the one that was asked: it stays so until the transaction ends.
+async fn as_it_was(write: &Write, asked: &IdentityProvider) -> Result<IdentityProvider, IdentityError> {
+    let row = write.lock_identity_provider(TenantId(asked.tenant_id)).await?;
+    let row = row.filter(|row| row.id == asked.id && is_same(row, asked));
+    row.ok_or(IdentityError::Problem(Problem::Stale))
+}
+
+pub(super) fn as_member(id: MemberId) -> By {
     By { actor: format!("member:{id}"), note: None }
 }
 

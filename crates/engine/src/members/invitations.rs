@@ -7,6 +7,7 @@ use domain::{
 };
 use store::{
     StoreError, Write,
+    members::OF_SERVER,
     rows::{Invitation, Member, Membership},
 };
 
@@ -181,6 +182,7 @@ impl Engine {
         let now = self.now();
         Ok(Member {
             id: MemberId::new(now, &mut *self.entropy()).0,
+            home: OF_SERVER,
             email_normalised: email.normalised(),
             email: email.as_str().to_owned(),
             name: new.name.trim().to_owned(),

@@ -1,7 +1,7 @@
 //! Identity providers, on both databases.
 
 use crypto::handle::Handle;
-use domain::member::Role;
+use domain::{id::TenantId, member::Role};
 use engine::{
     Engine,
     identity::{Answer, Ended, IdentityError, NewProvider, Problem, Purpose},
@@ -22,6 +22,10 @@ on_both_databases![
     who_comes_twice_at_once_is_one_member,
     of_two_who_bring_the_same_answer_one_comes_in,
     an_owner_is_not_locked_out,
+    a_vendors_provider_touches_nobody_of_another_vendor,
+    who_joined_by_a_link_is_bound,
+    what_a_changed_provider_answers_counts_no_more,
+    a_provider_is_not_taken_away_from_owners_without_a_password,
 ];
 
 fn from() -> CameFrom {
@@ -50,8 +54,12 @@ pub(crate) async fn signed_in(harness: &Harness, email: &str) -> SignedIn {
 
 /// Sets the provider up, with these domains, of which everybody becomes a viewer.
 pub(crate) async fn set_up(harness: &Harness, who: &SignedIn, domains: &[&str]) {
+    harness.engine.save_identity_provider(harness.tenant, provider(domains), who, &who.by(None)).await.unwrap();
+}
+
+fn provider(domains: &[&str]) -> NewProvider {
     let (id, secret) = TestProvider::CLIENT;
-    let new = NewProvider {
+    NewProvider {
         name: "Acme ID".to_owned(),
         issuer: TestProvider::ISSUER.to_owned(),
         client_id: id.to_owned(),
@@ -59,8 +67,7 @@ pub(crate) async fn set_up(harness: &Harness, who: &SignedIn, domains: &[&str]) 
         domains: domains.iter().map(|domain| (*domain).to_owned()).collect(),
         newcomers: (!domains.is_empty()).then_some(Role::Viewer),
         required: false,
-    };
-    harness.engine.save_identity_provider(harness.tenant, new, who, &who.by(None)).await.unwrap();
+    }
 }
 
 async fn with_owner(harness: &Harness) -> SignedIn {
@@ -73,19 +80,27 @@ async fn with_owner(harness: &Harness) -> SignedIn {
 
 /// A browser that was sent to the provider, where somebody signed in: what it keeps, and code and state of the answer.
 async fn sent(harness: &Harness, node: &Engine, person: &Person) -> (Handle, String, String) {
-    let visit = node.begin_visit(harness.tenant, Purpose::Enter, "/", REDIRECT).await.unwrap();
+    sent_by(harness, node, harness.tenant, person).await
+}
+
+async fn sent_by(harness: &Harness, node: &Engine, tenant: TenantId, person: &Person) -> (Handle, String, String) {
+    let visit = node.begin_visit(tenant, Purpose::Enter(None), "/", REDIRECT).await.unwrap();
     let query = harness.provider.sign_in(&visit.url, person, node.now());
     let pairs: Vec<(String, String)> = form_urlencoded::parse(query.as_bytes()).into_owned().collect();
     let value = |name: &str| pairs.iter().find(|(key, _)| key == name).unwrap().1.clone();
     (visit.handle, value("code"), value("state"))
 }
 
-async fn back(
-    harness: &Harness,
+async fn back(harness: &Harness, node: &Engine, sent: &(Handle, String, String)) -> Result<Handle, IdentityError> {
+    back_at(node, harness.tenant, sent).await
+}
+
+async fn back_at(
     node: &Engine,
+    tenant: TenantId,
     (handle, code, state): &(Handle, String, String),
 ) -> Result<Handle, IdentityError> {
-    let visit = node.end_visit(harness.tenant, handle, state).await?;
+    let visit = node.end_visit(tenant, handle, state).await?;
     let answer = Answer { code: Some(code), ..Answer::default() };
     match node.answer_visit(&visit, &answer, REDIRECT, None, &from()).await? {
         Ended::Entered(handle) => Ok(handle),
@@ -149,4 +164,75 @@ async fn an_owner_is_not_locked_out(harness: Harness) {
     }
     harness.database.sql("UPDATE identity_providers SET required = false").await;
     assert!(harness.engine.opens(&owner, harness.tenant, Role::Viewer).await.unwrap());
+}
+
+/// Whoever comes by a vendor's provider.
+async fn comes_to(harness: &Harness, tenant: TenantId, person: &Person) -> SignedIn {
+    let sent = sent_by(harness, &harness.engine, tenant, person).await;
+    let handle = back_at(&harness.engine, tenant, &sent).await.unwrap();
+    harness.engine.signed_in(&handle).await.unwrap().unwrap()
+}
+
+async fn a_vendors_provider_touches_nobody_of_another_vendor(harness: Harness) {
+    let (engine, owner) = (&harness.engine, with_owner(&harness).await);
+    let other = engine.ensure_tenant("other", "Other").await.unwrap();
+    let new = NewMember { email: "boss@other.example".into(), name: String::new(), password: "battery staple".into() };
+    engine.create_owner(other, &new).await.unwrap();
+    let boss = signed_in(&harness, "boss@other.example").await;
+    engine.save_identity_provider(other, provider(&["acme.example"]), &boss, &boss.by(None)).await.unwrap();
+
+    let namesake = comes_to(&harness, other, &Person::new("s-o", "owner@acme.example")).await;
+    assert_eq!(namesake.member.home, other.0);
+    assert_ne!(namesake.id(), owner.id(), "what another vendor's provider says makes nobody its member");
+    engine.invite(other, "owner@acme.example", Role::Admin, &boss.by(None)).await.unwrap();
+    let again = comes_to(&harness, other, &Person::new("s-o", "owner@acme.example")).await;
+    assert_eq!(again.id(), namesake.id());
+    let vendors = |all: Vec<(store::rows::Tenant, _)>| all.into_iter().map(|(row, _)| row.id).collect::<Vec<_>>();
+    assert_eq!(vendors(engine.store.tenants_of(owner.id()).await.unwrap()), [harness.tenant.0]);
+    assert_eq!(vendors(engine.store.tenants_of(namesake.id()).await.unwrap()), [other.0]);
+    let entered = engine.sign_in("owner@acme.example", "correct horse", &from()).await.unwrap();
+    assert_eq!(engine.signed_in(&entered.handle).await.unwrap().unwrap().id(), owner.id());
+    let seen = engine.store.sessions_of_team(other).await.unwrap();
+    assert!(!seen.is_empty() && seen.iter().all(|row| row.member_id != owner.member.id), "{seen:?}");
+
+    comes_to(&harness, other, &ADA).await;
+    let link = engine.invite(harness.tenant, ADA.email, Role::Support, &owner.by(None)).await.unwrap();
+    let new = NewMember { email: ADA.email.into(), name: String::new(), password: "correct horse".into() };
+    let (ada, _) = engine.take_invitation(&link, &new, &from()).await.expect("her address is hers to use");
+    assert_eq!(vendors(engine.store.tenants_of(ada).await.unwrap()), [harness.tenant.0]);
+}
+
+async fn who_joined_by_a_link_is_bound(harness: Harness) {
+    let owner = with_owner(&harness).await;
+    let came = comes_to(&harness, harness.tenant, &Person::new("s-o", "owner@acme.example")).await;
+    assert_eq!((came.id(), came.session.tenant_id), (owner.id(), Some(harness.tenant.0)));
+    assert!(!came.is_confirmed(harness.engine.now()), "the provider did not say when this was proved");
+}
+
+async fn what_a_changed_provider_answers_counts_no_more(harness: Harness) {
+    let (engine, tenant, owner) = (&harness.engine, harness.tenant, with_owner(&harness).await);
+    let is_stale = |came: &Result<Handle, _>| matches!(came, Err(IdentityError::Problem(Problem::Stale)));
+    let waiting = sent(&harness, engine, &ADA).await;
+    let (handle, code, state) = sent(&harness, engine, &ADA).await;
+    let under_way = engine.end_visit(tenant, &handle, &state).await.unwrap();
+    let renamed = NewProvider { client_id: "another".to_owned(), ..provider(&["acme.example"]) };
+    engine.save_identity_provider(tenant, renamed, &owner, &owner.by(None)).await.unwrap();
+    assert!(is_stale(&back(&harness, engine, &waiting).await), "who was sent before");
+    let answer = Answer { code: Some(&code), ..Answer::default() };
+    let late = engine.answer_visit(&under_way, &answer, REDIRECT, None, &from()).await;
+    assert!(matches!(late, Err(IdentityError::Problem(Problem::Stale))), "whose code was traded meanwhile");
+    assert!(engine.store.sessions_of_team(tenant).await.unwrap().is_empty());
+}
+
+async fn a_provider_is_not_taken_away_from_owners_without_a_password(harness: Harness) {
+    let (engine, tenant, owner) = (&harness.engine, harness.tenant, with_owner(&harness).await);
+    harness.database.sql("UPDATE members SET password = NULL").await;
+    let renamed = NewProvider { client_id: "another".to_owned(), ..provider(&["acme.example"]) };
+    let changed = engine.save_identity_provider(tenant, renamed, &owner, &owner.by(None)).await;
+    let removed = engine.remove_identity_provider(tenant, &owner.by(None)).await;
+    for refused in [changed, removed] {
+        assert!(matches!(refused, Err(IdentityError::Field(_))), "{refused:?}");
+    }
+    let kept = engine.store.identity_provider(tenant).await.unwrap().unwrap();
+    assert_eq!(kept.client_id, TestProvider::CLIENT.0);
 }

@@ -1,10 +1,13 @@
 //! Members of vendors, and where they are signed in.
 
 entities! {
-    /// A person who works for vendors. `authenticator` is sealed; `code_step` is the step of its last code, which is good
-    /// once. `wrong_in_a_row` counts wrong passwords and codes, the last of them `wrong_at`.
+    /// A person who works for vendors. `home` is the tenant whose own account this is, since its identity provider alone says
+    /// who that is; all zeros: an account of this server. Addresses are unique per home. `authenticator` is sealed;
+    /// `code_step` is the step of its last code, which is good once. `wrong_in_a_row` counts wrong passwords and codes, the
+    /// last of them `wrong_at`.
     members = "members" {
         #[sea_orm(primary_key, auto_increment = false)] id: Uuid,
+        home: Uuid,
         email_normalised: String,
         email: String,
         name: String,

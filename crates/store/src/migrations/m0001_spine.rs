@@ -214,10 +214,10 @@ const TABLES: &[Table] = &[
     },
     Table {
         name: "members",
-        columns: "id uuid, email_normalised text, email text, name text, password text?, authenticator blob?,
+        columns: "id uuid, home uuid, email_normalised text, email text, name text, password text?, authenticator blob?,
             code_step bigint?, wrong_in_a_row integer, wrong_at bigint?, created_at bigint",
         primary: &["id"],
-        unique: &[&["email_normalised"]],
+        unique: &[&["email_normalised", "home"]],
         indexes: &[],
     },
     Table {

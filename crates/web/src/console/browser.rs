@@ -52,6 +52,12 @@ fn is_own(headers: &HeaderMap) -> bool {
     }
 }
 
+/// Whether something other than a page of this host has a browser come, a link on another site or in a mail. A browser that does
+/// not say it is believed to come from here.
+pub(crate) fn is_from_elsewhere(headers: &HeaderMap) -> bool {
+    headers.get("sec-fetch-site").is_some_and(|site| site != "same-origin")
+}
+
 /// Over plain HTTP anybody on the way reads along, so that there the console is shown on this machine alone.
 pub(crate) async fn private_only(State(web): State<Web>, request: Request, next: Next) -> Response {
     let host = request.headers().get(header::HOST).and_then(|value| value.to_str().ok()).unwrap_or_default();

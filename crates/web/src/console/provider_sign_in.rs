@@ -15,7 +15,7 @@ use serde::Deserialize;
 use store::rows::Tenant;
 
 use super::{
-    browser::see_other,
+    browser::{is_from_elsewhere, see_other},
     entrance::{EntrancePage, Next, sign_in_fields},
     passkeys::Offer,
     place::{Present, came_from},
@@ -110,18 +110,48 @@ async fn show(
     page.shown(None)
 }
 
-/// `GET /sign-in/{tenant}/provider`.
+/// Whether somebody agreed to leave the session that is open.
+#[derive(Deserialize)]
+struct Leaving {
+    #[serde(default)]
+    leaving: bool,
+}
+
+/// `GET /sign-in/{tenant}/provider`. The provider may let somebody in without a word, and so only a page of this server sends
+/// a browser there, and asks first where somebody is signed in: otherwise any site could sign people in as somebody else.
 async fn enter(
     State(web): State<Web>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
     Path(slug): Path<String>,
-    Query(next): Query<Next>,
+    (Query(next), Query(Leaving { leaving })): (Query<Next>, Query<Leaving>),
+    headers: HeaderMap,
+    here: Result<Present, Refusal>,
 ) -> Result<Response, Refusal> {
     if let Some(seconds) = (web.too_many)(peer.ip()) {
         return Err(Refusal::TooMany(seconds));
     }
-    let Some((tenant, _)) = web.engine.identity_provider_of(&slug).await? else { return Ok(see_other("/sign-in")) };
-    sent_there(&web, &tenant, Purpose::Enter, next.path()).await
+    let Some((tenant, provider)) = web.engine.identity_provider_of(&slug).await? else {
+        return Ok(see_other("/sign-in"));
+    };
+    if is_from_elsewhere(&headers) {
+        return Ok(see_other(&format!("/sign-in/{slug}?next={}", encoded(next.path()))));
+    }
+    match here.ok() {
+        Some(here) if !leaving => leaving_page(&tenant.slug, &provider.name, &here, next.path()).shown(None),
+        here => sent_there(&web, &tenant, Purpose::Enter(here.map(|here| here.who.session())), next.path()).await,
+    }
+}
+
+/// The page of somebody who is signed in, and would be signed in as whom the provider names.
+fn leaving_page(slug: &str, name: &str, here: &Present, next: &str) -> EntrancePage {
+    let (path, words) = provider_door(slug, name, next);
+    EntrancePage {
+        title: "Sign in",
+        lead: format!("You are signed in as {}. That ends when you come in by {name}.", here.who.member.email),
+        door: Some((format!("{path}&leaving=true"), words)),
+        other: Some(("/".to_owned(), "Stay signed in")),
+        ..EntrancePage::default()
+    }
 }
 
 /// The page on which somebody goes to their provider before secrets are shown.
@@ -168,7 +198,7 @@ fn told_at(slug: &str, purpose: Purpose, next: &str, problem: IdentityError) -> 
     };
     let (word, next_encoded) = (problem.word(), encoded(next));
     Ok(match purpose {
-        Purpose::Enter => format!("/sign-in/{slug}?problem={word}&next={next_encoded}"),
+        Purpose::Enter(_) => format!("/sign-in/{slug}?problem={word}&next={next_encoded}"),
         Purpose::Confirm(_) => format!("/confirm?problem={word}&next={next_encoded}"),
         Purpose::Try(_) => format!("{next}?tried={word}"),
     })
@@ -204,7 +234,7 @@ async fn back(
     };
     let visit = match visit {
         Ok(visit) => visit,
-        Err(problem) => return Ok(see_other(&told_at(&slug, Purpose::Enter, "/", problem)?)),
+        Err(problem) => return Ok(see_other(&told_at(&slug, Purpose::Enter(None), "/", problem)?)),
     };
     let answer = Answer { code: sent.code.as_deref(), issuer: sent.iss.as_deref(), error: sent.error.as_deref() };
     let (redirect, from) = (callback(&web, &slug), came_from(peer.ip(), &headers));

@@ -239,6 +239,10 @@ async fn remove(State(web): State<Web>, place: Place<Staff>, Form(sent): Form<Se
     match web.engine.remove_identity_provider(place.whose().tenant, &place.by(sent.get("note"))).await {
         Ok(()) => Ok(see_other(&place.at("settings/sign-in?said=provider_removed"))),
         Err(IdentityError::None) => Err(Refusal::NotFound),
-        Err(problem) => Err(Refusal::Failed(problem.to_string())),
+        Err(IdentityError::Engine(error)) => Err(error.into()),
+        Err(problem) => {
+            let row = web.engine.store.identity_provider(place.whose().tenant).await?.ok_or(Refusal::NotFound)?;
+            removing(&place, &row).page(&web, &place, PATH, Some(sentence(&problem))).await
+        }
     }
 }

@@ -11,7 +11,10 @@ use domain::{
     member::{Ability, Role},
 };
 use engine::members::MemberError;
-use store::rows::{Invitation, Member, Membership};
+use store::{
+    members::OF_SERVER,
+    rows::{Invitation, Member, Membership},
+};
 
 use super::{
     account::wrong,
@@ -45,6 +48,8 @@ struct MemberRow {
     name: String,
     role: String,
     since: When,
+    /// Whether this vendor's identity provider alone says who they are.
+    is_own: bool,
     has_authenticator: bool,
     has_passkey: bool,
     seen: Option<When>,
@@ -55,6 +60,9 @@ struct MemberRow {
 impl MemberRow {
     /// What proves who they are beside their password.
     fn proof(&self) -> Option<Pill> {
+        if self.is_own {
+            return Some(Pill { word: "identity provider", icon: "check", tone: "good" });
+        }
         let word = match (self.has_passkey, self.has_authenticator) {
             (true, true) => "passkey and code",
             (true, false) => "passkey",
@@ -82,6 +90,7 @@ pub(crate) async fn list(State(web): State<Web>, place: Place<Look>) -> Result<R
         MemberRow {
             path: place.at(&format!("team/{}", MemberId(member.id))),
             is_self: member.id == place.who.member.id,
+            is_own: member.home != OF_SERVER,
             has_authenticator: member.authenticator.is_some(),
             has_passkey: team.with_passkey.contains(&member.id),
             seen: seen.get(&member.id).map(|at| When::stored(*at, now)),

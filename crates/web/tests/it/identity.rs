@@ -191,6 +191,36 @@ async fn an_answer_is_good_once_and_in_the_browser_that_asked() {
 }
 
 #[tokio::test]
+async fn nobody_is_signed_in_as_somebody_else_unasked() {
+    let office = Office::open().await;
+    let owner = set_up(&office, "domains=acme.example&newcomers=viewer").await;
+    let path = "/sign-in/default/provider";
+    for (site, leads_to_provider) in
+        [("cross-site", false), ("same-site", false), ("none", false), ("same-origin", true)]
+    {
+        let page = office.browser().get_with(path, "sec-fetch-site", site).await;
+        let led = page.leads_to().starts_with(TestProvider::ISSUER);
+        assert_eq!((page.status, led), (303, leads_to_provider), "{site}: {}", page.leads_to());
+    }
+    let asked = owner.get(path).await;
+    assert!(asked.says("That ends when you come in by Acme ID") && asked.says("leaving=true"), "{}", asked.text);
+
+    // Somebody is signed in after the browser was sent there, and so was not asked.
+    let (visit, door) = sent(&office.browser(), path).await;
+    let query = office.provider.sign_in(&door, &ADA, office.engine.now());
+    let mut there = office.browser();
+    there.kept = format!("{}; {visit}", owner.kept);
+    assert_eq!(there.get(&format!("/sign-in/default/callback?{query}")).await.leads_to(), refused("stale"));
+    assert_eq!(owner.get(HOME).await.status, 200);
+
+    let mut agreed = office.browser();
+    agreed.kept = owner.kept.clone();
+    assert_eq!(goes(&office, &mut agreed, &format!("{path}?leaving=true"), &ADA).await.leads_to(), "/");
+    assert!(agreed.get("/account").await.says(ADA.email));
+    assert_eq!(owner.get(HOME).await.status, 303, "the session that was left is over");
+}
+
+#[tokio::test]
 async fn the_account_is_who_somebody_is() {
     let office = Office::open().await;
     let owner = set_up(&office, "").await;
@@ -267,7 +297,8 @@ async fn where_it_is_required_passwords_open_the_vendor_to_owners_alone() {
     // An owner who came by the provider may have no other way in.
     let email: &'static str = Box::leak(format!("owner-{}@acme.example", office.tenant).into_boxed_str());
     let mut same = office.browser();
-    goes(&office, &mut same, "/sign-in/default/provider", &Person::new("s-owner", email)).await;
+    let just_now = Person::new("s-owner", email).but(json!({ "auth_time": office.engine.now().as_second() }));
+    goes(&office, &mut same, "/sign-in/default/provider", &just_now).await;
     assert_eq!(same.post(&format!("{SETTINGS}/change"), &form("")).await.status, 303);
     let locked = same.post(&format!("{SETTINGS}/change"), &form("required=on")).await;
     assert!(locked.says("Sign in with your password, and switch this on then"), "{}", locked.text);

@@ -195,6 +195,11 @@ impl Browser<'_> {
         self.send(self.request(Method::GET, path).body(Body::empty()).unwrap()).await
     }
 
+    /// Looks at a page, and says this along.
+    pub(crate) async fn get_with(&self, path: &str, name: &str, value: &str) -> Page {
+        self.send(self.request(Method::GET, path).header(name, value).body(Body::empty()).unwrap()).await
+    }
+
     /// Sends a form from a page of the console.
     pub(crate) async fn post(&self, path: &str, form: &str) -> Page {
         let request = self.request(Method::POST, path).header(header::ORIGIN, "https://keys.example.com");

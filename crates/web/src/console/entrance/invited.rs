@@ -150,7 +150,8 @@ pub(crate) async fn join_form(
     let (invited, tenant) = invited_to(&web, &handle(&link)?).await?;
     match here {
         Ok(here) => join_as_member_page(&link, &here.who.member.email, &tenant.name).shown(None),
-        Err(Refusal::SignIn(_)) => {
+        // A vendor's own account joins nowhere else; who it is may have one of this server as well.
+        Err(Refusal::SignIn(_) | Refusal::NoOwnAccount) => {
             let email = invited.email.as_deref().unwrap_or_default();
             join_page(&web, &link, (email, ""), &tenant).await?.shown(None)
         }
