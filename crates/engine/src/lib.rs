@@ -117,6 +117,9 @@ pub enum Error {
     /// A defect of ours. What it was stands in the log.
     #[error("a worker panicked; this is a defect, please report it with what was logged before")]
     Panicked,
+    /// It is not this license's turn any more, in a change of many.
+    #[error("another node goes on with this change of many licenses, or it was stopped")]
+    NotItsTurn,
     /// A key that signs leases is damaged.
     #[error("the signing key {0} cannot be used; restore it from a backup")]
     SigningKey(String),
