@@ -181,7 +181,7 @@ impl Engine {
             let write = self.store.begin().await?;
             let Some(change) = write.stop_bulk_change(whose, id, self.now()).await? else { return Ok(None) };
             let detail = json!({ "licenses": change.total, "done": change.done, "note": by.note });
-            let entry = self.told(whose.tenant, "licenses.stopped", id.to_string(), None, &detail, by);
+            let entry = self.told(whose.tenant, "change.stopped", id.to_string(), None, &detail, by);
             crate::audit::add(&write, vec![entry]).await?;
             write.commit().await?;
             Ok(Some(change))

@@ -18,7 +18,7 @@ use store::{Write, counts::CountKey, lists::Whose};
 use crate::{Engine, Error};
 
 /// Days for which counts are kept: the longest stretch that a page shows, three times.
-const KEPT_DAYS: i64 = 90;
+pub const KEPT_DAYS: i64 = 90;
 
 /// What was counted and not written down yet.
 pub(crate) type Counts = Mutex<HashMap<CountKey, i64>>;

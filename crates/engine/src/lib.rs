@@ -19,7 +19,7 @@ pub mod configuration;
 pub mod connect;
 mod connected_accounts;
 pub mod connections;
-mod counts;
+pub mod counts;
 pub mod doctor;
 mod events;
 pub mod figures;
@@ -53,6 +53,7 @@ pub mod rotation;
 pub mod rulings;
 pub mod runtime;
 mod sales;
+pub mod scans;
 pub mod search;
 mod settle;
 pub mod signing;
@@ -231,6 +232,8 @@ pub struct Engine {
     live: live::Live,
     /// Calls that were answered and not written down yet.
     requests: requests::Requests,
+    /// Who looks at everything now.
+    scans: scans::Scans,
 }
 
 impl Engine {
@@ -274,6 +277,7 @@ impl Engine {
             known_ends: figures::KnownEnds::default(),
             live: live::Live::default(),
             requests: requests::Requests::default(),
+            scans: scans::Scans::default(),
         })
     }
 

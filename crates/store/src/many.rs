@@ -239,11 +239,7 @@ impl Write {
     }
 }
 
-fn ended(
-    update: UpdateMany<bulk_changes::Entity>,
-    status: &str,
-    now: Timestamp,
-) -> UpdateMany<bulk_changes::Entity> {
+fn ended(update: UpdateMany<bulk_changes::Entity>, status: &str, now: Timestamp) -> UpdateMany<bulk_changes::Entity> {
     update
         .col_expr(bulk_changes::Column::Status, Expr::val(status))
         .col_expr(bulk_changes::Column::DoneAt, Expr::val(micros(now)))

@@ -61,14 +61,9 @@ pub(crate) async fn list(
     Query(asked): Query<Asked>,
 ) -> Result<Response, Refusal> {
     let now = web.engine.now();
-    let product = filters::product(&web, &place, asked.get("product")).await?;
-    let filter = filter(asked.get("q"), product.map(|row| ProductId(row.id)));
+    let (filter, named) = asked_for(&web, &place, &asked).await?;
     let at = asked.page::<CustomerId>()?;
     let (path, kept) = (place.at("customers"), asked.kept(&NAMES));
-    let named = match asked.get("q") {
-        "" => Vec::new(),
-        q => web.engine.store.customers_named(place.whose(), q).await?,
-    };
     let examined = match named.is_empty() {
         true => web.engine.store.examine_customers(place.whose(), &filter, at).await?,
         false => Examined { listed: at.of(named, |row| row.id), further: None },
@@ -95,8 +90,22 @@ pub(crate) async fn list(
     })
 }
 
+/// Whom a list is asked for: those that a filter finds, or, where a provider calls somebody so, only those.
+pub(crate) async fn asked_for<A>(
+    web: &Web,
+    place: &Place<A>,
+    asked: &Asked,
+) -> Result<(CustomerFilter, Vec<Customer>), Refusal> {
+    let product = filters::product(web, place, asked.get("product")).await?;
+    let named = match asked.get("q") {
+        "" => Vec::new(),
+        q => web.engine.store.customers_named(place.whose(), q).await?,
+    };
+    Ok((filter(asked.get("q"), product.map(|row| ProductId(row.id))), named))
+}
+
 /// Whom a person means: an address, a domain, or a part of a name.
-pub(crate) fn filter(q: &str, product: Option<ProductId>) -> CustomerFilter {
+fn filter(q: &str, product: Option<ProductId>) -> CustomerFilter {
     let some = |text: String| Some(text).filter(|text| !text.is_empty());
     let any = CustomerFilter { product, ..CustomerFilter::default() };
     match (EmailAddress::parse(q), q.strip_prefix('@')) {

@@ -13,6 +13,7 @@ use jiff::Timestamp;
 use store::outbox::Queue;
 
 use super::{
+    about::is_operators,
     action::{Field, Question, Sent},
     browser::see_other,
     letters::tabs,
@@ -33,7 +34,9 @@ use crate::Web;
 struct SenderPage {
     shell: Shell,
     tabs: Vec<(String, &'static str, bool)>,
+    /// What only those hear of who run the installation is left out of it for others.
     way: Option<Described>,
+    is_operators: bool,
     /// Who mails come from where a brand does not say so.
     from: String,
     waiting: Vec<Waiting>,
@@ -86,7 +89,11 @@ async fn shown<A>(web: &Web, place: &Place<A>, answer: Option<(bool, String)>) -
     let queue = web.engine.store.mail_queue(tenant).await?;
     let products = web.engine.store.products(tenant).await?;
     let brands: Vec<(String, Brand)> = products.into_iter().map(|row| (row.name, Brand::read(&row.brand))).collect();
-    let way = web.sender.as_ref().map(delivery::Transport::described);
+    let is_operators = is_operators(place);
+    let mut way = web.sender.as_ref().map(delivery::Transport::described);
+    if let Some(way) = way.as_mut().filter(|_| !is_operators) {
+        "the relay of this server".clone_into(&mut way.name);
+    }
     page(&SenderPage {
         shell: Shell::new(web, place, "mails/sender", "Sender · E-mail").await?,
         tabs: tabs(place, "mails/sender"),
@@ -98,6 +105,7 @@ async fn shown<A>(web: &Web, place: &Place<A>, answer: Option<(bool, String)>) -
         answer,
         domains: domains(&brands, web.mail_from(), way.as_ref()),
         path: place.at("mails/sender"),
+        is_operators,
         way,
     })
 }

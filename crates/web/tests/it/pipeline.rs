@@ -161,7 +161,10 @@ async fn what_needs_a_person_is_mended_or_laid_aside() {
     let browser = office.member(Role::Developer).await;
     office.sold_to("ada", "unheard-of").await;
     let list = browser.get(&format!("{HERE}/attention")).await;
-    says_all(&list, &["Price unheard-of is not mapped", "Unmapped price", "prices/map?connection=con_", "Map the price"]);
+    says_all(
+        &list,
+        &["Price unheard-of is not mapped", "Unmapped price", "prices/map?connection=con_", "Map the price"],
+    );
     let item = link(&list, "attention");
     assert_eq!(office.member(Role::Support).await.get(&format!("{item}/dismiss")).await.status, 403);
     assert!(!office.member(Role::Viewer).await.get(&format!("{HERE}/attention")).await.says("Lay aside"));

@@ -1,14 +1,14 @@
-//! What a file says of each license, customer and order.
+//! What a file says of each license, customer, order and entry of the audit log.
 
 use std::collections::HashMap;
 
-use domain::id::CustomerId;
+use domain::id::{AuditId, CustomerId, LicenseId, OrderId};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use store::{
     StoredOrder,
     lists::{Cursor, Listed, ListedLicense, Page},
-    rows::Customer,
+    rows::{AuditEntry, Customer},
 };
 
 use super::{
@@ -47,7 +47,10 @@ pub(super) async fn read(
             let listed = filters::meant(web, place, filter, listed.rows).await?;
             Ok(Piece { columns: LICENSE, rows: licenses(web, place, &listed).await?, behind })
         }
-        Wanted::Customers(filter) => {
+        Wanted::Customers(_, named) if !named.is_empty() => {
+            Ok(Piece { columns: CUSTOMER, behind: None, rows: named.iter().map(customer).collect() })
+        }
+        Wanted::Customers(filter, _) => {
             let listed = store.list_customers(whose, filter, page).await?;
             Ok(Piece {
                 columns: CUSTOMER,
@@ -61,6 +64,14 @@ pub(super) async fn read(
                 columns: ORDER,
                 behind: last(&listed, |row| row.id.0),
                 rows: orders(web, place, &listed.rows).await?,
+            })
+        }
+        Wanted::Audit(filter) => {
+            let listed = store.list_audit(whose, filter, page).await?;
+            Ok(Piece {
+                columns: ENTRY,
+                behind: last(&listed, |row| row.id),
+                rows: listed.rows.iter().map(entry).collect(),
             })
         }
     }
@@ -161,6 +172,26 @@ async fn orders(web: &Web, place: &Place<Decide>, orders: &[StoredOrder]) -> Res
         ]
     };
     Ok(orders.iter().map(row).collect())
+}
+
+const ENTRY: &[&str] =
+    &["sequence", "id", "occurred_at", "actor", "action", "subject", "order", "license", "detail", "link"];
+
+/// An entry as it was written, so that its place in the chain can be computed from it.
+fn entry(row: &AuditEntry) -> Vec<Value> {
+    let at = Timestamp::from_microsecond(row.occurred_at).unwrap_or(Timestamp::MIN);
+    vec![
+        json!(row.sequence),
+        json!(AuditId(row.id)),
+        json!(at.to_string()),
+        json!(row.actor),
+        json!(row.action),
+        json!(row.subject),
+        json!(row.order_id.map(OrderId)),
+        json!(row.license_id.map(LicenseId)),
+        serde_json::from_str(&row.detail).unwrap_or_else(|_| json!(row.detail)),
+        json!(row.chain.iter().map(|byte| format!("{byte:02x}")).collect::<String>()),
+    ]
 }
 
 async fn customers(
