@@ -36,6 +36,7 @@ impl Scans {
 impl Engine {
     /// Begins to look at everything for a vendor: whoever does so holds it meanwhile. None: somebody does already, in this
     /// process.
+    #[must_use]
     pub fn begin_scan(&self, tenant: TenantId) -> Option<Scan> {
         self.scans.begin(tenant)
     }
