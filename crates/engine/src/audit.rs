@@ -95,26 +95,6 @@ impl Engine {
         text.map(|text| serde_json::from_str(&text)).transpose().map_err(Error::Document)
     }
 
-    /// Notes that somebody took much along at once.
-    ///
-    /// # Errors
-    /// Those of the database.
-    pub async fn note_export(
-        &self,
-        tenant: TenantId,
-        action: &str,
-        detail: &serde_json::Value,
-        by: &By,
-    ) -> Result<(), Error> {
-        let once = || async {
-            let write = self.store.begin().await?;
-            let entry = self.told(tenant, action, tenant.to_string(), None, detail, by);
-            add(&write, vec![entry]).await?;
-            Ok(write.commit().await?)
-        };
-        store::repeat(once, Error::is_conflict).await
-    }
-
     /// The entry that tells what a person did now.
     pub(crate) fn told(
         &self,

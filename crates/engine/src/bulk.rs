@@ -10,8 +10,9 @@ use domain::{
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 use store::{
+    Write,
     lists::{ListedLicense, Whose},
-    many::status,
+    many::{BulkStep, status},
     rows::{BulkChange, BulkItem},
 };
 
@@ -19,7 +20,7 @@ use crate::{Engine, Error, rulings::By};
 
 /// Licenses of one change at most.
 pub const LICENSES_MAX: usize = 10_000;
-/// Licenses that are changed between two looks at the database about how far it has come.
+/// Licenses that are read at once.
 const TURN: u64 = 25;
 
 /// What is done with each license.
@@ -161,8 +162,7 @@ impl Engine {
             json!({ "action": action.as_str(), "days": action.days(), "licenses": licenses.len(), "note": by.note });
         let once = || async {
             let write = self.store.begin().await?;
-            write.save_bulk_change(change.clone()).await?;
-            write.save_bulk_items(items.clone()).await?;
+            write.add_bulk_change(change.clone(), items.clone()).await?;
             let entry = self.told(whose.tenant, "licenses.changed", id.to_string(), None, &detail, by);
             crate::audit::add(&write, vec![entry]).await?;
             Ok(write.commit().await?)
@@ -172,57 +172,53 @@ impl Engine {
         Ok(id)
     }
 
-    /// Changes the next licenses of all changes that go on. True: there is more to do at once.
+    /// Stops a change that goes on. What was changed by then stays so. None: there is none, or it is over.
     ///
     /// # Errors
     /// Those of the database.
+    pub async fn stop_change(&self, whose: Whose, id: BulkChangeId, by: &By) -> Result<Option<BulkChange>, Error> {
+        let once = || async {
+            let write = self.store.begin().await?;
+            let Some(change) = write.stop_bulk_change(whose, id, self.now()).await? else { return Ok(None) };
+            let detail = json!({ "licenses": change.total, "done": change.done, "note": by.note });
+            let entry = self.told(whose.tenant, "change.stopped", id.to_string(), None, &detail, by);
+            crate::audit::add(&write, vec![entry]).await?;
+            write.commit().await?;
+            Ok(Some(change))
+        };
+        store::repeat(once, Error::is_conflict).await
+    }
+
+    /// Changes the next licenses of all changes that go on. True: there is more to do at once.
+    ///
+    /// # Errors
+    /// Those of the database. Other changes went on all the same.
     pub async fn bulk_turn(&self) -> Result<bool, Error> {
-        let mut is_more = false;
+        let (mut is_more, mut failed) = (false, None);
         for change in self.store.running_bulk_changes().await? {
-            is_more |= self.bulk_page(BulkChangeId(change.id)).await?;
+            match self.bulk_page(BulkChangeId(change.id)).await {
+                Ok(more) => is_more |= more,
+                Err(error) => failed = failed.or(Some(error)),
+            }
         }
-        Ok(is_more)
+        failed.map_or(Ok(is_more), Err)
     }
 
     async fn bulk_page(&self, id: BulkChangeId) -> Result<bool, Error> {
         let leased = store::repeat(|| self.lease_bulk(id), Error::is_conflict).await?;
-        let Some((change, mut items)) = leased else { return Ok(false) };
-        let whose = Whose { tenant: domain::id::TenantId(change.tenant_id), livemode: change.livemode };
-        let ids = items.iter().map(|item| LicenseId(item.license_id)).collect();
-        let licenses = self.store.listed_licenses(whose, ids).await?;
-        let by = By { actor: change.actor.clone(), note: change.note.clone() };
-        for item in &mut items {
-            let listed = licenses.iter().find(|listed| listed.license.id.0 == item.license_id);
-            let outcome = match self.change_license(whose, &change, item, listed, &by).await {
-                // It would be refused again, and must not hold up those behind it.
-                Err(error) if error.is_refusal() => {
-                    tracing::error!(license = %LicenseId(item.license_id), %error, "a license of many could not be changed");
-                    "it could not be changed; the server's log says why"
-                }
-                outcome => outcome?,
-            };
-            item.outcome = Some(outcome.to_owned());
-        }
-        let count = |items: usize| i32::try_from(items).unwrap_or(i32::MAX);
-        let skipped = items.iter().filter(|item| item.outcome.as_deref() != Some("")).count();
-        let done = change.done + count(items.len());
-        let is_over = done >= change.total;
-        let change = BulkChange {
-            done,
-            skipped: change.skipped + count(skipped),
-            status: if is_over { status::DONE } else { status::RUNNING }.to_owned(),
-            done_at: is_over.then(|| self.now().as_microsecond()),
-            lease_until: None,
-            ..change
-        };
+        let Some((change, items)) = leased else { return Ok(false) };
+        let changed = self.change_items(&change, &items).await;
+        // Whatever went wrong, nobody needs to wait for the lease to end.
         let once = || async {
             let write = self.store.begin().await?;
-            write.save_bulk_items(items.clone()).await?;
-            write.save_bulk_change(change.clone()).await?;
+            write.release_bulk_change(&change, self.now()).await?;
             Ok::<_, Error>(write.commit().await?)
         };
-        store::repeat(once, Error::is_conflict).await?;
-        Ok(!is_over)
+        let released = store::repeat(once, Error::is_conflict).await;
+        match changed {
+            Err(Error::NotItsTurn) => Ok(false),
+            changed => changed.and(released).map(|()| items.len() as u64 >= TURN),
+        }
     }
 
     async fn lease_bulk(&self, id: BulkChangeId) -> Result<Option<(BulkChange, Vec<BulkItem>)>, Error> {
@@ -233,7 +229,36 @@ impl Engine {
         Ok(Some((change, items)))
     }
 
-    /// Changes one license: an empty text, or why it stays as it is.
+    /// Changes licenses one after the other, up to the first that fails or whose turn it is not any more.
+    async fn change_items(&self, change: &BulkChange, items: &[BulkItem]) -> Result<(), Error> {
+        let whose = Whose { tenant: domain::id::TenantId(change.tenant_id), livemode: change.livemode };
+        let ids = items.iter().map(|item| LicenseId(item.license_id)).collect();
+        let licenses = self.store.listed_licenses(whose, ids).await?;
+        let by = By { actor: change.actor.clone(), note: change.note.clone() };
+        for item in items {
+            let listed = licenses.iter().find(|listed| listed.license.id.0 == item.license_id);
+            let done = match self.change_license(whose, change, item, listed, &by).await {
+                // It would be refused again, and must not hold up those behind it.
+                Err(error) if error.is_refusal() => {
+                    tracing::error!(license = %LicenseId(item.license_id), %error, "a license of many could not be changed");
+                    Some("it could not be changed; the server's log says why")
+                }
+                done => done?,
+            };
+            if let Some(why) = done {
+                store::repeat(|| self.skip_license(step(change, item), why), Error::is_conflict).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn skip_license(&self, step: BulkStep, why: &str) -> Result<(), Error> {
+        let write = self.store.begin().await?;
+        take_step(&write, step, why).await?;
+        Ok(write.commit().await?)
+    }
+
+    /// Changes one license, and notes it in the same transaction. Otherwise: why it stays as it is.
     async fn change_license(
         &self,
         whose: Whose,
@@ -241,31 +266,49 @@ impl Engine {
         item: &BulkItem,
         listed: Option<&ListedLicense>,
         by: &By,
-    ) -> Result<&'static str, Error> {
+    ) -> Result<Option<&'static str>, Error> {
         const GONE: &str = "it is not there any more";
         let days = change.days.map(i32::unsigned_abs).unwrap_or_default();
-        let (Some(action), Some(listed)) = (BulkAction::read(&change.action, days), listed) else { return Ok(GONE) };
+        let (Some(action), Some(listed)) = (BulkAction::read(&change.action, days), listed) else {
+            return Ok(Some(GONE));
+        };
         if let Some(why) = action.skips(&listed.license) {
-            return Ok(why);
+            return Ok(Some(why));
         }
+        let (id, step) = (listed.license.id, step(change, item));
         let ruling = match (action, item.until) {
             (BulkAction::Extend(_), Some(until)) => {
                 let until = Timestamp::from_microsecond(until).unwrap_or(Timestamp::MAX);
                 if listed.license.standing.until.is_some_and(|end| end >= until) {
-                    return Ok("it lasts as long already");
+                    return Ok(Some("it lasts as long already"));
                 }
                 Ruling::Extend(until)
             }
-            (BulkAction::Extend(_), None) => return Ok(GONE),
+            (BulkAction::Extend(_), None) => return Ok(Some(GONE)),
             (BulkAction::Freeze, _) => Ruling::Freeze,
             (BulkAction::Unfreeze, _) => Ruling::Unfreeze,
             (BulkAction::Revoke, _) => Ruling::Revoke,
             (BulkAction::Resend, _) => {
-                let sent = self.resend_key(whose, listed.license.id, by).await?;
-                return Ok(if sent.is_some() { "" } else { "no mail with its key was written yet" });
+                let Some(mail) = self.mail_with_key(whose, id).await? else {
+                    return Ok(Some("no mail with its key was written yet"));
+                };
+                self.send_again(&mail, whose, by, Some(step)).await?;
+                return Ok(None);
             }
         };
-        let ruled = self.rule(whose.tenant, listed.license.id, &ruling, by).await?;
-        Ok(if ruled.is_some() { "" } else { GONE })
+        let ruled = self.rule_along(whose.tenant, id, &ruling, by, step).await?;
+        Ok(if ruled.is_some() { None } else { Some(GONE) })
     }
+}
+
+fn step(change: &BulkChange, item: &BulkItem) -> BulkStep {
+    BulkStep { change: BulkChangeId(change.id), position: item.position, lease_until: change.lease_until }
+}
+
+/// Notes in the transaction that changes a license of many that it is changed, so that both are so or neither is.
+///
+/// # Errors
+/// Those of the database; [`Error::NotItsTurn`]: the transaction must not be.
+pub(crate) async fn take_step(write: &Write, step: BulkStep, outcome: &str) -> Result<(), Error> {
+    if write.take_bulk_step(step, outcome).await? { Ok(()) } else { Err(Error::NotItsTurn) }
 }

@@ -53,6 +53,7 @@ pub mod rotation;
 pub mod rulings;
 pub mod runtime;
 mod sales;
+pub mod scans;
 pub mod search;
 mod settle;
 pub mod signing;
@@ -117,6 +118,9 @@ pub enum Error {
     /// A defect of ours. What it was stands in the log.
     #[error("a worker panicked; this is a defect, please report it with what was logged before")]
     Panicked,
+    /// It is not this license's turn any more, in a change of many.
+    #[error("another node goes on with this change of many licenses, or it was stopped")]
+    NotItsTurn,
     /// A key that signs leases is damaged.
     #[error("the signing key {0} cannot be used; restore it from a backup")]
     SigningKey(String),
@@ -228,6 +232,8 @@ pub struct Engine {
     live: live::Live,
     /// Calls that were answered and not written down yet.
     requests: requests::Requests,
+    /// Who looks at everything now.
+    scans: scans::Scans,
 }
 
 impl Engine {
@@ -271,6 +277,7 @@ impl Engine {
             known_ends: figures::KnownEnds::default(),
             live: live::Live::default(),
             requests: requests::Requests::default(),
+            scans: scans::Scans::default(),
         })
     }
 

@@ -3,7 +3,7 @@
 
 use crypto::{key::LicenseKey, seal::Place};
 use domain::{
-    id::{ActivationId, LicenseId, MailId, TenantId},
+    id::{ActivationId, LicenseId, TenantId},
     mail::MailKind,
 };
 use serde_json::{Value, json};
@@ -81,18 +81,6 @@ impl Engine {
         let detail = json!({ "fingerprint": row.fingerprint, "name": row.name, "note": by.note });
         self.audit_license(whose, license, "activation.freed", device.to_string(), &detail, by).await?;
         Ok(true)
-    }
-
-    /// Has the mail with the key of a license sent once more, with the Message-ID that it had. None: none was written, since
-    /// nobody knows where to.
-    ///
-    /// # Errors
-    /// Those of the database.
-    pub async fn resend_key(&self, whose: Whose, license: LicenseId, by: &By) -> Result<Option<Mail>, Error> {
-        match self.mail_with_key(whose, license).await? {
-            Some(mail) => self.resend_mail(whose, MailId(mail.id), by).await,
-            None => Ok(None),
-        }
     }
 
     /// The mail with the key of a license, the latest. None: none was written.

@@ -6,7 +6,10 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use domain::{counted::hour_of, id::MemberId};
+use domain::{
+    counted::hour_of,
+    id::{MemberId, TenantId},
+};
 use store::{counts::Marks, lists::Whose};
 use tokio::sync::watch;
 
@@ -14,6 +17,8 @@ use crate::{Engine, Error};
 
 /// Pages that listen in one process at most.
 const LISTENERS_MAX: usize = 512;
+/// Pages of one vendor: its people do not silence those of others.
+const LISTENERS_OF_TENANT_MAX: usize = 128;
 /// Pages of one member: a browser has six connections to a server, and a few browsers are plenty.
 const LISTENERS_OF_MEMBER_MAX: usize = 24;
 
@@ -24,7 +29,8 @@ pub(crate) struct Live(Arc<Mutex<Hub>>);
 #[derive(Debug, Default)]
 struct Hub {
     is_closed: bool,
-    seats: HashMap<MemberId, usize>,
+    /// How many pages each member has open at each vendor.
+    seats: HashMap<(TenantId, MemberId), usize>,
     rooms: HashMap<Whose, watch::Sender<Option<Marks>>>,
 }
 
@@ -46,7 +52,7 @@ pub struct Listener {
 #[derive(Debug)]
 struct Seat {
     hub: Arc<Mutex<Hub>>,
-    member: MemberId,
+    of: (TenantId, MemberId),
 }
 
 fn locked(hub: &Mutex<Hub>) -> MutexGuard<'_, Hub> {
@@ -56,7 +62,7 @@ fn locked(hub: &Mutex<Hub>) -> MutexGuard<'_, Hub> {
 impl Drop for Seat {
     fn drop(&mut self) {
         let mut hub = locked(&self.hub);
-        if let Some(seats) = hub.seats.get_mut(&self.member) {
+        if let Some(seats) = hub.seats.get_mut(&self.of) {
             *seats = seats.saturating_sub(1);
         }
         hub.seats.retain(|_, seats| *seats > 0);
@@ -66,14 +72,19 @@ impl Drop for Seat {
 impl Live {
     fn listen(&self, whose: Whose, member: MemberId, seen: String) -> Result<Listener, Full> {
         let mut hub = locked(&self.0);
-        let of_member = hub.seats.get(&member).copied().unwrap_or_default();
-        let all: usize = hub.seats.values().sum();
-        if hub.is_closed || all >= LISTENERS_MAX || of_member >= LISTENERS_OF_MEMBER_MAX {
+        let taken = |is_counted: &dyn Fn(TenantId, MemberId) -> bool| -> usize {
+            hub.seats.iter().filter(|((tenant, member), _)| is_counted(*tenant, *member)).map(|(_, seats)| seats).sum()
+        };
+        let is_full = taken(&|_, _| true) >= LISTENERS_MAX
+            || taken(&|tenant, _| tenant == whose.tenant) >= LISTENERS_OF_TENANT_MAX
+            || taken(&|_, of| of == member) >= LISTENERS_OF_MEMBER_MAX;
+        if hub.is_closed || is_full {
             return Err(Full);
         }
-        hub.seats.insert(member, of_member + 1);
+        let of = (whose.tenant, member);
+        *hub.seats.entry(of).or_default() += 1;
         let changes = hub.rooms.entry(whose).or_insert_with(|| watch::Sender::new(None)).subscribe();
-        Ok(Listener { changes, seen, _seat: Seat { hub: Arc::clone(&self.0), member } })
+        Ok(Listener { changes, seen, _seat: Seat { hub: Arc::clone(&self.0), of } })
     }
 
     /// Ends all streams, and lets nobody begin another.
@@ -135,18 +146,21 @@ impl Engine {
     /// Looks once whether anything has changed for those who listen.
     ///
     /// # Errors
-    /// Those of the database.
+    /// Those of the database. Others were told all the same.
     pub async fn look_for_changes(&self) -> Result<(), Error> {
+        let mut failed = None;
         for whose in self.live.rooms() {
-            self.live.tell(whose, self.marks(whose).await?);
+            match self.marks(whose).await {
+                Ok(marks) => self.live.tell(whose, marks),
+                Err(error) => failed = failed.or(Some(error)),
+            }
         }
-        Ok(())
+        failed.map_or(Ok(()), Err)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use domain::id::TenantId;
     use uuid::Uuid;
 
     use super::*;
@@ -154,19 +168,29 @@ mod tests {
     const WHOSE: Whose = Whose { tenant: TenantId(Uuid::nil()), livemode: true };
 
     fn listen(live: &Live, member: u128) -> Result<Listener, Full> {
-        live.listen(WHOSE, MemberId(Uuid::from_u128(member)), String::new())
+        listen_at(live, 0, member)
+    }
+
+    fn listen_at(live: &Live, tenant: u128, member: u128) -> Result<Listener, Full> {
+        let whose = Whose { tenant: TenantId(Uuid::from_u128(tenant)), ..WHOSE };
+        live.listen(whose, MemberId(Uuid::from_u128(member)), String::new())
     }
 
     #[test]
-    fn a_member_has_so_many_pages_and_a_process_so_many_members() {
+    fn members_vendors_and_a_process_have_so_many_pages() {
         let live = Live::default();
         let mut pages: Vec<_> = (0..LISTENERS_OF_MEMBER_MAX).map(|_| listen(&live, 1).unwrap()).collect();
         assert_eq!(listen(&live, 1).map(drop), Err(Full));
         pages.pop();
         pages.push(listen(&live, 1).unwrap());
-        let others = (pages.len()..LISTENERS_MAX).map(|number| listen(&live, 2 + number as u128).unwrap());
-        pages.extend(others.collect::<Vec<_>>());
-        assert_eq!(listen(&live, 2).map(drop), Err(Full));
+        assert_eq!(listen_at(&live, 1, 1).map(drop), Err(Full), "a member of two vendors has no more");
+        pages.extend((pages.len()..LISTENERS_OF_TENANT_MAX).map(|number| listen(&live, 2 + number as u128).unwrap()));
+        assert_eq!(listen(&live, 2).map(drop), Err(Full), "the vendor has no more");
+        let tenant = |number: usize| (number / LISTENERS_OF_TENANT_MAX) as u128;
+        pages.extend(
+            (pages.len()..LISTENERS_MAX).map(|number| listen_at(&live, tenant(number), 2 + number as u128).unwrap()),
+        );
+        assert_eq!(listen_at(&live, 9, 2).map(drop), Err(Full), "nor has the process");
         drop(pages);
         assert!(live.rooms().is_empty(), "nobody looks any more");
         assert!(locked(&live.0).seats.is_empty());

@@ -6,13 +6,16 @@ use domain::{
     order::Contact,
 };
 use store::{
+    Write,
     lists::Whose,
+    many::BulkStep,
     outbox::{HELD_AS_OLD, NO_SENDER, status},
     rows::Mail,
 };
 
 use crate::{
     Engine, Error,
+    bulk::take_step,
     rulings::{By, OrderRuling},
 };
 
@@ -23,9 +26,29 @@ impl Engine {
     /// Those of the database.
     pub async fn resend_mail(&self, whose: Whose, id: MailId, by: &By) -> Result<Option<Mail>, Error> {
         let Some(mail) = self.store.mail_of(whose, id).await? else { return Ok(None) };
-        store::repeat(|| self.resend_mail_once(&mail, whose, None, by), Error::is_conflict).await?;
-        self.mails.notify_one();
+        self.send_again(&mail, whose, by, None).await?;
         Ok(self.store.mail_of(whose, id).await?)
+    }
+
+    /// The same; for a license of many, it is noted in the same transaction.
+    pub(crate) async fn send_again(
+        &self,
+        mail: &Mail,
+        whose: Whose,
+        by: &By,
+        step: Option<BulkStep>,
+    ) -> Result<(), Error> {
+        let once = || async {
+            let write = self.store.begin().await?;
+            self.write_again(&write, mail, whose.tenant, None, by).await?;
+            if let Some(step) = step {
+                take_step(&write, step, "").await?;
+            }
+            Ok::<_, Error>(write.commit().await?)
+        };
+        store::repeat(once, Error::is_conflict).await?;
+        self.mails.notify_one();
+        Ok(())
     }
 
     /// The same, to another address: all mails of its sale go there from now on, and this one goes there now; with a mail that
@@ -36,12 +59,13 @@ impl Engine {
     pub async fn resend_mail_to(&self, whose: Whose, id: MailId, to: Contact, by: &By) -> Result<Option<Mail>, Error> {
         let Some(mail) = self.store.mail_of(whose, id).await? else { return Ok(None) };
         let again = mail.kind == MailKind::LicenseDelivery.as_str();
-        let ruling = OrderRuling::Contact { to: to.clone(), again };
-        self.rule_order(whose.tenant, OrderId(mail.order_id), &ruling, by).await?;
-        // What waits or was refused went there with the ruling: sent from here as well, its buyer would have it twice.
-        if !again && ![status::PENDING, status::FAILED].contains(&mail.status.as_str()) {
-            store::repeat(|| self.resend_mail_once(&mail, whose, Some(&to), by), Error::is_conflict).await?;
-            self.mails.notify_one();
+        let ruling = OrderRuling::Contact { to, again };
+        // What waits or was refused goes there with the ruling, and nobody needs to be told of it as well. Both are one
+        // transaction: sent in between, its buyer would have it twice.
+        if again || [status::PENDING, status::FAILED].contains(&mail.status.as_str()) {
+            self.rule_order(whose.tenant, OrderId(mail.order_id), &ruling, by).await?;
+        } else {
+            self.correct_address(whose.tenant, &mail, &ruling, by).await?;
         }
         Ok(self.store.mail_of(whose, id).await?)
     }
@@ -72,14 +96,19 @@ impl Engine {
         Ok(released)
     }
 
-    async fn resend_mail_once(&self, mail: &Mail, whose: Whose, to: Option<&Contact>, by: &By) -> Result<(), Error> {
+    /// Has a mail sent once more, in a transaction.
+    pub(crate) async fn write_again(
+        &self,
+        write: &Write,
+        mail: &Mail,
+        tenant: TenantId,
+        to: Option<&Contact>,
+        by: &By,
+    ) -> Result<(), Error> {
         let id = MailId(mail.id);
-        let write = self.store.begin().await?;
-        write.send_mail_again(whose.tenant, id, to, self.now()).await?;
+        write.send_mail_again(tenant, id, to, self.now()).await?;
         let detail = serde_json::json!({ "kind": mail.kind, "was": mail.status, "note": by.note });
-        let order = Some(OrderId(mail.order_id));
-        let entry = self.told(whose.tenant, "mail.resent", id.to_string(), order, &detail, by);
-        crate::audit::add(&write, vec![entry]).await?;
-        Ok(write.commit().await?)
+        let entry = self.told(tenant, "mail.resent", id.to_string(), Some(OrderId(mail.order_id)), &detail, by);
+        crate::audit::add(write, vec![entry]).await
     }
 }

@@ -81,6 +81,8 @@ enum LeftOut {
     TooMany,
     /// The database does not keep up.
     Full,
+    /// The database refuses this one, and would again.
+    Refused,
 }
 
 impl LeftOut {
@@ -88,6 +90,7 @@ impl LeftOut {
         match self {
             Self::TooMany => "too_many",
             Self::Full => "queue_full",
+            Self::Refused => "refused",
         }
     }
 }
@@ -149,11 +152,11 @@ fn row(call: &Answered, tenant: TenantId) -> ApiRequest {
         tenant_id: tenant.0,
         livemode: call.caller.livemode,
         api_key_id: call.caller.api_key.map(|id| id.0),
-        method: call.method.clone(),
-        route: call.route.clone(),
-        subject: call.subject.clone(),
+        method: plain(&call.method),
+        route: plain(&call.route),
+        subject: call.subject.as_deref().map(plain),
         status: i32::from(call.status),
-        code: call.code.clone(),
+        code: call.code.as_deref().map(plain),
         detail: call.detail.as_deref().map(discreet),
         address: call.address.map(|address| address.to_string()),
         received_at: call.received_at.as_microsecond(),
@@ -161,11 +164,22 @@ fn row(call: &Answered, tenant: TenantId) -> ApiRequest {
     }
 }
 
+/// A text without what no log needs: a caller chooses names in it, and PostgreSQL refuses a row with a NUL.
+fn plain(text: &str) -> String {
+    text.chars().map(|symbol| if symbol.is_control() { char::REPLACEMENT_CHARACTER } else { symbol }).collect()
+}
+
 /// What a refusal said without what the call said: values in quotes go, and of what stands as code whatever may be an address,
 /// a key or a secret.
 fn discreet(text: &str) -> String {
-    let values_gone = alternate(text, '"', |_| false);
-    alternate(&values_gone, '`', is_word).chars().take(DETAIL_MAX).collect()
+    alternate(&unquoted(&plain(text)), '`', is_word).chars().take(DETAIL_MAX).collect()
+}
+
+/// All from the first quote to the last goes: a value may have quotes of its own, and nobody knows how they are marked.
+fn unquoted(text: &str) -> String {
+    let Some((before, rest)) = text.split_once('"') else { return text.to_owned() };
+    let behind = rest.rsplit_once('"').map(|(_, behind)| behind).unwrap_or_default();
+    format!("{before}\"…\"{behind}")
 }
 
 /// Every second piece between two marks is kept only if it may be.
@@ -198,8 +212,8 @@ impl Engine {
         }
     }
 
-    /// Writes the calls that were answered. Returns whether there are more. Those that the database refuses are tried again,
-    /// as far as they fit.
+    /// Writes the calls that were answered. Returns whether there are more. While the database is away they wait, as far as
+    /// they fit; one that it refuses is left out, and holds up no other.
     ///
     /// # Errors
     /// Those of the database.
@@ -212,7 +226,11 @@ impl Engine {
         if calls.is_empty() {
             return Ok(false);
         }
-        match self.write_calls(&calls).await {
+        let written = match self.write_calls(&calls).await {
+            Err(error) if error.is_refusal() => self.write_one_by_one(&calls).await,
+            written => written,
+        };
+        match written {
             Ok(rows) => {
                 self.metrics.requests_logged(rows.len() as u64);
                 let due = self.requests.lock().note_written(&rows);
@@ -229,6 +247,22 @@ impl Engine {
                 Err(error)
             }
         }
+    }
+
+    /// Writes each call by itself, and leaves out those that are refused. What was written before an error is kept once,
+    /// though it is written again.
+    async fn write_one_by_one(&self, calls: &[Answered]) -> Result<Vec<ApiRequest>, Error> {
+        let mut rows = Vec::new();
+        for call in calls {
+            match self.write_calls(std::slice::from_ref(call)).await {
+                Err(error) if error.is_refusal() => {
+                    tracing::warn!(request = %call.id, %error, "the request log leaves out a call that the database refuses");
+                    self.metrics.request_left_out(LeftOut::Refused.as_str());
+                }
+                written => rows.extend(written?),
+            }
+        }
+        Ok(rows)
     }
 
     async fn write_calls(&self, calls: &[Answered]) -> Result<Vec<ApiRequest>, Error> {
@@ -347,6 +381,9 @@ mod tests {
             ("There is no `lic_01m8asx31fedtvx6qycxm4nm45` that", "There is no `lic_01m8asx31fedtvx6qycxm4nm45` that"),
             ("`whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw` is known", "`…` is known"),
             ("`kw_live_01m8asx31fedtvx6qycxm4nm45_abcdef` opens", "`…` opens"),
+            (r#"invalid value: string "a\"SECRET\"b", expected it"#, r#"invalid value: string "…", expected it"#),
+            ("string \"SECRET", "string \"…\""),
+            ("unknown field `\0\n`, expected `key`", "unknown field `\u{fffd}\u{fffd}`, expected `key`"),
         ] {
             assert_eq!(discreet(said), kept);
         }

@@ -11,10 +11,15 @@ use domain::{
 };
 use jiff::Timestamp;
 use serde_json::json;
-use store::{StoreError, StoredOrder, Write, rows::AuditEntry};
+use store::{
+    StoreError, StoredOrder, Write,
+    many::BulkStep,
+    rows::{AuditEntry, Mail},
+};
 
 use crate::{
     Engine, Error,
+    bulk::take_step,
     buyers::{self, CustomerNews},
     connections::Connection,
     settle::Around,
@@ -63,6 +68,16 @@ impl OrderRuling {
     }
 }
 
+/// What else is done in the transaction of a decision.
+#[derive(Clone, Copy)]
+enum Along<'a> {
+    Nothing,
+    /// It is noted in a change of many licenses.
+    Step(BulkStep),
+    /// A mail goes out once more, to the corrected address.
+    Mail(&'a Mail),
+}
+
 /// What a decision is about.
 #[derive(Clone, Copy)]
 enum About<'a> {
@@ -82,7 +97,19 @@ impl Engine {
         ruling: &Ruling,
         by: &By,
     ) -> Result<Option<StoredOrder>, Error> {
-        self.decide(tenant, About::License(license, ruling), by).await
+        self.decide(tenant, About::License(license, ruling), by, Along::Nothing).await
+    }
+
+    /// The same for a license of many, which is noted in the same transaction.
+    pub(crate) async fn rule_along(
+        &self,
+        tenant: TenantId,
+        license: LicenseId,
+        ruling: &Ruling,
+        by: &By,
+        step: BulkStep,
+    ) -> Result<Option<StoredOrder>, Error> {
+        self.decide(tenant, About::License(license, ruling), by, Along::Step(step)).await
     }
 
     /// Rules about a sale. None: the tenant has no such order.
@@ -96,7 +123,19 @@ impl Engine {
         ruling: &OrderRuling,
         by: &By,
     ) -> Result<Option<StoredOrder>, Error> {
-        self.decide(tenant, About::Order(order, ruling), by).await
+        self.decide(tenant, About::Order(order, ruling), by, Along::Nothing).await
+    }
+
+    /// Corrects where the mails of a sale go, and sends one of them once more, whatever became of it. None: the tenant has no
+    /// such order.
+    pub(crate) async fn correct_address(
+        &self,
+        tenant: TenantId,
+        mail: &Mail,
+        ruling: &OrderRuling,
+        by: &By,
+    ) -> Result<Option<StoredOrder>, Error> {
+        self.decide(tenant, About::Order(OrderId(mail.order_id), ruling), by, Along::Mail(mail)).await
     }
 
     /// What a decision about a sale would come to: the order before and after it. Nothing is written. None: the tenant
@@ -127,13 +166,25 @@ impl Engine {
         Ok(before.zip(orders.into_iter().next()))
     }
 
-    async fn decide(&self, tenant: TenantId, about: About<'_>, by: &By) -> Result<Option<StoredOrder>, Error> {
-        let ruled = store::repeat(|| self.decide_once(tenant, about, by), Error::is_conflict).await?;
+    async fn decide(
+        &self,
+        tenant: TenantId,
+        about: About<'_>,
+        by: &By,
+        along: Along<'_>,
+    ) -> Result<Option<StoredOrder>, Error> {
+        let ruled = store::repeat(|| self.decide_once(tenant, about, by, along), Error::is_conflict).await?;
         self.mails.notify_one();
         Ok(ruled)
     }
 
-    async fn decide_once(&self, tenant: TenantId, about: About<'_>, by: &By) -> Result<Option<StoredOrder>, Error> {
+    async fn decide_once(
+        &self,
+        tenant: TenantId,
+        about: About<'_>,
+        by: &By,
+        along: Along<'_>,
+    ) -> Result<Option<StoredOrder>, Error> {
         let now = self.now();
         let write = self.store.begin().await?;
         let Some(mut orders) = found(&write, tenant, about).await? else { return Ok(None) };
@@ -147,6 +198,12 @@ impl Engine {
             if *again {
                 write.send_mails_again(licenses(), MailKind::LicenseDelivery.as_str(), to, now).await?;
             }
+            if let Along::Mail(mail) = along {
+                self.write_again(&write, mail, tenant, Some(to), by).await?;
+            }
+        }
+        if let Along::Step(step) = along {
+            take_step(&write, step, "").await?;
         }
         write.commit().await?;
         self.tell(happened);

@@ -3,7 +3,7 @@
 use domain::id::{BulkChangeId, SavedViewId, TenantId};
 use jiff::{SignedDuration, Timestamp};
 use sea_orm::{
-    ColumnTrait, Condition, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect,
+    ColumnTrait, Condition, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, UpdateMany,
     sea_query::{Expr, ExprTrait},
 };
 
@@ -23,10 +23,23 @@ pub mod status {
     pub const RUNNING: &str = "running";
     /// All licenses were looked at.
     pub const DONE: &str = "done";
+    /// Somebody stopped it; those that were not looked at by then stay as they are.
+    pub const STOPPED: &str = "stopped";
 }
 
 /// How long whoever works on a change has it alone.
 const LEASE: SignedDuration = SignedDuration::from_secs(60);
+
+/// The turn of one license of a change, for whoever has the change alone.
+#[derive(Clone, Copy, Debug)]
+pub struct BulkStep {
+    /// The change.
+    pub change: BulkChangeId,
+    /// Whose turn it is.
+    pub position: i32,
+    /// The lease under which it was read.
+    pub lease_until: Option<i64>,
+}
 
 impl Store {
     /// The saved views of a tenant, by name.
@@ -116,22 +129,81 @@ impl Write {
         Ok(())
     }
 
-    /// Writes a change, new or further on.
+    /// Writes a new change, and its licenses.
     ///
     /// # Errors
     /// Those of the database.
-    pub async fn save_bulk_change(&self, change: BulkChange) -> Result<(), StoreError> {
-        bulk::insert::<bulk_changes::Entity>(&self.transaction, vec![change], Existing::Replace).await?;
+    pub async fn add_bulk_change(&self, change: BulkChange, items: Vec<BulkItem>) -> Result<(), StoreError> {
+        bulk::insert::<bulk_changes::Entity>(&self.transaction, vec![change], Existing::Keep).await?;
+        bulk::insert::<bulk_items::Entity>(&self.transaction, items, Existing::Keep).await?;
         Ok(())
     }
 
-    /// Writes licenses of a change, new or done.
+    /// Notes what became of a license, in the transaction that changes it: an empty text, or why it stays as it is. False: it
+    /// is not its turn any more, since another node has the change or somebody stopped it, and nothing is noted.
     ///
     /// # Errors
     /// Those of the database.
-    pub async fn save_bulk_items(&self, items: Vec<BulkItem>) -> Result<(), StoreError> {
-        bulk::insert::<bulk_items::Entity>(&self.transaction, items, Existing::Replace).await?;
+    pub async fn take_bulk_step(&self, step: BulkStep, outcome: &str) -> Result<bool, StoreError> {
+        use bulk_changes::Column;
+        let taken = bulk_changes::Entity::update_many()
+            .col_expr(Column::Done, Expr::col(Column::Done).add(1))
+            .col_expr(Column::Skipped, Expr::col(Column::Skipped).add(i32::from(!outcome.is_empty())))
+            .filter(Column::Id.eq(step.change.0))
+            .filter(Expr::cust("status = 'running'"))
+            .filter(Column::Done.eq(step.position))
+            .filter(Column::LeaseUntil.eq(step.lease_until))
+            .exec(&self.transaction)
+            .await?;
+        if taken.rows_affected == 0 {
+            return Ok(false);
+        }
+        bulk_items::Entity::update_many()
+            .col_expr(bulk_items::Column::Outcome, Expr::val(outcome))
+            .filter(bulk_items::Column::ChangeId.eq(step.change.0))
+            .filter(bulk_items::Column::Position.eq(step.position))
+            .exec(&self.transaction)
+            .await?;
+        Ok(true)
+    }
+
+    /// Gives a change back that was leased, unless another node has it by now: as done, where all licenses were looked at.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn release_bulk_change(&self, leased: &BulkChange, now: Timestamp) -> Result<(), StoreError> {
+        use bulk_changes::Column;
+        let mine = || {
+            bulk_changes::Entity::update_many()
+                .filter(Column::Id.eq(leased.id))
+                .filter(Expr::cust("status = 'running'"))
+                .filter(Column::LeaseUntil.eq(leased.lease_until))
+        };
+        let over = mine().filter(Column::Done.gte(leased.total));
+        ended(over, status::DONE, now).exec(&self.transaction).await?;
+        mine().col_expr(Column::LeaseUntil, Expr::val(Option::<i64>::None)).exec(&self.transaction).await?;
         Ok(())
+    }
+
+    /// Stops a change that goes on: whoever works on it finds it stopped at the next license. None: there is none, or it is
+    /// over.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn stop_bulk_change(
+        &self,
+        whose: Whose,
+        id: BulkChangeId,
+        now: Timestamp,
+    ) -> Result<Option<BulkChange>, StoreError> {
+        let running = bulk_changes::Entity::update_many()
+            .filter(bulk_changes::Column::Id.eq(id.0))
+            .filter(of(whose))
+            .filter(Expr::cust("status = 'running'"));
+        match ended(running, status::STOPPED, now).exec(&self.transaction).await?.rows_affected {
+            0 => Ok(None),
+            _ => Ok(bulk_changes::Entity::find_by_id(id.0).one(&self.transaction).await?),
+        }
     }
 
     /// Takes a change that goes on and that nobody works on. None: somebody does, or it is over.
@@ -165,6 +237,13 @@ impl Write {
             .order_by_asc(bulk_items::Column::Position);
         Ok(query.limit(limit).all(&self.transaction).await?)
     }
+}
+
+fn ended(update: UpdateMany<bulk_changes::Entity>, status: &str, now: Timestamp) -> UpdateMany<bulk_changes::Entity> {
+    update
+        .col_expr(bulk_changes::Column::Status, Expr::val(status))
+        .col_expr(bulk_changes::Column::DoneAt, Expr::val(micros(now)))
+        .col_expr(bulk_changes::Column::LeaseUntil, Expr::val(Option::<i64>::None))
 }
 
 fn of(whose: Whose) -> Condition {

@@ -2,8 +2,10 @@
 
 use domain::id::TenantId;
 use jiff::Timestamp;
-use sea_orm::{ColumnTrait, DatabaseConnection, EntityTrait, QueryFilter, QuerySelect, QueryTrait, Select};
-use uuid::Uuid;
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, DatabaseConnection, EntityTrait, QueryFilter, QuerySelect, QueryTrait, Select,
+    sea_query::{Expr, Func, Query},
+};
 
 use crate::{
     Store,
@@ -61,6 +63,9 @@ async fn counted<E: EntityTrait>(
     query: Select<E>,
     id: E::Column,
 ) -> Result<usize, StoreError> {
-    let ids = query.select_only().column(id).limit(COUNTED_MAX as u64).into_tuple::<Uuid>();
-    Ok(ids.all(reader).await?.len())
+    let found = query.select_only().column(id).limit(COUNTED_MAX as u64).into_query();
+    let count = Query::select().expr(Func::count(Expr::val(1))).from_subquery(found, "found").to_owned();
+    let row = reader.query_one(&count).await?;
+    let count: i64 = row.map(|row| row.try_get_by_index(0)).transpose()?.unwrap_or_default();
+    Ok(usize::try_from(count).unwrap_or_default())
 }

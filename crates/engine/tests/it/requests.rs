@@ -11,7 +11,13 @@ use uuid::Uuid;
 
 use crate::harness::{Harness, on_both_databases};
 
-on_both_databases!(are_listed_as_they_are_asked_for, are_forgotten_after_a_week, belong_to_the_only_vendor);
+on_both_databases!(
+    are_listed_as_they_are_asked_for,
+    are_forgotten_after_a_week,
+    belong_to_the_only_vendor,
+    are_written_whatever_a_caller_sends,
+    are_written_without_what_is_refused,
+);
 
 const KEY: ApiKeyId = ApiKeyId(Uuid::from_u128(7));
 
@@ -100,4 +106,26 @@ async fn belong_to_the_only_vendor(harness: Harness) {
     harness.engine.note_request(nobody(&harness));
     harness.engine.write_requests().await.unwrap();
     assert_eq!(listed(&harness, false, RequestFilter::default()).await.len(), 1, "of two, nobody knows whose it is");
+}
+
+async fn are_written_whatever_a_caller_sends(harness: Harness) {
+    let odd = "unknown field `\0`, expected `key`".to_owned();
+    let call = call(&harness, known(harness.tenant, false), "/v1/check", 400);
+    harness.engine.note_request(Answered { detail: Some(odd), subject: Some("\0".to_owned()), ..call.clone() });
+    harness.engine.note_request(Answered { code: Some("\0".to_owned()), id: RequestId(Uuid::from_u128(9)), ..call });
+    assert!(!harness.engine.write_requests().await.unwrap());
+    assert_eq!(listed(&harness, false, RequestFilter::default()).await.len(), 2);
+}
+
+async fn are_written_without_what_is_refused(harness: Harness) {
+    harness.database.sql("ALTER TABLE api_requests ADD COLUMN odd integer CHECK (status <> 418)").await;
+    for status in [200, 418, 404] {
+        harness.engine.note_request(call(&harness, known(harness.tenant, false), "/v1/plans", status));
+    }
+    assert!(!harness.engine.write_requests().await.unwrap());
+    let statuses: Vec<i32> =
+        listed(&harness, false, RequestFilter::default()).await.into_iter().map(|(_, status)| status).collect();
+    assert_eq!(statuses, [404, 200]);
+    let text = harness.engine.metrics_text().await.unwrap();
+    assert!(text.contains(r#"keywright_requests_left_out_total{code="refused"} 1"#), "{text}");
 }

@@ -16,6 +16,7 @@ use engine::{
 };
 
 use super::{
+    audit::SCAN_SECONDS,
     place::{
         Place,
         to::{Decide, Look},
@@ -115,6 +116,7 @@ async fn examine(State(web): State<Web>, place: Place<Decide>) -> Result<Respons
     if !is_operators(&place) {
         return Err(Refusal::NotFound);
     }
+    let _scan = web.engine.begin_scan(place.whose().tenant).ok_or(Refusal::TooMany(SCAN_SECONDS))?;
     let findings = web.engine.verify_in_time().await?;
     let installation = installation(&web, Some(findings)).await?;
     shown(&web, &place, Some(installation)).await

@@ -17,8 +17,6 @@ use serde::Deserialize;
 use store::lists::AuditFilter;
 
 use super::{
-    action::Sent,
-    audit_export,
     billing::providers_there,
     browser::see_other,
     entries::{Entry, People, entries},
@@ -32,6 +30,9 @@ use super::{
     words::{Pill, When, capitalised},
 };
 use crate::Web;
+
+/// How long looking at everything takes at most, in seconds: who asks meanwhile comes again.
+pub(crate) const SCAN_SECONDS: u64 = 20;
 
 /// What is written about, by the word that its actions begin with.
 const SUBJECTS: [&str; 22] = [
@@ -64,7 +65,6 @@ pub(crate) fn routes() -> Router<Web> {
     Router::new()
         .route("/console/{tenant}/{mode}/audit", get(list))
         .route("/console/{tenant}/{mode}/audit/verify", post(verify))
-        .route("/console/{tenant}/{mode}/audit/export", get(audit_export::form).post(audit_export::export))
 }
 
 /// Which entries are asked for. Empty: all.
@@ -100,19 +100,6 @@ impl Wanted {
             ("to", self.to.trim()),
         ];
         all.into_iter().filter(|(_, value)| !value.is_empty()).collect()
-    }
-
-    /// The same, as a form carries it along.
-    pub(crate) fn sent(sent: &Sent) -> Self {
-        let text = |name| sent.get(name).to_owned();
-        Self {
-            about: text("about"),
-            actor: text("actor"),
-            action: text("action"),
-            from: text("from"),
-            to: text("to"),
-            ..Self::default()
-        }
     }
 
     /// An address with all that is asked for.
@@ -276,6 +263,8 @@ async fn list(
 
 /// `POST …/audit/verify`.
 async fn verify(State(web): State<Web>, place: Place<Configure>) -> Result<Response, Refusal> {
-    web.engine.verify_audit(place.whose().tenant).await?;
+    let tenant = place.whose().tenant;
+    let _scan = web.engine.begin_scan(tenant).ok_or(Refusal::TooMany(SCAN_SECONDS))?;
+    web.engine.verify_audit(tenant).await?;
     Ok(see_other(&place.at("audit")))
 }

@@ -13,11 +13,13 @@ use domain::{
 };
 use engine::bulk::{self, BulkAction, LICENSES_MAX};
 use jiff::Timestamp;
+use sha2::{Digest, Sha256};
 use store::{
     lists::{Cursor, LicenseFilter, ListedLicense, Page},
     many::status,
     rows::BulkChange,
 };
+use uuid::Uuid;
 
 use super::{
     action::{Field, Question, Sent},
@@ -55,6 +57,7 @@ pub(crate) fn routes() -> Router<Web> {
         .route("/console/{tenant}/{mode}/licenses/changes", get(list))
         .route("/console/{tenant}/{mode}/licenses/changes/new", get(form).post(act))
         .route("/console/{tenant}/{mode}/licenses/changes/{id}", get(show))
+        .route("/console/{tenant}/{mode}/licenses/changes/{id}/stop", get(stop_form).post(stop))
 }
 
 /// What an address asks for: which licenses, and what is to be done with them.
@@ -74,6 +77,9 @@ async fn wanted(web: &Web, place: &Place<Look>, pairs: Vec<(String, String)>) ->
     let action = ACTIONS.iter().find(|(word, ..)| *word == asked.get("action"));
     let &(word, name, ability) = action.ok_or(Refusal::NotFound)?;
     place.may(ability)?;
+    if word == BulkAction::Revoke.as_str() {
+        place.confirmed(web)?;
+    }
     let is_all = !asked.get("all").is_empty();
     if is_all || ids.len() > usize::try_from(ROWS).unwrap_or(usize::MAX) {
         place.may(Ability::Decide)?;
@@ -146,10 +152,26 @@ async fn asked(
         question = question.asks(days.hint(extends_at_most(place.role).1));
     }
     question = question.asks(Field::reason());
+    question = question.asks(Field::Hidden { name: "seen", value: seen(action, &wanted.licenses) });
     if action == BulkAction::Revoke {
         question = question.dangerous();
     }
     question.page(web, place, "licenses", wrong.or(nothing)).await
+}
+
+/// What the page shows, in short: which licenses, and which of them stay as they are. A filter may find others a moment later,
+/// and nobody has confirmed those.
+fn seen(action: BulkAction, licenses: &[ListedLicense]) -> String {
+    let mut hash = Sha256::new();
+    for ListedLicense { license, .. } in licenses {
+        hash.update(license.id.0.as_bytes());
+        hash.update([u8::from(action.skips(license).is_some())]);
+    }
+    format!("{}-{}", licenses.len(), Uuid::from_slice(&hash.finalize()[..16]).unwrap_or_default().simple())
+}
+
+fn are(count: usize) -> String {
+    if count == 1 { "1 is".to_owned() } else { format!("{count} are") }
 }
 
 fn licenses(count: usize) -> String {
@@ -186,6 +208,8 @@ const fn consequences(action: BulkAction) -> &'static [&'static str] {
     }
 }
 
+const OTHERS: &str = "The licenses have changed since this page was shown. Read what follows now, and confirm.";
+
 /// `POST …/licenses/changes/new`.
 pub(crate) async fn act(
     State(web): State<Web>,
@@ -201,6 +225,9 @@ pub(crate) async fn act(
     let action = BulkAction::read(wanted.word, days).ok_or(Refusal::NotFound)?;
     if wanted.is_too_many || bulk::preview(action, &wanted.licenses).changes == 0 {
         return asked(&web, &place, &wanted, sent.get("days"), None).await;
+    }
+    if sent.get("seen") != seen(action, &wanted.licenses) {
+        return asked(&web, &place, &wanted, sent.get("days"), Some(OTHERS.to_owned())).await;
     }
     let by = place.by(sent.get("note"));
     let id = web.engine.change_licenses(place.whose(), action, &wanted.licenses, &by).await?;
@@ -230,16 +257,30 @@ struct Change {
     skipped: i32,
     began: When,
     is_running: bool,
+    /// Where it is stopped, by those who may.
+    stop_path: Option<String>,
+}
+
+/// Who may do, and stop, what a stored change does.
+fn ability(row: &BulkChange) -> Ability {
+    let known = ACTIONS.iter().find(|(word, ..)| *word == row.action);
+    known.map_or(Ability::Decide, |(_, _, ability)| *ability)
 }
 
 fn change(place: &Place<Look>, people: &People, row: &BulkChange, now: Timestamp) -> Change {
     let name = ACTIONS.iter().find(|(word, ..)| *word == row.action).map_or(row.action.as_str(), |(_, name, _)| name);
     let days = row.days.map(|days| format!(" by {days} days")).unwrap_or_default();
     let is_running = row.status == status::RUNNING;
-    let (word, tone, icon) = if is_running { ("under way", "warn", "clock") } else { ("done", "good", "check") };
+    let (word, tone, icon) = match row.status.as_str() {
+        status::RUNNING => ("under way", "warn", "clock"),
+        status::STOPPED => ("stopped", "quiet", "stop"),
+        _ => ("done", "good", "check"),
+    };
+    let path = place.at(&format!("licenses/changes/{}", BulkChangeId(row.id)));
     let licenses = counted(row.total, "license", "licenses");
     Change {
-        path: place.at(&format!("licenses/changes/{}", BulkChangeId(row.id))),
+        stop_path: (is_running && place.role.may(ability(row))).then(|| format!("{path}/stop")),
+        path,
         title: format!("{name}{days} · {licenses}"),
         pill: Pill { word, tone, icon },
         who: people.name(&row.actor),
@@ -315,4 +356,45 @@ pub(crate) async fn show(
         changes_path: place.at("licenses/changes"),
         licenses_path: place.at("licenses"),
     })
+}
+
+/// The change that an address names, for those who may stop it.
+async fn stoppable(web: &Web, place: &Place<Look>, id: &str) -> Result<(BulkChangeId, BulkChange), Refusal> {
+    let id: BulkChangeId = id.parse().map_err(|_| Refusal::NotFound)?;
+    let row = web.engine.store.bulk_change(place.whose(), id).await?.ok_or(Refusal::NotFound)?;
+    place.may(ability(&row))?;
+    Ok((id, row))
+}
+
+/// `GET …/licenses/changes/{id}/stop`.
+pub(crate) async fn stop_form(
+    State(web): State<Web>,
+    place: Place<Look>,
+    Path((_, _, id)): Path<(String, String, String)>,
+) -> Result<Response, Refusal> {
+    let (id, row) = stoppable(&web, &place, &id).await?;
+    let is_over = row.status != status::RUNNING;
+    let wrong = is_over.then(|| "It is over: there is nothing to stop.".to_owned());
+    Question::new("Stop the change", "Stop it", place.at(&format!("licenses/changes/{id}")))
+        .says(format!(
+            "{} of {} were looked at so far.",
+            row.done,
+            counted(usize::try_from(row.total).unwrap_or_default())
+        ))
+        .says("Those that were changed stay changed; all others stay as they are. It cannot be taken up again.")
+        .asks(Field::reason())
+        .page(&web, &place, "licenses", wrong)
+        .await
+}
+
+/// `POST …/licenses/changes/{id}/stop`. One that is over by then has nothing left to stop, and its page says so.
+pub(crate) async fn stop(
+    State(web): State<Web>,
+    place: Place<Look>,
+    Path((_, _, id)): Path<(String, String, String)>,
+    Form(sent): Form<Sent>,
+) -> Result<Response, Refusal> {
+    let (id, _) = stoppable(&web, &place, &id).await?;
+    web.engine.stop_change(place.whose(), id, &place.by(sent.get("note"))).await?;
+    Ok(see_other(&place.at(&format!("licenses/changes/{id}"))))
 }

@@ -12,11 +12,12 @@ use axum::{
     routing::get,
 };
 use futures::stream;
-use store::lists::{Cursor, LicenseFilter, OrderFilter};
+use store::lists::{AuditFilter, Cursor, LicenseFilter, OrderFilter};
 
 use self::text::Format;
 use super::{
     action::{Field, Question, Sent},
+    audit,
     customers::{self, Meant},
     filters,
     list::{Asked, address},
@@ -31,6 +32,7 @@ pub(crate) fn routes() -> Router<Web> {
         .route("/console/{tenant}/{mode}/licenses/export", get(ask_licenses).post(licenses))
         .route("/console/{tenant}/{mode}/customers/export", get(ask_customers).post(customers))
         .route("/console/{tenant}/{mode}/orders/export", get(ask_orders).post(orders))
+        .route("/console/{tenant}/{mode}/audit/export", get(ask_audit).post(audit))
 }
 
 /// Which rows are wanted.
@@ -38,6 +40,7 @@ enum Wanted {
     Licenses(LicenseFilter),
     Customers(Meant),
     Orders(OrderFilter),
+    Audit(AuditFilter),
 }
 
 impl Wanted {
@@ -45,8 +48,17 @@ impl Wanted {
     const fn list(&self) -> &'static str {
         match self {
             Self::Licenses(_) => "licenses",
-            Self::Customers(_) => "customers",
+            Self::Customers(..) => "customers",
             Self::Orders(_) => "orders",
+            Self::Audit(_) => "audit",
+        }
+    }
+
+    /// What its rows are called.
+    const fn rows(&self) -> &'static str {
+        match self {
+            Self::Audit(_) => "entries of the audit log",
+            _ => self.list(),
         }
     }
 
@@ -56,8 +68,12 @@ impl Wanted {
             Self::Licenses(_) => {
                 "One row for each license: state and reason, plan, devices, end, buyer, order. Keys are masked."
             }
-            Self::Customers(_) => "One row for each customer: address, name, and since when.",
+            Self::Customers(..) => "One row for each customer: address, name, and since when.",
             Self::Orders(_) => "One row for each order: what was bought, how its money stands, the buyer, its names.",
+            Self::Audit(_) => {
+                "One row for each entry, the newest first: who did what and why, and the entry's link in the chain. Those of \
+                 both modes are in it."
+            }
         }
     }
 }
@@ -79,6 +95,10 @@ async fn of_customers(web: &Web, place: &Place<Decide>, asked: &Asked) -> Result
 async fn of_orders(web: &Web, place: &Place<Decide>, asked: &Asked) -> Result<Asking, Refusal> {
     let filter = orders::filter(web, place, asked).await?;
     Ok((Wanted::Orders(filter), address("", &asked.kept(&orders::NAMES))))
+}
+
+fn of_audit(asked: &audit::Wanted) -> Result<Asking, Refusal> {
+    Ok((Wanted::Audit(asked.filter()?), asked.address("")))
 }
 
 /// `GET …/licenses/export`.
@@ -108,14 +128,29 @@ async fn ask_orders(
     ask(&web, &place, of_orders(&web, &place, &asked).await?).await
 }
 
+/// `GET …/audit/export`.
+async fn ask_audit(
+    State(web): State<Web>,
+    place: Place<Decide>,
+    Query(asked): Query<audit::Wanted>,
+) -> Result<Response, Refusal> {
+    ask(&web, &place, of_audit(&asked)?).await
+}
+
 async fn ask(web: &Web, place: &Place<Decide>, (wanted, query): Asking) -> Result<Response, Refusal> {
-    let list = wanted.list();
+    place.confirmed(web)?;
+    let (list, rows) = (wanted.list(), wanted.rows());
+    let mode = match wanted {
+        Wanted::Audit(_) => "",
+        _ if place.livemode => " in live mode",
+        _ => " in test mode",
+    };
     let which = match query.is_empty() {
-        true => format!("All {list} of this vendor in {} mode.", if place.livemode { "live" } else { "test" }),
-        false => format!("Only the {list} that the list is filtered by now."),
+        true => format!("All {rows} of this vendor{mode}."),
+        false => format!("Only the {rows} that the list is filtered by now."),
     };
     let formats = [("csv", "CSV, for spreadsheets"), ("json", "JSON, for programs")];
-    Question::new(format!("Export {list}"), "Download", place.at(&format!("{list}{query}")))
+    Question::new(format!("Export {rows}"), "Download", place.at(&format!("{list}{query}")))
         .says(which)
         .says(wanted.says())
         .says("Buyers' addresses are in the file. That you took it along stands in the audit log.")
@@ -158,6 +193,17 @@ async fn orders(
     file(web, place, asking, &sent).await
 }
 
+/// `POST …/audit/export`.
+async fn audit(
+    State(web): State<Web>,
+    place: Place<Decide>,
+    Query(asked): Query<audit::Wanted>,
+    Form(sent): Form<Sent>,
+) -> Result<Response, Refusal> {
+    let asking = of_audit(&asked)?;
+    file(web, place, asking, &sent).await
+}
+
 /// A file that is being written.
 struct Writing {
     web: Web,
@@ -171,6 +217,7 @@ struct Writing {
 }
 
 async fn file(web: Web, place: Place<Decide>, (wanted, query): Asking, sent: &Sent) -> Result<Response, Refusal> {
+    place.confirmed(&web)?;
     let format = if sent.get("format") == "json" { Format::Json } else { Format::Csv };
     let list = wanted.list();
     web.engine.audit_export(place.whose(), list, query.trim_start_matches('?'), &place.by(sent.get("note"))).await?;

@@ -13,10 +13,14 @@ use axum::{
     },
     routing::get,
 };
+use engine::live::Listener;
 use futures::stream;
 use serde::Deserialize;
 use serde_json::json;
-use tokio::time::{Instant, timeout_at};
+use tokio::{
+    sync::mpsc,
+    time::{Instant, timeout_at},
+};
 
 use super::{
     place::{Place, to::Look},
@@ -61,15 +65,32 @@ pub(crate) async fn show(
     };
     let ends_at = Instant::now() + STREAM_MAX;
     let begun = Event::default().retry(Duration::from_millis(AGAIN_MILLIS)).comment("listening");
-    let changes = stream::unfold(listener, move |mut listener| async move {
-        let marks = timeout_at(ends_at, listener.changed()).await.ok()??;
-        let told = json!({ "attention": marks.attention }).to_string();
-        let event = Event::default().event("changed").id(marks.to_string()).data(told);
-        Some((Ok::<_, Infallible>(event), listener))
+    let (teller, told) = mpsc::channel(1);
+    // A stream that its browser does not read is never asked for more, so that it cannot end itself: this does.
+    tokio::spawn(timeout_at(ends_at, tell(listener, teller)));
+    let changes = stream::unfold(told, |mut told| async {
+        let event = told.recv().await?;
+        Some((Ok::<_, Infallible>(event), told))
     });
     let events = futures::StreamExt::chain(stream::iter([Ok(begun)]), changes);
     // Nginx, and what is made of it, hands on what it gets at once.
     let unbuffered = [(HeaderName::from_static("x-accel-buffering"), "no")];
     let stream = Sse::new(events).keep_alive(KeepAlive::new().interval(ALIVE));
     Ok((unbuffered, stream).into_response())
+}
+
+/// Tells a browser what has changed, until it goes or the server stops. The seat is free then.
+async fn tell(mut listener: Listener, teller: mpsc::Sender<Event>) {
+    loop {
+        let marks = tokio::select! {
+            marks = listener.changed() => marks,
+            () = teller.closed() => None,
+        };
+        let Some(marks) = marks else { return };
+        let told = json!({ "attention": marks.attention }).to_string();
+        let event = Event::default().event("changed").id(marks.to_string()).data(told);
+        if teller.send(event).await.is_err() {
+            return;
+        }
+    }
 }

@@ -9,7 +9,9 @@ use axum::{
 };
 use domain::member::Ability;
 use engine::{
+    counts,
     members::{INVITATION, SESSION, SESSION_IDLE},
+    requests,
     retention::{KEPT_DAYS_MAX, kept_days},
 };
 
@@ -98,6 +100,16 @@ fn passing() -> Vec<Kept> {
             "24 hours".to_owned(),
             "The same call gets the same answer meanwhile; sealed.",
         ),
+        (
+            "Request log",
+            format!("{} days; the latest {} calls at most", requests::KEPT_DAYS, requests::ROWS_MAX),
+            "Which calls the API answered, without what was sent and answered.",
+        ),
+        (
+            "Figures by the hour",
+            format!("{} days", counts::KEPT_DAYS),
+            "How many checks, events and refusals there were. They name nobody.",
+        ),
     ]
 }
 
@@ -165,6 +177,7 @@ async fn change_form(
     place: Place<Decide>,
     Query(sent): Query<Sent>,
 ) -> Result<Response, Refusal> {
+    place.confirmed(&web)?;
     let (days, wrong) = match days(&sent) {
         Ok(days) => (days, None),
         Err(wrong) => (None, Some(wrong)),
@@ -174,6 +187,7 @@ async fn change_form(
 
 /// `POST …/settings/retention/change`. A shorter time is asked about once more, with what it forgets.
 async fn change(State(web): State<Web>, place: Place<Decide>, Form(sent): Form<Sent>) -> Result<Response, Refusal> {
+    place.confirmed(&web)?;
     let again =
         async |days, wrong| changing(&web, &place, &sent, days).await?.page(&web, &place, SECTION, Some(wrong)).await;
     let days = match days(&sent) {

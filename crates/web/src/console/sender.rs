@@ -13,6 +13,7 @@ use jiff::Timestamp;
 use store::outbox::Queue;
 
 use super::{
+    about::is_operators,
     action::{Field, Question, Sent},
     browser::see_other,
     letters::tabs,
@@ -35,13 +36,13 @@ struct SenderPage {
     shell: Shell,
     tabs: Vec<Tab>,
     way: Option<Described>,
+    /// Others do not hear how this server was started.
+    is_operators: bool,
     /// Who mails come from where a brand does not say so.
     from: String,
     waiting: Vec<Waiting>,
     held: u64,
     may_configure: bool,
-    /// Whether it is said with what options the server was started.
-    is_host: bool,
     /// Where a test goes.
     test_to: String,
     answer: Option<(bool, String)>,
@@ -89,7 +90,11 @@ async fn shown<A>(web: &Web, place: &Place<A>, answer: Option<(bool, String)>) -
     let queue = web.engine.store.mail_queue(tenant).await?;
     let products = web.engine.store.products(tenant).await?;
     let brands: Vec<(String, Brand)> = products.into_iter().map(|row| (row.name, Brand::read(&row.brand))).collect();
-    let way = web.sender.as_ref().map(delivery::Transport::described);
+    let is_operators = is_operators(place);
+    let mut way = web.sender.as_ref().map(delivery::Transport::described);
+    if let Some(way) = way.as_mut().filter(|_| !is_operators) {
+        "the relay of this server".clone_into(&mut way.name);
+    }
     page(&SenderPage {
         shell: Shell::new(web, place, "mails/sender", "Sender · E-mail").await?,
         tabs: tabs(place, "mails/sender"),
@@ -97,11 +102,11 @@ async fn shown<A>(web: &Web, place: &Place<A>, answer: Option<(bool, String)>) -
         waiting: waiting(place, queue, web.sender.is_some(), web.engine.now()),
         held: queue.held,
         may_configure: place.role.may(Ability::Configure),
-        is_host: place.is_host(),
         test_to: place.who.member.email.clone(),
         answer,
         domains: domains(&brands, web.mail_from(), way.as_ref()),
         path: place.at("mails/sender"),
+        is_operators,
         way,
     })
 }

@@ -178,6 +178,11 @@ async fn over(office: &Office, browser: &Browser<'_>, path: &str) -> Page {
     }
 }
 
+/// What the page of a question says that it shows.
+fn seen(page: &Page) -> String {
+    page.text.split_once("name=\"seen\" value=\"").unwrap().1.split('"').next().unwrap().to_owned()
+}
+
 #[tokio::test]
 async fn many_are_changed_and_each_says_so() {
     let office = Office::open().await;
@@ -191,7 +196,10 @@ async fn many_are_changed_and_each_says_so() {
     for words in ["This changes 2 licenses.", "1 is skipped because it is frozen already.", "Freeze them"] {
         assert!(preview.says(words), "{words}: {}", preview.text);
     }
-    let change = support.post(&new, "note=stolen+card").await.leads_to().to_owned();
+    let others = support.post(&new, "note=stolen+card").await;
+    assert!(others.status == 200 && others.says("have changed since this page was shown"), "nobody has seen them");
+    let form = format!("note=stolen+card&seen={}", seen(&preview));
+    let change = support.post(&new, &form).await.leads_to().to_owned();
     let page = over(&office, &support, &change).await;
     assert!(page.says("<dt>Changed</dt><dd>2</dd>") && page.says("it is frozen already"), "{}", page.text);
     for path in [&paths[0], &paths[2]] {
@@ -213,10 +221,38 @@ async fn an_extension_of_many_counts_once() {
     for days in ["31", "0", "x", ""] {
         assert_eq!(support.post(&new, &format!("days={days}")).await.status, 200, "{days}");
     }
-    let change = support.post(&new, "days=10").await.leads_to().to_owned();
+    let form = format!("days=10&seen={}", seen(&support.get(&new).await));
+    let change = support.post(&new, &form).await.leads_to().to_owned();
     assert!(over(&office, &support, &change).await.says("<dt>Changed</dt><dd>1</dd>"));
     assert!(support.get(&format!("{LICENSES}?within=30")).await.says(&paths[2]), "20 days and 10");
     assert!(!support.get(&format!("{LICENSES}?within=7")).await.says(&paths[2]));
+}
+
+#[tokio::test]
+async fn what_a_filter_finds_later_is_asked_about_again() {
+    let office = Office::open().await;
+    let paths = stocked(&office).await;
+    let owner = office.member(Role::Owner).await;
+    let new = format!("{LICENSES}/changes/new?action=revoke&all=on&product=studio");
+    let form = format!("seen={}", seen(&owner.get(&new).await));
+    let (late, _) = office.license("pro", "mary@example.com").await;
+    let again = owner.post(&new, &form).await;
+    assert!(again.says("have changed since this page was shown") && again.says("This changes 3 licenses."));
+    let change = owner.post(&new, &format!("seen={}", seen(&again))).await.leads_to().to_owned();
+    let page = over(&office, &owner, &change).await;
+    assert!(page.says("<dt>Changed</dt><dd>3</dd>") && !page.says("Stop it"), "{}", page.text);
+    for path in [&paths[0], &late] {
+        assert!(owner.get(path).await.says("revoked"), "{path}");
+    }
+    let stop = format!("{change}/stop");
+    assert!(owner.get(&stop).await.says("nothing to stop"));
+    assert_eq!(owner.post(&stop, "").await.leads_to(), change);
+    assert_eq!(office.member(Role::Support).await.post(&stop, "").await.status, 403, "who may not begin it");
+    office.clock.advance(SignedDuration::from_hours(1));
+    for path in [&new, &format!("{LICENSES}/export"), "/console/default/test/settings/retention/change"] {
+        assert!(owner.get(path).await.leads_to().starts_with("/confirm?next="), "{path}");
+        assert!(owner.post(path, "").await.leads_to().starts_with("/confirm?next="), "{path}");
+    }
 }
 
 #[tokio::test]

@@ -239,9 +239,10 @@ async fn without_a_relay_the_sender_says_what_to_set_and_what_is_held() {
     let developer = office.member(Role::Developer).await;
     let sender = format!("{HERE}/mails/sender");
     says_all(
-        &developer.get(&sender).await,
+        &office.member(Role::Admin).await.get(&sender).await,
         &["--smtp-url", "KEYWRIGHT_MAIL_FROM", "postmark://TOKEN@", "Nothing is held."],
     );
+    assert!(!developer.get(&sender).await.says("--smtp-url"), "who runs the server is told how");
     for path in [format!("{sender}/try"), format!("{DELIVERY}/test?language=en")] {
         assert_eq!(developer.post(&path, "subject=Welcome").await.status, 404, "{path}: nothing can be sent");
     }

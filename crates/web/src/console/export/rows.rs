@@ -1,14 +1,14 @@
-//! What a file says of each license, customer and order.
+//! What a file says of each license, customer, order and entry of the audit log.
 
 use std::collections::HashMap;
 
-use domain::id::CustomerId;
+use domain::id::{AuditId, CustomerId, LicenseId, OrderId};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use store::{
     StoredOrder,
     lists::{Cursor, Listed, ListedLicense, Page},
-    rows::Customer,
+    rows::{AuditEntry, Customer},
 };
 
 use super::{
@@ -65,6 +65,14 @@ pub(super) async fn read(
                 columns: ORDER,
                 behind: last(&listed, |row| row.id.0),
                 rows: orders(web, place, &listed.rows).await?,
+            })
+        }
+        Wanted::Audit(filter) => {
+            let listed = store.list_audit(whose, filter, page).await?;
+            Ok(Piece {
+                columns: ENTRY,
+                behind: last(&listed, |row| row.id),
+                rows: listed.rows.iter().map(entry).collect(),
             })
         }
     }
@@ -165,6 +173,26 @@ async fn orders(web: &Web, place: &Place<Decide>, orders: &[StoredOrder]) -> Res
         ]
     };
     Ok(orders.iter().map(row).collect())
+}
+
+const ENTRY: &[&str] =
+    &["sequence", "id", "occurred_at", "actor", "action", "subject", "order", "license", "detail", "link"];
+
+/// An entry as it was written, so that its place in the chain can be computed from it.
+fn entry(row: &AuditEntry) -> Vec<Value> {
+    let at = Timestamp::from_microsecond(row.occurred_at).unwrap_or(Timestamp::MIN);
+    vec![
+        json!(row.sequence),
+        json!(AuditId(row.id)),
+        json!(at.to_string()),
+        json!(row.actor),
+        json!(row.action),
+        json!(row.subject),
+        json!(row.order_id.map(OrderId)),
+        json!(row.license_id.map(LicenseId)),
+        serde_json::from_str(&row.detail).unwrap_or_else(|_| json!(row.detail)),
+        json!(row.chain.iter().map(|byte| format!("{byte:02x}")).collect::<String>()),
+    ]
 }
 
 async fn customers(
