@@ -20,6 +20,7 @@ use crate::{
     Database, Part, Run, events,
     load::{self, Load, Pressure, post, press},
     provider,
+    receivers::Good,
     relay::{self, Relay},
     report::Report,
     server::{self, Keywright, Neighbours},
@@ -43,7 +44,10 @@ pub(crate) async fn run(database: Database, options: &Run) -> anyhow::Result<Rep
         let provider = if *part == Part::LookUps { Some(provider::serve().await?) } else { None };
         let relay = relay::serve().await?;
         let relay_address = (*part == Part::Mail).then_some(relay.address);
-        let neighbours = Neighbours { provider, relay: relay_address, ..Neighbours::default() };
+        // The pages of deliveries have some to show.
+        let receiver = if *part == Part::Console { Some(Good::serve().await?.address) } else { None };
+        let receivers = vec![receiver.into_iter().collect()];
+        let neighbours = Neighbours { provider, relay: relay_address, receivers };
         let keywright = server::keywright(&options.binary, database, &neighbours)?;
         match part {
             Part::Intake => intake(&keywright, &mut report, &yardstick).await?,

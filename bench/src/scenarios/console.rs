@@ -8,9 +8,9 @@ use tokio::{
     net::TcpStream,
 };
 
-use super::issue;
+use super::{Seller, issue, seconds_since_1970, settle};
 use crate::{
-    Run,
+    Run, events,
     load::{self, Load},
     report::Report,
     server::{Keywright, OWNER, PASSWORD},
@@ -63,30 +63,73 @@ impl Browser {
     }
 }
 
+/// Sells to many buyers, and issues the rest of the licenses, so that there is much of everything; returns the keys of
+/// those that were issued. One sale is of a price that nobody knows.
+async fn fill(keywright: &Keywright, options: &Run) -> anyhow::Result<Vec<String>> {
+    Seller::new(keywright).sell(options.orders.min(options.licenses)).await?;
+    let unknown = events::delivery(&events::checkout("u", 0, None), seconds_since_1970()?);
+    TcpStream::connect(keywright.process.address).await?.write_all(&unknown).await?;
+    let keys = issue(keywright, options.licenses).await?;
+    settle(keywright).await?;
+    Ok(keys)
+}
+
+/// The first link on a page of a section to one of the things that it lists.
+async fn first(browser: &mut Browser, section: &str, prefix: &str) -> anyhow::Result<String> {
+    let list = browser.call("GET", &at(section), "", "").await?;
+    let mut links = list.split("href=\"").filter_map(|rest| rest.split('"').next());
+    let start = format!("{}/{prefix}_", at(section));
+    Ok(links.find(|path| path.starts_with(&start)).with_context(|| format!("{section} lists nothing"))?.to_owned())
+}
+
+fn at(path: &str) -> String {
+    format!("/console/default/test/{path}")
+}
+
+/// Every kind of page, with its address at each visit.
+async fn addresses<'k>(browser: &mut Browser, keys: &'k [String]) -> anyhow::Result<Vec<Page<'k>>> {
+    let mut pages: Vec<Page<'k>> = vec![("home", Box::new(|_| "/console/default/test".to_owned()))];
+    for (name, path) in [
+        ("attention", "attention"),
+        ("licenses", "licenses"),
+        ("licenses, filtered", "licenses?state=frozen&within=30"),
+        ("customers", "customers"),
+        ("orders", "orders"),
+        ("inbound events", "inbound"),
+        ("mails", "mails"),
+        ("audit log", "audit"),
+        ("deliveries", "deliveries"),
+        ("reconcile", "reconcile"),
+        ("products", "products"),
+        ("prices", "prices"),
+        ("developers", "developers"),
+        ("request log", "developers/requests"),
+        ("settings", "settings"),
+    ] {
+        pages.push((name, Box::new(move |_| at(path))));
+    }
+    for (name, section, prefix) in [
+        ("a license", "licenses", "lic"),
+        ("a customer", "customers", "cus"),
+        ("an order", "orders", "ord"),
+        ("an inbound event", "inbound", "in"),
+    ] {
+        let path = first(browser, section, prefix).await?;
+        pages.push((name, Box::new(move |_| path.clone())));
+    }
+    let key = |number: usize| keys[number.wrapping_mul(7_919) % keys.len()].as_str();
+    pages.push(("search by key", Box::new(move |number| at(&format!("search?q={}", key(number))))));
+    let end = move |number| key(number).rsplit('-').next().unwrap_or_default();
+    pages.push(("search by the end of a key", Box::new(move |number| at(&format!("search?q={}", end(number))))));
+    pages.push(("search for what is not there", Box::new(|number| at(&format!("search?q=device-{number}")))));
+    Ok(pages)
+}
+
 /// Every kind of page, visited again and again by one person.
 pub(super) async fn pages(keywright: &Keywright, options: &Run, report: &mut Report) -> anyhow::Result<()> {
-    let keys = issue(keywright, options.licenses).await?;
+    let keys = fill(keywright, options).await?;
     let mut browser = Browser::sign_in(keywright).await?;
-    let list = browser.call("GET", "/console/default/test/licenses", "", "").await?;
-    let license = list.split("href=\"").filter_map(|rest| rest.split('"').next()).find(|path| path.contains("/lic_"));
-    let license = license.context("there is a license in the list")?.to_owned();
-    let key = |number: usize| keys[number.wrapping_mul(7_919) % keys.len()].clone();
-    let pages: [Page<'_>; 7] = [
-        ("home", Box::new(|_| "/console/default/test".to_owned())),
-        ("licenses", Box::new(|_| "/console/default/test/licenses".to_owned())),
-        ("licenses, filtered", Box::new(|_| "/console/default/test/licenses?state=frozen&within=30".to_owned())),
-        ("a license", Box::new(move |_| license.clone())),
-        ("search by key", Box::new(|number| format!("/console/default/test/search?q={}", key(number)))),
-        (
-            "search by the end of a key",
-            Box::new(|number| {
-                let key = key(number);
-                format!("/console/default/test/search?q={}", key.rsplit('-').next().unwrap_or_default())
-            }),
-        ),
-        ("search for what is not there", Box::new(|number| format!("/console/default/test/search?q=device-{number}"))),
-    ];
-    for (name, path) in pages {
+    for (name, path) in addresses(&mut browser, &keys).await? {
         let mut load = Load::default();
         for number in 0..VISITS {
             let sent = Instant::now();

@@ -38,6 +38,11 @@ fn people_use_the_console() {
 }
 
 #[test]
+fn every_page_is_for_everybody() {
+    travelled("everywhere", &[&crate::process::sample()]);
+}
+
+#[test]
 fn members_come_in_by_an_identity_provider() {
     travelled("identity", &[]);
 }
