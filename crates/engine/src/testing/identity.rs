@@ -126,7 +126,7 @@ impl TestProvider {
         let token = signed(&claims, kid, if person.is_forged { 99 } else { kid });
         let granted = Granted { challenge: asked_for("code_challenge"), redirect: asked_for("redirect_uri"), token };
         let mut codes = self.codes.lock().unwrap_or_else(PoisonError::into_inner);
-        let code = format!("code-{}", codes.len());
+        let code = format!("code-{}", granted.challenge);
         codes.insert(code.clone(), granted);
         let back = [("code", code), ("state", asked_for("state")), ("iss", Self::ISSUER.to_owned())];
         url::form_urlencoded::Serializer::new(String::new()).extend_pairs(back).finish()
