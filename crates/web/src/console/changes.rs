@@ -170,10 +170,6 @@ fn seen(action: BulkAction, licenses: &[ListedLicense]) -> String {
     format!("{}-{}", licenses.len(), Uuid::from_slice(&hash.finalize()[..16]).unwrap_or_default().simple())
 }
 
-fn are(count: usize) -> String {
-    if count == 1 { "1 is".to_owned() } else { format!("{count} are") }
-}
-
 fn licenses(count: usize) -> String {
     counted(count, "license", "licenses")
 }
@@ -376,11 +372,7 @@ pub(crate) async fn stop_form(
     let is_over = row.status != status::RUNNING;
     let wrong = is_over.then(|| "It is over: there is nothing to stop.".to_owned());
     Question::new("Stop the change", "Stop it", place.at(&format!("licenses/changes/{id}")))
-        .says(format!(
-            "{} of {} were looked at so far.",
-            row.done,
-            counted(usize::try_from(row.total).unwrap_or_default())
-        ))
+        .says(format!("{} of {} were looked at so far.", row.done, counted(row.total, "license", "licenses")))
         .says("Those that were changed stay changed; all others stay as they are. It cannot be taken up again.")
         .asks(Field::reason())
         .page(&web, &place, "licenses", wrong)

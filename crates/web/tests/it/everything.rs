@@ -116,11 +116,7 @@ async fn nobody_finds_what_they_should_not() {
     let (revoked, _) = office.license("pro", "babbage@buyer.example").await;
     assert_eq!(owner.post(&format!("{revoked}/revoke"), "note=").await.status, 303);
     let pages = walked(&owner).await;
-    assert!(
-        pages.contains_key(&license) && pages.contains_key(&revoked) && pages.len() > 50,
-        "{:#?}",
-        pages.keys()
-    );
+    assert!(pages.contains_key(&license) && pages.contains_key(&revoked) && pages.len() > 50, "{:#?}", pages.keys());
 
     for (role, browser) in &members {
         for path in pages.keys() {
