@@ -137,7 +137,10 @@ await travel({
     const made = await send(context, "developers/new-key", { name: "shop", kind: "api", "license:read": "on" });
     await ask("licenses", null, made.match(/kw_test_\w+/)[0]);
     await send(context, "licenses/views/new?state=active", { name: "Active", note: "" });
-    const changed = await send(context, "licenses/changes/new?action=extend&all=on", { days: "10", note: "a feast" });
+    const feast = "licenses/changes/new?action=extend&all=on";
+    const asked = await (await context.request.get(`${HOME}/${feast}`)).text();
+    const seen = asked.match(/name="seen" value="([^"]+)"/)[1];
+    const changed = await send(context, feast, { days: "10", note: "a feast", seen });
     assert.equal(changed, "");
     await send(context, "simulator", { provider: "stripe", scenario: "checkout", email: "curie@example.com", quantity: "1" });
     await send(context, "settings/signing-keys/rotate", { overlap_hours: "168", note: "" });

@@ -157,7 +157,7 @@ await travel({
     const hand = this.hand();
     await this.page.goto(this.license);
     await this.page.getByText("Its app notices with its next check, or when its lease ends").waitFor();
-    const device = this.page.locator("li", { hasText: DEVICE });
+    const device = this.page.locator(".devices li", { hasText: DEVICE });
     await hand.click(device.getByRole("button", { name: "Free" }));
     await this.page.getByText("The device is free").waitFor();
     assert.equal(await device.count(), 0);

@@ -28,10 +28,10 @@ await travel({
     await page.getByText("yearly").waitFor();
     await page.getByRole("link", { name: "Export" }).click();
     const download = page.waitForEvent("download");
-    await page.getByRole("button", { name: "Export" }).click();
+    await page.getByRole("button", { name: "Download" }).click();
     const lines = readFileSync(await (await download).path(), "utf8").trim().split("\r\n");
     assert.equal(lines.length, 2);
-    assert.match(lines[1], /"signing_key\.rotated"/);
+    assert.match(lines[1], /,signing_key\.rotated,/);
     await page.goto(`${HOME}/audit`);
     await page.getByRole("button", { name: "Follow it now" }).click();
     await page.getByText("none is missing, changed, or was put in later").waitFor();
