@@ -90,7 +90,7 @@ const walk = async (context, ahead) => {
   const pages = await Promise.all(Array.from({ length: PAGES }, () => context.newPage()));
   for (const page of pages) {
     // What the browser advises whoever writes forms is no complaint.
-    page.on("console", (message) => message.type() !== "debug" && wrong.push(`${page.url()}: ${message.text()}`));
+    page.on("console", (message) => ["error", "warning"].includes(message.type()) && wrong.push(`${page.url()}: ${message.text()}`));
   }
   while (ahead.length > 0) {
     const wave = ahead.splice(0);
