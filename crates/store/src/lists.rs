@@ -11,7 +11,7 @@ use domain::id::TenantId;
 use jiff::Timestamp;
 use sea_orm::{
     ColumnTrait, Condition, DatabaseConnection, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, QuerySelect,
-    Select, sea_query::LikeExpr,
+    Select, Value, sea_query::LikeExpr,
 };
 use uuid::Uuid;
 
@@ -42,11 +42,28 @@ impl Whose {
 
 /// From where a page goes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Cursor {
+pub enum Cursor<K = Uuid> {
     /// Behind this row: older ones.
-    After(Uuid),
+    After(K),
     /// Before this row: newer ones.
-    Before(Uuid),
+    Before(K),
+}
+
+impl Cursor {
+    /// The row.
+    const fn id(self) -> Uuid {
+        match self {
+            Self::After(id) | Self::Before(id) => id,
+        }
+    }
+
+    /// The same place, by another name of the row.
+    fn named<K>(self, name: K) -> Cursor<K> {
+        match self {
+            Self::After(_) => Cursor::After(name),
+            Self::Before(_) => Cursor::Before(name),
+        }
+    }
 }
 
 /// Which piece of a list.
@@ -155,11 +172,16 @@ where
     Ok(Examined { further: edge.map(on).filter(|_| !listed.has_more), listed })
 }
 
-fn from_cursor<E: EntityTrait>(query: Select<E>, id: E::Column, from: Option<Cursor>) -> Select<E> {
+/// The rows from a cursor on, in the order of the column that it is a value of.
+pub(crate) fn from_cursor<E: EntityTrait, K: Into<Value>>(
+    query: Select<E>,
+    column: E::Column,
+    from: Option<Cursor<K>>,
+) -> Select<E> {
     match from {
-        None => query.order_by_desc(id),
-        Some(Cursor::After(cursor)) => query.filter(id.lt(cursor)).order_by_desc(id),
-        Some(Cursor::Before(cursor)) => query.filter(id.gt(cursor)).order_by_asc(id),
+        None => query.order_by_desc(column),
+        Some(Cursor::After(cursor)) => query.filter(column.lt(cursor)).order_by_desc(column),
+        Some(Cursor::Before(cursor)) => query.filter(column.gt(cursor)).order_by_asc(column),
     }
 }
 
@@ -174,7 +196,19 @@ where
     E: EntityTrait,
     M: FromQueryResult + Send + Sync,
 {
-    let query = from_cursor(query, id, page.from);
+    read_ordered(reader, from_cursor(query, id, page.from), page).await
+}
+
+/// Reads a page of a query that begins at its cursor already.
+pub(crate) async fn read_ordered<E, M>(
+    reader: &DatabaseConnection,
+    query: Select<E>,
+    page: Page,
+) -> Result<Listed<M>, StoreError>
+where
+    E: EntityTrait,
+    M: FromQueryResult + Send + Sync,
+{
     // One row more than asked for tells whether there are more.
     let mut rows = query.limit(page.limit + 1).into_model::<M>().all(reader).await?;
     let limit = usize::try_from(page.limit).unwrap_or(usize::MAX);

@@ -113,6 +113,27 @@ async fn due_orders_are_found_by_their_own_index(database: TestDatabase) {
     assert!(plan.contains("orders_0") && !plan.contains("TEMP B-TREE") && !plan.contains("Sort"), "{plan}");
 }
 
+/// A chain is long, and a page of it shows its end.
+async fn the_audit_log_is_read_along_its_chain(database: TestDatabase) {
+    let whose = crate::lists::Whose { tenant: domain::id::TenantId(uuid::Uuid::nil()), livemode: true };
+    let all = crate::lists::events::audit(whose, &crate::lists::AuditFilter::default());
+    let page =
+        crate::lists::from_cursor(all, entities::audit_entries::Column::Sequence, None::<crate::lists::Cursor<i64>>);
+    let plan = plan(&database.store, page.limit(51)).await;
+    let is_sorted = plan.contains("TEMP B-TREE") || plan.contains("Sort");
+    assert!(plan.contains("audit_entries") && !is_sorted, "{plan}");
+}
+
+#[tokio::test]
+async fn sqlite_reads_the_audit_log_along_its_chain() {
+    the_audit_log_is_read_along_its_chain(TestDatabase::sqlite().await).await;
+}
+
+#[tokio::test]
+async fn postgres_reads_the_audit_log_along_its_chain() {
+    the_audit_log_is_read_along_its_chain(TestDatabase::postgres().await).await;
+}
+
 #[tokio::test]
 async fn sqlite_finds_due_orders_by_their_own_index() {
     due_orders_are_found_by_their_own_index(TestDatabase::sqlite().await).await;
