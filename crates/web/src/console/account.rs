@@ -210,7 +210,7 @@ async fn set_authenticator(
     Form(form): Form<AuthenticatorForm>,
 ) -> Result<Response, Refusal> {
     confirmed(&web, &here, "/account/authenticator")?;
-    let unreadable = Refusal::Unreadable("The form is not as it was sent. Begin anew under Account.");
+    let unreadable = Refusal::Unreadable("The form is not as it was sent. Begin anew under Account.".into());
     let Ok(sealed) = URL_SAFE_NO_PAD.decode(&form.sealed) else { return Err(unreadable) };
     match web.engine.set_authenticator(&here.who, &sealed, &form.code).await {
         Ok(()) => Ok(see_other("/account?said=authenticator")),

@@ -20,7 +20,7 @@ use super::{
     action::{ActionPage, Field},
     browser::see_other,
     entries::page_of,
-    list::{Pager, Paging},
+    list::{Asked, Pager},
     place::{
         Place,
         to::{Configure, Look},
@@ -65,10 +65,10 @@ impl Item {
 pub(crate) async fn list(
     State(web): State<Web>,
     place: Place<Look>,
-    Query(paging): Query<Paging>,
+    Query(asked): Query<Asked>,
 ) -> Result<Response, Refusal> {
     let now = web.engine.now();
-    let at = paging.page::<AttentionId>()?;
+    let at = asked.page::<AttentionId>()?;
     let shell = Shell::live(&web, &place, "attention", "Needs attention").await?;
     let listed = web.engine.store.list_attention(place.whose(), at).await?;
     page(&AttentionPage {

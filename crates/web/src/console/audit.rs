@@ -12,7 +12,7 @@ use domain::{
     member::Ability,
 };
 use engine::audit::AuditVerified;
-use jiff::{Timestamp, ToSpan, civil::Date, tz::TimeZone};
+use jiff::Timestamp;
 use serde::Deserialize;
 use store::lists::AuditFilter;
 
@@ -20,14 +20,14 @@ use super::{
     billing::providers_there,
     browser::see_other,
     entries::{Entry, People, entries},
-    list::{Pager, Paging},
+    list::{Asked, Pager},
     place::{
         Place,
         to::{Configure, Look},
     },
     refusal::{Refusal, encoded},
     shell::{Shell, page},
-    words::{Pill, When, capitalised},
+    words::{Pill, When, capitalised, day_named, end_of_day_named},
 };
 use crate::Web;
 
@@ -126,15 +126,14 @@ impl Wanted {
         let about = self.about();
         let (order, license) = (about.parse::<OrderId>().ok(), about.parse::<LicenseId>().ok());
         let subject = some(about).filter(|_| order.is_none() && license.is_none());
-        let day_after = |day: Date| day.checked_add(1.day()).unwrap_or(Date::MAX);
         Ok(AuditFilter {
             order,
             license,
             subject,
             actor: some(&self.actor),
             action: some(&self.action),
-            since: day(&self.from)?.map(begins).transpose()?,
-            until: day(&self.to)?.map(day_after).map(begins).transpose()?,
+            since: day_named(&self.from).map_err(|wrong| Refusal::Unreadable(wrong.into()))?,
+            until: end_of_day_named(&self.to).map_err(|wrong| Refusal::Unreadable(wrong.into()))?,
         })
     }
 }
@@ -143,18 +142,7 @@ impl Wanted {
 fn is_id<I: std::str::FromStr>(text: &str) -> Result<(), Refusal> {
     let text = text.trim();
     let is_fine = text.is_empty() || text.parse::<I>().is_ok();
-    if is_fine { Ok(()) } else { Err(Refusal::Unreadable("That is not an id of the right kind.")) }
-}
-
-const DAY: &str = "A day looks like 2026-12-24.";
-
-fn day(text: &str) -> Result<Option<Date>, Refusal> {
-    let text = Some(text.trim()).filter(|text| !text.is_empty());
-    text.map(|text| text.parse().map_err(|_| Refusal::Unreadable(DAY))).transpose()
-}
-
-fn begins(day: Date) -> Result<Timestamp, Refusal> {
-    day.to_zoned(TimeZone::UTC).map(|zoned| zoned.timestamp()).map_err(|_| Refusal::Unreadable(DAY))
+    if is_fine { Ok(()) } else { Err(Refusal::Unreadable("That is not an id of the right kind.".into())) }
 }
 
 #[derive(Template)]
@@ -236,10 +224,10 @@ async fn list(
     State(web): State<Web>,
     place: Place<Look>,
     Query(wanted): Query<Wanted>,
-    Query(paging): Query<Paging>,
+    Query(asked): Query<Asked>,
 ) -> Result<Response, Refusal> {
     let now = web.engine.now();
-    let at = paging.page::<AuditId>()?;
+    let at = asked.page::<AuditId>()?;
     let listed = web.engine.store.list_audit(place.whose(), &wanted.filter()?, at).await?;
     let path = place.at("audit");
     let pager = Pager::new(&listed, at, &path, &wanted.pairs(), |row| AuditId(row.id).to_string());

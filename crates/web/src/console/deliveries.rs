@@ -13,8 +13,7 @@ use domain::{
     id::{DeliveryId, EventId, LicenseId, TenantId, WebhookEndpointId},
     member::Ability,
 };
-use jiff::{SignedDuration, Timestamp, civil::Date, tz::TimeZone};
-use serde::Deserialize;
+use jiff::Timestamp;
 use store::{
     deliveries::DeliveryFilter,
     rows::{Delivery, DeliveryAttempt, Event, WebhookEndpoint},
@@ -24,7 +23,7 @@ use uuid::Uuid;
 use super::{
     action::{Field, Question, Sent},
     browser::see_other,
-    list::{Pager, Paging},
+    list::{Asked, Pager},
     mistakes::of_webhook,
     place::{
         Place,
@@ -32,61 +31,29 @@ use super::{
     },
     refusal::Refusal,
     shell::{Shell, page},
-    words::{Pill, When, progress},
+    words::{Pill, When, day_named, end_of_day_named, progress},
 };
 use crate::Web;
 
-/// What is asked for.
-#[derive(Debug, Default, Deserialize)]
-pub(crate) struct Asked {
-    #[serde(default)]
-    status: String,
-    #[serde(default)]
-    endpoint: String,
-    #[serde(default)]
-    event: String,
-    #[serde(default)]
-    kind: String,
-    #[serde(default)]
-    answer: String,
-    #[serde(default)]
-    since: String,
-    #[serde(default)]
-    until: String,
-    #[serde(flatten)]
-    paging: Paging,
-}
+/// What the list can be asked for.
+const NAMES: [&str; 7] = ["status", "endpoint", "event", "kind", "answer", "since", "until"];
 
-impl Asked {
-    fn filter(&self) -> Result<DeliveryFilter, Refusal> {
-        Ok(DeliveryFilter {
-            endpoint: self.endpoint.parse::<WebhookEndpointId>().ok(),
-            event: self.event.parse::<EventId>().ok(),
-            status: STATUSES.iter().find(|(word, _)| *word == self.status).map(|(word, _)| (*word).to_owned()),
-            kind: self.kind.parse::<EventKind>().ok().map(|kind| kind.as_str().to_owned()),
-            answers: ANSWERS.iter().find(|(word, _)| *word == self.answer).map(|(_, statuses)| *statuses),
-            since: day(&self.since)?,
-            // The last day is meant with all its hours.
-            until: day(&self.until)?.map(|at| domain::time::after(at, SignedDuration::from_hours(24))),
-        })
-    }
+fn filter(asked: &Asked) -> Result<DeliveryFilter, Refusal> {
+    let (status, answer) = (asked.get("status"), asked.get("answer"));
+    Ok(DeliveryFilter {
+        endpoint: asked.get("endpoint").parse::<WebhookEndpointId>().ok(),
+        event: asked.get("event").parse::<EventId>().ok(),
+        status: STATUSES.iter().find(|(word, _)| *word == status).map(|(word, _)| (*word).to_owned()),
+        kind: asked.get("kind").parse::<EventKind>().ok().map(|kind| kind.as_str().to_owned()),
+        answers: ANSWERS.iter().find(|(word, _)| *word == answer).map(|(_, statuses)| *statuses),
+        since: day_named(asked.get("since")).map_err(|wrong| Refusal::Unreadable(wrong.into()))?,
+        until: end_of_day_named(asked.get("until")).map_err(|wrong| Refusal::Unreadable(wrong.into()))?,
+    })
 }
 
 /// Classes of answers: the word in addresses, and the statuses.
 const ANSWERS: [(&str, (u16, u16)); 4] =
     [("2xx", (200, 299)), ("3xx", (300, 399)), ("4xx", (400, 499)), ("5xx", (500, 599))];
-
-/// When a day begins; none: none is named.
-fn day(text: &str) -> Result<Option<Timestamp>, Refusal> {
-    let unreadable = |_| Refusal::Unreadable("A day looks like 2026-12-24.");
-    match text.trim() {
-        "" => Ok(None),
-        text => {
-            let day: Date = text.parse().map_err(unreadable)?;
-            Ok(Some(day.to_zoned(TimeZone::UTC).map_err(unreadable)?.timestamp()))
-        }
-    }
-}
 
 /// How far a delivery may have come: the word in addresses, and what it is called.
 const STATUSES: [(&str, &str); 4] =
@@ -167,26 +134,18 @@ pub(crate) async fn list(
     Query(asked): Query<Asked>,
 ) -> Result<Response, Refusal> {
     let now = web.engine.now();
-    let filter = asked.filter()?;
-    let at = asked.paging.page::<DeliveryId>()?;
+    let filter = filter(&asked)?;
+    let at = asked.page::<DeliveryId>()?;
     let listed = web.engine.store.list_deliveries(place.whose(), &filter, at).await?;
     let named = Named::read(&web, &place, listed.rows.iter().map(|row| row.event_id).collect()).await?;
-    let kept = [
-        ("status", asked.status.as_str()),
-        ("endpoint", &asked.endpoint),
-        ("event", &asked.event),
-        ("kind", &asked.kind),
-        ("answer", &asked.answer),
-        ("since", &asked.since),
-        ("until", &asked.until),
-    ];
+    let kept = asked.kept(&NAMES);
     let path = place.at("deliveries");
     let mut endpoints: Vec<_> = named
         .endpoints
         .values()
         .filter(|row| row.livemode == place.livemode)
         .map(|row| (WebhookEndpointId(row.id).to_string(), row.code.clone()))
-        .map(|(id, code)| (code, asked.endpoint == id, id))
+        .map(|(id, code)| (code, asked.get("endpoint") == id, id))
         .collect();
     endpoints.sort();
     page(&DeliveriesPage {
@@ -195,11 +154,11 @@ pub(crate) async fn list(
         rows: listed.rows.iter().map(|row| named.row(&place, row, now)).collect(),
         pager: Pager::new(&listed, at, &path, &kept, |row| DeliveryId(row.id).to_string()),
         path,
-        statuses: STATUSES.map(|(word, name)| (word, name, word == asked.status)).to_vec(),
+        statuses: STATUSES.map(|(word, name)| (word, name, word == asked.get("status"))).to_vec(),
         endpoints: endpoints.into_iter().map(|(code, is_here, id)| (id, code, is_here)).collect(),
-        is_filtered: kept.iter().any(|(_, value)| !value.is_empty()),
-        kinds: EventKind::ALL.iter().map(|kind| (kind.as_str(), kind.as_str() == asked.kind)).collect(),
-        answers: ANSWERS.map(|(word, _)| (word, word == asked.answer)).to_vec(),
+        is_filtered: !kept.is_empty(),
+        kinds: EventKind::ALL.iter().map(|kind| (kind.as_str(), kind.as_str() == asked.get("kind"))).collect(),
+        answers: ANSWERS.map(|(word, _)| (word, word == asked.get("answer"))).to_vec(),
         asked,
     })
 }

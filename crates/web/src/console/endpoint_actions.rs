@@ -317,7 +317,7 @@ async fn done(
         }
         "example" => {
             let kind: EventKind =
-                sent.get("event").parse().map_err(|_| Refusal::Unreadable("There is no such event."))?;
+                sent.get("event").parse().map_err(|_| Refusal::Unreadable("There is no such event.".into()))?;
             let delivery = engine.send_example(whose, id, kind, &by).await?;
             return Ok(Done::On(format!("deliveries/{}?said=sent", DeliveryId(delivery.id))));
         }

@@ -13,7 +13,6 @@ use domain::{
 };
 use engine::{connections::Connection, inbound::Trace};
 use jiff::Timestamp;
-use serde::Deserialize;
 use store::{
     inbox::status,
     lists::{InboundFilter, InboundSummary},
@@ -23,7 +22,7 @@ use store::{
 use super::{
     attention::{Item, item},
     entries::{Entry, People, entries, what},
-    list::{Pager, Paging},
+    list::{Asked, Pager},
     place::{Place, to::Look},
     refusal::Refusal,
     sale::{Said, said},
@@ -31,19 +30,6 @@ use super::{
     words::{Pill, When, progress},
 };
 use crate::Web;
-
-/// What is asked for.
-#[derive(Debug, Default, Deserialize)]
-pub(crate) struct Asked {
-    #[serde(default)]
-    status: String,
-    #[serde(default)]
-    kind: String,
-    #[serde(default)]
-    connection: String,
-    #[serde(flatten)]
-    paging: Paging,
-}
 
 #[derive(Template)]
 #[template(path = "console/inbound_events.html")]
@@ -104,16 +90,16 @@ pub(crate) async fn list(
 ) -> Result<Response, Refusal> {
     let now = web.engine.now();
     let statuses = [status::RECEIVED, status::WAITING, status::READY, status::DONE, status::HELD];
-    let kind = asked.kind.trim();
+    let (status, kind) = (asked.get("status"), asked.get("kind"));
     let filter = InboundFilter {
-        status: statuses.contains(&asked.status.as_str()).then(|| asked.status.clone()),
+        status: statuses.contains(&status).then(|| status.to_owned()),
         kind: Some(kind.to_owned()).filter(|kind| !kind.is_empty()),
-        connection: asked.connection.parse().ok(),
+        connection: asked.get("connection").parse().ok(),
     };
-    let at = asked.paging.page::<InboundId>()?;
+    let at = asked.page::<InboundId>()?;
     let shell = Shell::live(&web, &place, "inbound", "Inbound events").await?;
     let listed = web.engine.store.list_inbound(place.whose(), &filter, at).await?;
-    let kept = [("status", asked.status.as_str()), ("kind", kind), ("connection", &asked.connection)];
+    let kept = asked.kept(&["status", "kind", "connection"]);
     let path = place.at("inbound");
     let pager = Pager::new(&listed, at, &path, &kept, |row| InboundId(row.id).to_string());
     let whose = place.whose();
@@ -129,8 +115,8 @@ pub(crate) async fn list(
         events: rows(&web, &place, listed.rows, now).await?,
         pager,
         path,
-        statuses: statuses.map(|word| (word, word == asked.status)).to_vec(),
-        is_filtered: kept.iter().any(|(_, value)| !value.is_empty()),
+        statuses: statuses.map(|word| (word, word == status)).to_vec(),
+        is_filtered: !kept.is_empty(),
         kind: kind.to_owned(),
     })
 }

@@ -198,7 +198,7 @@ async fn new_form(
 /// `POST …/settings/integrations/new`.
 async fn create(State(web): State<Web>, place: Place<Configure>, Form(sent): Form<Sent>) -> Result<Response, Refusal> {
     place.confirmed(&web)?;
-    let kind = ChannelKind::parse(sent.get("kind")).ok_or(Refusal::Unreadable("There is no such way."))?;
+    let kind = ChannelKind::parse(sent.get("kind")).ok_or(Refusal::Unreadable("There is no such way.".into()))?;
     let secret = (kind == ChannelKind::Webhook).then(|| WebhookSecret::generate(&mut *web.engine.entropy()));
     let shown = secret.as_ref().map(|secret| zeroize::Zeroizing::new(secret.reveal().to_owned()));
     let input = AlertInput {
@@ -282,8 +282,8 @@ async fn act(
         }
         "change" => {
             place.confirmed(&web)?;
-            let kind =
-                ChannelKind::parse(&row.kind).ok_or(Refusal::Unreadable("This release knows no such channel."))?;
+            let kind = ChannelKind::parse(&row.kind)
+                .ok_or(Refusal::Unreadable("This release knows no such channel.".into()))?;
             let input = AlertInput {
                 code: row.code.clone(),
                 livemode: row.livemode,

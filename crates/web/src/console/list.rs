@@ -12,28 +12,6 @@ use super::refusal::{Refusal, encoded};
 /// Rows of a page.
 pub(crate) const ROWS: u64 = 50;
 
-/// From where a page of a list goes on.
-#[derive(Debug, Default, Deserialize)]
-pub(crate) struct Paging {
-    #[serde(default)]
-    after: String,
-    #[serde(default)]
-    before: String,
-}
-
-impl Paging {
-    /// The page that is asked for.
-    pub(crate) fn page<I: std::str::FromStr<Err = IdError> + Into<Uuid>>(&self) -> Result<Page, Refusal> {
-        let read = |text: &str| text.parse::<I>().map(Into::into).map_err(|_| Refusal::NotFound);
-        let from = match (self.after.as_str(), self.before.as_str()) {
-            ("", "") => None,
-            (after, "") => Some(Cursor::After(read(after)?)),
-            (_, before) => Some(Cursor::Before(read(before)?)),
-        };
-        Ok(Page { limit: ROWS, from })
-    }
-}
-
 /// What an address asks for, by name; the last of a name counts.
 #[derive(Debug, Default, Deserialize)]
 #[serde(transparent)]
@@ -47,11 +25,17 @@ impl Asked {
 
     /// The page that is asked for.
     pub(crate) fn page<I: std::str::FromStr<Err = IdError> + Into<Uuid>>(&self) -> Result<Page, Refusal> {
-        Paging { after: self.get("after").to_owned(), before: self.get("before").to_owned() }.page::<I>()
+        let read = |text: &str| text.parse::<I>().map(Into::into).map_err(|_| Refusal::NotFound);
+        let from = match (self.get("after"), self.get("before")) {
+            ("", "") => None,
+            (after, "") => Some(Cursor::After(read(after)?)),
+            (_, before) => Some(Cursor::Before(read(before)?)),
+        };
+        Ok(Page { limit: ROWS, from })
     }
 
     /// What was asked for under some of these names.
-    pub(crate) fn kept<'a>(&'a self, names: &[&'a str]) -> Vec<(&'a str, &'a str)> {
+    pub(crate) fn kept(&self, names: &[&'static str]) -> Vec<(&'static str, &str)> {
         names.iter().map(|name| (*name, self.get(name))).filter(|(_, value)| !value.is_empty()).collect()
     }
 

@@ -14,13 +14,12 @@ use domain::{
     member::Ability,
 };
 use jiff::Timestamp;
-use serde::Deserialize;
 use store::{lists::MailFilter, outbox::status, rows::Mail};
 
 use super::{
     assets,
     letters::{name, sandboxed, tabs},
-    list::{Pager, Paging},
+    list::{Asked, Pager, address},
     place::{Place, to::Look},
     refusal::Refusal,
     resend, sender,
@@ -58,23 +57,6 @@ pub(crate) fn routes() -> Router<Web> {
         .route("/console/{tenant}/{mode}/mails/{id}", get(show))
         .route("/console/{tenant}/{mode}/mails/{id}/html", get(html))
         .route("/console/{tenant}/{mode}/mails/{id}/resend", get(resend::form).post(resend::act))
-}
-
-/// What is asked for.
-#[derive(Debug, Default, Deserialize)]
-pub(crate) struct Asked {
-    #[serde(default)]
-    status: String,
-    #[serde(default)]
-    kind: String,
-    #[serde(default)]
-    license: String,
-    #[serde(default)]
-    order: String,
-    #[serde(default)]
-    customer: String,
-    #[serde(flatten)]
-    paging: Paging,
 }
 
 #[derive(Template)]
@@ -126,25 +108,25 @@ pub(crate) async fn list(
 ) -> Result<Response, Refusal> {
     let now = web.engine.now();
     let statuses = [status::PENDING, status::HELD, status::SENT, status::FAILED, status::SUPERSEDED];
+    let (status, kind) = (asked.get("status"), asked.get("kind"));
     let chosen = |word: &str, is_known: bool| is_known.then(|| word.to_owned());
     let filter = MailFilter {
-        license: asked.license.parse::<LicenseId>().ok(),
-        order: asked.order.parse::<OrderId>().ok(),
-        customer: asked.customer.parse::<CustomerId>().ok(),
-        status: chosen(&asked.status, statuses.contains(&asked.status.as_str())),
-        kind: chosen(&asked.kind, asked.kind.parse::<MailKind>().is_ok()),
+        license: asked.get("license").parse::<LicenseId>().ok(),
+        order: asked.get("order").parse::<OrderId>().ok(),
+        customer: asked.get("customer").parse::<CustomerId>().ok(),
+        status: chosen(status, statuses.contains(&status)),
+        kind: chosen(kind, kind.parse::<MailKind>().is_ok()),
     };
-    let at = asked.paging.page::<MailId>()?;
+    let at = asked.page::<MailId>()?;
     let listed = web.engine.store.list_mails(place.whose(), &filter, at).await?;
     let path = place.at("mails");
-    let about = [("license", asked.license.as_str()), ("order", &asked.order), ("customer", &asked.customer)];
-    let mut kept = vec![("status", asked.status.as_str()), ("kind", &asked.kind)];
-    kept.extend(about);
+    let about = asked.kept(&["license", "order", "customer"]);
+    let kept = asked.kept(&["status", "kind", "license", "order", "customer"]);
     let pager = Pager::new(&listed, at, &path, &kept, |row| MailId(row.id).to_string());
     let with_status = |word: &'static str| {
-        let others = kept.iter().filter(|(name, value)| *name != "status" && !value.is_empty());
-        let query: String = others.map(|(name, value)| format!("&{name}={}", super::refusal::encoded(value))).collect();
-        (format!("{path}?status={word}{query}"), progress(word).word, word == asked.status)
+        let others = kept.iter().filter(|(name, _)| *name != "status").copied();
+        let asked: Vec<_> = std::iter::once(("status", word)).chain(others).collect();
+        (address(&path, &asked), progress(word).word, word == status)
     };
     page(&MailsPage {
         shell: Shell::new(&web, &place, "mails", "E-mail").await?,
@@ -152,14 +134,10 @@ pub(crate) async fn list(
         mails: rows(&place, listed.rows, now),
         pager,
         statuses: statuses.map(with_status).to_vec(),
-        kinds: MailKind::ALL
-            .iter()
-            .map(|kind| kind.as_str())
-            .map(|kind| (kind, name(kind), kind == asked.kind))
-            .collect(),
-        about: about.into_iter().filter(|(_, id)| !id.is_empty()).map(|(name, id)| (name, id.to_owned())).collect(),
-        is_filtered: kept.iter().any(|(_, value)| !value.is_empty()),
-        status: asked.status.clone(),
+        kinds: MailKind::ALL.iter().map(|kind| kind.as_str()).map(|word| (word, name(word), word == kind)).collect(),
+        about: about.into_iter().map(|(name, id)| (name, id.to_owned())).collect(),
+        is_filtered: !kept.is_empty(),
+        status: status.to_owned(),
         path,
     })
 }

@@ -1,7 +1,7 @@
 //! Passkeys: how members add, use and remove them. What only a browser can do is in `assets/passkeys.js`; it fills a form in
 //! and sends it.
 
-use std::net::SocketAddr;
+use std::{borrow::Cow, net::SocketAddr};
 
 use askama::Template;
 use axum::{
@@ -93,7 +93,8 @@ fn challenge(web: &Web, purpose: Purpose<'_>) -> String {
     URL_SAFE_NO_PAD.encode(web.engine.passkey_challenge(purpose))
 }
 
-const UNREADABLE: Refusal = Refusal::Unreadable("The form is not as your browser made it. Go back and try again.");
+const UNREADABLE: Refusal =
+    Refusal::Unreadable(Cow::Borrowed("The form is not as your browser made it. Go back and try again."));
 
 fn bytes(text: &str) -> Result<Vec<u8>, Refusal> {
     URL_SAFE_NO_PAD.decode(text).map_err(|_| UNREADABLE)

@@ -14,7 +14,6 @@ use engine::{
     attention::UNMAPPED_PRICE,
     configuration::{Existing, GrantInput, PriceRuleInput},
 };
-use jiff::{Timestamp, civil::Date, tz::TimeZone};
 use store::{lists::Unmapped, rows};
 
 use super::{
@@ -24,7 +23,7 @@ use super::{
     place::{Place, to::Configure},
     prices::Stock,
     refusal::Refusal,
-    words::counted,
+    words::{counted, day_named},
 };
 use crate::Web;
 
@@ -164,16 +163,7 @@ fn input(stock: &Stock, sent: &Sent) -> Result<PriceRuleInput, String> {
         matcher,
         grants: sent.some("plan").map(grant).into_iter().collect(),
         adds: AddOn { activations, features: sent.words("features") },
-        from: day(sent.get("from"))?,
-        until: day(sent.get("until"))?,
+        from: day_named(sent.get("from"))?,
+        until: day_named(sent.get("until"))?,
     })
-}
-
-fn day(text: &str) -> Result<Option<Timestamp>, String> {
-    if text.is_empty() {
-        return Ok(None);
-    }
-    let date: Date = text.parse().map_err(|_| format!("{text} is not a day such as 2026-12-24."))?;
-    let zoned = date.to_zoned(TimeZone::UTC).map_err(|_| format!("{text} is not a day such as 2026-12-24."))?;
-    Ok(Some(zoned.timestamp()))
 }

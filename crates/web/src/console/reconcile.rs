@@ -17,7 +17,7 @@ use engine::{
     doctor::discrepancies::{Discrepancy, DiscrepancyKind, Window},
     reconcile::{Reading, WINDOW},
 };
-use jiff::{Timestamp, civil::Date, tz::TimeZone};
+use jiff::Timestamp;
 
 use super::{
     action::{Field, Question, Sent},
@@ -31,7 +31,7 @@ use super::{
     },
     refusal::{Refusal, encoded},
     shell::{Shell, page},
-    words::{Pill, When, sentence},
+    words::{Pill, When, day_named, sentence},
 };
 use crate::Web;
 
@@ -106,21 +106,11 @@ impl Asked {
         let unknown = |_| "Choose a connection of the list.".to_owned();
         Ok(Self {
             connection: id("connection").map(|id| id.parse().map_err(unknown)).transpose()?,
-            since: day(sent.get("since"))?.unwrap_or_else(|| after(now, -WINDOW)),
-            until: day(sent.get("until"))?,
+            since: day_named(sent.get("since"))?.unwrap_or_else(|| after(now, -WINDOW)),
+            until: day_named(sent.get("until"))?,
             after: id("after").map(|id| id.parse().map_err(|_| "There is no such page.".to_owned())).transpose()?,
         })
     }
-}
-
-fn day(text: &str) -> Result<Option<Timestamp>, String> {
-    if text.is_empty() {
-        return Ok(None);
-    }
-    let wrong = || format!("{text} is not a day such as 2026-11-01.");
-    let date: Date = text.parse().map_err(|_| wrong())?;
-    let zoned = date.to_zoned(TimeZone::UTC).map_err(|_| wrong())?;
-    Ok(Some(zoned.timestamp()))
 }
 
 /// What was asked for, as the end of an address.

@@ -1,5 +1,7 @@
 //! Pages that are not shown, and why.
 
+use std::borrow::Cow;
+
 use askama::Template;
 use axum::{
     http::StatusCode,
@@ -29,7 +31,7 @@ pub(crate) enum Refusal {
     /// The role may not do this.
     Forbidden(Role),
     /// What was sent does not read.
-    Unreadable(&'static str),
+    Unreadable(Cow<'static, str>),
     /// Another site's page asked for a change.
     Foreign,
     /// It would be shown over plain HTTP.
@@ -68,7 +70,7 @@ impl IntoResponse for Refusal {
                     sign in with a password of your own.";
                 (StatusCode::FORBIDDEN, "Not for an account that is kept elsewhere", text.to_owned())
             }
-            Self::Unreadable(what) => (StatusCode::BAD_REQUEST, "That does not read", what.to_owned()),
+            Self::Unreadable(what) => (StatusCode::BAD_REQUEST, "That does not read", what.into_owned()),
             Self::Foreign => {
                 let text =
                     "Changes are made from the pages of this console only. Open it anew and try again.".to_owned();

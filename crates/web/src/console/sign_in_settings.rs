@@ -195,7 +195,7 @@ async fn change_form(State(web): State<Web>, place: Place<Staff>) -> Result<Resp
 async fn change(State(web): State<Web>, place: Place<Staff>, Form(sent): Form<Sent>) -> Result<Response, Refusal> {
     owner_only(&place)?;
     place.confirmed(&web)?;
-    let unknown = |_| Refusal::Unreadable("There is no such role.");
+    let unknown = |_| Refusal::Unreadable("There is no such role.".into());
     let new = NewProvider {
         name: sent.get("name").to_owned(),
         issuer: sent.get("issuer").to_owned(),

@@ -168,7 +168,7 @@ fn row<A>(place: &Place<A>, run: &Run, now: jiff::Timestamp) -> RunRow {
 /// `POST …/simulator`: begins to play.
 async fn begin(State(web): State<Web>, place: Place<Configure>, Form(sent): Form<Sent>) -> Result<Response, Refusal> {
     if place.livemode {
-        return Err(Refusal::Unreadable("Nothing is simulated with live money: go to test mode."));
+        return Err(Refusal::Unreadable("Nothing is simulated with live money: go to test mode.".into()));
     }
     let quantity = match quantity(&sent) {
         Ok(quantity) => quantity,

@@ -123,7 +123,7 @@ fn roles(place: &Place<Staff>, here: &str) -> Field {
 }
 
 fn chosen(place: &Place<Staff>, sent: &Sent) -> Result<Role, Refusal> {
-    let role: Role = sent.get("role").parse().map_err(|_| Refusal::Unreadable("There is no such role."))?;
+    let role: Role = sent.get("role").parse().map_err(|_| Refusal::Unreadable("There is no such role.".into()))?;
     if place.role.may_staff(role) { Ok(role) } else { Err(Refusal::Forbidden(place.role)) }
 }
 

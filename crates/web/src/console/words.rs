@@ -6,7 +6,7 @@ use domain::{
     license::{LicenseState, Standing},
     money::{Currency, Money},
 };
-use jiff::{Timestamp, tz::TimeZone};
+use jiff::{SignedDuration, Timestamp, civil::Date, tz::TimeZone};
 
 /// A moment: as people say it, with the whole of it behind.
 pub(crate) struct When {
@@ -40,6 +40,21 @@ impl When {
         let format = if year(self.at) == year(self.now) { "%-d %b %H:%M" } else { "%-d %b %Y" };
         self.at.strftime(format).to_string()
     }
+}
+
+/// When a day begins that somebody names, in UTC; none: they name none. Otherwise what a day looks like.
+pub(crate) fn day_named(text: &str) -> Result<Option<Timestamp>, String> {
+    let begins = |text: &str| {
+        let wrong = |_| format!("{text} is not a day; one looks like 2026-12-24.");
+        let day: Date = text.parse().map_err(wrong)?;
+        Ok(day.to_zoned(TimeZone::UTC).map_err(wrong)?.timestamp())
+    };
+    Some(text.trim()).filter(|text| !text.is_empty()).map(begins).transpose()
+}
+
+/// The same, when that day ends.
+pub(crate) fn end_of_day_named(text: &str) -> Result<Option<Timestamp>, String> {
+    Ok(day_named(text)?.map(|at| domain::time::after(at, SignedDuration::from_hours(24))))
 }
 
 /// A browser as people call it, from what it calls itself. What is not known is shown as it is.

@@ -10,14 +10,13 @@ use axum::{
 use domain::id::{ApiKeyId, RequestId};
 use engine::requests::{KEPT_DAYS, ROWS_MAX, STRANGERS_A_MINUTE};
 use jiff::Timestamp;
-use serde::Deserialize;
 use store::{requests::RequestFilter, rows::ApiRequest};
 use uuid::Uuid;
 
 use super::{
     super::{
         entries::page_of,
-        list::{Pager, Paging},
+        list::{Asked, Pager},
         place::{Place, to::Look},
         refusal::Refusal,
         shell::{Shell, page},
@@ -28,21 +27,6 @@ use super::{
     tabs,
 };
 use crate::Web;
-
-/// What is asked for.
-#[derive(Debug, Default, Deserialize)]
-pub(crate) struct Asked {
-    #[serde(default)]
-    answer: String,
-    #[serde(default)]
-    key: String,
-    #[serde(default)]
-    route: String,
-    #[serde(default)]
-    id: String,
-    #[serde(flatten)]
-    paging: Paging,
-}
 
 /// How calls may be answered: the word in addresses, what it is called, and the statuses.
 const ANSWERS: [(&str, &str, (u16, u16)); 3] =
@@ -134,18 +118,18 @@ pub(crate) async fn list(
     Query(asked): Query<Asked>,
 ) -> Result<Response, Refusal> {
     let now = web.engine.now();
-    let (text, route) = (asked.id.trim(), asked.route.trim());
+    let (text, route) = (asked.get("id"), asked.get("route"));
     let id = (!text.is_empty()).then(|| text.parse::<RequestId>());
     let wrong = matches!(id, Some(Err(_))).then_some("A request id looks like req_01m8asy336fb9v7shhajj3kwx2.");
     let filter = RequestFilter {
-        statuses: ANSWERS.iter().find(|(word, ..)| *word == asked.answer).map(|(_, _, statuses)| *statuses),
+        statuses: ANSWERS.iter().find(|(word, ..)| *word == asked.get("answer")).map(|(_, _, statuses)| *statuses),
         route: (!route.is_empty()).then(|| route.to_owned()),
-        api_key: asked.key.parse().ok(),
+        api_key: asked.get("key").parse().ok(),
         id: id.and_then(Result::ok),
     };
-    let at = asked.paging.page::<RequestId>()?;
+    let at = asked.page::<RequestId>()?;
     let listed = web.engine.store.list_requests(place.whose(), &filter, at).await?;
-    let kept = [("answer", asked.answer.as_str()), ("key", &asked.key), ("route", route), ("id", text)];
+    let kept = asked.kept(&["answer", "key", "route", "id"]);
     let path = place.at("developers/requests");
     let names = Keys::read(&web, &place).await?;
     let mut keys: Vec<_> = names.0.iter().map(|(id, name)| (ApiKeyId(*id).to_string(), name.clone())).collect();
@@ -156,13 +140,13 @@ pub(crate) async fn list(
         rows: listed.rows.iter().map(|row| names.row(&place, row, now)).collect(),
         pager: Pager::new(&listed, at, &path, &kept, |row| RequestId(row.id).to_string()),
         path,
-        answers: ANSWERS.map(|(word, name, _)| (word, name, word == asked.answer)).to_vec(),
+        answers: ANSWERS.map(|(word, name, _)| (word, name, word == asked.get("answer"))).to_vec(),
         keys: keys
             .into_iter()
-            .map(|(id, name)| (asked.key == id, id, name))
+            .map(|(id, name)| (asked.get("key") == id, id, name))
             .map(|(is, id, name)| (id, name, is))
             .collect(),
-        is_filtered: kept.iter().any(|(_, value)| !value.is_empty()),
+        is_filtered: !kept.is_empty(),
         asked,
         wrong,
         kept_days: KEPT_DAYS,
