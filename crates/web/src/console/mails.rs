@@ -118,11 +118,11 @@ pub(crate) async fn list(
         kind: chosen(kind, kind.parse::<MailKind>().is_ok()),
     };
     let at = asked.page::<MailId>()?;
-    let listed = web.engine.store.list_mails(place.whose(), &filter, at).await?;
+    let examined = web.engine.store.examine_mails(place.whose(), &filter, at).await?;
     let path = place.at("mails");
     let about = asked.kept(&["license", "order", "customer"]);
     let kept = asked.kept(&["status", "kind", "license", "order", "customer"]);
-    let pager = Pager::new(&listed, at, &path, &kept, |row| MailId(row.id).to_string());
+    let pager = Pager::examined(&examined, at, &path, &kept, |row| row.id, |id| MailId(id).to_string());
     let with_status = |word: &'static str| {
         let others = kept.iter().filter(|(name, _)| *name != "status").copied();
         let asked: Vec<_> = std::iter::once(("status", word)).chain(others).collect();
@@ -131,7 +131,7 @@ pub(crate) async fn list(
     page(&MailsPage {
         shell: Shell::new(&web, &place, "mails", "E-mail").await?,
         tabs: tabs(&place, "mails"),
-        mails: rows(&place, listed.rows, now),
+        mails: rows(&place, examined.listed.rows, now),
         pager,
         statuses: statuses.map(with_status).to_vec(),
         kinds: MailKind::ALL.iter().map(|kind| kind.as_str()).map(|word| (word, name(word), word == kind)).collect(),
