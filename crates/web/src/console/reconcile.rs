@@ -33,7 +33,7 @@ use super::{
     },
     refusal::{Refusal, encoded},
     shell::{Shell, page},
-    words::{Pill, When, day_named, sentence},
+    words::{Pill, When, counted, day_named, sentence},
 };
 use crate::Web;
 
@@ -60,7 +60,7 @@ struct ReconcilePage {
     /// Where lists are read: none, if there is none that can be, or the member may not.
     read: Option<String>,
     /// How many orders were compared, and when the last of them was; none: more are.
-    compared: usize,
+    compared: String,
     compared_at: Option<When>,
     /// Id, code, whether it is chosen.
     connections: Vec<(String, String, bool)>,
@@ -168,7 +168,7 @@ async fn show(State(web): State<Web>, place: Place<Look>, Query(sent): Query<Sen
         connections: readings.iter().map(connection).collect(),
         since: asked.since.strftime("%Y-%m-%d").to_string(),
         until: sent.get("until").to_owned(),
-        compared: comparison.orders,
+        compared: counted(comparison.orders, "order", "orders"),
         compared_at: comparison.ended_at.map(|at| When::new(at, now)),
         more: next.map(|after| format!("{path}?after={after}{query}")),
         lists: readings.into_iter().map(|(connection, reading)| list(&connection, reading, now)).collect(),
@@ -183,8 +183,7 @@ async fn show(State(web): State<Web>, place: Place<Look>, Query(sent): Query<Sen
 fn list(connection: &Connection, reading: Reading, now: Timestamp) -> List {
     let events = |found: i64| match found {
         0 => "Every event had come by webhook.".to_owned(),
-        1 => "1 event had come by no webhook.".to_owned(),
-        many => format!("{many} events had come by no webhook."),
+        found => format!("{} had come by no webhook.", counted(found, "event", "events")),
     };
     let (word, tone, icon) = match &reading {
         Reading::NoList | Reading::Simulated => ("no list", "quiet", "stop"),
