@@ -46,6 +46,7 @@ async fn what_happened_stands_on_it() {
         device: Some(device.to_owned()),
         device_name: None,
         kind: ActivationKind::Device,
+        ..AppCall::default()
     };
     office.engine.check(&call("laptop")).await.unwrap();
     office.engine.activate(&call("laptop"), "laptop", "https://keys.example").await.unwrap();
