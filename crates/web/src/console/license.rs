@@ -68,6 +68,8 @@ struct Why {
 struct Device {
     id: String,
     name: String,
+    /// What runs on it, as far as it was told.
+    software: String,
     fingerprint: String,
     since: When,
     seen: When,
@@ -166,7 +168,8 @@ fn device(row: Activation, lease: LeaseTerms, now: Timestamp) -> Device {
     let lease_until = row.lease_until.filter(|until| *until > now.as_microsecond());
     Device {
         id: domain::id::ActivationId(row.id).to_string(),
-        name: device_name(&row),
+        name: name(&row).to_owned(),
+        software: software(&row),
         is_online: row.last_seen_at >= after(now, -asks_again).as_microsecond(),
         lease_until: lease_until.map(|until| When::stored(until, now)),
         since: When::stored(row.created_at, now),
@@ -175,11 +178,21 @@ fn device(row: Activation, lease: LeaseTerms, now: Timestamp) -> Device {
     }
 }
 
-/// What a device is called, and what runs on it, as far as it was told: `Ada's Mac · macOS 15.2 · 3.4.1`.
+/// What a device is called: `Ada's Mac`.
+fn name(row: &Activation) -> &str {
+    row.name.as_deref().unwrap_or(&row.kind)
+}
+
+/// What runs on it, as far as it was told: `macOS 15.2 · 3.4.1`.
+fn software(row: &Activation) -> String {
+    let told = [row.os.as_deref(), row.app_version.as_deref()];
+    told.into_iter().flatten().collect::<Vec<_>>().join(" · ")
+}
+
+/// Both in one text.
 pub(crate) fn device_name(row: &Activation) -> String {
-    let name = row.name.as_ref().unwrap_or(&row.kind);
-    let parts = [Some(name), row.os.as_ref(), row.app_version.as_ref()];
-    parts.into_iter().flatten().map(String::as_str).collect::<Vec<_>>().join(" · ")
+    let parts = [name(row).to_owned(), software(row)];
+    parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" · ")
 }
 
 /// Why a license is as it is, in one sentence.

@@ -153,7 +153,7 @@ async fn what_apps_said_and_were_denied_stands_on_the_page() {
     let support = office.member(Role::Support).await;
     let page = support.get(&path).await;
     for words in [
-        "device · macOS 15.2 · 3.4.1",
+        "<b>device</b> <span class=\"small\">· macOS 15.2 · 3.4.1</span>",
         ">online</span>",
         "; lease until 5 Dec 00:00",
         "Denied 3 times: activation limit",
