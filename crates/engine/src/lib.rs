@@ -233,6 +233,8 @@ pub struct Engine {
     known_ends: figures::KnownEnds,
     /// Which versions of apps are in use, as it was read a moment ago.
     known_versions: figures::KnownVersions,
+    /// Money and licenses compared, or being compared.
+    comparisons: doctor::comparison::Comparisons,
     /// Who looks at pages now, and wants to hear when they change.
     live: live::Live,
     /// Calls that were answered and not written down yet.
@@ -282,6 +284,7 @@ impl Engine {
             denials: denials::Waiting::default(),
             known_ends: figures::KnownEnds::default(),
             known_versions: figures::KnownVersions::default(),
+            comparisons: doctor::comparison::Comparisons::default(),
             live: live::Live::default(),
             requests: requests::Requests::default(),
             scans: scans::Scans::default(),
