@@ -9,7 +9,7 @@ use axum::{
     response::IntoResponse,
 };
 use domain::{
-    activation::VerdictCode,
+    activation::{Software, VerdictCode},
     id::{ActivationId, LicenseId},
 };
 use engine::{
@@ -35,6 +35,14 @@ pub(crate) struct Device {
     /// A name that its owner recognises.
     #[serde(default)]
     name: Option<String>,
+    /// The version of the app. Without it, what was said last stays known; of a longer one the first 64 characters count.
+    #[serde(default)]
+    #[schema(example = "3.4.1")]
+    app_version: Option<String>,
+    /// The operating system, as its users call it; kept as the version is.
+    #[serde(default)]
+    #[schema(example = "macOS 15.2")]
+    os: Option<String>,
 }
 
 /// A call of an app.
@@ -189,10 +197,27 @@ pub(crate) async fn keys(State(api): State<Api>) -> Result<impl IntoResponse, Pr
     Ok(([cache], Json(crypto::lease::jwks(&keys))))
 }
 
+impl Device {
+    /// What the app says of itself. A text without anything in it says nothing.
+    fn software(&self) -> Software {
+        let said = |text: &Option<String>| {
+            let text = text.as_deref().map(str::trim).filter(|text| !text.is_empty())?;
+            Some(text.chars().take(Software::CHARACTERS_MAX).collect())
+        };
+        Software { app_version: said(&self.app_version), os: said(&self.os) }
+    }
+}
+
 impl AppRequest {
     fn call(&self) -> Result<AppCall, Problem> {
         // No device is called that, and a database may refuse it together with all calls that share its query.
-        let texts = [("product", self.product.as_deref()), ("device.name", self.device_name())];
+        let device = self.device.as_ref();
+        let texts = [
+            ("product", self.product.as_deref()),
+            ("device.name", self.device_name()),
+            ("device.app_version", device.and_then(|device| device.app_version.as_deref())),
+            ("device.os", device.and_then(|device| device.os.as_deref())),
+        ];
         if let Some((field, _)) = texts.into_iter().find(|(_, text)| text.is_some_and(has_control)) {
             return Err(Problem::invalid(format!("`{field}` has control characters. Send plain text.")));
         }
@@ -205,6 +230,7 @@ impl AppRequest {
             device,
             device_name: name.map(|name| name.chars().take(DEVICE_CHARACTERS_MAX).collect()),
             kind: if self.domain.is_some() { ActivationKind::Domain } else { ActivationKind::Device },
+            software: self.device.as_ref().map(Device::software).unwrap_or_default(),
         })
     }
 

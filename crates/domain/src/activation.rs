@@ -77,6 +77,12 @@ impl VerdictCode {
         }
     }
 
+    /// The code with this word; none: a newer release has written it.
+    #[must_use]
+    pub fn named(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|code| code.as_str() == word)
+    }
+
     /// Whether the app may run.
     #[must_use]
     pub const fn is_valid(self) -> bool {
@@ -186,6 +192,41 @@ pub fn check(standing: &Standing, device: Option<bool>, now: Timestamp) -> Verdi
     match device {
         Some(false) if verdict.code.is_valid() => Verdict::not_activated(),
         _ => verdict,
+    }
+}
+
+/// What an app says of itself and of the device that it runs on. Nothing rests on it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Software {
+    /// Its own version, as its vendor names it.
+    pub app_version: Option<String>,
+    /// The operating system, as its users name it.
+    pub os: Option<String>,
+}
+
+impl Software {
+    /// The longest text of each, in characters.
+    pub const CHARACTERS_MAX: usize = 64;
+
+    /// Whether nothing is said.
+    #[must_use]
+    pub const fn is_nothing(&self) -> bool {
+        self.app_version.is_none() && self.os.is_none()
+    }
+
+    /// What of this is not known yet. What is not said stays as it is known.
+    #[must_use]
+    pub fn news(&self, app_version: Option<&str>, os: Option<&str>) -> Self {
+        let news = |said: &Option<String>, known: Option<&str>| {
+            said.as_ref().filter(|said| Some(said.as_str()) != known).cloned()
+        };
+        Self { app_version: news(&self.app_version, app_version), os: news(&self.os, os) }
+    }
+
+    /// Adds what another one says; where both say something, the other one counts.
+    pub fn update(&mut self, other: Self) {
+        self.app_version = other.app_version.or(self.app_version.take());
+        self.os = other.os.or(self.os.take());
     }
 }
 

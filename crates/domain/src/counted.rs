@@ -31,6 +31,9 @@ pub enum Counted {
     Relayed(Took),
     /// An app asked and got this answer.
     Checked(VerdictCode),
+    /// An app was denied something, and so many licenses were denied something at once that nobody knows any more for which
+    /// one this was.
+    DeniedElsewhere,
     /// A device or domain got a slot.
     Activated,
     /// A device or domain got none, since all were taken.
@@ -42,7 +45,7 @@ pub enum Counted {
 }
 
 impl Counted {
-    const PLAIN: [(Self, &'static str); 13] = [
+    const PLAIN: [(Self, &'static str); 14] = [
         (Self::EventReceived, "event.received"),
         (Self::EventUnderstood, "event.understood"),
         (Self::Issued, "license.issued"),
@@ -52,6 +55,7 @@ impl Counted {
         (Self::KeyCaught, "mail.key_caught"),
         (Self::OtherMail, "mail.other"),
         (Self::MailFailed, "mail.failed"),
+        (Self::DeniedElsewhere, "denied.elsewhere"),
         (Self::Activated, "activation.granted"),
         (Self::ActivationRefused, "activation.refused"),
         (Self::Delivered, "delivery.taken"),
@@ -73,7 +77,7 @@ impl Counted {
     /// Whether it is an app's question: so frequent that no page is drawn anew because of one.
     #[must_use]
     pub const fn is_check(self) -> bool {
-        matches!(self, Self::Checked(_))
+        matches!(self, Self::Checked(_) | Self::DeniedElsewhere)
     }
 
     /// What a change of a license counts as, by its word in the audit log.
@@ -97,8 +101,7 @@ impl FromStr for Counted {
 
     fn from_str(word: &str) -> Result<Self, UnknownWord> {
         if let Some(code) = word.strip_prefix(Self::CHECKED) {
-            let code = VerdictCode::ALL.into_iter().find(|known| known.as_str() == code);
-            return code.map(Self::Checked).ok_or(UnknownWord);
+            return VerdictCode::named(code).map(Self::Checked).ok_or(UnknownWord);
         }
         if let Some(number) = word.strip_prefix(Self::RELAYED) {
             return number.parse().map(|number| Self::Relayed(Took(number))).map_err(|_| UnknownWord);

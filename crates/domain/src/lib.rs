@@ -8,6 +8,7 @@ pub mod alert;
 pub mod ambient;
 pub mod counted;
 pub mod decision;
+pub mod denied;
 pub mod event;
 pub mod fact;
 pub mod fulfil;

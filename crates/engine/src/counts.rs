@@ -1,5 +1,5 @@
 //! What happens is counted by the hour. Here it is gathered in memory and written down every second, all of it in one
-//! statement, so that no check and no event waits for it. These are statistics: a process that dies takes the last second of
+//! transaction, so that no check and no event waits for it. These are statistics: a process that dies takes the last second of
 //! them with it, and nothing else rests on them.
 
 use std::{
@@ -30,22 +30,25 @@ impl Engine {
         *counts.entry(CountKey { whose, hour: hour_of(at), what }).or_default() += 1;
     }
 
-    /// Writes down what was counted since the last time.
+    /// Writes down what was counted since the last time, and what was denied.
     ///
     /// # Errors
     /// Those of the database; then it is written down the next time.
     pub async fn write_counts(&self) -> Result<(), Error> {
         let counts = std::mem::take(&mut *self.counts.lock().unwrap_or_else(PoisonError::into_inner));
-        if counts.is_empty() {
+        let denials = self.take_denials();
+        if counts.is_empty() && denials.is_empty() {
             return Ok(());
         }
         let once = async || {
             let write = self.store.begin().await?;
             write.count(counts.iter().map(|(key, times)| (*key, *times))).await?;
+            write.add_denials(&denials).await?;
             Ok(write.commit().await?)
         };
-        let written = store::repeat(once, Error::is_conflict).await;
+        let written = store::repeat(once, Error::is_lost_race).await;
         if written.is_err() {
+            self.give_denials_back(denials);
             let mut again = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
             counts.into_iter().for_each(|(key, times)| *again.entry(key).or_default() += times);
         }

@@ -3,11 +3,13 @@
 
 use std::{
     collections::HashMap,
+    hash::Hash,
     sync::{Arc, Mutex, PoisonError},
 };
 
 use domain::{
     counted::{Counted, Took, hour_of},
+    id::ProductId,
     time::after,
 };
 use jiff::{SignedDuration, Timestamp};
@@ -20,13 +22,47 @@ pub const WEEKS_AHEAD: usize = 12;
 /// Entries of the audit log among which the latest of one mode are looked for.
 const EXAMINED: u64 = 200;
 const SECONDS_A_DAY: i64 = 86_400;
-/// How long it is remembered what ends: it is read from as many rows as there are licenses that end.
-const ENDS_KEPT: SignedDuration = SignedDuration::from_secs(60);
+/// How long it is remembered what was read from many rows.
+const KEPT: SignedDuration = SignedDuration::from_secs(60);
 /// For so many vendors and modes; then all are forgotten.
-const ENDS_KEPT_MAX: usize = 256;
+const KEPT_MAX: usize = 256;
 
-/// When it was read what ends, and what did.
-pub(crate) type KnownEnds = Mutex<HashMap<Whose, (Timestamp, Arc<Ends>)>>;
+/// What was read from many rows, and when.
+pub(crate) struct Known<K, T>(Mutex<HashMap<K, (Timestamp, Arc<T>)>>);
+
+/// What ends: read from as many rows as there are licenses that end.
+pub(crate) type KnownEnds = Known<Whose, Ends>;
+
+/// What runs on devices: read from as many rows as there are licenses and devices.
+pub(crate) type KnownVersions = Known<(Whose, i64), Versions>;
+
+impl<K, T> Default for Known<K, T> {
+    fn default() -> Self {
+        Self(Mutex::default())
+    }
+}
+
+impl<K: Copy + Eq + Hash, T> Known<K, T> {
+    /// What was read at most a minute ago, or is read now.
+    async fn or_read(
+        &self,
+        key: K,
+        now: Timestamp,
+        read: impl Future<Output = Result<T, Error>>,
+    ) -> Result<Arc<T>, Error> {
+        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&key).cloned();
+        if let Some((_, known)) = known.filter(|(at, _)| now.duration_since(*at) < KEPT) {
+            return Ok(known);
+        }
+        let new = Arc::new(read.await?);
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.len() >= KEPT_MAX {
+            known.clear();
+        }
+        known.insert(key, (now, Arc::clone(&new)));
+        Ok(new)
+    }
+}
 
 /// A stretch of time up to now, in steps of whole hours (UTC).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -69,6 +105,14 @@ impl Window {
             Self::Day => 1,
             Self::Week => 6,
             Self::Month => 24,
+        }
+    }
+
+    /// For how many days devices count as in use on a page that shows this window: an app need not ask every day.
+    const fn devices_days(self) -> i64 {
+        match self {
+            Self::Day | Self::Week => 7,
+            Self::Month => 30,
         }
     }
 
@@ -164,6 +208,26 @@ pub struct Ends {
     pub days: Vec<u64>,
 }
 
+/// What runs on the devices that were seen in the last days.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Versions {
+    /// How many days.
+    pub days: i64,
+    /// Each version once, in no particular order.
+    pub in_use: Vec<InUse>,
+}
+
+/// A version of a product's app, and on how many devices it runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InUse {
+    /// The product.
+    pub product: ProductId,
+    /// As the app says; none: it does not say.
+    pub version: Option<String>,
+    /// How many devices.
+    pub devices: i64,
+}
+
 impl Engine {
     /// What was counted in a window.
     ///
@@ -190,17 +254,22 @@ impl Engine {
     /// Those of the database.
     pub async fn ends(&self, whose: Whose) -> Result<Arc<Ends>, Error> {
         let now = self.now();
-        let known = self.known_ends.lock().unwrap_or_else(PoisonError::into_inner).get(&whose).cloned();
-        if let Some((_, ends)) = known.filter(|(at, _)| now.duration_since(*at) < ENDS_KEPT) {
-            return Ok(ends);
-        }
-        let ends = Arc::new(self.read_ends(whose, now).await?);
-        let mut known = self.known_ends.lock().unwrap_or_else(PoisonError::into_inner);
-        if known.len() >= ENDS_KEPT_MAX {
-            known.clear();
-        }
-        known.insert(whose, (now, Arc::clone(&ends)));
-        Ok(ends)
+        self.known_ends.or_read(whose, now, self.read_ends(whose, now)).await
+    }
+
+    /// Which versions of apps run on the devices that were seen lately, as it was at most a minute ago.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn versions(&self, whose: Whose, window: Window) -> Result<Arc<Versions>, Error> {
+        let (now, days) = (self.now(), window.devices_days());
+        let read = async {
+            let since = after(now, -SignedDuration::from_hours(24 * days));
+            let rows = self.store.versions_in_use(whose, since).await?;
+            let in_use = |(product, version, devices): (_, _, i64)| InUse { product, version, devices };
+            Ok(Versions { days, in_use: rows.into_iter().map(in_use).collect() })
+        };
+        self.known_versions.or_read((whose, days), now, read).await
     }
 
     async fn read_ends(&self, whose: Whose, now: Timestamp) -> Result<Ends, Error> {

@@ -20,6 +20,7 @@ pub mod connect;
 mod connected_accounts;
 pub mod connections;
 pub mod counts;
+mod denials;
 pub mod doctor;
 mod events;
 pub mod figures;
@@ -226,8 +227,12 @@ pub struct Engine {
     seen: runtime::Seen,
     /// What was counted and not written down yet.
     counts: counts::Counts,
+    /// What apps were denied and is not written down yet.
+    denials: denials::Waiting,
     /// What ends in the next weeks, as it was read a moment ago.
     known_ends: figures::KnownEnds,
+    /// Which versions of apps are in use, as it was read a moment ago.
+    known_versions: figures::KnownVersions,
     /// Money and licenses compared, or being compared.
     comparisons: doctor::comparison::Comparisons,
     /// Who looks at pages now, and wants to hear when they change.
@@ -276,7 +281,9 @@ impl Engine {
             rejections: rejections::Rejections::default(),
             seen: runtime::Seen::default(),
             counts: counts::Counts::default(),
+            denials: denials::Waiting::default(),
             known_ends: figures::KnownEnds::default(),
+            known_versions: figures::KnownVersions::default(),
             comparisons: doctor::comparison::Comparisons::default(),
             live: live::Live::default(),
             requests: requests::Requests::default(),

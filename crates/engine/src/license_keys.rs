@@ -16,7 +16,7 @@ use zeroize::Zeroizing;
 use crate::{
     Engine, Error,
     rulings::By,
-    runtime::{ActivationKind, AppAnswer, AppCall},
+    runtime::{AppAnswer, AppCall},
 };
 
 impl Engine {
@@ -124,5 +124,5 @@ impl Engine {
 }
 
 fn app_call(key: &str, device: Option<String>) -> AppCall {
-    AppCall { key: key.to_owned(), product: None, device, device_name: None, kind: ActivationKind::Device }
+    AppCall { key: key.to_owned(), device, ..AppCall::default() }
 }

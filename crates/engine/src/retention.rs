@@ -57,7 +57,8 @@ impl Engine {
 
     async fn forget_page(&self, tenant: TenantId, before: Timestamp) -> Result<Page, Error> {
         let write = self.store.begin().await?;
-        let counts = forget(&write, tenant, before).await?;
+        let mut counts = forget(&write, tenant, before).await?;
+        counts.push(crate::denials::forget(&write, tenant, self.now(), PAGE).await?);
         crate::counts::forget(&write, tenant, self.now()).await?;
         write.commit().await?;
         Ok(Page { rows: counts.iter().sum(), is_more: counts.contains(&PAGE) })
@@ -71,8 +72,8 @@ struct Page {
 }
 
 /// Deliveries first: with them go the last reasons to keep their events.
-async fn forget(write: &Write, tenant: TenantId, before: Timestamp) -> Result<[u64; 4], Error> {
-    Ok([
+async fn forget(write: &Write, tenant: TenantId, before: Timestamp) -> Result<Vec<u64>, Error> {
+    Ok(vec![
         write.forget_deliveries(tenant.0, before, PAGE).await?,
         write.forget_recoveries(tenant, before).await?,
         write.forget_events(tenant, before, PAGE).await?,

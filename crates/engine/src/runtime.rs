@@ -1,22 +1,24 @@
 //! What apps call: check, activate, deactivate. Waiting calls are answered by one query, or share one transaction.
 
+mod seen;
 mod slots;
 
 use std::{
     collections::{BTreeSet, HashMap, HashSet},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, PoisonError},
 };
 
 use crypto::{key::normalise, lease::LeaseClaims, lease::LeaseState};
 use domain::{
-    activation::{self, Verdict, VerdictCode},
+    activation::{self, Software, Verdict, VerdictCode},
     counted::Counted,
-    id::ActivationId,
+    id::{ActivationId, LicenseId},
     plan::Limits,
 };
 use jiff::Timestamp;
 use store::{FoundLicense, Store, lists::Whose};
 
+pub(crate) use self::seen::Seen;
 use self::slots::{Granted, Wish};
 pub(crate) use self::slots::{SlotCall, Slotted, gather_slots};
 use crate::{Engine, Error, Gather, Turns, catalogue::Offer};
@@ -25,7 +27,7 @@ use crate::{Engine, Error, Gather, Turns, catalogue::Offer};
 const CHECKS: Turns = Turns { batch_max: 64, concurrent: 4, waiting_max: 4_096 };
 
 /// What an app sends.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct AppCall {
     /// The license key, as it was typed.
     pub key: String,
@@ -37,6 +39,8 @@ pub struct AppCall {
     pub device_name: Option<String>,
     /// What uses the license.
     pub kind: ActivationKind,
+    /// What it says of itself.
+    pub software: Software,
 }
 
 /// What uses a license (E01). All of them count against the same limit.
@@ -82,14 +86,29 @@ pub struct AppLicense {
     pub offer: Arc<Offer>,
 }
 
-/// A check as it is gathered: the hashes of the key under every master key, and the device.
+/// A check as it is gathered: the hashes of the key under every master key, the device, and what its app says of itself.
 pub(crate) struct CheckCall {
     hashes: Vec<[u8; 32]>,
     device: Option<String>,
+    software: Software,
+}
+
+/// The slot that a device has, and what its app says that is not known of it.
+#[derive(Clone, Debug)]
+pub(crate) struct Held {
+    id: ActivationId,
+    news: Software,
 }
 
 /// What the database knows about a check.
-pub(crate) type Looked = Result<Option<(Arc<FoundLicense>, Option<ActivationId>)>, Unanswered>;
+pub(crate) type Looked = Result<Option<(Arc<FoundLicense>, Option<Held>)>, Unanswered>;
+
+/// Which license an app asks about.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Subject {
+    pub(crate) whose: Whose,
+    pub(crate) license: LicenseId,
+}
 
 /// The database did not answer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -101,9 +120,6 @@ impl Unanswered {
         Self(error.to_string())
     }
 }
-
-/// Devices that were seen by checks, until it is written down.
-pub(crate) type Seen = Mutex<HashSet<uuid::Uuid>>;
 
 pub(crate) fn gather_checks(store: Store) -> Gather<CheckCall, Looked> {
     Gather::start(CHECKS, move |calls: Vec<CheckCall>| {
@@ -117,10 +133,7 @@ pub(crate) fn gather_checks(store: Store) -> Gather<CheckCall, Looked> {
     })
 }
 
-async fn look(
-    store: &Store,
-    calls: &[CheckCall],
-) -> Result<Vec<Option<(Arc<FoundLicense>, Option<ActivationId>)>>, Error> {
+async fn look(store: &Store, calls: &[CheckCall]) -> Result<Vec<Option<(Arc<FoundLicense>, Option<Held>)>>, Error> {
     let found = store.licenses_by_hash(hashes(calls.iter().flat_map(|call| &call.hashes))).await?;
     let devices: BTreeSet<String> = calls.iter().filter_map(|call| call.device.clone()).collect();
     let activations = if devices.is_empty() {
@@ -131,14 +144,18 @@ async fn look(
     };
     let slots: HashMap<_, _> = activations
         .iter()
-        .map(|activation| ((activation.license_id, activation.fingerprint.as_str()), ActivationId(activation.id)))
+        .map(|activation| ((activation.license_id, activation.fingerprint.as_str()), activation))
         .collect();
     Ok(calls
         .iter()
         .map(|call| {
             let found = call.hashes.iter().find_map(|hash| found.get(hash.as_slice()))?;
             let slot = call.device.as_deref().and_then(|device| slots.get(&(found.id.0, device)));
-            Some((Arc::clone(found), slot.copied()))
+            let held = slot.map(|row| Held {
+                id: ActivationId(row.id),
+                news: call.software.news(row.app_version.as_deref(), row.os.as_deref()),
+            });
+            Some((Arc::clone(found), held))
         })
         .collect())
 }
@@ -159,18 +176,31 @@ impl Engine {
     /// # Errors
     /// The database does not answer.
     pub async fn check(&self, call: &AppCall) -> Result<AppAnswer, Error> {
-        let (mut answer, whose) = self.examined(call).await?;
+        let (mut answer, subject) = self.examined(call).await?;
         if let Some(license) = answer.license.as_ref().filter(|_| answer.verdict.code.is_valid()) {
             let at = self.judged_at(&license.found, self.now()).await?;
             if let Some(refusal) = self.count_check(license, at).await? {
                 answer.verdict = refusal;
             }
         }
-        // A key that opens nothing is nobody's.
-        if let Some(whose) = whose {
-            self.tally(whose, Counted::Checked(answer.verdict.code), self.now());
+        let (code, now) = (answer.verdict.code, self.now());
+        if let Some(whose) = subject.map(|subject| subject.whose).or_else(|| self.guessed(call)) {
+            self.tally(whose, Counted::Checked(code), now);
         }
+        self.note_if_denied(subject, call, code, now);
         Ok(answer)
+    }
+
+    /// Whose a key is taken for that opens nothing: it is theirs whose app says that it is it. Which money it was meant for
+    /// nobody knows; most apps are in the hands of buyers.
+    fn guessed(&self, call: &AppCall) -> Option<Whose> {
+        Some(Whose { tenant: self.seller(call.product.as_deref()?)?, livemode: true })
+    }
+
+    fn note_if_denied(&self, subject: Option<Subject>, call: &AppCall, code: VerdictCode, now: Timestamp) {
+        if let Some(subject) = subject.filter(|_| !code.is_valid()) {
+            self.note_denial(subject, code, call.device.as_deref(), now);
+        }
     }
 
     /// The same without being counted.
@@ -178,36 +208,24 @@ impl Engine {
         Ok(self.examined(call).await?.0)
     }
 
-    /// The answer, and whose license the key opens.
-    async fn examined(&self, call: &AppCall) -> Result<(AppAnswer, Option<Whose>), Error> {
+    /// The answer, and which license the key opens.
+    async fn examined(&self, call: &AppCall) -> Result<(AppAnswer, Option<Subject>), Error> {
         let Some(hashes) = self.hashes(&call.key) else { return Ok((AppAnswer::not_found(), None)) };
-        let looked = self.checks.ask(CheckCall { hashes, device: call.device.clone() }).await??;
-        let Some((found, slot)) = looked else { return Ok((AppAnswer::not_found(), None)) };
-        let whose = Some(whose(&found));
+        let check = CheckCall { hashes, device: call.device.clone(), software: call.software.clone() };
+        let looked = self.checks.ask(check).await??;
+        let Some((found, held)) = looked else { return Ok((AppAnswer::not_found(), None)) };
+        let subject = Some(Subject { whose: whose(&found), license: found.id });
         let Some(license) = self.of_product(found, call.product.as_deref()).await? else {
-            return Ok((AppAnswer::of(Verdict::product_mismatch()), whose));
+            return Ok((AppAnswer::of(Verdict::product_mismatch()), subject));
         };
-        if let Some(slot) = slot {
-            self.seen.lock().unwrap_or_else(PoisonError::into_inner).insert(slot.0);
+        let slot = held.as_ref().map(|held| held.id);
+        if let Some(held) = held {
+            self.seen.lock().unwrap_or_else(PoisonError::into_inner).note(held);
         }
         let device = call.device.as_ref().map(|_| slot.is_some());
         let judged_at = self.judged_at(&license.found, self.now()).await?;
         let verdict = activation::check(&license.found.standing, device, judged_at);
-        Ok((AppAnswer { verdict, license: Some(license), lease: None, activation: slot }, whose))
-    }
-
-    /// Writes down which devices were seen. Lazy: nothing depends on it.
-    ///
-    /// # Errors
-    /// Those of the database.
-    pub(crate) async fn write_seen(&self) -> Result<(), Error> {
-        let seen = std::mem::take(&mut *self.seen.lock().unwrap_or_else(PoisonError::into_inner));
-        if seen.is_empty() {
-            return Ok(());
-        }
-        let write = self.store.begin().await?;
-        write.touch_activations(seen.into_iter().collect(), self.now()).await?;
-        Ok(write.commit().await?)
+        Ok((AppAnswer { verdict, license: Some(license), lease: None, activation: slot }, subject))
     }
 
     /// Gives a device a slot and a lease. The same device gets the same slot and a fresh lease.
@@ -216,16 +234,18 @@ impl Engine {
     /// The database does not answer.
     pub async fn activate(&self, call: &AppCall, fingerprint: &str, issuer: &str) -> Result<AppAnswer, Error> {
         loop {
-            let before = self.examine(&AppCall { device: None, ..call.clone() }).await?;
+            let (before, subject) = self.examined(&AppCall { device: None, ..call.clone() }).await?;
+            let now = self.now();
+            self.note_if_denied(subject, call, before.verdict.code, now);
             let Some(license) = before.license.clone() else { return Ok(before) };
             if !before.verdict.code.is_valid() {
                 return Ok(before);
             }
-            let now = self.now();
             let id = ActivationId::new(now, &mut *self.entropy());
             let wish = Wish::Activate {
                 kind: call.kind,
                 name: call.device_name.clone(),
+                software: call.software.clone(),
                 id,
                 offer: Arc::clone(&license.offer),
             };
@@ -241,6 +261,7 @@ impl Engine {
                     self.leased(license, slot, fingerprint, issuer, now, judged_at).await
                 }
                 Some((found, Granted::Denied(verdict))) => {
+                    self.note_if_denied(subject, call, verdict.code, now);
                     if verdict.code == VerdictCode::ActivationLimit {
                         self.tally(whose(&found), Counted::ActivationRefused, now);
                     }

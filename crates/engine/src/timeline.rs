@@ -1,6 +1,6 @@
 //! Everything that happened to a license, in one list: what providers told, what was decided, written, used and told on.
 
-use domain::id::OrderId;
+use domain::{denied::Denied, id::OrderId};
 use jiff::Timestamp;
 use store::{
     lists::{AuditFilter, InboundSummary, ListedLicense, MailFilter, Page, Whose},
@@ -25,6 +25,8 @@ pub enum Happened {
     Used(Activation),
     /// A vendor's own system was told.
     Delivered(Delivery),
+    /// Apps were denied something, with one answer, however often.
+    Denied(Denied),
 }
 
 /// Something that happened, and when.
@@ -51,7 +53,8 @@ impl Engine {
         let told = self.told_of(whose, license.order).await?;
         let used = store.activations(id).await?;
         let delivered = store.deliveries_about(whose, id, EACH_MAX).await?;
-        Ok(merged(told, about(audit, license), mails, used, delivered))
+        let denied = self.denials(id).await?;
+        Ok(merged(told, about(audit, license), mails, used, delivered, denied))
     }
 
     /// What providers told of an order.
@@ -76,9 +79,11 @@ fn merged(
     written: Vec<Mail>,
     used: Vec<Activation>,
     delivered: Vec<Delivery>,
+    denied: Vec<Denied>,
 ) -> Vec<Moment> {
     let at = |micros: i64| Timestamp::from_microsecond(micros).unwrap_or(Timestamp::MIN);
     let mut moments: Vec<Moment> = Vec::new();
+    moments.extend(denied.into_iter().map(|all| Moment { at: all.denials.last_at, what: Happened::Denied(all) }));
     moments.extend(delivered.into_iter().map(|row| Moment { at: at(row.created_at), what: Happened::Delivered(row) }));
     moments.extend(written.into_iter().map(|row| Moment { at: at(row.created_at), what: Happened::Written(row) }));
     moments.extend(used.into_iter().map(|row| Moment { at: at(row.created_at), what: Happened::Used(row) }));

@@ -8,12 +8,12 @@ use std::{
 
 use domain::{
     counted::Counted,
-    id::{OrderId, TenantId},
+    id::{OrderId, ProductId, TenantId},
 };
 use jiff::Timestamp;
 use sea_orm::{
     ActiveValue::Set,
-    ColumnTrait, Condition, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, Select,
+    ColumnTrait, Condition, EntityTrait, JoinType, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, Select,
     sea_query::{Expr, OnConflict},
 };
 use uuid::Uuid;
@@ -24,8 +24,8 @@ use crate::{
     convert::{instant, micros},
     deliveries::pending,
     entities::{
-        attention_items, audit_chains, audit_entries, deliveries, facts, hourly_counts, inbound_events, licenses,
-        mails, orders,
+        activations, attention_items, audit_chains, audit_entries, deliveries, facts, hourly_counts, inbound_events,
+        licenses, mails, orders,
     },
     error::StoreError,
     inbox,
@@ -163,6 +163,20 @@ impl Store {
         Ok(ending(whose, from, until).into_tuple().all(&self.reader).await?)
     }
 
+    /// On how many devices that were seen since a moment each version of a product's app runs: the product, the version (none:
+    /// it was not told), and how many. Reads as many rows as there are licenses and devices.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn versions_in_use(
+        &self,
+        whose: Whose,
+        since: Timestamp,
+    ) -> Result<Vec<(ProductId, Option<String>, i64)>, StoreError> {
+        let rows: Vec<(Uuid, Option<String>, i64)> = in_use(whose, since).into_tuple().all(&self.reader).await?;
+        Ok(rows.into_iter().map(|(product, version, devices)| (ProductId(product), version, devices)).collect())
+    }
+
     /// What waits: events, mails, and deliveries. Looks into the indexes of what is not over.
     ///
     /// # Errors
@@ -291,4 +305,23 @@ pub(crate) fn ending(whose: Whose, from: Timestamp, until: Timestamp) -> Select<
         .filter(Column::Until.gte(micros(from)))
         .filter(Column::Until.lt(micros(until)))
         .group_by(day)
+}
+
+/// Devices by product and version, from the licenses of one mode on: their index has the product, and that of the devices begins
+/// with the license, so that no index has to follow what was seen when.
+pub(crate) fn in_use(whose: Whose, since: Timestamp) -> Select<licenses::Entity> {
+    use activations::Column;
+    let uses = licenses::Entity::belongs_to(activations::Entity).from(licenses::Column::Id).to(Column::LicenseId);
+    licenses::Entity::find()
+        .select_only()
+        .column(licenses::Column::ProductId)
+        .column(Column::AppVersion)
+        .expr_as(Expr::cust("COUNT(*)"), "devices")
+        .join(JoinType::InnerJoin, uses.into())
+        .filter(licenses::Column::TenantId.eq(whose.tenant.0))
+        .filter(licenses::Column::Livemode.eq(whose.livemode))
+        .filter(Column::Kind.eq("device"))
+        .filter(Column::LastSeenAt.gte(micros(since)))
+        .group_by(licenses::Column::ProductId)
+        .group_by(Column::AppVersion)
 }

@@ -14,6 +14,7 @@ mod convert;
 pub mod counts;
 mod customers;
 pub mod deliveries;
+pub mod denials;
 #[doc(hidden)]
 pub mod entities;
 mod error;

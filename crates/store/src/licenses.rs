@@ -3,6 +3,7 @@
 use std::{collections::HashMap, sync::Arc};
 
 use domain::{
+    activation::Software,
     id::{LicenseId, PlanId, ProductId, TenantId},
     license::Standing,
     plan::{Adjustment, PlanVersion},
@@ -213,6 +214,24 @@ impl Write {
                 .filter(condition)
                 .exec(&self.transaction)
                 .await?;
+        }
+        Ok(())
+    }
+
+    /// Remembers what the app on these activations says of itself: the same of all. What it does not say stays.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn save_software(&self, software: &Software, ids: Vec<Uuid>) -> Result<(), StoreError> {
+        let told = [(activations::Column::AppVersion, &software.app_version), (activations::Column::Os, &software.os)];
+        for condition in any_of(&self.transaction, activations::Column::Id, ids) {
+            let mut update = activations::Entity::update_many().filter(condition);
+            for (column, text) in told {
+                if let Some(text) = text {
+                    update = update.col_expr(column, Expr::val(text.as_str()));
+                }
+            }
+            update.exec(&self.transaction).await?;
         }
         Ok(())
     }

@@ -166,6 +166,32 @@ async fn home_is_looked_up_in_indexes(database: TestDatabase) {
     assert!(is_found(&counts, "hourly_counts_pkey") && !counts.contains("Seq Scan"), "{counts}");
     let ends = plan(&database.store, crate::counts::ending(whose, now, later)).await;
     assert!(ends.contains("licenses_3"), "{ends}");
+    let versions = plan(&database.store, crate::counts::in_use(whose, now)).await;
+    assert!(versions.contains("licenses_1") && versions.contains("activations_0"), "{versions}");
+}
+
+/// The page of a license shows what it was denied, and the oldest denials of all are forgotten.
+async fn denials_are_found_by_their_indexes(database: TestDatabase) {
+    let (license, tenant) = (domain::id::LicenseId(uuid::Uuid::nil()), domain::id::TenantId(uuid::Uuid::nil()));
+    for (what, query, sqlite, postgres) in [
+        ("of a license", crate::denials::of_license(license), "sqlite_autoindex_denied_checks_1", "denied_checks_pkey"),
+        ("long ago", crate::denials::before(tenant, 7), "denied_checks_0", "denied_checks_0"),
+    ] {
+        let plan = plan(&database.store, query).await;
+        let index = if database.store.is_shared() { postgres } else { sqlite };
+        let is_sorted = plan.contains("TEMP B-TREE") || plan.contains("Sort");
+        assert!(plan.contains(index) && !is_sorted, "{what}: {plan}");
+    }
+}
+
+#[tokio::test]
+async fn sqlite_finds_denials_by_their_indexes() {
+    denials_are_found_by_their_indexes(TestDatabase::sqlite().await).await;
+}
+
+#[tokio::test]
+async fn postgres_finds_denials_by_their_indexes() {
+    denials_are_found_by_their_indexes(TestDatabase::postgres().await).await;
 }
 
 #[tokio::test]

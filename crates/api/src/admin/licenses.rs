@@ -2,12 +2,13 @@
 
 use axum::{Json, extract::State};
 use domain::{
+    denied::{Denied, begin_of},
     id::{ActivationId, CustomerId, LicenseId},
     license::{Holding, LicenseState, Rulings},
     text::Reference,
 };
 use engine::license_metadata::as_read;
-use jiff::Timestamp;
+use jiff::{Timestamp, civil::Date, tz::TimeZone};
 use serde::{Deserialize, Serialize};
 use store::{
     lists::{LicenseFilter, Listed, ListedLicense, Whose},
@@ -205,12 +206,15 @@ pub(crate) async fn document(api: &Api, whose: Whose, id: LicenseId) -> Result<L
     LicenseDocument::new(api, whose, listed.ok_or_else(|| Problem::not_found(id))?).await
 }
 
-/// A license with the devices that use it.
+/// A license with the devices that use it, and what apps were denied.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct LicenseDetail {
     #[serde(flatten)]
     license: LicenseDocument,
     activations: Vec<ActivationDocument>,
+    /// What checks and activations were denied in the last 90 days, one of each verdict, the last one first. A denial shows a
+    /// second later, and says nothing about the state of the license now.
+    denials: Vec<DenialDocument>,
 }
 
 /// A license in use.
@@ -222,8 +226,58 @@ struct ActivationDocument {
     kind: String,
     fingerprint: String,
     name: Option<String>,
+    /// The version of the app, as it said itself the last time.
+    #[schema(example = "3.4.1")]
+    app_version: Option<String>,
+    /// The operating system, as the app said.
+    #[schema(example = "macOS 15.2")]
+    os: Option<String>,
     created_at: Timestamp,
+    /// To a few seconds.
     last_seen_at: Timestamp,
+    /// When the last lease of this activation ends: until then the app may run without asking.
+    lease_until: Option<Timestamp>,
+}
+
+/// Denials of a license with one verdict.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Denial)]
+struct DenialDocument {
+    /// The verdict.
+    #[schema(value_type = String, example = "activation_limit")]
+    code: &'static str,
+    times: i64,
+    /// When the last of them was.
+    last_at: Timestamp,
+    /// The fingerprints that asked, 8 of them at most.
+    devices: Vec<String>,
+    /// Whether other devices asked as well.
+    more_devices: bool,
+    /// The days (UTC) on which it happened, the latest first.
+    days: Vec<DayOfDenials>,
+}
+
+/// Denials on one day.
+#[derive(Debug, Serialize, ToSchema)]
+struct DayOfDenials {
+    #[schema(value_type = String, format = Date, example = "2026-11-26")]
+    day: Date,
+    times: i64,
+}
+
+impl From<Denied> for DenialDocument {
+    fn from(denied: Denied) -> Self {
+        let Denied { code, denials, days } = denied;
+        let date = |day| begin_of(day).to_zoned(TimeZone::UTC).date();
+        Self {
+            code: code.as_str(),
+            times: denials.times,
+            last_at: denials.last_at,
+            devices: denials.devices.fingerprints.into_iter().collect(),
+            more_devices: denials.devices.are_more,
+            days: days.into_iter().map(|(day, times)| DayOfDenials { day: date(day), times }).collect(),
+        }
+    }
 }
 
 impl From<Activation> for ActivationDocument {
@@ -233,8 +287,11 @@ impl From<Activation> for ActivationDocument {
             kind: row.kind,
             fingerprint: row.fingerprint,
             name: row.name,
+            app_version: row.app_version,
+            os: row.os,
             created_at: instant(row.created_at),
             last_seen_at: instant(row.last_seen_at),
+            lease_until: row.lease_until.map(instant),
         }
     }
 }
@@ -286,7 +343,7 @@ pub(crate) async fn list(
     Ok(Json(List::new(documents(&api, whose, listed).await?, listing.page)))
 }
 
-/// Shows a license with the devices that use it.
+/// Shows a license with the devices that use it, and what apps were denied.
 #[utoipa::path(get, path = "/v1/licenses/{id}", tag = "licenses", operation_id = "get_license",
     params(("id" = String, Path)), security(("api_key" = ["license:read"])),
     responses((status = 200, body = LicenseDetail)))]
@@ -298,7 +355,12 @@ pub(crate) async fn get(
     let license = document(&api, caller.whose(), id).await?;
     let mut activations = api.engine.store.activations(id).await?;
     activations.sort_by_key(|row| std::cmp::Reverse(row.id));
-    Ok(Json(LicenseDetail { license, activations: activations.into_iter().map(ActivationDocument::from).collect() }))
+    let denials = api.engine.denials(id).await?;
+    Ok(Json(LicenseDetail {
+        license,
+        activations: activations.into_iter().map(ActivationDocument::from).collect(),
+        denials: denials.into_iter().map(DenialDocument::from).collect(),
+    }))
 }
 
 /// What a license is looked up by: one of these.

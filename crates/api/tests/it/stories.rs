@@ -132,6 +132,44 @@ async fn a_device_is_seen_and_a_refund_explained() {
 }
 
 #[tokio::test]
+async fn what_apps_say_and_what_they_are_denied_stands_beside_the_license() {
+    let shop = Shop::sqlite().await;
+    shop.deliver(&paid("basic", true)).await;
+    let license = ids(&shop.get("/v1/licenses").await)[0].clone();
+    let (key, path) = (shop.key_of(&license).await, format!("/v1/licenses/{license}"));
+    let shown = shop.get(&path).await;
+    assert_eq!((&shown["activations"], &shown["denials"]), (&json!([]), &json!([])));
+    let call = async |path: &str, device: Value| {
+        let body = json!({ "key": key, "device": device });
+        shop.call("POST", path).json(body).succeed().await["code"].clone()
+    };
+    let long = "3.".repeat(100);
+    for (path, device, code) in [
+        ("/v1/activate", json!({ "fingerprint": "mac", "app_version": " 3.4 ", "os": "macOS 15.2" }), "valid"),
+        ("/v1/check", json!({ "fingerprint": "mac", "app_version": long, "os": " " }), "valid"),
+        ("/v1/check", json!({ "fingerprint": "mac" }), "valid"),
+        ("/v1/activate", json!({ "fingerprint": "two" }), "valid"),
+        ("/v1/activate", json!({ "fingerprint": "three" }), "valid"),
+        ("/v1/activate", json!({ "fingerprint": "four" }), "activation_limit"),
+        ("/v1/activate", json!({ "fingerprint": "five" }), "activation_limit"),
+    ] {
+        assert_eq!(call(path, device.clone()).await, code, "{path} {device}");
+    }
+    shop.engine.write_seen().await.unwrap();
+    shop.engine.write_counts().await.unwrap();
+    let shown = shop.get(&path).await;
+    let mac = shown["activations"].as_array().unwrap().iter().find(|one| one["fingerprint"] == "mac").unwrap();
+    assert_eq!((&mac["app_version"], &mac["os"]), (&json!(&long[..64]), &json!("macOS 15.2")));
+    let now = shop.engine.now();
+    assert_eq!(mac["lease_until"], json!(now + SignedDuration::from_hours(24 * 14)), "the plan's fourteen days");
+    let denial = json!({
+        "code": "activation_limit", "times": 2, "last_at": now, "devices": ["five", "four"],
+        "more_devices": false, "days": [{ "day": "2026-11-21", "times": 2 }]
+    });
+    assert_eq!(shown["denials"], json!([denial]));
+}
+
+#[tokio::test]
 async fn licenses_are_looked_up() {
     let shop = Shop::sqlite().await;
     shop.deliver(&paid("basic", true)).await;
@@ -400,6 +438,8 @@ async fn control_characters_of_apps_are_refused() {
         json!({ "key": "ACME", "device": { "fingerprint": "a\u{0}b" } }),
         json!({ "key": "ACME", "device": { "fingerprint": "mac", "name": "a\nb" } }),
         json!({ "key": "ACME", "device": { "fingerprint": "mac" }, "product": "\u{1b}" }),
+        json!({ "key": "ACME", "device": { "fingerprint": "mac", "app_version": "3\u{0}" } }),
+        json!({ "key": "ACME", "device": { "fingerprint": "mac", "os": "mac\tOS" } }),
     ] {
         for path in ["/v1/check", "/v1/activate", "/v1/deactivate"] {
             let refused = shop.call("POST", path).json(body.clone()).refused().await;

@@ -1,7 +1,7 @@
 //! What an app is told, and for how long.
 
 use domain::{
-    activation::{LeaseTimes, Slot, Verdict, VerdictCode, activate, check, lease_times, verdict},
+    activation::{LeaseTimes, Slot, Software, Verdict, VerdictCode, activate, check, lease_times, verdict},
     id::ActivationId,
     license::License,
     order::{DisputeState::Open, Order},
@@ -72,6 +72,28 @@ fn a_device_that_asks_has_a_slot_or_not() {
     assert_eq!(check(&license.standing, Some(false), day(1)).code, VerdictCode::NotActivated);
     let revoked = subscribed(&[refund("re", "pi_1", 1_000)]);
     assert_eq!(check(&revoked.standing, Some(false), day(1)).code, VerdictCode::Revoked, "the weightier answer");
+}
+
+#[test]
+fn only_what_an_app_says_anew_is_news() {
+    let said = |app_version: Option<&str>, os: Option<&str>| Software {
+        app_version: app_version.map(str::to_owned),
+        os: os.map(str::to_owned),
+    };
+    for (says, known, news) in [
+        ((Some("3.4"), Some("macOS 15")), (None, None), (Some("3.4"), Some("macOS 15"))),
+        ((Some("3.4"), Some("macOS 15")), (Some("3.4"), Some("macOS 14")), (None, Some("macOS 15"))),
+        ((Some("3.4"), None), (Some("3.4"), Some("macOS 14")), (None, None)),
+        ((None, None), (Some("3.4"), Some("macOS 14")), (None, None)),
+        ((Some("3.3"), None), (Some("3.4"), None), (Some("3.3"), None)),
+    ] {
+        let found = said(says.0, says.1).news(known.0, known.1);
+        assert_eq!(found, said(news.0, news.1), "{says:?} where {known:?} is known");
+        assert_eq!(found.is_nothing(), news == (None, None));
+    }
+    let mut known = said(Some("3.3"), Some("macOS 14"));
+    known.update(said(Some("3.4"), None));
+    assert_eq!(known, said(Some("3.4"), Some("macOS 14")));
 }
 
 #[test]

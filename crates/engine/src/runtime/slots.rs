@@ -6,7 +6,7 @@ use std::{
 };
 
 use domain::{
-    activation::{self, Slot, Verdict},
+    activation::{self, Slot, Software, Verdict, lease_times},
     ambient::EntropySource,
     event::{ActivationTold, EventData, EventKind},
     id::ActivationId,
@@ -27,7 +27,7 @@ const SLOTS: Turns = Turns { batch_max: 256, concurrent: 1, waiting_max: 4_096 }
 
 /// What a device wants of its slot.
 pub(crate) enum Wish {
-    Activate { kind: ActivationKind, name: Option<String>, id: ActivationId, offer: Arc<Offer> },
+    Activate { kind: ActivationKind, name: Option<String>, software: Software, id: ActivationId, offer: Arc<Offer> },
     Deactivate { offer: Arc<Offer> },
 }
 
@@ -117,8 +117,22 @@ impl Slots {
     /// Grants one wish, and remembers it for those that come after it in the same batch.
     fn grant(&mut self, call: &SlotCall, found: &FoundLicense) -> Granted {
         match &call.wish {
-            Wish::Activate { kind, name, id, offer } => {
-                self.activate(call, found, offer, new_activation(call, found, *id, *kind, name.clone()))
+            Wish::Activate { kind, name, software, id, offer } => {
+                let seen_at = call.now.as_microsecond();
+                let new = rows::Activation {
+                    id: id.0,
+                    tenant_id: found.tenant.0,
+                    license_id: found.id.0,
+                    kind: kind.as_str().to_owned(),
+                    fingerprint: call.fingerprint.clone(),
+                    name: name.clone(),
+                    app_version: software.app_version.clone(),
+                    os: software.os.clone(),
+                    created_at: seen_at,
+                    last_seen_at: seen_at,
+                    lease_until: Some(lease_until(call, found, offer).as_microsecond()),
+                };
+                self.activate(call, found, offer, new)
             }
             Wish::Deactivate { offer } => self.deactivate(call, found, offer),
         }
@@ -135,7 +149,10 @@ impl Slots {
             Slot::Denied(verdict) => Granted::Denied(verdict),
             Slot::Same(same) => {
                 if let Some(row) = self.taken.iter_mut().find(|row| row.id == same.0) {
-                    row.last_seen_at = call.now.as_microsecond();
+                    row.last_seen_at = new.last_seen_at;
+                    row.lease_until = new.lease_until;
+                    row.app_version = new.app_version.or(row.app_version.take());
+                    row.os = new.os.or(row.os.take());
                     self.saved.insert(row.id, row.clone());
                 }
                 Granted::Slot(same)
@@ -180,21 +197,8 @@ fn news(kind: EventKind, found: &FoundLicense, offer: &Offer, row: &rows::Activa
     }
 }
 
-fn new_activation(
-    call: &SlotCall,
-    found: &FoundLicense,
-    id: ActivationId,
-    kind: ActivationKind,
-    name: Option<String>,
-) -> rows::Activation {
-    rows::Activation {
-        id: id.0,
-        tenant_id: found.tenant.0,
-        license_id: found.id.0,
-        kind: kind.as_str().to_owned(),
-        fingerprint: call.fingerprint.clone(),
-        name,
-        created_at: call.now.as_microsecond(),
-        last_seen_at: call.now.as_microsecond(),
-    }
+/// When the lease ends that is signed for this call after the commit, by the clock of the app.
+fn lease_until(call: &SlotCall, found: &FoundLicense, offer: &Offer) -> Timestamp {
+    let ahead = call.judged_at.duration_since(call.now);
+    lease_times(&found.standing, &offer.plan.terms, call.judged_at).earlier(ahead).expires_at
 }

@@ -50,6 +50,7 @@ async fn sound(harness: &Harness) {
         device: None,
         device_name: None,
         kind: ActivationKind::Device,
+        ..AppCall::default()
     };
     harness.engine.activate(&call, "laptop", "http://localhost").await.unwrap();
     mails_are_sent(harness).await;
@@ -288,6 +289,7 @@ async fn activated(harness: &Harness, devices: &[&str]) -> domain::id::LicenseId
         device: None,
         device_name: None,
         kind: ActivationKind::Device,
+        ..AppCall::default()
     };
     for device in devices {
         harness.engine.activate(&call, device, "http://localhost").await.unwrap();
@@ -304,8 +306,8 @@ async fn slots_beyond_the_limit_are_found(harness: Harness) {
     assert_eq!(harness.engine.verify().await.unwrap(), []);
     let copy = |id: &str| {
         format!(
-            "INSERT INTO activations SELECT {id}, tenant_id, license_id, kind, 'smuggled', name, created_at + 1, last_seen_at \
-             FROM activations ORDER BY id DESC LIMIT 1"
+            "INSERT INTO activations SELECT {id}, tenant_id, license_id, kind, 'smuggled', name, app_version, os, created_at + 1, \
+             last_seen_at, lease_until FROM activations ORDER BY id DESC LIMIT 1"
         )
     };
     // Ids are bytes in one database and a type of their own in the other; an order's will do.

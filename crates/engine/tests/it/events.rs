@@ -204,6 +204,7 @@ async fn devices_are_told_only_to_who_asked(harness: Harness) {
         device: Some("laptop".to_owned()),
         device_name: Some("Ada's laptop".to_owned()),
         kind: ActivationKind::Device,
+        ..AppCall::default()
     };
     let mut told = events(&harness, true).await.into_iter().map(|event| event.id).collect();
     harness.engine.activate(&call, "laptop", "https://keys.example").await.unwrap();
@@ -231,6 +232,7 @@ async fn devices_of_test_mode_are_kept_for_whoever_looks(harness: Harness) {
         device: Some("laptop".to_owned()),
         device_name: None,
         kind: ActivationKind::Device,
+        ..AppCall::default()
     };
     let mut told = events(&harness, false).await.into_iter().map(|event| event.id).collect();
     harness.engine.activate(&call, "laptop", "https://keys.example").await.unwrap();

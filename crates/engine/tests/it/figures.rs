@@ -37,6 +37,7 @@ fn call(key: &str, device: Option<&str>) -> AppCall {
         device: device.map(str::to_owned),
         device_name: None,
         kind: ActivationKind::Device,
+        ..AppCall::default()
     }
 }
 

@@ -32,6 +32,7 @@ mod requests;
 mod rotation;
 mod safety;
 mod samples;
+mod seen;
 mod timers;
 mod webhook_deliveries;
 mod webhook_endpoints;

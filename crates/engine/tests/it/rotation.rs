@@ -112,6 +112,7 @@ impl Sealed {
                 device: None,
                 device_name: None,
                 kind: ActivationKind::Device,
+                ..AppCall::default()
             };
             let answer = node.check(&call).await.unwrap();
             assert!(answer.verdict.code.is_valid(), "{:?}", answer.verdict);
@@ -197,6 +198,7 @@ async fn what_does_not_open_is_told_and_left(harness: Harness) {
         device: None,
         device_name: None,
         kind: ActivationKind::Device,
+        ..AppCall::default()
     };
     assert!(node.check(&call).await.unwrap().verdict.code.is_valid());
 }
@@ -224,6 +226,7 @@ async fn nodes_that_know_each_others_keys_find_everything(harness: Harness) {
                 device: None,
                 device_name: None,
                 kind: ActivationKind::Device,
+                ..AppCall::default()
             };
             assert!(node.check(&call).await.unwrap().verdict.code.is_valid());
         }

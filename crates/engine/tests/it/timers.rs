@@ -4,12 +4,7 @@ use std::collections::BTreeSet;
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use domain::{id::LicenseId, license::LicenseState, text::PlanCode};
-use engine::{
-    Engine,
-    issue::IssueRequest,
-    rulings::By,
-    runtime::{ActivationKind, AppCall},
-};
+use engine::{Engine, issue::IssueRequest, rulings::By, runtime::AppCall};
 use jiff::SignedDuration;
 use store::lists::Whose;
 
@@ -24,6 +19,12 @@ on_both_databases![
     what_expired_by_the_clock_of_test_mode_alone_works_again_in_real_time,
     checks_are_counted_by_the_month,
 ];
+
+/// What a lease says.
+pub(crate) fn claims(lease: &str) -> serde_json::Value {
+    let payload = lease.split('.').nth(1).unwrap();
+    serde_json::from_slice(&URL_SAFE_NO_PAD.decode(payload).unwrap()).unwrap()
+}
 
 /// Works until there is nothing left to do.
 async fn work(node: &Engine) -> usize {
@@ -90,7 +91,7 @@ async fn issue(harness: &Harness, livemode: bool) -> (LicenseId, String) {
 
 /// An app asks about a key.
 fn call(key: &str) -> AppCall {
-    AppCall { key: key.to_owned(), product: None, device: None, device_name: None, kind: ActivationKind::Device }
+    AppCall { key: key.to_owned(), ..AppCall::default() }
 }
 
 async fn the_clock_of_test_mode_is_ahead_for_test_mode_alone(harness: Harness) {
@@ -108,11 +109,7 @@ async fn the_clock_of_test_mode_is_ahead_for_test_mode_alone(harness: Harness) {
     harness.settle().await;
     assert_eq!((ahead, code(&test_key).await, code(&live_key).await), (YEAR - HOUR, "ending", "ending"));
     let activated = harness.engine.activate(&call(&test_key), "device", "https://x").await.unwrap();
-    let claims = activated.lease.unwrap();
-    let claims: serde_json::Value = {
-        let payload = claims.split('.').nth(1).unwrap();
-        serde_json::from_slice(&URL_SAFE_NO_PAD.decode(payload).unwrap()).unwrap()
-    };
+    let claims = claims(&activated.lease.unwrap());
     let now = harness.engine.now().as_second();
     assert_eq!((claims["iat"].as_i64(), claims["exp"].as_i64()), (Some(now), Some(now + 3_600)), "by the app's clock");
 
@@ -177,7 +174,7 @@ const THREE: &str = r#"
 async fn checks_are_counted_by_the_month(harness: Harness) {
     harness.apply(THREE).await;
     let (_, key) = issue(&harness, true).await;
-    let call = AppCall { key, product: None, device: None, device_name: None, kind: ActivationKind::Device };
+    let call = AppCall { key, ..AppCall::default() };
     let at_once = async |count: usize| {
         let checks = (0..count).map(|_| harness.engine.check(&call));
         let checks = futures::future::join_all(checks).await;

@@ -32,6 +32,7 @@ impl Check {
             device: self.device,
             device_name: None,
             kind: ActivationKind::Device,
+            ..AppCall::default()
         };
         let answer = engine.check(&call).await?;
         let verdict = &answer.verdict;

@@ -98,7 +98,8 @@ entities! {
         body: String,
         updated_at: i64,
     }
-    /// A license in use.
+    /// A license in use. `app_version` and `os` are what its app says of itself; `lease_until` is when the last lease that it
+    /// got ends, whatever becomes of the license meanwhile.
     activations = "activations" {
         #[sea_orm(primary_key, auto_increment = false)] id: Uuid,
         tenant_id: Uuid,
@@ -106,8 +107,11 @@ entities! {
         kind: String,
         fingerprint: String,
         name: Option<String>,
+        app_version: Option<String>,
+        os: Option<String>,
         created_at: i64,
         last_seen_at: i64,
+        lease_until: Option<i64>,
     }
     /// How often a license, or all licenses of a tenant, were checked in a month, counted from the year 0. Only where a plan
     /// or an account limits that.

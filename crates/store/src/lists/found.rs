@@ -2,7 +2,10 @@
 
 use std::collections::HashMap;
 
-use domain::id::{InboundId, LicenseId, OrderId, TenantId};
+use domain::{
+    activation::Software,
+    id::{InboundId, LicenseId, OrderId, TenantId},
+};
 use jiff::Timestamp;
 use sea_orm::{
     ColumnTrait, DatabaseConnection, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, Select,
@@ -134,6 +137,24 @@ impl Store {
             );
         }
         Ok(counts)
+    }
+
+    /// What the apps on the devices of these licenses say of themselves, each thing once.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn software(&self, licenses: Vec<LicenseId>) -> Result<HashMap<LicenseId, Vec<Software>>, StoreError> {
+        use activations::Column;
+        let mut told: HashMap<LicenseId, Vec<Software>> = HashMap::new();
+        for condition in any_of(&self.reader, Column::LicenseId, licenses.into_iter().map(|id| id.0).collect()) {
+            let query = activations::Entity::find().select_only().filter(condition).distinct();
+            let query = query.columns([Column::LicenseId, Column::AppVersion, Column::Os]);
+            let rows: Vec<(Uuid, Option<String>, Option<String>)> = query.into_tuple().all(&self.reader).await?;
+            for (id, app_version, os) in rows {
+                told.entry(LicenseId(id)).or_default().push(Software { app_version, os });
+            }
+        }
+        Ok(told)
     }
 
     /// The licenses whose key has one of these endings in its canonical form.

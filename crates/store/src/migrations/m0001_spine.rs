@@ -1,5 +1,7 @@
 //! The spine: tenants, catalogue, inbox, orders, licenses, activations, mails, keys, audit, attention.
 
+mod activity;
+
 use sea_orm::DbBackend;
 use sea_orm_migration::prelude::*;
 
@@ -169,8 +171,8 @@ const TABLES: &[Table] = &[
     },
     Table {
         name: "activations",
-        columns: "id uuid, tenant_id uuid, license_id uuid, kind text, fingerprint text, name text?, created_at bigint,
-            last_seen_at bigint",
+        columns: "id uuid, tenant_id uuid, license_id uuid, kind text, fingerprint text, name text?, app_version text?,
+            os text?, created_at bigint, last_seen_at bigint, lease_until bigint?",
         primary: &["id"],
         unique: &[&["license_id", "fingerprint"]],
         indexes: &[(&["fingerprint"], None)],
@@ -524,7 +526,7 @@ fn definition(name: &'static str, kind: &str) -> ColumnDef {
 #[async_trait::async_trait]
 impl MigrationTrait for Migration {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        for table in TABLES {
+        for table in TABLES.iter().chain(activity::TABLES) {
             manager.create_table(table.create(manager.get_database_backend())).await?;
             for index in table.indexes() {
                 manager.get_connection().execute_unprepared(&index).await?;

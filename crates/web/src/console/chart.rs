@@ -61,10 +61,18 @@ pub(crate) struct Column {
     pub(crate) cells: Vec<Option<Cell>>,
 }
 
+/// A row of a chart of ranks.
+pub(crate) struct Rank {
+    pub(crate) name: String,
+    /// The classes of its colour.
+    pub(crate) tone: &'static str,
+    pub(crate) value: i64,
+}
+
 /// A chart, ready to be written.
 pub(crate) struct Chart {
     pub(crate) about: About,
-    /// `bars`, `area` or `heat`.
+    /// `bars`, `area`, `heat` or `ranks`.
     pub(crate) kind: &'static str,
     /// From top to bottom.
     pub(crate) ticks: Vec<String>,
@@ -260,6 +268,30 @@ pub(crate) fn heatmap(about: About, rows: &[&str], columns: Vec<Column>, heads: 
     chart
 }
 
+/// Bars that lie one below the other, each with its name and number on its left.
+pub(crate) fn ranks(about: About, ranks: Vec<Rank>, heads: [&str; 2]) -> Chart {
+    let mut chart = Chart::new(about, "ranks", heads.map(str::to_owned).to_vec());
+    let most = ranks.iter().map(|rank| rank.value).max().unwrap_or_default().max(1);
+    let high = HEIGHT / ranks.len().max(1) as f64;
+    for (number, Rank { name, tone, value }) in ranks.into_iter().enumerate() {
+        let top = high * number as f64;
+        // Whatever is there is seen.
+        let width = (WIDTH * value as f64 / most as f64).max(2.0);
+        let bar = rectangle(0.0, top + high * GAP / 2.0, width, high * (1.0 - GAP));
+        chart.marks.push(Mark {
+            title: format!("{name}: {}", count(value)),
+            path: None,
+            shapes: vec![
+                Shape { classes: "hit".to_owned(), d: rectangle(0.0, top, WIDTH, high) },
+                Shape { classes: tone.to_owned(), d: bar },
+            ],
+        });
+        chart.ticks.push(format!("{name} · {}", count(value)));
+        chart.rows.push(vec![name, count(value)]);
+    }
+    chart
+}
+
 fn shade(value: u64, most: u64) -> i64 {
     (value.cast_signed() * SHADES + most.cast_signed() - 1) / most.cast_signed()
 }
@@ -374,6 +406,13 @@ mod tests {
         ];
         let chart = heatmap(about("heat"), &["Mon", "Tue"], columns, ["Day", "Licenses"]);
         insta::assert_snapshot!("heatmap", drawn(chart));
+    }
+
+    #[test]
+    fn ranks_lie_one_below_the_other() {
+        let rank = |name: &str, tone, value| Rank { name: name.to_owned(), tone, value };
+        let all = vec![rank("3.4.1", "t-accent", 1_200), rank("3.3", "t-accent", 3), rank("not told", "t-quiet", 40)];
+        insta::assert_snapshot!("ranks", drawn(ranks(about("ranks"), all, ["Version", "Devices"])));
     }
 
     #[test]

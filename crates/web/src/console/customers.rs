@@ -17,7 +17,9 @@ use store::{
 };
 
 use super::{
-    filters, licenses,
+    filters,
+    license::device_name,
+    licenses,
     list::{Asked, Pager, address},
     mails, orders,
     place::{Place, to::Look},
@@ -196,7 +198,7 @@ async fn devices(
         Device {
             id: ActivationId(row.id),
             license: (path, listed.key_hint.clone().unwrap_or_else(|| "taken over".to_owned())),
-            name: row.name.unwrap_or_else(|| row.kind.clone()),
+            name: device_name(&row),
             fingerprint: row.fingerprint,
             seen: When::stored(row.last_seen_at, now),
         }

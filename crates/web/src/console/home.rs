@@ -3,6 +3,7 @@
 mod activity;
 mod charts;
 mod funnel;
+mod versions;
 
 use askama::Template;
 use axum::{
@@ -44,6 +45,7 @@ struct HomePage {
     funnel: Funnel,
     charts: Vec<Chart>,
     ends: Chart,
+    versions: Chart,
     news: Vec<News>,
     audit_path: String,
 }
@@ -72,6 +74,7 @@ pub(crate) async fn show(
     items.truncate(SHOWN);
     let figures = engine.figures(whose, window).await?;
     let ends = engine.ends(whose).await?;
+    let products = engine.store.products(whose.tenant).await?;
     let home = place.at("");
     page(&HomePage {
         shell,
@@ -83,6 +86,7 @@ pub(crate) async fn show(
         funnel: funnel::funnel(&place, &figures, engine.backlog(whose).await?),
         charts: charts::of(&figures),
         ends: charts::ends(&place, &ends),
+        versions: versions::chart(&products, &*engine.versions(whose, window).await?),
         news: activity::news(&web, &place, failed, now).await?,
         audit_path: place.at("audit"),
     })

@@ -10,10 +10,12 @@ use domain::{
     id::LicenseId,
     license::{Holding, LicenseState},
     member::Ability,
+    plan::LeaseTerms,
     reason::Reason,
+    time::after,
 };
 use engine::timeline::Moment;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 use store::{lists::ListedLicense, rows::Activation};
 
@@ -40,6 +42,7 @@ struct LicensePage {
     facts: Vec<Fact>,
     devices: Vec<Device>,
     devices_max: Option<u32>,
+    recheck_hours: u32,
     timeline: Vec<Line>,
     /// Word, name, whether it is the dangerous kind.
     actions: Vec<(&'static str, &'static str, bool)>,
@@ -65,9 +68,15 @@ struct Why {
 struct Device {
     id: String,
     name: String,
+    /// What runs on it, as far as it was told.
+    software: String,
     fingerprint: String,
     since: When,
     seen: When,
+    /// Whether it was seen within the time after which its app asks again.
+    is_online: bool,
+    /// Until when it may run without asking; none: it has to ask.
+    lease_until: Option<When>,
 }
 
 /// What can be tried: a device or a domain.
@@ -141,7 +150,8 @@ async fn shown(
         why: why(place, &listed, cause, &timeline, now),
         facts,
         write_to: customer.map(|customer| customer.email),
-        devices: devices.into_iter().map(|row| device(row, now)).collect(),
+        devices: devices.into_iter().map(|row| device(row, offer.plan.terms.lease, now)).collect(),
+        recheck_hours: offer.plan.terms.lease.recheck_hours,
         devices_max: listed.license.limits(&offer.plan.terms.limits).activations,
         actions: actions(place, &listed),
         may_help: place.role.may(Ability::Help),
@@ -153,14 +163,36 @@ async fn shown(
     })
 }
 
-fn device(row: Activation, now: Timestamp) -> Device {
+fn device(row: Activation, lease: LeaseTerms, now: Timestamp) -> Device {
+    let asks_again = SignedDuration::from_hours(lease.recheck_hours.into());
+    let lease_until = row.lease_until.filter(|until| *until > now.as_microsecond());
     Device {
         id: domain::id::ActivationId(row.id).to_string(),
-        name: row.name.unwrap_or_else(|| row.kind.clone()),
-        fingerprint: row.fingerprint,
+        name: name(&row).to_owned(),
+        software: software(&row),
+        is_online: row.last_seen_at >= after(now, -asks_again).as_microsecond(),
+        lease_until: lease_until.map(|until| When::stored(until, now)),
         since: When::stored(row.created_at, now),
         seen: When::stored(row.last_seen_at, now),
+        fingerprint: row.fingerprint,
     }
+}
+
+/// What a device is called: `Ada's Mac`.
+fn name(row: &Activation) -> &str {
+    row.name.as_deref().unwrap_or(&row.kind)
+}
+
+/// What runs on it, as far as it was told: `macOS 15.2 · 3.4.1`.
+fn software(row: &Activation) -> String {
+    let told = [row.os.as_deref(), row.app_version.as_deref()];
+    told.into_iter().flatten().collect::<Vec<_>>().join(" · ")
+}
+
+/// Both in one text.
+pub(crate) fn device_name(row: &Activation) -> String {
+    let parts = [name(row).to_owned(), software(row)];
+    parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" · ")
 }
 
 /// Why a license is as it is, in one sentence.

@@ -96,6 +96,11 @@ fn passing() -> Vec<Kept> {
             "How much happened in each hour; what happened stays.",
         ),
         (
+            "What apps were denied",
+            format!("{} days", counts::KEPT_DAYS),
+            "How often each license was denied something, and which devices asked. The license stays.",
+        ),
+        (
             "Answers to calls with an Idempotency-Key",
             "24 hours".to_owned(),
             "The same call gets the same answer meanwhile; sealed.",

@@ -1,12 +1,16 @@
 //! What happened to a license, line by line.
 
-use domain::id::{DeliveryId, InboundId, MailId};
+use domain::{
+    denied::{Denied, Devices, begin_of},
+    id::{DeliveryId, InboundId, MailId},
+};
 use engine::timeline::{Happened, Moment};
 use jiff::Timestamp;
 use serde_json::Value;
 use store::rows::AuditEntry;
 
 use super::{
+    chart::count,
     entries::{People, details, is_staff, what},
     letters,
     place::Place,
@@ -17,7 +21,7 @@ use super::{
 pub(crate) struct Line {
     pub(crate) at: Timestamp,
     pub(crate) when: When,
-    /// `money`, `decision`, `mail`, `device`, `staff` or `webhook`: what the filter chips choose by.
+    /// `money`, `decision`, `mail`, `device`, `denied`, `staff` or `webhook`: what the filter chips choose by.
     pub(crate) kind: &'static str,
     pub(crate) icon: &'static str,
     pub(crate) title: String,
@@ -34,7 +38,7 @@ pub(crate) struct Line {
 /// The lines of a timeline, the latest first.
 pub(crate) fn lines<A>(place: &Place<A>, people: &People, moments: Vec<Moment>, now: Timestamp) -> Vec<Line> {
     let line = |Moment { at, what }: Moment| {
-        let Drawn { kind, icon, title, text, link, details, anchor, changes_state } = drawn(place, people, what);
+        let Drawn { kind, icon, title, text, link, details, anchor, changes_state } = drawn(place, people, what, now);
         Line { at, when: When::new(at, now), kind, icon, title, text, link, details, anchor, changes_state }
     };
     moments.into_iter().map(line).collect()
@@ -57,7 +61,7 @@ struct Drawn {
     changes_state: bool,
 }
 
-fn drawn<A>(place: &Place<A>, people: &People, what: Happened) -> Drawn {
+fn drawn<A>(place: &Place<A>, people: &People, what: Happened, now: Timestamp) -> Drawn {
     let plain = |kind, icon, title: String, text: String| Drawn { kind, icon, title, text, ..Drawn::default() };
     match what {
         Happened::Told(row) => {
@@ -92,6 +96,34 @@ fn drawn<A>(place: &Place<A>, people: &People, what: Happened) -> Drawn {
                 ..plain("webhook", "out", format!("Webhook {}", progress(&row.status).word), text)
             }
         }
+        Happened::Denied(all) => denied(all, now),
+    }
+}
+
+/// Days that a line of denials tells apart.
+const DAYS_TOLD: usize = 7;
+
+/// All denials with one answer: so many of the same would hide what else happened.
+fn denied(Denied { code, denials, days }: Denied, now: Timestamp) -> Drawn {
+    let Devices { fingerprints, are_more } = denials.devices;
+    let devices = match (fingerprints.len(), are_more) {
+        (0, _) => "without a device".to_owned(),
+        (some, true) => format!("from more than {some} devices"),
+        (some, false) => format!("from {}", counted(some as u64, "device", "devices")),
+    };
+    let day = |(day, times): &(i64, i64)| (begin_of(*day).strftime("%-d %b %Y").to_string(), count(*times));
+    let mut details: Vec<_> = fingerprints.into_iter().map(|device| ("device".to_owned(), device)).collect();
+    details.extend(days.iter().take(DAYS_TOLD).map(day));
+    let earlier: i64 = days.iter().skip(DAYS_TOLD).map(|(_, times)| times).sum();
+    details.extend((earlier > 0).then(|| ("before".to_owned(), count(earlier))));
+    let how_often = if denials.times == 1 { "once".to_owned() } else { format!("{} times", count(denials.times)) };
+    Drawn {
+        kind: "denied",
+        icon: "stop",
+        title: format!("Denied {how_often}: {}", code.as_str().replace('_', " ")),
+        text: format!("{devices}, last {}", When::new(denials.last_at, now)),
+        details,
+        ..Drawn::default()
     }
 }
 

@@ -1,7 +1,7 @@
 //! The first page, and how pages hear that something has changed.
 
 use axum::{body::Body, http::Method};
-use domain::member::Role;
+use domain::{activation::Software, member::Role};
 use engine::runtime::{ActivationKind, AppCall};
 use futures::StreamExt;
 use jiff::SignedDuration;
@@ -29,6 +29,7 @@ async fn an_empty_page_says_what_to_do() {
         "No new device was activated.",
         "No webhook address was called.",
         "No license ends in the next 12 weeks.",
+        "No app has told its version yet.",
         "How long a key takes",
     ] {
         assert!(page.says(words), "{words}: {}", page.text);
@@ -46,6 +47,7 @@ async fn what_happened_stands_on_it() {
         device: Some(device.to_owned()),
         device_name: None,
         kind: ActivationKind::Device,
+        ..AppCall::default()
     };
     office.engine.check(&call("laptop")).await.unwrap();
     office.engine.activate(&call("laptop"), "laptop", "https://keys.example").await.unwrap();
@@ -72,6 +74,30 @@ async fn what_happened_stands_on_it() {
     let ends = card(&page, "Licenses that end");
     assert!(ends.contains("1 active license in the next 12 weeks, 1 of them within 7 days."), "{ends}");
     assert!(ends.contains("licenses?state=active&#38;within="), "{ends}");
+}
+
+#[tokio::test]
+async fn versions_in_use_are_charted() {
+    let office = Office::open().await;
+    let (_, key) = office.license("pro", "ada@example.com").await;
+    for (device, version) in [("one", Some("3.4.1")), ("two", Some("3.10")), ("three", None)] {
+        let software = Software { app_version: version.map(str::to_owned), os: None };
+        let call = AppCall { key: key.clone(), device: Some(device.to_owned()), software, ..AppCall::default() };
+        office.engine.activate(&call, device, "https://keys.example").await.unwrap();
+    }
+    let browser = office.member(Role::Viewer).await;
+    for (window, days) in [("", "7"), ("?window=7d", "7"), ("?window=30d", "30")] {
+        let page = browser.get(&format!("{HOME}{window}")).await;
+        let card = card(&page, "App versions in use");
+        for words in [
+            format!("3 devices seen in the last {days} days; 33.3 % of them with 3.10, the newest."),
+            "<li>3.10 · 1</li><li>3.4.1 · 1</li><li>not told · 1</li>".to_owned(),
+            "<th scope=\"row\">3.4.1</th><td class=\"number\">1</td>".to_owned(),
+        ] {
+            assert!(card.contains(&words), "{words}: {card}");
+        }
+    }
+    assert!(!browser.get("/console/default/live").await.says("3.4.1"), "of the other mode");
 }
 
 #[tokio::test]
@@ -129,7 +155,7 @@ async fn other_live_pages_say_which_parts_are_drawn_anew() {
     let (license, _) = office.license("pro", "ada@example.com").await;
     let browser = office.member(Role::Viewer).await;
     for (path, parts) in [
-        (HOME.to_owned(), &["bell", "steps", "attention", "funnel", "charts", "ends", "news"][..]),
+        (HOME.to_owned(), &["bell", "steps", "attention", "funnel", "charts", "versions", "ends", "news"][..]),
         (format!("{HOME}/attention"), &["bell", "items"]),
         (format!("{HOME}/inbound"), &["bell", "events"]),
         (license, &["bell", "why", "timeline", "devices"]),

@@ -111,6 +111,7 @@ async fn a_device_is_freed_and_a_key_is_tested() {
         device: None,
         device_name: Some("Ada's laptop".to_owned()),
         kind: ActivationKind::Device,
+        ..AppCall::default()
     };
     office.engine.activate(&call, "mac-1", "https://keys.example.com").await.unwrap();
     let page = browser.get(&path).await;
@@ -125,6 +126,50 @@ async fn a_device_is_freed_and_a_key_is_tested() {
     assert_eq!(freed.leads_to(), format!("{path}?said=device_freed"));
     let page = browser.get(&path).await;
     assert!(page.says("0 of 3") && page.says("Activation freed"), "{}", page.text);
+}
+
+#[tokio::test]
+async fn what_apps_said_and_were_denied_stands_on_the_page() {
+    use domain::activation::Software;
+    use engine::runtime::AppCall;
+    let office = Office::open().await;
+    let (path, key) = office.license("pro", "ada@example.com").await;
+    let call = |device: &str| AppCall {
+        key: key.clone(),
+        device: Some(device.to_owned()),
+        software: Software { app_version: Some("3.4.1".to_owned()), os: Some("macOS 15.2".to_owned()) },
+        ..AppCall::default()
+    };
+    let activate = async |device: &str| {
+        office.engine.activate(&call(device), device, "https://keys.example.com").await.unwrap();
+    };
+    activate("mac-1").await;
+    assert!(!office.member(Role::Viewer).await.get(&path).await.says("Denied"));
+    for device in ["mac-2", "mac-3", "mac-4", "mac-5", "mac-4"] {
+        activate(device).await;
+    }
+    office.engine.write_counts().await.unwrap();
+    office.clock.advance(SignedDuration::from_mins(3));
+    let support = office.member(Role::Support).await;
+    let page = support.get(&path).await;
+    for words in [
+        "<b>device</b> <span class=\"small\">· macOS 15.2 · 3.4.1</span>",
+        ">online</span>",
+        "; lease until 5 Dec 00:00",
+        "Denied 3 times: activation limit",
+        "from 2 devices, last 3 minutes ago",
+        "<dt>device</dt><dd>mac-5</dd>",
+        "<dt>21 Nov 2026</dt><dd>3</dd>",
+        "data-only=\"denied\"",
+    ] {
+        assert!(page.says(words), "{words}: {}", page.text);
+    }
+    assert_eq!(page.text.matches("class=\"denied\"").count(), 1, "one line, however many there were");
+    let customer = page.text.split("/customers/").nth(1).unwrap().split('"').next().unwrap();
+    assert!(support.get(&format!("/console/default/test/customers/{customer}")).await.says("macOS 15.2 · 3.4.1"));
+    office.clock.advance(SignedDuration::from_hours(24 * 15));
+    let later = office.member(Role::Developer).await.get(&path).await;
+    assert!(!later.says(">online</span>") && !later.says("lease until"), "{}", later.text);
 }
 
 #[tokio::test]

@@ -75,12 +75,12 @@ async fn a_list_shows_what_is_asked_for() {
 
 #[tokio::test]
 async fn devices_and_when_they_were_seen_are_asked_for() {
-    use engine::runtime::{ActivationKind, AppCall};
+    use engine::runtime::AppCall;
     let office = Office::open().await;
     let paths = stocked(&office).await;
     let owner = office.member(Role::Owner).await;
     let (one, key) = office.license("lathe-one", "mary@example.com").await;
-    let call = AppCall { key, product: None, device: None, device_name: None, kind: ActivationKind::Device };
+    let call = AppCall { key, ..AppCall::default() };
     office.engine.activate(&call, "mac-1", "https://keys.example.com").await.unwrap();
     let link = format!("href=\"{one}\"");
     let list = async |query: &str| owner.get(&format!("{LICENSES}?{query}")).await;

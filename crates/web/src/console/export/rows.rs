@@ -1,8 +1,11 @@
 //! What a file says of each license, customer, order and entry of the audit log.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
-use domain::id::{AuditId, CustomerId, LicenseId, OrderId};
+use domain::{
+    activation::Software,
+    id::{AuditId, CustomerId, LicenseId, OrderId},
+};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use store::{
@@ -96,6 +99,8 @@ const LICENSE: &[&str] = &[
     "devices_max",
     "ends_at",
     "last_seen_at",
+    "app_versions",
+    "systems",
     "source",
     "customer_id",
     "email",
@@ -106,7 +111,8 @@ const LICENSE: &[&str] = &[
 ];
 
 async fn licenses(web: &Web, place: &Place<Decide>, listed: &[ListedLicense]) -> Result<Vec<Vec<Value>>, Refusal> {
-    let used = web.engine.store.used(listed.iter().map(|row| row.license.id).collect()).await?;
+    let ids = || listed.iter().map(|row| row.license.id).collect();
+    let (used, software) = (web.engine.store.used(ids()).await?, web.engine.store.software(ids()).await?);
     let customers = customers(web, place, listed.iter().filter_map(|row| row.customer)).await?;
     let connections = filters::connections(web, place).await?;
     let mut rows = Vec::with_capacity(listed.len());
@@ -130,6 +136,8 @@ async fn licenses(web: &Web, place: &Place<Decide>, listed: &[ListedLicense]) ->
             json!(license.limits(&offer.plan.terms.limits).activations),
             moment(license.standing.until),
             moment(used.map(|(_, seen)| *seen)),
+            each_once(software.get(&license.id), |told| told.app_version.as_deref()),
+            each_once(software.get(&license.id), |told| told.os.as_deref()),
             json!(source),
             json!(row.customer),
             json!(buyer.map(|buyer| &buyer.email)),
@@ -140,6 +148,12 @@ async fn licenses(web: &Web, place: &Place<Decide>, listed: &[ListedLicense]) ->
         ]);
     }
     Ok(rows)
+}
+
+/// What the apps of a license say, each once; nothing: none says anything.
+fn each_once(software: Option<&Vec<Software>>, what: impl Fn(&Software) -> Option<&str>) -> Value {
+    let told: BTreeSet<&str> = software.into_iter().flatten().filter_map(what).collect();
+    if told.is_empty() { Value::Null } else { json!(told.into_iter().collect::<Vec<_>>().join(", ")) }
 }
 
 const CUSTOMER: &[&str] = &["id", "email", "name", "created_at"];

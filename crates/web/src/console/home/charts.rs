@@ -61,12 +61,12 @@ fn last(window: Window) -> &'static str {
 }
 
 /// `12 devices`, `1 device`.
-fn of_them(number: i64, one: &str) -> String {
+pub(super) fn of_them(number: i64, one: &str) -> String {
     format!("{} {one}{}", count(number), plural(&number, "", "s"))
 }
 
 /// A share of a whole, as people say it.
-fn share(part: i64, whole: i64) -> String {
+pub(super) fn share(part: i64, whole: i64) -> String {
     let share = if whole > 0 { part as f64 * 100.0 / whole as f64 } else { 0.0 };
     match share {
         _ if part == 0 => "none".to_owned(),
@@ -82,10 +82,15 @@ fn checks(figures: &Figures) -> Chart {
         codes.map(|code| figures.total(Counted::Checked(code))).sum::<i64>()
     };
     let all = total(false);
+    let elsewhere = match figures.total(Counted::DeniedElsewhere) {
+        0 => String::new(),
+        denials => format!(" {} came too many at once to be told of their licenses.", of_them(denials, "denial")),
+    };
+    let may_run = share(total(true), all);
     let about = About {
         id: "checks",
         title: "Checks by answer",
-        sentence: format!("{} {}; {} may run.", of_them(all, "check"), last(figures.window), share(total(true), all)),
+        sentence: format!("{} {}; {may_run} may run.{elsewhere}", of_them(all, "check"), last(figures.window)),
         empty: "No app has asked about a key yet.",
     };
     let of = |&(code, tone): &(VerdictCode, &'static str)| {
