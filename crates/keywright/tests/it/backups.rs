@@ -191,7 +191,7 @@ fn what_waited_in_a_backup_does_not_leave_twice() {
     let environment =
         vec![("KEYWRIGHT_SMTP_URL", relay.url()), ("KEYWRIGHT_MAIL_FROM", "keys@halo.example".to_owned())];
     let issue = |shop: &Installation, email: &str| {
-        let issued = shop.run(&["issue", "--plan", "studio-pro", "--email", email, "--send-email"]);
+        let issued = shop.run(&["issue", "studio-pro", "--email", email, "--send-email"]);
         assert!(issued.status.success(), "{issued:?}");
     };
     let mut shop = Installation::with(environment.clone());

@@ -171,9 +171,9 @@ fn drawn(made: Made, now: Timestamp) -> Last {
     }
 }
 
-/// How long something took: to a tenth of a second.
+/// How long something took: to a tenth of a second, or in milliseconds if it was less than one.
 fn took(millis: i64) -> String {
-    format!("{}.{} s", millis / 1_000, millis % 1_000 / 100)
+    if millis < 1_000 { format!("{millis} ms") } else { format!("{}.{} s", millis / 1_000, millis % 1_000 / 100) }
 }
 
 fn schedule(plan: &Plan) -> Schedule {

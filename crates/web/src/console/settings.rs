@@ -83,7 +83,7 @@ const GROUPS: [(&str, &[DoorTo]); 4] = [
             ("settings/server", "This server", "The address by which browsers, apps and providers reach it.", "home"),
             ("settings/signing-keys", "Signing keys", "What apps verify licenses with offline.", "key"),
             ("settings/retention", "Data retention", "What is remembered for how long.", "clock"),
-            (BACKUPS, "Backups", "The whole database as one file: when, where, and how it comes back.", "save"),
+            (BACKUPS, "Backups", "The whole database as one file: when, where, and how it comes back.", "disk"),
             ("settings/about", "About", "Release, database, health, and a text for support.", "info"),
         ],
     ),
