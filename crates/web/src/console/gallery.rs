@@ -100,6 +100,8 @@ fn shell() -> Shell {
         styles: assets::styles(),
         script: assets::script(),
         stream: None,
+        again: None,
+        live: super::assets::live(),
     }
 }
 

@@ -17,7 +17,6 @@ use jiff::Timestamp;
 use store::{lists::MailFilter, outbox::status, rows::Mail};
 
 use super::{
-    assets,
     letters::{name, sandboxed, tabs},
     list::{Asked, Pager, address},
     place::{Place, to::Look},
@@ -146,9 +145,6 @@ pub(crate) async fn list(
 #[template(path = "console/mail.html")]
 struct MailPage {
     shell: Shell,
-    script: &'static str,
-    /// In how many milliseconds it is to be looked again.
-    again: Option<u32>,
     id: String,
     path: String,
     name: String,
@@ -176,9 +172,7 @@ pub(crate) async fn show(
     let (name, path) = (name(&mail.kind), place.at(&format!("mails/{}", MailId(mail.id))));
     let waits = mail.status == status::PENDING && mail.attempts == 0 && place.asked("said") == "resent";
     page(&MailPage {
-        shell: Shell::new(&web, &place, "mails", format!("{name} · E-mail")).await?,
-        script: assets::again(),
-        again: waits.then_some(SOON),
+        shell: Shell::new(&web, &place, "mails", format!("{name} · E-mail")).await?.looks_again(waits.then_some(SOON)),
         id: MailId(mail.id).to_string(),
         path,
         pill: progress(&mail.status),

@@ -24,7 +24,6 @@ use jiff::{Timestamp, tz::TimeZone};
 
 use super::{
     action::{Field, Question, Sent},
-    assets,
     attention::item,
     browser::see_other,
     list::ROWS,
@@ -51,7 +50,6 @@ pub(crate) fn routes() -> Router<Web> {
 #[template(path = "console/reconcile.html")]
 struct ReconcilePage {
     shell: Shell,
-    script: &'static str,
     path: String,
     /// The page with what was asked for.
     here: String,
@@ -61,7 +59,6 @@ struct ReconcilePage {
     is_read: bool,
     /// Where lists are read: none, if there is none that can be, or the member may not.
     read: Option<String>,
-    again: Option<u32>,
     /// How many orders were compared, and when the last of them was; none: more are.
     compared: usize,
     compared_at: Option<When>,
@@ -165,11 +162,9 @@ async fn show(State(web): State<Web>, place: Place<Look>, Query(sent): Query<Sen
         (connection.id.to_string(), connection.code.clone(), Some(connection.id) == asked.connection)
     };
     page(&ReconcilePage {
-        shell: Shell::new(&web, &place, "reconcile", "Reconcile").await?,
-        script: assets::again(),
+        shell: Shell::new(&web, &place, "reconcile", "Reconcile").await?.looks_again(is_going.then_some(SOON)),
         is_read,
         read: can_read.then(|| format!("{path}/read?{}", query.trim_start_matches('&'))),
-        again: is_going.then_some(SOON),
         connections: readings.iter().map(connection).collect(),
         since: asked.since.strftime("%Y-%m-%d").to_string(),
         until: sent.get("until").to_owned(),
