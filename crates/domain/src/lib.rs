@@ -6,6 +6,7 @@
 pub mod activation;
 pub mod alert;
 pub mod ambient;
+pub mod backup;
 pub mod counted;
 pub mod decision;
 pub mod denied;

@@ -9,6 +9,7 @@ pub mod alerts;
 pub mod api_keys;
 pub mod attention;
 pub mod audit;
+pub mod backups;
 pub mod bulk;
 mod buyers;
 mod calls;
@@ -42,6 +43,7 @@ pub mod members;
 pub mod metrics;
 pub mod onboarding;
 mod outcome;
+pub mod outgoing;
 pub mod prices;
 pub mod receive;
 pub mod reconcile;
@@ -241,6 +243,10 @@ pub struct Engine {
     requests: requests::Requests,
     /// Who looks at everything now.
     scans: scans::Scans,
+    /// Where backups go.
+    backups: backups::Backups,
+    /// Whether anything leaves.
+    leaves: outgoing::Leaves,
 }
 
 impl Engine {
@@ -288,6 +294,8 @@ impl Engine {
             live: live::Live::default(),
             requests: requests::Requests::default(),
             scans: scans::Scans::default(),
+            backups: backups::Backups::default(),
+            leaves: outgoing::Leaves::default(),
         })
     }
 

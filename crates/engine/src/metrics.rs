@@ -41,6 +41,9 @@ pub struct Metrics {
     batches: Counter<u64, AtomicU64>,
     requests: Counter<u64, AtomicU64>,
     requests_left_out: Family<Word, Counter>,
+    backup_at: Gauge<i64, std::sync::atomic::AtomicI64>,
+    backup_bytes: Gauge<i64, std::sync::atomic::AtomicI64>,
+    backups_failed: Counter<u64, AtomicU64>,
 }
 
 impl Default for Metrics {
@@ -59,8 +62,11 @@ impl Default for Metrics {
             batches: Counter::default(),
             requests: Counter::default(),
             requests_left_out: Family::default(),
+            backup_at: Gauge::default(),
+            backup_bytes: Gauge::default(),
+            backups_failed: Counter::default(),
         };
-        metrics.registered()
+        metrics.registered().with_backups()
     }
 }
 
@@ -94,6 +100,15 @@ impl Metrics {
         self
     }
 
+    fn with_backups(mut self) -> Self {
+        let registry = &mut self.registry;
+        let (at, bytes) = (self.backup_at.clone(), self.backup_bytes.clone());
+        registry.register("backup_last_timestamp_seconds", "When the last backup was made; 0: none was", at);
+        registry.register("backup_bytes", "How long the last backup is", bytes);
+        registry.register("backups_failed", "Planned backups that could not be made", self.backups_failed.clone());
+        self
+    }
+
     pub(crate) fn webhook(&self, provider: &'static str, outcome: &'static str) {
         self.webhooks.get_or_create(&Webhook { provider, outcome }).inc();
     }
@@ -105,6 +120,10 @@ impl Metrics {
     /// An app was answered.
     pub fn verdict(&self, code: &'static str) {
         self.verdicts.get_or_create(&Word { code }).inc();
+    }
+
+    pub(crate) fn backup_failed(&self) {
+        self.backups_failed.inc();
     }
 
     pub(crate) fn requests_logged(&self, count: u64) {
@@ -135,6 +154,9 @@ impl Engine {
         self.metrics.deliveries.set(status.deliveries_pending.cast_signed());
         self.metrics.mails.set(status.mails_pending.cast_signed());
         self.metrics.attention.set(status.attention_open.cast_signed());
+        let last = self.last_backup().await?;
+        self.metrics.backup_at.set(last.as_ref().map_or(0, |made| made.at.as_second()));
+        self.metrics.backup_bytes.set(last.map_or(0, |made| made.bytes.cast_signed()));
         let mut text = String::new();
         // Writing to a string does not fail.
         let _ = encode(&mut text, &self.metrics.registry);

@@ -206,6 +206,14 @@ impl Engine {
         Ok(write.commit().await?)
     }
 
+    /// The ids of the master keys that sealed anything.
+    pub(crate) async fn keys_used(&self) -> Result<Vec<String>, Error> {
+        let text = self.store.setting(CANARY).await?;
+        let canary: Option<Canary> =
+            text.map(|text| serde_json::from_str(&text)).transpose().map_err(Error::Document)?;
+        Ok(canary.map(|canary| canary.keys.into_iter().collect()).unwrap_or_default())
+    }
+
     /// How many values each master key has sealed, by its id. A key that is not named here may leave the ring.
     ///
     /// # Errors

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use tokio::sync::Notify;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::{Engine, Error, fulfil::BATCH_MAX};
+use crate::{Engine, Error, backups, fulfil::BATCH_MAX};
 
 /// How long a worker sleeps at most: another node may have left something, and a timer may be due.
 const IDLE: Duration = Duration::from_millis(250);
@@ -59,7 +59,7 @@ impl Engine {
         }
         for _ in 0..CALL_WORKERS {
             self.keep_doing("provider calls", tasks, stop, IDLE, never, |engine| async move {
-                Ok(engine.call_providers().await? > 0)
+                Ok(engine.may_leave().await? && engine.call_providers().await? > 0)
             });
         }
         self.keep_doing("checkpoint", tasks, stop, CHECKPOINTS, never, |engine| async move {
@@ -102,6 +102,16 @@ impl Engine {
         self.keep_doing("tidying", tasks, stop, TIDYING, never, |engine| async move {
             engine.forget_old_answers().await?;
             engine.forget_what_is_old().await?;
+            Ok(false)
+        });
+    }
+
+    /// Starts making backups as planned. One of several processes makes each: SQLite is served by one.
+    pub fn keep_backed_up(self: &Arc<Self>, plan: backups::Plan, tasks: &TaskTracker, stop: &CancellationToken) {
+        self.plan_backups(plan);
+        let never: fn(&Self) -> &Notify = |engine| &engine.never;
+        self.keep_doing("backups", tasks, stop, backups::LOOKED_EVERY, never, |engine| async move {
+            engine.back_up_if_due().await?;
             Ok(false)
         });
     }

@@ -1,5 +1,6 @@
 //! The keywright command: one binary that takes payments in and gives licenses out.
 
+mod backup_options;
 mod clock;
 mod commands;
 mod dialler;
@@ -86,6 +87,13 @@ enum Command {
     Simulate(commands::simulate::Simulate),
     /// Tells what is paid without a license, and what is active although its payment went back.
     Reconcile(commands::reconcile::Reconcile),
+    /// Copies the whole database into one file, while the server works.
+    Backup(commands::backup::Backup),
+    /// Puts a backup in the place of a database, where no server runs.
+    Restore(commands::restore::Restore),
+    /// Whether mails, webhooks, alerts and calls to providers leave.
+    #[command(subcommand)]
+    Outgoing(commands::outgoing::OutgoingCommand),
     /// Looks for anything that is not as it should be.
     Doctor(commands::doctor::Doctor),
 }
@@ -141,6 +149,9 @@ fn run(cli: Cli) -> anyhow::Result<()> {
             Command::Keys(command) => command.run().await,
             Command::Simulate(command) => command.run().await,
             Command::Reconcile(command) => command.run().await,
+            Command::Backup(command) => command.run().await,
+            Command::Restore(command) => command.run().await,
+            Command::Outgoing(command) => command.run().await,
             Command::Doctor(command) => command.run().await,
         }
     })

@@ -95,9 +95,17 @@ pub(crate) async fn open(options: &DataOptions) -> anyhow::Result<Installation> 
 
 /// The same, with another lease.
 pub(crate) async fn open_with(options: &DataOptions, lease: SignedDuration) -> anyhow::Result<Installation> {
+    open_database(options, &options.database()?, lease).await
+}
+
+/// The same, with a database that is at another place.
+pub(crate) async fn open_at(options: &DataOptions, address: &str) -> anyhow::Result<Installation> {
+    open_database(options, address, LEASE).await
+}
+
+async fn open_database(options: &DataOptions, address: &str, lease: SignedDuration) -> anyhow::Result<Installation> {
     options.make_folder()?;
-    let address = options.database()?;
-    let store = Store::open(&address).await.context("the database cannot be opened")?;
+    let store = Store::open(address).await.context("the database cannot be opened")?;
     let ring = SharedRing::new(ring_file::read_or_create(&options.master_key_file())?);
     let engine = Engine::new(Parts {
         store,

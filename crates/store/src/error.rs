@@ -34,6 +34,9 @@ pub enum StoreError {
     /// The database was made by a newer release.
     #[error("the database has migrations that this release does not know ({0}); run the newer release")]
     Newer(String),
+    /// The database is not a file that this process can copy.
+    #[error("the database is not a file of SQLite; PostgreSQL is copied by its own pg_dump")]
+    NotAFile,
 }
 
 impl StoreError {

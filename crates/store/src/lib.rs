@@ -6,6 +6,7 @@
 pub mod about;
 pub mod alerts;
 mod backfills;
+pub mod backups;
 mod bulk;
 pub mod calls;
 pub mod catalogue;
@@ -34,6 +35,7 @@ mod metadata;
 mod migrations;
 mod orders;
 pub mod outbox;
+mod outgoing;
 mod passkeys;
 mod prices;
 pub mod requests;

@@ -7,6 +7,7 @@ mod action;
 mod assets;
 mod attention;
 mod audit;
+mod backups;
 mod billing;
 mod brand;
 mod browser;
@@ -99,6 +100,7 @@ pub(crate) fn routes(web: &Web) -> Router<Web> {
         .merge(about::routes())
         .merge(account::routes())
         .merge(audit::routes())
+        .merge(backups::routes())
         .merge(integrations::routes())
         .merge(reconcile::routes())
         .merge(server::routes())

@@ -6,6 +6,7 @@ mod alerts;
 mod api_keys;
 mod appsumo;
 mod arrivals;
+mod backups;
 mod bulk;
 mod calls;
 mod catchup;

@@ -1,7 +1,10 @@
 //! `keywright doctor`.
 
 use clap::Args;
-use engine::support::Process;
+use engine::{
+    Engine,
+    support::{Process, size},
+};
 
 use crate::{options::DataOptions, output::say, server};
 
@@ -37,6 +40,10 @@ impl Doctor {
                  configuration"
             );
         }
+        say!("{}", backups(&engine).await?);
+        if engine.outgoing_held().await?.is_some() {
+            say!("nothing leaves, since this was restored from a backup; let it go with: keywright outgoing release");
+        }
         if !self.verify {
             return Ok(());
         }
@@ -48,4 +55,22 @@ impl Doctor {
         say!("all invariants hold");
         Ok(())
     }
+}
+
+/// When there was a backup last, as far as this database knows.
+async fn backups(engine: &Engine) -> anyhow::Result<String> {
+    if engine.store.is_shared() {
+        return Ok("backups: PostgreSQL's own, which are not known here".to_owned());
+    }
+    let Some(made) = engine.last_backup().await? else {
+        return Ok("backups: none was ever made; make one with: keywright backup".to_owned());
+    };
+    let failed = engine.failed_backup().await?.map(|failed| format!("; since then one failed: {}", failed.problem));
+    Ok(format!(
+        "backups: the last one is of {}, {}, at {}{}",
+        made.at.strftime("%Y-%m-%d %H:%M UTC"),
+        size(made.bytes),
+        made.path.display(),
+        failed.unwrap_or_default(),
+    ))
 }

@@ -17,6 +17,7 @@ use tokio::{net::TcpListener, signal::unix::SignalKind};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
+    backup_options::{BackupOptions, InUse},
     clock::SystemClock,
     entropy::SystemEntropy,
     mail_options::MailOptions,
@@ -33,6 +34,9 @@ const DRAIN_MAX: Duration = Duration::from_secs(8);
 /// How long a webhook endpoint waits at most for the next node after the one that served it has died: a call takes a quarter
 /// of a minute at most.
 const ENDPOINT_LEASE_MAX: SignedDuration = SignedDuration::from_secs(30);
+
+/// How often it is looked whether what is held may leave.
+const LOOKED_AGAIN: Duration = Duration::from_secs(1);
 
 /// Options of the server.
 #[derive(Debug, Clone, Args)]
@@ -75,6 +79,9 @@ pub(crate) struct Serve {
     pub(crate) admin_password_file: Option<PathBuf>,
 
     #[command(flatten)]
+    pub(crate) backup: BackupOptions,
+
+    #[command(flatten)]
     pub(crate) mail: MailOptions,
 
     #[command(flatten)]
@@ -94,6 +101,7 @@ pub(crate) enum SignUp {
 pub(crate) struct Running {
     pub(crate) engine: Arc<Engine>,
     pub(crate) address: SocketAddr,
+    _in_use: InUse,
     tasks: TaskTracker,
     stop: CancellationToken,
 }
@@ -148,6 +156,7 @@ impl Serve {
     /// Starts everything. `open_mail`: the caught mails may be read without an API key (`demo`).
     pub(crate) async fn start(&self, open_mail: bool) -> anyhow::Result<Running> {
         let lease = SignedDuration::from_secs(self.lease_seconds.into());
+        let in_use = InUse::by_server(&self.data)?;
         let Installation { engine, ring } = server::open_with(&self.data, lease).await?;
         for sentence in self.stripe.configure(&engine).await? {
             eprintln!("{sentence}");
@@ -158,6 +167,9 @@ impl Serve {
         let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
         engine.start(&tasks, &stop);
         engine.keep_caught_up(&tasks, &stop);
+        if let Some(plan) = self.backup.plan(&engine)? {
+            engine.keep_backed_up(plan, &tasks, &stop);
+        }
         self.check_stripes_key(&engine, &tasks, &stop);
         let sender = self.mail.transport()?;
         let mails = Arc::new(MailWorker::new(MailParts {
@@ -170,7 +182,6 @@ impl Serve {
             lease,
         }));
         mails.offer_release().await?;
-        mails.start(&tasks, &stop);
         let webhooks = Arc::new(WebhookWorker::new(WebhookParts {
             store: engine.store.clone(),
             ring: ring.clone(),
@@ -180,10 +191,9 @@ impl Serve {
             wake: Arc::clone(&engine.deliveries),
             lease: lease.min(ENDPOINT_LEASE_MAX),
         }));
-        webhooks.start(&tasks, &stop);
         let public_url: Arc<str> = self.public_url.clone().unwrap_or_else(|| format!("http://{address}")).into();
         let alerts = self.alerts(&engine, &ring, sender.clone(), &public_url, lease)?;
-        alerts.start(&tasks, &stop);
+        Leaving { mails, webhooks, alerts }.start(&engine, &tasks, &stop);
         let limits = Arc::new(Limits::default());
         let api = Api {
             engine: Arc::clone(&engine),
@@ -210,7 +220,7 @@ impl Serve {
         .merge(api::router(api));
         let routes = behind(self.trusted_proxy.clone(), routes);
         tasks.spawn(listen(listener, routes, stop.clone()));
-        Ok(Running { engine, address, tasks, stop })
+        Ok(Running { engine, address, _in_use: in_use, tasks, stop })
     }
 
     /// Shows metrics on a listener of their own, if one is asked for.
@@ -252,6 +262,41 @@ impl Serve {
             wake: Arc::clone(&engine.alerts),
             lease,
         })))
+    }
+}
+
+/// The workers by which anything leaves.
+struct Leaving {
+    mails: Arc<MailWorker>,
+    webhooks: Arc<WebhookWorker>,
+    alerts: Arc<AlertWorker>,
+}
+
+impl Leaving {
+    /// Starts them as soon as anything may leave: at once, unless this was restored from a backup and nobody has looked yet.
+    fn start(self, engine: &Arc<Engine>, tasks: &TaskTracker, stop: &CancellationToken) {
+        let (engine, again, stop) = (Arc::clone(engine), tasks.clone(), stop.clone());
+        tasks.spawn(async move {
+            let mut is_told = false;
+            loop {
+                match engine.may_leave().await {
+                    Ok(true) => break,
+                    Ok(false) if is_told => {}
+                    Ok(false) => {
+                        eprintln!("Nothing leaves until it is released: keywright outgoing release");
+                        is_told = true;
+                    }
+                    Err(error) => tracing::error!(%error, "cannot tell whether anything may leave"),
+                }
+                tokio::select! {
+                    () = stop.cancelled() => return,
+                    () = tokio::time::sleep(LOOKED_AGAIN) => {}
+                }
+            }
+            self.mails.start(&again, &stop);
+            self.webhooks.start(&again, &stop);
+            self.alerts.start(&again, &stop);
+        });
     }
 }
 

@@ -52,7 +52,6 @@ struct AboutPage {
 
 struct Installation {
     database: String,
-    is_sqlite: bool,
     data_folder: String,
     started: When,
     checks: Vec<Check>,
@@ -148,7 +147,6 @@ async fn installation(web: &Web, findings: Option<Option<Vec<Finding>>>) -> Resu
     let row = |finding: &Finding| (capitalised(&finding.to_string()), doctor::advice(finding.invariant));
     Ok(Installation {
         database: format!("{} {}, {}", database.kind, database.version, size(database.bytes)),
-        is_sqlite: !web.engine.store.is_shared(),
         data_folder: web.data_folder.to_string(),
         started: When::new(web.started_at, now),
         checks: checks(web).await?,
@@ -192,12 +190,27 @@ async fn checks(web: &Web) -> Result<Vec<Check>, Refusal> {
             "Under Needs attention each says what is wrong, and leads to where it is mended. Items of all vendors and both modes are counted.",
         ),
     ];
+    checks.extend(backups(web).await?.map(|(is_fine, what, advice)| check(is_fine, what, advice)));
     for (tenant, livemode) in web.engine.unwatched_webhooks().await? {
         let mode = if livemode { "live" } else { "test" };
         let what = sentence(&format!("nobody would hear that a webhook address of `{tenant}` fails in {mode} mode"));
         checks.push(check(false, &what, "Make an alert channel under Integrations, in that mode."));
     }
     Ok(checks)
+}
+
+/// Whether backups are made, what to say, and what to do; none: that is not known here.
+async fn backups(web: &Web) -> Result<Option<(bool, &'static str, &'static str)>, Refusal> {
+    if web.engine.store.is_shared() {
+        return Ok(None);
+    }
+    Ok(Some(match (web.engine.backup_plan(), web.engine.backup_is_overdue()) {
+        (Some(_), false) => (true, "Backups are made by themselves.", ""),
+        (Some(_), true) => (false, "No backup was made when it was due.", "Under Backups stands why."),
+        (None, _) => {
+            (false, "No backups are made by themselves.", "Under Backups stands what to start the server with.")
+        }
+    }))
 }
 
 #[cfg(test)]

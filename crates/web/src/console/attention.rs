@@ -9,6 +9,7 @@ use axum::{
     response::Response,
 };
 use domain::{
+    backup::{BACKUP_OVERDUE, OUTGOING_HELD},
     id::{AttentionId, ConnectionId, InboundId, OrderId},
     member::Ability,
 };
@@ -140,6 +141,9 @@ fn mend<A>(place: &Place<A>, row: &AttentionItem) -> Option<(String, &'static st
         engine::attention::APPROVAL | engine::attention::APPROVAL_OVERDUE => order().map(|path| (path, "Decide")),
         "mail_failed" => page_of(place, &row.subject).map(|path| (path, "See the mail")),
         "mails_held_as_old" => Some((place.at("mails/sender"), "See what is held")),
+        BACKUP_OVERDUE | OUTGOING_HELD if place.is_host() && place.role.may(Ability::Decide) => {
+            Some((place.at("settings/backups"), "See the backups"))
+        }
         "no_sender" | "sender_failing" => Some((place.at("mails/sender"), "See the sender")),
         "mail_template_broken" => Some((place.at("mails/templates"), "See the templates")),
         kind if kind.starts_with("webhook_") || kind == "deliveries_dead" => {

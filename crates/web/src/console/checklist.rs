@@ -3,7 +3,7 @@
 use domain::member::Ability;
 use engine::first_steps::FirstStep;
 
-use super::{place::Place, refusal::Refusal, server};
+use super::{about::is_operators, backups::SECTION as BACKUPS, place::Place, refusal::Refusal, server};
 use crate::Web;
 
 /// All steps.
@@ -34,6 +34,7 @@ impl Checklist {
             asked.into_iter().map(|(step, is_done)| drawn(place, step, is_done, product.as_deref())).collect();
         if place.is_host() {
             steps.extend(of_server(web, place));
+            steps.extend(backups(web, place).await?);
         }
         let done = steps.iter().filter(|step| step.is_done).count();
         if done == steps.len() {
@@ -104,6 +105,17 @@ fn drawn<A>(place: &Place<A>, first: FirstStep, is_done: bool, product: Option<&
     let needs = ["products/new", "settings/billing/connect", &*new_plan];
     let may = place.role.may(Ability::Configure) || !needs.contains(&path);
     Step { button: may.then(|| (place.at(path), word)), ..step(name, sentence, is_done) }
+}
+
+/// PostgreSQL has its own tools, of which nothing is known here.
+async fn backups<A>(web: &Web, place: &Place<A>) -> Result<Option<Step>, Refusal> {
+    if web.engine.store.is_shared() {
+        return Ok(None);
+    }
+    let is_done = web.engine.last_backup().await?.is_some();
+    let sentence = "The whole database as one file, every day, and the master keys in another place.";
+    let button = is_operators(place).then(|| (place.at(BACKUPS), "How to have them made"));
+    Ok(Some(Step { button, ..step("Have a backup", sentence, is_done) }))
 }
 
 /// What the server's operator does when starting it.

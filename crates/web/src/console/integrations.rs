@@ -151,7 +151,7 @@ const GROUPS: [&str; 4] = ["Sales", "Keys and mails", "Providers", "Your own sys
 fn group_of(kind: &str) -> &'static str {
     let begins = |words: &[&str]| words.iter().any(|word| kind.starts_with(word));
     match kind {
-        _ if begins(&["webhook_", "deliveries_", "alerts_"]) => GROUPS[3],
+        _ if begins(&["webhook_", "deliveries_", "alerts_", "backup_", "outgoing_"]) => GROUPS[3],
         _ if begins(&["account_disconnected", "event", "lookup_", "no_events", "not_caught_up"]) => GROUPS[2],
         _ if begins(&["price_", "signatures_", "unknown_account", "write_back_"]) => GROUPS[2],
         _ if begins(&["buyers_", "key_", "mail", "no_address", "no_sender", "sender_", "successor_"]) => GROUPS[1],

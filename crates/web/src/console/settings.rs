@@ -8,6 +8,7 @@ use engine::{retention::kept_days, signing::Phase};
 
 use super::{
     about::is_operators,
+    backups::SECTION as BACKUPS,
     developers::keys::is_of_mode,
     place::{Place, to::Look},
     prices::Stock,
@@ -22,7 +23,7 @@ use crate::Web;
 #[template(path = "console/settings.html")]
 struct SettingsPage {
     shell: Shell,
-    groups: [(&'static str, [Door; 4]); 4],
+    groups: Vec<(&'static str, Vec<Door>)>,
 }
 
 struct Door {
@@ -38,10 +39,10 @@ struct Door {
 type DoorTo = (&'static str, &'static str, &'static str, &'static str);
 
 /// What the page leads to, by what it is about.
-const GROUPS: [(&str, [DoorTo; 4]); 4] = [
+const GROUPS: [(&str, &[DoorTo]); 4] = [
     (
         "What is sold",
-        [
+        &[
             ("prices", "Prices", "Which plan each price of a provider gives.", "tag"),
             ("products", "Products and plans", "What is sold, and what a license allows.", "box"),
             ("settings/brand", "Brand", "In whose name each product speaks, and what its mails look like.", "person"),
@@ -50,7 +51,7 @@ const GROUPS: [(&str, [DoorTo; 4]); 4] = [
     ),
     (
         "Connected systems",
-        [
+        &[
             ("settings/billing", "Billing", "Providers that tell of sales: addresses, secrets, API keys.", "receipt"),
             ("settings/webhooks", "Webhooks", "Your own addresses that are told of what happens here.", "out"),
             (
@@ -64,7 +65,7 @@ const GROUPS: [(&str, [DoorTo; 4]); 4] = [
     ),
     (
         "People and security",
-        [
+        &[
             ("team", "Team", "Who may do what here, and who is invited.", "people"),
             (
                 "settings/sign-in",
@@ -78,11 +79,12 @@ const GROUPS: [(&str, [DoorTo; 4]); 4] = [
     ),
     (
         "The installation",
-        [
+        &[
             ("settings/server", "This server", "The address by which browsers, apps and providers reach it.", "home"),
             ("settings/signing-keys", "Signing keys", "What apps verify licenses with offline.", "key"),
             ("settings/retention", "Data retention", "What is remembered for how long.", "clock"),
-            ("settings/about", "About", "Release, database, health, backup, and a text for support.", "info"),
+            (BACKUPS, "Backups", "The whole database as one file: when, where, and how it comes back.", "disk"),
+            ("settings/about", "About", "Release, database, health, and a text for support.", "info"),
         ],
     ),
 ];
@@ -128,6 +130,10 @@ async fn states(web: &Web, place: &Place<Look>) -> Result<HashMap<&'static str, 
     let mut about = format!("Keywright {}", env!("CARGO_PKG_VERSION"));
     if is_operators(place) {
         let database = store.about().await?;
+        let last = engine.last_backup().await?;
+        let last =
+            last.map_or("none was made yet".to_owned(), |made| format!("the last one {}", When::new(made.at, now)));
+        states.insert(BACKUPS, if store.is_shared() { "by pg_dump".to_owned() } else { last });
         about = format!("{about}, {} {}", database.kind, engine::support::size(database.bytes));
     }
     states.insert("settings/about", about);
@@ -144,6 +150,9 @@ pub(crate) async fn show(State(web): State<Web>, place: Place<Look>) -> Result<R
         icon,
         state: capitalised(&states.remove(path).unwrap_or_default()),
     };
-    let groups = GROUPS.map(|(group, doors)| (group, doors.map(&mut door)));
+    let is_open = |(path, ..): &&DoorTo| *path != BACKUPS || is_operators(&place);
+    let groups = GROUPS.iter();
+    let groups = groups.map(|(group, doors)| (*group, doors.iter().filter(is_open).copied().map(&mut door).collect()));
+    let groups = groups.collect();
     page(&SettingsPage { shell: Shell::new(&web, &place, "settings", "Settings").await?, groups })
 }

@@ -152,6 +152,9 @@ const SAID: &[(&str, &str)] = &[
     ("key_withdrawn", "The key is published no more."),
     ("signed_out", "They are signed out there."),
     ("replayed", "The event is worked on again."),
+    ("backed_up", "The backup is made."),
+    ("backing_up", "The backup is being made; it goes on in the background."),
+    ("leaves_again", "Everything leaves again."),
 ];
 
 /// Where one goes on after that: the word in the address, the page, and what the link says.

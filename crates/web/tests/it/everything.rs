@@ -88,6 +88,9 @@ impl Office {
     async fn become_busy(&self, owner: &Browser<'_>) {
         let by = By { actor: "test".to_owned(), note: None };
         self.apply(SHOP).await;
+        self.plan_backups();
+        self.engine.back_up_as_planned(&by).await.unwrap();
+        self.engine.hold_outgoing(None, &by).await.unwrap();
         self.license("pro", "lovelace@buyer.example").await;
         self.sold("1001", "pro").await;
         self.sold("1002", "gold").await;

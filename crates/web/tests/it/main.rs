@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "what does not work has failed its test")]
 
+mod backups;
 mod buyers;
 mod developers;
 mod entrance;

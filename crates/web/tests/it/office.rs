@@ -1,6 +1,6 @@
 //! A vendor with members, and the browsers in which they look at the console.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{net::SocketAddr, path::PathBuf, sync::Arc};
 
 use axum::{
     Router,
@@ -18,6 +18,7 @@ use domain::{
 };
 use engine::{
     Engine, Parts,
+    backups::Plan,
     configuration::ConfigurationFile,
     issue::IssueRequest,
     members::{CameFrom, NewMember},
@@ -161,6 +162,15 @@ impl Office {
     /// The server stops.
     pub(crate) fn stop(&self) {
         self.stop.cancel();
+    }
+
+    /// Says where backups go: into a folder that is empty. Two are kept.
+    pub(crate) fn plan_backups(&self) -> PathBuf {
+        let folder = self.database.folder.path().join("backups");
+        std::fs::create_dir(&folder).unwrap();
+        let plan = Plan { folder: folder.clone(), every: SignedDuration::from_hours(24), keep: 2 };
+        self.engine.plan_backups(plan);
+        folder
     }
 
     /// Changes rows as no release would.

@@ -248,7 +248,7 @@ async fn about_says_to_whom_what_they_need() {
         "SQLite 3.",
         "/var/lib/keywright",
         "licenses: 1",
-        "sqlite3 keywright.db",
+        "No backups are made by themselves.",
         "Browsers and apps come by HTTPS",
     ] {
         assert!(page.says(words), "{words}: {}", page.text);

@@ -1,0 +1,73 @@
+//! When a backup is due, which ones are kept, and what people are told.
+
+use jiff::{SignedDuration, Timestamp};
+
+/// The attention item of an installation whose backups are not made in time.
+pub const BACKUP_OVERDUE: &str = "backup_overdue";
+/// The attention item of an installation that was restored from a backup, and from which nothing leaves yet.
+pub const OUTGOING_HELD: &str = "outgoing_held";
+
+/// How long after a failure it is tried again; sooner, where backups are made more often.
+const AGAIN_AFTER: SignedDuration = SignedDuration::from_hours(1);
+
+/// Whether a backup is to be made now. `last` and `failed` are the moments of the newest one that is there, and of the newest
+/// try that came to nothing; none: there is none. `every` is how often one is wanted.
+#[must_use]
+pub fn is_due(last: Option<Timestamp>, failed: Option<Timestamp>, every: SignedDuration, now: Timestamp) -> bool {
+    let over = |since: Option<Timestamp>, wait| since.is_none_or(|since| now.duration_since(since) >= wait);
+    over(last, every) && over(failed, every.min(AGAIN_AFTER))
+}
+
+/// Whether a backup should have been made by now: one is missing, and not for a moment only.
+#[must_use]
+pub fn is_overdue(last: Option<Timestamp>, every: SignedDuration, now: Timestamp) -> bool {
+    last.is_none_or(|last| now.duration_since(last) > every.saturating_mul(2))
+}
+
+/// Which of these are more than are to be kept: all but the newest `keep`. One at least is kept, whatever `keep` says.
+#[must_use]
+pub fn surplus<T: Clone>(mut all: Vec<(Timestamp, T)>, keep: usize) -> Vec<T> {
+    all.sort_by_key(|(at, _)| std::cmp::Reverse(*at));
+    all.into_iter().skip(keep.max(1)).map(|(_, one)| one).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(hour: i64) -> Timestamp {
+        Timestamp::from_second(hour * 3_600).unwrap()
+    }
+
+    #[test]
+    fn a_backup_is_due_when_the_last_is_old_enough_and_the_last_failure_too() {
+        let day = SignedDuration::from_hours(24);
+        for (last, failed, every, is) in [
+            (None, None, day, true),
+            (Some(77), None, day, false),
+            (Some(76), None, day, true),
+            (Some(70), Some(99), day, true),
+            (Some(70), Some(100), day, false),
+            (None, Some(100), day, false),
+            (Some(99), Some(98), SignedDuration::from_hours(1), true),
+        ] {
+            assert_eq!(is_due(last.map(at), failed.map(at), every, at(100)), is, "{last:?} {failed:?}");
+        }
+    }
+
+    #[test]
+    fn a_backup_is_overdue_when_two_are_missing() {
+        let day = SignedDuration::from_hours(24);
+        for (last, is) in [(None, true), (Some(100), false), (Some(52), false), (Some(51), true)] {
+            assert_eq!(is_overdue(last.map(at), day, at(100)), is, "{last:?}");
+        }
+    }
+
+    #[test]
+    fn the_newest_are_kept() {
+        let all = || vec![(at(2), 'b'), (at(3), 'c'), (at(1), 'a')];
+        for (keep, gone) in [(0, "ba"), (1, "ba"), (2, "a"), (3, ""), (9, "")] {
+            assert_eq!(surplus(all(), keep).into_iter().collect::<String>(), gone, "{keep}");
+        }
+    }
+}
