@@ -18,7 +18,7 @@ use jiff::Timestamp;
 use store::{FoundLicense, Store, lists::Whose};
 
 use self::slots::{Granted, Wish};
-pub(crate) use self::slots::{SlotCall, Slotted, gather_slots};
+pub(crate) use self::slots::{SlotCall, Slotted, gather_slots, used};
 use crate::{Engine, Error, Gather, Turns, catalogue::Offer};
 
 /// Look-ups that share one query at most; several queries run beside each other.
@@ -182,7 +182,8 @@ impl Engine {
     async fn examined(&self, call: &AppCall) -> Result<(AppAnswer, Option<Whose>), Error> {
         let Some(hashes) = self.hashes(&call.key) else { return Ok((AppAnswer::not_found(), None)) };
         let looked = self.checks.ask(CheckCall { hashes, device: call.device.clone() }).await??;
-        let Some((found, slot)) = looked else { return Ok((AppAnswer::not_found(), None)) };
+        let open = looked.filter(|(found, _)| found.is_open(self.now()));
+        let Some((found, slot)) = open else { return Ok((AppAnswer::not_found(), None)) };
         let whose = Some(whose(&found));
         let Some(license) = self.of_product(found, call.product.as_deref()).await? else {
             return Ok((AppAnswer::of(Verdict::product_mismatch()), whose));
@@ -265,7 +266,8 @@ impl Engine {
         Ok(AppAnswer { activation, ..before })
     }
 
-    /// The license that a key opens, as it was typed.
+    /// The license that a key, as it was typed, opens, or opened until another took its place: whoever has an old key can be
+    /// helped.
     ///
     /// # Errors
     /// Those of the database.
