@@ -105,17 +105,17 @@ impl Field {
 /// A page that does something.
 #[derive(Template)]
 #[template(path = "console/action.html")]
-pub(crate) struct ActionPage {
-    pub(crate) shell: Shell,
-    pub(crate) title: String,
+struct ActionPage {
+    shell: Shell,
+    title: String,
     /// What follows.
-    pub(crate) consequences: Vec<String>,
-    pub(crate) fields: Vec<Field>,
-    pub(crate) button: &'static str,
-    pub(crate) is_dangerous: bool,
-    pub(crate) back: String,
+    consequences: Vec<String>,
+    fields: Vec<Field>,
+    button: &'static str,
+    is_dangerous: bool,
+    back: String,
     /// What was wrong with what was sent.
-    pub(crate) wrong: Option<String>,
+    wrong: Option<String>,
 }
 
 /// What a form sent, or an address asked for: by name, without the blanks around it. Secrets are among it, so it does not
