@@ -89,6 +89,14 @@ impl Field {
         Self::Choice { name, label, options: options.into_iter().map(option).collect() }
     }
 
+    /// A line that has this in it.
+    pub(crate) fn filled(mut self, new: &str) -> Self {
+        if let Self::Text { value, .. } = &mut self {
+            new.clone_into(value);
+        }
+        self
+    }
+
     /// Why it is done; anybody may leave it empty.
     pub(crate) fn reason() -> Self {
         Self::Text {

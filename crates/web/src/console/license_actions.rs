@@ -111,9 +111,9 @@ impl Action {
         Self { is_guarded: true, ..self }
     }
 
-    /// It takes a reason.
-    fn with_reason(self) -> Self {
-        Self { question: self.question.asks(Field::reason()), ..self }
+    /// It takes a reason, which stays while the question is asked once more.
+    fn with_reason(self, sent: &Sent) -> Self {
+        Self { question: self.question.asks(Field::reason().filled(sent.get("note"))), ..self }
     }
 }
 
@@ -129,7 +129,7 @@ async fn action(case: &Case<'_>, word: &str) -> Result<Action, Refusal> {
         "note" => return Ok(noting(case)),
         _ => simple(case, word).ok_or(Refusal::NotFound)?,
     };
-    Ok(action.with_reason())
+    Ok(action.with_reason(case.sent))
 }
 
 fn noting(case: &Case<'_>) -> Action {

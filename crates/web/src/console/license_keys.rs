@@ -158,16 +158,15 @@ pub(super) async fn offline(case: &Case<'_>) -> Result<Action, Refusal> {
         .question("File for a machine that is never online", "Write the file")
         .says(places)
         .says(format!(
-            "The file has the signed lease that the app would get by itself. It is good until {} ({}): its plan lets a lease \
-             go for {days}, and none outlives the license. After that a new file is needed.",
+            "The file has the signed lease that the app would get by itself. It is good until {}: its plan lets a lease go \
+             for {days}, and none outlives the license. After that a new file is needed.",
             ends.full(),
-            ends.short(),
         ))
         .says("It cannot be called back before then, whatever happens to the license.")
         .asks(
             Field::text("fingerprint", "Fingerprint of the machine", case.sent.get("fingerprint"))
                 .needed()
-                .hint("What your app shows as the identity of its machine, letter by letter."),
+                .hint("What your app shows as the identity of its machine, exactly as it stands there."),
         )
         .asks(Field::text("name", "Name", case.sent.get("name")).hint("By which its owner recognises it. May stay empty."));
     Ok(Action::new(Ability::Help, question))

@@ -105,8 +105,8 @@ async fn limits_are_read_before_they_are_set() {
         form.text
     );
     let wanted = "activations=5&checks_per_month=&features=edit%2C+export";
-    let told = owner.post(&limits, wanted).await;
-    for words in ["Devices: 3 → 5.", "Features: none → edit, export.", ">Set them<"] {
+    let told = owner.post(&limits, &format!("{wanted}&note=a+friend")).await;
+    for words in ["value=\"a friend\"", "Devices: 3 → 5.", "Features: none → edit, export.", ">Set them<"] {
         assert!(told.says(words), "{words}: {}", told.text);
     }
     assert!(!told.says("Checks a month: "), "what stays is not told");
