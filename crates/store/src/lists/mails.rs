@@ -2,7 +2,8 @@
 
 use domain::id::{CustomerId, LicenseId, MailId, OrderId};
 use sea_orm::{
-    ColumnTrait, Condition, EntityTrait, QueryFilter, QuerySelect, QueryTrait, Select, sea_query::SimpleExpr,
+    ColumnTrait, Condition, EntityTrait, QueryFilter, QuerySelect, QueryTrait, Select,
+    sea_query::{Expr, ExprTrait, Query, SimpleExpr},
 };
 
 use super::{ASKED_ABOUT_MAX, Examined, Listed, Page, Whose, read_examined, read_page, sales::orders_of};
@@ -90,6 +91,12 @@ pub(crate) fn all(whose: Whose, filter: &MailFilter) -> Select<mails::Entity> {
 
 /// A mail is of the tenant and the mode of its order.
 fn of_mode(whose: Whose) -> SimpleExpr {
-    let orders = orders::Entity::find().select_only().column(orders::Column::Id).filter(orders_of(whose));
-    mails::Column::OrderId.in_subquery(orders.into_query())
+    let order = (orders::Entity, orders::Column::Id);
+    let order = Query::select()
+        .expr(Expr::val(1))
+        .from(orders::Entity)
+        .and_where(Expr::col(order).equals((mails::Entity, mails::Column::OrderId)))
+        .cond_where(orders_of(whose))
+        .to_owned();
+    Expr::exists(order)
 }
