@@ -37,6 +37,7 @@ pub(crate) mod decisions;
 pub(crate) mod deliveries;
 pub(crate) mod events;
 pub(crate) mod inbound;
+pub(crate) mod license_keys;
 pub(crate) mod licenses;
 pub(crate) mod mail_templates;
 pub(crate) mod mails;

@@ -43,7 +43,7 @@ pub use runtime::app_answer;
 
 use admin::{
     alerts, api_keys, attention, audit, catalogue, connections, customers, decisions, deliveries, events, inbound,
-    licenses, mail_templates, mails, orders, price_rules, reconcile, rulings, webhook_endpoints,
+    license_keys, licenses, mail_templates, mails, orders, price_rules, reconcile, rulings, webhook_endpoints,
 };
 use named::selected;
 use openapi::At;
@@ -129,6 +129,8 @@ fn keyed_routes() -> OpenApiRouter<Api> {
         .at("POST /v1/licenses/{id}/extend", routes!(rulings::extend))
         .at("POST /v1/licenses/{id}/change-plan", routes!(rulings::change_plan))
         .at("POST /v1/licenses/{id}/limits", routes!(rulings::limits))
+        .at("POST /v1/licenses/{id}/rotate-key", routes!(license_keys::rotate_key))
+        .at("POST /v1/licenses/{id}/transfer", routes!(license_keys::transfer))
         .at("POST /v1/orders/{id}/approve", routes!(decisions::approve))
         .at("POST /v1/orders/{id}/reject", routes!(decisions::reject))
         .at("POST /v1/orders/{id}/contact", routes!(mails::contact))

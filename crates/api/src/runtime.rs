@@ -9,7 +9,7 @@ use axum::{
     response::IntoResponse,
 };
 use domain::{
-    activation::{Software, VerdictCode},
+    activation::{self, DEVICE_CHARACTERS_MAX, Software, VerdictCode},
     id::{ActivationId, LicenseId},
 };
 use engine::{
@@ -21,9 +21,6 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::{Api, problem::Problem, read::Body, request_log::Declined};
-
-/// The longest fingerprint or name of a device, in characters.
-const DEVICE_CHARACTERS_MAX: usize = 255;
 
 /// A device, a domain, or an instance: whatever the app counts.
 #[derive(Debug, Clone, Deserialize, ToSchema)]
@@ -246,17 +243,9 @@ impl AppRequest {
             (None, Some(domain)) => return domain_name(domain),
             _ => {}
         }
-        let fingerprint = self.device.as_ref().map(|device| device.fingerprint.trim()).unwrap_or_default();
-        match fingerprint.chars().count() {
-            0 => Err(Problem::invalid("`device.fingerprint` is missing or empty. Send what identifies the device.")),
-            count if count > DEVICE_CHARACTERS_MAX => {
-                Err(Problem::invalid(format!("`device.fingerprint` has {count} characters; 255 is the most.")))
-            }
-            _ if has_control(fingerprint) => {
-                Err(Problem::invalid("`device.fingerprint` has control characters. Send plain text."))
-            }
-            _ => Ok(fingerprint.to_owned()),
-        }
+        let text = self.device.as_ref().map(|device| device.fingerprint.as_str()).unwrap_or_default();
+        let named = activation::fingerprint(text);
+        named.map_err(|error| Problem::invalid(format!("`device.fingerprint`: {error}.")).of("device.fingerprint"))
     }
 }
 

@@ -185,6 +185,37 @@ fn refused(state: LicenseState, reason: Option<&Reason>) -> String {
     }
 }
 
+/// The longest fingerprint or name of a device, in characters.
+pub const DEVICE_CHARACTERS_MAX: usize = 255;
+
+/// Why a text identifies no device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum FingerprintError {
+    /// There is none.
+    #[error("it is missing or empty; send what identifies the device")]
+    Empty,
+    /// It is longer than any.
+    #[error("it has {0} characters; {DEVICE_CHARACTERS_MAX} is the most")]
+    TooLong(usize),
+    /// It is no text that a person could read.
+    #[error("it has control characters; send plain text")]
+    Control,
+}
+
+/// What identifies a device, as it is kept: without the blanks around it.
+///
+/// # Errors
+/// It is empty, longer than [`DEVICE_CHARACTERS_MAX`], or has control characters.
+pub fn fingerprint(text: &str) -> Result<String, FingerprintError> {
+    let text = text.trim();
+    match text.chars().count() {
+        0 => Err(FingerprintError::Empty),
+        count if count > DEVICE_CHARACTERS_MAX => Err(FingerprintError::TooLong(count)),
+        _ if text.chars().any(char::is_control) => Err(FingerprintError::Control),
+        _ => Ok(text.to_owned()),
+    }
+}
+
 /// A check: the license's verdict, and whether the device that asks has a slot.
 #[must_use]
 pub fn check(standing: &Standing, device: Option<bool>, now: Timestamp) -> Verdict {

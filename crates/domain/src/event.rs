@@ -57,7 +57,7 @@ kinds! {
     LicenseDeactivated = "license.deactivated";
     #[doc = "The term of a license ends later than before."]
     LicenseRenewed = "license.renewed";
-    #[doc = "A license gives something else than before: another plan, other limits, an earlier end; or it came back."]
+    #[doc = "A license gives something else than before: another plan, other limits, an earlier end, another key; or it came back."]
     LicenseChanged = "license.changed";
     #[doc = "A license does not work for now."]
     LicenseFrozen = "license.frozen";

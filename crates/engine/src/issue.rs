@@ -174,7 +174,7 @@ impl Engine {
         }
     }
 
-    /// The first key of a license, in clear. Whoever calls this has to say so in the audit log.
+    /// The key of a license, in clear. Whoever calls this has to say so in the audit log.
     ///
     /// # Errors
     /// Those of the database, or the key does not open.

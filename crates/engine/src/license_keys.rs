@@ -1,11 +1,14 @@
 //! What staff does with the key of a license: sees it, tries it, and frees its devices. The key itself stays sealed but for
 //! the moment.
 
-use crypto::{key::LicenseKey, seal::Place};
 use domain::{
+    activation::lease_times,
     id::{ActivationId, LicenseId, TenantId},
+    license::License,
     mail::MailKind,
+    time::after,
 };
+use jiff::Timestamp;
 use serde_json::{Value, json};
 use store::{
     lists::{ListedLicense, MailFilter, Page, Whose},
@@ -19,8 +22,17 @@ use crate::{
     runtime::{AppAnswer, AppCall},
 };
 
+/// A machine that is never online.
+#[derive(Clone, Debug)]
+pub struct OfflineDevice {
+    /// What identifies it.
+    pub fingerprint: String,
+    /// A name that its owner recognises.
+    pub name: Option<String>,
+}
+
 impl Engine {
-    /// The first key of a license, in clear; that somebody saw it stands in the audit log. None: it has none of its own.
+    /// The key of a license, in clear; that somebody saw it stands in the audit log. None: it has none of its own.
     ///
     /// # Errors
     /// Those of the database, or the key does not open.
@@ -53,13 +65,7 @@ impl Engine {
     }
 
     async fn key_of(&self, tenant: TenantId, license: LicenseId) -> Result<Option<Zeroizing<String>>, Error> {
-        let mut keys = self.store.license_keys(license).await?;
-        // The first key of each license is inserted last, and stays.
-        keys.sort_by_key(|key| (key.created_at, key.id));
-        let Some(row) = keys.into_iter().next() else { return Ok(None) };
-        let text = self.ring().open(Place::license_key(tenant, row.id), &row.sealed)?;
-        let text = str::from_utf8(&text).ok().and_then(|text| LicenseKey::as_written(text).ok());
-        Ok(text.map(|key| key.reveal().to_owned().into()))
+        Ok(self.reveal(tenant, license).await?.map(|key| key.reveal().to_owned().into()))
     }
 
     /// Frees the slot of a device, as its app would; that staff did it stands in the audit log. False: it is free already.
@@ -81,6 +87,45 @@ impl Engine {
         let detail = json!({ "fingerprint": row.fingerprint, "name": row.name, "note": by.note });
         self.audit_license(whose, license, "activation.freed", device.to_string(), &detail, by).await?;
         Ok(true)
+    }
+
+    /// Until when a lease of a license would be good that is signed now.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn offline_until(&self, whose: Whose, license: &License) -> Result<Timestamp, Error> {
+        let (now, ahead) = (self.now(), self.ahead(whose.tenant, whose.livemode).await?);
+        let offer = self.offer(whose.tenant, license.plan).await?;
+        let times = lease_times(&license.standing, &offer.plan.terms, after(now, ahead));
+        // A machine has its own clock, whatever that of test mode says.
+        Ok(times.earlier(ahead).expires_at)
+    }
+
+    /// Activates a license for a machine that is not online, and answers what its app would be told with its lease; that
+    /// staff did it stands in the audit log. None: it has no key of its own.
+    ///
+    /// # Errors
+    /// Those of the database, or the key does not open.
+    pub async fn offline_lease(
+        &self,
+        whose: Whose,
+        license: &ListedLicense,
+        device: &OfflineDevice,
+        issuer: &str,
+        by: &By,
+    ) -> Result<Option<AppAnswer>, Error> {
+        let Some(key) = self.key_of(whose.tenant, license.license.id).await? else { return Ok(None) };
+        let call = AppCall { device_name: device.name.clone(), ..app_call(&key, None) };
+        let answer = self.activate(&call, &device.fingerprint, issuer).await?;
+        if let (Some(activation), Some(_)) = (answer.activation, &answer.lease) {
+            let until = self.offline_until(whose, &license.license).await?;
+            let detail = json!({
+                "fingerprint": device.fingerprint, "name": device.name, "good_until": until, "note": by.note
+            });
+            let subject = activation.to_string();
+            self.audit_license(whose, license, "activation.lease_written", subject, &detail, by).await?;
+        }
+        Ok(Some(answer))
     }
 
     /// The mail with the key of a license, the latest. None: none was written.

@@ -17,7 +17,7 @@ use domain::{
     mail::MailKind,
     order::Contact,
     plan::PlanVersion,
-    policy::{MailBy, Notice},
+    policy::Notice,
     reason::{Cause, Reason},
 };
 use jiff::Timestamp;
@@ -37,6 +37,7 @@ use crate::{
     catalogue::Shelf,
     connections::Connection,
     events::{self, News, Sale},
+    key_change::is_mailed_by_vendor,
 };
 
 /// Rows that a batch adds.
@@ -176,20 +177,56 @@ impl Outcome<'_> {
         }
     }
 
-    /// The caller of the API delivers the key itself, or the vendor does for all of the plan (X04), or the provider has given
-    /// it out.
+    /// The vendor delivers the key itself, or the provider has given it out.
     fn is_silent(&self, license: &License) -> bool {
+        self.is_mailed_by_vendor(license) || self.connection.is_keyed_by_provider()
+    }
+
+    /// The caller of the API delivers the key itself, or the vendor does for all of the plan (X04).
+    pub(crate) fn is_mailed_by_vendor(&self, license: &License) -> bool {
         let plan = self.shelf.catalogue.plan(license.plan);
-        plan.is_some_and(|plan| plan.terms.policy.mail == MailBy::Vendor)
-            || self.connection.is_keyed_by_provider()
-            || self.order.order.purchases.values().any(|purchase| purchase.silent)
+        plan.is_some_and(|plan| is_mailed_by_vendor(&self.order.order, plan))
     }
 
     fn new_key(&self, license: &License, entropy: &mut dyn Entropy) -> LicenseKeyRow {
+        let key = self.generated(license, entropy);
+        self.key_row(license, &key, entropy)
+    }
+
+    fn generated(&self, license: &License, entropy: &mut dyn Entropy) -> LicenseKey {
         let product = self.shelf.products.get(&license.plan.product);
         let prefix = product.and_then(|product| Prefix::new(&product.key_prefix).ok()).unwrap_or_default();
-        let key = LicenseKey::generate(&prefix, entropy);
-        self.key_row(license, &key, entropy)
+        LicenseKey::generate(&prefix, entropy)
+    }
+
+    /// Adds the rows that follow where a license gets another key: the key itself, its mail where it is wanted, what the
+    /// vendor's own systems are told, and the call that writes it to the provider's record. `detail` is for the audit log.
+    pub(crate) fn rekey(
+        &self,
+        license: &License,
+        was: Option<Box<str>>,
+        is_mailed: bool,
+        mut detail: serde_json::Value,
+        rows: &mut OutcomeRows,
+        entropy: &mut dyn Entropy,
+    ) -> LicenseKey {
+        let key = self.generated(license, entropy);
+        rows.keys.push(self.key_row(license, &key, entropy));
+        if is_mailed && let Some(mail) = self.mail(MailKind::LicenseDelivery, license, entropy) {
+            rows.mails.push(Mail { occasion: MailId(mail.id).to_string(), ..mail });
+        }
+        rows.calls.extend(self.write_back(license, entropy).filter(|_| license.announced));
+        detail["was"] = json!(was);
+        detail["now"] = json!(key.masked());
+        const ACTION: &str = "license.key_changed";
+        rows.actions.push((Whose { tenant: self.order.tenant, livemode: self.order.livemode }, ACTION));
+        rows.audit.push(self.audit(ACTION, Some(license), &detail, entropy));
+        // Who was never told that there is a license is not told that it has another key.
+        if license.announced {
+            let previous = Some(Previous { key_hint: was, ..Previous::default() });
+            rows.news.push(self.sale().of_license(EventKind::LicenseChanged, license, previous));
+        }
+        key
     }
 
     fn key_row(&self, license: &License, key: &LicenseKey, entropy: &mut dyn Entropy) -> LicenseKeyRow {
@@ -205,6 +242,7 @@ impl Outcome<'_> {
             hint: key.masked(),
             ending: key.ending(),
             created_at: self.now.as_microsecond(),
+            closes_at: None,
         }
     }
 

@@ -80,7 +80,7 @@ enum Along<'a> {
 
 /// What a decision is about.
 #[derive(Clone, Copy)]
-enum About<'a> {
+pub(crate) enum About<'a> {
     License(LicenseId, &'a Ruling),
     Order(OrderId, &'a OrderRuling),
 }
@@ -211,7 +211,7 @@ impl Engine {
     }
 
     /// Writes the decision into its order, and settles what follows.
-    async fn settle_decided(
+    pub(crate) async fn settle_decided(
         &self,
         write: &Write,
         orders: &mut [StoredOrder],
@@ -271,7 +271,11 @@ impl Engine {
 }
 
 /// The order that a decision is about, as this transaction sees it. None: the tenant has no such license or order.
-async fn found(write: &Write, tenant: TenantId, about: About<'_>) -> Result<Option<Vec<StoredOrder>>, Error> {
+pub(crate) async fn found(
+    write: &Write,
+    tenant: TenantId,
+    about: About<'_>,
+) -> Result<Option<Vec<StoredOrder>>, Error> {
     let id = match about {
         About::License(license, _) => write.order_of_license(tenant, license).await?,
         About::Order(order, _) => write.survivor_of_order(tenant, order).await?,

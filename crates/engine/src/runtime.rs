@@ -20,7 +20,7 @@ use store::{FoundLicense, Store, lists::Whose};
 
 pub(crate) use self::seen::Seen;
 use self::slots::{Granted, Wish};
-pub(crate) use self::slots::{SlotCall, Slotted, gather_slots};
+pub(crate) use self::slots::{SlotCall, Slotted, gather_slots, used};
 use crate::{Engine, Error, Gather, Turns, catalogue::Offer};
 
 /// Look-ups that share one query at most; several queries run beside each other.
@@ -213,7 +213,8 @@ impl Engine {
         let Some(hashes) = self.hashes(&call.key) else { return Ok((AppAnswer::not_found(), None)) };
         let check = CheckCall { hashes, device: call.device.clone(), software: call.software.clone() };
         let looked = self.checks.ask(check).await??;
-        let Some((found, held)) = looked else { return Ok((AppAnswer::not_found(), None)) };
+        let open = looked.filter(|(found, _)| found.is_open(self.now()));
+        let Some((found, held)) = open else { return Ok((AppAnswer::not_found(), None)) };
         let subject = Some(Subject { whose: whose(&found), license: found.id });
         let Some(license) = self.of_product(found, call.product.as_deref()).await? else {
             return Ok((AppAnswer::of(Verdict::product_mismatch()), subject));
@@ -286,7 +287,8 @@ impl Engine {
         Ok(AppAnswer { activation, ..before })
     }
 
-    /// The license that a key opens, as it was typed.
+    /// The license that a key, as it was typed, opens, or opened until another took its place: whoever has an old key can be
+    /// helped.
     ///
     /// # Errors
     /// Those of the database.

@@ -68,6 +68,19 @@ impl Write {
         Ok(())
     }
 
+    /// Forgets the calls of a kind about a subject: what they were to tell is not so any more.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn forget_calls(&self, kind: &str, subject: Uuid) -> Result<(), StoreError> {
+        provider_calls::Entity::delete_many()
+            .filter(provider_calls::Column::SubjectId.eq(subject))
+            .filter(provider_calls::Column::Kind.eq(kind))
+            .exec(&self.transaction)
+            .await?;
+        Ok(())
+    }
+
     /// Takes up to `limit` calls of a connection that are due, for `token` alone. They are due again at `lease_until`, should nobody say
     /// how they ended.
     ///

@@ -10,7 +10,7 @@ use domain::{
 };
 use jiff::Timestamp;
 use sea_orm::{
-    ColumnTrait, EntityTrait, JoinType, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, Select,
+    ColumnTrait, Condition, EntityTrait, JoinType, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, Select,
     sea_query::{Expr, SimpleExpr},
 };
 use uuid::Uuid;
@@ -18,7 +18,7 @@ use uuid::Uuid;
 use crate::{
     Store, Write,
     bulk::{self, Existing, any_of},
-    convert::{self, micros},
+    convert::{self, instant, micros},
     entities::{activations, license_keys, licenses},
     error::StoreError,
     rows::{Activation, LicenseKey},
@@ -41,10 +41,30 @@ pub struct FoundLicense {
     pub adjustment: Adjustment,
     /// Its state.
     pub standing: Standing,
+    /// From when on the key by which it was found opens nothing; none: it opens the license.
+    pub key_closes_at: Option<Timestamp>,
+}
+
+impl FoundLicense {
+    /// Whether the key by which it was found opens it at this moment.
+    #[must_use]
+    pub fn is_open(&self, at: Timestamp) -> bool {
+        self.key_closes_at.is_none_or(|closes_at| at < closes_at)
+    }
+}
+
+impl LicenseKey {
+    /// The key of a license that people are shown and mailed has the lowest place among its keys: the first that no other
+    /// has taken the place of. The first key of each license is inserted last, and stays.
+    #[must_use]
+    pub const fn place(&self) -> (bool, i64, Uuid) {
+        (self.closes_at.is_some(), self.created_at, self.id)
+    }
 }
 
 impl Store {
-    /// The licenses that these key hashes open. Always read from the database: nothing stale is ever answered.
+    /// The licenses that these key hashes open or opened ([`FoundLicense::is_open`]). Always read from the database: nothing
+    /// stale is ever answered.
     ///
     /// # Errors
     /// Those of the database, or a stored document does not read.
@@ -83,14 +103,14 @@ impl Store {
         Ok(activations::Entity::find().filter(activations::Column::LicenseId.eq(license.0)).all(&self.reader).await?)
     }
 
-    /// The keys that open a license, the first one first.
+    /// The keys of a license, the one that people are shown first.
     ///
     /// # Errors
     /// Those of the database.
     pub async fn license_keys(&self, license: LicenseId) -> Result<Vec<LicenseKey>, StoreError> {
         let query = license_keys::Entity::find().filter(license_keys::Column::LicenseId.eq(license.0));
         let mut keys = query.all(&self.reader).await?;
-        keys.sort_by_key(|key| key.created_at);
+        keys.sort_by_key(LicenseKey::place);
         Ok(keys)
     }
 }
@@ -99,7 +119,7 @@ impl Store {
 pub type Found = HashMap<Vec<u8>, Arc<FoundLicense>>;
 
 /// The columns of a found license.
-type FoundRow = (Vec<u8>, Uuid, Uuid, bool, Uuid, Uuid, i32, i32, Option<String>, String);
+type FoundRow = (Vec<u8>, Option<i64>, Uuid, Uuid, bool, Uuid, Uuid, i32, i32, Option<String>, String);
 
 /// One query for both tables: a check costs a look into two indexes.
 fn found_by(condition: SimpleExpr) -> Select<license_keys::Entity> {
@@ -110,6 +130,7 @@ fn found_by(condition: SimpleExpr) -> Select<license_keys::Entity> {
     license_keys::Entity::find()
         .select_only()
         .column(license_keys::Column::Hash)
+        .column(license_keys::Column::ClosesAt)
         .column(licenses::Column::Id)
         .column(licenses::Column::TenantId)
         .column(licenses::Column::Livemode)
@@ -124,7 +145,7 @@ fn found_by(condition: SimpleExpr) -> Select<license_keys::Entity> {
 }
 
 fn read(rows: Vec<FoundRow>, found: &mut Found) -> Result<(), StoreError> {
-    for (hash, id, tenant, livemode, product, plan, version, seats, adjustment, standing) in rows {
+    for (hash, closes_at, id, tenant, livemode, product, plan, version, seats, adjustment, standing) in rows {
         let id = LicenseId(id);
         let license = FoundLicense {
             tenant: TenantId(tenant),
@@ -135,6 +156,7 @@ fn read(rows: Vec<FoundRow>, found: &mut Found) -> Result<(), StoreError> {
             adjustment: adjustment
                 .map_or_else(|| Ok(Adjustment::default()), |text| convert::read("license", id, &text))?,
             standing: convert::read("license", id, &standing)?,
+            key_closes_at: closes_at.map(instant),
         };
         found.insert(hash, Arc::new(license));
     }
@@ -142,7 +164,7 @@ fn read(rows: Vec<FoundRow>, found: &mut Found) -> Result<(), StoreError> {
 }
 
 impl Write {
-    /// The licenses that these key hashes open, for a change: other writers wait.
+    /// The licenses that these key hashes open or opened, for a change: other writers wait.
     ///
     /// # Errors
     /// Those of the database, or a stored document does not read.
@@ -242,6 +264,31 @@ impl Write {
     /// Those of the database; [`StoreError::Duplicate`] if a key is there already.
     pub async fn add_license_keys(&self, keys: Vec<LicenseKey>) -> Result<(), StoreError> {
         bulk::insert::<license_keys::Entity>(&self.transaction, keys, Existing::Refuse).await?;
+        Ok(())
+    }
+
+    /// The keys of a license, in no order.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn keys_of_license(&self, license: LicenseId) -> Result<Vec<LicenseKey>, StoreError> {
+        let query = license_keys::Entity::find().filter(license_keys::Column::LicenseId.eq(license.0));
+        Ok(query.all(&self.transaction).await?)
+    }
+
+    /// The keys that open a license now open it no longer than until then.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn close_license_keys(&self, license: LicenseId, at: Timestamp) -> Result<(), StoreError> {
+        use license_keys::Column::{ClosesAt, LicenseId as OfLicense};
+        let later = Condition::any().add(ClosesAt.is_null()).add(ClosesAt.gt(micros(at)));
+        license_keys::Entity::update_many()
+            .col_expr(ClosesAt, Expr::val(micros(at)))
+            .filter(OfLicense.eq(license.0))
+            .filter(later)
+            .exec(&self.transaction)
+            .await?;
         Ok(())
     }
 

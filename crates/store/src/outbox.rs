@@ -2,7 +2,7 @@
 
 mod contents;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use domain::{
     id::{LicenseId, MailId, OrderId, TenantId},
@@ -260,8 +260,22 @@ impl Write {
         Ok(usize::try_from(sent).unwrap_or(usize::MAX))
     }
 
-    /// Sends the mails of a kind about these licenses once more, to this address, though a relay has taken them; those that
-    /// are on their way there now are left alone.
+    /// Of the mails of a kind about these licenses, the latest of each license.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn latest_mails(&self, licenses: Vec<LicenseId>, kind: &str) -> Result<Vec<Mail>, StoreError> {
+        let mut latest: HashMap<Uuid, Mail> = HashMap::new();
+        for condition in any_of(&self.transaction, mails::Column::LicenseId, licenses.iter().map(|id| id.0).collect()) {
+            let query = mails::Entity::find().filter(condition).filter(mails::Column::Kind.eq(kind));
+            let written = query.order_by_asc(mails::Column::Id).all(&self.transaction).await?;
+            latest.extend(written.into_iter().map(|mail| (mail.license_id, mail)));
+        }
+        Ok(latest.into_values().collect())
+    }
+
+    /// Sends the latest mail of a kind about each of these licenses once more, to this address, though a relay has taken it;
+    /// those that are on their way there now are left alone. Earlier ones would say the same.
     ///
     /// # Errors
     /// Those of the database.
@@ -272,12 +286,10 @@ impl Write {
         to: &Contact,
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        for condition in any_of(&self.transaction, mails::Column::LicenseId, licenses.iter().map(|id| id.0).collect()) {
-            let of = |update: UpdateMany<mails::Entity>| {
-                update.filter(condition.clone()).filter(mails::Column::Kind.eq(kind))
-            };
-            of(addressed(to)).exec(&self.transaction).await?;
-            of(afresh(now)).filter(free(now)).exec(&self.transaction).await?;
+        let latest = self.latest_mails(licenses, kind).await?.into_iter().map(|mail| mail.id).collect();
+        for condition in any_of(&self.transaction, mails::Column::Id, latest) {
+            addressed(to).filter(condition.clone()).exec(&self.transaction).await?;
+            afresh(now).filter(condition).filter(free(now)).exec(&self.transaction).await?;
         }
         Ok(())
     }

@@ -7,13 +7,15 @@ document.addEventListener("click", async (event) => {
   const button = event.target.closest("[data-copy]");
   if (!button) return;
   await navigator.clipboard.writeText(button.dataset.copy);
-  const before = button.title;
-  button.title = "Copied";
-  button.setAttribute("aria-label", "Copied");
-  setTimeout(() => {
-    button.title = before;
-    button.setAttribute("aria-label", before);
-  }, 1500);
+  const words = button.querySelector("span");
+  const before = words ? words.textContent : button.title;
+  const say = (text) => {
+    if (words) return (words.textContent = text);
+    button.title = text;
+    button.setAttribute("aria-label", text);
+  };
+  say("Copied");
+  setTimeout(() => say(before), 1500);
 });
 
 // Chips choose which kinds of lines are shown, also of lines that come later.

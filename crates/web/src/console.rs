@@ -34,6 +34,8 @@ mod integrations;
 mod letters;
 mod license;
 mod license_actions;
+mod license_keys;
+mod license_terms;
 mod licenses;
 mod list;
 mod live;

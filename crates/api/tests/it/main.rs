@@ -11,6 +11,7 @@ mod decisions;
 mod documents;
 mod idempotency;
 mod inbound;
+mod license_keys;
 mod mails;
 mod named;
 mod outgoing;

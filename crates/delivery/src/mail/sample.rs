@@ -47,6 +47,7 @@ pub(super) fn contents(kind: MailKind, product: &Product, plan: &Plan, now: Time
             hint: format!("{}-…-Q7C9", product.key_prefix),
             ending: String::new(),
             created_at: now.as_microsecond(),
+            closes_at: None,
         }],
         product: product.clone(),
         templates: Vec::new(),

@@ -112,6 +112,7 @@ pub(crate) fn contents(product: &str, plan: &str, brand: &str) -> Contents {
             hint: key.masked(),
             ending: String::new(),
             created_at: ISSUED,
+            closes_at: None,
         }],
         product: Product {
             id: Uuid::nil(),

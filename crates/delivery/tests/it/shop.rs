@@ -278,6 +278,7 @@ impl Shop {
             hint: key.masked(),
             ending: key.ending(),
             created_at: now.as_microsecond(),
+            closes_at: None,
         }
     }
 

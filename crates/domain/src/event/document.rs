@@ -99,6 +99,9 @@ pub struct Previous {
     /// Its seats.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub seats: Option<u32>,
+    /// What may be shown of its key: it has another one now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key_hint: Option<Box<str>>,
     /// The end of its term; `null`: it had none.
     #[serde(deserialize_with = "if_told", skip_serializing_if = "Option::is_none")]
     pub until: Option<Option<Timestamp>>,

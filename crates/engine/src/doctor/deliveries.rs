@@ -8,12 +8,13 @@ use domain::{
     license::{Holding, License},
     policy::MailBy,
 };
-use store::snapshot::Pending;
+use store::{rows::Mail, snapshot::Pending};
 
 use super::{Finding, examine::Case, of};
 use domain::mail::MailKind;
 
-/// Each license that was announced has one mail with its key, unless whoever asked for it delivers it themselves.
+/// Each license that was announced has one mail with its first key, unless whoever asked for it delivers it themselves. That a
+/// key was changed is another occasion.
 pub(super) fn mails(case: &Case<'_>) -> Vec<Finding> {
     let order = case.order;
     if order.order.purchases.values().any(|purchase| purchase.silent) {
@@ -28,7 +29,8 @@ pub(super) fn mails(case: &Case<'_>) -> Vec<Finding> {
     let announced = order.licenses.iter().filter(|license| license.announced);
     let wrong = announced.filter_map(|license| {
         let written = |id: &LicenseId| {
-            of(&case.gathered.mails, id).iter().filter(|mail| mail.kind == MailKind::LicenseDelivery.as_str()).count()
+            let of_key = |mail: &&Mail| mail.kind == MailKind::LicenseDelivery.as_str() && mail.occasion.is_empty();
+            of(&case.gathered.mails, id).iter().filter(of_key).count()
         };
         let own = written(&license.id);
         // It may have been announced as the license that it stands for now.

@@ -6,17 +6,19 @@ use store::rows;
 
 use super::{Finding, examine::Case, of};
 
-/// Each license has as many keys as it counts, at least one while it holds a unit, and each is found under its hash.
+/// Each license has as many keys as it counts, beside those that others have taken the place of, and at least one while it
+/// holds a unit; and each is found under its hash.
 pub(super) fn keys(case: &Case<'_>) -> Vec<Finding> {
     // Settling the order once more tells of those that have waited for too long.
     let is_awaited = case.is_keyed_by_provider();
     let mut findings = Vec::new();
     for license in &case.order.licenses {
         let rows = of(&case.gathered.keys, &license.id);
-        if rows.len() != license.keys as usize {
-            let problem = format!("it counts {} keys and {} open it", license.keys, rows.len());
+        let open = rows.iter().filter(|row| row.closes_at.is_none()).count();
+        if open != license.keys as usize {
+            let problem = format!("it counts {} keys and {open} open it", license.keys);
             findings.push(Finding::new(1, license.id, problem));
-        } else if rows.is_empty() && license.holding == Holding::Unit && !is_awaited {
+        } else if open == 0 && license.holding == Holding::Unit && !is_awaited {
             findings.push(Finding::new(1, license.id, "no key opens it"));
         }
         let problems = rows.iter().filter_map(|row| Some((row, problem(row, case.ring)?)));

@@ -89,7 +89,8 @@ async fn settle_slots(
     let mut slots = Slots { taken, saved: HashMap::new(), deleted: Vec::new(), news: Vec::new() };
     let mut settled = Vec::with_capacity(calls.len());
     for call in calls {
-        let found = call.hashes.iter().find_map(|hash| found.get(hash.as_slice()));
+        let found =
+            call.hashes.iter().find_map(|hash| found.get(hash.as_slice())).filter(|found| found.is_open(call.now));
         settled.push(found.map(|found| (Arc::clone(found), slots.grant(call, found))));
     }
     write.delete_activations(slots.deleted).await?;
@@ -158,7 +159,7 @@ impl Slots {
                 Granted::Slot(same)
             }
             Slot::New => {
-                self.news.push(news(EventKind::LicenseActivated, found, offer, &new));
+                self.news.push(used(EventKind::LicenseActivated, found, offer, &new));
                 self.saved.insert(new.id, new.clone());
                 self.taken.push(new.clone());
                 Granted::Slot(ActivationId(new.id))
@@ -172,12 +173,13 @@ impl Slots {
         let row = self.taken.swap_remove(place);
         self.saved.remove(&row.id);
         self.deleted.push(row.id);
-        self.news.push(news(EventKind::LicenseDeactivated, found, offer, &row));
+        self.news.push(used(EventKind::LicenseDeactivated, found, offer, &row));
         Granted::Slot(ActivationId(row.id))
     }
 }
 
-fn news(kind: EventKind, found: &FoundLicense, offer: &Offer, row: &rows::Activation) -> News {
+/// What is told of a license that is used on a device from now on, or no more.
+pub(crate) fn used(kind: EventKind, found: &FoundLicense, offer: &Offer, row: &rows::Activation) -> News {
     let limits = found.adjustment.limits(&offer.plan.terms.limits, found.seats);
     let license = events::license_told(found.id, &found.standing, found.seats, &limits, &offer.plan, &offer.product);
     let activation = ActivationTold {

@@ -21,6 +21,7 @@ mod happenings;
 mod harness;
 mod identity;
 mod intake;
+mod key_change;
 mod lemonsqueezy;
 mod life;
 mod mail_templates;

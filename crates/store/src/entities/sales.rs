@@ -78,7 +78,8 @@ entities! {
         updated_at: i64,
     }
     /// A key: found by its keyed hash, kept sealed. `hint` is what may be shown, `ending` the last symbols of its
-    /// canonical form, by which a person looks for it.
+    /// canonical form, by which a person looks for it. From `closes_at` on it opens nothing: another has taken its place. It
+    /// stays, so that whoever has it can be helped.
     license_keys = "license_keys" {
         #[sea_orm(primary_key, auto_increment = false)] id: Uuid,
         tenant_id: Uuid,
@@ -89,6 +90,7 @@ entities! {
         hint: String,
         ending: String,
         created_at: i64,
+        closes_at: Option<i64>,
     }
     /// What a vendor's own code wrote beside a license: a JSON object. No event ever writes here, so a license that is
     /// settled anew keeps it.

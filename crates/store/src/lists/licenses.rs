@@ -89,7 +89,7 @@ pub struct ListedLicense {
     pub customer: Option<CustomerId>,
     /// Live or test money.
     pub livemode: bool,
-    /// What may be shown of its first key; none: another license took its keys over.
+    /// What may be shown of its key; none: another license took its keys over.
     pub key_hint: Option<String>,
     /// What the vendor's own code wrote beside it.
     pub metadata: Map<String, Value>,
@@ -258,8 +258,8 @@ impl Store {
         {
             keys.extend(license_keys::Entity::find().filter(condition).all(&self.reader).await?);
         }
-        // The first key of each license is inserted last, and stays.
-        keys.sort_by_key(|key| std::cmp::Reverse((key.created_at, key.id)));
+        // Of each license the first one is inserted last, and stays.
+        keys.sort_by_key(|key| std::cmp::Reverse(key.place()));
         let mut hints: HashMap<Uuid, String> = keys.into_iter().map(|key| (key.license_id, key.hint)).collect();
         let mut metadata = metadata::of_licenses(&self.reader, rows.iter().map(|row| row.id).collect()).await?;
         rows.into_iter()

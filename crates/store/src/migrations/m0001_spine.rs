@@ -157,7 +157,7 @@ const TABLES: &[Table] = &[
     Table {
         name: "license_keys",
         columns: "id uuid, tenant_id uuid, license_id uuid, hash blob, sealed blob, sealed_by text, hint text, ending text,
-            created_at bigint",
+            created_at bigint, closes_at bigint?",
         primary: &["hash"],
         unique: &[&["id"]],
         indexes: &[(&["license_id"], None), (&["ending"], None)],

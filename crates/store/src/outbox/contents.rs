@@ -8,7 +8,7 @@ use domain::{
     plan::Plan,
     text::Reference,
 };
-use sea_orm::{ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, sea_query::SimpleExpr};
+use sea_orm::{ConnectionTrait, EntityTrait, QueryFilter, sea_query::SimpleExpr};
 use uuid::Uuid;
 
 use crate::{
@@ -62,7 +62,7 @@ impl Store {
 }
 
 impl Store {
-    /// The first key of each of these licenses, sealed; of one that another stands for by now, the key of that one.
+    /// The key of each of these licenses, sealed; of one that another stands for by now, the key of that one.
     ///
     /// # Errors
     /// Those of the database.
@@ -72,7 +72,7 @@ impl Store {
         for condition in any_of(&self.reader, license_keys::Column::LicenseId, licenses.keys().copied().collect()) {
             keys.extend(license_keys::Entity::find().filter(condition).all(&self.reader).await?);
         }
-        keys.sort_by_key(|key| (key.created_at, key.id));
+        keys.sort_by_key(LicenseKey::place);
         let first = |license: Uuid| keys.iter().find(|key| key.license_id == survivor(&licenses, license));
         Ok(wanted.into_iter().filter_map(|license| Some((license, first(license)?.clone()))).collect())
     }
@@ -122,10 +122,9 @@ impl Rows {
         };
         let mut keys = Vec::new();
         for condition in any_of(connection, license_keys::Column::LicenseId, ids_of(|row| row.id)) {
-            let query = license_keys::Entity::find().filter(condition);
-            keys.extend(query.order_by_asc(license_keys::Column::Id).all(connection).await?);
+            keys.extend(license_keys::Entity::find().filter(condition).all(connection).await?);
         }
-        keys.sort_by_key(|key| key.created_at);
+        keys.sort_by_key(LicenseKey::place);
         let mut products = HashMap::new();
         for condition in any_of(connection, products::Column::Id, ids_of(|row| row.product_id)) {
             let rows = products::Entity::find().filter(condition).all(connection).await?;

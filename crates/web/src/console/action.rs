@@ -89,6 +89,14 @@ impl Field {
         Self::Choice { name, label, options: options.into_iter().map(option).collect() }
     }
 
+    /// A line that has this in it.
+    pub(crate) fn filled(mut self, new: &str) -> Self {
+        if let Self::Text { value, .. } = &mut self {
+            new.clone_into(value);
+        }
+        self
+    }
+
     /// Why it is done; anybody may leave it empty.
     pub(crate) fn reason() -> Self {
         Self::Text {
@@ -105,17 +113,17 @@ impl Field {
 /// A page that does something.
 #[derive(Template)]
 #[template(path = "console/action.html")]
-pub(crate) struct ActionPage {
-    pub(crate) shell: Shell,
-    pub(crate) title: String,
+struct ActionPage {
+    shell: Shell,
+    title: String,
     /// What follows.
-    pub(crate) consequences: Vec<String>,
-    pub(crate) fields: Vec<Field>,
-    pub(crate) button: &'static str,
-    pub(crate) is_dangerous: bool,
-    pub(crate) back: String,
+    consequences: Vec<String>,
+    fields: Vec<Field>,
+    button: &'static str,
+    is_dangerous: bool,
+    back: String,
     /// What was wrong with what was sent.
-    pub(crate) wrong: Option<String>,
+    wrong: Option<String>,
 }
 
 /// What a form sent, or an address asked for: by name, without the blanks around it. Secrets are among it, so it does not

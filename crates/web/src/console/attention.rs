@@ -14,11 +14,10 @@ use domain::{
     member::Ability,
 };
 use jiff::Timestamp;
-use serde::Deserialize;
 use store::rows::AttentionItem;
 
 use super::{
-    action::{ActionPage, Field},
+    action::{Field, Question, Sent},
     browser::see_other,
     entries::page_of,
     list::{Asked, Pager},
@@ -156,13 +155,6 @@ fn mend<A>(place: &Place<A>, row: &AttentionItem) -> Option<(String, &'static st
     }
 }
 
-/// Why an item is laid aside.
-#[derive(Debug, Default, Deserialize)]
-pub(crate) struct Sent {
-    #[serde(default)]
-    note: String,
-}
-
 /// `GET …/attention/{id}/dismiss`.
 pub(crate) async fn dismiss_form(
     State(web): State<Web>,
@@ -171,20 +163,12 @@ pub(crate) async fn dismiss_form(
 ) -> Result<Response, Refusal> {
     let id: AttentionId = id.parse().map_err(|_| Refusal::NotFound)?;
     let row = web.engine.store.attention_item(place.whose(), id).await?.ok_or(Refusal::NotFound)?;
-    page(&ActionPage {
-        shell: Shell::new(&web, &place, "attention", "Lay aside").await?,
-        title: format!("Lay aside · {}", row.kind.replace('_', " ")),
-        consequences: vec![
-            sentence(&row.detail),
-            "Nothing is mended by this: the item leaves the list, and does not come back for the same cause."
-                .to_owned(),
-        ],
-        fields: vec![Field::reason()],
-        button: "Lay it aside",
-        is_dangerous: false,
-        back: place.at("attention"),
-        wrong: None,
-    })
+    Question::new(format!("Lay aside · {}", row.kind.replace('_', " ")), "Lay it aside", place.at("attention"))
+        .says(sentence(&row.detail))
+        .says("Nothing is mended by this: the item leaves the list, and does not come back for the same cause.")
+        .asks(Field::reason())
+        .page(&web, &place, "attention", None)
+        .await
 }
 
 /// `POST …/attention/{id}/dismiss`.
@@ -195,6 +179,6 @@ pub(crate) async fn dismiss(
     Form(sent): Form<Sent>,
 ) -> Result<Response, Refusal> {
     let id: AttentionId = id.parse().map_err(|_| Refusal::NotFound)?;
-    web.engine.dismiss(place.whose(), id, &place.by(&sent.note)).await?.ok_or(Refusal::NotFound)?;
+    web.engine.dismiss(place.whose(), id, &place.by(sent.get("note"))).await?.ok_or(Refusal::NotFound)?;
     Ok(see_other(&place.at("attention?said=dismissed")))
 }

@@ -1,10 +1,8 @@
 //! What is so about a license, and where each of it comes from.
 
-use std::collections::BTreeSet;
-
 use domain::{
     license::{Holding, License},
-    plan::Limits,
+    plan::{Adjustment, Limits},
     text::{CustomerReference, Reference},
 };
 use engine::{
@@ -19,7 +17,7 @@ use super::{
     filters,
     place::{Place, to::Look},
     refusal::Refusal,
-    words::When,
+    words::{When, any_number, words_or_none},
 };
 use crate::Web;
 
@@ -86,32 +84,36 @@ pub(crate) async fn of(
 fn limits(license: &License, plan: &Limits, by: &str) -> Vec<Fact> {
     let (now, seats, added) = (license.limits(plan), license.unit.seats, &license.unit.added);
     let instead = license.rulings.limits.as_ref().and_then(|register| register.value.as_ref());
-    let number = |limit: Option<u32>| limit.map_or_else(|| "any number".to_owned(), |limit| limit.to_string());
     let from_plan = |limit: Option<u32>| match (limit, seats) {
         (Some(limit), 2..) => format!("{limit} from the plan, for each of {seats} seats"),
         _ => "from the plan".to_owned(),
     };
-    let origin = |of_plan: Option<u32>, of_addons: u32| {
-        let begin = match instead {
-            Some(_) => format!("set{by} instead of {}", number(of_plan.map(|limit| limit.saturating_mul(seats)))),
+    // What the plan and the seats would allow.
+    let bought = Adjustment::default().limits(plan, seats);
+    let origin = |set: Option<Option<u32>>, of_plan: Option<u32>, bought: Option<u32>, of_addons: u32| {
+        let begin = match set {
+            Some(set) if set == bought => format!("set{by}, the same as in the plan"),
+            Some(_) => format!("set{by} instead of {}", any_number(bought)),
             None => from_plan(of_plan),
         };
         if of_addons > 0 { format!("{begin}, and {of_addons} from add-ons") } else { begin }
     };
-    let devices = origin(plan.activations, added.activations);
-    let mut facts = vec![Fact::new("Devices", number(now.activations)).from(Some(devices))];
-    if now.checks_per_month.is_some() || plan.checks_per_month.is_some() {
-        let checks = origin(plan.checks_per_month, 0);
-        facts.push(Fact::new("Checks a month", number(now.checks_per_month)).from(Some(checks)));
-    }
+    let set = |limit: fn(&Limits) -> Option<u32>| instead.map(limit);
+    let devices = origin(set(|own| own.activations), plan.activations, bought.activations, added.activations);
+    let checks = origin(set(|own| own.checks_per_month), plan.checks_per_month, bought.checks_per_month, 0);
     let own = instead.map_or(&plan.features, |limits| &limits.features);
-    let listed = |features: &BTreeSet<String>| features.iter().cloned().collect::<Vec<_>>().join(", ");
-    if !own.is_empty() {
-        let origin = if instead.is_some() { format!("set{by}") } else { "from the plan".to_owned() };
-        facts.push(Fact::new("Features", listed(own)).from(Some(origin)));
-    }
+    let of_features = match instead {
+        Some(set) if set.features == plan.features => format!("set{by}, the same as in the plan"),
+        Some(_) => format!("set{by} instead of {}", words_or_none(&plan.features)),
+        None => "from the plan".to_owned(),
+    };
+    let mut facts = vec![
+        Fact::new("Devices", any_number(now.activations)).from(Some(devices)),
+        Fact::new("Checks a month", any_number(now.checks_per_month)).from(Some(checks)),
+        Fact::new("Features", words_or_none(own)).from(Some(of_features)),
+    ];
     if !added.features.is_empty() {
-        facts.push(Fact::new("Features", listed(&added.features)).from(Some("from add-ons".to_owned())));
+        facts.push(Fact::new("Features", words_or_none(&added.features)).from(Some("from add-ons".to_owned())));
     }
     facts
 }

@@ -46,6 +46,8 @@ struct LicensePage {
     timeline: Vec<Line>,
     /// Word, name, whether it is the dangerous kind.
     actions: Vec<(&'static str, &'static str, bool)>,
+    /// Whether a file for a machine may be written, which is no dialog: a browser keeps it.
+    may_write_file: bool,
     may_help: bool,
     may_reveal: bool,
     /// The answer of the last test, and what was tried.
@@ -154,6 +156,9 @@ async fn shown(
         recheck_hours: offer.plan.terms.lease.recheck_hours,
         devices_max: listed.license.limits(&offer.plan.terms.limits).activations,
         actions: actions(place, &listed),
+        may_write_file: place.role.may(Ability::Help)
+            && listed.license.standing.state == LicenseState::Active
+            && listed.key_hint.is_some(),
         may_help: place.role.may(Ability::Help),
         may_reveal: place.role.may(Ability::Reveal),
         support_link: format!("{}{}", web.public_url.trim_end_matches('/'), place.at(&format!("licenses/{id}"))),
@@ -263,8 +268,10 @@ fn actions(place: &Place<Look>, listed: &ListedLicense) -> Vec<(&'static str, &'
         ("unfreeze", "Unfreeze", false, Ability::Help, state == LicenseState::Frozen),
         ("extend", "Extend", false, Ability::Help, true),
         ("note", "Write a note", false, Ability::Help, true),
+        ("rotate-key", "Change the key", false, Ability::Help, listed.license.keys > 0),
         ("change-plan", "Change the plan", false, Ability::Decide, true),
         ("limits", "Set limits", false, Ability::Decide, true),
+        ("transfer", "Transfer to somebody else", false, Ability::Decide, listed.license.keys > 0),
         ("reinstate", "Undo the revocation", false, Ability::Decide, is_revoked),
         ("revoke", "Revoke", true, Ability::Decide, !is_revoked),
     ];

@@ -11,7 +11,6 @@ use engine::{
     attention::{APPROVAL, APPROVAL_OVERDUE},
     rulings::OrderRuling,
 };
-use serde::Deserialize;
 use store::{
     StoredOrder,
     lists::{ListedLicense, MailFilter, Page},
@@ -19,7 +18,7 @@ use store::{
 };
 
 use super::{
-    action::{ActionPage, Field},
+    action::{Field, Question, Sent},
     attention::{Item, item},
     browser::see_other,
     inbound::{self, connection_name},
@@ -189,13 +188,6 @@ fn actions(order: &StoredOrder, open: &[AttentionItem]) -> Vec<(&'static str, &'
         .collect()
 }
 
-/// Why it is decided so.
-#[derive(Debug, Default, Deserialize)]
-pub(crate) struct Sent {
-    #[serde(default)]
-    note: String,
-}
-
 /// `GET …/orders/{id}/{action}`.
 pub(crate) async fn form(
     State(web): State<Web>,
@@ -203,30 +195,19 @@ pub(crate) async fn form(
     Path((_, _, id, word)): Path<(String, String, String, String)>,
 ) -> Result<Response, Refusal> {
     let (order, _) = order(&web, &place, &id).await?;
-    let (title, button, consequences) = match word.as_str() {
-        "approve" => {
-            ("Approve", "Approve the order", vec!["Its licenses are issued at once, and the buyer is mailed the keys."])
-        }
-        "reject" => (
-            "Reject",
-            "Reject the order",
-            vec![
-                "It gets no licenses, and the buyer is told nothing by Keywright.",
+    let (what, back) = (sale::title(&order.order), place.at(&format!("orders/{}", order.id)));
+    let question = match word.as_str() {
+        "approve" => Question::new(format!("Approve · {what}"), "Approve the order", back)
+            .says("Its licenses are issued at once, and the buyer is mailed the keys."),
+        "reject" => Question::new(format!("Reject · {what}"), "Reject the order", back)
+            .says("It gets no licenses, and the buyer is told nothing by Keywright.")
+            .says(
                 "The money is not given back by this: do that at the provider. It can be approved later all the same.",
-            ],
-        ),
+            )
+            .dangerous(),
         _ => return Err(Refusal::NotFound),
     };
-    page(&ActionPage {
-        shell: Shell::new(&web, &place, "orders", title).await?,
-        title: format!("{title} · {}", sale::title(&order.order)),
-        consequences: consequences.into_iter().map(str::to_owned).collect(),
-        fields: vec![Field::reason()],
-        button,
-        is_dangerous: word == "reject",
-        back: place.at(&format!("orders/{}", order.id)),
-        wrong: None,
-    })
+    question.asks(Field::reason()).page(&web, &place, "orders", None).await
 }
 
 /// `POST …/orders/{id}/{action}`.
@@ -243,7 +224,7 @@ pub(crate) async fn act(
     };
     let (order, _) = order(&web, &place, &id).await?;
     let ruling = OrderRuling::Approval(approval);
-    let ruled = web.engine.rule_order(place.whose().tenant, order.id, &ruling, &place.by(&sent.note)).await?;
+    let ruled = web.engine.rule_order(place.whose().tenant, order.id, &ruling, &place.by(sent.get("note"))).await?;
     ruled.ok_or(Refusal::NotFound)?;
     Ok(see_other(&place.at(&format!("orders/{}?said={said}", order.id))))
 }

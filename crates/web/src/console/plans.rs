@@ -18,7 +18,7 @@ use super::{
     plan_form::{CANCELLATIONS, LOSSES, NOTICES, words_of},
     refusal::Refusal,
     shell::{Shell, page},
-    words::{When, counted, money},
+    words::{When, any_number, counted, money},
 };
 use crate::Web;
 
@@ -120,7 +120,6 @@ pub(crate) async fn show(
 
 fn parts(terms: &PlanTerms) -> Vec<(&'static str, Vec<(&'static str, String)>)> {
     let Limits { activations, checks_per_month, features } = &terms.limits;
-    let number = |count: Option<u32>| count.map_or_else(|| "any number".to_owned(), |count| count.to_string());
     let listed = |words: Vec<String>| if words.is_empty() { "none".to_owned() } else { words.join(", ") };
     let days = |days: u32| counted(days, "day", "days");
     let (policy, lease) = (&terms.policy, terms.lease);
@@ -151,8 +150,8 @@ fn parts(terms: &PlanTerms) -> Vec<(&'static str, Vec<(&'static str, String)>)> 
         (
             "What it allows",
             vec![
-                ("Devices", number(*activations)),
-                ("Checks a month", number(*checks_per_month)),
+                ("Devices", any_number(*activations)),
+                ("Checks a month", any_number(*checks_per_month)),
                 ("Features", listed(features.iter().cloned().collect())),
             ],
         ),

@@ -7,33 +7,21 @@ use axum::{
 };
 use domain::id::InboundId;
 use engine::inbound::{Rehearsal, ReplayError};
-use serde::Deserialize;
 use store::rows::InboundEvent;
 
 use super::{
-    action::{ActionPage, Field},
+    action::{Field, Question, Sent},
     browser::see_other,
     entries::{what, words_of},
     inbound::event,
     place::{Place, to::Configure},
     refusal::Refusal,
-    shell::{Shell, page},
     words::sentence,
 };
 use crate::Web;
 
 /// Changes that are told one by one; of more, how many.
 const TOLD_MAX: usize = 12;
-
-/// How to play an event again.
-#[derive(Debug, Default, Deserialize)]
-pub(crate) struct Sent {
-    /// `fresh`: what was looked up is asked again.
-    #[serde(default)]
-    answers: String,
-    #[serde(default)]
-    note: String,
-}
 
 /// `GET …/inbound/{id}/replay`.
 pub(crate) async fn form(
@@ -55,15 +43,16 @@ pub(crate) async fn act(
 ) -> Result<Response, Refusal> {
     let event = event(&web, &place, &id).await?;
     let id = InboundId(event.id);
-    match web.engine.replay(place.whose(), id, is_fresh(&sent), &place.by(&sent.note)).await {
+    match web.engine.replay(place.whose(), id, is_fresh(&sent), &place.by(sent.get("note"))).await {
         Ok(Some(_)) => Ok(see_other(&place.at(&format!("inbound/{id}?said=replayed")))),
         Ok(None) => Err(Refusal::NotFound),
         Err(problem) => shown(&web, &place, &event, &sent, Some(wrong(problem)?)).await,
     }
 }
 
+/// Whether what was looked up is asked again.
 fn is_fresh(sent: &Sent) -> bool {
-    sent.answers == "fresh"
+    sent.get("answers") == "fresh"
 }
 
 /// What a person reads of why an event must not be played.
@@ -87,21 +76,13 @@ async fn shown(
         Err(error) => (Vec::new(), Some(wrong(error)?)),
     };
     let back = place.at(&format!("inbound/{id}"));
-    let mut fields = Vec::new();
+    let mut question = Question::new(format!("Replay · {}", event.kind), "Replay", back.as_str());
+    question = consequences.into_iter().fold(question, Question::says);
     if event.answers.is_some() {
-        fields.extend(look_ups(&format!("{back}/replay"), is_fresh(sent)));
+        let fields = look_ups(&format!("{back}/replay"), is_fresh(sent));
+        question = fields.into_iter().fold(question, Question::asks);
     }
-    fields.push(Field::reason());
-    page(&ActionPage {
-        shell: Shell::new(web, place, "inbound", "Replay").await?,
-        title: format!("Replay · {}", event.kind),
-        consequences,
-        fields,
-        button: "Replay",
-        is_dangerous: false,
-        back,
-        wrong,
-    })
+    question.asks(Field::reason()).page(web, place, "inbound", wrong).await
 }
 
 /// Whether look-ups are asked again: what would follow was tried out for one of the two, so that the other is another page.

@@ -1,6 +1,6 @@
 //! How moments, amounts and states are shown.
 
-use std::fmt;
+use std::{collections::BTreeSet, fmt};
 
 use domain::{
     license::{LicenseState, Standing},
@@ -127,6 +127,17 @@ pub(crate) fn counted<N: fmt::Display + PartialEq + From<u8>>(count: N, one: &st
 /// An amount as people write it.
 pub(crate) fn money(money: Money) -> String {
     if money.currency == Currency::NONE { String::new() } else { money.to_string() }
+}
+
+/// How many there may be.
+pub(crate) fn any_number(limit: Option<u32>) -> String {
+    limit.map_or_else(|| "any number".to_owned(), |limit| limit.to_string())
+}
+
+/// Words with commas between them.
+pub(crate) fn words_or_none(words: &BTreeSet<String>) -> String {
+    let listed = words.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
+    if listed.is_empty() { "none".to_owned() } else { listed }
 }
 
 /// What went wrong, as a sentence.

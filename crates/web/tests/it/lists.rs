@@ -86,7 +86,8 @@ async fn devices_and_when_they_were_seen_are_asked_for() {
     let list = async |query: &str| owner.get(&format!("{LICENSES}?{query}")).await;
     let full = list("devices=full").await;
     assert!(full.says(&link) && shown(&full, &paths).is_empty() && full.says("1 / 1"), "{}", full.text);
-    owner.post(&format!("{one}/limits"), "activations=2").await;
+    let wanted = "activations=2&checks_per_month=&features=&seen=2//";
+    assert_eq!(owner.post(&format!("{one}/limits"), wanted).await.status, 303);
     assert!(!list("devices=full").await.says(&link), "it has room for one more");
     assert!(!list("seen=never").await.says(&link));
     office.clock.advance(SignedDuration::from_hours(24 * 31));

@@ -17,6 +17,7 @@ mod passkeys;
 mod people;
 mod pipeline;
 mod reconcile;
+mod rights;
 mod set_up;
 mod settings;
 mod simulated;
