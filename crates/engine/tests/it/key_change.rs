@@ -28,7 +28,14 @@ fn by() -> By {
 }
 
 fn call(key: &str) -> AppCall {
-    AppCall { key: key.to_owned(), product: None, device: None, device_name: None, kind: ActivationKind::Device }
+    AppCall {
+        key: key.to_owned(),
+        product: None,
+        device: None,
+        device_name: None,
+        kind: ActivationKind::Device,
+        software: domain::activation::Software::default(),
+    }
 }
 
 const fn at_once() -> KeyChange {

@@ -7,7 +7,14 @@ use jiff::SignedDuration;
 use crate::office::{Browser, Office, Page};
 
 fn call(key: &str) -> AppCall {
-    AppCall { key: key.to_owned(), product: None, device: None, device_name: None, kind: ActivationKind::Device }
+    AppCall {
+        key: key.to_owned(),
+        product: None,
+        device: None,
+        device_name: None,
+        kind: ActivationKind::Device,
+        software: domain::activation::Software::default(),
+    }
 }
 
 impl Office {
