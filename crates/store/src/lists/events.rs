@@ -275,7 +275,7 @@ impl Store {
     ) -> Result<Listed<AuditEntry>, StoreError> {
         let query = audit(whose, filter);
         if !filter.is_about_one() {
-            return match self.from_in_chain(whose.tenant, page.from).await? {
+            return match self.place_in_chain(whose.tenant, page.from).await? {
                 None => Ok(Listed::none()),
                 Some(from) => read_ordered(&self.reader, from_cursor(query, Sequence, from), page).await,
             };
@@ -305,7 +305,7 @@ impl Store {
             return Ok(Examined::whole(self.list_audit(whose, filter, page).await?));
         }
         let (Some(from), Some(newest)) =
-            (self.from_in_chain(whose.tenant, page.from).await?, self.newest_in_chain(whose.tenant).await?)
+            (self.place_in_chain(whose.tenant, page.from).await?, self.newest_in_chain(whose.tenant).await?)
         else {
             return Ok(Examined::whole(Listed::none()));
         };
@@ -321,7 +321,7 @@ impl Store {
     }
 
     /// A cursor as a place in the chain of its vendor. None: it is none.
-    async fn from_in_chain(
+    async fn place_in_chain(
         &self,
         tenant: TenantId,
         from: Option<Cursor>,
