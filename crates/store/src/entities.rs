@@ -35,6 +35,7 @@ macro_rules! entities {
     };
 }
 
+mod brought;
 mod configuration;
 mod identity;
 mod many;
@@ -46,13 +47,15 @@ mod sales;
 mod traffic;
 
 pub use self::{
-    configuration::*, identity::*, many::*, people::*, proofs::*, records::*, requests::*, sales::*, traffic::*,
+    brought::*, configuration::*, identity::*, many::*, people::*, proofs::*, records::*, requests::*, sales::*,
+    traffic::*,
 };
 
 /// Every column of every row, as (table, column, type, nullable), for the test that compares them with both databases.
 #[cfg(test)]
 pub(crate) fn columns() -> Vec<(&'static str, &'static str, sea_orm::ColumnType, bool)> {
     [
+        brought::columns(),
         configuration::columns(),
         identity::columns(),
         many::columns(),

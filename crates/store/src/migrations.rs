@@ -1,5 +1,6 @@
 //! One set of migrations for both databases. A migration that was released is never changed.
 
+mod brought;
 mod m0001_spine;
 
 use sea_orm_migration::prelude::*;

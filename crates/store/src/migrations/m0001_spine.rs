@@ -3,18 +3,20 @@
 use sea_orm::DbBackend;
 use sea_orm_migration::prelude::*;
 
+use super::brought;
+
 #[derive(DeriveMigrationName)]
 pub(super) struct Migration;
 
 /// A table in one line: columns as `name type`, where `?` allows NULL, then what is unique and what is looked up. What is
 /// looked up for a whole batch is the first column of its index, and the only condition: then no planner has a choice.
-struct Table {
-    name: &'static str,
-    columns: &'static str,
-    primary: &'static [&'static str],
-    unique: &'static [&'static [&'static str]],
+pub(super) struct Table {
+    pub(super) name: &'static str,
+    pub(super) columns: &'static str,
+    pub(super) primary: &'static [&'static str],
+    pub(super) unique: &'static [&'static [&'static str]],
     /// Columns, and the condition under which a row is in the index.
-    indexes: &'static [(&'static [&'static str], Option<&'static str>)],
+    pub(super) indexes: &'static [(&'static [&'static str], Option<&'static str>)],
 }
 
 const TABLES: &[Table] = &[
@@ -412,16 +414,20 @@ const TABLES: &[Table] = &[
     },
     Table {
         name: "bulk_changes",
-        columns: "id uuid, tenant_id uuid, livemode boolean, action text, days integer?, actor text, note text?,
+        columns: "id uuid, tenant_id uuid, livemode boolean, action text, days integer?, tag text?, actor text, note text?,
             total integer, done integer, skipped integer, status text, lease_until bigint?, created_at bigint,
             done_at bigint?",
         primary: &["id"],
         unique: &[],
-        indexes: &[(&["tenant_id", "livemode", "id"], None), (&["id"], Some("status = 'running'"))],
+        indexes: &[
+            (&["tenant_id", "livemode", "id"], None),
+            (&["id"], Some("status = 'running'")),
+            (&["id"], Some("status = 'prepared'")),
+        ],
     },
     Table {
         name: "bulk_items",
-        columns: "change_id uuid, position integer, license_id uuid, until bigint?, outcome text?",
+        columns: "change_id uuid, position integer, license_id uuid?, until bigint?, outcome text?",
         primary: &["change_id", "position"],
         unique: &[],
         indexes: &[],
@@ -519,7 +525,7 @@ fn definition(name: &'static str, kind: &str) -> ColumnDef {
 #[async_trait::async_trait]
 impl MigrationTrait for Migration {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        for table in TABLES {
+        for table in TABLES.iter().chain(brought::TABLES) {
             manager.create_table(table.create(manager.get_database_backend())).await?;
             for index in table.indexes() {
                 manager.get_connection().execute_unprepared(&index).await?;

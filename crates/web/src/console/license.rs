@@ -20,6 +20,7 @@ use store::{lists::ListedLicense, rows::Activation};
 use super::{
     entries::People,
     facts::{self, Fact},
+    list::address,
     place::{Place, to::Look},
     refusal::Refusal,
     shell::{Shell, page},
@@ -38,6 +39,8 @@ struct LicensePage {
     pill: Pill,
     why: Why,
     facts: Vec<Fact>,
+    /// Each with the list of those that have it.
+    tags: Vec<(String, String)>,
     devices: Vec<Device>,
     devices_max: Option<u32>,
     timeline: Vec<Line>,
@@ -140,6 +143,7 @@ async fn shown(
         pill: pill(&listed.license.standing),
         why: why(place, &listed, cause, &timeline, now),
         facts,
+        tags: listed.tags.iter().map(|tag| (address(&place.at("licenses"), &[("tag", tag)]), tag.clone())).collect(),
         write_to: customer.map(|customer| customer.email),
         devices: devices.into_iter().map(|row| device(row, now)).collect(),
         devices_max: listed.license.limits(&offer.plan.terms.limits).activations,
@@ -231,6 +235,7 @@ fn actions(place: &Place<Look>, listed: &ListedLicense) -> Vec<(&'static str, &'
         ("unfreeze", "Unfreeze", false, Ability::Help, state == LicenseState::Frozen),
         ("extend", "Extend", false, Ability::Help, true),
         ("note", "Write a note", false, Ability::Help, true),
+        ("tags", "Set tags", false, Ability::Help, true),
         ("change-plan", "Change the plan", false, Ability::Decide, true),
         ("limits", "Set limits", false, Ability::Decide, true),
         ("reinstate", "Undo the revocation", false, Ability::Decide, is_revoked),

@@ -11,9 +11,13 @@ use domain::{
     order::Contact,
     plan::{Limits, PlanVersion},
     ruling::Ruling,
+    tag,
     text::EmailAddress,
 };
-use engine::rulings::OrderRuling;
+use engine::{
+    license_tags::{TagPatch, TaggingError},
+    rulings::OrderRuling,
+};
 use jiff::SignedDuration;
 use serde::Deserialize;
 use store::lists::ListedLicense;
@@ -28,7 +32,7 @@ use super::{
     },
     refusal::Refusal,
     shell::{Shell, page},
-    words::When,
+    words::{When, sentence},
 };
 use crate::Web;
 
@@ -48,6 +52,9 @@ pub(crate) struct Sent {
     activations: String,
     #[serde(default)]
     email: String,
+    /// None: the form was not sent yet.
+    #[serde(default)]
+    tags: Option<String>,
 }
 
 /// An action, its page, and who may take it.
@@ -108,8 +115,18 @@ async fn action(
             &["Colleagues read it in the timeline of the license. Nothing changes by it, and the buyer never sees it."],
             Vec::new(),
         )),
+        "tags" => Ok(set_tags(listed, sent)),
         _ => simple(word).ok_or(Refusal::NotFound),
     }
+}
+
+fn set_tags(listed: &ListedLicense, sent: &Sent) -> Action {
+    let has = || listed.tags.iter().cloned().collect::<Vec<_>>().join(", ");
+    let tags = Field::text("tags", "Tags", sent.tags.clone().unwrap_or_else(has));
+    let consequence = "Tags are your own words, by which licenses are found in their list. Nothing else changes, and the buyer \
+                       never sees them.";
+    let hint = "Up to 20, with commas between them. Empty: it has none.";
+    plain("Set tags", "Set them", Ability::Help, &[consequence], vec![tags.hint(hint)])
 }
 
 /// Those that need nothing but a reason.
@@ -332,6 +349,7 @@ async fn done(
             web.engine.note_license(place.whose(), listed, &by).await?;
             return Ok(Ok("noted"));
         }
+        "tags" => return tag(web, place, listed, sent).await,
         "correct" => return correct(web, place, listed, sent).await,
         _ => return Err(Refusal::NotFound),
     };
@@ -386,6 +404,24 @@ fn limits(activations: &str) -> Result<Option<Limits>, String> {
 async fn mail_with_key(web: &Web, place: &Place<Look>, listed: &ListedLicense) -> Result<Option<MailId>, Refusal> {
     let mail = web.engine.mail_with_key(place.whose(), listed.license.id).await?;
     Ok(mail.map(|mail| MailId(mail.id)))
+}
+
+async fn tag(
+    web: &Web,
+    place: &Place<Look>,
+    listed: &ListedLicense,
+    sent: &Sent,
+) -> Result<Result<&'static str, String>, Refusal> {
+    let wanted = match tag::read_all(sent.tags.as_deref().unwrap_or_default()) {
+        Ok(wanted) => wanted,
+        Err(error) => return Ok(Err(sentence(&error))),
+    };
+    let (patch, by) = (TagPatch::between(&listed.tags, &wanted), place.by(&sent.note));
+    match web.engine.tag_license(place.whose(), listed.license.id, &patch, &by).await {
+        Ok(tags) => tags.map(|_| Ok("tagged")).ok_or(Refusal::NotFound),
+        Err(TaggingError::Tag(error)) => Ok(Err(sentence(&error))),
+        Err(TaggingError::Engine(error)) => Err(error.into()),
+    }
 }
 
 async fn correct(
