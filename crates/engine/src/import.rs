@@ -114,12 +114,18 @@ impl Engine {
             total: count(preview.lines.len()),
             done: 0,
             skipped: 0,
-            status: status::PREPARED.to_owned(),
+            status: status::READING.to_owned(),
             lease_until: None,
             created_at: now.as_microsecond(),
             done_at: None,
         };
-        // The change comes last: what is seen is whole. What a crash leaves behind before that is never begun.
+        // It begins only when it is whole, and what a crash leaves behind is forgotten with what nobody began.
+        let once = || async {
+            let write = self.store.begin().await?;
+            write.add_bulk_change(change.clone(), Vec::new()).await?;
+            Ok::<_, Error>(write.commit().await?)
+        };
+        store::repeat(once, Error::is_conflict).await?;
         for (page, lines) in preview.lines.chunks(PAGE).enumerate() {
             let from = page * PAGE;
             let rows =
@@ -134,7 +140,7 @@ impl Engine {
         }
         let once = || async {
             let write = self.store.begin().await?;
-            write.add_bulk_change(change.clone(), Vec::new()).await?;
+            write.prepare_bulk_change(id).await?;
             Ok::<_, Error>(write.commit().await?)
         };
         store::repeat(once, Error::is_conflict).await?;

@@ -18,6 +18,9 @@ use crate::{
     rows::{BulkChange, BulkItem, ImportRow},
 };
 
+/// As the index of those has it.
+const NOT_BEGUN: &str = "status IN ('reading', 'prepared')";
+
 impl Store {
     /// How many lines of an import would come to each outcome, by its word.
     ///
@@ -91,6 +94,20 @@ impl Write {
         }
     }
 
+    /// Notes that all of an import is written down.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn prepare_bulk_change(&self, id: BulkChangeId) -> Result<(), StoreError> {
+        bulk_changes::Entity::update_many()
+            .col_expr(bulk_changes::Column::Status, Expr::val(status::PREPARED))
+            .filter(bulk_changes::Column::Id.eq(id.0))
+            .filter(bulk_changes::Column::Status.eq(status::READING))
+            .exec(&self.transaction)
+            .await?;
+        Ok(())
+    }
+
     /// Forgets an import that has not begun. False: there is none, or it began already.
     ///
     /// # Errors
@@ -99,7 +116,7 @@ impl Write {
         let gone = bulk_changes::Entity::delete_many()
             .filter(bulk_changes::Column::Id.eq(id.0))
             .filter(of(whose))
-            .filter(bulk_changes::Column::Status.eq(status::PREPARED))
+            .filter(Expr::cust(NOT_BEGUN))
             .exec(&self.transaction)
             .await?;
         if gone.rows_affected > 0 {
@@ -112,13 +129,13 @@ impl Write {
         Ok(gone.rows_affected > 0)
     }
 
-    /// Changes that were prepared before a moment and have not begun.
+    /// Changes that were written down before a moment and have not begun.
     ///
     /// # Errors
     /// Those of the database.
     pub async fn prepared_bulk_changes(&self, before: Timestamp) -> Result<Vec<BulkChange>, StoreError> {
         let query = bulk_changes::Entity::find()
-            .filter(Expr::cust("status = 'prepared'"))
+            .filter(Expr::cust(NOT_BEGUN))
             .filter(bulk_changes::Column::CreatedAt.lt(micros(before)));
         Ok(query.all(&self.transaction).await?)
     }

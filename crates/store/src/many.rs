@@ -19,6 +19,8 @@ use crate::{
 
 /// How far a change of many licenses has come, as stored.
 pub mod status {
+    /// It is being written down.
+    pub const READING: &str = "reading";
     /// It is written down, and begins when somebody says so.
     pub const PREPARED: &str = "prepared";
     /// It goes on.

@@ -24,6 +24,8 @@ const LINES_TOLD: usize = 100;
 #[serde(rename_all = "snake_case")]
 #[expect(dead_code, reason = "it describes the words of the document, which come from the row")]
 enum ImportStatus {
+    /// It is being written down.
+    Reading,
     /// It waits in the console until somebody begins it.
     Prepared,
     /// It goes on.
@@ -210,7 +212,7 @@ pub(crate) async fn stop(
 ) -> Result<Json<ImportDocument>, Problem> {
     let whose = caller.whose();
     let import = found(&api, whose, id).await?;
-    if import.status == status::PREPARED {
+    if [status::READING, status::PREPARED].contains(&import.status.as_str()) {
         return Err(Problem::new(Code::Conflict, "It has not begun, so there is nothing to stop."));
     }
     let stopped = api.engine.stop_change(whose, id, &caller.by(note(body.note)?)).await?;

@@ -44,12 +44,10 @@ async fn a_file_is_tried_imported_and_watched() {
 #[tokio::test]
 async fn licenses_are_found_by_tag() {
     let shop = Shop::sqlite().await;
-    let mut licenses = Vec::new();
-    for reference in ["one", "two"] {
-        let body = json!({ "plan": "basic", "reference": reference });
-        let issued = shop.call("POST", "/v1/issue").key(&shop.live).json(body).succeed().await;
-        licenses.push(issued["licenses"][0]["id"].as_str().unwrap().to_owned());
-    }
+    let file = json!({ "csv": "key,plan\nOLD-1111-2222,basic\nOLD-3333-4444,basic\n" });
+    shop.call("POST", "/v1/imports").key(&shop.live).json(file).succeed().await;
+    while shop.engine.bulk_turn().await.unwrap() {}
+    let licenses = ids(&shop.get("/v1/licenses").await);
     let tag = |body| shop.call("POST", &format!("/v1/licenses/{}/tags", licenses[1])).key(&shop.live).json(body);
     let tagged = tag(json!({ "add": ["VIP ", "beta"], "note": "asked for it" })).succeed().await;
     assert_eq!(tagged["tags"], json!(["beta", "vip"]));

@@ -422,7 +422,7 @@ const TABLES: &[Table] = &[
         indexes: &[
             (&["tenant_id", "livemode", "id"], None),
             (&["id"], Some("status = 'running'")),
-            (&["id"], Some("status = 'prepared'")),
+            (&["id"], Some("status IN ('reading', 'prepared')")),
         ],
     },
     Table {

@@ -310,12 +310,11 @@ fn change(place: &Place<Look>, people: &People, row: &BulkChange, now: Timestamp
     let is_running = row.status == status::RUNNING;
     let (word, tone, icon) = match row.status.as_str() {
         status::RUNNING => ("under way", "warn", "clock"),
-        status::PREPARED => ("not begun", "warn", "clock"),
+        status::READING | status::PREPARED => ("not begun", "warn", "clock"),
         status::STOPPED => ("stopped", "quiet", "stop"),
         _ => ("done", "good", "check"),
     };
-    let section = if row.status == status::PREPARED { "import" } else { "changes" };
-    let path = place.at(&format!("licenses/{section}/{}", BulkChangeId(row.id)));
+    let path = place.at(&format!("licenses/changes/{}", BulkChangeId(row.id)));
     let licenses = counted(row.total, "license", "licenses");
     Change {
         stop_path: (is_running && place.role.may(ability(row))).then(|| format!("{path}/stop")),
@@ -381,7 +380,7 @@ pub(crate) async fn show(
     let id: BulkChangeId = id.parse().map_err(|_| Refusal::NotFound)?;
     let store = &web.engine.store;
     let row = store.bulk_change(place.whose(), id).await?.ok_or(Refusal::NotFound)?;
-    if row.status == status::PREPARED {
+    if row.status == status::PREPARED && place.role.may(Ability::Decide) {
         return Ok(see_other(&place.at(&format!("licenses/import/{id}"))));
     }
     let (now, people) = (web.engine.now(), People::of(&web, &place).await?);
