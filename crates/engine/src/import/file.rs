@@ -279,12 +279,12 @@ fn moment(text: &str, what: &str) -> Result<(Timestamp, bool), String> {
     if let Ok(at) = text.parse::<Timestamp>() {
         return Ok((at, false));
     }
-    let (day, at) = (text.len() <= 10).then(|| (text.parse::<Date>().ok(), None)).unwrap_or_else(|| {
-        // Databases write a moment without saying where its clock stands.
-        (None, text.parse::<DateTime>().ok())
-    });
-    let found = day.and_then(|day| utc(day.into())).map(|at| (at, true));
-    found.or_else(|| at.and_then(utc).map(|at| (at, false))).ok_or_else(|| {
+    if let Some(day) = text.parse::<Date>().ok().filter(|_| text.len() <= 10).and_then(|day| utc(day.into())) {
+        return Ok((day, true));
+    }
+    // Databases write a moment without saying where its clock stands.
+    let at = text.parse::<DateTime>().ok().filter(|_| text.len() > 10).and_then(utc);
+    at.map(|at| (at, false)).ok_or_else(|| {
         let shown: String = text.chars().take(30).collect();
         format!("its {what} is `{shown}`; write 2026-12-24 or 2026-12-24T18:00:00Z")
     })

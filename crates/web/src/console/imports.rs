@@ -111,7 +111,7 @@ async fn uploaded(mut sent: Multipart) -> Result<Uploaded, String> {
         match name.as_str() {
             "file" => uploaded.file = part.bytes().await.map_err(unreadable)?.to_vec(),
             "plan" => {
-                uploaded.options.plan = Some(text(part).await?).filter(|code| !code.is_empty()).map(PlanCode::new)
+                uploaded.options.plan = Some(text(part).await?).filter(|code| !code.is_empty()).map(PlanCode::new);
             }
             "send_email" => uploaded.options.send_email = !text(part).await?.is_empty(),
             "note" => uploaded.note = text(part).await?,
