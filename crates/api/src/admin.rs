@@ -36,6 +36,7 @@ pub(crate) mod customers;
 pub(crate) mod decisions;
 pub(crate) mod deliveries;
 pub(crate) mod events;
+pub(crate) mod imports;
 pub(crate) mod inbound;
 pub(crate) mod license_keys;
 pub(crate) mod licenses;

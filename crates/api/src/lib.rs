@@ -42,8 +42,8 @@ pub use proxies::{IsProxy, behind_proxies};
 pub use runtime::app_answer;
 
 use admin::{
-    alerts, api_keys, attention, audit, catalogue, connections, customers, decisions, deliveries, events, inbound,
-    license_keys, licenses, mail_templates, mails, orders, price_rules, reconcile, rulings, webhook_endpoints,
+    alerts, api_keys, attention, audit, catalogue, connections, customers, decisions, deliveries, events, imports,
+    inbound, license_keys, licenses, mail_templates, mails, orders, price_rules, reconcile, rulings, webhook_endpoints,
 };
 use named::selected;
 use openapi::At;
@@ -120,7 +120,11 @@ fn keyed_routes() -> OpenApiRouter<Api> {
         .at("GET /v1/licenses", routes!(licenses::list))
         .at("GET /v1/licenses/{id}", routes!(licenses::get))
         .at("POST /v1/licenses/lookup", routes!(licenses::lookup))
+        .at("POST /v1/licenses/{id}/tags", routes!(licenses::tag))
         .at("POST /v1/issue", routes!(issue::issue))
+        .at("POST /v1/imports", routes!(imports::start))
+        .at("GET /v1/imports/{id}", routes!(imports::get))
+        .at("POST /v1/imports/{id}/stop", routes!(imports::stop))
         // What people decide.
         .at("POST /v1/licenses/{id}/freeze", routes!(rulings::freeze))
         .at("POST /v1/licenses/{id}/unfreeze", routes!(rulings::unfreeze))

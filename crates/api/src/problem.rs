@@ -8,15 +8,17 @@ use axum::{
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use domain::id::TenantId;
+use domain::{id::TenantId, tag::TagError};
 use engine::{
     Error,
     accounts::AccountError,
     catchup::CatchUpError,
     configuration::{self, ConfigurationError},
+    import::ImportError,
     inbound::ReplayError,
     issue::IssueError,
     license_metadata::MetadataError,
+    license_tags::TaggingError,
     onboarding::OnboardingError,
     requests::Caller,
     webhook_secrets::SecretError,
@@ -386,6 +388,31 @@ impl From<MetadataError> for Problem {
             MetadataError::Engine(error) => error.into(),
             refused => Self::new(Code::Unprocessable, format!("{refused}.")).of("metadata"),
         }
+    }
+}
+
+impl From<ImportError> for Problem {
+    fn from(error: ImportError) -> Self {
+        match error {
+            ImportError::Engine(error) => error.into(),
+            ImportError::UnknownPlan(_) => Self::new(Code::NotFound, sentence(&error)),
+            refused => Self::new(Code::Unprocessable, sentence(&refused)).of("csv"),
+        }
+    }
+}
+
+impl From<TaggingError> for Problem {
+    fn from(error: TaggingError) -> Self {
+        match error {
+            TaggingError::Engine(error) => error.into(),
+            TaggingError::Tag(error) => error.into(),
+        }
+    }
+}
+
+impl From<TagError> for Problem {
+    fn from(error: TagError) -> Self {
+        Self::new(Code::Unprocessable, sentence(&error)).of("tags")
     }
 }
 

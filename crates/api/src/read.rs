@@ -9,9 +9,9 @@ use axum::{
     http::{StatusCode, request::Parts},
 };
 use domain::id::{
-    AlertChannelId, AlertId, ApiKeyId, AttentionId, AuditId, ConnectionId, CustomerId, DeliveryId, EventId, IdError,
-    InboundId, LicenseId, MailId, MailTemplateId, OrderId, PlanId, PriceRuleId, ProductId, RecoveryId,
-    WebhookEndpointId,
+    AlertChannelId, AlertId, ApiKeyId, AttentionId, AuditId, BulkChangeId, ConnectionId, CustomerId, DeliveryId,
+    EventId, IdError, InboundId, LicenseId, MailId, MailTemplateId, OrderId, PlanId, PriceRuleId, ProductId,
+    RecoveryId, WebhookEndpointId,
 };
 use serde::de::DeserializeOwned;
 use utoipa::IntoParams;
@@ -101,7 +101,7 @@ macro_rules! prefixed {
 
 prefixed! {
     AlertChannelId AlertId ApiKeyId AttentionId AuditId ConnectionId CustomerId DeliveryId EventId InboundId LicenseId MailId MailTemplateId OrderId
-    PlanId PriceRuleId ProductId RecoveryId WebhookEndpointId
+    BulkChangeId PlanId PriceRuleId ProductId RecoveryId WebhookEndpointId
 }
 
 /// The id in the address. A text that can be no id names nothing.

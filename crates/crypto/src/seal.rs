@@ -109,6 +109,12 @@ impl Place<'static> {
         Self { tenant: TenantId(Uuid::nil()), table: "passkeys", row, column: purpose }
     }
 
+    /// Where the lines of an import wait.
+    #[must_use]
+    pub const fn import_rows(tenant: TenantId, change: Uuid) -> Self {
+        Self { tenant, table: "import_rows", row: change, column: "sealed" }
+    }
+
     /// Where the answer to a call with an idempotency key is kept.
     #[must_use]
     pub const fn idempotent_answer(tenant: TenantId, row: Uuid) -> Self {

@@ -195,6 +195,11 @@ impl Catalogue {
         self.plans.values()
     }
 
+    /// All plans as they are now.
+    pub fn newest_plans(&self) -> impl Iterator<Item = &Plan> {
+        self.current.values().filter_map(|version| self.plan(*version))
+    }
+
     /// The plan of that code as it is now.
     #[must_use]
     pub fn plan_by_code(&self, code: &PlanCode) -> Option<&Plan> {

@@ -26,6 +26,7 @@ pub mod reason;
 pub mod retry;
 pub mod ruling;
 pub mod silence;
+pub mod tag;
 pub mod text;
 pub mod time;
 

@@ -204,6 +204,9 @@ pub struct Purchase {
     /// The caller delivers the key itself: no mail of ours (X04).
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub silent: bool,
+    /// When it ends, where the sale itself says so; none: as the plan says. The latest moment that was told.
+    #[serde(default, with = "crate::time::micros_optional", skip_serializing_if = "Option::is_none")]
+    pub ends: Option<Timestamp>,
 }
 
 impl Join for Purchase {
@@ -214,6 +217,7 @@ impl Join for Purchase {
         self.at = self.at.min(other.at);
         self.subscriptions.join(other.subscriptions);
         self.silent |= other.silent;
+        keep_larger(&mut self.ends, other.ends);
     }
 }
 

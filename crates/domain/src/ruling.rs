@@ -51,16 +51,21 @@ impl Ruling {
 
 /// Writes a decision down. What follows from it is seen when the order is reconciled.
 pub fn rule(order: &mut Order, license: &mut License, ruling: Ruling, at: Timestamp) {
+    if ruling == Ruling::Unfreeze {
+        order.excused.extend(license.standing.open.iter().cloned());
+    }
+    rule_license(license, ruling, at);
+}
+
+/// The part of a decision that belongs to the license.
+pub fn rule_license(license: &mut License, ruling: Ruling, at: Timestamp) {
     let stamp = Stamp::at(at);
     let rulings = &mut license.rulings;
     match ruling {
         Ruling::Revoke => rulings.revoked.join(Some(Register::new(stamp, true))),
         Ruling::Reinstate => rulings.revoked.join(Some(Register::new(stamp, false))),
         Ruling::Freeze => rulings.frozen.join(Some(Register::new(stamp, true))),
-        Ruling::Unfreeze => {
-            rulings.frozen.join(Some(Register::new(stamp, false)));
-            order.excused.extend(license.standing.open.iter().cloned());
-        }
+        Ruling::Unfreeze => rulings.frozen.join(Some(Register::new(stamp, false))),
         Ruling::Extend(until) => rulings.extended.join(Some(Register::new(stamp, Extension(until)))),
         Ruling::ChangePlan(plan) => rulings.plan.join(Some(Register::new(stamp, plan))),
         Ruling::Limits(limits) => rulings.limits.join(Some(Register::new(stamp, limits))),

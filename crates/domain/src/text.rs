@@ -66,6 +66,10 @@ names! {
 
 /// What stands before a caller's own reference, so that it is taken for no other kind of name.
 const ISSUED: &str = "manual:";
+/// The same, of a reference that a license had where it was brought from.
+const BROUGHT: &str = "import:";
+/// What stands before the hash of a key that was brought along, as the name of its sale.
+const BROUGHT_KEY: &str = "import-key:";
 
 impl Reference {
     /// The name of an order that was issued by hand or by call, of the reference that its caller has for it.
@@ -74,10 +78,22 @@ impl Reference {
         Self::new(format!("{ISSUED}{of_caller}"))
     }
 
-    /// The caller's own reference for an order that was issued; none: it is another kind of name.
+    /// The name of a sale that was brought along from another system, of the reference that it had there.
+    #[must_use]
+    pub fn brought(of_file: &str) -> Self {
+        Self::new(format!("{BROUGHT}{of_file}"))
+    }
+
+    /// The name of a sale that was brought along with a key, of the key's keyed hash in hexadecimal: a key is brought once.
+    #[must_use]
+    pub fn brought_with_key(hash: &str) -> Self {
+        Self::new(format!("{BROUGHT_KEY}{hash}"))
+    }
+
+    /// The vendor's own reference for an order that was issued or brought along; none: it is another kind of name.
     #[must_use]
     pub fn of_caller(&self) -> Option<&str> {
-        self.0.strip_prefix(ISSUED)
+        self.0.strip_prefix(ISSUED).or_else(|| self.0.strip_prefix(BROUGHT))
     }
 }
 

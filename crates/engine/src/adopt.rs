@@ -12,6 +12,7 @@ use crypto::{key::LicenseKey, ring::KeyRing};
 use domain::{
     fulfil::{KeyTrouble, Offered},
     id::{ConnectionId, OrderId},
+    order::Order,
     text::Reference,
 };
 use secrecy::ExposeSecret;
@@ -53,6 +54,9 @@ fn mask(body: &mut Value, key: &str) {
     }
 }
 
+/// Keys that are at hand without an event that tells them, by the names that orders have for them.
+pub(crate) type Keys = BTreeMap<Reference, LicenseKey>;
+
 /// Keys that the provider gave out for an order, by its names of them.
 #[derive(Default)]
 pub(crate) struct ToAdopt {
@@ -63,9 +67,9 @@ pub(crate) struct ToAdopt {
 }
 
 /// The names of keys that licenses may take; none: they have keys of ours.
-pub(crate) fn offered(connection: &Connection, to_adopt: &ToAdopt) -> Option<Offered> {
+pub(crate) fn offered(connection: &Connection, order: &Order, to_adopt: &ToAdopt) -> Option<Offered> {
     let offered = || Offered { keys: to_adopt.keys.keys().cloned().collect(), refused: to_adopt.refused.clone() };
-    connection.is_keyed_by_provider().then(offered)
+    connection.has_keys_for(order).then(offered)
 }
 
 /// The keys of orders that open no license yet. Each is asked about by itself: a license may also have a key of ours.
@@ -74,22 +78,29 @@ pub(crate) async fn find_all(
     ring: &KeyRing,
     orders: &[StoredOrder],
     connections: &[Arc<Connection>],
+    brought: &Keys,
 ) -> Result<HashMap<OrderId, ToAdopt>, Error> {
     let mut found = HashMap::new();
     // Two events may tell one key, of one order or of two that are settled together.
     let mut told = BTreeSet::new();
     for order in orders {
         let Some(connection) = find(connections, order.connection) else { continue };
-        if !connection.is_keyed_by_provider() || order.order.keys.is_empty() {
+        if !connection.has_keys_for(&order.order) || order.order.keys.is_empty() {
             continue;
         }
         let told_by = order.order.keys.values().map(|key| key.told_by.to_string()).collect();
         let bodies = write.bodies_of_events(connection.id, told_by).await?;
         let mut to_adopt = ToAdopt::default();
         for (name, key) in &order.order.keys {
-            let given = bodies.get(&*key.told_by).and_then(|body| connection.provider.given_key(body));
-            let Some(text) = given else { continue };
-            let Ok(key) = LicenseKey::as_written(text.expose_secret()) else {
+            let in_body = || bodies.get(&*key.told_by).and_then(|body| connection.provider.given_key(body));
+            let given = match brought.get(name) {
+                Some(key) => Ok(key.clone()),
+                None => match in_body() {
+                    Some(text) => LicenseKey::as_written(text.expose_secret()),
+                    None => continue,
+                },
+            };
+            let Ok(key) = given else {
                 to_adopt.refused.insert(name.clone(), KeyTrouble::NoKey);
                 continue;
             };

@@ -5,6 +5,7 @@ use domain::{
     id::{BulkChangeId, LicenseId},
     license::{Holding, License, LicenseState},
     ruling::Ruling,
+    tag::TAGS_MAX,
     time::after,
 };
 use jiff::{SignedDuration, Timestamp};
@@ -16,15 +17,19 @@ use store::{
     rows::{BulkChange, BulkItem},
 };
 
-use crate::{Engine, Error, rulings::By};
+use crate::{
+    Engine, Error, import,
+    license_tags::{TagPatch, TaggingError},
+    rulings::By,
+};
 
 /// Licenses of one change at most.
 pub const LICENSES_MAX: usize = 10_000;
 /// Licenses that are read at once.
-const TURN: u64 = 25;
+pub(crate) const TURN: u64 = 25;
 
 /// What is done with each license.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum BulkAction {
     /// It lasts so many days longer, counted from its end or from now, whichever is later.
     Extend(u32),
@@ -36,38 +41,64 @@ pub enum BulkAction {
     Revoke,
     /// The mail with its key goes out once more.
     Resend,
+    /// It has this tag.
+    Tag(String),
+    /// It has not this tag.
+    Untag(String),
 }
 
 impl BulkAction {
     /// The word for it, as stored.
     #[must_use]
-    pub const fn as_str(self) -> &'static str {
+    pub const fn as_str(&self) -> &'static str {
         match self {
             Self::Extend(_) => "extend",
             Self::Freeze => "freeze",
             Self::Unfreeze => "unfreeze",
             Self::Revoke => "revoke",
             Self::Resend => "resend",
+            Self::Tag(_) => "tag",
+            Self::Untag(_) => "untag",
         }
     }
 
-    /// The action of a word; `days` are for an extension. None: there is no such action.
+    /// The action of a word; `days` are for an extension, and `tag` is for those about one. None: there is no such action.
     #[must_use]
-    pub fn read(word: &str, days: u32) -> Option<Self> {
-        let all = [Self::Extend(days), Self::Freeze, Self::Unfreeze, Self::Revoke, Self::Resend];
+    pub fn read(word: &str, days: u32, tag: &str) -> Option<Self> {
+        let (tagged, untagged) = (Self::Tag(tag.to_owned()), Self::Untag(tag.to_owned()));
+        let all = [Self::Extend(days), Self::Freeze, Self::Unfreeze, Self::Revoke, Self::Resend, tagged, untagged];
         all.into_iter().find(|action| action.as_str() == word)
     }
 
-    const fn days(self) -> Option<u32> {
+    const fn days(&self) -> Option<u32> {
         match self {
-            Self::Extend(days) => Some(days),
+            Self::Extend(days) => Some(*days),
             _ => None,
+        }
+    }
+
+    /// The tag that it is about.
+    #[must_use]
+    pub fn tag(&self) -> Option<&str> {
+        match self {
+            Self::Tag(tag) | Self::Untag(tag) => Some(tag),
+            _ => None,
+        }
+    }
+
+    /// What it does to tags.
+    fn tag_patch(&self) -> TagPatch {
+        match self {
+            Self::Tag(tag) => TagPatch { add: [tag.clone()].into(), ..TagPatch::default() },
+            Self::Untag(tag) => TagPatch { remove: [tag.clone()].into(), ..TagPatch::default() },
+            _ => TagPatch::default(),
         }
     }
 
     /// Why a license stays as it is, as the end of "it is skipped because …"; none: it is changed.
     #[must_use]
-    pub fn skips(self, license: &License) -> Option<&'static str> {
+    pub fn skips(&self, listed: &ListedLicense) -> Option<&'static str> {
+        let license = &listed.license;
         let state = license.standing.state;
         let is_revoked = license.rulings.revoked.as_ref().is_some_and(|register| register.value);
         match self {
@@ -81,12 +112,15 @@ impl BulkAction {
             Self::Unfreeze if state != LicenseState::Frozen => Some("it is not frozen"),
             Self::Revoke if is_revoked => Some("it is revoked by hand already"),
             Self::Resend if !license.announced => Some("no mail with its key was written yet"),
+            Self::Tag(tag) if listed.tags.contains(tag) => Some("it has the tag already"),
+            Self::Tag(_) if listed.tags.len() >= TAGS_MAX => Some("it has as many tags as a license may have"),
+            Self::Untag(tag) if !listed.tags.contains(tag) => Some("it has not the tag"),
             _ => None,
         }
     }
 
     /// The end that an extension gives a license.
-    fn until(self, license: &License, now: Timestamp) -> Option<Timestamp> {
+    fn until(&self, license: &License, now: Timestamp) -> Option<Timestamp> {
         let from = license.standing.until.map_or(now, |until| until.max(now));
         self.days().map(|days| after(from, SignedDuration::from_hours(24 * i64::from(days))))
     }
@@ -103,10 +137,10 @@ pub struct BulkPreview {
 
 /// What a change of these licenses would come to.
 #[must_use]
-pub fn preview(action: BulkAction, licenses: &[ListedLicense]) -> BulkPreview {
+pub fn preview(action: &BulkAction, licenses: &[ListedLicense]) -> BulkPreview {
     let mut preview = BulkPreview::default();
     for listed in licenses {
-        let Some(why) = action.skips(&listed.license) else {
+        let Some(why) = action.skips(listed) else {
             preview.changes += 1;
             continue;
         };
@@ -127,7 +161,7 @@ impl Engine {
     pub async fn change_licenses(
         &self,
         whose: Whose,
-        action: BulkAction,
+        action: &BulkAction,
         licenses: &[ListedLicense],
         by: &By,
     ) -> Result<BulkChangeId, Error> {
@@ -140,6 +174,7 @@ impl Engine {
             livemode: whose.livemode,
             action: action.as_str().to_owned(),
             days: action.days().map(u32::cast_signed),
+            tag: action.tag().map(str::to_owned),
             actor: by.actor.clone(),
             note: by.note.clone(),
             total: count(licenses.len()),
@@ -153,13 +188,16 @@ impl Engine {
         let item = |(position, listed): (usize, &ListedLicense)| BulkItem {
             change_id: id.0,
             position: count(position),
-            license_id: listed.license.id.0,
+            license_id: Some(listed.license.id.0),
             until: action.until(&listed.license, now).map(Timestamp::as_microsecond),
             outcome: None,
         };
         let items: Vec<BulkItem> = licenses.iter().enumerate().map(item).collect();
-        let detail =
+        let mut detail =
             json!({ "action": action.as_str(), "days": action.days(), "licenses": licenses.len(), "note": by.note });
+        if let Some(tag) = action.tag() {
+            detail["tag"] = json!(tag);
+        }
         let once = || async {
             let write = self.store.begin().await?;
             write.add_bulk_change(change.clone(), items.clone()).await?;
@@ -180,6 +218,8 @@ impl Engine {
         let once = || async {
             let write = self.store.begin().await?;
             let Some(change) = write.stop_bulk_change(whose, id, self.now()).await? else { return Ok(None) };
+            // What was to be imported is nobody's business any more.
+            write.forget_import_rows(id).await?;
             let detail = json!({ "licenses": change.total, "done": change.done, "note": by.note });
             let entry = self.told(whose.tenant, "change.stopped", id.to_string(), None, &detail, by);
             crate::audit::add(&write, vec![entry]).await?;
@@ -207,7 +247,10 @@ impl Engine {
     async fn bulk_page(&self, id: BulkChangeId) -> Result<bool, Error> {
         let leased = store::repeat(|| self.lease_bulk(id), Error::is_conflict).await?;
         let Some((change, items)) = leased else { return Ok(false) };
-        let changed = self.change_items(&change, &items).await;
+        let changed = match change.action == import::ACTION {
+            true => self.import_items(&change, &items).await,
+            false => self.change_items(&change, &items).await,
+        };
         // Whatever went wrong, nobody needs to wait for the lease to end.
         let once = || async {
             let write = self.store.begin().await?;
@@ -232,15 +275,16 @@ impl Engine {
     /// Changes licenses one after the other, up to the first that fails or whose turn it is not any more.
     async fn change_items(&self, change: &BulkChange, items: &[BulkItem]) -> Result<(), Error> {
         let whose = Whose { tenant: domain::id::TenantId(change.tenant_id), livemode: change.livemode };
-        let ids = items.iter().map(|item| LicenseId(item.license_id)).collect();
+        let ids = items.iter().filter_map(|item| item.license_id).map(LicenseId).collect();
         let licenses = self.store.listed_licenses(whose, ids).await?;
         let by = By { actor: change.actor.clone(), note: change.note.clone() };
         for item in items {
-            let listed = licenses.iter().find(|listed| listed.license.id.0 == item.license_id);
+            let listed = licenses.iter().find(|listed| Some(listed.license.id.0) == item.license_id);
             let done = match self.change_license(whose, change, item, listed, &by).await {
                 // It would be refused again, and must not hold up those behind it.
                 Err(error) if error.is_refusal() => {
-                    tracing::error!(license = %LicenseId(item.license_id), %error, "a license of many could not be changed");
+                    let license = listed.map(|listed| listed.license.id.to_string()).unwrap_or_default();
+                    tracing::error!(license, %error, "a license of many could not be changed");
                     Some("it could not be changed; the server's log says why")
                 }
                 done => done?,
@@ -269,14 +313,15 @@ impl Engine {
     ) -> Result<Option<&'static str>, Error> {
         const GONE: &str = "it is not there any more";
         let days = change.days.map(i32::unsigned_abs).unwrap_or_default();
-        let (Some(action), Some(listed)) = (BulkAction::read(&change.action, days), listed) else {
+        let action = BulkAction::read(&change.action, days, change.tag.as_deref().unwrap_or_default());
+        let (Some(action), Some(listed)) = (action, listed) else {
             return Ok(Some(GONE));
         };
-        if let Some(why) = action.skips(&listed.license) {
+        if let Some(why) = action.skips(listed) {
             return Ok(Some(why));
         }
         let (id, step) = (listed.license.id, step(change, item));
-        let ruling = match (action, item.until) {
+        let ruling = match (&action, item.until) {
             (BulkAction::Extend(_), Some(until)) => {
                 let until = Timestamp::from_microsecond(until).unwrap_or(Timestamp::MAX);
                 if listed.license.standing.until.is_some_and(|end| end >= until) {
@@ -295,13 +340,20 @@ impl Engine {
                 self.send_again(&mail, whose, by, Some(step)).await?;
                 return Ok(None);
             }
+            (BulkAction::Tag(_) | BulkAction::Untag(_), _) => {
+                return match self.tag_along(whose, id, &action.tag_patch(), by, step).await {
+                    Ok(tags) => Ok(tags.is_none().then_some(GONE)),
+                    Err(TaggingError::Tag(_)) => Ok(Some("it has as many tags as a license may have")),
+                    Err(TaggingError::Engine(error)) => Err(error),
+                };
+            }
         };
         let ruled = self.rule_along(whose.tenant, id, &ruling, by, step).await?;
         Ok(if ruled.is_some() { None } else { Some(GONE) })
     }
 }
 
-fn step(change: &BulkChange, item: &BulkItem) -> BulkStep {
+pub(crate) fn step(change: &BulkChange, item: &BulkItem) -> BulkStep {
     BulkStep { change: BulkChangeId(change.id), position: item.position, lease_until: change.lease_until }
 }
 

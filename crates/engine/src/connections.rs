@@ -14,9 +14,10 @@ use crypto::{
 use domain::{
     Entropy,
     id::{ConnectionId, TenantId},
+    order::Order,
 };
 use jiff::{SignedDuration, Timestamp};
-use providers::{LicenseKeys, Provider, Settings, redeem::OauthClient};
+use providers::{LicenseKeys, Provider, Settings, manual, redeem::OauthClient};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use store::{Store, rows};
@@ -147,6 +148,12 @@ impl Connection {
     /// Whether the provider gives out the keys of its licenses.
     pub(crate) fn is_keyed_by_provider(&self) -> bool {
         self.settings.license_keys == LicenseKeys::Theirs
+    }
+
+    /// Whether the licenses of this order take keys that were made elsewhere: by the provider, or by the system that they were
+    /// brought from.
+    pub(crate) fn has_keys_for(&self, order: &Order) -> bool {
+        self.is_keyed_by_provider() || (self.provider.info().slug == manual::SLUG && !order.keys.is_empty())
     }
 }
 

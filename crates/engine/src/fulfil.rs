@@ -11,6 +11,8 @@ use domain::{
     fact::{CustomerFact, Fact},
     id::{ConnectionId, InboundId, OrderId},
     join::Join,
+    license::License,
+    text::Reference,
     time::after,
 };
 use jiff::{SignedDuration, Timestamp};
@@ -25,7 +27,9 @@ use store::{
 };
 
 use crate::{
-    Engine, Error, attention,
+    Engine, Error,
+    adopt::Keys,
+    attention,
     buyers::{self, CustomerNews},
     connections::{Connection, find},
     group::Told,
@@ -42,6 +46,15 @@ pub const BATCH_MAX: u64 = 256;
 
 /// What happened longer ago than this, and was found by catching up, mails nobody without a person's word.
 const OLD: SignedDuration = SignedDuration::from_hours(3 * 24);
+
+/// What comes along with events and is in none of them.
+#[derive(Default)]
+pub(crate) struct Along {
+    /// Keys of licenses that are brought from elsewhere.
+    pub(crate) keys: Keys,
+    /// Who is behind it; none: the connection that told it.
+    pub(crate) actor: Option<String>,
+}
 
 /// What a batch works on.
 #[derive(Clone, Copy)]
@@ -83,7 +96,7 @@ pub struct Rehearsal {
 }
 
 /// What a batch comes to, before any of it is written.
-struct WorkedOut {
+pub(crate) struct WorkedOut {
     said: Said,
     sales: Sales,
     rows: OutcomeRows,
@@ -195,7 +208,8 @@ impl Engine {
             return Ok(Done::default());
         }
         fail::fail_point!("fulfil-after-claim");
-        let WorkedOut { said, sales, rows } = self.work_out(&write, events, due, &connections, now).await?;
+        let along = Along::default();
+        let WorkedOut { said, sales, rows } = self.work_out(&write, events, due, &connections, &along, now).await?;
         let redirected = redirect_mails(&write, &sales, now).await?;
         let done = Done { claimed, lookups: said.lookups, mails: rows.mails.len() + redirected };
         let received: Vec<i64> = said.finished.iter().map(|event| event.received_at).collect();
@@ -218,6 +232,7 @@ impl Engine {
         events: Vec<InboundEvent>,
         due: BTreeSet<OrderId>,
         connections: &[Arc<Connection>],
+        along: &Along,
         now: Timestamp,
     ) -> Result<WorkedOut, Error> {
         let mut said = self.listen(events, connections, now);
@@ -226,12 +241,13 @@ impl Engine {
         let news = std::mem::take(&mut said.customers);
         let identities = buyers::learn(write, news, &sales.orders, now).await?;
         let told: BTreeSet<OrderId> = sales.of_fact.values().copied().collect();
-        let actor = |order: &StoredOrder, connection: &Connection| match told.contains(&order.id) {
-            true => format!("{}:{}", connection.provider.info().slug, connection.code),
-            false => TIME.to_owned(),
+        let actor = |order: &StoredOrder, connection: &Connection| match (&along.actor, told.contains(&order.id)) {
+            (Some(actor), true) => actor.clone(),
+            (None, true) => format!("{}:{}", connection.provider.info().slug, connection.code),
+            (_, false) => TIME.to_owned(),
         };
-        let (aftermath, actor_of) = (&sales.aftermath, &actor);
-        let around = Around { actor_of, identities: &identities, connections, aftermath, now };
+        let (aftermath, actor_of, brought) = (&sales.aftermath, &actor, &along.keys);
+        let around = Around { actor_of, identities: &identities, connections, aftermath, brought, now };
         let mut rows = self.settle_all(write, &mut sales.orders, around).await?;
         // What an order waited for, the order waits for that it is a part of now.
         let merged: Vec<_> = sales.redirected.iter().map(|(order, _)| order.id.0).collect();
@@ -245,6 +261,18 @@ impl Engine {
         Ok(WorkedOut { said, sales, rows })
     }
 
+    /// What one event comes to with what comes along, in the transaction of whoever asks.
+    pub(crate) async fn work_out_along(
+        &self,
+        write: &Write,
+        event: InboundEvent,
+        connections: &[Arc<Connection>],
+        along: &Along,
+        now: Timestamp,
+    ) -> Result<WorkedOut, Error> {
+        self.work_out(write, vec![event], BTreeSet::new(), connections, along, now).await
+    }
+
     /// What an event would come to if it were worked on now, in a transaction that nobody commits.
     pub(crate) async fn rehearse(
         &self,
@@ -253,7 +281,7 @@ impl Engine {
         connections: &[Arc<Connection>],
     ) -> Result<Rehearsal, Error> {
         let WorkedOut { said, rows, .. } =
-            self.work_out(write, vec![event], BTreeSet::new(), connections, self.now()).await?;
+            self.work_out(write, vec![event], BTreeSet::new(), connections, &Along::default(), self.now()).await?;
         let set_aside = said.set_aside.into_iter().next();
         let requests = set_aside.as_ref().and_then(|event| event.requests.as_deref());
         let asks: Vec<Request> = requests.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
@@ -297,6 +325,32 @@ impl Engine {
             }
         }
         said
+    }
+}
+
+impl WorkedOut {
+    /// The license of a line that was sold, with its order; none: it was not issued.
+    pub(crate) fn license_of(&mut self, line: &Reference) -> Option<(OrderId, &mut License)> {
+        let mut orders = self.sales.orders.iter_mut();
+        orders.find_map(|order| {
+            let license = order.licenses.iter_mut().find(|license| license.unit.line == *line)?;
+            Some((order.id, license))
+        })
+    }
+
+    /// What is still in the way, in the words of attention items.
+    pub(crate) fn in_the_way(&self) -> Option<&str> {
+        self.rows.opened.iter().chain(&self.said.attention).map(|item| item.detail.as_str()).next()
+    }
+
+    /// Writes all of it. What happened is told after the commit.
+    pub(crate) async fn write(
+        self,
+        write: &Write,
+        now: Timestamp,
+        entropy: &mut dyn Entropy,
+    ) -> Result<Happened, Error> {
+        write_all(write, self.said, self.sales, self.rows, now, entropy).await
     }
 }
 

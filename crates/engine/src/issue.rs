@@ -112,6 +112,9 @@ impl Engine {
             send_email: request.send_email,
             // Who sells while the clock of test mode is ahead sells then, as at a provider whose test clock is.
             at: domain::time::after(now, self.ahead(request.tenant, request.livemode).await?),
+            ends: None,
+            has_key: false,
+            also: None,
         };
         let name = Reference::new(issue.reference.as_str());
         // Nothing is paid yet, so nothing has to be kept. Asking once more for what was issued is answered all the same.
@@ -188,7 +191,11 @@ impl Engine {
         Ok(self.store.plans(tenant).await?.iter().any(|plan| plan.code == code.as_str()))
     }
 
-    async fn manual_connection(&self, tenant: TenantId, livemode: bool) -> Result<std::sync::Arc<Connection>, Error> {
+    pub(crate) async fn manual_connection(
+        &self,
+        tenant: TenantId,
+        livemode: bool,
+    ) -> Result<std::sync::Arc<Connection>, Error> {
         let connections = self.connections().await?;
         let found = connections.iter().find(|connection| {
             connection.tenant == tenant

@@ -160,7 +160,7 @@ impl Outcome<'_> {
     fn effects(&self, license: &License, change: &Change, rows: &mut OutcomeRows, entropy: &mut dyn Entropy) {
         match change {
             // It waits for the key that the provider gives out.
-            Change::Issued if self.connection.is_keyed_by_provider() => {}
+            Change::Issued if self.connection.has_keys_for(&self.order.order) => {}
             Change::Issued => rows.keys.push(self.new_key(license, entropy)),
             Change::Keyed(name) => {
                 rows.keys.extend(self.to_adopt.keys.get(name).map(|key| self.key_row(license, key, entropy)));

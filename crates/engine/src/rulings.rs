@@ -19,6 +19,7 @@ use store::{
 
 use crate::{
     Engine, Error,
+    adopt::Keys,
     bulk::take_step,
     buyers::{self, CustomerNews},
     connections::Connection,
@@ -239,7 +240,8 @@ impl Engine {
         let identities = buyers::learn(write, CustomerNews::new(), orders, now).await?;
         let actor = |_: &StoredOrder, _: &Connection| by.actor.clone();
         let aftermath = &HashMap::new();
-        let around = Around { actor_of: &actor, identities: &identities, connections: &connections, aftermath, now };
+        let (actor_of, identities, connections, brought) = (&actor, &identities, &*connections, &Keys::new());
+        let around = Around { actor_of, identities, connections, aftermath, brought, now };
         self.settle_all(write, orders, around).await
     }
 

@@ -46,8 +46,10 @@ impl Engine {
         }
         let mut hits = self.by_key(whose, text).await?;
         if hits.is_empty() {
-            let orders = self.store.orders_named(whose, &Reference::new(text)).await?;
-            hits.extend(orders.into_iter().map(Hit::Order));
+            for name in [Reference::new(text), Reference::brought(text)] {
+                let orders = self.store.orders_named(whose, &name).await?;
+                hits.extend(orders.into_iter().map(Hit::Order));
+            }
         }
         if hits.is_empty() {
             let events = self.store.inbound_with_key(whose, text).await?;

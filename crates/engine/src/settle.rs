@@ -18,7 +18,7 @@ use store::{StoredOrder, Write, rows::AttentionItem};
 use crate::{
     Engine, Error,
     accounts::AccountStatus,
-    adopt::{self, ToAdopt},
+    adopt::{self, Keys, ToAdopt},
     attention,
     buyers::{self, Identities},
     catalogue::Shelf,
@@ -44,6 +44,8 @@ pub(crate) struct Around<'a> {
     pub(crate) connections: &'a [Arc<Connection>],
     /// What had become of the money of orders before, where something was told of them.
     pub(crate) aftermath: &'a HashMap<OrderId, Aftermath>,
+    /// Keys that licenses were brought along with.
+    pub(crate) brought: &'a Keys,
     pub(crate) now: Timestamp,
 }
 
@@ -55,7 +57,7 @@ impl Engine {
         orders: &mut [StoredOrder],
         around: Around<'_>,
     ) -> Result<OutcomeRows, Error> {
-        let Around { actor_of, identities, connections, aftermath, now } = around;
+        let Around { actor_of, identities, connections, aftermath, brought, now } = around;
         let mut rows = OutcomeRows::default();
         let mut entropy = self.entropy();
         let ring = self.ring();
@@ -66,7 +68,7 @@ impl Engine {
         rows.news.extend(buyers.news());
         rows.news.extend(identities.news());
         let ahead = test_clocks(write, orders).await?;
-        let to_adopt = adopt::find_all(write, &ring, orders, connections).await?;
+        let to_adopt = adopt::find_all(write, &ring, orders, connections, brought).await?;
         for order in orders {
             let ahead = ahead.get(&order.tenant).copied().filter(|_| !order.livemode).unwrap_or_default();
             let known = (find(connections, order.connection), shelves.get(&order.tenant));
@@ -81,7 +83,7 @@ impl Engine {
             let admission = admission.entry((order.tenant, order.livemode)).or_default();
             let none = ToAdopt::default();
             let to_adopt = to_adopt.get(&order.id).unwrap_or(&none);
-            let offered = adopt::offered(connection, to_adopt);
+            let offered = adopt::offered(connection, &order.order, to_adopt);
             let times = (now, after(now, ahead));
             let settled = settle(order, shelf, address.is_some(), offered, admission, &mut *entropy, times);
             // The clock of test mode decides; when that comes to pass is a real moment.

@@ -102,6 +102,7 @@ impl Engine {
         self.keep_doing("tidying", tasks, stop, TIDYING, never, |engine| async move {
             engine.forget_old_answers().await?;
             engine.forget_what_is_old().await?;
+            engine.forget_prepared_imports().await?;
             Ok(false)
         });
     }

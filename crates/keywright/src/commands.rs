@@ -11,6 +11,7 @@ pub(crate) mod connect;
 pub(crate) mod deliveries;
 pub(crate) mod demo;
 pub(crate) mod doctor;
+pub(crate) mod import;
 pub(crate) mod issue;
 pub(crate) mod keys;
 pub(crate) mod listen;

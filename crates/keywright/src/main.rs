@@ -54,6 +54,9 @@ enum Command {
     Admin(commands::admin::AdminCommand),
     /// Issues a license by hand and prints its key.
     Issue(commands::issue::Issue),
+    /// Brings licenses along from another system, with the keys that buyers have.
+    #[command(subcommand)]
+    Import(commands::import::ImportCommand),
     /// Lets a sale have its licenses, where its plan waits for somebody to approve it.
     Approve(commands::approve::Decide),
     /// Gives a sale no licenses. It may be approved later after all.
@@ -136,6 +139,7 @@ fn run(cli: Cli) -> anyhow::Result<()> {
             Command::Tenant(command) => command.run().await,
             Command::Admin(command) => command.run().await,
             Command::Issue(command) => command.run().await,
+            Command::Import(command) => command.run().await,
             Command::Approve(command) => command.run(Approval::Approved).await,
             Command::Reject(command) => command.run(Approval::Rejected).await,
             Command::Check(command) => command.run().await,

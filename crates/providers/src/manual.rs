@@ -5,7 +5,7 @@ use domain::{
     fact::Fact,
     join::{Register, Stamp},
     money::{Currency, Money},
-    order::{Approval, Contact, Line, Lines, Order, Purchase, PurchaseState},
+    order::{Approval, Contact, Line, Lines, Order, ProviderKey, Purchase, PurchaseState},
     text::{EmailAddress, PlanCode, PriceReference, Reference},
 };
 use jiff::Timestamp;
@@ -20,8 +20,10 @@ use crate::{
 /// The slug of this provider.
 pub const SLUG: &str = "manual";
 
-/// The kind of its one event.
+/// The kind of its event for what is issued.
 pub const ISSUE: &str = "issue";
+/// The kind of its event for what is brought along from another system.
+pub const IMPORT: &str = "import";
 
 /// What is issued by hand.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,9 +41,18 @@ pub struct Issue {
     pub quantity: u32,
     /// Whether we send the mail.
     pub send_email: bool,
-    /// When it was asked for.
+    /// When it was asked for, or sold where it is brought from.
     #[serde(with = "domain::time::micros")]
     pub at: Timestamp,
+    /// When it ends, whatever the plan says.
+    #[serde(default, with = "domain::time::micros_optional", skip_serializing_if = "Option::is_none")]
+    pub ends: Option<Timestamp>,
+    /// Its buyer has a key already, and the license takes that. The key itself is not here.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub has_key: bool,
+    /// Another name of the sale.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub also: Option<String>,
 }
 
 /// The provider of orders made by hand.
@@ -79,10 +90,13 @@ impl Issue {
             at: self.at,
             subscriptions: Default::default(),
             silent: !self.send_email,
+            ends: self.ends,
         };
+        let key = ProviderKey { line: reference.clone(), told_by: reference.as_str().into() };
         let contact = self.email.map(|email| Register::new(Stamp::at(self.at), Contact { email, name: self.name }));
         Order {
-            references: [reference.clone()].into(),
+            references: std::iter::once(reference.clone()).chain(self.also.map(Reference::new)).collect(),
+            keys: self.has_key.then(|| (reference.clone(), key)).into_iter().collect(),
             purchases: [(reference, purchase)].into(),
             contact,
             // Who issues by hand has said yes to it.

@@ -36,6 +36,7 @@ macro_rules! entities {
 }
 
 mod activity;
+mod brought;
 mod configuration;
 mod identity;
 mod many;
@@ -47,8 +48,8 @@ mod sales;
 mod traffic;
 
 pub use self::{
-    activity::*, configuration::*, identity::*, many::*, people::*, proofs::*, records::*, requests::*, sales::*,
-    traffic::*,
+    activity::*, brought::*, configuration::*, identity::*, many::*, people::*, proofs::*, records::*, requests::*,
+    sales::*, traffic::*,
 };
 
 /// Every column of every row, as (table, column, type, nullable), for the test that compares them with both databases.
@@ -56,6 +57,7 @@ pub use self::{
 pub(crate) fn columns() -> Vec<(&'static str, &'static str, sea_orm::ColumnType, bool)> {
     [
         activity::columns(),
+        brought::columns(),
         configuration::columns(),
         identity::columns(),
         many::columns(),

@@ -22,6 +22,7 @@ mod error;
 pub mod events;
 mod idempotency;
 mod identity;
+pub mod imports;
 pub mod inbox;
 mod journal;
 mod keys;
@@ -44,6 +45,7 @@ pub mod retention;
 mod schema;
 pub mod snapshot;
 mod status;
+mod tags;
 mod test_clock;
 #[cfg(any(test, feature = "testing"))]
 #[expect(clippy::expect_used, reason = "a test that cannot have its database has failed")]
@@ -80,13 +82,13 @@ pub mod rows {
         customers::Model as Customer, deliveries::Model as Delivery, delivery_attempts::Model as DeliveryAttempt,
         events::Model as Event, idempotency_keys::Model as IdempotencyKey, identities::Model as Identity,
         identity_providers::Model as IdentityProvider, identity_visits::Model as IdentityVisit,
-        inbound_events::Model as InboundEvent, invitations::Model as Invitation, license_keys::Model as LicenseKey,
-        mail_templates::Model as MailTemplate, mails::Model as Mail, member_identities::Model as MemberIdentity,
-        members::Model as Member, memberships::Model as Membership, passkeys::Model as Passkey,
-        plan_prices::Model as PlanPrice, plans::Model as Plan, price_rules::Model as PriceRule,
-        products::Model as Product, provider_calls::Model as ProviderCall, recoveries::Model as Recovery,
-        saved_views::Model as SavedView, sessions::Model as Session, signing_keys::Model as SigningKey,
-        tenants::Model as Tenant, webhook_endpoints::Model as WebhookEndpoint,
+        import_rows::Model as ImportRow, inbound_events::Model as InboundEvent, invitations::Model as Invitation,
+        license_keys::Model as LicenseKey, mail_templates::Model as MailTemplate, mails::Model as Mail,
+        member_identities::Model as MemberIdentity, members::Model as Member, memberships::Model as Membership,
+        passkeys::Model as Passkey, plan_prices::Model as PlanPrice, plans::Model as Plan,
+        price_rules::Model as PriceRule, products::Model as Product, provider_calls::Model as ProviderCall,
+        recoveries::Model as Recovery, saved_views::Model as SavedView, sessions::Model as Session,
+        signing_keys::Model as SigningKey, tenants::Model as Tenant, webhook_endpoints::Model as WebhookEndpoint,
     };
 }
 

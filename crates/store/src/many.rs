@@ -19,6 +19,10 @@ use crate::{
 
 /// How far a change of many licenses has come, as stored.
 pub mod status {
+    /// It is being written down.
+    pub const READING: &str = "reading";
+    /// It is written down, and begins when somebody says so.
+    pub const PREPARED: &str = "prepared";
     /// It goes on.
     pub const RUNNING: &str = "running";
     /// All licenses were looked at.
@@ -246,7 +250,7 @@ fn ended(update: UpdateMany<bulk_changes::Entity>, status: &str, now: Timestamp)
         .col_expr(bulk_changes::Column::LeaseUntil, Expr::val(Option::<i64>::None))
 }
 
-fn of(whose: Whose) -> Condition {
+pub(crate) fn of(whose: Whose) -> Condition {
     Condition::all()
         .add(bulk_changes::Column::TenantId.eq(whose.tenant.0))
         .add(bulk_changes::Column::Livemode.eq(whose.livemode))

@@ -33,6 +33,18 @@ pub(crate) async fn of_licenses(
 }
 
 impl Write {
+    /// Locks the row of a license, for a change of what stands beside it and may not be there yet. False: the tenant has no
+    /// such license.
+    pub(crate) async fn lock_license(&self, tenant: TenantId, id: LicenseId) -> Result<bool, StoreError> {
+        let query = licenses::Entity::find_by_id(id.0).filter(licenses::Column::TenantId.eq(tenant.0));
+        let mut query = query.select_only().column(licenses::Column::Id);
+        if self.is_shared() {
+            query = query.lock_exclusive();
+        }
+        let license: Option<Uuid> = query.into_tuple().one(&self.transaction).await?;
+        Ok(license.is_some())
+    }
+
     /// The metadata of a license, for a change: other writers of it wait. None: the tenant has no such license.
     ///
     /// # Errors
@@ -42,14 +54,7 @@ impl Write {
         tenant: TenantId,
         id: LicenseId,
     ) -> Result<Option<Map<String, Value>>, StoreError> {
-        // The license's row is locked, since the row of its metadata may not be there yet.
-        let query = licenses::Entity::find_by_id(id.0).filter(licenses::Column::TenantId.eq(tenant.0));
-        let mut query = query.select_only().column(licenses::Column::Id);
-        if self.is_shared() {
-            query = query.lock_exclusive();
-        }
-        let license: Option<Uuid> = query.into_tuple().one(&self.transaction).await?;
-        if license.is_none() {
+        if !self.lock_license(tenant, id).await? {
             return Ok(None);
         }
         match license_metadata::Entity::find_by_id(id.0).one(&self.transaction).await? {

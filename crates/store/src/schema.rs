@@ -288,6 +288,10 @@ async fn lists_go_along_their_indexes(database: TestDatabase) {
     let query = entities::customers::Entity::find().filter(sales::customers_of(whose)).filter(customers.condition());
     let plan_of_customers = plan(store, query.order_by_desc(entities::customers::Column::Id).limit(51)).await;
     assert!(plan_of_customers.contains("customers_1"), "customers: {plan_of_customers}");
+    let (of_tag, id) = (crate::tags::with_tag(whose, "vip"), entities::license_tags::Column::LicenseId);
+    let plan_of_tag = plan(store, of_tag.order_by_desc(id).limit(256)).await;
+    let is_sorted = plan_of_tag.contains("TEMP B-TREE") || plan_of_tag.contains("Sort");
+    assert!(plan_of_tag.contains("license_tags_0") && !is_sorted, "a tag: {plan_of_tag}");
     for query in with_endings(&store.reader, endings()) {
         let plan = plan(store, query).await;
         assert!(plan.contains("license_keys_2"), "the end of a key: {plan}");

@@ -29,6 +29,7 @@ mod facts;
 mod filters;
 mod gallery;
 mod home;
+mod imports;
 mod inbound;
 mod integrations;
 mod letters;
@@ -125,7 +126,7 @@ pub(crate) fn routes(web: &Web) -> Router<Web> {
 }
 
 fn pages() -> Router<Web> {
-    let lists = views::routes().merge(changes::routes()).merge(export::routes());
+    let lists = views::routes().merge(changes::routes()).merge(imports::routes()).merge(export::routes());
     sales().merge(set_up()).merge(lists).merge(mails::routes()).merge(brand::routes()).merge(live::routes())
 }
 

@@ -1,13 +1,16 @@
 //! Licenses as documents: listed, shown, looked up.
 
+use std::collections::BTreeSet;
+
 use axum::{Json, extract::State};
 use domain::{
     denied::{Denied, begin_of},
     id::{ActivationId, CustomerId, LicenseId},
     license::{Holding, LicenseState, Rulings},
+    tag,
     text::Reference,
 };
-use engine::license_metadata::as_read;
+use engine::{license_metadata::as_read, license_tags::TagPatch};
 use jiff::{Timestamp, civil::Date, tz::TimeZone};
 use serde::{Deserialize, Serialize};
 use store::{
@@ -16,13 +19,13 @@ use store::{
 };
 use utoipa::{IntoParams, ToSchema};
 
-use super::{catalogue, instant};
+use super::{catalogue, instant, note};
 use crate::{
     Api,
     caller::{Allowed, scope},
     page::{List, Listable, Listing, PageParams},
     problem::Problem,
-    read::{Id, SecretBody},
+    read::{Body, Id, SecretBody},
 };
 
 words! {
@@ -85,6 +88,9 @@ pub(crate) struct LicenseDocument {
     /// `grace_period_start`.
     #[schema(value_type = Object, example = json!({ "paddle_customer_id": "ctm_1" }))]
     metadata: serde_json::Map<String, serde_json::Value>,
+    /// Your own words for it.
+    #[schema(example = json!(["beta tester"]))]
+    tags: BTreeSet<String>,
     issued_at: Timestamp,
 }
 
@@ -145,7 +151,7 @@ impl Listable for LicenseDocument {
 
 impl LicenseDocument {
     pub(crate) async fn new(api: &Api, whose: Whose, listed: ListedLicense) -> Result<Self, Problem> {
-        let ListedLicense { license, order, customer, livemode, key_hint, metadata, .. } = listed;
+        let ListedLicense { license, order, customer, livemode, key_hint, metadata, tags, .. } = listed;
         let offer = api.engine.offer(whose.tenant, license.plan).await?;
         let limits = license.limits(&offer.plan.terms.limits);
         let standing = license.standing;
@@ -182,6 +188,7 @@ impl LicenseDocument {
             },
             rulings: RulingsDocument::from(&license.rulings),
             metadata,
+            tags,
             issued_at: license.issued_at,
         })
     }
@@ -311,6 +318,10 @@ pub(crate) struct LicenseParams {
     customer: Option<CustomerId>,
     /// With an end before this moment.
     expires_before: Option<Timestamp>,
+    /// With this tag.
+    tag: Option<String>,
+    /// With something under this name in its metadata.
+    metadata_key: Option<String>,
 }
 
 /// Lists licenses.
@@ -337,6 +348,8 @@ pub(crate) async fn list(
         product,
         customer: asked.customer,
         expires_before: asked.expires_before,
+        tag: asked.tag.as_deref().map(tag::read).transpose()?,
+        metadata_key: asked.metadata_key,
         ..LicenseFilter::default()
     };
     let listed = api.engine.store.list_licenses(whose, &filter, listing.page).await?;
@@ -361,6 +374,44 @@ pub(crate) async fn get(
         activations: activations.into_iter().map(ActivationDocument::from).collect(),
         denials: denials.into_iter().map(DenialDocument::from).collect(),
     }))
+}
+
+/// Tags to add and to take away.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = TagChange)]
+pub(crate) struct TagBody {
+    /// The license has these afterwards.
+    #[serde(default)]
+    #[schema(example = json!(["beta tester"]))]
+    add: Vec<String>,
+    /// It does not have these.
+    #[serde(default)]
+    remove: Vec<String>,
+    /// For the audit log.
+    #[serde(default)]
+    #[schema(max_length = 1000)]
+    note: Option<String>,
+}
+
+/// Adds tags to a license and takes others away: your own words, by which licenses are found. Of capital and small letters
+/// the small ones are kept; a license has 20 tags at most.
+#[utoipa::path(post, path = "/v1/licenses/{id}/tags", tag = "licenses", operation_id = "tag_license",
+    params(("id" = String, Path)), request_body = TagBody, security(("api_key" = ["license:write"])),
+    responses((status = 200, body = LicenseDocument)))]
+pub(crate) async fn tag(
+    State(api): State<Api>,
+    caller: Allowed<scope::LicenseWrite>,
+    Id(id): Id<LicenseId>,
+    Body(body): Body<TagBody>,
+) -> Result<Json<LicenseDocument>, Problem> {
+    let read = |tags: Vec<String>| tags.iter().map(|text| tag::read(text)).collect::<Result<BTreeSet<_>, _>>();
+    let patch = TagPatch { add: read(body.add)?, remove: read(body.remove)? };
+    let (whose, by) = (caller.whose(), caller.by(note(body.note)?));
+    // Of this mode, too.
+    document(&api, whose, id).await?;
+    api.engine.tag_license(whose, id, &patch, &by).await?.ok_or_else(|| Problem::not_found(id))?;
+    Ok(Json(document(&api, whose, id).await?))
 }
 
 /// What a license is looked up by: one of these.

@@ -10,6 +10,7 @@ mod connected_accounts;
 mod decisions;
 mod documents;
 mod idempotency;
+mod imports;
 mod inbound;
 mod license_keys;
 mod mails;

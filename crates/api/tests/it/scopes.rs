@@ -42,7 +42,10 @@ impl World {
         let (endpoint, paused, recovery) = webhooks(&shop).await;
         let channel = json!({ "code": "team", "kind": "slack", "to": "https://hooks.acme.example/1" });
         let channel = shop.call("POST", "/v1/alert-channels").key(&shop.live).json(channel).succeed().await;
+        let import = json!({ "csv": "key,plan\nOLD-1234-5678,basic\n" });
+        let import = shop.call("POST", "/v1/imports").key(&shop.live).json(import).succeed().await;
         let ids = BTreeMap::from([
+            ("imports", import["import"]["id"].as_str().unwrap().to_owned()),
             ("alert-channels", channel["id"].as_str().unwrap().to_owned()),
             ("api-keys", first(shop.get("/v1/api-keys").await)),
             ("account", account["id"].as_str().unwrap().to_owned()),
@@ -122,6 +125,9 @@ impl World {
             ("PATCH", "/api/v1/licenses/{id}") => json!({ "metadata": { "seat": "7" } }),
             ("POST", "/v1/licenses/revoke") => json!({ "license_id": self.ids["licenses"], "reason": "full_refund" }),
             ("POST", "/v1/licenses/downgrade") => json!({ "license_id": self.ids["licenses"], "newPlan": "basic" }),
+            ("POST", "/v1/imports") => json!({ "csv": "key,plan\nOLD-1234-9999,basic\n" }),
+            ("POST", "/v1/imports/{id}/stop") => json!({}),
+            ("POST", "/v1/licenses/{id}/tags") => json!({ "add": ["vip"] }),
             ("POST", "/v1/issue") => json!({ "plan": "basic", "reference": "r1" }),
             ("POST", "/v1/licenses/lookup") => json!({ "key": self.key }),
             ("POST", "/v1/licenses/{id}/extend") => json!({ "until": "2030-01-01T00:00:00Z" }),
@@ -282,8 +288,15 @@ async fn a_test_key_sees_nothing_live_and_changes_none_of_it() {
     for operation in keyed().iter().filter(|operation| !belongs_to_both(operation)) {
         let what = format!("{} {}", operation.method, operation.path);
         // It issues a test license, or makes something of test mode.
-        let makes = ["/v1/issue", "/api/v1/licenses", "/v1/api-keys", "/v1/webhook-endpoints", "/v1/alert-channels"]
-            .contains(&operation.path.as_str());
+        let makes = [
+            "/v1/issue",
+            "/v1/imports",
+            "/api/v1/licenses",
+            "/v1/api-keys",
+            "/v1/webhook-endpoints",
+            "/v1/alert-channels",
+        ]
+        .contains(&operation.path.as_str());
         if makes && operation.method == "POST" {
             continue;
         }
@@ -328,6 +341,7 @@ async fn another_tenant_sees_nothing_and_changes_nothing() {
         let (status, text) = match operation.path.as_str() {
             // What it makes is its own.
             "/v1/issue"
+            | "/v1/imports"
             | "/api/v1/licenses"
             | "/v1/products"
             | "/v1/plans"

@@ -173,12 +173,14 @@ fn payment_loss(case: Judged<'_>, payment: &Reference, total: Money, findings: &
     worst
 }
 
-/// A one-time purchase: for good, or for the plan's duration, unless its payment was taken back.
+/// A one-time purchase: until the end that the sale says, otherwise for the plan's duration or for good, unless its payment
+/// was taken back.
 fn one_time(case: Judged<'_>, findings: &mut Findings) -> Term {
     let purchase = &case.order.purchases[&case.unit.source];
     let loss = payment_loss(case, &case.unit.source, purchase.total, findings);
     let lost = loss.is_some();
-    let end = case.terms.duration_days.map_or(End::Never, |count| End::At(after(purchase.at, days(count))));
+    let by_plan = || case.terms.duration_days.map(|count| after(purchase.at, days(count)));
+    let end = purchase.ends.or_else(by_plan).map_or(End::Never, End::At);
     let (end, after, reason) = match loss {
         Some(cause) => (End::Void, LicenseState::Revoked, Reason::Cause(cause)),
         None => (end, LicenseState::Expired, Reason::TermOver),

@@ -200,7 +200,7 @@ pub fn reconcile(order: &Order, licenses: &mut Vec<License>, settling: &mut Sett
         };
         rejudge(order, &mut licenses[place], before, settling, &mut settled);
         adopt(order, &mut licenses[place], settling, &mut settled);
-        announce(&mut licenses[place], settling, &mut settled);
+        announce(order, &mut licenses[place], settling, &mut settled);
         warn(&mut licenses[place], settling, &mut settled);
     }
     for license in licenses.iter_mut() {
@@ -391,10 +391,14 @@ fn given(license: &License, plan: &Plan, catalogue: &Catalogue) -> PlanVersion {
     }
 }
 
-/// Where the vendor sends the mails, no address of ours is needed.
-fn can_be_told(license: &License, settling: &Settling<'_>) -> bool {
+/// Where the vendor sends the mails, no address of ours is needed; nor where the key was brought along and nobody asked for a
+/// mail, since its buyer has it.
+fn can_be_told(order: &Order, license: &License, settling: &Settling<'_>) -> bool {
     let plan = settling.catalogue.plan(license.plan);
-    settling.has_address || plan.is_some_and(|plan| plan.terms.policy.mail == MailBy::Vendor)
+    let is_silent = order.purchases.get(&license.unit.source).is_some_and(|purchase| purchase.silent);
+    settling.has_address
+        || plan.is_some_and(|plan| plan.terms.policy.mail == MailBy::Vendor)
+        || (settling.offered.is_some() && is_silent)
 }
 
 /// A license without a key takes one that the provider gave out for its line, or gets one where keys are ours by now. Who
@@ -428,8 +432,9 @@ fn adopt(order: &Order, license: &mut License, settling: &mut Settling<'_>, sett
     }
 }
 
-fn announce(license: &mut License, settling: &Settling<'_>, settled: &mut Settled) {
-    let is_ready = license.standing.state == LicenseState::Active && license.keys > 0 && can_be_told(license, settling);
+fn announce(order: &Order, license: &mut License, settling: &Settling<'_>, settled: &mut Settled) {
+    let is_active = license.standing.state == LicenseState::Active;
+    let is_ready = is_active && license.keys > 0 && can_be_told(order, license, settling);
     if !license.announced && is_ready {
         license.announced = true;
         settled.changes.push((license.id, Change::Announced));

@@ -71,6 +71,7 @@ pub(crate) fn sale(id: &str) -> Sale {
             at: START,
             subscriptions: [].into(),
             silent: false,
+            ends: None,
         },
         names: Vec::new(),
         payments: vec![id.into()],

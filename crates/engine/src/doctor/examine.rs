@@ -150,7 +150,7 @@ fn settled(case: &Case<'_>, catalogue: &Catalogue) -> Vec<Finding> {
     // A key that is at hand is taken when the order is settled; here it is enough to know whose keys they are.
     let refused = refused(case);
     let to_adopt = ToAdopt { refused, ..ToAdopt::default() };
-    let offered = case.connection.and_then(|connection| adopt::offered(connection, &to_adopt));
+    let offered = case.connection.and_then(|connection| adopt::offered(connection, &order.order, &to_adopt));
     let order_id = order.id;
     let mut settling =
         Settling { order: order_id, catalogue, has_address, offered, admission, now, judged_at, entropy };

@@ -22,7 +22,7 @@ async fn begun(harness: &Harness) -> (Whose, BulkChangeId) {
     harness.apply(SHOP).await;
     harness.issue("pro", "ada@example.com", 3).await;
     let whose = Whose { tenant: harness.tenant, livemode: true };
-    let id = harness.engine.change_licenses(whose, BulkAction::Freeze, &listed(harness, whose).await, &by()).await;
+    let id = harness.engine.change_licenses(whose, &BulkAction::Freeze, &listed(harness, whose).await, &by()).await;
     (whose, id.unwrap())
 }
 

@@ -157,6 +157,9 @@ impl Harness {
             quantity: 1,
             send_email: true,
             at: now,
+            ends: None,
+            has_key: false,
+            also: None,
         };
         let event = rows::InboundEvent {
             id: InboundId::new(now, &mut *self.engine.entropy()).0,

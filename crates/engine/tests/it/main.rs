@@ -20,6 +20,7 @@ mod figures;
 mod happenings;
 mod harness;
 mod identity;
+mod import;
 mod intake;
 mod key_change;
 mod lemonsqueezy;

@@ -155,6 +155,7 @@ impl Event {
             at,
             subscriptions: Default::default(),
             silent: false,
+            ends: None,
         };
         // What takes its own place would be nowhere.
         let before = self.prev_license_key.filter(|before| *before != key);

@@ -250,6 +250,7 @@ impl Paid {
                     at,
                     subscriptions: BTreeSet::new(),
                     silent: false,
+                    ends: None,
                 };
                 Order { purchases: [(self.id.order(), purchase)].into(), ..paid_with(payments) }
             }

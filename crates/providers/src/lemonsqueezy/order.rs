@@ -156,6 +156,7 @@ pub(super) fn order(event: &Event<'_>, look_ups: LookUps<'_>) -> Result<Vec<Fact
         at: event.created_at,
         subscriptions: subscriptions.clone(),
         silent: false,
+        ends: None,
     };
     let identifier = attributes.identifier.map(Reference::new);
     let others = subscriptions.into_iter().map(Some).chain([identifier]);

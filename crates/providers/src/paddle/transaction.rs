@@ -176,6 +176,7 @@ pub(super) fn completed(event: &Event<'_>, look_ups: LookUps<'_>) -> Result<Vec<
         at: event.at,
         subscriptions: subscription.into_iter().filter(|_| is_new).collect(),
         silent: false,
+        ends: None,
     };
     // The event has no address, and the customer's own event may never come: it may be older than this connection.
     together(sale::fact(Order { purchases: [(id, purchase)].into(), ..names }), customer())

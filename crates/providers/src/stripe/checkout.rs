@@ -97,6 +97,7 @@ pub(super) fn session(event: &Event<'_>, look_ups: LookUps<'_>) -> Result<Vec<Fa
         at: event.created,
         subscriptions: session.subscription.iter().cloned().collect(),
         silent: false,
+        ends: None,
     };
     // `customer_email` is what the vendor filled in beforehand, which the buyer may have changed.
     let email = details.email.or(session.customer_email);

@@ -18,6 +18,7 @@ entities! {
         livemode: bool,
         action: String,
         days: Option<i32>,
+        tag: Option<String>,
         actor: String,
         note: Option<String>,
         total: i32,
@@ -29,11 +30,12 @@ entities! {
         done_at: Option<i64>,
     }
     /// One license of such a change. `until` is the end that it is to get, so that doing it twice does no more. Without an
-    /// `outcome` it is still to be done; an empty one says that it was changed, another why not.
+    /// `outcome` it is still to be done; an empty one says that it was changed, another why not. What an import brings has no
+    /// license before.
     bulk_items = "bulk_items" {
         #[sea_orm(primary_key, auto_increment = false)] change_id: Uuid,
         #[sea_orm(primary_key, auto_increment = false)] position: i32,
-        license_id: Uuid,
+        license_id: Option<Uuid>,
         until: Option<i64>,
         outcome: Option<String>,
     }

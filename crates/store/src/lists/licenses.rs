@@ -1,6 +1,6 @@
 //! Licenses in lists.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use domain::{
     id::{ConnectionId, CustomerId, LicenseId, OrderId, PlanId, ProductId},
@@ -23,7 +23,7 @@ use crate::{
     convert::{self, micros},
     entities::{activations, customers, license_keys, license_metadata, licenses},
     error::StoreError,
-    metadata,
+    metadata, tags,
 };
 
 /// Which licenses.
@@ -54,6 +54,8 @@ pub struct LicenseFilter {
     pub email_domain: Option<String>,
     /// With something under this name in its metadata.
     pub metadata_key: Option<String>,
+    /// With this tag.
+    pub tag: Option<String>,
 }
 
 /// When a license was last used.
@@ -93,6 +95,8 @@ pub struct ListedLicense {
     pub key_hint: Option<String>,
     /// What the vendor's own code wrote beside it.
     pub metadata: Map<String, Value>,
+    /// The vendor's own words for it.
+    pub tags: BTreeSet<String>,
 }
 
 impl LicenseFilter {
@@ -198,8 +202,13 @@ impl Store {
         if !self.is_theirs(whose, filter.customer).await? {
             return Ok(Listed::none());
         }
-        let query = all(whose, filter).filter(filter.condition());
-        let Listed { rows, has_more } = read_page(&self.reader, query, licenses::Column::Id, page).await?;
+        let Listed { rows, has_more } = match &filter.tag {
+            Some(tag) => tags::examine(&self.reader, whose, (tag, filter), page, u64::MAX).await?.listed,
+            None => {
+                let query = all(whose, filter).filter(filter.condition());
+                read_page(&self.reader, query, licenses::Column::Id, page).await?
+            }
+        };
         Ok(Listed { rows: self.completed(rows).await?, has_more })
     }
 
@@ -218,8 +227,11 @@ impl Store {
         }
         let (all, id) = (all(whose, filter), licenses::Column::Id);
         let most = filter.looks_at();
-        let Examined { listed: Listed { rows, has_more }, further } =
-            read_examined(&self.reader, all, filter.condition(), id, page, most).await?;
+        let examined = match &filter.tag {
+            Some(tag) => tags::examine(&self.reader, whose, (tag, filter), page, most).await?,
+            None => read_examined(&self.reader, all, filter.condition(), id, page, most).await?,
+        };
+        let Examined { listed: Listed { rows, has_more }, further } = examined;
         Ok(Examined { listed: Listed { rows: self.completed(rows).await?, has_more }, further })
     }
 
@@ -261,6 +273,7 @@ impl Store {
         // Of each license the first one is inserted last, and stays.
         keys.sort_by_key(|key| std::cmp::Reverse(key.place()));
         let mut hints: HashMap<Uuid, String> = keys.into_iter().map(|key| (key.license_id, key.hint)).collect();
+        let mut tags = tags::of_licenses(&self.reader, rows.iter().map(|row| row.id).collect()).await?;
         let mut metadata = metadata::of_licenses(&self.reader, rows.iter().map(|row| row.id).collect()).await?;
         rows.into_iter()
             .map(|row| {
@@ -272,6 +285,7 @@ impl Store {
                     livemode: row.livemode,
                     key_hint: hints.remove(&row.id),
                     metadata: metadata.remove(&row.id).unwrap_or_default(),
+                    tags: tags.remove(&row.id).unwrap_or_default(),
                 })
             })
             .collect()

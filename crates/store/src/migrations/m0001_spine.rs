@@ -1,6 +1,7 @@
 //! The spine: tenants, catalogue, inbox, orders, licenses, activations, mails, keys, audit, attention.
 
 mod activity;
+mod brought;
 
 use sea_orm::DbBackend;
 use sea_orm_migration::prelude::*;
@@ -419,16 +420,20 @@ const TABLES: &[Table] = &[
     },
     Table {
         name: "bulk_changes",
-        columns: "id uuid, tenant_id uuid, livemode boolean, action text, days integer?, actor text, note text?,
+        columns: "id uuid, tenant_id uuid, livemode boolean, action text, days integer?, tag text?, actor text, note text?,
             total integer, done integer, skipped integer, status text, lease_until bigint?, created_at bigint,
             done_at bigint?",
         primary: &["id"],
         unique: &[],
-        indexes: &[(&["tenant_id", "livemode", "id"], None), (&["id"], Some("status = 'running'"))],
+        indexes: &[
+            (&["tenant_id", "livemode", "id"], None),
+            (&["id"], Some("status = 'running'")),
+            (&["id"], Some("status IN ('reading', 'prepared')")),
+        ],
     },
     Table {
         name: "bulk_items",
-        columns: "change_id uuid, position integer, license_id uuid, until bigint?, outcome text?",
+        columns: "change_id uuid, position integer, license_id uuid?, until bigint?, outcome text?",
         primary: &["change_id", "position"],
         unique: &[],
         indexes: &[],
@@ -526,7 +531,7 @@ fn definition(name: &'static str, kind: &str) -> ColumnDef {
 #[async_trait::async_trait]
 impl MigrationTrait for Migration {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        for table in TABLES.iter().chain(activity::TABLES) {
+        for table in TABLES.iter().chain(activity::TABLES).chain(brought::TABLES) {
             manager.create_table(table.create(manager.get_database_backend())).await?;
             for index in table.indexes() {
                 manager.get_connection().execute_unprepared(&index).await?;

@@ -10,8 +10,12 @@ use axum::{
 use domain::{
     id::{BulkChangeId, LicenseId},
     member::{Ability, Role},
+    tag,
 };
-use engine::bulk::{self, BulkAction, LICENSES_MAX};
+use engine::{
+    bulk::{self, BulkAction, LICENSES_MAX},
+    import,
+};
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 use store::{
@@ -32,16 +36,18 @@ use super::{
     place::{Place, to::Look},
     refusal::Refusal,
     shell::{Shell, page},
-    words::{Pill, When, counted},
+    words::{Pill, When, counted, sentence},
 };
 use crate::Web;
 
 /// What can be done with many licenses: word, name, and who may.
-pub(crate) const ACTIONS: [(&str, &str, Ability); 5] = [
+pub(crate) const ACTIONS: [(&str, &str, Ability); 7] = [
     ("extend", "Extend", Ability::Help),
     ("freeze", "Freeze", Ability::Help),
     ("unfreeze", "Unfreeze", Ability::Help),
     ("resend", "Resend the keys", Ability::Help),
+    ("tag", "Add a tag", Ability::Help),
+    ("untag", "Remove a tag", Ability::Help),
     ("revoke", "Revoke", Ability::Decide),
 ];
 
@@ -118,41 +124,51 @@ pub(crate) async fn form(
     Query(pairs): Query<Vec<(String, String)>>,
 ) -> Result<Response, Refusal> {
     let wanted = wanted(&web, &place, pairs).await?;
-    asked(&web, &place, &wanted, "30", None).await
+    asked(&web, &place, &wanted, &Sent::default().with("days", "30"), None).await
 }
 
 async fn asked(
     web: &Web,
     place: &Place<Look>,
     wanted: &Wanted,
-    days: &str,
+    sent: &Sent,
     wrong: Option<String>,
 ) -> Result<Response, Refusal> {
-    let action = BulkAction::read(wanted.word, 0).ok_or(Refusal::NotFound)?;
-    let preview = bulk::preview(action, &wanted.licenses);
-    let title = format!("{} · {}", wanted.name, licenses(preview.changes));
-    let mut question = Question::new(title, button(action), place.at("licenses"));
+    let tag = tag::read(sent.get("tag")).unwrap_or_default();
+    let action = BulkAction::read(wanted.word, 0, &tag).ok_or(Refusal::NotFound)?;
+    let preview = bulk::preview(&action, &wanted.licenses);
+    // Which licenses have the tag is not known before it is.
+    let awaits_tag = action.tag().is_some_and(str::is_empty);
+    let changes = if awaits_tag { wanted.licenses.len() } else { preview.changes };
+    let title = format!("{} · {}", wanted.name, licenses(changes));
+    let mut question = Question::new(title, button(&action), place.at("licenses"));
     let nothing = match (wanted.is_too_many, wanted.licenses.is_empty(), preview.changes) {
         (true, ..) => {
             Some("The filter finds more than 10,000 licenses. Narrow it, and change them in parts.".to_owned())
         }
         (_, true, _) => Some("Nothing is chosen. Go back, and tick the licenses that are meant.".to_owned()),
-        (.., 0) => Some("Nothing would change.".to_owned()),
+        (.., 0) if !awaits_tag => Some("Nothing would change.".to_owned()),
         _ => None,
     };
-    question = question.says(format!("This changes {}.", licenses(preview.changes)));
-    for (why, count) in &preview.skipped {
+    question = match awaits_tag {
+        true => question.says(format!("{} chosen.", counted(wanted.licenses.len(), "license is", "licenses are"))),
+        false => question.says(format!("This changes {}.", licenses(preview.changes))),
+    };
+    for (why, count) in preview.skipped.iter().filter(|_| !awaits_tag) {
         question = question.says(format!("{} skipped because {why}.", counted(*count, "is", "are")));
     }
-    for text in consequences(action) {
+    for text in consequences(&action) {
         question = question.says(*text);
     }
     if let BulkAction::Extend(_) = action {
-        let days = Field::text("days", "Days", days).of("number").needed();
+        let days = Field::text("days", "Days", sent.get("days")).of("number").needed();
         question = question.asks(days.hint(extends_at_most(place.role).1));
     }
+    if action.tag().is_some() {
+        question = question.asks(Field::text("tag", "Tag", sent.get("tag")).needed().hint(TAG));
+    }
     question = question.asks(Field::reason());
-    question = question.asks(Field::Hidden { name: "seen", value: seen(action, &wanted.licenses) });
+    question = question.asks(Field::Hidden { name: "seen", value: seen(&action, &wanted.licenses) });
     if action == BulkAction::Revoke {
         question = question.dangerous();
     }
@@ -161,11 +177,12 @@ async fn asked(
 
 /// What the page shows, in short: which licenses, and which of them stay as they are. A filter may find others a moment later,
 /// and nobody has confirmed those.
-fn seen(action: BulkAction, licenses: &[ListedLicense]) -> String {
+fn seen(action: &BulkAction, licenses: &[ListedLicense]) -> String {
     let mut hash = Sha256::new();
-    for ListedLicense { license, .. } in licenses {
-        hash.update(license.id.0.as_bytes());
-        hash.update([u8::from(action.skips(license).is_some())]);
+    for listed in licenses {
+        hash.update(listed.license.id.0.as_bytes());
+        // Of a tag, whoever asks types it only now; and who has it already keeps it.
+        hash.update([u8::from(action.tag().is_none() && action.skips(listed).is_some())]);
     }
     format!("{}-{}", licenses.len(), Uuid::from_slice(&hash.finalize()[..16]).unwrap_or_default().simple())
 }
@@ -174,17 +191,19 @@ fn licenses(count: usize) -> String {
     counted(count, "license", "licenses")
 }
 
-const fn button(action: BulkAction) -> &'static str {
+const fn button(action: &BulkAction) -> &'static str {
     match action {
         BulkAction::Extend(_) => "Extend them",
         BulkAction::Freeze => "Freeze them",
         BulkAction::Unfreeze => "Unfreeze them",
         BulkAction::Revoke => "Revoke them",
         BulkAction::Resend => "Send the mails",
+        BulkAction::Tag(_) => "Add it",
+        BulkAction::Untag(_) => "Remove it",
     }
 }
 
-const fn consequences(action: BulkAction) -> &'static [&'static str] {
+const fn consequences(action: &BulkAction) -> &'static [&'static str] {
     match action {
         BulkAction::Extend(_) => {
             &["Each lasts that many days longer, counted from its own end or from today, whichever is later."]
@@ -201,6 +220,11 @@ const fn consequences(action: BulkAction) -> &'static [&'static str] {
             LEASES,
         ],
         BulkAction::Resend => &["Each mail with a key goes out once more, with the same Message-ID."],
+        BulkAction::Tag(_) => &[
+            "Tags are your own words, by which licenses are found in their list. Nothing else changes, and no buyer sees them.",
+            "Those that have it already stay as they are, and so do those that have 20 tags.",
+        ],
+        BulkAction::Untag(_) => &["Those without it stay as they are. Nothing else changes by it."],
     }
 }
 
@@ -214,21 +238,33 @@ pub(crate) async fn act(
     Form(sent): Form<Sent>,
 ) -> Result<Response, Refusal> {
     let wanted = wanted(&web, &place, pairs).await?;
-    let days = match days(place.role, wanted.word, &sent) {
-        Ok(days) => days,
-        Err(wrong) => return asked(&web, &place, &wanted, sent.get("days"), Some(wrong)).await,
+    let action = match action(place.role, wanted.word, &sent) {
+        Ok(action) => action.ok_or(Refusal::NotFound)?,
+        Err(wrong) => return asked(&web, &place, &wanted, &sent, Some(wrong)).await,
     };
-    let action = BulkAction::read(wanted.word, days).ok_or(Refusal::NotFound)?;
-    if wanted.is_too_many || bulk::preview(action, &wanted.licenses).changes == 0 {
-        return asked(&web, &place, &wanted, sent.get("days"), None).await;
+    if wanted.is_too_many || bulk::preview(&action, &wanted.licenses).changes == 0 {
+        return asked(&web, &place, &wanted, &sent, None).await;
     }
-    if sent.get("seen") != seen(action, &wanted.licenses) {
-        return asked(&web, &place, &wanted, sent.get("days"), Some(OTHERS.to_owned())).await;
+    if sent.get("seen") != seen(&action, &wanted.licenses) {
+        return asked(&web, &place, &wanted, &sent, Some(OTHERS.to_owned())).await;
     }
     let by = place.by(sent.get("note"));
-    let id = web.engine.change_licenses(place.whose(), action, &wanted.licenses, &by).await?;
+    let id = web.engine.change_licenses(place.whose(), &action, &wanted.licenses, &by).await?;
     Ok(see_other(&place.at(&format!("licenses/changes/{id}"))))
 }
+
+/// What is to be done, as it was sent; otherwise what is wrong with that.
+fn action(role: Role, word: &str, sent: &Sent) -> Result<Option<BulkAction>, String> {
+    let is_about_tag = BulkAction::read(word, 0, "").is_some_and(|action| action.tag().is_some());
+    let tag = match is_about_tag {
+        true => tag::read(sent.get("tag")).map_err(|error| sentence(&error))?,
+        false => String::new(),
+    };
+    Ok(BulkAction::read(word, days(role, word, sent)?, &tag))
+}
+
+/// What a tag may be.
+pub(super) const TAG: &str = "Up to 40 characters, such as “beta tester”. Small and capital letters are the same.";
 
 /// By how many days it extends; 0 where it does something else.
 fn days(role: Role, word: &str, sent: &Sent) -> Result<u32, String> {
@@ -249,6 +285,8 @@ struct Change {
     note: String,
     total: i32,
     done: i32,
+    /// What the changed ones are.
+    changes_to: &'static str,
     changed: i32,
     skipped: i32,
     began: When,
@@ -264,11 +302,15 @@ fn ability(row: &BulkChange) -> Ability {
 }
 
 fn change(place: &Place<Look>, people: &People, row: &BulkChange, now: Timestamp) -> Change {
-    let name = ACTIONS.iter().find(|(word, ..)| *word == row.action).map_or(row.action.as_str(), |(_, name, _)| name);
+    let is_import = row.action == import::ACTION;
+    let known = ACTIONS.iter().find(|(word, ..)| *word == row.action);
+    let name = if is_import { "Import" } else { known.map_or(row.action.as_str(), |(_, name, _)| name) };
     let days = row.days.map(|days| format!(" by {days} days")).unwrap_or_default();
+    let tag = row.tag.as_ref().map(|tag| format!(" “{tag}”")).unwrap_or_default();
     let is_running = row.status == status::RUNNING;
     let (word, tone, icon) = match row.status.as_str() {
         status::RUNNING => ("under way", "warn", "clock"),
+        status::READING | status::PREPARED => ("not begun", "warn", "clock"),
         status::STOPPED => ("stopped", "quiet", "stop"),
         _ => ("done", "good", "check"),
     };
@@ -277,12 +319,13 @@ fn change(place: &Place<Look>, people: &People, row: &BulkChange, now: Timestamp
     Change {
         stop_path: (is_running && place.role.may(ability(row))).then(|| format!("{path}/stop")),
         path,
-        title: format!("{name}{days} · {licenses}"),
+        title: format!("{name}{tag}{days} · {licenses}"),
         pill: Pill { word, tone, icon },
         who: people.name(&row.actor),
         note: row.note.clone().unwrap_or_default(),
         total: row.total,
         done: row.done,
+        changes_to: if is_import { "Imported" } else { "Changed" },
         changed: row.done - row.skipped,
         skipped: row.skipped,
         began: When::stored(row.created_at, now),
@@ -319,8 +362,8 @@ pub(crate) async fn list(State(web): State<Web>, place: Place<Look>) -> Result<R
 struct ChangePage {
     shell: Shell,
     change: Change,
-    /// Address and id of a license that stayed as it was, and why.
-    skipped: Vec<(String, String, String)>,
+    /// Address and id of a license that stayed as it was, unless it is a line of a file, and why.
+    skipped: Vec<(Option<(String, String)>, String)>,
     changes_path: String,
     licenses_path: String,
 }
@@ -334,11 +377,15 @@ pub(crate) async fn show(
     let id: BulkChangeId = id.parse().map_err(|_| Refusal::NotFound)?;
     let store = &web.engine.store;
     let row = store.bulk_change(place.whose(), id).await?.ok_or(Refusal::NotFound)?;
+    if row.status == status::PREPARED && place.role.may(Ability::Decide) {
+        return Ok(see_other(&place.at(&format!("licenses/import/{id}"))));
+    }
     let (now, people) = (web.engine.now(), People::of(&web, &place).await?);
     let change = change(&place, &people, &row, now);
     let skipped = store.skipped_bulk_items(id, SHOWN).await?.into_iter().map(|item| {
-        let license = LicenseId(item.license_id).to_string();
-        (place.at(&format!("licenses/{license}")), license, item.outcome.unwrap_or_default())
+        let license = item.license_id.map(|id| LicenseId(id).to_string());
+        let license = license.map(|id| (place.at(&format!("licenses/{id}")), id));
+        (license, item.outcome.unwrap_or_default())
     });
     page(&ChangePage {
         shell: Shell::new(&web, &place, "licenses", change.title.clone())

@@ -4,6 +4,7 @@ use domain::{
     id::{ConnectionId, CustomerId, PlanId, ProductId},
     license::LicenseState,
     plan::PlanTerms,
+    tag,
 };
 use jiff::{SignedDuration, Timestamp};
 use store::{
@@ -20,8 +21,10 @@ use super::{
 use crate::Web;
 
 /// The names that a list of licenses knows in its address.
-pub(crate) const NAMES: [&str; 11] =
-    ["product", "state", "reason", "plan", "source", "within", "seen", "devices", "domain", "metadata", "customer"];
+pub(crate) const NAMES: [&str; 12] = [
+    "product", "state", "reason", "plan", "source", "within", "seen", "devices", "domain", "metadata", "tag",
+    "customer",
+];
 
 /// Days ahead and back that may be asked for.
 const DAYS_MAX: i64 = 3_650;
@@ -158,12 +161,14 @@ pub(crate) async fn read<A>(
         full: of("devices").map(|_| rooms(&plans)).unwrap_or_default(),
         email_domain: Some(domain.clone()).filter(|domain| !domain.is_empty()),
         metadata_key: Some(asked.get("metadata").to_owned()).filter(|key| !key.is_empty()),
+        tag: tag::read(asked.get("tag")).ok(),
     };
     let product = product.map(|product| (product.code, product.name));
     let others = [("domain", domain), ("customer", customer.map(|id| id.to_string()).unwrap_or_default())];
     let counts = |name: &'static str| match name {
         "product" => product.as_ref().map(|(code, _)| code.clone()),
         "metadata" => filter.metadata_key.clone(),
+        "tag" => filter.tag.clone(),
         name => of(name).map(str::to_owned).or_else(|| {
             others.iter().find(|(other, value)| *other == name && !value.is_empty()).map(|(_, value)| value.clone())
         }),
@@ -187,6 +192,7 @@ fn words(name: &str, value: &str, selects: &[Select], product: Option<&str>) -> 
         ("product", None) => format!("Product: {}", product.unwrap_or(value)),
         ("domain", None) => format!("E-mail at {value}"),
         ("metadata", None) => format!("Metadata: {value}"),
+        ("tag", None) => format!("Tag: {value}"),
         _ => format!("Customer: {value}"),
     }
 }

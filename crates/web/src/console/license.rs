@@ -22,6 +22,7 @@ use store::{lists::ListedLicense, rows::Activation};
 use super::{
     entries::People,
     facts::{self, Fact},
+    list::address,
     place::{Place, to::Look},
     refusal::Refusal,
     shell::{Shell, page},
@@ -40,6 +41,8 @@ struct LicensePage {
     pill: Pill,
     why: Why,
     facts: Vec<Fact>,
+    /// Each with the list of those that have it.
+    tags: Vec<(String, String)>,
     devices: Vec<Device>,
     devices_max: Option<u32>,
     recheck_hours: u32,
@@ -151,6 +154,7 @@ async fn shown(
         pill: pill(&listed.license.standing),
         why: why(place, &listed, cause, &timeline, now),
         facts,
+        tags: listed.tags.iter().map(|tag| (address(&place.at("licenses"), &[("tag", tag)]), tag.clone())).collect(),
         write_to: customer.map(|customer| customer.email),
         devices: devices.into_iter().map(|row| device(row, offer.plan.terms.lease, now)).collect(),
         recheck_hours: offer.plan.terms.lease.recheck_hours,
@@ -269,6 +273,7 @@ fn actions(place: &Place<Look>, listed: &ListedLicense) -> Vec<(&'static str, &'
         ("extend", "Extend", false, Ability::Help, true),
         ("note", "Write a note", false, Ability::Help, true),
         ("rotate-key", "Change the key", false, Ability::Help, listed.license.keys > 0),
+        ("tags", "Set tags", false, Ability::Help, true),
         ("change-plan", "Change the plan", false, Ability::Decide, true),
         ("limits", "Set limits", false, Ability::Decide, true),
         ("transfer", "Transfer to somebody else", false, Ability::Decide, listed.license.keys > 0),

@@ -10,9 +10,13 @@ use domain::{
     member::Ability,
     order::Contact,
     ruling::Ruling,
+    tag,
     text::EmailAddress,
 };
-use engine::rulings::{By, OrderRuling};
+use engine::{
+    license_tags::{TagPatch, TaggingError},
+    rulings::{By, OrderRuling},
+};
 use serde::Deserialize;
 use store::lists::ListedLicense;
 
@@ -27,6 +31,7 @@ use super::{
     },
     refusal::Refusal,
     shell::Shell,
+    words::sentence,
 };
 use crate::Web;
 
@@ -126,6 +131,7 @@ async fn action(case: &Case<'_>, word: &str) -> Result<Action, Refusal> {
         "rotate-key" => license_keys::changing(case).await?,
         "transfer" => license_keys::transferring(case).await?,
         "offline-file" => license_keys::offline(case).await?,
+        "tags" => tagging(case),
         "note" => return Ok(noting(case)),
         _ => simple(case, word).ok_or(Refusal::NotFound)?,
     };
@@ -137,6 +143,16 @@ fn noting(case: &Case<'_>) -> Action {
         .question("Write a note", "Keep it")
         .says("Colleagues read it in the timeline of the license. Nothing changes by it, and the buyer never sees it.")
         .asks(Field::long("note", "Note", case.sent.get("note")));
+    Action::new(Ability::Help, question)
+}
+
+fn tagging(case: &Case<'_>) -> Action {
+    let has = || case.listed.tags.iter().cloned().collect::<Vec<_>>().join(", ");
+    let tags = if case.sent.has("tags") { case.sent.get("tags").to_owned() } else { has() };
+    let question = case
+        .question("Set tags", "Set them")
+        .says("Tags are your own words, by which licenses are found in their list. Nothing else changes, and the buyer never sees them.")
+        .asks(Field::text("tags", "Tags", tags).hint("Up to 20, with commas between them. Empty: it has none."));
     Action::new(Ability::Help, question)
 }
 
@@ -257,6 +273,7 @@ async fn done(case: &Case<'_>, word: &str) -> Result<Done, Refusal> {
         "offline-file" => license_keys::write_offline(case).await,
         "reveal" => reveal(case).await,
         "note" => note(case).await,
+        "tags" => tag(case).await,
         "correct" => correct(case).await,
         _ => Err(Refusal::NotFound),
     }
@@ -276,6 +293,19 @@ async fn note(case: &Case<'_>) -> Result<Done, Refusal> {
     }
     case.web.engine.note_license(case.place.whose(), case.listed, &by).await?;
     Ok(case.said("noted"))
+}
+
+async fn tag(case: &Case<'_>) -> Result<Done, Refusal> {
+    let wanted = match tag::read_all(case.sent.get("tags")) {
+        Ok(wanted) => wanted,
+        Err(error) => return Ok(Done::Wrong(sentence(&error))),
+    };
+    let patch = TagPatch::between(&case.listed.tags, &wanted);
+    match case.web.engine.tag_license(case.place.whose(), case.listed.license.id, &patch, &case.by()).await {
+        Ok(tags) => tags.map(|_| case.said("tagged")).ok_or(Refusal::NotFound),
+        Err(TaggingError::Tag(error)) => Ok(Done::Wrong(sentence(&error))),
+        Err(TaggingError::Engine(error)) => Err(error.into()),
+    }
 }
 
 async fn correct(case: &Case<'_>) -> Result<Done, Refusal> {

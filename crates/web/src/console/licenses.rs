@@ -43,6 +43,9 @@ struct LicensesPage {
     is_more_open: bool,
     domain: String,
     metadata: String,
+    tag: String,
+    /// Tags that licenses have.
+    known_tags: Vec<String>,
     /// What is asked for and has no field of its own.
     hidden: Vec<(&'static str, String)>,
     chips: Vec<Chip>,
@@ -53,8 +56,12 @@ struct LicensesPage {
     actions: Vec<(&'static str, &'static str)>,
     may_change_all: bool,
     export_path: Option<String>,
+    import_path: Option<String>,
     changes_path: Option<String>,
 }
+
+/// Tags that are offered to choose from.
+const TAGS_OFFERED: u64 = 50;
 
 /// A license in a list.
 pub(crate) struct Row {
@@ -65,6 +72,8 @@ pub(crate) struct Row {
     pub(crate) why: String,
     pub(crate) plan: String,
     pub(crate) product: String,
+    /// Each with the list of those that have it.
+    pub(crate) tags: Vec<(String, String)>,
     pub(crate) devices: String,
     pub(crate) seen: Option<When>,
     /// Address and e-mail of the buyer.
@@ -95,8 +104,10 @@ pub(crate) async fn list(
     let may = |(.., ability): &&(&str, &str, Ability)| place.role.may(*ability);
     let may_change_all = may_decide && filters.is_some();
     let export_path = may_decide.then(|| address(&place.at("licenses/export"), &filters.pairs()));
+    let import_path = may_decide.then(|| place.at("licenses/import"));
     let hidden = ["product", "customer"].map(|name| (name, filters.typed(name).to_owned()));
-    let (domain, metadata) = (filters.typed("domain").to_owned(), filters.typed("metadata").to_owned());
+    let typed = |name| filters.typed(name).to_owned();
+    let (domain, metadata, tag) = (typed("domain"), typed("metadata"), typed("tag"));
     let is_more_open = is_more_open(&filters);
     let Filters { mut selects, chips, kept, .. } = filters;
     let more = selects.split_off(SELECTS_SHOWN);
@@ -106,10 +117,13 @@ pub(crate) async fn list(
         actions: ACTIONS.iter().filter(may).map(|(word, name, _)| (*word, *name)).collect(),
         may_change_all,
         export_path,
+        import_path,
         changes_path: changes::any(&web, &place).await?.then(|| place.at("licenses/changes")),
         hidden: hidden.into_iter().filter(|(_, value)| !value.is_empty()).collect(),
         domain,
         metadata,
+        tag,
+        known_tags: web.engine.store.tags(place.whose(), TAGS_OFFERED).await?,
         path,
         pager,
         tabs,
@@ -125,7 +139,7 @@ pub(crate) async fn list(
 /// Whether something is asked for that stands behind a click.
 fn is_more_open(filters: &Filters) -> bool {
     let behind = filters.selects.iter().skip(SELECTS_SHOWN).any(|select| !filters.typed(select.name).is_empty());
-    behind || ["domain", "metadata"].iter().any(|name| !filters.typed(name).is_empty())
+    behind || ["domain", "metadata", "tag"].iter().any(|name| !filters.typed(name).is_empty())
 }
 
 /// Licenses as rows of a list.
@@ -143,7 +157,7 @@ pub(crate) async fn rows<A>(
         customers.into_iter().map(|row| (CustomerId(row.id), row.email)).collect();
     let connections = filters::connections(web, place).await?;
     let mut rows = Vec::with_capacity(listed.len());
-    for ListedLicense { license, key_hint, customer, connection, .. } in listed {
+    for ListedLicense { license, key_hint, customer, connection, tags, .. } in listed {
         let offer = web.engine.offer(place.whose().tenant, license.plan).await?;
         let limit = license.limits(&offer.plan.terms.limits).activations;
         let used = used.get(&license.id);
@@ -155,6 +169,7 @@ pub(crate) async fn rows<A>(
             key: key_hint.clone().unwrap_or_else(|| "taken over".to_owned()),
             pill: pill(&license.standing),
             why: license.standing.reason.sentence(),
+            tags: tags.iter().map(|tag| (address(&place.at("licenses"), &[("tag", tag)]), tag.clone())).collect(),
             plan: offer.plan.name.to_string(),
             product: offer.product.clone(),
             devices: limit.map_or_else(|| count.to_string(), |limit| format!("{count} / {limit}")),

@@ -128,6 +128,8 @@ const SAID: &[(&str, &str)] = &[
     ("corrected", "The address is corrected, and the mail with the key is written to it."),
     ("device_freed", "The device is free; its app notices with its next check, or when its lease ends."),
     ("noted", "The note stands in the timeline."),
+    ("tagged", "The tags are changed."),
+    ("import_discarded", "The file is forgotten; nothing was imported."),
     ("view_deleted", "The view is gone; its licenses are as they were."),
     ("dismissed", "The item is laid aside."),
     ("approved", "The order is approved: its licenses are issued."),

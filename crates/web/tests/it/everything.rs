@@ -8,7 +8,8 @@ use axum::{
     http::{Method, header},
 };
 use domain::member::Role;
-use engine::rulings::By;
+use engine::{import::ImportOptions, rulings::By};
+use store::lists::Whose;
 use url::form_urlencoded::Serializer;
 
 use crate::office::{Browser, Office};
@@ -95,6 +96,10 @@ impl Office {
         self.sold("1001", "pro").await;
         self.sold("1002", "gold").await;
         self.page_with(owner, &format!("{HOME}/prices"), "1 order waits").await;
+        let whose = Whose { tenant: self.tenant, livemode: false };
+        let file = b"key,plan\nOLD-KEY-1234,pro\nshort,pro\n";
+        let preview = self.engine.preview_import(whose, file, &ImportOptions::default()).await.unwrap();
+        self.engine.prepare_import(whose, preview, &by).await.unwrap();
         self.engine.invite(self.tenant, "bob@acme.example", Role::Support, &by).await.unwrap();
         for (path, form) in [
             ("developers/new-key", "name=shop&kind=api&license%3Aread=on"),

@@ -9,6 +9,7 @@ mod entrance;
 mod everything;
 mod home;
 mod identity;
+mod imports;
 mod licenses;
 mod lists;
 mod mail_pages;

@@ -107,6 +107,7 @@ const LICENSE: &[&str] = &[
     "name",
     "order_id",
     "issued_at",
+    "tags",
     "metadata",
 ];
 
@@ -144,6 +145,7 @@ async fn licenses(web: &Web, place: &Place<Decide>, listed: &[ListedLicense]) ->
             json!(buyer.and_then(|buyer| buyer.name.as_ref())),
             json!(row.order),
             moment(Some(license.issued_at)),
+            json!(row.tags.iter().cloned().collect::<Vec<_>>().join(";")),
             if row.metadata.is_empty() { Value::Null } else { json!(row.metadata) },
         ]);
     }
