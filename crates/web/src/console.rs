@@ -15,6 +15,7 @@ mod chart;
 mod checklist;
 mod connect;
 mod connection_actions;
+mod customer;
 mod customers;
 mod deliveries;
 mod developers;
@@ -185,7 +186,7 @@ fn sales() -> Router<Web> {
         .route("/console/{tenant}/{mode}/inbound/{id}", get(inbound::show))
         .route("/console/{tenant}/{mode}/inbound/{id}/replay", get(replay::form).post(replay::act))
         .route("/console/{tenant}/{mode}/customers", get(customers::list))
-        .route("/console/{tenant}/{mode}/customers/{id}", get(customers::show))
+        .route("/console/{tenant}/{mode}/customers/{id}", get(customer::show))
         .route("/console/{tenant}/{mode}/orders", get(orders::list))
         .route("/console/{tenant}/{mode}/orders/{id}", get(order::show))
         .route("/console/{tenant}/{mode}/orders/{id}/{action}", get(order::form).post(order::act))

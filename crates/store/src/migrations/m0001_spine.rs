@@ -297,7 +297,11 @@ const TABLES: &[Table] = &[
             customer_id uuid?, body text, example boolean, occurred_at bigint",
         primary: &["id"],
         unique: &[],
-        indexes: &[(&["license_id"], None), (&["tenant_id", "livemode", "id"], None)],
+        indexes: &[
+            (&["license_id"], None),
+            (&["tenant_id", "livemode", "id"], None),
+            (&["customer_id"], Some("license_id IS NULL")),
+        ],
     },
     Table {
         name: "webhook_endpoints",

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "what does not work has failed its test")]
 
 mod buyers;
+mod customers;
 mod developers;
 mod entrance;
 mod everything;
