@@ -21,6 +21,7 @@ mod connected_accounts;
 pub mod connections;
 pub mod counts;
 pub mod doctor;
+pub mod erasure;
 mod events;
 pub mod figures;
 pub mod first_steps;

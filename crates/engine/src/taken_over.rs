@@ -142,6 +142,7 @@ impl Engine {
             email: email.as_str().to_owned(),
             name: name.map(Into::into),
             created_at: now.as_microsecond(),
+            erased_at: None,
         };
         let once = || async {
             let write = self.store.begin().await?;

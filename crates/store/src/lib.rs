@@ -16,6 +16,7 @@ mod customers;
 pub mod deliveries;
 #[doc(hidden)]
 pub mod entities;
+pub mod erasure;
 mod error;
 pub mod events;
 mod idempotency;

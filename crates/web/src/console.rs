@@ -23,6 +23,7 @@ mod endpoint_actions;
 mod endpoints;
 mod entrance;
 mod entries;
+mod erase;
 mod event_kinds;
 mod export;
 mod facts;
@@ -100,6 +101,7 @@ pub(crate) fn routes(web: &Web) -> Router<Web> {
         .merge(about::routes())
         .merge(account::routes())
         .merge(audit::routes())
+        .merge(erase::routes())
         .merge(integrations::routes())
         .merge(reconcile::routes())
         .merge(server::routes())

@@ -127,6 +127,7 @@ impl World {
             ("POST", "/v1/licenses/{id}/extend") => json!({ "until": "2030-01-01T00:00:00Z" }),
             ("POST", "/v1/licenses/{id}/change-plan") => json!({ "plan": "pro" }),
             ("POST", "/v1/licenses/{id}/limits") => json!({ "limits": { "activations": 9 } }),
+            ("POST", "/v1/customers/{id}/erase") => json!({ "dry_run": true }),
             ("POST", "/v1/redecide") => json!({ "plan": "basic", "preview": false }),
             ("POST", "/v1/orders/{id}/approve" | "/v1/orders/{id}/reject") => json!({}),
             ("POST", path) if path.ends_with("{id}/replay") || path.ends_with("{id}/dismiss") => json!({}),

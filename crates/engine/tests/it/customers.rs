@@ -1,20 +1,35 @@
-//! Buyers: what happened around them, page by page.
+//! Buyers: what happened around them, page by page, and how they are erased.
 
 use domain::{
     id::{CustomerId, LicenseId},
+    order::Contact,
     ruling::Ruling,
+    text::EmailAddress,
 };
 use engine::{
+    erasure::Erasure,
+    inbound::ReplayError,
+    receive::Received,
     rulings::By,
     runtime::{ActivationKind, AppCall},
     timeline::{Happened, MomentId, MomentKind},
 };
 use jiff::SignedDuration;
-use store::lists::{Cursor, CustomerFilter, Page, Whose};
+use providers::{Delivery, signature};
+use serde_json::Value;
+use store::lists::{Cursor, CustomerFilter, LicenseFilter, Page, Whose};
 
-use crate::harness::{Harness, SHOP, on_both_databases};
+use crate::{
+    harness::{Harness, SHOP, on_both_databases},
+    life::{SECRET, refunded_life},
+};
 
-on_both_databases![a_timeline_tells_everything_once_page_by_page];
+on_both_databases![
+    a_timeline_tells_everything_once_page_by_page,
+    who_is_erased_is_in_no_table_any_more_and_keeps_what_they_paid_for,
+    what_is_told_later_still_counts_and_brings_nothing_back,
+    an_address_that_is_given_later_counts,
+];
 
 fn staff() -> By {
     By { actor: "member:ada".to_owned(), note: Some("asked by phone".to_owned()) }
@@ -37,7 +52,7 @@ async fn lived(harness: &Harness, email: &str) -> LicenseId {
         device_name: Some("Ada's laptop".to_owned()),
         kind: ActivationKind::Device,
     };
-    harness.engine.activate(&call, &format!("mac of {email}"), "https://keys.example.com").await.unwrap();
+    harness.engine.activate(&call, &format!("mac {}", issued.license.id), "https://keys.example.com").await.unwrap();
     for ruling in [Ruling::Freeze, Ruling::Unfreeze] {
         harness.clock.advance(SignedDuration::from_secs(1));
         harness.engine.rule(harness.tenant, issued.license.id, &ruling, &staff()).await.unwrap();
@@ -109,4 +124,170 @@ async fn a_timeline_tells_everything_once_page_by_page(harness: Harness) {
     );
     let kinds: usize = 2 + 4 + 2 + 8 + decided.len();
     assert_eq!(kinds, all.len(), "each line is of one kind");
+}
+
+/// Every text of the database, table by table.
+async fn everything(harness: &Harness) -> Vec<(String, String)> {
+    harness.database.texts().await
+}
+
+/// Where one of these words stands.
+async fn told_in(harness: &Harness, words: &[&str]) -> Vec<String> {
+    let mut found: Vec<String> = Vec::new();
+    for (table, text) in everything(harness).await {
+        let text = text.to_lowercase();
+        found
+            .extend(words.iter().filter(|word| text.contains(*word)).map(|word| format!("{table} has {word}: {text}")));
+    }
+    found
+}
+
+async fn erase(harness: &Harness, id: CustomerId, dry_run: bool) -> Erasure {
+    let whose = Whose { tenant: harness.tenant, livemode: true };
+    let by = By { actor: "member:boss".to_owned(), note: Some("asked by letter".to_owned()) };
+    harness.engine.erase_customer(whose, id, dry_run, &by).await.unwrap().unwrap()
+}
+
+async fn verified(harness: &Harness) {
+    let findings = harness.engine.verify().await.unwrap();
+    assert!(findings.is_empty(), "{findings:?}");
+}
+
+async fn who_is_erased_is_in_no_table_any_more_and_keeps_what_they_paid_for(harness: Harness) {
+    harness.apply(SHOP).await;
+    harness.apply(r#"webhook_endpoint = [{ code = "crm", url = "https://crm.example/hooks", mode = "live" }]"#).await;
+    let license = lived(&harness, "ada@example.com").await;
+    lived(&harness, "eve@example.com").await;
+    let ada = customer(&harness, "ada@example.com").await;
+    let words = ["ada@example.com", "a…@example.com", "laptop", "by phone"];
+    let before = told_in(&harness, &words).await.len();
+    assert!(before > 10, "{before}");
+    verified(&harness).await;
+
+    let preview = erase(&harness, ada, true).await;
+    assert_eq!(told_in(&harness, &words).await.len(), before, "nothing was done");
+    let Erasure { orders, identities, mails, devices, inbound, events, notes, requests, licenses } = preview;
+    assert_eq!((orders, identities, mails, devices, inbound, requests, licenses), (1, 0, 2, 1, 1, 0, 1));
+    assert!(events > 3 && notes == 2, "{preview:?}");
+
+    assert_eq!(erase(&harness, ada, false).await, preview);
+    let left = told_in(&harness, &["ada@example.com"]).await;
+    assert_eq!(left, Vec::<String>::new());
+    let of_eve = told_in(&harness, &["laptop", "by phone"]).await;
+    assert!(!of_eve.is_empty() && !of_eve.iter().any(|text| text.contains(&license.to_string())), "{of_eve:#?}");
+    assert!(!told_in(&harness, &["eve@example.com"]).await.is_empty(), "somebody else is as before");
+
+    let whose = Whose { tenant: harness.tenant, livemode: true };
+    let listed = harness.engine.store.listed_license(whose, license).await.unwrap().unwrap();
+    assert_eq!(listed.license.standing.state.as_str(), "active");
+    assert_eq!(listed.customer, Some(ada));
+    let entries = harness.audited().await;
+    assert!(entries.contains(&"customer.erased".to_owned()), "{entries:?}");
+    verified(&harness).await;
+
+    let again = erase(&harness, ada, true).await;
+    assert_eq!(again, Erasure { licenses: 1, ..Erasure::default() }, "there is nothing left to erase");
+    let other = Whose { livemode: false, ..whose };
+    assert_eq!(harness.engine.erase_customer(other, ada, true, &staff()).await.unwrap(), None, "of the other mode");
+    lived(&harness, "ada@example.com").await;
+    assert_ne!(customer(&harness, "ada@example.com").await, ada, "who buys again is somebody new");
+}
+
+/// A shop at Stripe whose customers have identities.
+async fn at_stripe(harness: &Harness) {
+    let file = r#"
+        product = [{ code = "studio", name = "Studio", key_prefix = "ACME" }]
+        plan = [{ code = "basic", product = "studio", name = "Basic" }, { code = "pro", product = "studio", name = "Pro" }]
+        connection = [{ code = "stripe", provider = "stripe", mode = "test", level = "none", webhook_secrets = ["env:SECRET"] }]
+        price_rule = [
+            { connection = "stripe", price = "price_basic", plan = "basic" },
+            { connection = "stripe", price = "price_pro", plan = "pro" },
+        ]
+    "#;
+    let file = engine::configuration::ConfigurationFile::parse(file).unwrap();
+    harness.engine.apply(&file, &|_: &str| Ok(SECRET.to_owned()), false, "test").await.unwrap();
+}
+
+async fn deliver(harness: &Harness, event: &Value) {
+    let body = event.to_string();
+    let signed = signature::sign(&SECRET.into(), body.as_bytes(), harness.engine.now());
+    let header = |name: &str| (name == "stripe-signature").then_some(signed.as_str());
+    let delivery = Delivery { header: &header, body: body.as_bytes() };
+    let received = harness.engine.receive("stripe", "default", &delivery).await;
+    assert!(matches!(received, Received::Answer(answer) if answer.status == 200));
+    harness.settle().await;
+    harness.clock.advance(SignedDuration::from_secs(1));
+}
+
+/// The only customer of test mode.
+async fn of_test_mode(harness: &Harness) -> CustomerId {
+    let whose = Whose { tenant: harness.tenant, livemode: false };
+    let page = Page { limit: 9, from: None };
+    let rows = harness.engine.store.list_customers(whose, &CustomerFilter::default(), page).await.unwrap().rows;
+    assert_eq!(rows.len(), 1, "{rows:?}");
+    CustomerId(rows[0].id)
+}
+
+async fn what_is_told_later_still_counts_and_brings_nothing_back(harness: Harness) {
+    at_stripe(&harness).await;
+    let life = refunded_life("sold");
+    let [checkout, created, part, rest, refund] = &life[..] else { panic!("{}", life.len()) };
+    deliver(&harness, created).await;
+    deliver(&harness, checkout).await;
+    deliver(&harness, part).await;
+    let words = ["sold@example.com", "\"ada\""];
+    assert!(told_in(&harness, &words).await.len() > 5);
+    let id = of_test_mode(&harness).await;
+    let whose = Whose { tenant: harness.tenant, livemode: false };
+    let erasure = harness.engine.erase_customer(whose, id, false, &staff()).await.unwrap().unwrap();
+    assert_eq!((erasure.orders, erasure.identities, erasure.inbound, erasure.licenses), (1, 1, 3, 1), "{erasure:?}");
+    assert_eq!(told_in(&harness, &words).await, Vec::<String>::new());
+    verified(&harness).await;
+
+    let mut renamed = created.clone();
+    renamed["id"] = "evt_renamed".into();
+    renamed["type"] = "customer.updated".into();
+    renamed["created"] = (created["created"].as_i64().unwrap() + 90_000).into();
+    renamed["data"]["object"]["email"] = "ada.new@example.com".into();
+    let mut again = checkout.clone();
+    again["id"] = "evt_again".into();
+    for event in [rest, refund, &renamed, &again] {
+        deliver(&harness, event).await;
+    }
+    let words = ["sold@example.com", "\"ada\"", "ada.new@example.com"];
+    assert_eq!(told_in(&harness, &words).await, Vec::<String>::new());
+    let (all, page) = (LicenseFilter::default(), Page { limit: 9, from: None });
+    let licenses = harness.engine.store.list_licenses(whose, &all, page).await.unwrap().rows;
+    assert_eq!(licenses.len(), 1);
+    assert_eq!(licenses[0].license.standing.state.as_str(), "revoked", "the money went back");
+    assert_eq!(of_test_mode(&harness).await, id);
+    assert_eq!(harness.attention().await, Vec::<String>::new());
+    verified(&harness).await;
+
+    let events = harness.engine.store.inbound_with_key(whose, "evt_again").await.unwrap();
+    let replayed = harness.engine.replay(whose, events[0], false, &staff()).await;
+    assert!(matches!(replayed, Err(ReplayError::Erased)), "{replayed:?}");
+}
+
+async fn an_address_that_is_given_later_counts(harness: Harness) {
+    harness.apply(SHOP).await;
+    let license = harness.issue("pro", "ada@example.com", 1).await.licenses.remove(0).license.id;
+    let ada = customer(&harness, "ada@example.com").await;
+    let whose = Whose { tenant: harness.tenant, livemode: true };
+    harness.clock.advance(SignedDuration::from_secs(1));
+    erase(&harness, ada, false).await;
+    let mail = harness.engine.mail_with_key(whose, license).await.unwrap().unwrap();
+    assert_eq!((mail.recipient.as_str(), mail.status.as_str()), ("erased", "superseded"), "it had not left");
+    let resent = harness.engine.resend_mail(whose, domain::id::MailId(mail.id), &staff()).await.unwrap().unwrap();
+    assert_eq!(resent.status, "superseded", "nobody is there to be written to");
+    harness.clock.advance(SignedDuration::from_secs(1));
+    let to = Contact { email: EmailAddress::parse("lovelace@example.com").unwrap(), name: None };
+    let mail = domain::id::MailId(mail.id);
+    let resent = harness.engine.resend_mail_to(whose, mail, to, &staff()).await.unwrap().unwrap();
+    assert_eq!((resent.recipient.as_str(), resent.status.as_str()), ("lovelace@example.com", "pending"));
+    verified(&harness).await;
+    harness.clock.advance(SignedDuration::from_secs(1));
+    erase(&harness, ada, false).await;
+    assert_eq!(told_in(&harness, &["lovelace@example.com"]).await, Vec::<String>::new());
+    verified(&harness).await;
 }

@@ -60,17 +60,18 @@ const TABLES: &[Table] = &[
     Table {
         name: "customers",
         columns: "id uuid, tenant_id uuid, livemode boolean, email_normalised text, email text, name text?,
-            created_at bigint",
+            created_at bigint, erased_at bigint?",
         primary: &["id"],
         unique: &[&["email_normalised", "tenant_id", "livemode"]],
         indexes: &[(&["tenant_id", "livemode", "id"], None)],
     },
     Table {
         name: "identities",
-        columns: "connection_id uuid, reference text, tenant_id uuid, customer_id uuid?, snapshot text, updated_at bigint",
+        columns: "connection_id uuid, reference text, tenant_id uuid, customer_id uuid?, snapshot text, updated_at bigint,
+            erased boolean",
         primary: &["reference", "connection_id"],
         unique: &[],
-        indexes: &[],
+        indexes: &[(&["customer_id"], Some("customer_id IS NOT NULL"))],
     },
     Table {
         name: "orders",
@@ -94,10 +95,11 @@ const TABLES: &[Table] = &[
     },
     Table {
         name: "facts",
-        columns: "inbound_id uuid, position integer, order_id uuid?, kind text, version integer, body text",
+        columns: "inbound_id uuid, position integer, order_id uuid?, kind text, version integer, body text,
+            customer text?",
         primary: &["inbound_id", "position"],
         unique: &[],
-        indexes: &[(&["order_id"], None)],
+        indexes: &[(&["order_id"], None), (&["customer"], Some("customer IS NOT NULL"))],
     },
     Table {
         name: "inbound_events",
@@ -290,6 +292,13 @@ const TABLES: &[Table] = &[
             (&["order_id"], None),
             (&["license_id"], None),
         ],
+    },
+    Table {
+        name: "audit_erasures",
+        columns: "entry_id uuid, digest blob",
+        primary: &["entry_id"],
+        unique: &[],
+        indexes: &[],
     },
     Table {
         name: "events",

@@ -36,6 +36,7 @@ const SHOWN: u64 = 20;
 #[template(path = "console/customer.html")]
 struct CustomerPage {
     shell: Shell,
+    path: String,
     id: String,
     email: String,
     name: String,
@@ -49,6 +50,8 @@ struct CustomerPage {
     orders_path: String,
     mails_path: String,
     may_help: bool,
+    may_erase: bool,
+    erased: Option<When>,
 }
 
 /// A page of what happened around them.
@@ -91,6 +94,7 @@ pub(crate) async fn show(
     let list = |name: &str| place.at(&format!("{name}?customer={id}"));
     page(&CustomerPage {
         shell: Shell::new(&web, &place, "customers", format!("{} · Customer", customer.email)).await?,
+        path: place.at(&format!("customers/{id}")),
         id: id.to_string(),
         email: customer.email,
         name: customer.name.unwrap_or_default(),
@@ -104,6 +108,8 @@ pub(crate) async fn show(
         orders_path: list("orders"),
         mails_path: list("mails"),
         may_help: place.role.may(Ability::Help),
+        may_erase: place.role.may(Ability::Staff),
+        erased: customer.erased_at.map(|at| When::stored(at, now)),
     })
 }
 

@@ -140,7 +140,7 @@ async fn shown(
         pill: pill(&listed.license.standing),
         why: why(place, &listed, cause, &timeline, now),
         facts,
-        write_to: customer.map(|customer| customer.email),
+        write_to: customer.filter(|customer| customer.erased_at.is_none()).map(|customer| customer.email),
         devices: devices.into_iter().map(|row| device(row, now)).collect(),
         devices_max: listed.license.limits(&offer.plan.terms.limits).activations,
         actions: actions(place, &listed),

@@ -148,6 +148,7 @@ const SAID: &[(&str, &str)] = &[
     ("key_withdrawn", "The key is published no more."),
     ("signed_out", "They are signed out there."),
     ("replayed", "The event is worked on again."),
+    ("erased", "Their data is erased. Their licenses go on working."),
 ];
 
 /// Where one goes on after that: the word in the address, the page, and what the link says.

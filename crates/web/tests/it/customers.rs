@@ -1,4 +1,4 @@
-//! Buyers: what happened around them.
+//! Buyers: what happened around them, and how they are erased.
 
 use domain::member::Role;
 
@@ -50,4 +50,59 @@ async fn a_long_list_goes_on_on_pages() {
     assert!(newest.says("note 59.") && !newest.says("note 5.") && !newest.says("rel=\"prev\""), "{}", newest.text);
     assert!(older.says("note 5.") && older.says("License issued") && !older.says("note 59."), "{}", older.text);
     assert!(older.says("rel=\"prev\"") && !older.says("rel=\"next\""), "{}", older.text);
+}
+
+#[tokio::test]
+async fn a_buyer_is_erased_by_who_may_and_only_by_the_word() {
+    let office = Office::open().await;
+    let owner = office.member(Role::Owner).await;
+    let support = office.member(Role::Support).await;
+    let (license, _) = office.license("pro", "babbage@example.com").await;
+    owner.post(&format!("{license}/note"), "note=Charles+Babbage+called").await;
+    let path = office.customer(&owner, "babbage@example.com").await;
+    let erase = format!("{path}/erase");
+    assert!(owner.get(&path).await.says(&format!("href=\"{erase}\"")));
+    assert!(!support.get(&path).await.says(&erase));
+    assert_eq!((support.get(&erase).await.status, support.post(&erase, "word=erase").await.status), (403, 403));
+
+    let form = owner.get(&erase).await;
+    for words in
+        ["cannot be undone", "1 mail’s recipient", "1 note or name in the audit log", "Their license goes on working"]
+    {
+        assert!(form.says(words), "{words}: {}", form.text);
+    }
+    for wrong in ["", "word=", "word=babbage%40example.com"] {
+        let page = owner.post(&erase, wrong).await;
+        assert!(page.status == 200 && page.says("Nothing was erased"), "{wrong}: {}", page.text);
+    }
+    assert!(owner.get(&path).await.says("babbage@example.com"));
+    let erased = owner.post(&erase, "word=erase&note=asked+by+letter").await;
+    assert_eq!(erased.leads_to(), format!("{path}?said=erased"));
+    for address in [&format!("{path}?said=erased"), &license, &"/console/default/test/customers".to_owned()] {
+        let page = owner.get(address).await;
+        assert!(
+            page.status == 200 && !page.says("babbage@example.com") && !page.says("Charles"),
+            "{address}: {}",
+            page.text
+        );
+    }
+    let page = owner.get(&path).await;
+    assert!(page.says("Erased customer") && page.says("Their data was erased"), "{}", page.text);
+    assert!(owner.get(&license).await.says("Active because it is paid for."));
+    let log = owner.get("/console/default/test/audit").await;
+    assert!(log.says("Customer erased") && log.says("asked by letter"), "{}", log.text);
+    let followed = owner.post("/console/default/test/audit/verify", "").await;
+    assert_eq!(followed.status, 303, "{}", followed.text);
+    assert!(!owner.get("/console/default/test/audit").await.says("is not what was written"));
+
+    let stranger = office.stranger().await;
+    let elsewhere = erase.replace("/default/", "/other/");
+    assert_eq!(
+        (stranger.get(&elsewhere).await.status, stranger.post(&elsewhere, "word=erase").await.status),
+        (404, 404)
+    );
+    let live = erase.replace("/test/", "/live/");
+    assert_eq!(owner.get(&live).await.status, 404, "a customer has one mode");
+    office.clock.advance(jiff::SignedDuration::from_mins(16));
+    assert!(owner.get(&erase).await.leads_to().starts_with("/confirm"));
 }
