@@ -17,6 +17,7 @@ use engine::{
     inbound::ReplayError,
     issue::IssueError,
     license_metadata::MetadataError,
+    merging::MergeError,
     onboarding::OnboardingError,
     requests::Caller,
     webhook_secrets::SecretError,
@@ -385,6 +386,15 @@ impl From<MetadataError> for Problem {
         match error {
             MetadataError::Engine(error) => error.into(),
             refused => Self::new(Code::Unprocessable, format!("{refused}.")).of("metadata"),
+        }
+    }
+}
+
+impl From<MergeError> for Problem {
+    fn from(error: MergeError) -> Self {
+        match error {
+            MergeError::Engine(error) => error.into(),
+            refused => Self::new(Code::Conflict, sentence(&refused)),
         }
     }
 }

@@ -125,7 +125,7 @@ async fn customer(
     for address in [before.as_ref(), identity.fact.snapshot.value.email.as_ref()].into_iter().flatten() {
         let key: CustomerKey = (whose.tenant.0, whose.livemode, address.normalised());
         if let Some(found) = write.customers(&[key].into()).await?.first() {
-            return Ok(Some(CustomerId(found.id)));
+            return Ok(Some(found.stands_for()));
         }
     }
     Ok(None)
@@ -206,6 +206,7 @@ pub(crate) async fn find(
                 name: contact.name.as_deref().map(str::to_owned),
                 created_at: now.as_microsecond(),
                 erased_at: None,
+                merged_into: None,
             };
             (row, order.order.customers.first().cloned())
         });
@@ -217,7 +218,7 @@ pub(crate) async fn find(
     let references: HashMap<uuid::Uuid, _> = candidates.iter().map(|row| row.id).zip(references).collect();
     let found = write.find_or_create_customers(candidates).await?;
     let made = found.iter().filter_map(|row| Some((row.clone(), references.get(&row.id)?.clone()))).collect();
-    let found: HashMap<_, _> = found.iter().map(|row| (row.key(), CustomerId(row.id))).collect();
+    let found: HashMap<_, _> = found.iter().map(|row| (row.key(), row.stands_for())).collect();
     let of = wanted.into_iter().filter_map(|(order, key)| Some((order, *found.get(&key)?))).collect();
     Ok(Buyers { of, made })
 }

@@ -92,6 +92,9 @@ impl Engine {
             write.let_go().await?;
             return Ok(Some(erasure));
         }
+        for other in write.merged_into(id).await? {
+            write.save_customer(nobody(other, now)).await?;
+        }
         write.save_customer(nobody(customer, now)).await?;
         let entry = self.told(whose.tenant, "customer.erased", id.to_string(), None, &told(&erasure, by), by);
         audit::add(&write, vec![entry]).await?;
@@ -221,16 +224,19 @@ fn impersonal(detail: &str) -> Option<String> {
 
 /// Whether there was anything.
 fn strip(value: &mut Value) -> bool {
-    match value {
+    let (mut any, inner): (bool, Vec<&mut Value>) = match value {
         Value::Object(members) => {
             let before = members.len();
             members.retain(|name, value| value.is_null() || !PERSONAL.contains(&name.as_str()));
-            let is_less = members.len() < before;
-            members.values_mut().fold(is_less, |any, member| strip(member) || any)
+            (members.len() < before, members.values_mut().collect())
         }
-        Value::Array(elements) => elements.iter_mut().fold(false, |any, element| strip(element) || any),
-        _ => false,
+        Value::Array(elements) => (false, elements.iter_mut().collect()),
+        _ => (false, Vec::new()),
+    };
+    for value in inner {
+        any |= strip(value);
     }
+    any
 }
 
 #[cfg(test)]

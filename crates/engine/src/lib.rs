@@ -39,6 +39,7 @@ mod lookup;
 pub mod mail_templates;
 mod mails;
 pub mod members;
+pub mod merging;
 pub mod metrics;
 pub mod onboarding;
 mod outcome;

@@ -45,6 +45,12 @@ impl Customer {
     pub fn key(&self) -> CustomerKey {
         (self.tenant_id, self.livemode, self.email_normalised.clone())
     }
+
+    /// Who it is by now: itself, or the one that it turned out to be.
+    #[must_use]
+    pub fn stands_for(&self) -> CustomerId {
+        CustomerId(self.merged_into.unwrap_or(self.id))
+    }
 }
 
 impl Write {

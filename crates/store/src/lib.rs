@@ -30,6 +30,7 @@ pub mod mail_templates;
 mod maintenance;
 pub mod many;
 pub mod members;
+mod merging;
 mod metadata;
 mod migrations;
 mod orders;

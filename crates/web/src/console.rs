@@ -39,6 +39,7 @@ mod licenses;
 mod list;
 mod live;
 mod mails;
+mod merge;
 mod mistakes;
 mod order;
 mod orders;
@@ -102,6 +103,7 @@ pub(crate) fn routes(web: &Web) -> Router<Web> {
         .merge(account::routes())
         .merge(audit::routes())
         .merge(erase::routes())
+        .merge(merge::routes())
         .merge(integrations::routes())
         .merge(reconcile::routes())
         .merge(server::routes())

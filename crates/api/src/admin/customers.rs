@@ -2,7 +2,7 @@
 
 use axum::{Json, extract::State};
 use domain::{id::CustomerId, text::EmailAddress};
-use engine::erasure::Erasure;
+use engine::{erasure::Erasure, merging::Merger};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use store::{
@@ -22,7 +22,7 @@ use crate::{
     caller::{Allowed, scope},
     page::{List, Listable, Listing, PageParams},
     problem::Problem,
-    read::{Id, MaybeBody},
+    read::{Body, Id, MaybeBody},
 };
 
 /// A buyer.
@@ -92,7 +92,7 @@ pub(crate) async fn list(
     Ok(Json(List::new(listed.map(CustomerDocument::from), listing.page)))
 }
 
-/// Shows a customer with orders and licenses.
+/// Shows a customer with orders and licenses. The id of one who was merged leads to who they are.
 #[utoipa::path(get, path = "/v1/customers/{id}", tag = "customers", operation_id = "get_customer",
     params(("id" = String, Path)), security(("api_key" = ["user:read"])),
     responses((status = 200, body = CustomerDetail)))]
@@ -103,6 +103,7 @@ pub(crate) async fn get(
 ) -> Result<Json<CustomerDetail>, Problem> {
     let (whose, store, page) = (caller.whose(), &api.engine.store, List::<LicenseDocument>::first_page());
     let customer = store.customer(whose, id).await?.ok_or_else(|| Problem::not_found(id))?;
+    let id = CustomerId(customer.id);
     let orders = store.list_orders(whose, &OrderFilter { customer: Some(id), ..OrderFilter::default() }, page).await?;
     let filter = LicenseFilter { customer: Some(id), ..LicenseFilter::default() };
     let licenses = store.list_licenses(whose, &filter, page).await?;
@@ -181,4 +182,70 @@ pub(crate) async fn erase(
     let by = caller.by(note(body.note)?);
     let erasure = api.engine.erase_customer(caller.whose(), id, body.dry_run, &by).await?;
     Ok(Json(ErasureDocument::new(erasure.ok_or_else(|| Problem::not_found(id))?, body.dry_run)))
+}
+
+/// Which customer is the same person.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = Merge)]
+pub(crate) struct MergeBody {
+    /// The id of the other customer.
+    #[schema(value_type = String, example = "cus_01kag0000000000000000000000")]
+    with: CustomerId,
+    /// Only say what would come of it. Say `false` to have it done.
+    #[serde(default = "yes")]
+    #[schema(default = true)]
+    dry_run: bool,
+    /// Why, for the audit log.
+    #[serde(default)]
+    #[schema(max_length = 1000)]
+    note: Option<String>,
+}
+
+const fn yes() -> bool {
+    true
+}
+
+/// What two customers come to.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Merger)]
+pub(crate) struct MergerDocument {
+    /// Whether nothing was done yet.
+    dry_run: bool,
+    /// Who stays: whoever was known first.
+    survivor: String,
+    /// Who leads there from then on.
+    merged: String,
+    /// Orders that follow.
+    orders: u64,
+    /// Licenses that follow. They work as before.
+    licenses: u64,
+    /// Customers at providers that follow.
+    identities: u64,
+}
+
+/// Makes one of two customers who are one person, for good.
+///
+/// Whoever was known first stays, the other id leads there, and orders and licenses follow; nothing of them changes. Whoever buys
+/// under either address from then on is this customer. An address proves nothing: merge only if you know that they are one person.
+#[utoipa::path(post, path = "/v1/customers/{id}/merge", tag = "customers", operation_id = "merge_customers",
+    params(("id" = String, Path)), request_body = MergeBody, security(("api_key" = ["user:write"])),
+    responses((status = 200, body = MergerDocument)))]
+pub(crate) async fn merge(
+    State(api): State<Api>,
+    caller: Allowed<scope::UserWrite>,
+    Id(id): Id<CustomerId>,
+    Body(body): Body<MergeBody>,
+) -> Result<Json<MergerDocument>, Problem> {
+    let by = caller.by(note(body.note)?);
+    let merger = api.engine.merge_customers(caller.whose(), (id, body.with), body.dry_run, &by).await?;
+    let Merger { survivor, other, orders, licenses, identities } = merger.ok_or_else(|| Problem::not_found(id))?;
+    Ok(Json(MergerDocument {
+        dry_run: body.dry_run,
+        survivor: CustomerId(survivor.id).to_string(),
+        merged: CustomerId(other.id).to_string(),
+        orders,
+        licenses,
+        identities,
+    }))
 }

@@ -10,7 +10,7 @@ use domain::{
 use crate::telling::{day, sale};
 
 fn contact(email: &str) -> Contact {
-    Contact { email: EmailAddress::parse(email).unwrap(), name: Some("Ada".into()) }
+    Contact { email: EmailAddress::parse(email).expect("an address"), name: Some("Ada".into()) }
 }
 
 fn corrected(email: &str, on: u32) -> Order {
@@ -69,6 +69,6 @@ fn a_fact_that_was_erased_reads_as_before() {
         fact.erase(day(2));
         let text = fact.encode();
         assert!(!text.contains("example.com") && !text.contains("Ada") && text.contains("s_1"), "{text}");
-        assert_eq!(Fact::decode(fact.kind(), domain::fact::VERSION, &text).unwrap(), fact);
+        assert_eq!(Fact::decode(fact.kind(), domain::fact::VERSION, &text).expect("it reads"), fact);
     }
 }

@@ -9,6 +9,7 @@ use domain::{
 use engine::{
     erasure::Erasure,
     inbound::ReplayError,
+    merging::MergeError,
     receive::Received,
     rulings::By,
     runtime::{ActivationKind, AppCall},
@@ -29,6 +30,7 @@ on_both_databases![
     who_is_erased_is_in_no_table_any_more_and_keeps_what_they_paid_for,
     what_is_told_later_still_counts_and_brings_nothing_back,
     an_address_that_is_given_later_counts,
+    two_become_one_when_somebody_says_so,
 ];
 
 fn staff() -> By {
@@ -289,5 +291,63 @@ async fn an_address_that_is_given_later_counts(harness: Harness) {
     harness.clock.advance(SignedDuration::from_secs(1));
     erase(&harness, ada, false).await;
     assert_eq!(told_in(&harness, &["lovelace@example.com"]).await, Vec::<String>::new());
+    verified(&harness).await;
+}
+
+async fn two_become_one_when_somebody_says_so(harness: Harness) {
+    harness.apply(SHOP).await;
+    let (engine, whose) = (&harness.engine, Whose { tenant: harness.tenant, livemode: true });
+    let first = lived(&harness, "ada@example.com").await;
+    harness.clock.advance(SignedDuration::from_secs(1));
+    let second = lived(&harness, "lovelace@example.com").await;
+    harness.clock.advance(SignedDuration::from_secs(1));
+    lived(&harness, "eve@example.com").await;
+    let [ada, lovelace, eve] = [
+        customer(&harness, "ada@example.com").await,
+        customer(&harness, "lovelace@example.com").await,
+        customer(&harness, "eve@example.com").await,
+    ];
+    let row = async |id| engine.store.customer(whose, id).await.unwrap().unwrap();
+    assert_eq!(engine.same_person_as(whose, &row(lovelace).await).await.unwrap(), [], "nothing says so");
+    let order = engine.store.listed_license(whose, second).await.unwrap().unwrap().order;
+    let to = Contact { email: EmailAddress::parse("Ada@Example.com").unwrap(), name: None };
+    let ruling = engine::rulings::OrderRuling::Contact { to, again: false };
+    engine.rule_order(harness.tenant, order, &ruling, &staff()).await.unwrap().unwrap();
+    assert_eq!(engine.same_person_as(whose, &row(lovelace).await).await.unwrap(), [row(ada).await]);
+
+    let same = engine.merge_customers(whose, (ada, ada), false, &staff()).await;
+    assert!(matches!(same, Err(MergeError::Same)), "{same:?}");
+    let other = Whose { livemode: false, ..whose };
+    assert_eq!(engine.merge_customers(other, (ada, lovelace), false, &staff()).await.unwrap(), None);
+    let told = engine.merge_customers(whose, (lovelace, ada), true, &staff()).await.unwrap().unwrap();
+    assert_eq!((told.survivor.id, told.other.id, told.orders, told.licenses), (ada.0, lovelace.0, 1, 1));
+    assert_eq!(row(lovelace).await.id, lovelace.0, "nothing was done");
+
+    engine.merge_customers(whose, (lovelace, ada), false, &staff()).await.unwrap().unwrap();
+    assert_eq!(row(lovelace).await.id, ada.0, "whoever asks for the other is led on");
+    for license in [first, second] {
+        let listed = engine.store.listed_license(whose, license).await.unwrap().unwrap();
+        assert_eq!((listed.customer, listed.license.standing.state.as_str()), (Some(ada), "active"));
+    }
+    let page = Page { limit: 9, from: None };
+    let all = engine.store.list_customers(whose, &CustomerFilter::default(), page).await.unwrap().rows;
+    assert_eq!(all.iter().map(|row| row.id).collect::<Vec<_>>(), [eve.0, ada.0]);
+    let found = engine.customer_named(whose, "Lovelace@example.com").await.unwrap().unwrap();
+    assert_eq!(found.id, ada.0, "the address of the other finds who they are");
+    let again = harness.issue("pro", "lovelace@example.com", 1).await.licenses.remove(0).license.id;
+    let listed = engine.store.listed_license(whose, again).await.unwrap().unwrap();
+    assert_eq!(listed.customer, Some(ada), "whoever buys under either address is this customer");
+    verified(&harness).await;
+
+    engine.merge_customers(whose, (ada, eve), false, &staff()).await.unwrap().unwrap();
+    assert_eq!((row(lovelace).await.id, row(eve).await.id), (ada.0, ada.0));
+    let erasure = erase(&harness, ada, false).await;
+    assert_eq!(erasure.licenses, 4);
+    assert_eq!(
+        told_in(&harness, &["ada@example.com", "lovelace@example.com", "eve@example.com"]).await,
+        Vec::<String>::new()
+    );
+    let merged = engine.merge_customers(whose, (ada, eve), false, &staff()).await;
+    assert!(merged.is_ok_and(|merged| merged.is_none()), "they are one already");
     verified(&harness).await;
 }

@@ -2,6 +2,7 @@
 
 entities! {
     /// A buyer. `email_normalised` is unique per tenant and mode; once their data was erased, it is their id.
+    /// One who turned out to be the same person as another is `merged_into` that one, who is no part of a third.
     customers = "customers" {
         #[sea_orm(primary_key, auto_increment = false)] id: Uuid,
         tenant_id: Uuid,
@@ -11,6 +12,7 @@ entities! {
         name: Option<String>,
         created_at: i64,
         erased_at: Option<i64>,
+        merged_into: Option<Uuid>,
     }
     /// What a provider knows about one of its customers, and who that is here, once somebody had to know. Of one who was
     /// `erased`, no name and no address is kept.

@@ -60,10 +60,13 @@ const TABLES: &[Table] = &[
     Table {
         name: "customers",
         columns: "id uuid, tenant_id uuid, livemode boolean, email_normalised text, email text, name text?,
-            created_at bigint, erased_at bigint?",
+            created_at bigint, erased_at bigint?, merged_into uuid?",
         primary: &["id"],
         unique: &[&["email_normalised", "tenant_id", "livemode"]],
-        indexes: &[(&["tenant_id", "livemode", "id"], None)],
+        indexes: &[
+            (&["tenant_id", "livemode", "id"], None),
+            (&["merged_into"], Some("merged_into IS NOT NULL")),
+        ],
     },
     Table {
         name: "identities",

@@ -13,10 +13,11 @@ use engine::timeline::{MomentId, MomentKind};
 use jiff::Timestamp;
 use store::{
     lists::{Cursor, LicenseFilter, ListedLicense, MailFilter, OrderFilter, Page},
-    rows::Activation,
+    rows::{Activation, Customer},
 };
 
 use super::{
+    browser::see_other,
     entries::People,
     licenses,
     list::{Asked, Pager, ROWS, address},
@@ -51,6 +52,9 @@ struct CustomerPage {
     mails_path: String,
     may_help: bool,
     may_erase: bool,
+    may_merge: bool,
+    /// Who may be the same person: address, page, and where they are merged.
+    may_be: Vec<(String, String, String)>,
     erased: Option<When>,
 }
 
@@ -85,6 +89,10 @@ pub(crate) async fn show(
     let (now, store, whose) = (web.engine.now(), &web.engine.store, place.whose());
     let id: CustomerId = id.parse().map_err(|_| Refusal::NotFound)?;
     let customer = store.customer(whose, id).await?.ok_or(Refusal::NotFound)?;
+    if customer.id != id.0 {
+        return Ok(see_other(&place.at(&format!("customers/{}", CustomerId(customer.id)))));
+    }
+    let may_be = if place.role.may(Ability::Decide) { twins(&web, &place, &customer).await? } else { Vec::new() };
     let first = Page { limit: SHOWN, from: None };
     let of = LicenseFilter { customer: Some(id), ..LicenseFilter::default() };
     let listed = store.list_licenses(whose, &of, first).await?;
@@ -109,8 +117,21 @@ pub(crate) async fn show(
         mails_path: list("mails"),
         may_help: place.role.may(Ability::Help),
         may_erase: place.role.may(Ability::Staff),
+        may_merge: place.role.may(Ability::Decide) && customer.erased_at.is_none(),
+        may_be,
         erased: customer.erased_at.map(|at| When::stored(at, now)),
     })
+}
+
+/// Who may be the same person.
+async fn twins(web: &Web, place: &Place<Look>, customer: &Customer) -> Result<Vec<(String, String, String)>, Refusal> {
+    let found = web.engine.same_person_as(place.whose(), customer).await?;
+    let path = place.at(&format!("customers/{}", CustomerId(customer.id)));
+    let twin = |other: Customer| {
+        let id = CustomerId(other.id);
+        (other.email, place.at(&format!("customers/{id}")), format!("{path}/merge?with={id}"))
+    };
+    Ok(found.into_iter().map(twin).collect())
 }
 
 /// All devices that use these licenses, the one that was seen last first.

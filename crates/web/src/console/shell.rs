@@ -148,6 +148,7 @@ const SAID: &[(&str, &str)] = &[
     ("key_withdrawn", "The key is published no more."),
     ("signed_out", "They are signed out there."),
     ("replayed", "The event is worked on again."),
+    ("merged", "They are one customer now; the page of the other one leads here."),
     ("erased", "Their data is erased. Their licenses go on working."),
 ];
 

@@ -106,3 +106,49 @@ async fn a_buyer_is_erased_by_who_may_and_only_by_the_word() {
     office.clock.advance(jiff::SignedDuration::from_mins(16));
     assert!(owner.get(&erase).await.leads_to().starts_with("/confirm"));
 }
+
+#[tokio::test]
+async fn two_buyers_become_one_once_it_was_seen_what_that_means() {
+    let office = Office::open().await;
+    let owner = office.member(Role::Owner).await;
+    let support = office.member(Role::Support).await;
+    let (one, _) = office.license("pro", "ada@example.com").await;
+    office.clock.advance(jiff::SignedDuration::from_secs(1));
+    let (other, _) = office.license("year", "lovelace@example.com").await;
+    let first = office.customer(&owner, "ada@example.com").await;
+    let second = office.customer(&owner, "lovelace@example.com").await;
+    let merge = format!("{second}/merge");
+    assert!(!support.get(&second).await.says(&merge));
+    assert_eq!((support.get(&merge).await.status, support.post(&merge, "").await.status), (403, 403));
+    assert!(!owner.get(&second).await.says("may be the same person"));
+    owner.post(&format!("{other}/correct"), "email=ada%40example.com").await;
+    let page = owner.get(&second).await;
+    assert!(page.says("may be the same person") && page.says(&format!("{merge}?with=cus_")), "{}", page.text);
+    assert!(!support.get(&second).await.says("may be the same person"));
+
+    for (with, said) in [
+        ("", "Say with whom."),
+        ("nobody@example.com", "no such customer"),
+        ("lovelace@example.com", "one and the same"),
+    ] {
+        assert!(owner.post(&merge, &format!("with={with}")).await.says(said), "{with}");
+    }
+    let seen = owner.post(&merge, "with=ada@example.com").await;
+    for words in
+        ["ada@example.com was known first and stays", "1 order, 1 license and", "An address alone proves nothing"]
+    {
+        assert!(seen.says(words), "{words}: {}", seen.text);
+    }
+    assert_eq!(owner.get(&second).await.status, 200, "nothing was done");
+    let id = first.rsplit('/').next().unwrap();
+    assert_eq!(owner.post(&merge, &format!("seen={id}&note=same")).await.leads_to(), format!("{first}?said=merged"));
+    assert_eq!(owner.get(&second).await.leads_to(), first);
+    let page = owner.get(&first).await;
+    for license in [&one, &other] {
+        assert!(page.says(license), "{license}: {}", page.text);
+    }
+    assert!(owner.get("/console/default/test/audit").await.says("Customer merged"));
+    let stranger = office.stranger().await;
+    let elsewhere = merge.replace("/default/", "/other/");
+    assert_eq!((stranger.get(&elsewhere).await.status, stranger.post(&elsewhere, "").await.status), (404, 404));
+}
