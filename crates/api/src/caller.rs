@@ -81,7 +81,7 @@ macro_rules! scopes {
 
 scopes! {
     Admin AlertRead AlertWrite AuditRead CatalogueRead CatalogueWrite EventRead EventWrite Issue LicenseRead LicenseWrite
-    MailRead MailWrite UserRead WebhookRead WebhookWrite
+    MailRead MailWrite UserRead UserWrite WebhookRead WebhookWrite
 }
 
 /// A caller whose API key has the scope `S`.

@@ -114,6 +114,8 @@ fn keyed_routes() -> OpenApiRouter<Api> {
         // What was sold.
         .at("GET /v1/customers", routes!(customers::list))
         .at("GET /v1/customers/{id}", routes!(customers::get))
+        .at("POST /v1/customers/{id}/erase", routes!(customers::erase))
+        .at("POST /v1/customers/{id}/merge", routes!(customers::merge))
         .at("GET /v1/orders", routes!(orders::list))
         .at("GET /v1/orders/{id}", routes!(orders::get))
         .at("GET /v1/reconcile", routes!(reconcile::report))

@@ -19,6 +19,7 @@ use engine::{
     issue::IssueError,
     license_metadata::MetadataError,
     license_tags::TaggingError,
+    merging::MergeError,
     onboarding::OnboardingError,
     requests::Caller,
     webhook_secrets::SecretError,
@@ -387,6 +388,15 @@ impl From<MetadataError> for Problem {
         match error {
             MetadataError::Engine(error) => error.into(),
             refused => Self::new(Code::Unprocessable, format!("{refused}.")).of("metadata"),
+        }
+    }
+}
+
+impl From<MergeError> for Problem {
+    fn from(error: MergeError) -> Self {
+        match error {
+            MergeError::Engine(error) => error.into(),
+            refused => Self::new(Code::Conflict, sentence(&refused)),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Facts as they are kept: a kind, a version, a document. Every version ever written keeps decoding.
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -41,6 +42,14 @@ pub struct CustomerSnapshot {
     pub name: Option<Box<str>>,
 }
 
+impl CustomerFact {
+    /// Lets go of who it is. What is known of them stays in order: a later snapshot takes its place.
+    pub fn erase(&mut self) {
+        let value = &mut self.snapshot.value;
+        (value.email, value.name) = (None, None);
+    }
+}
+
 impl Join for CustomerFact {
     fn join(&mut self, other: Self) {
         keep_larger(&mut self.reference, other.reference);
@@ -79,6 +88,14 @@ impl Fact {
         match self {
             Self::Order(_) => "order",
             Self::Customer(_) => "customer",
+        }
+    }
+
+    /// Lets go of names and addresses; the rest stays, and reads as before. An order remembers that they were erased, and when.
+    pub fn erase(&mut self, at: Timestamp) {
+        match self {
+            Self::Order(order) => order.erase(at),
+            Self::Customer(customer) => customer.erase(),
         }
     }
 

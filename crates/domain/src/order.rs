@@ -73,6 +73,10 @@ pub struct Order {
     /// Where a person has this sale's mails go, whatever the provider says.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub corrected: Option<Register<Contact>>,
+    /// When its buyer's data was erased: the addresses and names that were told until then are gone, and whatever the
+    /// provider tells of them later is not kept. An address that a person gives after that counts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub erased: Option<LastTold>,
     /// The provider's customers seen with this sale.
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     pub customers: BTreeSet<CustomerReference>,
@@ -107,6 +111,8 @@ impl Join for Order {
         self.gave_way.join(other.gave_way);
         self.contact.join(other.contact);
         self.corrected.join(other.corrected);
+        self.erased.join(other.erased);
+        self.forget();
         self.customers.join(other.customers);
         self.missing.join(other.missing);
         self.decided.join(other.decided);
@@ -116,6 +122,20 @@ impl Join for Order {
 }
 
 impl Order {
+    /// Erases its buyer's data, for good: the mark joins like everything else, so that no fact brings it back.
+    pub fn erase(&mut self, at: Timestamp) {
+        self.erased.join(Some(LastTold(at)));
+        self.forget();
+    }
+
+    /// Lets go of what was erased.
+    fn forget(&mut self) {
+        if let Some(LastTold(at)) = self.erased {
+            self.contact = None;
+            self.corrected = self.corrected.take().filter(|register| register.stamp.at > at);
+        }
+    }
+
     /// Where this sale's mails go, as far as the sale itself says: a person's word, otherwise the provider's.
     #[must_use]
     pub fn mailed_to(&self) -> Option<&Contact> {

@@ -2,7 +2,8 @@
 //! what it tells. There is no moment at which an entry stands outside the chain (docs/decisions/0001).
 //!
 //! Each link is SHA-256 over the link before it and the entry's own content, every field with its length in front. An
-//! entry that is changed, removed, or put in later breaks the chain.
+//! entry that is changed, removed, or put in later breaks the chain. Of what it says in words only the digest stands in the
+//! link, so that words about a person can be taken out, which says so of itself, and the chain holds (docs/decisions/0007).
 
 use std::collections::BTreeSet;
 
@@ -40,9 +41,15 @@ fn verified_setting(tenant: TenantId) -> String {
     format!("audit-verified-{tenant}")
 }
 
-/// The link of an entry that stands at `sequence` behind `before`.
+/// The digest of what an entry says in words.
 #[must_use]
-pub fn link(before: &[u8], sequence: i64, entry: &AuditEntry) -> Vec<u8> {
+pub(crate) fn digest(detail: &str) -> Vec<u8> {
+    Sha256::digest(detail.as_bytes()).to_vec()
+}
+
+/// The link of an entry that stands at `sequence` behind `before`; `digest` is that of what it said when it was written.
+#[must_use]
+pub(crate) fn link(before: &[u8], sequence: i64, entry: &AuditEntry, digest: &[u8]) -> Vec<u8> {
     let mut hash = Sha256::new();
     let order = entry.order_id.unwrap_or_default();
     let license = entry.license_id.unwrap_or_default();
@@ -56,7 +63,7 @@ pub fn link(before: &[u8], sequence: i64, entry: &AuditEntry) -> Vec<u8> {
         entry.actor.as_bytes(),
         entry.action.as_bytes(),
         entry.subject.as_bytes(),
-        entry.detail.as_bytes(),
+        digest,
         &[order.into_bytes(), license.into_bytes()].concat(),
     ];
     for field in fields {
@@ -134,7 +141,7 @@ pub async fn add(write: &Write, mut entries: Vec<AuditEntry>) -> Result<(), Erro
     for entry in &mut entries {
         let end = ends.entry(entry.tenant_id).or_insert_with(|| AuditChain::begin(TenantId(entry.tenant_id)));
         end.sequence += 1;
-        end.link = link(&end.link, end.sequence, entry);
+        end.link = link(&end.link, end.sequence, entry, &digest(&entry.detail));
         entry.sequence = end.sequence;
         entry.chain.clone_from(&end.link);
     }

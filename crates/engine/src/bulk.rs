@@ -14,6 +14,7 @@ use store::{
     Write,
     lists::{ListedLicense, Whose},
     many::{BulkStep, status},
+    outbox,
     rows::{BulkChange, BulkItem},
 };
 
@@ -337,6 +338,9 @@ impl Engine {
                 let Some(mail) = self.mail_with_key(whose, id).await? else {
                     return Ok(Some("no mail with its key was written yet"));
                 };
+                if mail.recipient == outbox::ERASED {
+                    return Ok(Some("its buyer was erased"));
+                }
                 self.send_again(&mail, whose, by, Some(step)).await?;
                 return Ok(None);
             }

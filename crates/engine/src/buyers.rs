@@ -24,6 +24,8 @@ pub(crate) struct Identities {
     known: HashMap<IdentityKey, CustomerFact>,
     /// What is to be told of those of whom something else is known than before.
     changed: Vec<(Whose, CustomerTold)>,
+    /// Those of whom something was told and nothing is kept.
+    erased: BTreeSet<IdentityKey>,
 }
 
 /// A provider's customer.
@@ -35,8 +37,17 @@ impl Identities {
         self.changed.iter().map(|(whose, told)| news(EventKind::CustomerUpdated, *whose, told.clone()))
     }
 
-    /// Where an order's mails go: the sale's own address, otherwise that of the provider's customer.
+    /// Whether the data of a provider's customer was erased.
+    pub(crate) fn is_erased(&self, connection: ConnectionId, reference: &CustomerReference) -> bool {
+        self.erased.contains(&(connection, reference.clone()))
+    }
+
+    /// Where an order's mails go: the sale's own address, otherwise that of the provider's customer. Once its buyer was erased,
+    /// only the sale's own, if somebody gave it one since.
     pub(crate) fn address(&self, order: &StoredOrder) -> Option<Contact> {
+        if order.order.erased.is_some() {
+            return order.order.mailed_to().cloned();
+        }
         order.order.mailed_to().cloned().or_else(|| {
             order.order.customers.iter().find_map(|customer| {
                 let snapshot = &self.known.get(&(order.connection, customer.clone()))?.snapshot.value;
@@ -65,9 +76,14 @@ pub(crate) async fn learn(
     let mut known: HashMap<IdentityKey, StoredIdentity> =
         stored.into_iter().map(|identity| ((identity.connection, identity.fact.reference.clone()), identity)).collect();
     let (mut saved, mut changed) = (Vec::with_capacity(news.len()), Vec::new());
-    for (key, (whose, told)) in news {
+    let mut erased = BTreeSet::new();
+    for (key, (whose, mut told)) in news {
         let identity = match known.remove(&key) {
             Some(mut identity) => {
+                if identity.erased {
+                    told.erase();
+                    erased.insert(key.clone());
+                }
                 let before = identity.fact.snapshot.value.clone();
                 identity.fact.join(told);
                 if identity.fact.snapshot.value != before {
@@ -76,7 +92,9 @@ pub(crate) async fn learn(
                 }
                 identity
             }
-            None => StoredIdentity { tenant: whose.tenant, connection: key.0, customer: None, fact: told },
+            None => {
+                StoredIdentity { tenant: whose.tenant, connection: key.0, customer: None, fact: told, erased: false }
+            }
         };
         let waiting = write.orders_waiting_for(key.0, NO_ADDRESS, Some(vec![key.1.to_string()])).await?;
         write.wake_orders(&waiting.into_iter().collect(), now).await?;
@@ -85,7 +103,7 @@ pub(crate) async fn learn(
     }
     write.save_identities(saved, now).await?;
     let known = known.into_iter().map(|(key, identity)| (key, identity.fact)).collect();
-    Ok(Identities { known, changed })
+    Ok(Identities { known, changed, erased })
 }
 
 /// Who a provider's customer is here: whoever an order of theirs belongs to, or has bought under the address that they had
@@ -107,7 +125,7 @@ async fn customer(
     for address in [before.as_ref(), identity.fact.snapshot.value.email.as_ref()].into_iter().flatten() {
         let key: CustomerKey = (whose.tenant.0, whose.livemode, address.normalised());
         if let Some(found) = write.customers(&[key].into()).await?.first() {
-            return Ok(Some(CustomerId(found.id)));
+            return Ok(Some(found.stands_for()));
         }
     }
     Ok(None)
@@ -187,6 +205,8 @@ pub(crate) async fn find(
                 email: contact.email.as_str().to_owned(),
                 name: contact.name.as_deref().map(str::to_owned),
                 created_at: now.as_microsecond(),
+                erased_at: None,
+                merged_into: None,
             };
             (row, order.order.customers.first().cloned())
         });
@@ -198,7 +218,7 @@ pub(crate) async fn find(
     let references: HashMap<uuid::Uuid, _> = candidates.iter().map(|row| row.id).zip(references).collect();
     let found = write.find_or_create_customers(candidates).await?;
     let made = found.iter().filter_map(|row| Some((row.clone(), references.get(&row.id)?.clone()))).collect();
-    let found: HashMap<_, _> = found.iter().map(|row| (row.key(), CustomerId(row.id))).collect();
+    let found: HashMap<_, _> = found.iter().map(|row| (row.key(), row.stands_for())).collect();
     let of = wanted.into_iter().filter_map(|(order, key)| Some((order, *found.get(&key)?))).collect();
     Ok(Buyers { of, made })
 }

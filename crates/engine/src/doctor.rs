@@ -304,7 +304,8 @@ impl Gathered {
     /// Whether an order's mails have somewhere to go.
     fn has_address(&self, order: &StoredOrder) -> bool {
         let known = |customer: &CustomerReference| self.addresses.contains(&(order.connection, customer.clone()));
-        order.order.mailed_to().is_some() || order.order.customers.iter().any(known)
+        let is_nobody = order.order.erased.is_some();
+        is_nobody || order.order.mailed_to().is_some() || order.order.customers.iter().any(known)
     }
 }
 

@@ -1,7 +1,7 @@
 //! The batch: claim, translate, join, settle, write. One bad event never fails it.
 
 use std::{
-    collections::{BTreeSet, btree_map::Entry},
+    collections::{BTreeMap, BTreeSet, btree_map::Entry},
     sync::Arc,
 };
 
@@ -30,7 +30,7 @@ use crate::{
     Engine, Error,
     adopt::Keys,
     attention,
-    buyers::{self, CustomerNews},
+    buyers::{self, CustomerNews, Identities},
     connections::{Connection, find},
     group::Told,
     outcome::{Happened, OutcomeRows},
@@ -107,7 +107,9 @@ pub(crate) struct WorkedOut {
 struct Said {
     told: Vec<Told>,
     customers: CustomerNews,
-    facts: Vec<(InboundId, u32, Fact)>,
+    facts: Vec<(ConnectionId, InboundId, u32, Fact)>,
+    /// Events that told of somebody whose data was erased: once they are done, nothing of them is kept but the facts.
+    erased: BTreeSet<InboundId>,
     finished: Vec<InboundEvent>,
     set_aside: Vec<InboundEvent>,
     attention: Vec<AttentionItem>,
@@ -240,6 +242,7 @@ impl Engine {
         let mut sales = sales::gather(write, told, due, connections, &mut *self.entropy(), now).await?;
         let news = std::mem::take(&mut said.customers);
         let identities = buyers::learn(write, news, &sales.orders, now).await?;
+        said.forget(&sales, &identities, now);
         let told: BTreeSet<OrderId> = sales.of_fact.values().copied().collect();
         let actor = |order: &StoredOrder, connection: &Connection| match (&along.actor, told.contains(&order.id)) {
             (Some(actor), true) => actor.clone(),
@@ -382,7 +385,7 @@ async fn write_all(
     write.save_orders(&orders, now).await?;
     write.add_references(names).await?;
     fail::fail_point!("fulfil-half-written");
-    let facts = said.facts.into_iter().map(|(event, position, fact)| {
+    let facts = said.facts.into_iter().map(|(_, event, position, fact)| {
         let order = of_fact.get(&(event, position)).copied();
         (event, position, order, fact)
     });
@@ -394,6 +397,7 @@ async fn write_all(
     write.close_items_of_events(worried.map(|event| event.id).collect(), now).await?;
     let finished = said.finished.iter().map(|event| InboundId(event.id)).collect();
     write.finish_events(finished, now).await?;
+    write.erase_events(said.erased.into_iter().collect()).await?;
     rows.write(write, now, entropy).await
 }
 
@@ -410,6 +414,23 @@ impl Said {
         of_old.map(|(_, order)| *order).collect()
     }
 
+    /// Lets go of names and addresses of those whose data was erased.
+    fn forget(&mut self, sales: &Sales, identities: &Identities, now: Timestamp) {
+        // A fact has the moment of its order: a later one would take away what a person has said since.
+        let erased_at = |order: &StoredOrder| Some((order.id, order.order.erased?.0));
+        let erased: BTreeMap<OrderId, Timestamp> = sales.orders.iter().filter_map(erased_at).collect();
+        for (connection, event, position, fact) in &mut self.facts {
+            let at = match fact {
+                Fact::Order(_) => sales.of_fact.get(&(*event, *position)).and_then(|order| erased.get(order)).copied(),
+                Fact::Customer(customer) => identities.is_erased(*connection, &customer.reference).then_some(now),
+            };
+            if let Some(at) = at {
+                fact.erase(at);
+                self.erased.insert(*event);
+            }
+        }
+    }
+
     /// The event stays open until these are answered, whatever it has said already.
     fn wait(&mut self, mut event: InboundEvent, requests: &[Request], now: Timestamp) {
         wait_for(&mut event, requests, now);
@@ -420,7 +441,7 @@ impl Said {
     fn hear(&mut self, event: &InboundEvent, connection: &Connection, facts: Vec<Fact>) {
         for (position, fact) in (0..).zip(facts) {
             let by = (InboundId(event.id), position);
-            self.facts.push((by.0, by.1, fact.clone()));
+            self.facts.push((connection.id, by.0, by.1, fact.clone()));
             match fact {
                 Fact::Order(order) if order.references.is_empty() => {}
                 Fact::Order(order) => self.told.push(Told { connection: connection.id, by, order: *order }),

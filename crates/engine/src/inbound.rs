@@ -35,6 +35,11 @@ pub enum ReplayError {
     /// Played as it is, test money would give live licenses, or the other way round.
     #[error("the event is of another mode than its connection, so its facts must not count there")]
     WrongMode,
+    /// It told of somebody whose data was erased.
+    #[error(
+        "the data of the customer that the event told of was erased, and its body with it; what it said otherwise still counts"
+    )]
+    Erased,
     /// There is nothing in it that could be said again.
     #[error("the event's body is not of its provider's form, so there is nothing to play again; dismiss its item")]
     NotUnderstood,
@@ -124,6 +129,9 @@ impl Engine {
         let items = self.store.attention_of_event(id).await?;
         let write = self.store.begin().await?;
         let Some(event) = write.lock_inbound_event(whose, id).await? else { return Ok(None) };
+        if event.body == inbox::ERASED {
+            return Err(ReplayError::Erased);
+        }
         if receive::is_nonsense(&event) {
             return Err(ReplayError::NotUnderstood);
         }

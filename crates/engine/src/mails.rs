@@ -9,7 +9,7 @@ use store::{
     Write,
     lists::Whose,
     many::BulkStep,
-    outbox::{HELD_AS_OLD, NO_SENDER, status},
+    outbox::{ERASED, HELD_AS_OLD, NO_SENDER, status},
     rows::Mail,
 };
 
@@ -20,7 +20,8 @@ use crate::{
 };
 
 impl Engine {
-    /// Has a mail sent once more, whatever became of it, with the Message-ID that it had. None: there is no such mail.
+    /// Has a mail sent once more, whatever became of it, with the Message-ID that it had; one whose buyer was erased goes
+    /// nowhere. None: there is no such mail.
     ///
     /// # Errors
     /// Those of the database.
@@ -106,6 +107,9 @@ impl Engine {
         by: &By,
     ) -> Result<(), Error> {
         let id = MailId(mail.id);
+        if mail.recipient == ERASED && to.is_none() {
+            return Ok(());
+        }
         write.send_mail_again(tenant, id, to, self.now()).await?;
         let detail = serde_json::json!({ "kind": mail.kind, "was": mail.status, "note": by.note });
         let entry = self.told(tenant, "mail.resent", id.to_string(), Some(OrderId(mail.order_id)), &detail, by);

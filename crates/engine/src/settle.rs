@@ -78,6 +78,8 @@ impl Engine {
                 continue;
             };
             let address = identities.address(order);
+            // Nobody is to be written to any more, and what was paid for is given all the same.
+            let can_be_told = address.is_some() || order.order.erased.is_some();
             let is_new = order.licenses.is_empty();
             order.customer = order.customer.or_else(|| buyers.of(order.id));
             let admission = admission.entry((order.tenant, order.livemode)).or_default();
@@ -85,7 +87,7 @@ impl Engine {
             let to_adopt = to_adopt.get(&order.id).unwrap_or(&none);
             let offered = adopt::offered(connection, &order.order, to_adopt);
             let times = (now, after(now, ahead));
-            let settled = settle(order, shelf, address.is_some(), offered, admission, &mut *entropy, times);
+            let settled = settle(order, shelf, can_be_told, offered, admission, &mut *entropy, times);
             // The clock of test mode decides; when that comes to pass is a real moment.
             order.due_at = order.due_at.map(|due| after(due, -ahead));
             let open = open.iter().filter(|item| item.order_id == Some(order.id.0));

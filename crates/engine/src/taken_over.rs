@@ -142,13 +142,15 @@ impl Engine {
             email: email.as_str().to_owned(),
             name: name.map(Into::into),
             created_at: now.as_microsecond(),
+            erased_at: None,
+            merged_into: None,
         };
         let once = || async {
             let write = self.store.begin().await?;
             let found = write.find_or_create_customers(vec![customer.clone()]).await?;
             write.commit().await?;
-            Ok::<_, Error>(found.first().map_or(customer.id, |found| found.id))
+            Ok::<_, Error>(found.first().map_or(CustomerId(customer.id), Customer::stands_for))
         };
-        store::repeat(once, Error::is_conflict).await.map(CustomerId)
+        store::repeat(once, Error::is_conflict).await
     }
 }

@@ -1,4 +1,7 @@
-//! Everything that happened to a license, in one list: what providers told, what was decided, written, used and told on.
+//! Everything that happened to a license, or to all that a buyer has, in one list: what providers told, what was decided,
+//! written, used and told on.
+
+mod paged;
 
 use domain::{denied::Denied, id::OrderId};
 use jiff::Timestamp;
@@ -8,6 +11,8 @@ use store::{
 };
 
 use crate::{Engine, Error};
+
+pub use self::paged::{MomentId, MomentKind};
 
 /// Entries of one kind at most: a page is read by a person.
 const EACH_MAX: u64 = 100;
@@ -81,14 +86,32 @@ fn merged(
     delivered: Vec<Delivery>,
     denied: Vec<Denied>,
 ) -> Vec<Moment> {
-    let at = |micros: i64| Timestamp::from_microsecond(micros).unwrap_or(Timestamp::MIN);
     let mut moments: Vec<Moment> = Vec::new();
     moments.extend(denied.into_iter().map(|all| Moment { at: all.denials.last_at, what: Happened::Denied(all) }));
-    moments.extend(delivered.into_iter().map(|row| Moment { at: at(row.created_at), what: Happened::Delivered(row) }));
-    moments.extend(written.into_iter().map(|row| Moment { at: at(row.created_at), what: Happened::Written(row) }));
-    moments.extend(used.into_iter().map(|row| Moment { at: at(row.created_at), what: Happened::Used(row) }));
-    moments.extend(changed.into_iter().map(|row| Moment { at: at(row.occurred_at), what: Happened::Changed(row) }));
-    moments.extend(told.into_iter().map(|row| Moment { at: at(row.received_at), what: Happened::Told(row) }));
+    moments.extend(delivered.into_iter().map(Moment::from));
+    moments.extend(written.into_iter().map(Moment::from));
+    moments.extend(used.into_iter().map(Moment::from));
+    moments.extend(changed.into_iter().map(Moment::from));
+    moments.extend(told.into_iter().map(Moment::from));
     moments.sort_by_key(|moment| std::cmp::Reverse(moment.at));
     moments
+}
+
+macro_rules! moments {
+    ($($row:ident: $at:ident -> $happened:ident;)*) => {$(
+        impl From<$row> for Moment {
+            fn from(row: $row) -> Self {
+                let at = Timestamp::from_microsecond(row.$at).unwrap_or(Timestamp::MIN);
+                Self { at, what: Happened::$happened(row) }
+            }
+        }
+    )*};
+}
+
+moments! {
+    InboundSummary: received_at -> Told;
+    AuditEntry: occurred_at -> Changed;
+    Mail: created_at -> Written;
+    Activation: created_at -> Used;
+    Delivery: created_at -> Delivered;
 }

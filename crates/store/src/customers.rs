@@ -32,6 +32,8 @@ pub struct StoredIdentity {
     pub customer: Option<CustomerId>,
     /// What is known.
     pub fact: CustomerFact,
+    /// Whether their data was erased: no name and no address is kept, whoever tells it.
+    pub erased: bool,
 }
 
 /// What makes a customer one: the tenant, the mode, and the normalised address.
@@ -42,6 +44,12 @@ impl Customer {
     #[must_use]
     pub fn key(&self) -> CustomerKey {
         (self.tenant_id, self.livemode, self.email_normalised.clone())
+    }
+
+    /// Who it is by now: itself, or the one that it turned out to be.
+    #[must_use]
+    pub fn stands_for(&self) -> CustomerId {
+        CustomerId(self.merged_into.unwrap_or(self.id))
     }
 }
 
@@ -85,6 +93,7 @@ impl Write {
                 customer_id: identity.customer.map(|id| id.0),
                 snapshot: convert::document(&identity.fact.snapshot),
                 updated_at: micros(now),
+                erased: identity.erased,
             })
             .collect();
         bulk::insert::<identities::Entity>(&self.transaction, rows, Existing::Replace).await?;
@@ -125,5 +134,6 @@ pub(crate) fn identity(row: Identity) -> Result<StoredIdentity, StoreError> {
         connection: ConnectionId(row.connection_id),
         customer: row.customer_id.map(CustomerId),
         fact: CustomerFact { reference: CustomerReference::new(row.reference), snapshot },
+        erased: row.erased,
     })
 }

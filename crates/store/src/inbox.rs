@@ -36,6 +36,9 @@ pub mod status {
     pub const HELD: &str = "held";
 }
 
+/// What is kept of a body that told of somebody whose data was erased.
+pub const ERASED: &str = r#"{"erased":true}"#;
+
 /// Events that can be worked on. This and the next two conditions are those of partial indexes, word for word: without
 /// them every look would read every event ever received.
 pub(crate) fn workable() -> SimpleExpr {
@@ -257,6 +260,10 @@ impl Write {
                 kind: fact.kind().to_owned(),
                 version: fact::VERSION.cast_signed(),
                 body: fact.encode(),
+                customer: match &fact {
+                    Fact::Order(_) => None,
+                    Fact::Customer(customer) => Some(customer.reference.to_string()),
+                },
             })
             .collect();
         bulk::insert::<facts::Entity>(&self.transaction, rows, Existing::Replace).await?;

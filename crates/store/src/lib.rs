@@ -18,6 +18,7 @@ pub mod deliveries;
 pub mod denials;
 #[doc(hidden)]
 pub mod entities;
+pub mod erasure;
 mod error;
 pub mod events;
 mod idempotency;
@@ -32,6 +33,7 @@ pub mod mail_templates;
 mod maintenance;
 pub mod many;
 pub mod members;
+mod merging;
 mod metadata;
 mod migrations;
 mod orders;

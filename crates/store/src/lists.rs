@@ -5,6 +5,7 @@ pub(crate) mod events;
 pub(crate) mod found;
 pub(crate) mod licenses;
 pub(crate) mod mails;
+pub(crate) mod moments;
 pub(crate) mod sales;
 
 use domain::id::TenantId;
@@ -19,6 +20,7 @@ pub use counted::Unmapped;
 pub use events::{AuditFilter, InboundFilter, InboundSummary, KeptFact};
 pub use licenses::{LicenseFilter, ListedLicense, Room, Seen};
 pub use mails::MailFilter;
+pub use moments::Concerned;
 pub use sales::{CustomerFilter, OrderFilter};
 
 use crate::{error::StoreError, rows::InboundEvent};

@@ -45,6 +45,9 @@ pub const NO_SENDER: &str = "no_sender";
 /// The attention item of a tenant whose mails about old purchases are held. Releasing them closes it.
 pub const HELD_AS_OLD: &str = "mails_held_as_old";
 
+/// Where a mail went whose buyer was erased.
+pub const ERASED: &str = "erased";
+
 /// A mail that was caught.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CaughtMail {

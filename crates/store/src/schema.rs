@@ -298,6 +298,55 @@ async fn lists_go_along_their_indexes(database: TestDatabase) {
     }
 }
 
+/// What happened around a buyer is found by whose it is, in each of the tables in which it stands.
+async fn a_timeline_goes_along_its_indexes(database: TestDatabase) {
+    use entities::{activations, audit_entries, deliveries, events, facts, mails};
+    use uuid::Uuid;
+
+    use crate::{
+        bulk::any_of,
+        lists::{Cursor, Page, from_cursor, moments},
+    };
+    let store = &database.store;
+    let ids = || vec![Uuid::nil(), Uuid::max()];
+    let some = || ids().into_iter().map(Some).collect::<Vec<_>>();
+    let after = Some(Cursor::After(Uuid::max()));
+    let page = Page { limit: 50, from: after };
+    let first = |mut conditions: Vec<sea_orm::sea_query::SimpleExpr>| conditions.remove(0);
+    let of_orders = first(any_of(&store.reader, audit_entries::Column::OrderId, some()));
+    let of_licenses = first(any_of(&store.reader, audit_entries::Column::LicenseId, some()));
+    let audit =
+        |condition| from_cursor(audit_entries::Entity::find().filter(condition), audit_entries::Column::Id, after);
+    let mails = mails::Entity::find().filter(first(any_of(&store.reader, mails::Column::LicenseId, ids())));
+    let used = activations::Entity::find();
+    let used = used.filter(first(any_of(&store.reader, activations::Column::LicenseId, ids())));
+    let told = first(any_of(&store.reader, facts::Column::OrderId, some()));
+    let delivered = |told| deliveries::Entity::find().filter(moments::delivering(told));
+    let of_license = first(any_of(&store.reader, events::Column::LicenseId, some()));
+    let of_customer = moments::about_customer(domain::id::CustomerId(Uuid::nil()));
+    for (what, plan, indexes) in [
+        ("decisions of orders", plan(store, audit(of_orders).limit(51)).await, &["audit_entries_1"][..]),
+        ("decisions of licenses", plan(store, audit(of_licenses).limit(51)).await, &["audit_entries_2"]),
+        ("mails", plan(store, from_cursor(mails, mails::Column::Id, after).limit(51)).await, &["mails_0"]),
+        ("devices", plan(store, from_cursor(used, activations::Column::Id, after).limit(51)).await, &["activations_0"]),
+        ("events", plan(store, moments::telling(told, page).limit(51)).await, &["facts_0"]),
+        ("of licenses", plan(store, delivered(of_license).limit(51)).await, &["events_0"]),
+        ("of customers", plan(store, delivered(of_customer).limit(51)).await, &["events_2"]),
+    ] {
+        assert!(indexes.iter().all(|index| plan.contains(index)), "{what}: {plan}");
+    }
+}
+
+#[tokio::test]
+async fn sqlite_timelines_go_along_their_indexes() {
+    a_timeline_goes_along_its_indexes(TestDatabase::sqlite().await).await;
+}
+
+#[tokio::test]
+async fn postgres_timelines_go_along_their_indexes() {
+    a_timeline_goes_along_its_indexes(TestDatabase::postgres().await).await;
+}
+
 /// As many as four symbols can be the end of.
 fn endings() -> Vec<String> {
     (0..37).map(|number| format!("{number}7C9F")).collect()

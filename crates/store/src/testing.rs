@@ -58,6 +58,32 @@ impl TestDatabase {
     }
 }
 
+impl TestDatabase {
+    /// Every text of every table, each with the name of its table: to look for what must not be there.
+    ///
+    /// # Panics
+    /// The database does not answer.
+    pub async fn texts(&self) -> Vec<(String, String)> {
+        use sea_orm::{ConnectionTrait, Statement};
+        const SQLITE: &str = "SELECT m.name, c.name FROM sqlite_master m JOIN pragma_table_info(m.name) c \
+            WHERE m.type = 'table' AND lower(c.type) LIKE '%text%' AND lower(c.type) NOT LIKE 'uuid%'";
+        const POSTGRES: &str = "SELECT table_name::text, column_name::text FROM information_schema.columns \
+            WHERE table_schema = 'public' AND data_type IN ('text', 'character varying')";
+        let backend = self.store.reader.get_database_backend();
+        let query = if self.store.is_shared() { POSTGRES } else { SQLITE };
+        let columns = self.store.reader.query_all_raw(Statement::from_string(backend, query)).await.expect("a schema");
+        let mut texts = Vec::new();
+        for column in columns {
+            let named = |place| column.try_get_by_index::<String>(place).expect("a name");
+            let (table, column) = (named(0), named(1));
+            let query = format!("SELECT {column} FROM {table} WHERE {column} IS NOT NULL");
+            let rows = self.store.reader.query_all_raw(Statement::from_string(backend, query)).await.expect("rows");
+            texts.extend(rows.iter().map(|row| (table.clone(), row.try_get_by_index(0).expect("a text"))));
+        }
+        texts
+    }
+}
+
 /// A table of a PostgreSQL database that nobody can write to, until it is released.
 pub struct HeldTable(sqlx::PgConnection);
 

@@ -16,6 +16,7 @@ mod chart;
 mod checklist;
 mod connect;
 mod connection_actions;
+mod customer;
 mod customers;
 mod deliveries;
 mod developers;
@@ -23,6 +24,7 @@ mod endpoint_actions;
 mod endpoints;
 mod entrance;
 mod entries;
+mod erase;
 mod event_kinds;
 mod export;
 mod facts;
@@ -41,6 +43,7 @@ mod licenses;
 mod list;
 mod live;
 mod mails;
+mod merge;
 mod mistakes;
 mod order;
 mod orders;
@@ -104,6 +107,8 @@ pub(crate) fn routes(web: &Web) -> Router<Web> {
         .merge(account::routes())
         .merge(audit::routes())
         .merge(backups::routes())
+        .merge(erase::routes())
+        .merge(merge::routes())
         .merge(integrations::routes())
         .merge(reconcile::routes())
         .merge(server::routes())
@@ -190,7 +195,7 @@ fn sales() -> Router<Web> {
         .route("/console/{tenant}/{mode}/inbound/{id}", get(inbound::show))
         .route("/console/{tenant}/{mode}/inbound/{id}/replay", get(replay::form).post(replay::act))
         .route("/console/{tenant}/{mode}/customers", get(customers::list))
-        .route("/console/{tenant}/{mode}/customers/{id}", get(customers::show))
+        .route("/console/{tenant}/{mode}/customers/{id}", get(customer::show))
         .route("/console/{tenant}/{mode}/orders", get(orders::list))
         .route("/console/{tenant}/{mode}/orders/{id}", get(order::show))
         .route("/console/{tenant}/{mode}/orders/{id}/{action}", get(order::form).post(order::act))

@@ -7,6 +7,7 @@ mod alerts;
 mod checkout;
 mod checkout_prices;
 mod connected_accounts;
+mod customers;
 mod decisions;
 mod documents;
 mod idempotency;

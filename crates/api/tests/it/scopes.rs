@@ -19,6 +19,8 @@ struct World {
     shop: Shop,
     /// A live id for each path with one.
     ids: BTreeMap<&'static str, String>,
+    /// Another live customer.
+    other_customer: String,
     /// The key of a live license.
     key: String,
     /// The fingerprint of the live connection's webhook secret.
@@ -36,6 +38,7 @@ impl World {
         let first = |list: Value| ids(&list)[0].clone();
         let stripe = shop.get("/v1/price-rules").await["data"][0]["connection"].as_str().unwrap().to_owned();
         let license = first(shop.get("/v1/licenses").await);
+        let other_customer = ids(&shop.get("/v1/customers").await)[1].clone();
         let connections = shop.get("/v1/connections").await;
         let account = connections["data"].as_array().unwrap().iter().find(|row| row["account"] == "acct_ours").unwrap();
         shop.key("spare", ApiKeyKind::Checkout, &[]).await;
@@ -68,7 +71,7 @@ impl World {
         let key = shop.key_of(&license).await;
         let connection = shop.get(&format!("/v1/connections/{}", ids["connections"])).await;
         let fingerprint = connection["webhook_secrets"][0]["fingerprint"].as_str().unwrap().to_owned();
-        Self { shop, ids, key, fingerprint }
+        Self { shop, ids, other_customer, key, fingerprint }
     }
 
     /// The address of an operation about something that is live.
@@ -134,6 +137,8 @@ impl World {
             ("POST", "/v1/licenses/{id}/change-plan") => json!({ "plan": "pro" }),
             ("POST", "/v1/licenses/{id}/limits") => json!({ "limits": { "activations": 9 } }),
             ("POST", "/v1/licenses/{id}/transfer") => json!({ "email": "bob@example.com" }),
+            ("POST", "/v1/customers/{id}/erase") => json!({ "dry_run": true }),
+            ("POST", "/v1/customers/{id}/merge") => json!({ "with": self.other_customer, "dry_run": true }),
             ("POST", "/v1/redecide") => json!({ "plan": "basic", "preview": false }),
             ("POST", "/v1/orders/{id}/approve" | "/v1/orders/{id}/reject") => json!({}),
             ("POST", path) if path.ends_with("{id}/replay") || path.ends_with("{id}/dismiss") => json!({}),

@@ -40,6 +40,18 @@ pub struct EventData {
     pub activation: Option<ActivationTold>,
 }
 
+impl EventData {
+    /// Lets go of who bought, and of what their device is called. Ids stay.
+    pub fn erase(&mut self) {
+        if let Some(customer) = &mut self.customer {
+            (customer.email, customer.name) = (None, None);
+        }
+        if let Some(activation) = &mut self.activation {
+            activation.name = None;
+        }
+    }
+}
+
 /// A license, as it is told.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LicenseTold {

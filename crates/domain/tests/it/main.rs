@@ -1,6 +1,7 @@
 //! The rules of fulfilment, shown: what comes of an order, whatever order its facts arrive in.
 
 mod decisions;
+mod erased;
 mod events;
 mod expected;
 mod facts;

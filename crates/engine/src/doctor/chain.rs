@@ -5,7 +5,10 @@ use jiff::Timestamp;
 use store::rows::{AuditChain, AuditEntry};
 
 use super::{Doctor, Finding};
-use crate::{Engine, Error, audit::link};
+use crate::{
+    Engine, Error,
+    audit::{digest, link},
+};
 
 /// Entries read at once.
 const PAGE: u64 = 1_000;
@@ -50,8 +53,10 @@ impl Engine {
                 });
                 return Ok(followed(&at, problem, false));
             }
+            let erased = snapshot.audit_erasures(page.iter().map(|entry| entry.id).collect()).await?;
             for entry in &page {
-                if let Err(problem) = follow(&mut at, entry) {
+                let digest = erased.get(&entry.id).cloned().unwrap_or_else(|| digest(&entry.detail));
+                if let Err(problem) = follow(&mut at, entry, &digest) {
                     return Ok(followed(&at, Some(problem), false));
                 }
             }
@@ -62,13 +67,13 @@ impl Engine {
     }
 }
 
-/// One link further.
-fn follow(at: &mut AuditChain, entry: &AuditEntry) -> Result<(), String> {
+/// One link further; `digest` is that of what the entry said when it was written.
+fn follow(at: &mut AuditChain, entry: &AuditEntry, digest: &[u8]) -> Result<(), String> {
     let next = at.sequence + 1;
     if entry.sequence != next {
         return Err(format!("entry {next} of the audit log is missing"));
     }
-    let link = link(&at.link, next, entry);
+    let link = link(&at.link, next, entry, digest);
     if link != entry.chain {
         return Err(format!("entry {next} of the audit log ({}) is not what was written", AuditId(entry.id)));
     }

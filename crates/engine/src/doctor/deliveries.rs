@@ -13,11 +13,11 @@ use store::{rows::Mail, snapshot::Pending};
 use super::{Finding, examine::Case, of};
 use domain::mail::MailKind;
 
-/// Each license that was announced has one mail with its first key, unless whoever asked for it delivers it themselves. That a
-/// key was changed is another occasion.
+/// Each license that was announced has one mail with its first key, unless whoever asked for it delivers it themselves, or its
+/// buyer was erased before it came to be. That a key was changed is another occasion.
 pub(super) fn mails(case: &Case<'_>) -> Vec<Finding> {
     let order = case.order;
-    if order.order.purchases.values().any(|purchase| purchase.silent) {
+    if order.order.erased.is_some() || order.order.purchases.values().any(|purchase| purchase.silent) {
         return Vec::new();
     }
     // Where the vendor sends the mails now, we may have sent some before. A key that the provider gave out it mailed itself.

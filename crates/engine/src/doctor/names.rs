@@ -47,6 +47,7 @@ pub(super) fn rebuilt(case: &Case<'_>) -> Vec<Finding> {
         approval: stored.approval.clone(),
         corrected: stored.corrected.clone(),
         excused: stored.excused.clone(),
+        erased: stored.erased,
         ..Order::default()
     };
     for fact in of(&case.gathered.facts, &case.order.id) {

@@ -13,6 +13,7 @@ mod catchup;
 mod configuration;
 mod connect;
 mod connected_accounts;
+mod customers;
 mod discrepancies;
 mod doctor;
 mod events;

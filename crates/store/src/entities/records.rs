@@ -33,6 +33,12 @@ entities! {
         sequence: i64,
         chain: Vec<u8>,
     }
+    /// Words were taken out of an audit entry, since they were about a person who is erased. `digest` is the SHA-256 of what it
+    /// said, which its link in the chain stands on.
+    audit_erasures = "audit_erasures" {
+        #[sea_orm(primary_key, auto_increment = false)] entry_id: Uuid,
+        digest: Vec<u8>,
+    }
     /// The end of a tenant's audit chain: its last number and link.
     audit_chains = "audit_chains" {
         #[sea_orm(primary_key, auto_increment = false)] tenant_id: Uuid,

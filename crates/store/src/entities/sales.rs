@@ -1,7 +1,8 @@
 //! What was sold and what came of it: buyers, orders, licenses, devices.
 
 entities! {
-    /// A buyer. `email_normalised` is unique per tenant and mode.
+    /// A buyer. `email_normalised` is unique per tenant and mode; once their data was erased, it is their id.
+    /// One who turned out to be the same person as another is `merged_into` that one, who is no part of a third.
     customers = "customers" {
         #[sea_orm(primary_key, auto_increment = false)] id: Uuid,
         tenant_id: Uuid,
@@ -10,8 +11,11 @@ entities! {
         email: String,
         name: Option<String>,
         created_at: i64,
+        erased_at: Option<i64>,
+        merged_into: Option<Uuid>,
     }
-    /// What a provider knows about one of its customers, and who that is here, once somebody had to know.
+    /// What a provider knows about one of its customers, and who that is here, once somebody had to know. Of one who was
+    /// `erased`, no name and no address is kept.
     identities = "identities" {
         #[sea_orm(primary_key, auto_increment = false)] connection_id: Uuid,
         #[sea_orm(primary_key, auto_increment = false)] reference: String,
@@ -19,6 +23,7 @@ entities! {
         customer_id: Option<Uuid>,
         snapshot: String,
         updated_at: i64,
+        erased: bool,
     }
     /// Everything known about one sale, joined. `due_at` is when it must be looked at again.
     orders = "orders" {
@@ -39,7 +44,8 @@ entities! {
         #[sea_orm(primary_key, auto_increment = false)] reference: String,
         order_id: Uuid,
     }
-    /// What one event said, for good: orders can be rebuilt from these.
+    /// What one event said, for good: orders can be rebuilt from these. `customer` is the provider's customer that it is about,
+    /// where it is about one.
     facts = "facts" {
         #[sea_orm(primary_key, auto_increment = false)] inbound_id: Uuid,
         #[sea_orm(primary_key, auto_increment = false)] position: i32,
@@ -47,6 +53,7 @@ entities! {
         kind: String,
         version: i32,
         body: String,
+        customer: Option<String>,
     }
     /// A license. `adjustment` is how its limits differ from its plan's. `unit`, `standing` and `rulings` are documents; what lists filter by stands beside them.
     licenses = "licenses" {

@@ -247,7 +247,7 @@ impl Store {
     }
 
     /// These orders, and all that became part of them.
-    async fn with_absorbed(&self, orders: BTreeSet<OrderId>) -> Result<BTreeSet<OrderId>, StoreError> {
+    pub(super) async fn with_absorbed(&self, orders: BTreeSet<OrderId>) -> Result<BTreeSet<OrderId>, StoreError> {
         let (mut all, mut latest) = (orders.clone(), orders);
         while !latest.is_empty() {
             let mut absorbed = BTreeSet::new();

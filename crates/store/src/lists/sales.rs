@@ -90,7 +90,7 @@ fn licensed(product: ProductId, column: licenses::Column, of: impl IntoColumnRef
 }
 
 impl Store {
-    /// A page of customers.
+    /// A page of customers. The address of one who turned out to be another finds that one.
     ///
     /// # Errors
     /// Those of the database.
@@ -100,8 +100,15 @@ impl Store {
         filter: &CustomerFilter,
         page: Page,
     ) -> Result<Listed<Customer>, StoreError> {
-        let query = customers::Entity::find().filter(customers_of(whose)).filter(filter.condition());
-        read_page(&self.reader, query, customers::Column::Id, page).await
+        let begin = if filter.email_normalised.is_some() { of_mode(whose) } else { customers_of(whose) };
+        let query = customers::Entity::find().filter(begin).filter(filter.condition());
+        let mut listed: Listed<Customer> = read_page(&self.reader, query, customers::Column::Id, page).await?;
+        for row in listed.rows.iter_mut().filter(|row| row.merged_into.is_some()) {
+            if let Some(survivor) = self.customer(whose, row.stands_for()).await? {
+                *row = survivor;
+            }
+        }
+        Ok(listed)
     }
 
     /// A page of customers that takes no longer the more there are: it looks at so many, and says where it stopped.
@@ -134,12 +141,17 @@ impl Store {
         self.customers(whose, named.into_iter().filter_map(|row| row.customer_id.map(CustomerId)).collect()).await
     }
 
-    /// A customer.
+    /// A customer. One who turned out to be another is answered with that one.
     ///
     /// # Errors
     /// Those of the database.
     pub async fn customer(&self, whose: Whose, id: CustomerId) -> Result<Option<Customer>, StoreError> {
-        Ok(customers::Entity::find_by_id(id.0).filter(customers_of(whose)).one(&self.reader).await?)
+        let found = |id| customers::Entity::find_by_id(id).filter(of_mode(whose));
+        let row = found(id.0).one(&self.reader).await?;
+        match row.as_ref().and_then(|row| row.merged_into) {
+            Some(survivor) => Ok(found(survivor).one(&self.reader).await?),
+            None => Ok(row),
+        }
     }
 
     /// Whether a customer who is asked for is this vendor's, in this mode. Nobody is asked for: yes.
@@ -248,7 +260,12 @@ pub(crate) fn standing(whose: Whose, filter: &OrderFilter) -> Select<orders::Ent
     orders::Entity::find().filter(begin).filter(orders::Column::MergedInto.is_null())
 }
 
+/// Customers who are no part of another one.
 pub(crate) fn customers_of(whose: Whose) -> Condition {
+    of_mode(whose).add(customers::Column::MergedInto.is_null())
+}
+
+fn of_mode(whose: Whose) -> Condition {
     Condition::all()
         .add(customers::Column::TenantId.eq(whose.tenant.0))
         .add(customers::Column::Livemode.eq(whose.livemode))

@@ -63,17 +63,21 @@ const TABLES: &[Table] = &[
     Table {
         name: "customers",
         columns: "id uuid, tenant_id uuid, livemode boolean, email_normalised text, email text, name text?,
-            created_at bigint",
+            created_at bigint, erased_at bigint?, merged_into uuid?",
         primary: &["id"],
         unique: &[&["email_normalised", "tenant_id", "livemode"]],
-        indexes: &[(&["tenant_id", "livemode", "id"], None)],
+        indexes: &[
+            (&["tenant_id", "livemode", "id"], None),
+            (&["merged_into"], Some("merged_into IS NOT NULL")),
+        ],
     },
     Table {
         name: "identities",
-        columns: "connection_id uuid, reference text, tenant_id uuid, customer_id uuid?, snapshot text, updated_at bigint",
+        columns: "connection_id uuid, reference text, tenant_id uuid, customer_id uuid?, snapshot text, updated_at bigint,
+            erased boolean",
         primary: &["reference", "connection_id"],
         unique: &[],
-        indexes: &[],
+        indexes: &[(&["customer_id"], Some("customer_id IS NOT NULL"))],
     },
     Table {
         name: "orders",
@@ -97,10 +101,11 @@ const TABLES: &[Table] = &[
     },
     Table {
         name: "facts",
-        columns: "inbound_id uuid, position integer, order_id uuid?, kind text, version integer, body text",
+        columns: "inbound_id uuid, position integer, order_id uuid?, kind text, version integer, body text,
+            customer text?",
         primary: &["inbound_id", "position"],
         unique: &[],
-        indexes: &[(&["order_id"], None)],
+        indexes: &[(&["order_id"], None), (&["customer"], Some("customer IS NOT NULL"))],
     },
     Table {
         name: "inbound_events",
@@ -296,12 +301,23 @@ const TABLES: &[Table] = &[
         ],
     },
     Table {
+        name: "audit_erasures",
+        columns: "entry_id uuid, digest blob",
+        primary: &["entry_id"],
+        unique: &[],
+        indexes: &[],
+    },
+    Table {
         name: "events",
         columns: "id uuid, tenant_id uuid, livemode boolean, kind text, license_id uuid?, order_id uuid?,
             customer_id uuid?, body text, example boolean, occurred_at bigint",
         primary: &["id"],
         unique: &[],
-        indexes: &[(&["license_id"], None), (&["tenant_id", "livemode", "id"], None)],
+        indexes: &[
+            (&["license_id"], None),
+            (&["tenant_id", "livemode", "id"], None),
+            (&["customer_id"], Some("license_id IS NULL")),
+        ],
     },
     Table {
         name: "webhook_endpoints",

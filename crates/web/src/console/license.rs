@@ -155,7 +155,7 @@ async fn shown(
         why: why(place, &listed, cause, &timeline, now),
         facts,
         tags: listed.tags.iter().map(|tag| (address(&place.at("licenses"), &[("tag", tag)]), tag.clone())).collect(),
-        write_to: customer.map(|customer| customer.email),
+        write_to: customer.filter(|customer| customer.erased_at.is_none()).map(|customer| customer.email),
         devices: devices.into_iter().map(|row| device(row, offer.plan.terms.lease, now)).collect(),
         recheck_hours: offer.plan.terms.lease.recheck_hours,
         devices_max: listed.license.limits(&offer.plan.terms.limits).activations,

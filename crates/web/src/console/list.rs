@@ -83,13 +83,17 @@ impl Pager {
         kept: &[(&str, &str)],
         id: impl Fn(&T) -> String,
     ) -> Self {
-        let link = |name: &str, id: String| address(path, &[kept, &[(name, id.as_str())]].concat());
-        let is_backwards = matches!(page.from, Some(Cursor::Before(_)));
-        let has_newer = if is_backwards { listed.has_more } else { page.from.is_some() };
+        Self::at(listed, page.from, |name, row| address(path, &[kept, &[(name, id(row).as_str())]].concat()))
+    }
+
+    /// Those of a page that began at a cursor; `link` leads to what lies `before` or `after` a row.
+    pub(crate) fn at<T, K>(listed: &Listed<T>, from: Option<Cursor<K>>, link: impl Fn(&str, &T) -> String) -> Self {
+        let is_backwards = matches!(from, Some(Cursor::Before(_)));
+        let has_newer = if is_backwards { listed.has_more } else { from.is_some() };
         let has_older = is_backwards || listed.has_more;
         Self {
-            newer: listed.rows.first().filter(|_| has_newer).map(|row| link("before", id(row))),
-            older: listed.rows.last().filter(|_| has_older).map(|row| link("after", id(row))),
+            newer: listed.rows.first().filter(|_| has_newer).map(|row| link("before", row)),
+            older: listed.rows.last().filter(|_| has_older).map(|row| link("after", row)),
             further: None,
         }
     }

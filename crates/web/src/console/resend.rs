@@ -7,7 +7,7 @@ use axum::{
     response::Response,
 };
 use domain::{id::MailId, order::Contact, text::EmailAddress};
-use store::rows::Mail;
+use store::{outbox::ERASED, rows::Mail};
 
 use super::{
     action::Sent,
@@ -83,6 +83,10 @@ pub(crate) async fn act(
     let mail = mail(&web, &place, &id).await?;
     let (id, whose, by) = (MailId(mail.id), place.whose(), place.by(sent.get("note")));
     let email = sent.some("email").unwrap_or(&mail.recipient);
+    if email == ERASED {
+        let wrong = "The buyer was erased, and nobody's address is kept: say where it goes.".to_owned();
+        return shown(&web, &place, &mail, "", Some(wrong)).await;
+    }
     if email == mail.recipient {
         web.engine.resend_mail(whose, id, &by).await?.ok_or(Refusal::NotFound)?;
     } else {

@@ -161,6 +161,8 @@ const SAID: &[(&str, &str)] = &[
     ("backed_up", "The backup is made."),
     ("backing_up", "The backup is being made; it goes on in the background."),
     ("leaves_again", "Everything leaves again."),
+    ("merged", "They are one customer now; the page of the other one leads here."),
+    ("erased", "Their data is erased. Their licenses go on working."),
 ];
 
 /// Where one goes on after that: the word in the address, the page, and what the link says.

@@ -1,8 +1,8 @@
-//! What happened to a license, line by line.
+//! What happened to a license, or around a buyer, line by line.
 
 use domain::{
     denied::{Denied, Devices, begin_of},
-    id::{DeliveryId, InboundId, MailId},
+    id::{DeliveryId, InboundId, LicenseId, MailId, OrderId},
 };
 use engine::timeline::{Happened, Moment};
 use jiff::Timestamp;
@@ -11,7 +11,7 @@ use store::rows::AuditEntry;
 
 use super::{
     chart::count,
-    entries::{People, details, is_staff, what},
+    entries::{People, details, is_staff, page_of, what},
     letters,
     place::Place,
     words::{When, counted, progress},
@@ -42,6 +42,28 @@ pub(crate) fn lines<A>(place: &Place<A>, people: &People, moments: Vec<Moment>, 
         Line { at, when: When::new(at, now), kind, icon, title, text, link, details, anchor, changes_state }
     };
     moments.into_iter().map(line).collect()
+}
+
+/// The lines of the timeline of several licenses and orders: what was decided leads to the one that it is about.
+pub(crate) fn lines_of_many<A>(place: &Place<A>, people: &People, moments: Vec<Moment>, now: Timestamp) -> Vec<Line> {
+    let subjects: Vec<Option<String>> = moments.iter().map(|moment| about(&moment.what)).collect();
+    let with_subject = |(line, subject): (Line, Option<String>)| {
+        let link = line.link.or_else(|| page_of(place, subject.as_deref()?));
+        Line { link, ..line }
+    };
+    lines(place, people, moments, now).into_iter().zip(subjects).map(with_subject).collect()
+}
+
+/// What it happened to, where the line does not lead to what happened itself.
+fn about(what: &Happened) -> Option<String> {
+    match what {
+        Happened::Changed(row) => {
+            let order = row.order_id.map(|id| OrderId(id).to_string());
+            row.license_id.map(|id| LicenseId(id).to_string()).or(order)
+        }
+        Happened::Used(row) => Some(LicenseId(row.license_id).to_string()),
+        Happened::Told(_) | Happened::Written(_) | Happened::Delivered(_) | Happened::Denied(_) => None,
+    }
 }
 
 /// By what the line of an entry is found on its page.

@@ -4,6 +4,7 @@
 
 mod backups;
 mod buyers;
+mod customers;
 mod developers;
 mod entrance;
 mod everything;

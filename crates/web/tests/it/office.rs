@@ -183,6 +183,13 @@ impl Office {
         Browser { office: self, kept: String::new() }
     }
 
+    /// The path of the page of somebody who has bought in test mode.
+    pub(crate) async fn customer(&self, browser: &Browser<'_>, email: &str) -> String {
+        let list = browser.get(&format!("/console/default/test/customers?q={email}")).await;
+        let (_, rest) = list.text.split_once("/console/default/test/customers/cus_").unwrap();
+        format!("/console/default/test/customers/cus_{}", rest.split('"').next().unwrap())
+    }
+
     /// A license that was issued by hand, in test mode; returns the path of its page, and its key.
     pub(crate) async fn license(&self, plan: &str, email: &str) -> (String, String) {
         let request = IssueRequest {
