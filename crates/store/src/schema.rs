@@ -234,8 +234,7 @@ async fn lists_go_along_their_indexes(database: TestDatabase) {
     };
     let store = &database.store;
     let (whose, id) = (Whose { tenant: TenantId(Uuid::nil()), livemode: true }, Uuid::nil());
-    let begin = jiff::Timestamp::UNIX_EPOCH;
-    let any = LicenseFilter::default;
+    let (begin, any, mail) = (jiff::Timestamp::UNIX_EPOCH, LicenseFilter::default, MailFilter::default);
     let room = Room { plan: PlanId(id), version: 1, activations: 3 };
     for (what, filter, index) in [
         ("all", any(), "licenses_1"),
@@ -265,7 +264,6 @@ async fn lists_go_along_their_indexes(database: TestDatabase) {
         let plan = plan(store, query).await;
         assert!(plan.contains(index), "{what}: {plan}");
     }
-    let mail = MailFilter::default;
     for (what, filter, index) in [
         ("all mails", mail(), "mails_2"),
         ("failed ones", MailFilter { status: Some("failed".to_owned()), ..mail() }, "mails_2"),
