@@ -64,7 +64,7 @@ async fn asked(web: &Web, place: &Place<Staff>, id: CustomerId, wrong: Option<St
     let question = told(&erasure).into_iter().fold(question, Question::says);
     let reason = Field::text("note", "Reason", "")
         .hint("Kept in the audit log for good: do not say here who it is. May stay empty.");
-    let question = question.asks(reason).asks(Field::text("word", "Type erase", "").needed());
+    let question = question.asks(reason).asks(Field::text("word", "Type the word erase", "").needed());
     question.page(web, place, "customers", wrong).await
 }
 
