@@ -8,6 +8,7 @@ mod assets;
 mod attention;
 mod audit;
 mod billing;
+mod billing_events;
 mod brand;
 mod browser;
 mod changes;
@@ -28,7 +29,9 @@ mod facts;
 mod filters;
 mod gallery;
 mod home;
+mod ignore;
 mod inbound;
+mod inbound_call;
 mod integrations;
 mod letters;
 mod license;
@@ -99,6 +102,7 @@ pub(crate) fn routes(web: &Web) -> Router<Web> {
         .merge(about::routes())
         .merge(account::routes())
         .merge(audit::routes())
+        .merge(ignore::routes())
         .merge(integrations::routes())
         .merge(reconcile::routes())
         .merge(server::routes())

@@ -19,6 +19,7 @@ mod figures;
 mod happenings;
 mod harness;
 mod identity;
+mod ignoring;
 mod intake;
 mod lemonsqueezy;
 mod life;

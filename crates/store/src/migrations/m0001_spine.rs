@@ -104,7 +104,7 @@ const TABLES: &[Table] = &[
         columns: "id uuid, tenant_id uuid, connection_id uuid, account text?, event_key text, kind text, livemode boolean,
             occurred_at bigint?, received_at bigint, status text, body text, requests text?, answers text?,
             attempts integer, next_attempt_at bigint?, lease_token uuid?, lease_until bigint?, error text?, done_at bigint?,
-            caught_up boolean",
+            caught_up boolean, call text?",
         primary: &["id"],
         unique: &[&["connection_id", "event_key"]],
         indexes: &[

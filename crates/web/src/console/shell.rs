@@ -147,6 +147,7 @@ const SAID: &[(&str, &str)] = &[
     ("key_rotated", "The new key is published. It signs from the moment that stands beside it."),
     ("key_withdrawn", "The key is published no more."),
     ("signed_out", "They are signed out there."),
+    ("ignored", "The event is set aside."),
     ("replayed", "The event is worked on again."),
 ];
 

@@ -198,6 +198,60 @@ async fn an_event_is_tried_out_before_it_is_played_again() {
 }
 
 #[tokio::test]
+async fn what_nobody_can_work_on_is_set_aside_with_a_reason() {
+    let office = Office::selling().await;
+    // There is no event in it: who paid for what is not known.
+    office.told("evt-odd", "order.paid", r#"{"id":"odd"}"#).await;
+    let admin = office.member(Role::Admin).await;
+    let (event, page) = first(&admin, "inbound").await;
+    says_all(&page, &["It is held:", ">Set aside<", "x-keywright-signature", "the only one that is accepted"]);
+    for role in [Role::Developer, Role::Support, Role::Viewer] {
+        let browser = office.member(role).await;
+        assert!(!browser.get(&event).await.says(">Set aside<"), "{role}");
+        assert_eq!(browser.get(&format!("{event}/ignore")).await.status, 403, "{role}");
+        assert_eq!(browser.post(&format!("{event}/ignore"), "note=mine").await.status, 403, "{role}");
+    }
+    let form = admin.get(&format!("{event}/ignore")).await;
+    says_all(
+        &form,
+        &["if it is a sale, its buyer gets no license and no mail with a key", "It cannot be played again"],
+    );
+    let silent = admin.post(&format!("{event}/ignore"), "note=").await;
+    says_all(&silent, &["set aside with a reason"]);
+    let done = admin.post(&format!("{event}/ignore"), "note=a+trial+of+ours").await;
+    assert_eq!(done.leads_to(), format!("{event}?said=ignored"));
+    let page = admin.get(done.leads_to()).await;
+    says_all(
+        &page,
+        &["It was set aside, and nobody works on it: a trial of ours.", "The event is set aside.", "closed"],
+    );
+    assert!(!page.says(&format!("{event}/ignore")), "it is set aside once");
+    says_all(&admin.get(&format!("{event}/ignore")).await, &["The event is ignored: only one that is held"]);
+    says_all(&admin.get(&format!("{HERE}/attention")).await, &["Nothing waits for a person."]);
+    says_all(&admin.get(&format!("{HERE}/inbound?status=ignored")).await, &[&event, "a trial of ours"]);
+    says_all(&admin.get(&format!("{HERE}/audit")).await, &["Event ignored", "a trial of ours"]);
+}
+
+#[tokio::test]
+async fn what_is_known_without_it_is_set_aside_by_whoever_replays() {
+    let office = Office::selling().await;
+    office.sold_to("ada", "pro").await;
+    // As if an older release had not understood that it was told once more.
+    office.sql("UPDATE inbound_events SET status = 'held', error = 'not understood', done_at = NULL").await;
+    let developer = office.member(Role::Developer).await;
+    let (event, _) = first(&developer, "inbound").await;
+    let form = developer.get(&format!("{event}/ignore")).await;
+    says_all(&form, &["All that it says of payments is known without it.", "A replay undoes this."]);
+    assert_eq!(developer.post(&format!("{event}/ignore"), "note=twice").await.status, 303);
+    office.clock.advance(SignedDuration::from_secs(1));
+    developer.post(&format!("{event}/replay"), "").await;
+    while office.engine.store.status(None).await.unwrap().inbox_pending > 0 {
+        office.engine.fulfil().await.unwrap();
+    }
+    says_all(&developer.get(&event).await, &["no license changed", "Believed by"]);
+}
+
+#[tokio::test]
 async fn an_order_waits_for_a_word() {
     let office = Office::selling().await;
     office.sold_to("ada", "team").await;
@@ -245,7 +299,7 @@ async fn nobody_follows_what_is_anothers() {
     let item = link(&owner.get(&format!("{HERE}/attention")).await, "attention");
     let mut paths = vec![format!("{item}/dismiss")];
     for (section, others) in [
-        ("inbound", &["", "/replay"][..]),
+        ("inbound", &["", "/replay", "/ignore"][..]),
         ("customers", &[""]),
         ("orders", &["", "/approve"]),
         ("mails", &["", "/html", "/resend"]),
@@ -258,7 +312,8 @@ async fn nobody_follows_what_is_anothers() {
         assert_eq!(owner.get(&path).await.status, 200, "{path}");
         for elsewhere in [path.clone(), path.replace("/default/", "/other/"), path.replace("/test/", "/live/")] {
             assert_eq!(stranger.get(&elsewhere).await.status, 404, "{elsewhere}");
-            let acts = ["/dismiss", "/replay", "/approve", "/resend"].iter().any(|word| path.ends_with(word));
+            let acts =
+                ["/dismiss", "/replay", "/ignore", "/approve", "/resend"].iter().any(|word| path.ends_with(word));
             assert!(!acts || stranger.post(&elsewhere, "").await.status == 404, "{elsewhere}");
         }
         assert_eq!(owner.get(&path.replace("/test/", "/live/")).await.status, 404, "{path} has one mode");
