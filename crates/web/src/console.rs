@@ -20,6 +20,7 @@ mod customers;
 mod deliveries;
 mod developers;
 mod endpoint_actions;
+mod endpoint_figures;
 mod endpoints;
 mod entrance;
 mod entries;
