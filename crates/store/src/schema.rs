@@ -159,6 +159,39 @@ async fn postgres_looks_at_the_inbox_by_its_own_indexes() {
     the_inbox_is_looked_at_by_its_own_indexes(TestDatabase::postgres().await).await;
 }
 
+/// A rule may have decided any number of sales: they are counted inside of one index.
+async fn the_sales_of_a_rule_are_counted_along_their_key(database: TestDatabase) {
+    let id = uuid::Uuid::nil();
+    let rule = crate::rows::PriceRule {
+        id,
+        tenant_id: id,
+        connection_id: id,
+        matcher_kind: "price".to_owned(),
+        matcher_value: "price_1".to_owned(),
+        grants: String::new(),
+        adds: String::new(),
+        valid_from: 0,
+        valid_until: Some(1),
+        created_at: 0,
+    };
+    let plan = plan(&database.store, crate::rule_sales::counted(&rule)).await;
+    let is_found = match database.store.is_shared() {
+        true => plan.contains("Index Only Scan using rule_sales_pkey"),
+        false => plan.contains("USING PRIMARY KEY") && plan.contains("sold_at"),
+    };
+    assert!(is_found, "{plan}");
+}
+
+#[tokio::test]
+async fn sqlite_counts_the_sales_of_a_rule_along_their_key() {
+    the_sales_of_a_rule_are_counted_along_their_key(TestDatabase::sqlite().await).await;
+}
+
+#[tokio::test]
+async fn postgres_counts_the_sales_of_a_rule_along_their_key() {
+    the_sales_of_a_rule_are_counted_along_their_key(TestDatabase::postgres().await).await;
+}
+
 /// What was delivered in a month may be any number of events: the latest are read along their index, and no more of them.
 async fn delivered_kinds_are_read_along_their_index(database: TestDatabase) {
     let whose = crate::lists::Whose { tenant: domain::id::TenantId(uuid::Uuid::nil()), livemode: true };

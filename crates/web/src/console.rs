@@ -49,6 +49,7 @@ mod place;
 mod plan_form;
 mod plans;
 mod price_form;
+mod price_import;
 mod prices;
 mod products;
 mod provider_sign_in;
@@ -109,6 +110,7 @@ pub(crate) fn routes(web: &Web) -> Router<Web> {
         .merge(server::routes())
         .merge(simulator::routes())
         .merge(passkeys::routes())
+        .merge(price_import::routes())
         .merge(provider_sign_in::routes())
         .merge(retention::routes())
         .merge(security::routes())

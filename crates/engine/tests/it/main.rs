@@ -27,6 +27,7 @@ mod mail_templates;
 mod mails;
 mod paddle;
 mod passkeys;
+mod price_table;
 mod rehearsal;
 mod rejections;
 mod requests;

@@ -1,5 +1,7 @@
 //! The spine: tenants, catalogue, inbox, orders, licenses, activations, mails, keys, audit, attention.
 
+mod prices;
+
 use sea_orm::DbBackend;
 use sea_orm_migration::prelude::*;
 
@@ -461,7 +463,7 @@ const TABLES: &[Table] = &[
 
 /// Tables of small rows that SQLite keeps inside the index of their primary key, so that one look finds a row. Others
 /// have an index that leads to a row number, and another that leads from there to the row.
-const FOUND_AT_ONCE: &[&str] = &["license_keys", "check_usage", "order_references", "hourly_counts"];
+const FOUND_AT_ONCE: &[&str] = &["license_keys", "check_usage", "order_references", "hourly_counts", "rule_sales"];
 
 /// Tables, columns and a condition: of the rows that meet it, no two have the same in these columns.
 const UNIQUE_WHERE: &[(&str, &[&str], &str)] =
@@ -519,7 +521,7 @@ fn definition(name: &'static str, kind: &str) -> ColumnDef {
 #[async_trait::async_trait]
 impl MigrationTrait for Migration {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        for table in TABLES {
+        for table in TABLES.iter().chain(prices::TABLES) {
             manager.create_table(table.create(manager.get_database_backend())).await?;
             for index in table.indexes() {
                 manager.get_connection().execute_unprepared(&index).await?;

@@ -140,6 +140,7 @@ const SAID: &[(&str, &str)] = &[
     ("recovering", "It goes on in the background; this page shows how far it has come."),
     ("sent", "It is on its way. Look again in a moment."),
     ("rule_removed", "The rule is gone."),
+    ("imported", "The rules are imported. Whatever waited for one of them is worked on now."),
     ("reading", "The lists are being read; this page shows how far."),
     ("first_plan", "The plan is made. Watch a purchase become a license of it:"),
     ("played_already", "One thing is played at a time: this is it. Begin the other one when it has ended."),

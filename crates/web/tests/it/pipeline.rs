@@ -323,3 +323,49 @@ async fn nobody_follows_what_is_anothers() {
         assert!(page.status == 200 && !page.says(">ada@example.com<"), "{section}");
     }
 }
+
+#[tokio::test]
+async fn price_rules_go_out_as_a_table_and_come_back_as_a_whole() {
+    let office = Office::selling().await;
+    office.sold_to("ada", "pro").await;
+    let developer = office.member(Role::Developer).await;
+    let prices = format!("{HERE}/prices");
+    let page = developer.get(&prices).await;
+    says_all(&page, &["data-name=\"Sales\" class=\"number\">1<br>", ">none<", ">Import<"]);
+    assert!(!page.says(">Export<") && developer.get(&format!("{prices}/export")).await.status == 403);
+    let viewer = office.member(Role::Viewer).await;
+    assert!(!viewer.get(&prices).await.says(">Import<"));
+    assert_eq!(viewer.get(&format!("{prices}/import")).await.status, 403);
+
+    let owner = office.member(Role::Owner).await;
+    says_all(
+        &owner.get(&format!("{prices}/export")).await,
+        &["Import takes the file back.", "stands in the audit log"],
+    );
+    let file = owner.post(&format!("{prices}/export"), "format=csv").await;
+    assert!(file.header("content-disposition").contains("-prices-"));
+    let header = "connection,about,value,plans,quantities,devices,features,from,until";
+    says_all(&file, &[header, "shop,price,pro,pro,keys,,,,", "shop,price,team,team,keys,,,,"]);
+
+    let sent = |rows: &str| format!("rows={}", rows.replace(',', "%2C").replace('\n', "%0D%0A"));
+    let same = developer.post(&format!("{prices}/import"), &sent(&file.text)).await;
+    says_all(&same, &["0 rules are new, 0 change, 2 stay as they are."]);
+    assert!(!same.says(">Import</button>"), "there is nothing to import");
+    let rows = "connection,about,value,plans\nshop,price,pro,team\nshop,price,x,pro\n";
+    let wrong = format!("{rows}shop,price,y,gold\nelsewhere,price,z,pro\n");
+    let refused = developer.post(&format!("{prices}/import"), &format!("{}&sure=on", sent(&wrong))).await;
+    says_all(
+        &refused,
+        &["1 rule is new, 1 changes", "2 rows are refused", "data-name=\"Line\">4<", "data-name=\"Line\">5<"],
+    );
+    says_all(&refused, &["there is no connection `elsewhere` in this mode"]);
+    assert!(!refused.says(">Import</button>"), "a table is imported as a whole");
+    says_all(
+        &developer.post(&format!("{prices}/import"), &sent(rows)).await,
+        &[">Import</button>", "nothing is written yet"],
+    );
+    let done = developer.post(&format!("{prices}/import"), &format!("{}&sure=on&note=new+list", sent(rows))).await;
+    assert_eq!(done.leads_to(), format!("{prices}?said=imported"));
+    says_all(&developer.get(&format!("{HERE}/audit")).await, &["Price rule changed", "Price rule created", "new list"]);
+    assert_eq!(office.stranger().await.get(&format!("{prices}/import")).await.status, 404);
+}
