@@ -248,7 +248,7 @@ async fn what_is_known_without_it_is_set_aside_by_whoever_replays() {
     while office.engine.store.status(None).await.unwrap().inbox_pending > 0 {
         office.engine.fulfil().await.unwrap();
     }
-    says_all(&developer.get(&event).await, &["no license changed", "Believed by"]);
+    says_all(&developer.get(&event).await, &["It was understood", "Believed by"]);
 }
 
 #[tokio::test]
