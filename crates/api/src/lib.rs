@@ -154,6 +154,7 @@ fn keyed_routes() -> OpenApiRouter<Api> {
         .at("GET /v1/inbound-events", routes!(inbound::list))
         .at("GET /v1/inbound-events/{id}", routes!(inbound::get))
         .at("POST /v1/inbound-events/{id}/replay", routes!(inbound::replay))
+        .at("POST /v1/inbound-events/{id}/ignore", routes!(inbound::ignore))
         .at("GET /v1/attention-items", routes!(attention::list))
         .at("GET /v1/attention-items/{id}", routes!(attention::get))
         .at("POST /v1/attention-items/{id}/dismiss", routes!(attention::dismiss))

@@ -15,7 +15,7 @@ use engine::{
     catchup::CatchUpError,
     configuration::{self, ConfigurationError},
     import::ImportError,
-    inbound::ReplayError,
+    inbound::{IgnoreError, ReplayError},
     issue::IssueError,
     license_metadata::MetadataError,
     license_tags::TaggingError,
@@ -431,6 +431,18 @@ impl From<ReplayError> for Problem {
         match error {
             ReplayError::Engine(error) => error.into(),
             refused => Self::new(Code::Conflict, sentence(&refused)),
+        }
+    }
+}
+
+impl From<IgnoreError> for Problem {
+    fn from(error: IgnoreError) -> Self {
+        let detail = sentence(&error);
+        match error {
+            IgnoreError::Engine(error) => error.into(),
+            IgnoreError::NoReason => Self::invalid(detail).of("note"),
+            IgnoreError::NotStuck(_) => Self::new(Code::Conflict, detail),
+            IgnoreError::GivesUp(_) => Self::new(Code::Conflict, detail).of("give_up_sale"),
         }
     }
 }

@@ -8,10 +8,12 @@ mod fill;
 mod judge;
 mod reconcile;
 mod resolve;
+mod ruled;
 mod want;
 
 pub use fill::{Filling, fill};
 pub use judge::{Judged, judge};
 pub use reconcile::{Admission, Change, KeyTrouble, Offered, Settled, Settling, reconcile};
 pub use resolve::{Concern, resolve, resolve_again};
+pub use ruled::decided_by_rules;
 pub use want::{UNITS_MAX, Waiting, Wanted, want};

@@ -5,6 +5,7 @@
 
 mod aftermath;
 mod collected;
+mod untold;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -22,6 +23,7 @@ use crate::{
 pub use aftermath::{Dispute, DisputeState, FirstTold, Refund, RefundState};
 pub use collected::Collected;
 pub(crate) use collected::PROVISIONAL;
+pub use untold::Untold;
 
 /// Everything known about one sale.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

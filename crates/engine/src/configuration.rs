@@ -16,6 +16,7 @@ mod policy;
 mod report;
 mod secret;
 mod state;
+mod table;
 #[cfg(test)]
 mod tests;
 
@@ -33,6 +34,7 @@ pub use input::{
     ProductInput, WebhookEndpointInput,
 };
 pub use report::{Action, ApplyReport, ConfigurationChange, What};
+pub use table::{PRICE_COLUMNS, PriceTable, TablePreview};
 
 /// Something that cannot be as it is asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]

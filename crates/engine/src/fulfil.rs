@@ -474,7 +474,8 @@ pub(crate) fn wait_for(event: &mut InboundEvent, requests: &[Request], now: Time
     event.next_attempt_at = event.next_attempt_at.max(Some(now.as_microsecond()));
 }
 
-fn translate(connection: &Connection, event: &InboundEvent) -> Result<Step, String> {
+/// What an event says, with the answers that are kept with it.
+pub(crate) fn translate(connection: &Connection, event: &InboundEvent) -> Result<Step, String> {
     let answers: Vec<Answer> = match &event.answers {
         Some(text) => serde_json::from_str(text).map_err(|error| format!("its kept answers do not read: {error}"))?,
         None => Vec::new(),

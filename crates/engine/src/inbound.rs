@@ -1,5 +1,7 @@
 //! A person looks at what was delivered: plays an event again, or lays an attention item aside.
 
+mod call;
+mod ignore;
 mod trace;
 
 use std::{collections::BTreeSet, sync::Arc};
@@ -26,7 +28,11 @@ use crate::{
     rulings::By,
 };
 
-pub use self::trace::Trace;
+pub use self::{
+    call::Call,
+    ignore::{IgnoreError, Loss},
+    trace::Trace,
+};
 pub use crate::fulfil::Rehearsal;
 
 /// Why an event is not played again.
@@ -242,7 +248,8 @@ impl Engine {
     }
 }
 
-/// The event as if it had just come in. What was wrong with it stays until it is done, so that its item closes then.
+/// The event as if it had just come in. What was wrong with it stays until it is done, so that its item closes then; why it was
+/// set aside does not.
 fn again(event: InboundEvent, fresh: bool) -> InboundEvent {
     InboundEvent {
         status: inbox::status::RECEIVED.to_owned(),
@@ -253,6 +260,7 @@ fn again(event: InboundEvent, fresh: bool) -> InboundEvent {
         lease_token: None,
         lease_until: None,
         done_at: None,
+        error: event.error.filter(|_| event.status != inbox::status::IGNORED),
         ..event
     }
 }

@@ -26,7 +26,7 @@ use store::{
     StoredOrder, Write, calls,
     lists::Whose,
     outbox,
-    rows::{AuditEntry, Event, LicenseKey as LicenseKeyRow, Mail, ProviderCall},
+    rows::{AuditEntry, Event, LicenseKey as LicenseKeyRow, Mail, ProviderCall, RuleSale},
 };
 use uuid::Uuid;
 
@@ -53,6 +53,8 @@ pub(crate) struct OutcomeRows {
     actions: Vec<(Whose, &'static str)>,
     pub(crate) opened: Vec<store::rows::AttentionItem>,
     pub(crate) closed: Vec<Uuid>,
+    /// What price rules decided.
+    pub(crate) decided: Vec<RuleSale>,
 }
 
 /// What is told to metrics and the log once it is committed.
@@ -104,6 +106,7 @@ impl OutcomeRows {
     ) -> Result<Happened, Error> {
         let issued = self.keys.iter().map(|key| (LicenseId(key.license_id), key.hint.clone())).collect();
         let told: Vec<Event> = self.news.into_iter().map(|news| news.row(now, entropy)).collect::<Result<_, _>>()?;
+        write.add_rule_sales(self.decided).await?;
         write.add_license_keys(self.keys).await?;
         for (from, to) in self.moved_keys {
             write.move_license_keys(from, to).await?;

@@ -22,6 +22,7 @@ use crate::{
     connected_accounts::{self as accounts, Whose},
     connections::{Connection, FRESH, FRESH_ENOUGH_TO_REJECT},
     fulfil,
+    inbound::Call,
     rejections::most_telling,
 };
 
@@ -169,7 +170,7 @@ impl Engine {
             match believe(&connections, provider, door, delivery, self.now()) {
                 Ok((connection, verified)) => {
                     self.note_believed(connection).await;
-                    return self.take_in(&connections, connection, &verified).await;
+                    return self.take_in(&connections, connection, &verified, delivery).await;
                 }
                 Err(not_believed) => refused = not_believed,
             }
@@ -186,6 +187,7 @@ impl Engine {
         connections: &[Arc<Connection>],
         connection: &Arc<Connection>,
         verified: &Verified<'_>,
+        delivery: &Delivery<'_>,
     ) -> Received {
         let now = self.now();
         let mut entropy = self.entropy();
@@ -210,6 +212,8 @@ impl Engine {
             }
             Err(malformed) => arrivals.push(nonsense(connection, verified, &malformed, now, &mut *entropy)),
         }
+        let call = Call::kept(connection, verified, delivery);
+        arrivals.iter_mut().for_each(|arrival| arrival.event.call.clone_from(&call));
         for kept in futures::future::join_all(arrivals.into_iter().map(|arrival| self.inbox.ask(arrival))).await {
             let problem = match kept {
                 Ok(Ok(())) => continue,
@@ -366,8 +370,9 @@ fn storable(text: String) -> String {
     if text.contains('\0') { text.replace('\0', "\u{2400}") } else { text }
 }
 
-/// Whether the body was signed and not understood: there is no event in it that could be translated.
-pub(crate) fn is_nonsense(event: &InboundEvent) -> bool {
+/// Whether the body was signed and not understood: there is no event in it that could be translated, or played again.
+#[must_use]
+pub fn is_nonsense(event: &InboundEvent) -> bool {
     event.event_key.starts_with(NONSENSE) && event.kind == UNKNOWN
 }
 
@@ -393,5 +398,6 @@ fn row(connection: &Connection, id: InboundId, now: Timestamp) -> InboundEvent {
         error: None,
         done_at: None,
         caught_up: false,
+        call: None,
     }
 }

@@ -7,13 +7,16 @@ use std::{
 
 use domain::{
     Entropy,
-    fulfil::{Admission, Offered, Settled, Settling, Waiting, reconcile, resolve},
+    fulfil::{Admission, Offered, Settled, Settling, Waiting, decided_by_rules, reconcile, resolve},
     id::{OrderId, TenantId},
     license::Holding,
     time::after,
 };
 use jiff::{SignedDuration, Timestamp};
-use store::{StoredOrder, Write, rows::AttentionItem};
+use store::{
+    StoredOrder, Write,
+    rows::{AttentionItem, RuleSale},
+};
 
 use crate::{
     Engine, Error,
@@ -88,6 +91,8 @@ impl Engine {
             let offered = adopt::offered(connection, &order.order, to_adopt);
             let times = (now, after(now, ahead));
             let settled = settle(order, shelf, can_be_told, offered, admission, &mut *entropy, times);
+            let sale = |(matcher, sold_at)| RuleSale::new(order.connection, &matcher, sold_at, order.id);
+            rows.decided.extend(decided_by_rules(&order.order, now).into_iter().map(sale));
             // The clock of test mode decides; when that comes to pass is a real moment.
             order.due_at = order.due_at.map(|due| after(due, -ahead));
             let open = open.iter().filter(|item| item.order_id == Some(order.id.0));

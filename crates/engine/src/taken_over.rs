@@ -85,13 +85,13 @@ impl Engine {
         Ok(customer.map(|customer| TakenOver { kind: event.kind, customer }))
     }
 
-    /// The event, as soon as it is done. None: a person must look at it first.
+    /// The event, as soon as it is done. None: a person must look at it first, or has set it aside.
     async fn wait_until_done(&self, connection: &Connection, event: &Incoming) -> Result<Option<InboundId>, Error> {
         let mut batches = self.batches.subscribe();
         loop {
             match self.store.progress_of_event(connection.id, &event.key).await? {
                 Some((id, status)) if status == status::DONE => return Ok(Some(id)),
-                Some((_, status)) if status != status::HELD => {}
+                Some((_, status)) if ![status::HELD, status::IGNORED].contains(&status.as_str()) => {}
                 _ => return Ok(None),
             }
             // Whichever comes first; a closed channel only means that the process is stopping.

@@ -8,6 +8,7 @@ pub mod appsumo;
 pub mod backfill;
 pub mod calls;
 pub mod generic;
+pub mod headers;
 pub mod http;
 pub mod lemonsqueezy;
 mod lookup;
@@ -19,6 +20,7 @@ mod sale;
 pub mod selling;
 pub mod signature;
 pub mod stripe;
+pub mod tells;
 
 use domain::fact::Fact;
 use jiff::Timestamp;

@@ -3,7 +3,7 @@
 use domain::id::{DeliveryId, EventId, RecoveryId, WebhookEndpointId};
 use jiff::Timestamp;
 use sea_orm::{
-    ColumnTrait, Condition, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait, Select,
+    ColumnTrait, Condition, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, QuerySelect, QueryTrait, Select,
     sea_query::{Alias, Expr, ExprTrait, Query, SimpleExpr},
 };
 use uuid::Uuid;
@@ -107,6 +107,17 @@ pub(crate) fn pending() -> SimpleExpr {
     Expr::cust("status = 'pending'")
 }
 
+/// A try to deliver, as far as figures are made of it.
+#[derive(Clone, Debug, PartialEq, Eq, FromQueryResult)]
+pub struct Try {
+    /// When it began, in microseconds.
+    pub began_at: i64,
+    /// The status that was answered; none: nobody answered.
+    pub status: Option<i32>,
+    /// How long it took, in microseconds.
+    pub duration_micros: i64,
+}
+
 impl Store {
     /// Deliveries to an address that are due, the ones that have waited longest first. Where an address wants the events of
     /// a license one after the other, of each license only the oldest that is still tried.
@@ -178,8 +189,7 @@ impl Store {
         Ok(query.order_by_desc(Id).all(&self.reader).await?)
     }
 
-    /// The tries of the newest deliveries to an address, as far as those were made since a moment: the status that was
-    /// answered, and how many microseconds it took.
+    /// The tries of the newest deliveries to an address, as far as those were made since a moment.
     ///
     /// # Errors
     /// Those of the database.
@@ -188,8 +198,8 @@ impl Store {
         endpoint: WebhookEndpointId,
         since: Timestamp,
         limit: u64,
-    ) -> Result<Vec<(Option<i32>, i64)>, StoreError> {
-        use delivery_attempts::Column::{DeliveryId as Delivery, DurationMicros, Status};
+    ) -> Result<Vec<Try>, StoreError> {
+        use delivery_attempts::Column::{BeganAt, DeliveryId as Delivery, DurationMicros, Status};
         let query = deliveries::Entity::find()
             .select_only()
             .column(Column::Id)
@@ -200,9 +210,8 @@ impl Store {
         let ids: Vec<Uuid> = query.into_tuple().all(&self.reader).await?;
         let mut attempts = Vec::new();
         for condition in any_of(&self.reader, Delivery, ids) {
-            let query = delivery_attempts::Entity::find().select_only().column(Status).column(DurationMicros);
-            let found: Vec<(Option<i32>, i64)> = query.filter(condition).into_tuple().all(&self.reader).await?;
-            attempts.extend(found);
+            let query = delivery_attempts::Entity::find().select_only().columns([BeganAt, DurationMicros, Status]);
+            attempts.extend(query.filter(condition).into_model::<Try>().all(&self.reader).await?);
         }
         Ok(attempts)
     }

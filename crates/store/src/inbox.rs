@@ -34,6 +34,8 @@ pub mod status {
     pub const DONE: &str = "done";
     /// It needs a person: it is not understood, of the wrong mode, or its look-ups keep failing.
     pub const HELD: &str = "held";
+    /// A person has set it aside: nobody works on it until it is played again.
+    pub const IGNORED: &str = "ignored";
 }
 
 /// What is kept of a body that told of somebody whose data was erased.

@@ -43,6 +43,7 @@ mod passkeys;
 mod prices;
 pub mod requests;
 pub mod retention;
+mod rule_sales;
 #[cfg(test)]
 mod schema;
 pub mod snapshot;
@@ -89,8 +90,9 @@ pub mod rows {
         member_identities::Model as MemberIdentity, members::Model as Member, memberships::Model as Membership,
         passkeys::Model as Passkey, plan_prices::Model as PlanPrice, plans::Model as Plan,
         price_rules::Model as PriceRule, products::Model as Product, provider_calls::Model as ProviderCall,
-        recoveries::Model as Recovery, saved_views::Model as SavedView, sessions::Model as Session,
-        signing_keys::Model as SigningKey, tenants::Model as Tenant, webhook_endpoints::Model as WebhookEndpoint,
+        recoveries::Model as Recovery, rule_sales::Model as RuleSale, saved_views::Model as SavedView,
+        sessions::Model as Session, signing_keys::Model as SigningKey, tenants::Model as Tenant,
+        webhook_endpoints::Model as WebhookEndpoint,
     };
 }
 

@@ -1,6 +1,6 @@
 //! Lists for people and for the API: one tenant's rows of one mode, a page at a time, the newest first.
 
-mod counted;
+pub(crate) mod counted;
 pub(crate) mod events;
 pub(crate) mod found;
 pub(crate) mod licenses;
@@ -16,7 +16,7 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
-pub use counted::Unmapped;
+pub use counted::{DeliveredKinds, Unmapped};
 pub use events::{AuditFilter, InboundFilter, InboundSummary, KeptFact};
 pub use licenses::{LicenseFilter, ListedLicense, Room, Seen};
 pub use mails::MailFilter;

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use sea_orm::{
     ColumnType, ConnectionTrait, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, QuerySelect, QueryTrait,
-    Select, Statement,
+    Select, Statement, sea_query::SelectStatement,
 };
 
 use crate::{Store, entities, testing::TestDatabase};
@@ -85,9 +85,14 @@ async fn postgres_has_the_columns_of_the_rows() {
 
 /// How a database would answer a query.
 async fn plan<E: EntityTrait>(store: &Store, query: Select<E>) -> String {
+    plan_of(store, query.as_query()).await
+}
+
+/// The same of one that is no list of rows.
+async fn plan_of(store: &Store, query: &SelectStatement) -> String {
     let backend = store.reader.get_database_backend();
     let (explain, column) = if store.is_shared() { ("EXPLAIN", 0) } else { ("EXPLAIN QUERY PLAN", 3) };
-    let Statement { sql, values, db_backend } = query.build(backend);
+    let Statement { sql, values, db_backend } = backend.build(query);
     let rows = store.reader.query_all_raw(Statement { sql: format!("{explain} {sql}"), values, db_backend }).await;
     let lines = rows.expect("a plan").into_iter().map(|row| row.try_get_by_index::<String>(column).expect("a line"));
     lines.collect::<Vec<_>>().join("\n")
@@ -152,6 +157,57 @@ async fn sqlite_looks_at_the_inbox_by_its_own_indexes() {
 #[tokio::test]
 async fn postgres_looks_at_the_inbox_by_its_own_indexes() {
     the_inbox_is_looked_at_by_its_own_indexes(TestDatabase::postgres().await).await;
+}
+
+/// A rule may have decided any number of sales: they are counted inside of one index.
+async fn the_sales_of_a_rule_are_counted_along_their_key(database: TestDatabase) {
+    let id = uuid::Uuid::nil();
+    let rule = crate::rows::PriceRule {
+        id,
+        tenant_id: id,
+        connection_id: id,
+        matcher_kind: "price".to_owned(),
+        matcher_value: "price_1".to_owned(),
+        grants: String::new(),
+        adds: String::new(),
+        valid_from: 0,
+        valid_until: Some(1),
+        created_at: 0,
+    };
+    let plan = plan(&database.store, crate::rule_sales::counted(&rule)).await;
+    let is_found = match database.store.is_shared() {
+        true => plan.contains("Index Only Scan using rule_sales_pkey"),
+        false => plan.contains("USING PRIMARY KEY") && plan.contains("sold_at"),
+    };
+    assert!(is_found, "{plan}");
+}
+
+#[tokio::test]
+async fn sqlite_counts_the_sales_of_a_rule_along_their_key() {
+    the_sales_of_a_rule_are_counted_along_their_key(TestDatabase::sqlite().await).await;
+}
+
+#[tokio::test]
+async fn postgres_counts_the_sales_of_a_rule_along_their_key() {
+    the_sales_of_a_rule_are_counted_along_their_key(TestDatabase::postgres().await).await;
+}
+
+/// What was delivered in a month may be any number of events: the latest are read along their index, and no more of them.
+async fn delivered_kinds_are_read_along_their_index(database: TestDatabase) {
+    let whose = crate::lists::Whose { tenant: domain::id::TenantId(uuid::Uuid::nil()), livemode: true };
+    let query = crate::lists::counted::delivered(whose, jiff::Timestamp::UNIX_EPOCH, 5_000);
+    let plan = plan_of(&database.store, &query).await;
+    assert!(plan.contains("inbound_events_4") && !plan.contains("Seq Scan"), "{plan}");
+}
+
+#[tokio::test]
+async fn sqlite_reads_delivered_kinds_along_their_index() {
+    delivered_kinds_are_read_along_their_index(TestDatabase::sqlite().await).await;
+}
+
+#[tokio::test]
+async fn postgres_reads_delivered_kinds_along_their_index() {
+    delivered_kinds_are_read_along_their_index(TestDatabase::postgres().await).await;
 }
 
 /// Home is looked at all the time, so that nothing on it may read what it does not show.

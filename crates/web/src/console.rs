@@ -9,6 +9,7 @@ mod attention;
 mod audit;
 mod backups;
 mod billing;
+mod billing_events;
 mod brand;
 mod browser;
 mod changes;
@@ -21,6 +22,7 @@ mod customers;
 mod deliveries;
 mod developers;
 mod endpoint_actions;
+mod endpoint_figures;
 mod endpoints;
 mod entrance;
 mod entries;
@@ -31,8 +33,10 @@ mod facts;
 mod filters;
 mod gallery;
 mod home;
+mod ignore;
 mod imports;
 mod inbound;
+mod inbound_call;
 mod integrations;
 mod letters;
 mod license;
@@ -52,6 +56,7 @@ mod place;
 mod plan_form;
 mod plans;
 mod price_form;
+mod price_import;
 mod prices;
 mod products;
 mod provider_sign_in;
@@ -109,11 +114,13 @@ pub(crate) fn routes(web: &Web) -> Router<Web> {
         .merge(backups::routes())
         .merge(erase::routes())
         .merge(merge::routes())
+        .merge(ignore::routes())
         .merge(integrations::routes())
         .merge(reconcile::routes())
         .merge(server::routes())
         .merge(simulator::routes())
         .merge(passkeys::routes())
+        .merge(price_import::routes())
         .merge(provider_sign_in::routes())
         .merge(retention::routes())
         .merge(security::routes())

@@ -1,10 +1,13 @@
 //! What providers delivered, what each event did, and playing it again.
 
+use std::collections::BTreeMap;
+
 use axum::{Json, extract::State};
 use domain::{
     fact::Fact,
     id::{ConnectionId, InboundId},
 };
+use engine::inbound::Call;
 use jiff::Timestamp;
 use providers::http::Answer;
 use serde::{Deserialize, Serialize};
@@ -20,7 +23,7 @@ use crate::{
     caller::{Allowed, scope},
     page::{List, Listable, Listing, PageParams},
     problem::Problem,
-    read::{Id, MaybeBody},
+    read::{Body, Id, MaybeBody},
 };
 
 /// How far an event has come.
@@ -37,6 +40,8 @@ pub(crate) enum InboundStatus {
     Done,
     /// It needs a person.
     Held,
+    /// A person has set it aside: nobody works on it until it is played again.
+    Ignored,
 }
 
 /// One event that a provider delivered.
@@ -61,8 +66,9 @@ pub(crate) struct InboundDocument {
     /// Tries to look up what it lacks.
     attempts: i32,
     next_attempt_at: Option<Timestamp>,
-    /// What is wrong.
+    /// What is wrong; or why it was set aside.
     error: Option<String>,
+    /// When its facts joined their orders, or it was set aside.
     done_at: Option<Timestamp>,
 }
 
@@ -118,7 +124,26 @@ pub(crate) struct InboundDetail {
     /// As the provider sent it, but for license keys, which are masked; a text, if it is no JSON.
     #[schema(value_type = Object)]
     body: serde_json::Value,
+    /// The call that brought it; none: it was found in the provider's list, or made here.
+    call: Option<CallDocument>,
     trace: Trace,
+}
+
+/// What is kept of a call beside its events.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = InboundCall)]
+struct CallDocument {
+    /// Some of its headers, by their lower-case names. Signatures are cut.
+    headers: BTreeMap<String, String>,
+    /// The fingerprint of the secret that it was believed by, as the connection names it.
+    #[schema(example = "5f1d7a84")]
+    secret: Option<String>,
+}
+
+impl From<Call> for CallDocument {
+    fn from(call: Call) -> Self {
+        Self { headers: call.headers, secret: call.secret }
+    }
 }
 
 /// What became of an event.
@@ -214,7 +239,8 @@ pub(crate) async fn get(
     let event = event.ok_or_else(|| Problem::not_found(id))?;
     let trace = Trace::new(api.engine.trace(&event).await?, whose);
     let body = api.engine.shown_body(&event).await?;
-    Ok(Json(InboundDetail { event: event.into(), body, trace }))
+    let call = Call::of(&event).map(CallDocument::from);
+    Ok(Json(InboundDetail { event: event.into(), body, call, trace }))
 }
 
 impl Trace {
@@ -263,5 +289,34 @@ pub(crate) async fn replay(
 ) -> Result<Json<InboundDocument>, Problem> {
     let whose = caller.whose();
     let event = api.engine.replay(whose, id, body.fresh, &caller.by(note(body.note)?)).await?;
+    Ok(Json(event.ok_or_else(|| Problem::not_found(id))?.into()))
+}
+
+/// Why an event is set aside.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct IgnoreBody {
+    /// Why. It stands with the event and in the audit log.
+    #[schema(max_length = 1000, example = "a trial of ours, sent with the live secret")]
+    note: String,
+    /// Whether it is meant that a buyer who paid gets nothing for it. Without it, an event that tells of a payment that nothing
+    /// else has told of, or that nobody can read, is not set aside.
+    #[serde(default)]
+    give_up_sale: bool,
+}
+
+/// Sets an event aside that is held, or whose look-ups fail: nobody works on it, and its attention item closes. A replay
+/// undoes it.
+#[utoipa::path(post, path = "/v1/inbound-events/{id}/ignore", tag = "inbound events",
+    operation_id = "ignore_inbound_event", params(("id" = String, Path)), request_body = IgnoreBody,
+    security(("api_key" = ["event:write"])), responses((status = 200, body = InboundDocument)))]
+pub(crate) async fn ignore(
+    State(api): State<Api>,
+    caller: Allowed<scope::EventWrite>,
+    Id(id): Id<InboundId>,
+    Body(body): Body<IgnoreBody>,
+) -> Result<Json<InboundDocument>, Problem> {
+    let by = caller.by(note(Some(body.note))?);
+    let event = api.engine.ignore(caller.whose(), id, body.give_up_sale, &by).await?;
     Ok(Json(event.ok_or_else(|| Problem::not_found(id))?.into()))
 }

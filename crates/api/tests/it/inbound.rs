@@ -157,3 +157,40 @@ async fn an_item_is_laid_aside() {
     let path = path.replace(&item, "att_01kag0000000000000000000000");
     assert_eq!(shop.call("POST", &path).key(&shop.live).refused().await, (404, "not_found".to_owned()));
 }
+
+/// Whoever sets an event aside says why, and says so if somebody paid; a replay undoes it.
+#[tokio::test]
+async fn what_cannot_be_worked_on_is_set_aside_and_no_sale_silently() {
+    let shop = Shop::sqlite().await;
+    for body in [paid("stray", false).to_string(), "nonsense".to_owned()] {
+        shop.deliver_bytes("/webhooks/stripe", LIVE_SECRET, body.as_bytes()).await;
+    }
+    shop.deliver(&paid("basic", true)).await;
+    let ignore = async |id: &Value, body: Value| {
+        let path = format!("/v1/inbound-events/{}/ignore", id.as_str().unwrap());
+        let answer = shop.call("POST", &path).key(&shop.live).json(body).send().await;
+        (answer.status.as_u16(), answer.json())
+    };
+    let done = shop.event_with("evt_basic").await["id"].clone();
+    let (status, problem) = ignore(&done, json!({ "note": "a trial" })).await;
+    assert!(status == 409 && problem["detail"].as_str().unwrap().contains("The event is done"), "{problem}");
+    let held = shop.get("/v1/inbound-events?status=held").await;
+    for event in held["data"].as_array().unwrap() {
+        let id = &event["id"];
+        for (wrong, what, field) in
+            [(json!({ "note": " " }), 400, "note"), (json!({ "note": "a trial" }), 409, "give_up_sale")]
+        {
+            let (status, problem) = ignore(id, wrong).await;
+            assert_eq!((status, &problem["errors"][0]["param"]), (what, &json!(field)), "{problem}");
+        }
+        let (status, ignored) = ignore(id, json!({ "note": "a trial", "give_up_sale": true })).await;
+        assert_eq!((status, &ignored["status"], &ignored["error"]), (200, &json!("ignored"), &json!("a trial")));
+        let listed = shop.get("/v1/inbound-events?status=ignored").await;
+        assert!(words(&listed["data"], "id").contains(&id.as_str().unwrap()));
+    }
+    assert_eq!(shop.get("/v1/attention-items").await["data"], json!([]));
+    let entries = shop.get("/v1/audit-entries?limit=2").await;
+    assert_eq!(words(&entries["data"], "action"), ["event.ignored", "event.ignored"]);
+    let gone = shop.call("POST", "/v1/inbound-events/in_01kag0000000000000000000000/ignore").key(&shop.live);
+    assert_eq!(gone.json(json!({ "note": "a trial" })).refused().await, (404, "not_found".to_owned()));
+}

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::{
     connected_accounts::{connect, make_platform},
     documents::{Operation, operations},
-    shop::{Shop, TEST_SECRET, event, ids, paid},
+    shop::{LIVE_SECRET, Shop, TEST_SECRET, event, ids, paid},
 };
 
 const LIVE: bool = true;
@@ -32,6 +32,7 @@ impl World {
         let shop = Shop::sqlite().await;
         make_platform(&shop, "live").await;
         connect(&shop, "default", "acct_ours", "live").await;
+        shop.deliver_bytes("/webhooks/stripe", LIVE_SECRET, b"nonsense").await;
         shop.deliver(&paid("basic", LIVE)).await;
         shop.deliver(&paid("unmapped", LIVE)).await;
         shop.deliver_test(&paid("basic", !LIVE)).await;
@@ -59,6 +60,7 @@ impl World {
             ("customers", first(shop.get("/v1/customers").await)),
             ("orders", first(shop.get("/v1/orders").await)),
             ("inbound-events", first(shop.get("/v1/inbound-events").await)),
+            ("held", first(shop.get("/v1/inbound-events?status=held").await)),
             ("attention-items", first(shop.get("/v1/attention-items").await)),
             ("licenses", license.clone()),
             ("webhook-endpoints", endpoint),
@@ -82,6 +84,10 @@ impl World {
         }
         if path.ends_with("/disconnect") {
             return path.replace("{id}", &self.ids["account"]);
+        }
+        // Only what is stuck is set aside.
+        if path.ends_with("/ignore") {
+            return path.replace("{id}", &self.ids["held"]);
         }
         // What is stopped here goes on elsewhere.
         if path.ends_with("/pause") {
@@ -142,6 +148,7 @@ impl World {
             ("POST", "/v1/redecide") => json!({ "plan": "basic", "preview": false }),
             ("POST", "/v1/orders/{id}/approve" | "/v1/orders/{id}/reject") => json!({}),
             ("POST", path) if path.ends_with("{id}/replay") || path.ends_with("{id}/dismiss") => json!({}),
+            ("POST", "/v1/inbound-events/{id}/ignore") => json!({ "note": "a trial of ours", "give_up_sale": true }),
             ("POST", "/v1/connections/{id}/catch-up") => json!({ "since": "2026-10-01T00:00:00Z" }),
             ("POST", path) if path.starts_with("/v1/licenses/{id}/") => json!({}),
             ("POST", "/v1/mails/{id}/resend") => json!({}),

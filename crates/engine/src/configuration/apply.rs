@@ -32,12 +32,12 @@ use crate::{
 };
 
 /// Who asks, and what for.
-struct Asked<'a> {
-    wanted: &'a Wanted,
-    by: &'a By,
-    existing: Existing,
+pub(super) struct Asked<'a> {
+    pub(super) wanted: &'a Wanted,
+    pub(super) by: &'a By,
+    pub(super) existing: Existing,
     /// A file as a whole has an audit entry of its own.
-    is_file: bool,
+    pub(super) is_file: bool,
 }
 
 impl Engine {
@@ -262,7 +262,7 @@ impl Engine {
         one.ok_or_else(|| ConfigurationError::Missing(What::PriceRule, String::new()))
     }
 
-    async fn change(&self, tenant: TenantId, asked: &Asked<'_>) -> Result<ApplyReport, ConfigurationError> {
+    pub(super) async fn change(&self, tenant: TenantId, asked: &Asked<'_>) -> Result<ApplyReport, ConfigurationError> {
         self.check_addresses(Some(tenant), asked.wanted).await?;
         let once = || self.change_once(tenant, asked);
         let report = store::repeat(once, ConfigurationError::is_conflict).await?;

@@ -182,6 +182,7 @@ impl Harness {
             error: None,
             done_at: None,
             caught_up: false,
+            call: None,
         };
         let write = self.engine.store.begin().await.unwrap();
         write.receive(vec![event]).await.unwrap();

@@ -385,9 +385,9 @@ impl<'a> Watcher<'a> {
 }
 
 impl Sight {
-    /// Whether every event is done or waits for a person, and every mail is on its way.
+    /// Whether every event is done, waits for a person or was set aside by one, and every mail is on its way.
     fn is_settled(&self) -> bool {
-        let over = [inbox::status::DONE, inbox::status::HELD];
+        let over = [inbox::status::DONE, inbox::status::HELD, inbox::status::IGNORED];
         self.events.values().all(|event| over.contains(&event.status.as_str()))
             && self.mails.values().all(|mail| mail.status != outbox::status::PENDING)
             && self.deliveries.values().all(|row| row.status != deliveries::status::PENDING || row.attempts > 0)

@@ -162,4 +162,13 @@ entities! {
         created_at: i64,
         retired_at: Option<i64>,
     }
+    /// A sale that a price rule decided, by what the rule looks for and when it was sold. Orders that turn out to be one after
+    /// both were decided count twice.
+    rule_sales = "rule_sales" {
+        #[sea_orm(primary_key, auto_increment = false)] connection_id: Uuid,
+        #[sea_orm(primary_key, auto_increment = false)] matcher_kind: String,
+        #[sea_orm(primary_key, auto_increment = false)] matcher_value: String,
+        #[sea_orm(primary_key, auto_increment = false)] sold_at: i64,
+        #[sea_orm(primary_key, auto_increment = false)] order_id: Uuid,
+    }
 }

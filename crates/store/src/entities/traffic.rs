@@ -1,7 +1,8 @@
 //! What comes in from providers, and what goes out: events, mails, calls, alerts.
 
 entities! {
-    /// One event that a provider delivered, and how far it has come. `account` is the one that the event itself names.
+    /// One event that a provider delivered, and how far it has come. `account` is the one that the event itself names, `call`
+    /// what is kept of the call that brought it: some headers, and by which secret it was believed.
     inbound_events = "inbound_events" {
         #[sea_orm(primary_key, auto_increment = false)] id: Uuid,
         tenant_id: Uuid,
@@ -23,6 +24,7 @@ entities! {
         error: Option<String>,
         done_at: Option<i64>,
         caught_up: bool,
+        call: Option<String>,
     }
     /// How far the provider's own list of a connection's events has been read. `since`, `until` and `page` are those of
     /// the reading under way; without `next_at`, none is due.

@@ -1,17 +1,35 @@
 //! Counts for pages about what is configured.
 
+use std::collections::BTreeMap;
+
 use domain::id::{ConnectionId, TenantId};
 use jiff::Timestamp;
-use sea_orm::{ColumnTrait, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, QuerySelect, QueryTrait,
+    sea_query::{Expr, Func, Query, SelectStatement},
+};
 use uuid::Uuid;
 
-use super::{Whose, events::attention_of};
+use super::{
+    Whose,
+    events::{attention_of, inbound_of},
+    first_id,
+};
 use crate::{
     Store,
     convert::instant,
     entities::{attention_items, inbound_events, licenses},
     error::StoreError,
 };
+
+/// What providers delivered lately.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DeliveredKinds {
+    /// How often, by connection and the provider's word for what happened.
+    pub times: BTreeMap<(ConnectionId, String), u64>,
+    /// How many events were looked at.
+    pub examined: u64,
+}
 
 /// A price of which no rule speaks.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -103,4 +121,46 @@ impl Store {
         let received: Option<i64> = query.limit(1).into_tuple().one(&self.reader).await?;
         Ok(received.map(instant))
     }
+
+    /// How often each kind of event was delivered to each connection since then, among so many of the latest events.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn delivered_kinds(
+        &self,
+        whose: Whose,
+        since: Timestamp,
+        examined: u64,
+    ) -> Result<DeliveredKinds, StoreError> {
+        let rows = self.reader.query_all(&delivered(whose, since, examined)).await?;
+        let mut all = DeliveredKinds::default();
+        for row in rows {
+            let (connection, kind): (Uuid, String) = (row.try_get_by_index(0)?, row.try_get_by_index(1)?);
+            let (caught_up, times): (bool, i64) = (row.try_get_by_index(2)?, row.try_get_by_index(3)?);
+            let times = times.unsigned_abs();
+            all.examined += times;
+            // What the provider's list told is no sign that its webhook would have.
+            if !caught_up {
+                all.times.insert((ConnectionId(connection), kind), times);
+            }
+        }
+        Ok(all)
+    }
+}
+
+/// The kinds of the latest events. What is grouped is bounded first: there may be any number of events in a month.
+pub(crate) fn delivered(whose: Whose, since: Timestamp, examined: u64) -> SelectStatement {
+    use inbound_events::Column::{CaughtUp, ConnectionId, Id, Kind};
+    let latest = inbound_events::Entity::find()
+        .select_only()
+        .columns([ConnectionId, Kind, CaughtUp])
+        .filter(inbound_of(whose))
+        .filter(Id.gte(first_id(since)))
+        .order_by_desc(Id)
+        .limit(examined)
+        .into_query();
+    let by = [ConnectionId, Kind, CaughtUp];
+    let mut query = Query::select();
+    query.columns(by).expr(Func::count(Expr::val(1))).from_subquery(latest, "latest");
+    query.group_by_columns(by).take()
 }

@@ -71,9 +71,9 @@ pub struct InboundSummary {
     pub attempts: i32,
     /// When the next one is due.
     pub next_attempt_at: Option<i64>,
-    /// What is wrong.
+    /// What is wrong; or why it was set aside.
     pub error: Option<String>,
-    /// When its facts joined their orders.
+    /// When its facts joined their orders, or it was set aside.
     pub done_at: Option<i64>,
 }
 

@@ -2,6 +2,7 @@
 
 mod activity;
 mod brought;
+mod prices;
 
 use sea_orm::DbBackend;
 use sea_orm_migration::prelude::*;
@@ -112,7 +113,7 @@ const TABLES: &[Table] = &[
         columns: "id uuid, tenant_id uuid, connection_id uuid, account text?, event_key text, kind text, livemode boolean,
             occurred_at bigint?, received_at bigint, status text, body text, requests text?, answers text?,
             attempts integer, next_attempt_at bigint?, lease_token uuid?, lease_until bigint?, error text?, done_at bigint?,
-            caught_up boolean",
+            caught_up boolean, call text?",
         primary: &["id"],
         unique: &[&["connection_id", "event_key"]],
         indexes: &[
@@ -489,7 +490,7 @@ const TABLES: &[Table] = &[
 
 /// Tables of small rows that SQLite keeps inside the index of their primary key, so that one look finds a row. Others
 /// have an index that leads to a row number, and another that leads from there to the row.
-const FOUND_AT_ONCE: &[&str] = &["license_keys", "check_usage", "order_references", "hourly_counts"];
+const FOUND_AT_ONCE: &[&str] = &["license_keys", "check_usage", "order_references", "hourly_counts", "rule_sales"];
 
 /// Tables, columns and a condition: of the rows that meet it, no two have the same in these columns.
 const UNIQUE_WHERE: &[(&str, &[&str], &str)] =
@@ -547,7 +548,7 @@ fn definition(name: &'static str, kind: &str) -> ColumnDef {
 #[async_trait::async_trait]
 impl MigrationTrait for Migration {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        for table in TABLES.iter().chain(activity::TABLES).chain(brought::TABLES) {
+        for table in TABLES.iter().chain(activity::TABLES).chain(brought::TABLES).chain(prices::TABLES) {
             manager.create_table(table.create(manager.get_database_backend())).await?;
             for index in table.indexes() {
                 manager.get_connection().execute_unprepared(&index).await?;

@@ -9,9 +9,10 @@ use engine::{
 };
 use jiff::Timestamp;
 use providers::{Info, Level, Provider, Settings};
-use store::rows;
+use store::{lists::DeliveredKinds, rows};
 
 use super::{
+    billing_events::{Came, delivered},
     place::{Place, to::Look},
     prices::Stock,
     refusal::Refusal,
@@ -38,7 +39,7 @@ struct Card {
     pill: Pill,
     last: Option<When>,
     webhook_url: Option<String>,
-    events: Vec<&'static str>,
+    came: Came,
     redirect_url: Option<String>,
     /// What the provider knows the vendor by when buyers come from it.
     client: Option<String>,
@@ -68,11 +69,12 @@ pub(crate) fn secrets(web: &Web, row: &rows::Connection) -> Result<ConnectionSec
 /// `GET …/settings/billing`.
 pub(crate) async fn list(State(web): State<Web>, place: Place<Look>) -> Result<Response, Refusal> {
     let now = web.engine.now();
+    let delivered = delivered(&web, &place, now).await?;
     let mut cards = Vec::new();
     for row in Stock::read(&web, &place).await?.connections {
         let Some(provider) = providers::by_slug(&row.provider) else { continue };
         let last = web.engine.store.last_event(place.whose(), ConnectionId(row.id)).await?;
-        cards.push(card(&web, &place, provider.info(), row, (last, now))?);
+        cards.push(card(&web, &place, provider.info(), row, (last, &delivered, now))?);
     }
     page(&BillingPage {
         shell: Shell::new(&web, &place, "settings/billing", "Billing").await?,
@@ -87,10 +89,11 @@ fn card(
     place: &Place<Look>,
     info: &'static Info,
     row: rows::Connection,
-    (last, now): (Option<Timestamp>, Timestamp),
+    (last, delivered, now): (Option<Timestamp>, &DeliveredKinds, Timestamp),
 ) -> Result<Card, Refusal> {
     let (id, settings, secrets) = (ConnectionId(row.id), settings(&row), secrets(web, &row)?);
     let reached = Reached::new(&web.public_url, &place.tenant.slug, (&row.provider, &row.code), &settings);
+    let came = Came::of(delivered, &row, &reached.webhook_events);
     let is_own = settings.account.is_none() && !settings.platform;
     Ok(Card {
         path: place.at(&format!("settings/billing/{id}")),
@@ -100,7 +103,7 @@ fn card(
         pill: pill(&settings, is_own && secrets.webhook.is_empty(), last.is_some()),
         last: last.map(|at| When::new(at, now)),
         webhook_url: reached.webhook_url,
-        events: reached.webhook_events,
+        came,
         redirect_url: reached.redirect_url,
         client: secrets.oauth_client.map(|client| client.id),
         api_key: info.guide.api_key.map(|_| key_words(secrets.api_key.is_some(), settings.level)),

@@ -8,7 +8,7 @@ use domain::{
     member::Ability,
     time::after,
 };
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use store::{
     deliveries::recovery,
     rows::{Recovery, WebhookEndpoint},
@@ -16,42 +16,13 @@ use store::{
 };
 
 use super::{
+    endpoint_figures::{EXAMINED, Lately, WEEK},
     place::{Place, to::Look},
     refusal::Refusal,
     shell::{Shell, page},
     words::{Pill, When},
 };
 use crate::Web;
-
-/// Deliveries of the last day whose tries are counted, the newest.
-const COUNTED: u64 = 500;
-
-/// How an address answered lately.
-#[derive(Debug, PartialEq, Eq)]
-struct Figures {
-    tries: usize,
-    /// Of a hundred tries.
-    arrived: usize,
-    /// In milliseconds: half of the tries took less, and nineteen of twenty.
-    median: i64,
-    slow: i64,
-}
-
-impl Figures {
-    /// Those of tries: the status that was answered, and how many microseconds it took. None: there were none.
-    fn of(tries: &[(Option<i32>, i64)]) -> Option<Self> {
-        let last = tries.len().checked_sub(1)?;
-        let arrived = tries.iter().filter(|(status, _)| status.is_some_and(|status| (200..300).contains(&status)));
-        let mut times: Vec<i64> = tries.iter().map(|(_, micros)| micros / 1_000).collect();
-        times.sort_unstable();
-        Some(Self {
-            tries: tries.len(),
-            arrived: arrived.count() * 100 / tries.len(),
-            median: times[last / 2],
-            slow: times[last * 19 / 20],
-        })
-    }
-}
 
 /// Recoveries of an address that are shown.
 const RECOVERIES: usize = 3;
@@ -79,7 +50,8 @@ struct Card {
     events: String,
     how: String,
     headers: Vec<String>,
-    figures: Option<Figures>,
+    /// How it answered lately; none: it was not looked at yet.
+    lately: Option<Lately>,
     next_retry: Option<When>,
     recoveries: Vec<RecoveryRow>,
 }
@@ -102,10 +74,10 @@ pub(crate) async fn list(State(web): State<Web>, place: Place<Look>) -> Result<R
     for row in rows {
         let (store, id) = (&web.engine.store, WebhookEndpointId(row.id));
         let recoveries = store.recoveries(id).await?;
-        let tries = store.attempts_since(id, after(now, -SignedDuration::from_hours(24)), COUNTED).await?;
+        let tries = store.attempts_since(id, after(now, -WEEK), EXAMINED).await?;
         let next_retry = store.next_retry(id).await?.map(|at| When::stored(at, now));
         let card = card(&web, &place, row, recoveries, now);
-        cards.push(Card { figures: Figures::of(&tries), next_retry, ..card });
+        cards.push(Card { lately: Some(Lately::of(&tries, now)), next_retry, ..card });
     }
     page(&EndpointsPage {
         shell: Shell::new(&web, &place, "settings/webhooks", "Webhooks").await?,
@@ -130,7 +102,7 @@ fn card(web: &Web, place: &Place<Look>, row: WebhookEndpoint, recoveries: Vec<Re
     Card {
         deliveries: place.at(&format!("deliveries?endpoint={id}")),
         headers,
-        figures: None,
+        lately: None,
         next_retry: None,
         pill: pill(&row.status),
         is_enabled: row.status == status::ENABLED,
@@ -173,22 +145,5 @@ fn recovered(path: &str, row: &Recovery, now: Timestamp) -> RecoveryRow {
             _ => "cancelled",
         },
         cancel: is_running.then(|| format!("{path}/cancel?recovery={}", RecoveryId(row.id))),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn figures_tell_how_an_address_answers() {
-        assert_eq!(Figures::of(&[]), None);
-        let tries: Vec<_> =
-            (1..=20).map(|number| (Some(if number > 18 { 500 } else { 204 }), number * 1_000)).collect();
-        assert_eq!(Figures::of(&tries), Some(Figures { tries: 20, arrived: 90, median: 10, slow: 19 }));
-        assert_eq!(
-            Figures::of(&[(None, 5_000_000)]),
-            Some(Figures { tries: 1, arrived: 0, median: 5_000, slow: 5_000 })
-        );
     }
 }

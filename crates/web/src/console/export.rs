@@ -33,6 +33,7 @@ pub(crate) fn routes() -> Router<Web> {
         .route("/console/{tenant}/{mode}/customers/export", get(ask_customers).post(customers))
         .route("/console/{tenant}/{mode}/orders/export", get(ask_orders).post(orders))
         .route("/console/{tenant}/{mode}/audit/export", get(ask_audit).post(audit))
+        .route("/console/{tenant}/{mode}/prices/export", get(ask_prices).post(prices))
 }
 
 /// Which rows are wanted.
@@ -41,6 +42,7 @@ enum Wanted {
     Customers(Meant),
     Orders(OrderFilter),
     Audit(AuditFilter),
+    Prices,
 }
 
 impl Wanted {
@@ -51,6 +53,7 @@ impl Wanted {
             Self::Customers(..) => "customers",
             Self::Orders(_) => "orders",
             Self::Audit(_) => "audit",
+            Self::Prices => "prices",
         }
     }
 
@@ -58,6 +61,7 @@ impl Wanted {
     const fn rows(&self) -> &'static str {
         match self {
             Self::Audit(_) => "entries of the audit log",
+            Self::Prices => "price rules",
             _ => self.list(),
         }
     }
@@ -73,6 +77,9 @@ impl Wanted {
             Self::Audit(_) => {
                 "One row for each entry, the newest first: who did what and why, and the entry's link in the chain. Those of \
                  both modes are in it."
+            }
+            Self::Prices => {
+                "One row for each rule: what it is about, what it gives, for sales of which time. Import takes the file back."
             }
         }
     }
@@ -153,11 +160,19 @@ async fn ask(web: &Web, place: &Place<Decide>, (wanted, query): Asking) -> Resul
     Question::new(format!("Export {rows}"), "Download", place.at(&format!("{list}{query}")))
         .says(which)
         .says(wanted.says())
-        .says("Buyers' addresses are in the file. That you took it along stands in the audit log.")
+        .says(match wanted {
+            Wanted::Prices => "That you took it along stands in the audit log.",
+            _ => "Buyers' addresses are in the file. That you took it along stands in the audit log.",
+        })
         .asks(Field::choice("format", "Format", formats, "csv"))
         .asks(Field::reason())
         .page(web, place, list, None)
         .await
+}
+
+/// `GET …/prices/export`.
+async fn ask_prices(State(web): State<Web>, place: Place<Decide>) -> Result<Response, Refusal> {
+    ask(&web, &place, (Wanted::Prices, String::new())).await
 }
 
 /// `POST …/licenses/export`.
@@ -202,6 +217,11 @@ async fn audit(
 ) -> Result<Response, Refusal> {
     let asking = of_audit(&asked)?;
     file(web, place, asking, &sent).await
+}
+
+/// `POST …/prices/export`.
+async fn prices(State(web): State<Web>, place: Place<Decide>, Form(sent): Form<Sent>) -> Result<Response, Refusal> {
+    file(web, place, (Wanted::Prices, String::new()), &sent).await
 }
 
 /// A file that is being written.

@@ -19,11 +19,12 @@ use super::{
 /// When everything on the page happened: it looks the same every day.
 const NOW: Timestamp = Timestamp::constant(1_795_219_200, 0);
 /// What is on its way, in every state.
-const PROGRESS: [&str; 14] = [
+const PROGRESS: [&str; 15] = [
     "received",
     "waiting",
     "ready",
     "held",
+    "ignored",
     "done",
     "pending",
     "sent",

@@ -22,6 +22,8 @@ use store::{
 use super::{
     attention::{Item, item},
     entries::{Entry, People, entries, what},
+    ignore::may_ignore,
+    inbound_call::Shown,
     list::{Asked, Pager},
     place::{Place, to::Look},
     refusal::Refusal,
@@ -38,7 +40,8 @@ struct InboundEventsPage {
     path: String,
     events: Vec<Row>,
     pager: Pager,
-    statuses: Vec<(&'static str, bool)>,
+    /// Word, name, whether it is chosen.
+    statuses: Vec<(&'static str, &'static str, bool)>,
     /// Id, name, whether it is chosen.
     connections: Vec<(String, String, bool)>,
     kind: String,
@@ -89,7 +92,7 @@ pub(crate) async fn list(
     Query(asked): Query<Asked>,
 ) -> Result<Response, Refusal> {
     let now = web.engine.now();
-    let statuses = [status::RECEIVED, status::WAITING, status::READY, status::DONE, status::HELD];
+    let statuses = [status::RECEIVED, status::WAITING, status::READY, status::DONE, status::HELD, status::IGNORED];
     let (status, kind) = (asked.get("status"), asked.get("kind"));
     let filter = InboundFilter {
         status: statuses.contains(&status).then(|| status.to_owned()),
@@ -115,7 +118,7 @@ pub(crate) async fn list(
         events: rows(&web, &place, examined.listed.rows, now).await?,
         pager,
         path,
-        statuses: statuses.map(|word| (word, word == status)).to_vec(),
+        statuses: statuses.map(|word| (word, progress(word).word, word == status)).to_vec(),
         is_filtered: !kept.is_empty(),
         kind: kind.to_owned(),
     })
@@ -131,6 +134,8 @@ struct InboundEventPage {
     pill: Pill,
     sentence: String,
     facts: Vec<(&'static str, String)>,
+    /// Some headers of the call that brought it.
+    headers: Vec<(String, String)>,
     body: String,
     asks: Vec<String>,
     answers: Vec<LookUp>,
@@ -140,6 +145,7 @@ struct InboundEventPage {
     changes: Vec<Entry>,
     attention: Vec<Item>,
     may_replay: bool,
+    may_ignore: bool,
 }
 
 /// What was asked of the provider, without the answer's content: that is the provider's, and may hold secrets.
@@ -163,13 +169,16 @@ pub(crate) async fn show(
     let connections = web.engine.connections().await?;
     let connection = engine::connections::find(&connections, ConnectionId(event.connection_id));
     let people = People::of(&web, &place).await?;
+    let call = Shown::of(&event, connection.map(AsRef::as_ref));
+    let loss = web.engine.loss_of_ignoring(&event).await?;
     let path = place.at(&format!("inbound/{}", InboundId(event.id)));
     page(&InboundEventPage {
         shell: Shell::new(&web, &place, "inbound", format!("{} · Inbound event", event.kind)).await?,
         id: InboundId(event.id).to_string(),
         pill: progress(&event.status),
         sentence: sentence(&event, &trace, connection.map_or("the provider", |known| known.provider.info().name), now),
-        facts: facts(&event, connection_name(&connections, ConnectionId(event.connection_id)), now),
+        facts: facts(&event, connection_name(&connections, ConnectionId(event.connection_id)), &call, now),
+        headers: call.headers,
         body: match &body {
             serde_json::Value::String(text) => text.clone(),
             body => serde_json::to_string_pretty(body).unwrap_or_default(),
@@ -190,6 +199,7 @@ pub(crate) async fn show(
         changes: entries(&place, &people, trace.changes, now),
         attention: trace.attention.into_iter().map(|row| item(&place, row, now).on(&path)).collect(),
         may_replay: place.role.may(Ability::Configure),
+        may_ignore: loss.is_some_and(|loss| may_ignore(&place, &loss)),
         kind: event.kind,
         path,
     })
@@ -213,6 +223,7 @@ fn sentence(event: &InboundEvent, trace: &Trace, provider: &str, now: Timestamp)
             format!("It waits for an answer of {provider}{failed}{}.", next.unwrap_or_default())
         }
         status::HELD => format!("It is held: {}.", error().trim_end_matches('.')),
+        status::IGNORED => format!("It was set aside, and nobody works on it: {}.", error().trim_end_matches('.')),
         _ if trace.facts.is_empty() => {
             "It said nothing that licenses depend on, so nothing follows from it.".to_owned()
         }
@@ -227,7 +238,7 @@ fn sentence(event: &InboundEvent, trace: &Trace, provider: &str, now: Timestamp)
     }
 }
 
-fn facts(event: &InboundEvent, connection: String, now: Timestamp) -> Vec<(&'static str, String)> {
+fn facts(event: &InboundEvent, connection: String, call: &Shown, now: Timestamp) -> Vec<(&'static str, String)> {
     let when = |at: i64| {
         let when = When::stored(at, now);
         format!("{} ({when})", when.full())
@@ -237,10 +248,13 @@ fn facts(event: &InboundEvent, connection: String, now: Timestamp) -> Vec<(&'sta
     facts.extend(account);
     facts.extend(event.occurred_at.map(|at| ("Happened", when(at))));
     facts.push(("Received", when(event.received_at)));
+    facts.extend(call.on_its_way.clone().map(|words| ("Came", words)));
+    facts.extend(call.believed_by.clone().map(|words| ("Believed by", words)));
     if event.caught_up {
         facts.push(("Came by", "the provider's list of events, not by its webhook".to_owned()));
     }
-    facts.extend(event.done_at.map(|at| ("Done", when(at))));
+    let over = if event.status == status::IGNORED { "Set aside" } else { "Done" };
+    facts.extend(event.done_at.map(|at| (over, when(at))));
     if event.attempts > 0 {
         facts.push(("Tries to look up", event.attempts.to_string()));
     }

@@ -11,7 +11,11 @@ use domain::{
     id::{ConnectionId, PriceRuleId},
     member::Ability,
 };
-use engine::{attention::UNMAPPED_PRICE, connections::Mode};
+use engine::{
+    attention::UNMAPPED_PRICE,
+    configuration::{GrantInput, PriceRuleInput},
+    connections::Mode,
+};
 use jiff::Timestamp;
 use serde::Deserialize;
 use store::{lists::Unmapped, rows};
@@ -19,6 +23,7 @@ use store::{lists::Unmapped, rows};
 use super::{
     action::{Field, Question, Sent},
     browser::see_other,
+    chart::count,
     mistakes::of_configuration,
     place::{
         Place,
@@ -49,6 +54,7 @@ struct PricesPage {
     asked: Option<(String, bool)>,
     rules: Vec<RuleRow>,
     may_configure: bool,
+    may_export: bool,
     is_connected: bool,
     has_plans: bool,
 }
@@ -70,6 +76,8 @@ struct RuleRow {
     value: String,
     gives: String,
     valid: String,
+    /// How many sales it decided, and when the last of them was made; none: it decided none.
+    sales: Option<(String, When)>,
 }
 
 /// What rules stand on.
@@ -116,7 +124,13 @@ pub(crate) async fn list(
         unmapped.retain(|row| row.price == *price);
     }
     let rules = web.engine.store.price_rules(place.whose().tenant).await?;
-    let rules = rules.iter().rev().filter_map(|rule| drawn(&place, &stock, rule)).collect();
+    let mut drawn_rules = Vec::new();
+    for row in rules.iter().rev() {
+        let Some(drawn) = drawn(&place, &stock, row) else { continue };
+        let sales = web.engine.store.sales_of_rule(row).await?;
+        let sales = sales.map(|(sales, last)| (count(sales.cast_signed()), When::new(last, now)));
+        drawn_rules.push(RuleRow { sales, ..drawn });
+    }
     let row = |row: Unmapped| unmapped_row(&place, &stock, row, now);
     page(&PricesPage {
         shell: Shell::new(&web, &place, "prices", "Prices").await?,
@@ -125,8 +139,9 @@ pub(crate) async fn list(
         products: place.at("products"),
         asked: asked.map(|price| (price, unmapped.is_empty())),
         unmapped: unmapped.into_iter().map(row).collect(),
-        rules,
+        rules: drawn_rules,
         may_configure: place.role.may(Ability::Configure),
+        may_export: place.role.may(Ability::Decide),
         is_connected: !stock.connections.is_empty(),
         has_plans: !stock.plans.is_empty(),
     })
@@ -167,6 +182,7 @@ fn drawn(place: &Place<Look>, stock: &Stock, row: &rows::PriceRule) -> Option<Ru
         value,
         gives: gives(stock, &rule),
         valid: valid(&rule),
+        sales: None,
     })
 }
 
@@ -231,6 +247,33 @@ fn valid(rule: &Rule) -> String {
         (None, Some(until)) => format!("before {until}"),
         (Some(from), Some(until)) => format!("{from} to {until}"),
     }
+}
+
+/// The rules of this mode, the newest first, as they would be asked for.
+pub(crate) async fn inputs<A>(web: &Web, place: &Place<A>) -> Result<Vec<PriceRuleInput>, Refusal> {
+    let stock = Stock::read(web, place).await?;
+    let rules = web.engine.store.price_rules(place.whose().tenant).await?;
+    Ok(rules.iter().rev().filter_map(|row| input(&stock, row)).collect())
+}
+
+/// A rule as it would be asked for. None: it is one of the other mode.
+fn input(stock: &Stock, row: &rows::PriceRule) -> Option<PriceRuleInput> {
+    let rule = store::catalogue::rule(row).unwrap_or_default();
+    let grant = |grant: &domain::decision::RuleGrant| {
+        let plan = stock.plans.iter().find(|plan| plan.id == grant.plan.0);
+        GrantInput {
+            plan: plan.map_or_else(|| grant.plan.to_string(), |plan| plan.code.clone()),
+            quantity: grant.quantity,
+        }
+    };
+    Some(PriceRuleInput {
+        connection: stock.connection_of(row)?.code.clone(),
+        matcher: store::catalogue::matcher(&row.matcher_kind, &row.matcher_value),
+        grants: rule.grants.iter().map(grant).collect(),
+        adds: rule.adds,
+        from: rule.from,
+        until: rule.until,
+    })
 }
 
 /// `GET …/prices/{id}/remove`.

@@ -180,6 +180,7 @@ pub(crate) fn progress(status: &str) -> Pill {
         "waiting" => ("waiting", "warn", "clock"),
         "ready" => ("ready", "quiet", "clock"),
         "held" => ("held", "warn", "pause"),
+        "ignored" => ("set aside", "quiet", "stop"),
         "pending" => ("pending", "quiet", "clock"),
         "sent" => ("sent", "good", "check"),
         "delivered" => ("delivered", "good", "check"),

@@ -198,6 +198,60 @@ async fn an_event_is_tried_out_before_it_is_played_again() {
 }
 
 #[tokio::test]
+async fn what_nobody_can_work_on_is_set_aside_with_a_reason() {
+    let office = Office::selling().await;
+    // There is no event in it: who paid for what is not known.
+    office.told("evt-odd", "order.paid", r#"{"id":"odd"}"#).await;
+    let admin = office.member(Role::Admin).await;
+    let (event, page) = first(&admin, "inbound").await;
+    says_all(&page, &["It is held:", ">Set aside<", "x-keywright-signature", "the only one that is accepted"]);
+    for role in [Role::Developer, Role::Support, Role::Viewer] {
+        let browser = office.member(role).await;
+        assert!(!browser.get(&event).await.says(">Set aside<"), "{role}");
+        assert_eq!(browser.get(&format!("{event}/ignore")).await.status, 403, "{role}");
+        assert_eq!(browser.post(&format!("{event}/ignore"), "note=mine").await.status, 403, "{role}");
+    }
+    let form = admin.get(&format!("{event}/ignore")).await;
+    says_all(
+        &form,
+        &["if it is a sale, its buyer gets no license and no mail with a key", "It cannot be played again"],
+    );
+    let silent = admin.post(&format!("{event}/ignore"), "note=").await;
+    says_all(&silent, &["set aside with a reason"]);
+    let done = admin.post(&format!("{event}/ignore"), "note=a+trial+of+ours").await;
+    assert_eq!(done.leads_to(), format!("{event}?said=ignored"));
+    let page = admin.get(done.leads_to()).await;
+    says_all(
+        &page,
+        &["It was set aside, and nobody works on it: a trial of ours.", "The event is set aside.", "closed"],
+    );
+    assert!(!page.says(&format!("{event}/ignore")), "it is set aside once");
+    says_all(&admin.get(&format!("{event}/ignore")).await, &["The event is ignored: only one that is held"]);
+    says_all(&admin.get(&format!("{HERE}/attention")).await, &["Nothing waits for a person."]);
+    says_all(&admin.get(&format!("{HERE}/inbound?status=ignored")).await, &[&event, "a trial of ours"]);
+    says_all(&admin.get(&format!("{HERE}/audit")).await, &["Event ignored", "a trial of ours"]);
+}
+
+#[tokio::test]
+async fn what_is_known_without_it_is_set_aside_by_whoever_replays() {
+    let office = Office::selling().await;
+    office.sold_to("ada", "pro").await;
+    // As if an older release had not understood that it was told once more.
+    office.sql("UPDATE inbound_events SET status = 'held', error = 'not understood', done_at = NULL").await;
+    let developer = office.member(Role::Developer).await;
+    let (event, _) = first(&developer, "inbound").await;
+    let form = developer.get(&format!("{event}/ignore")).await;
+    says_all(&form, &["All that it says of payments is known without it.", "A replay undoes this."]);
+    assert_eq!(developer.post(&format!("{event}/ignore"), "note=twice").await.status, 303);
+    office.clock.advance(SignedDuration::from_secs(1));
+    developer.post(&format!("{event}/replay"), "").await;
+    while office.engine.store.status(None).await.unwrap().inbox_pending > 0 {
+        office.engine.fulfil().await.unwrap();
+    }
+    says_all(&developer.get(&event).await, &["It was understood", "Believed by"]);
+}
+
+#[tokio::test]
 async fn an_order_waits_for_a_word() {
     let office = Office::selling().await;
     office.sold_to("ada", "team").await;
@@ -245,7 +299,7 @@ async fn nobody_follows_what_is_anothers() {
     let item = link(&owner.get(&format!("{HERE}/attention")).await, "attention");
     let mut paths = vec![format!("{item}/dismiss")];
     for (section, others) in [
-        ("inbound", &["", "/replay"][..]),
+        ("inbound", &["", "/replay", "/ignore"][..]),
         ("customers", &[""]),
         ("orders", &["", "/approve"]),
         ("mails", &["", "/html", "/resend"]),
@@ -258,7 +312,8 @@ async fn nobody_follows_what_is_anothers() {
         assert_eq!(owner.get(&path).await.status, 200, "{path}");
         for elsewhere in [path.clone(), path.replace("/default/", "/other/"), path.replace("/test/", "/live/")] {
             assert_eq!(stranger.get(&elsewhere).await.status, 404, "{elsewhere}");
-            let acts = ["/dismiss", "/replay", "/approve", "/resend"].iter().any(|word| path.ends_with(word));
+            let acts =
+                ["/dismiss", "/replay", "/ignore", "/approve", "/resend"].iter().any(|word| path.ends_with(word));
             assert!(!acts || stranger.post(&elsewhere, "").await.status == 404, "{elsewhere}");
         }
         assert_eq!(owner.get(&path.replace("/test/", "/live/")).await.status, 404, "{path} has one mode");
@@ -267,4 +322,50 @@ async fn nobody_follows_what_is_anothers() {
         let page = stranger.get(&format!("/console/other/test/{section}")).await;
         assert!(page.status == 200 && !page.says(">ada@example.com<"), "{section}");
     }
+}
+
+#[tokio::test]
+async fn price_rules_go_out_as_a_table_and_come_back_as_a_whole() {
+    let office = Office::selling().await;
+    office.sold_to("ada", "pro").await;
+    let developer = office.member(Role::Developer).await;
+    let prices = format!("{HERE}/prices");
+    let page = developer.get(&prices).await;
+    says_all(&page, &["data-name=\"Sales\" class=\"number\">1<br>", ">none<", ">Import<"]);
+    assert!(!page.says(">Export<") && developer.get(&format!("{prices}/export")).await.status == 403);
+    let viewer = office.member(Role::Viewer).await;
+    assert!(!viewer.get(&prices).await.says(">Import<"));
+    assert_eq!(viewer.get(&format!("{prices}/import")).await.status, 403);
+
+    let owner = office.member(Role::Owner).await;
+    says_all(
+        &owner.get(&format!("{prices}/export")).await,
+        &["Import takes the file back.", "stands in the audit log"],
+    );
+    let file = owner.post(&format!("{prices}/export"), "format=csv").await;
+    assert!(file.header("content-disposition").contains("-prices-"));
+    let header = "connection,about,value,plans,quantities,devices,features,from,until";
+    says_all(&file, &[header, "shop,price,pro,pro,keys,,,,", "shop,price,team,team,keys,,,,"]);
+
+    let sent = |rows: &str| format!("rows={}", rows.replace(',', "%2C").replace('\n', "%0D%0A"));
+    let same = developer.post(&format!("{prices}/import"), &sent(&file.text)).await;
+    says_all(&same, &["0 rules are new, 0 change, 2 stay as they are."]);
+    assert!(!same.says(">Import</button>"), "there is nothing to import");
+    let rows = "connection,about,value,plans\nshop,price,pro,team\nshop,price,x,pro\n";
+    let wrong = format!("{rows}shop,price,y,gold\nelsewhere,price,z,pro\n");
+    let refused = developer.post(&format!("{prices}/import"), &format!("{}&sure=on", sent(&wrong))).await;
+    says_all(
+        &refused,
+        &["1 rule is new, 1 changes", "2 rows are refused", "data-name=\"Line\">4<", "data-name=\"Line\">5<"],
+    );
+    says_all(&refused, &["there is no connection `elsewhere` in this mode"]);
+    assert!(!refused.says(">Import</button>"), "a table is imported as a whole");
+    says_all(
+        &developer.post(&format!("{prices}/import"), &sent(rows)).await,
+        &[">Import</button>", "nothing is written yet"],
+    );
+    let done = developer.post(&format!("{prices}/import"), &format!("{}&sure=on&note=new+list", sent(rows))).await;
+    assert_eq!(done.leads_to(), format!("{prices}?said=imported"));
+    says_all(&developer.get(&format!("{HERE}/audit")).await, &["Price rule changed", "Price rule created", "new list"]);
+    assert_eq!(office.stranger().await.get(&format!("{prices}/import")).await.status, 404);
 }

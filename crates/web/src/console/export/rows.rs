@@ -1,4 +1,4 @@
-//! What a file says of each license, customer, order and entry of the audit log.
+//! What a file says of each license, customer, order, price rule and entry of the audit log.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -6,6 +6,7 @@ use domain::{
     activation::Software,
     id::{AuditId, CustomerId, LicenseId, OrderId},
 };
+use engine::configuration::{PRICE_COLUMNS, PriceTable};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use store::{
@@ -19,6 +20,7 @@ use super::{
         customers::Meant,
         filters,
         place::{Place, to::Decide},
+        prices,
         refusal::Refusal,
         sale,
     },
@@ -69,6 +71,11 @@ pub(super) async fn read(
                 behind: last(&listed, |row| row.id.0),
                 rows: orders(web, place, &listed.rows).await?,
             })
+        }
+        Wanted::Prices => {
+            let rules = prices::inputs(web, place).await?;
+            let row = |rule| PriceTable::row(rule).map(|cell| json!(cell)).to_vec();
+            Ok(Piece { columns: &PRICE_COLUMNS, rows: rules.iter().map(row).collect(), behind: None })
         }
         Wanted::Audit(filter) => {
             let listed = store.list_audit(whose, filter, page).await?;
