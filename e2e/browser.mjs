@@ -65,6 +65,25 @@ export const examine = async (page, what) => {
   assert.deepEqual(found, [], what);
 };
 
+// Whatever can be clicked on the page can be reached by a key, and shows that it has the focus.
+export const reach = async (page, what) => {
+  const wrong = await page.evaluate(() => {
+    const native = "a[href], button, input:not([type=hidden]), select, textarea, summary";
+    const acting = "[data-copy], [data-only], [data-close], [data-all], [data-dialog], [data-key], [role=button], [role=link]";
+    const isRinged = (one) => one && (getComputedStyle(one).outlineStyle !== "none" || getComputedStyle(one).boxShadow !== "none");
+    const found = [...document.querySelectorAll(acting)].filter((one) => !one.matches(native)).map((one) => `no key reaches ${one.outerHTML}`);
+    for (const one of document.querySelectorAll(native)) {
+      if (one.disabled || !one.checkVisibility({ visibilityProperty: true })) continue;
+      one.focus({ focusVisible: true, preventScroll: true });
+      if (document.activeElement !== one || one.tabIndex < 0) found.push(`no key reaches ${one.outerHTML}`);
+      else if (!isRinged(one) && !isRinged(one.closest("label"))) found.push(`nobody sees the focus on ${one.outerHTML}`);
+    }
+    document.activeElement.blur();
+    return found.slice(0, 5);
+  });
+  assert.deepEqual(wrong, [], what);
+};
+
 // Takes the steps of a journey one after the other, with what they remember as `this`.
 export const travel = async (steps) => {
   const memory = {};

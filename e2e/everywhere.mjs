@@ -1,11 +1,11 @@
-// Every page that a link leads to, on a server where everything has happened: it is there, accessible in light and in dark,
-// no wider than a desk's window or a phone's, small at its first load, and the browser has nothing to say about it.
+// Every page that a link leads to, on a server where everything has happened: it is there, accessible in light and in dark, by
+// keyboard, no wider than a desk's window or a phone's, small at its first load, and the browser has nothing to say about it.
 
 import assert from "node:assert/strict";
 import { writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 import { tmpdir } from "node:os";
-import { HOME, command, examine, keyIn, opened, setUp, simulate, travel } from "./browser.mjs";
+import { HOME, command, examine, keyIn, opened, reach, setUp, simulate, travel } from "./browser.mjs";
 
 const { CONSOLE_ADDRESS, CONSOLE_SET_UP } = process.env;
 // The first load of a page needs less than this, whatever is on it.
@@ -70,6 +70,7 @@ const look = async (page, path) => {
   const bytes = await firstLoad(page);
   assert.ok(bytes < FIRST_LOAD_BYTES, `${path} needs ${bytes} bytes`);
   await examine(page, `${path} in light`);
+  await reach(page, path);
   await page.emulateMedia({ colorScheme: "dark" });
   await page.setViewportSize({ width: 375, height: 800 });
   await examine(page, `${path} in dark`);

@@ -1,6 +1,9 @@
 //! The console among many licenses: how soon its pages are there.
 
-use std::time::Instant;
+use std::{
+    collections::{HashSet, VecDeque},
+    time::Instant,
+};
 
 use anyhow::Context;
 use tokio::{
@@ -17,10 +20,12 @@ use crate::{
 };
 
 /// How often each page is visited.
-const VISITS: usize = 200;
-
-/// A page's name, and its address at each visit.
-type Page<'k> = (&'static str, Box<dyn Fn(usize) -> String + 'k>);
+const VISITS: usize = 50;
+/// The first page of the one vendor, in test mode.
+const HOME: &str = "/console/default/test";
+/// Steps of an address behind which stands the name of one of many, so that all of them are one kind of page.
+const NAMED: [&str; 9] =
+    ["signing-keys", "simulator", "products", "plans", "brand", "templates", "events", "versions", "reference"];
 
 /// One person's browser.
 struct Browser {
@@ -74,68 +79,72 @@ async fn fill(keywright: &Keywright, options: &Run) -> anyhow::Result<Vec<String
     Ok(keys)
 }
 
-/// The first link on a page of a section to one of the things that it lists.
-async fn first(browser: &mut Browser, section: &str, prefix: &str) -> anyhow::Result<String> {
-    let list = browser.call("GET", &at(section), "", "").await?;
-    let mut links = list.split("href=\"").filter_map(|rest| rest.split('"').next());
-    let start = format!("{}/{prefix}_", at(section));
-    Ok(links.find(|path| path.starts_with(&start)).with_context(|| format!("{section} lists nothing"))?.to_owned())
+/// What an address is a page of: one license stands for all, and one filter of a list.
+fn kind(address: &str) -> String {
+    let (path, query) = address.split_once('?').map_or((address, ""), |(path, _)| (path, "?\u{2026}"));
+    let mut before = "";
+    let steps = path.trim_start_matches(HOME).split('/').map(|step| {
+        let is_id = step.split_once('_').is_some_and(|(prefix, rest)| prefix.len() <= 5 && rest.len() == 26);
+        let is_name = NAMED.contains(&before) && step != "new";
+        before = step;
+        if is_id || is_name { "\u{2022}" } else { step }
+    });
+    steps.collect::<Vec<_>>().join("/").trim_start_matches('/').to_owned() + query
 }
 
-fn at(path: &str) -> String {
-    format!("/console/default/test/{path}")
+/// Where a page leads to, in test mode.
+fn links(page: &str) -> impl Iterator<Item = String> + '_ {
+    let links = page.split("href=\"").skip(1).filter_map(|rest| rest.split(['"', '#']).next());
+    let within = links.filter(|path| path.starts_with(HOME) || path.starts_with("/account"));
+    within.map(|path| path.replace("&amp;", "&"))
 }
 
-/// Every kind of page, with its address at each visit.
-async fn addresses<'k>(browser: &mut Browser, keys: &'k [String]) -> anyhow::Result<Vec<Page<'k>>> {
-    let mut pages: Vec<Page<'k>> = vec![("home", Box::new(|_| "/console/default/test".to_owned()))];
-    for (name, path) in [
-        ("attention", "attention"),
-        ("licenses", "licenses"),
-        ("licenses, filtered", "licenses?state=frozen&within=30"),
-        ("customers", "customers"),
-        ("orders", "orders"),
-        ("inbound events", "inbound"),
-        ("mails", "mails"),
-        ("audit log", "audit"),
-        ("deliveries", "deliveries"),
-        ("reconcile", "reconcile"),
-        ("products", "products"),
-        ("prices", "prices"),
-        ("developers", "developers"),
-        ("request log", "developers/requests"),
-        ("settings", "settings"),
-    ] {
-        pages.push((name, Box::new(move |_| at(path))));
+/// How long the visits of a page took, whose address may be another one at each.
+async fn visit(browser: &mut Browser, address: impl Fn(usize) -> String) -> anyhow::Result<Load> {
+    let mut load = Load::default();
+    for number in 0..VISITS {
+        let address = address(number);
+        let sent = Instant::now();
+        browser.call("GET", &address, "", "").await?;
+        load.latencies.push(sent.elapsed());
     }
-    for (name, section, prefix) in [
-        ("a license", "licenses", "lic"),
-        ("a customer", "customers", "cus"),
-        ("an order", "orders", "ord"),
-        ("an inbound event", "inbound", "in"),
-    ] {
-        let path = first(browser, section, prefix).await?;
-        pages.push((name, Box::new(move |_| path.clone())));
-    }
-    let key = |number: usize| keys[number.wrapping_mul(7_919) % keys.len()].as_str();
-    pages.push(("search by key", Box::new(move |number| at(&format!("search?q={}", key(number))))));
-    let end = move |number| key(number).rsplit('-').next().unwrap_or_default();
-    pages.push(("search by the end of a key", Box::new(move |number| at(&format!("search?q={}", end(number))))));
-    pages.push(("search for what is not there", Box::new(|number| at(&format!("search?q=device-{number}")))));
-    Ok(pages)
+    Ok(load)
 }
 
-/// Every kind of page, visited again and again by one person.
+/// Every kind of page that a link leads to from the first page on, visited again and again by one person.
+async fn walk(browser: &mut Browser) -> anyhow::Result<Vec<(String, Load)>> {
+    let mut ahead = VecDeque::from([HOME.to_owned()]);
+    let mut known = HashSet::from([kind(HOME)]);
+    let mut loads = Vec::new();
+    while let Some(address) = ahead.pop_front() {
+        let page = browser.call("GET", &address, "", "").await?;
+        ahead.extend(links(&page).filter(|link| known.insert(kind(link))));
+        let name = match kind(&address) {
+            name if name.is_empty() => "home".to_owned(),
+            name => name,
+        };
+        loads.push((name, visit(browser, |_| address.clone()).await?));
+    }
+    Ok(loads)
+}
+
+/// How soon all pages are there, and what is searched for: the slowest stand first.
 pub(super) async fn pages(keywright: &Keywright, options: &Run, report: &mut Report) -> anyhow::Result<()> {
     let keys = fill(keywright, options).await?;
     let mut browser = Browser::sign_in(keywright).await?;
-    for (name, path) in addresses(&mut browser, &keys).await? {
-        let mut load = Load::default();
-        for number in 0..VISITS {
-            let sent = Instant::now();
-            browser.call("GET", &path(number), "", "").await?;
-            load.latencies.push(sent.elapsed());
-        }
+    let mut loads = walk(&mut browser).await?;
+    let key = |number: usize| keys[number.wrapping_mul(7_919) % keys.len()].as_str();
+    let end = |number| key(number).rsplit('-').next().unwrap_or_default();
+    let search = |what: &str| format!("{HOME}/search?q={what}");
+    for (name, load) in [
+        ("search for a key", visit(&mut browser, |number| search(key(number))).await?),
+        ("search for the end of a key", visit(&mut browser, |number| search(end(number))).await?),
+        ("search for what is not there", visit(&mut browser, |number| search(&format!("device-{number}"))).await?),
+    ] {
+        loads.push((name.to_owned(), load));
+    }
+    loads.sort_by_key(|(_, load)| std::cmp::Reverse(load.percentile(0.95)));
+    for (name, load) in &loads {
         let millis = |share| load.percentile(share).as_secs_f64() * 1_000.0;
         let what = format!("console: {name}, among {} licenses", options.licenses);
         report.add(what, format!("p50 {:.1} ms, p95 {:.1} ms", millis(0.5), millis(0.95)), "p95 under 50 ms");

@@ -18,6 +18,7 @@
 //! The numbers are those of the design; 4 and 10 speak of what is not looked at here.
 
 pub(crate) mod chain;
+pub mod comparison;
 mod deliveries;
 pub mod discrepancies;
 mod examine;

@@ -230,6 +230,8 @@ pub struct Engine {
     counts: counts::Counts,
     /// What ends in the next weeks, as it was read a moment ago.
     known_ends: figures::KnownEnds,
+    /// Money and licenses compared, or being compared.
+    comparisons: doctor::comparison::Comparisons,
     /// Who looks at pages now, and wants to hear when they change.
     live: live::Live,
     /// Calls that were answered and not written down yet.
@@ -281,6 +283,7 @@ impl Engine {
             seen: runtime::Seen::default(),
             counts: counts::Counts::default(),
             known_ends: figures::KnownEnds::default(),
+            comparisons: doctor::comparison::Comparisons::default(),
             live: live::Live::default(),
             requests: requests::Requests::default(),
             scans: scans::Scans::default(),

@@ -3,7 +3,7 @@
 use domain::id::{DeliveryId, EventId, RecoveryId, WebhookEndpointId};
 use jiff::Timestamp;
 use sea_orm::{
-    ColumnTrait, Condition, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait,
+    ColumnTrait, Condition, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait, Select,
     sea_query::{Alias, Expr, ExprTrait, Query, SimpleExpr},
 };
 use uuid::Uuid;
@@ -17,7 +17,7 @@ use crate::{
         delivery_attempts, events, recoveries,
     },
     error::StoreError,
-    lists::{Listed, Page, Whose, first_id, read_page},
+    lists::{ASKED_ABOUT_MAX, Examined, Listed, Page, Whose, first_id, read_examined, read_page},
     rows::{Delivery, DeliveryAttempt, Event, Recovery},
 };
 
@@ -77,6 +77,31 @@ pub struct DeliveryFilter {
     pub until: Option<Timestamp>,
 }
 
+impl DeliveryFilter {
+    /// What each delivery is asked about.
+    fn condition(&self) -> Condition {
+        let answers = |(from, to)| Column::LastStatus.between(i32::from(from), i32::from(to));
+        Condition::all()
+            .add_option(self.status.as_deref().map(|status| Column::Status.eq(status)))
+            .add_option(self.kind.as_deref().map(of_kind))
+            .add_option(self.answers.map(answers))
+    }
+}
+
+/// The deliveries that a filter leads to.
+pub(crate) fn all(whose: Whose, filter: &DeliveryFilter) -> Select<deliveries::Entity> {
+    deliveries::Entity::find()
+        .filter(Column::TenantId.eq(whose.tenant.0))
+        .filter(Column::EndpointId.in_subquery(endpoints(whose)))
+        .filter(
+            Condition::all()
+                .add_option(filter.endpoint.map(|id| Column::EndpointId.eq(id.0)))
+                .add_option(filter.event.map(|id| Column::EventId.eq(id.0)))
+                .add_option(filter.since.map(|at| Column::Id.gte(first_id(at))))
+                .add_option(filter.until.map(|at| Column::Id.lt(first_id(at)))),
+        )
+}
+
 /// What is still tried, in the words of the partial index.
 pub(crate) fn pending() -> SimpleExpr {
     Expr::cust("status = 'pending'")
@@ -115,22 +140,21 @@ impl Store {
         filter: &DeliveryFilter,
         page: Page,
     ) -> Result<Listed<Delivery>, StoreError> {
-        let query = deliveries::Entity::find()
-            .filter(Column::TenantId.eq(whose.tenant.0))
-            .filter(Column::EndpointId.in_subquery(endpoints(whose)))
-            .filter(
-                Condition::all()
-                    .add_option(filter.endpoint.map(|id| Column::EndpointId.eq(id.0)))
-                    .add_option(filter.event.map(|id| Column::EventId.eq(id.0)))
-                    .add_option(filter.status.as_deref().map(|status| Column::Status.eq(status)))
-                    .add_option(filter.kind.as_deref().map(|kind| Column::EventId.in_subquery(events_of(whose, kind))))
-                    .add_option(
-                        filter.answers.map(|(from, to)| Column::LastStatus.between(i32::from(from), i32::from(to))),
-                    )
-                    .add_option(filter.since.map(|at| Column::Id.gte(first_id(at))))
-                    .add_option(filter.until.map(|at| Column::Id.lt(first_id(at)))),
-            );
-        read_page(&self.reader, query, Column::Id, page).await
+        read_page(&self.reader, all(whose, filter).filter(filter.condition()), Column::Id, page).await
+    }
+
+    /// A page of deliveries that takes no longer the more there are: it looks at so many, and says where it stopped.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn examine_deliveries(
+        &self,
+        whose: Whose,
+        filter: &DeliveryFilter,
+        page: Page,
+    ) -> Result<Examined<Delivery>, StoreError> {
+        let (all, condition) = (all(whose, filter), filter.condition());
+        read_examined(&self.reader, all, condition, Column::Id, page, ASKED_ABOUT_MAX).await
     }
 
     /// A delivery of a tenant.
@@ -219,11 +243,16 @@ impl Store {
     }
 }
 
-/// The events of a kind.
-fn events_of(whose: Whose, kind: &str) -> sea_orm::sea_query::SelectStatement {
-    use events::Column::{Id, Kind, Livemode, TenantId};
-    let query = events::Entity::find().select_only().column(Id).filter(TenantId.eq(whose.tenant.0));
-    query.filter(Livemode.eq(whose.livemode)).filter(Kind.eq(kind)).into_query()
+/// A delivery whose event is of this kind.
+fn of_kind(kind: &str) -> SimpleExpr {
+    let event = (events::Entity, events::Column::Id);
+    let event = Query::select()
+        .expr(Expr::val(1))
+        .from(events::Entity)
+        .and_where(Expr::col(event).equals((deliveries::Entity, Column::EventId)))
+        .and_where(events::Column::Kind.eq(kind))
+        .to_owned();
+    Expr::exists(event)
 }
 
 /// The addresses of a tenant in one mode.

@@ -4,7 +4,7 @@ mod counted;
 pub(crate) mod events;
 pub(crate) mod found;
 pub(crate) mod licenses;
-mod mails;
+pub(crate) mod mails;
 pub(crate) mod sales;
 
 use domain::id::TenantId;
@@ -84,6 +84,18 @@ pub struct Listed<T> {
     pub has_more: bool,
 }
 
+impl<T> Examined<T> {
+    /// A page for which everything was looked at.
+    pub(crate) const fn whole(listed: Listed<T>) -> Self {
+        Self { listed, further: None }
+    }
+
+    /// The same page of something else.
+    pub fn map<U>(self, change: impl FnMut(T) -> U) -> Examined<U> {
+        Examined { listed: self.listed.map(change), further: self.further }
+    }
+}
+
 impl<T> Listed<T> {
     /// Nothing.
     const fn none() -> Self {
@@ -139,25 +151,26 @@ pub struct Examined<T> {
 }
 
 /// Rows that are looked at for one page where all that is asked for stands in the index of the list.
-const LOOKED_AT_MAX: u64 = 100_000;
-/// The same where other tables are asked about each row.
-const ASKED_ABOUT_MAX: u64 = 10_000;
+pub(crate) const LOOKED_AT_MAX: u64 = 100_000;
+/// The same where each row, or another table, is read for it.
+pub(crate) const ASKED_ABOUT_MAX: u64 = 10_000;
 
 /// A page of those rows of `all` that meet a condition. So that no page takes long, however many rows there are and however
 /// few meet it, it looks at `most` rows and says where it stopped.
-pub(crate) async fn read_examined<E: EntityTrait>(
+pub(crate) async fn read_examined<E, M>(
     reader: &DatabaseConnection,
     all: Select<E>,
     condition: Condition,
     id: E::Column,
     page: Page,
     most: u64,
-) -> Result<Examined<E::Model>, StoreError>
+) -> Result<Examined<M>, StoreError>
 where
-    E::Model: Send + Sync,
+    E: EntityTrait,
+    M: FromQueryResult + Send + Sync,
 {
     if condition.is_empty() {
-        return Ok(Examined { listed: read_page(reader, all, id, page).await?, further: None });
+        return Ok(Examined::whole(read_page(reader, all, id, page).await?));
     }
     let edge = from_cursor(all.clone().select_only().column(id), id, page.from).offset(most).limit(1);
     let edge: Option<Uuid> = edge.into_tuple().one(reader).await?;

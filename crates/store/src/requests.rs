@@ -10,7 +10,7 @@ use crate::{
     bulk::{self, Existing, any_of},
     entities::api_requests::{self, Column},
     error::StoreError,
-    lists::{Listed, Page, Whose, first_id, read_page},
+    lists::{ASKED_ABOUT_MAX, Examined, Page, Whose, first_id, read_examined},
     rows::ApiRequest,
 };
 
@@ -27,6 +27,17 @@ pub struct RequestFilter {
     pub id: Option<RequestId>,
 }
 
+impl RequestFilter {
+    /// What each call is asked about.
+    fn condition(&self) -> Condition {
+        let statuses = |(from, to)| Column::Status.between(i32::from(from), i32::from(to));
+        Condition::all()
+            .add_option(self.statuses.map(statuses))
+            .add_option(self.route.as_deref().map(|route| Column::Route.contains(route)))
+            .add_option(self.api_key.map(|key| Column::ApiKeyId.eq(key.0)))
+    }
+}
+
 /// Calls of a vendor in one mode, and those of which nobody knows the mode.
 fn of(whose: Whose) -> Condition {
     let mode = Condition::any().add(Column::Livemode.eq(whose.livemode)).add(Column::Livemode.is_null());
@@ -34,25 +45,18 @@ fn of(whose: Whose) -> Condition {
 }
 
 impl Store {
-    /// A page of calls.
+    /// A page of calls. It looks at so many that it takes no longer the more there are, and says where it stopped.
     ///
     /// # Errors
     /// Those of the database.
-    pub async fn list_requests(
+    pub async fn examine_requests(
         &self,
         whose: Whose,
         filter: &RequestFilter,
         page: Page,
-    ) -> Result<Listed<ApiRequest>, StoreError> {
-        let statuses = filter.statuses.map(|(from, to)| Column::Status.between(i32::from(from), i32::from(to)));
-        let query = api_requests::Entity::find().filter(of(whose)).filter(
-            Condition::all()
-                .add_option(statuses)
-                .add_option(filter.route.as_deref().map(|route| Column::Route.contains(route)))
-                .add_option(filter.api_key.map(|key| Column::ApiKeyId.eq(key.0)))
-                .add_option(filter.id.map(|id| Column::Id.eq(id.0))),
-        );
-        read_page(&self.reader, query, Column::Id, page).await
+    ) -> Result<Examined<ApiRequest>, StoreError> {
+        let all = api_requests::Entity::find().filter(of(whose).add_option(filter.id.map(|id| Column::Id.eq(id.0))));
+        read_examined(&self.reader, all, filter.condition(), Column::Id, page, ASKED_ABOUT_MAX).await
     }
 
     /// A call.

@@ -197,13 +197,14 @@ async fn indexes(store: &Store, query: &str) -> BTreeSet<String> {
 /// inside of it.
 async fn lists_go_along_their_indexes(database: TestDatabase) {
     use domain::{
-        id::{ConnectionId, CustomerId, PlanId, ProductId, TenantId},
+        id::{ConnectionId, CustomerId, LicenseId, PlanId, ProductId, TenantId},
         license::LicenseState,
     };
     use uuid::Uuid;
 
     use crate::lists::{
-        CustomerFilter, LicenseFilter, OrderFilter, Room, Seen, Whose, found::with_endings, licenses, sales,
+        CustomerFilter, LicenseFilter, MailFilter, OrderFilter, Room, Seen, Whose, found::with_endings, licenses,
+        mails, sales,
     };
     let store = &database.store;
     let (whose, id) = (Whose { tenant: TenantId(Uuid::nil()), livemode: true }, Uuid::nil());
@@ -238,6 +239,20 @@ async fn lists_go_along_their_indexes(database: TestDatabase) {
         let plan = plan(store, query).await;
         assert!(plan.contains(index), "{what}: {plan}");
     }
+    let mail = MailFilter::default;
+    for (what, filter, index) in [
+        ("all mails", mail(), "mails_2"),
+        ("failed ones", MailFilter { status: Some("failed".to_owned()), ..mail() }, "mails_2"),
+        ("of a license", MailFilter { license: Some(LicenseId(id)), ..mail() }, "license_id"),
+        ("of a customer", MailFilter { customer: Some(CustomerId(id)), ..mail() }, "license_id"),
+    ] {
+        let query = mails::all(whose, &filter).order_by_desc(entities::mails::Column::Id).limit(51);
+        let plan = plan(store, query).await;
+        assert!(plan.contains(index), "{what}: {plan}");
+    }
+    let delivery = crate::deliveries::all(whose, &Default::default()).order_by_desc(entities::deliveries::Column::Id);
+    let plan_of_deliveries = plan(store, delivery.limit(51)).await;
+    assert!(plan_of_deliveries.contains("deliveries_6"), "deliveries: {plan_of_deliveries}");
     let customers = CustomerFilter {
         email_domain: Some("example.com".to_owned()),
         name: Some("ada".to_owned()),

@@ -44,7 +44,9 @@ dialog.addEventListener("click", (event) => {
   }
 });
 const opened = async (address, options) => {
-  const answer = await fetch(address, options);
+  const answer = await fetch(address, options).catch(() => undefined);
+  // Why nothing comes, the browser says itself.
+  if (!answer) return location.assign(address);
   const page = new DOMParser().parseFromString(await answer.text(), "text/html");
   const form = page.getElementById("action");
   if (!form) return location.assign(answer.url);

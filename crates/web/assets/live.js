@@ -1,8 +1,11 @@
-// Parts of a page that are marked `data-live` are drawn anew when the server says that something has changed. The page is
-// asked for as always, and only these parts of it are taken; focus, open details and what stands elsewhere stay.
+// Parts of a page that are marked `data-live` are drawn anew: when the server says that something has changed, and, while
+// something goes on, again and again until it is over. The page is asked for as always, and only these parts of it are taken;
+// focus, open details and what stands elsewhere stay.
 
-const main = document.querySelector("[data-stream]");
+const main = document.getElementById("main");
 const PAUSE = 1500;
+// Nobody waits for ever.
+const UNTIL = Date.now() + 10 * 60 * 1000;
 let due;
 let last = 0;
 
@@ -45,13 +48,15 @@ const draw = async () => {
   if (!answer?.ok || answer.redirected) return leave();
   const page = new DOMParser().parseFromString(await answer.text(), "text/html");
   if (document.querySelector("dialog[open]") || typing()) return soon();
-  main.dataset.stream = page.querySelector("[data-stream]")?.dataset.stream ?? main.dataset.stream;
+  const fresh = page.getElementById("main")?.dataset ?? {};
+  main.dataset.stream = fresh.stream ?? main.dataset.stream ?? "";
+  main.dataset.again = fresh.again ?? "";
   const before = bell();
   const parts = new Map([...page.querySelectorAll("[data-live]")].map((part) => [part.dataset.live, part]));
   for (const part of document.querySelectorAll("[data-live]")) {
-    const fresh = parts.get(part.dataset.live);
-    if (!fresh) part.hidden = true;
-    else if (!fresh.isEqualNode(part)) put(part, document.adoptNode(fresh));
+    const anew = parts.get(part.dataset.live);
+    if (!anew) part.hidden = true;
+    else if (!anew.isEqualNode(part)) put(part, document.adoptNode(anew));
   }
   if (bell() !== before) told.textContent = bell();
   document.dispatchEvent(new CustomEvent("drawn"));
@@ -59,6 +64,12 @@ const draw = async () => {
 
 const soon = () => {
   due ??= setTimeout(draw, Math.max(0, last + PAUSE - Date.now()));
+};
+
+const again = () => {
+  const wait = Number(main.dataset.again);
+  if (!wait || Date.now() > UNTIL) return;
+  setTimeout(() => draw().then(again), wait);
 };
 
 // A browser has six connections to a server, whatever the number of its pages: one page listens and tells the others, and one
@@ -109,8 +120,9 @@ const listen = () => {
   channel.postMessage({});
 };
 
-if (main && navigator.locks) {
-  document.body.append(told);
+document.body.append(told);
+again();
+if (main.dataset.stream && navigator.locks) {
   channel.addEventListener("message", ({ data }) => {
     if (data.marks) hear(data.marks);
     else if (end && heard) channel.postMessage({ marks: heard });

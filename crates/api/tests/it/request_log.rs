@@ -20,7 +20,7 @@ impl Shop {
         self.engine.write_requests().await.unwrap();
         let whose = Whose { tenant: self.tenant, livemode };
         let page = Page { limit: 100, from: None };
-        self.engine.store.list_requests(whose, &RequestFilter::default(), page).await.unwrap().rows
+        self.engine.store.examine_requests(whose, &RequestFilter::default(), page).await.unwrap().listed.rows
     }
 }
 

@@ -26,7 +26,7 @@ use crate::{
 const LOOKED_AT_MAX: u64 = 16 * PAGE;
 
 /// Which orders are asked about.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Window {
     /// Something was told about them then or later.
     pub since: Timestamp,
@@ -100,36 +100,13 @@ impl Engine {
         after: Option<OrderId>,
         limit: usize,
     ) -> Result<Discrepancies, Error> {
-        let connections = self.connections().await?;
-        let (ring, now) = (self.ring(), self.now());
-        let judged_at = domain::time::after(now, self.ahead(whose.tenant, whose.livemode).await?);
         let mut found = Discrepancies { rows: Vec::new(), next: after };
         let mut looked_at = 0;
         while looked_at < LOOKED_AT_MAX {
-            let snapshot = self.store.snapshot().await?;
-            let between = (window.since, window.until);
-            let ids = snapshot.orders_between(whose, between, window.connection, found.next, PAGE).await?;
-            let catalogue = snapshot.catalogue(whose.tenant).await?;
-            let open = grouped(snapshot.open_attention(&ids).await?, |item| OrderId(item.order_id.unwrap_or_default()));
-            let gathered = Gathered { open, ..Gathered::default() };
-            let seen = snapshot.orders(&ids).await?.into_iter();
-            let orders: HashMap<OrderId, StoredOrder> =
-                seen.filter_map(|seen| Some((seen.id, seen.order.ok()?))).collect();
-            for id in &ids {
-                found.next = Some(*id);
-                let Some(order) = orders.get(id) else { continue };
-                let connection = find(&connections, order.connection).map(AsRef::as_ref);
-                let case = Case {
-                    order,
-                    gathered: &gathered,
-                    catalogue: Some(&catalogue),
-                    connection,
-                    is_replayed: false,
-                    ring: &ring,
-                    now,
-                    judged_at,
-                };
-                found.rows.extend(of_order(&case, &catalogue));
+            let ids = self.orders_in(whose, window, found.next, PAGE).await?;
+            for (id, rows) in self.discrepancies_of(whose, &ids).await? {
+                found.next = Some(id);
+                found.rows.extend(rows);
                 if found.rows.len() >= limit {
                     return Ok(found);
                 }
@@ -141,6 +118,53 @@ impl Engine {
             }
         }
         Ok(found)
+    }
+
+    /// The next orders of a window, at most so many.
+    pub(super) async fn orders_in(
+        &self,
+        whose: Whose,
+        window: &Window,
+        behind: Option<OrderId>,
+        limit: u64,
+    ) -> Result<Vec<OrderId>, Error> {
+        let between = (window.since, window.until);
+        Ok(self.store.snapshot().await?.orders_between(whose, between, window.connection, behind, limit).await?)
+    }
+
+    /// What does not fit in each of these orders, as they are now. One that is gone or does not read has nothing.
+    ///
+    /// # Errors
+    /// Those of the database, or the catalogue does not read.
+    pub async fn discrepancies_of(
+        &self,
+        whose: Whose,
+        ids: &[OrderId],
+    ) -> Result<Vec<(OrderId, Vec<Discrepancy>)>, Error> {
+        let connections = self.connections().await?;
+        let (ring, now) = (self.ring(), self.now());
+        let judged_at = domain::time::after(now, self.ahead(whose.tenant, whose.livemode).await?);
+        let snapshot = self.store.snapshot().await?;
+        let catalogue = snapshot.catalogue(whose.tenant).await?;
+        let open = grouped(snapshot.open_attention(ids).await?, |item| OrderId(item.order_id.unwrap_or_default()));
+        let gathered = Gathered { open, ..Gathered::default() };
+        let seen = snapshot.orders(ids).await?.into_iter();
+        let orders: HashMap<OrderId, StoredOrder> = seen.filter_map(|seen| Some((seen.id, seen.order.ok()?))).collect();
+        let found = |order: &StoredOrder| {
+            let connection = find(&connections, order.connection).map(AsRef::as_ref);
+            let case = Case {
+                order,
+                gathered: &gathered,
+                catalogue: Some(&catalogue),
+                connection,
+                is_replayed: false,
+                ring: &ring,
+                now,
+                judged_at,
+            };
+            of_order(&case, &catalogue)
+        };
+        Ok(ids.iter().map(|id| (*id, orders.get(id).map(found).unwrap_or_default())).collect())
     }
 }
 

@@ -129,7 +129,36 @@ async fn windows_and_pages(database: TestDatabase) {
     }
 }
 
+/// More orders than are compared before a page is shown: the rest is compared behind it.
+async fn a_long_window(database: TestDatabase) {
+    let harness = open(database).await;
+    tell(&harness, (0..70).map(|number| unmapped(&format!("once{number}")))).await;
+    let whose = Whose { tenant: harness.tenant, livemode: false };
+    let window = Window { since: at(ALL.0), until: at(ALL.1), connection: None };
+    let compared = || async { harness.engine.compare(whose, &window).await.unwrap() };
+    let first = compared().await;
+    assert_eq!((first.orders, first.found.len(), first.ended_at), (64, 64, None));
+    let mut whole = first;
+    for _ in 0..100_000 {
+        whole = compared().await;
+        if whole.ended_at.is_some() {
+            break;
+        }
+        tokio::task::yield_now().await;
+    }
+    assert_eq!((whole.orders, whole.found.len(), whole.ended_at), (70, 70, Some(harness.engine.now())));
+    let map = r#"price_rule = [{ connection = "stripe", price = "price_once", plan = "basic" }]"#;
+    harness.apply(map).await;
+    harness.settle().await;
+    assert_eq!(compared().await, whole, "it counts for a while");
+    let now = harness.engine.discrepancies_of(whose, &whole.found).await.unwrap();
+    assert!(now.len() == 70 && now.iter().all(|(_, rows)| rows.is_empty()), "each order is shown as it is");
+    harness.clock.advance(SignedDuration::from_mins(5));
+    assert_eq!((compared().await.orders, compared().await.found.len()), (64, 0), "begun anew");
+}
+
 on_both_databases! {
+    a_long_window_is_compared_behind_its_page: a_long_window;
     nothing_is_found_where_money_and_licenses_agree: a_sound_shop;
     a_paid_sale_without_a_license_is_found_with_its_reason: a_sale_without_a_license;
     an_active_license_on_a_refunded_payment_is_found: a_license_without_its_money;

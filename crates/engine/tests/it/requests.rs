@@ -47,7 +47,7 @@ fn known(tenant: TenantId, livemode: bool) -> Caller {
 async fn listed(harness: &Harness, livemode: bool, filter: RequestFilter) -> Vec<(String, i32)> {
     let whose = Whose { tenant: harness.tenant, livemode };
     let page = Page { limit: 10, from: None };
-    let rows = harness.engine.store.list_requests(whose, &filter, page).await.unwrap().rows;
+    let rows = harness.engine.store.examine_requests(whose, &filter, page).await.unwrap().listed.rows;
     rows.into_iter().map(|row| (row.route, row.status)).collect()
 }
 

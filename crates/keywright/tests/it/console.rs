@@ -42,6 +42,11 @@ fn every_page_is_for_everybody() {
 }
 
 #[test]
+fn nobody_needs_a_mouse() {
+    travelled("keyboard", &[&crate::process::sample()]);
+}
+
+#[test]
 fn members_come_in_by_an_identity_provider() {
     travelled("identity", &[]);
 }

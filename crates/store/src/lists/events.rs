@@ -13,12 +13,15 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
-use super::{Listed, Page, Whose, from_cursor, read_ordered, read_page};
+use super::{
+    ASKED_ABOUT_MAX, Cursor, Examined, LOOKED_AT_MAX, Listed, Page, Whose, from_cursor, read_examined, read_ordered,
+    read_page,
+};
 use crate::{
     Store, Write,
     bulk::any_of,
     convert::micros,
-    entities::{attention_items, audit_entries, facts, inbound_events, orders},
+    entities::{attention_items, audit_entries, audit_entries::Column::Sequence, facts, inbound_events, orders},
     error::StoreError,
     rows::{AttentionItem, AuditEntry, InboundEvent},
 };
@@ -32,6 +35,17 @@ pub struct InboundFilter {
     pub kind: Option<String>,
     /// Delivered to this connection.
     pub connection: Option<ConnectionId>,
+}
+
+impl InboundFilter {
+    /// What each event is asked about.
+    fn condition(&self) -> Condition {
+        use inbound_events::Column;
+        Condition::all()
+            .add_option(self.status.as_deref().map(|status| Column::Status.eq(status)))
+            .add_option(self.kind.as_deref().map(|kind| Column::Kind.eq(kind)))
+            .add_option(self.connection.map(|connection| Column::ConnectionId.eq(connection.0)))
+    }
 }
 
 /// An event without its body and the answers to its look-ups, which may be large.
@@ -82,6 +96,28 @@ pub struct AuditFilter {
     pub until: Option<Timestamp>,
 }
 
+impl AuditFilter {
+    /// Whether it is about one sale. The entries of one are few, and found by an index that does not know the chain.
+    const fn is_about_one(&self) -> bool {
+        self.order.is_some() || self.license.is_some()
+    }
+
+    /// How many entries may be looked at for a page. Of which mode one is, its order is asked, unless it is passed over.
+    const fn looks_at(&self) -> i64 {
+        let passes_over = self.actor.is_some() || self.action.is_some() || self.subject.is_some();
+        (if passes_over { LOOKED_AT_MAX } else { ASKED_ABOUT_MAX }).cast_signed()
+    }
+}
+
+/// The numbers of the entries that are looked at for a page, from the lowest to the highest: those of a chain have no gaps.
+const fn stretch(from: Option<Cursor<i64>>, newest: i64, most: i64) -> (i64, i64) {
+    match from {
+        None => (newest - most + 1, newest),
+        Some(Cursor::After(number)) => (number - most, number - 1),
+        Some(Cursor::Before(number)) => (number + 1, number + most),
+    }
+}
+
 /// A word, or all words that begin so, where it ends with `mark`.
 fn word_or_beginning<C: ColumnTrait>(column: C, word: &str, mark: char) -> SimpleExpr {
     if word.ends_with(mark) { column.starts_with(word) } else { column.eq(word) }
@@ -130,14 +166,22 @@ impl Store {
         filter: &InboundFilter,
         page: Page,
     ) -> Result<Listed<InboundSummary>, StoreError> {
-        use inbound_events::Column;
-        let query = summary().filter(inbound_of(whose)).filter(
-            Condition::all()
-                .add_option(filter.status.as_deref().map(|status| Column::Status.eq(status)))
-                .add_option(filter.kind.as_deref().map(|kind| Column::Kind.eq(kind)))
-                .add_option(filter.connection.map(|connection| Column::ConnectionId.eq(connection.0))),
-        );
-        read_page(&self.reader, query, Column::Id, page).await
+        let query = summary().filter(inbound_of(whose)).filter(filter.condition());
+        read_page(&self.reader, query, inbound_events::Column::Id, page).await
+    }
+
+    /// A page of inbound events that takes no longer the more there are: it looks at so many, and says where it stopped.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn examine_inbound(
+        &self,
+        whose: Whose,
+        filter: &InboundFilter,
+        page: Page,
+    ) -> Result<Examined<InboundSummary>, StoreError> {
+        let (all, id) = (summary().filter(inbound_of(whose)), inbound_events::Column::Id);
+        read_examined(&self.reader, all, filter.condition(), id, page, ASKED_ABOUT_MAX).await
     }
 
     /// An inbound event with everything that is kept of it.
@@ -230,17 +274,12 @@ impl Store {
         page: Page,
     ) -> Result<Listed<AuditEntry>, StoreError> {
         let query = audit(whose, filter);
-        if filter.order.is_none() && filter.license.is_none() {
-            let from = match page.from {
-                None => None,
-                Some(cursor) => match self.place_in_chain(whose.tenant, cursor.id()).await? {
-                    None => return Ok(Listed::none()),
-                    Some(sequence) => Some(cursor.named(sequence)),
-                },
+        if !filter.is_about_one() {
+            return match self.from_in_chain(whose.tenant, page.from).await? {
+                None => Ok(Listed::none()),
+                Some(from) => read_ordered(&self.reader, from_cursor(query, Sequence, from), page).await,
             };
-            return read_ordered(&self.reader, from_cursor(query, audit_entries::Column::Sequence, from), page).await;
         }
-        // The entries of one order are few, and found by an index that does not know the chain.
         let query = match filter.order {
             None => query,
             Some(order) => {
@@ -251,10 +290,62 @@ impl Store {
         read_page(&self.reader, query, audit_entries::Column::Id, page).await
     }
 
-    /// Which number an entry has in its vendor's chain. None: there is no such entry.
-    async fn place_in_chain(&self, tenant: TenantId, entry: Uuid) -> Result<Option<i64>, StoreError> {
-        let query = audit_entries::Entity::find_by_id(entry).filter(audit_entries::Column::TenantId.eq(tenant.0));
-        Ok(query.select_only().column(audit_entries::Column::Sequence).into_tuple().one(&self.reader).await?)
+    /// A page of the audit log that takes no longer the longer the log is: it looks at so many entries, and says where it
+    /// stopped.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn examine_audit(
+        &self,
+        whose: Whose,
+        filter: &AuditFilter,
+        page: Page,
+    ) -> Result<Examined<AuditEntry>, StoreError> {
+        if filter.is_about_one() {
+            return Ok(Examined::whole(self.list_audit(whose, filter, page).await?));
+        }
+        let (Some(from), Some(newest)) =
+            (self.from_in_chain(whose.tenant, page.from).await?, self.newest_in_chain(whose.tenant).await?)
+        else {
+            return Ok(Examined::whole(Listed::none()));
+        };
+        let (lowest, highest) = stretch(from, newest, filter.looks_at());
+        let within = audit(whose, filter).filter(Sequence.between(lowest, highest));
+        let listed = read_ordered(&self.reader, from_cursor(within, Sequence, from), page).await?;
+        let is_backwards = matches!(from, Some(Cursor::Before(_)));
+        let last = if is_backwards { highest } else { lowest };
+        let is_further = !listed.has_more && (2..newest).contains(&last);
+        let entry = if is_further { self.entry_in_chain(whose.tenant, last).await? } else { None };
+        let further = entry.map(|entry| if is_backwards { Cursor::Before(entry) } else { Cursor::After(entry) });
+        Ok(Examined { listed, further })
+    }
+
+    /// A cursor as a place in the chain of its vendor. None: it is none.
+    async fn from_in_chain(
+        &self,
+        tenant: TenantId,
+        from: Option<Cursor>,
+    ) -> Result<Option<Option<Cursor<i64>>>, StoreError> {
+        let Some(cursor) = from else { return Ok(Some(None)) };
+        let entry = audit_entries::Entity::find_by_id(cursor.id()).filter(audit_entries::Column::TenantId.eq(tenant.0));
+        let number: Option<i64> = entry.select_only().column(Sequence).into_tuple().one(&self.reader).await?;
+        Ok(number.map(|number| Some(cursor.named(number))))
+    }
+
+    /// The number of the newest entry of a vendor.
+    async fn newest_in_chain(&self, tenant: TenantId) -> Result<Option<i64>, StoreError> {
+        let entries = audit_entries::Entity::find()
+            .select_only()
+            .column(Sequence)
+            .filter(audit_entries::Column::TenantId.eq(tenant.0));
+        Ok(entries.order_by_desc(Sequence).limit(1).into_tuple().one(&self.reader).await?)
+    }
+
+    /// The entry with this number.
+    async fn entry_in_chain(&self, tenant: TenantId, number: i64) -> Result<Option<Uuid>, StoreError> {
+        let entries = audit_entries::Entity::find().select_only().column(audit_entries::Column::Id);
+        let entry = entries.filter(audit_entries::Column::TenantId.eq(tenant.0)).filter(Sequence.eq(number));
+        Ok(entry.into_tuple().one(&self.reader).await?)
     }
 
     /// A page of what needs a person: open items that nobody has dismissed.
@@ -392,4 +483,22 @@ pub(crate) fn attention_of(whose: Whose) -> Condition {
             .add(attention_items::Column::Livemode.is_null())
             .add(attention_items::Column::Livemode.eq(whose.livemode)),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_chain_is_looked_at_a_stretch_at_a_time() {
+        for (from, looked_at) in [
+            (None, (901, 1_000)),
+            (Some(Cursor::After(901)), (801, 900)),
+            (Some(Cursor::After(50)), (-50, 49)),
+            (Some(Cursor::Before(801)), (802, 901)),
+            (Some(Cursor::Before(990)), (991, 1_090)),
+        ] {
+            assert_eq!(stretch(from, 1_000, 100), looked_at, "{from:?}");
+        }
+    }
 }

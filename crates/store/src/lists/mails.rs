@@ -1,9 +1,12 @@
 //! Mails in lists.
 
 use domain::id::{CustomerId, LicenseId, MailId, OrderId};
-use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter, QuerySelect, QueryTrait, sea_query::SimpleExpr};
+use sea_orm::{
+    ColumnTrait, Condition, EntityTrait, QueryFilter, QuerySelect, QueryTrait, Select,
+    sea_query::{Expr, ExprTrait, Query, SimpleExpr},
+};
 
-use super::{Listed, Page, Whose, read_page, sales::orders_of};
+use super::{ASKED_ABOUT_MAX, Examined, Listed, Page, Whose, read_examined, read_page, sales::orders_of};
 use crate::{
     Store,
     entities::{licenses, mails, orders},
@@ -32,19 +35,22 @@ impl Store {
     /// # Errors
     /// Those of the database.
     pub async fn list_mails(&self, whose: Whose, filter: &MailFilter, page: Page) -> Result<Listed<Mail>, StoreError> {
-        use mails::Column;
-        let of_licenses = |condition: SimpleExpr| {
-            let licenses = licenses::Entity::find().select_only().column(licenses::Column::Id);
-            Column::LicenseId.in_subquery(licenses.filter(condition).into_query())
-        };
-        let wanted = Condition::all()
-            .add_option(filter.license.map(|license| Column::LicenseId.eq(license.0)))
-            .add_option(filter.order.map(|id| of_licenses(licenses::Column::OrderId.eq(id.0))))
-            .add_option(filter.customer.map(|id| of_licenses(licenses::Column::CustomerId.eq(id.0))))
-            .add_option(filter.status.as_deref().map(|status| Column::Status.eq(status)))
-            .add_option(filter.kind.as_deref().map(|kind| Column::Kind.eq(kind)));
-        let query = mails::Entity::find().filter(of(whose)).filter(wanted);
-        read_page(&self.reader, query, Column::Id, page).await
+        let query = all(whose, filter).filter(filter.condition());
+        read_page(&self.reader, query, mails::Column::Id, page).await
+    }
+
+    /// A page of mails that takes no longer the more there are: it looks at so many, and says where it stopped.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn examine_mails(
+        &self,
+        whose: Whose,
+        filter: &MailFilter,
+        page: Page,
+    ) -> Result<Examined<Mail>, StoreError> {
+        let (all, condition) = (all(whose, filter), filter.condition());
+        read_examined(&self.reader, all, condition, mails::Column::Id, page, ASKED_ABOUT_MAX).await
     }
 
     /// A mail of a tenant and a mode.
@@ -52,13 +58,45 @@ impl Store {
     /// # Errors
     /// Those of the database.
     pub async fn mail_of(&self, whose: Whose, id: MailId) -> Result<Option<Mail>, StoreError> {
-        Ok(mails::Entity::find_by_id(id.0).filter(of(whose)).one(&self.reader).await?)
+        Ok(mails::Entity::find_by_id(id.0).filter(of_mode(whose)).one(&self.reader).await?)
     }
 }
 
-/// A mail is of the mode of its order.
-fn of(whose: Whose) -> Condition {
-    let orders = orders::Entity::find().select_only().column(orders::Column::Id).filter(orders_of(whose));
-    let of_mode: SimpleExpr = mails::Column::OrderId.in_subquery(orders.into_query());
-    Condition::all().add(mails::Column::TenantId.eq(whose.tenant.0)).add(of_mode)
+impl MailFilter {
+    /// What each mail is asked about.
+    fn condition(&self) -> Condition {
+        Condition::all()
+            .add_option(self.status.as_deref().map(|status| mails::Column::Status.eq(status)))
+            .add_option(self.kind.as_deref().map(|kind| mails::Column::Kind.eq(kind)))
+    }
+}
+
+/// The mails that a filter leads to. Those about a license have an index, and are so few that no other one may be taken.
+pub(crate) fn all(whose: Whose, filter: &MailFilter) -> Select<mails::Entity> {
+    use mails::Column;
+    let of_licenses = |condition: SimpleExpr| {
+        let licenses = licenses::Entity::find().select_only().column(licenses::Column::Id);
+        Column::LicenseId.in_subquery(licenses.filter(condition).into_query())
+    };
+    let about = [
+        filter.license.map(|license| Column::LicenseId.eq(license.0)),
+        filter.order.map(|id| of_licenses(licenses::Column::OrderId.eq(id.0))),
+        filter.customer.map(|id| of_licenses(licenses::Column::CustomerId.eq(id.0))),
+    ];
+    let about: Vec<SimpleExpr> = about.into_iter().flatten().collect();
+    let theirs = about.is_empty().then(|| Column::TenantId.eq(whose.tenant.0));
+    let about = about.into_iter().fold(Condition::all(), Condition::add);
+    mails::Entity::find().filter(about.add_option(theirs)).filter(of_mode(whose))
+}
+
+/// A mail is of the tenant and the mode of its order.
+fn of_mode(whose: Whose) -> SimpleExpr {
+    let order = (orders::Entity, orders::Column::Id);
+    let order = Query::select()
+        .expr(Expr::val(1))
+        .from(orders::Entity)
+        .and_where(Expr::col(order).equals((mails::Entity, mails::Column::OrderId)))
+        .cond_where(orders_of(whose))
+        .to_owned();
+    Expr::exists(order)
 }

@@ -142,6 +142,7 @@ const TABLES: &[Table] = &[
                     "reason",
                     "product_id",
                     "plan_id",
+                    "plan_version",
                     "connection_id",
                     "until",
                 ],
@@ -321,6 +322,7 @@ const TABLES: &[Table] = &[
             (&["endpoint_id", "id"], Some("status = 'held'")),
             (&["endpoint_id", "id"], Some("status = 'dead'")),
             (&["endpoint_id", "id"], None),
+            (&["tenant_id", "id"], None),
         ],
     },
     Table {
@@ -346,7 +348,10 @@ const TABLES: &[Table] = &[
             lease_until bigint?, response text?, created_at bigint, sent_at bigint?",
         primary: &["id"],
         unique: &[&["license_id", "kind", "occasion"]],
-        indexes: &[(&["status", "next_attempt_at", "id"], Some("status <> 'sent'"))],
+        indexes: &[
+            (&["status", "next_attempt_at", "id"], Some("status <> 'sent'")),
+            (&["tenant_id", "id"], None),
+        ],
     },
     Table {
         name: "mail_templates",

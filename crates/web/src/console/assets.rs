@@ -61,10 +61,8 @@ assets! {
     favicon = "favicon.svg", SVG, include_str!("../../assets/favicon.svg");
     /// The address of the script that shows what is being written.
     preview = "preview.js", JAVASCRIPT, include_str!("../../assets/preview.js");
-    /// The address of the script that keeps pages as things are.
+    /// The address of the script that keeps pages as things are, and shows how far something is.
     live = "live.js", JAVASCRIPT, include_str!("../../assets/live.js");
-    /// The address of the script of pages that show how far something is.
-    again = "again.js", JAVASCRIPT, include_str!("../../assets/again.js");
     /// The address of the script of pages with passkeys.
     passkeys = "passkeys.js", JAVASCRIPT, include_str!("../../assets/passkeys.js");
 }

@@ -228,15 +228,15 @@ async fn list(
 ) -> Result<Response, Refusal> {
     let now = web.engine.now();
     let at = asked.page::<AuditId>()?;
-    let listed = web.engine.store.list_audit(place.whose(), &wanted.filter()?, at).await?;
+    let examined = web.engine.store.examine_audit(place.whose(), &wanted.filter()?, at).await?;
     let path = place.at("audit");
-    let pager = Pager::new(&listed, at, &path, &wanted.pairs(), |row| AuditId(row.id).to_string());
+    let pager = Pager::examined(&examined, at, &path, &wanted.pairs(), |row| row.id, |id| AuditId(id).to_string());
     let people = People::of(&web, &place).await?;
     let done = web.engine.audit_verified(place.whose().tenant).await?;
     let export = wanted.address(&place.at("audit/export"));
     page(&AuditPage {
         shell: Shell::new(&web, &place, "audit", "Audit log").await?,
-        entries: entries(&place, &people, listed.rows, now),
+        entries: entries(&place, &people, examined.listed.rows, now),
         pager,
         path,
         is_filtered: !wanted.pairs().is_empty(),

@@ -23,7 +23,6 @@ use uuid::Uuid;
 
 use super::{
     action::{Field, Question, Sent},
-    assets,
     browser::see_other,
     entries::People,
     filters,
@@ -318,9 +317,6 @@ pub(crate) async fn list(State(web): State<Web>, place: Place<Look>) -> Result<R
 #[template(path = "console/change.html")]
 struct ChangePage {
     shell: Shell,
-    script: &'static str,
-    /// In how many milliseconds it is to be looked again.
-    again: Option<u32>,
     change: Change,
     /// Address and id of a license that stayed as it was, and why.
     skipped: Vec<(String, String, String)>,
@@ -344,9 +340,9 @@ pub(crate) async fn show(
         (place.at(&format!("licenses/{license}")), license, item.outcome.unwrap_or_default())
     });
     page(&ChangePage {
-        shell: Shell::new(&web, &place, "licenses", change.title.clone()).await?,
-        script: assets::again(),
-        again: change.is_running.then_some(SOON),
+        shell: Shell::new(&web, &place, "licenses", change.title.clone())
+            .await?
+            .looks_again(change.is_running.then_some(SOON)),
         skipped: skipped.collect(),
         change,
         changes_path: place.at("licenses/changes"),

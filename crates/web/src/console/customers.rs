@@ -18,7 +18,7 @@ use store::{
 
 use super::{
     filters, licenses,
-    list::{Asked, Pager, address, further},
+    list::{Asked, Pager, address},
     mails, orders,
     place::{Place, to::Look},
     refusal::Refusal,
@@ -40,7 +40,6 @@ struct CustomersPage {
     path: String,
     customers: Vec<Row>,
     pager: Pager,
-    further: Option<(String, &'static str)>,
     q: String,
     product: String,
     is_filtered: bool,
@@ -67,9 +66,7 @@ pub(crate) async fn list(
         Meant::Named(rows) => Examined { listed: at.of(rows, |row| row.id), further: None },
         Meant::Filtered(filter) => web.engine.store.examine_customers(place.whose(), &filter, at).await?,
     };
-    let listed = &examined.listed;
-    let pager = Pager::new(listed, at, &path, &kept, |row| CustomerId(row.id).to_string());
-    let further = further(&examined, &path, &kept, |id| CustomerId(id).to_string());
+    let pager = Pager::examined(&examined, at, &path, &kept, |row| row.id, |id| CustomerId(id).to_string());
     let row = |row: Customer| Row {
         path: place.at(&format!("customers/{}", CustomerId(row.id))),
         email: row.email,
@@ -84,7 +81,6 @@ pub(crate) async fn list(
         product: asked.get("product").to_owned(),
         customers: examined.listed.rows.into_iter().map(row).collect(),
         pager,
-        further,
         path,
     })
 }

@@ -136,8 +136,8 @@ pub(crate) async fn list(
     let now = web.engine.now();
     let filter = filter(&asked)?;
     let at = asked.page::<DeliveryId>()?;
-    let listed = web.engine.store.list_deliveries(place.whose(), &filter, at).await?;
-    let named = Named::read(&web, &place, listed.rows.iter().map(|row| row.event_id).collect()).await?;
+    let examined = web.engine.store.examine_deliveries(place.whose(), &filter, at).await?;
+    let named = Named::read(&web, &place, examined.listed.rows.iter().map(|row| row.event_id).collect()).await?;
     let kept = asked.kept(&NAMES);
     let path = place.at("deliveries");
     let mut endpoints: Vec<_> = named
@@ -151,8 +151,8 @@ pub(crate) async fn list(
     page(&DeliveriesPage {
         shell: Shell::new(&web, &place, "deliveries", "Deliveries").await?,
         webhooks: place.at("settings/webhooks"),
-        rows: listed.rows.iter().map(|row| named.row(&place, row, now)).collect(),
-        pager: Pager::new(&listed, at, &path, &kept, |row| DeliveryId(row.id).to_string()),
+        rows: examined.listed.rows.iter().map(|row| named.row(&place, row, now)).collect(),
+        pager: Pager::examined(&examined, at, &path, &kept, |row| row.id, |id| DeliveryId(id).to_string()),
         path,
         statuses: STATUSES.map(|(word, name)| (word, name, word == asked.get("status"))).to_vec(),
         endpoints: endpoints.into_iter().map(|(code, is_here, id)| (id, code, is_here)).collect(),

@@ -67,7 +67,11 @@ pub(crate) async fn show(_: SignedInHere) -> Result<Response, Refusal> {
         fields: fields(),
         items: items(),
         moments: moments(),
-        pager: Pager { newer: Some("#".to_owned()), older: Some("#".to_owned()) },
+        pager: Pager {
+            newer: Some("#".to_owned()),
+            older: Some("#".to_owned()),
+            further: Some(("#".to_owned(), "Look further back")),
+        },
         icons: assets::icon_names(),
     })
 }
@@ -96,6 +100,8 @@ fn shell() -> Shell {
         styles: assets::styles(),
         script: assets::script(),
         stream: None,
+        again: None,
+        live: super::assets::live(),
     }
 }
 

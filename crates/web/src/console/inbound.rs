@@ -98,10 +98,10 @@ pub(crate) async fn list(
     };
     let at = asked.page::<InboundId>()?;
     let shell = Shell::live(&web, &place, "inbound", "Inbound events").await?;
-    let listed = web.engine.store.list_inbound(place.whose(), &filter, at).await?;
+    let examined = web.engine.store.examine_inbound(place.whose(), &filter, at).await?;
     let kept = asked.kept(&["status", "kind", "connection"]);
     let path = place.at("inbound");
-    let pager = Pager::new(&listed, at, &path, &kept, |row| InboundId(row.id).to_string());
+    let pager = Pager::examined(&examined, at, &path, &kept, |row| row.id, |id| InboundId(id).to_string());
     let whose = place.whose();
     let connections = web.engine.connections().await?;
     let here = connections.iter().filter(|row| row.tenant == whose.tenant && row.mode.is_live() == whose.livemode);
@@ -112,7 +112,7 @@ pub(crate) async fn list(
     page(&InboundEventsPage {
         shell,
         connections: connections.collect(),
-        events: rows(&web, &place, listed.rows, now).await?,
+        events: rows(&web, &place, examined.listed.rows, now).await?,
         pager,
         path,
         statuses: statuses.map(|word| (word, word == status)).to_vec(),

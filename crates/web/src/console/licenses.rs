@@ -17,7 +17,7 @@ use store::lists::{Examined, Listed, ListedLicense};
 use super::{
     changes::{self, ACTIONS},
     filters::{self, Filters, Select},
-    list::{Asked, Chip, Pager, address, further},
+    list::{Asked, Chip, Pager, address},
     place::{Place, to::Look},
     refusal::Refusal,
     shell::{Shell, page},
@@ -49,7 +49,6 @@ struct LicensesPage {
     kept: Vec<(&'static str, String)>,
     rows: Vec<Row>,
     pager: Pager,
-    further: Option<(String, &'static str)>,
     /// Word and name of what can be done with many.
     actions: Vec<(&'static str, &'static str)>,
     may_change_all: bool,
@@ -87,8 +86,8 @@ pub(crate) async fn list(
     let filters = filters::read(&web, &place, &path, &asked, now).await?;
     let at = asked.page::<LicenseId>()?;
     let examined = web.engine.store.examine_licenses(place.whose(), &filters.filter, at).await?;
-    let pager = Pager::new(&examined.listed, at, &path, &filters.pairs(), |row| row.license.id.to_string());
-    let further = further(&examined, &path, &filters.pairs(), |id| LicenseId(id).to_string());
+    let name = |id| LicenseId(id).to_string();
+    let pager = Pager::examined(&examined, at, &path, &filters.pairs(), |row| row.license.id.0, name);
     let Examined { listed: Listed { rows: found, .. }, .. } = examined;
     let found = filters::meant(&web, &place, &filters.filter, found).await?;
     let (tabs, view_actions) = views::tabs(&web, &place, &filters).await?;
@@ -113,7 +112,6 @@ pub(crate) async fn list(
         metadata,
         path,
         pager,
-        further,
         tabs,
         view_actions,
         is_more_open,

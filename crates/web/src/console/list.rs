@@ -70,6 +70,8 @@ impl Chip {
 pub(crate) struct Pager {
     pub(crate) newer: Option<String>,
     pub(crate) older: Option<String>,
+    /// Where a list goes on that looked at only so many rows: address and word. None: it looked at all of them.
+    pub(crate) further: Option<(String, &'static str)>,
 }
 
 impl Pager {
@@ -88,20 +90,24 @@ impl Pager {
         Self {
             newer: listed.rows.first().filter(|_| has_newer).map(|row| link("before", id(row))),
             older: listed.rows.last().filter(|_| has_older).map(|row| link("after", id(row))),
+            further: None,
         }
     }
-}
 
-/// Where a list goes on that looked at only so many rows: address and word. None: it looked at all of them.
-pub(crate) fn further<T>(
-    examined: &Examined<T>,
-    path: &str,
-    kept: &[(&str, &str)],
-    id: impl Fn(Uuid) -> String,
-) -> Option<(String, &'static str)> {
-    let (name, edge, word) = match examined.further? {
-        Cursor::After(edge) => ("after", edge, "Look further back"),
-        Cursor::Before(edge) => ("before", edge, "Look at newer ones"),
-    };
-    Some((address(path, &[kept, &[(name, id(edge).as_str())]].concat()), word))
+    /// Those of a page for which not everything may have been looked at; `id` is a row's, and `name` as an address has it.
+    pub(crate) fn examined<T>(
+        examined: &Examined<T>,
+        page: Page,
+        path: &str,
+        kept: &[(&str, &str)],
+        id: impl Fn(&T) -> Uuid,
+        name: impl Fn(Uuid) -> String,
+    ) -> Self {
+        let on = |way: &str, edge| address(path, &[kept, &[(way, name(edge).as_str())]].concat());
+        let further = examined.further.map(|edge| match edge {
+            Cursor::After(edge) => (on("after", edge), "Look further back"),
+            Cursor::Before(edge) => (on("before", edge), "Look at newer ones"),
+        });
+        Self { further, ..Self::new(&examined.listed, page, path, kept, |row| name(id(row))) }
+    }
 }

@@ -17,7 +17,6 @@ use jiff::Timestamp;
 use store::{lists::MailFilter, outbox::status, rows::Mail};
 
 use super::{
-    assets,
     letters::{name, sandboxed, tabs},
     list::{Asked, Pager, address},
     place::{Place, to::Look},
@@ -118,11 +117,11 @@ pub(crate) async fn list(
         kind: chosen(kind, kind.parse::<MailKind>().is_ok()),
     };
     let at = asked.page::<MailId>()?;
-    let listed = web.engine.store.list_mails(place.whose(), &filter, at).await?;
+    let examined = web.engine.store.examine_mails(place.whose(), &filter, at).await?;
     let path = place.at("mails");
     let about = asked.kept(&["license", "order", "customer"]);
     let kept = asked.kept(&["status", "kind", "license", "order", "customer"]);
-    let pager = Pager::new(&listed, at, &path, &kept, |row| MailId(row.id).to_string());
+    let pager = Pager::examined(&examined, at, &path, &kept, |row| row.id, |id| MailId(id).to_string());
     let with_status = |word: &'static str| {
         let others = kept.iter().filter(|(name, _)| *name != "status").copied();
         let asked: Vec<_> = std::iter::once(("status", word)).chain(others).collect();
@@ -131,7 +130,7 @@ pub(crate) async fn list(
     page(&MailsPage {
         shell: Shell::new(&web, &place, "mails", "E-mail").await?,
         tabs: tabs(&place, "mails"),
-        mails: rows(&place, listed.rows, now),
+        mails: rows(&place, examined.listed.rows, now),
         pager,
         statuses: statuses.map(with_status).to_vec(),
         kinds: MailKind::ALL.iter().map(|kind| kind.as_str()).map(|word| (word, name(word), word == kind)).collect(),
@@ -146,9 +145,6 @@ pub(crate) async fn list(
 #[template(path = "console/mail.html")]
 struct MailPage {
     shell: Shell,
-    script: &'static str,
-    /// In how many milliseconds it is to be looked again.
-    again: Option<u32>,
     id: String,
     path: String,
     name: String,
@@ -176,9 +172,7 @@ pub(crate) async fn show(
     let (name, path) = (name(&mail.kind), place.at(&format!("mails/{}", MailId(mail.id))));
     let waits = mail.status == status::PENDING && mail.attempts == 0 && place.asked("said") == "resent";
     page(&MailPage {
-        shell: Shell::new(&web, &place, "mails", format!("{name} · E-mail")).await?,
-        script: assets::again(),
-        again: waits.then_some(SOON),
+        shell: Shell::new(&web, &place, "mails", format!("{name} · E-mail")).await?.looks_again(waits.then_some(SOON)),
         id: MailId(mail.id).to_string(),
         path,
         pill: progress(&mail.status),

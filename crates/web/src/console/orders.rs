@@ -16,7 +16,7 @@ use store::{StoredOrder, lists::OrderFilter};
 
 use super::{
     filters,
-    list::{Asked, Pager, address, further},
+    list::{Asked, Pager, address},
     place::{Place, to::Look},
     refusal::Refusal,
     sale,
@@ -35,7 +35,6 @@ struct OrdersPage {
     path: String,
     orders: Vec<Row>,
     pager: Pager,
-    further: Option<(String, &'static str)>,
     /// The providers to choose from: slug, name, and whether it is chosen.
     sources: Vec<(&'static str, &'static str, bool)>,
     product: String,
@@ -113,8 +112,7 @@ pub(crate) async fn list(
     let (at, customer) = (asked.page::<OrderId>()?, filter.customer);
     let examined = web.engine.store.examine_orders(place.whose(), &filter, at).await?;
     let (path, kept) = (place.at("orders"), asked.kept(&NAMES));
-    let pager = Pager::new(&examined.listed, at, &path, &kept, |row| row.id.to_string());
-    let further = further(&examined, &path, &kept, |id| OrderId(id).to_string());
+    let pager = Pager::examined(&examined, at, &path, &kept, |row| row.id.0, |id| OrderId(id).to_string());
     let mut sources: Vec<_> = filters::connections(&web, &place).await?;
     sources.sort_unstable_by_key(|(_, slug, _)| *slug);
     sources.dedup_by_key(|(_, slug, _)| *slug);
@@ -126,7 +124,6 @@ pub(crate) async fn list(
         product: asked.get("product").to_owned(),
         is_filtered: !kept.is_empty(),
         export_path: place.role.may(Ability::Decide).then(|| address(&place.at("orders/export"), &kept)),
-        further,
         pager,
         path,
         of: customer.map(|id| (place.at(&format!("customers/{id}")), id.to_string())),

@@ -14,14 +14,16 @@ use domain::{
 };
 use engine::{
     connections::Connection,
-    doctor::discrepancies::{Discrepancy, DiscrepancyKind, Window},
+    doctor::{
+        comparison::Comparison,
+        discrepancies::{Discrepancy, DiscrepancyKind, Window},
+    },
     reconcile::{Reading, WINDOW},
 };
-use jiff::Timestamp;
+use jiff::{Timestamp, tz::TimeZone};
 
 use super::{
     action::{Field, Question, Sent},
-    assets,
     attention::item,
     browser::see_other,
     list::ROWS,
@@ -31,7 +33,7 @@ use super::{
     },
     refusal::{Refusal, encoded},
     shell::{Shell, page},
-    words::{Pill, When, day_named, sentence},
+    words::{Pill, When, counted, day_named, sentence},
 };
 use crate::Web;
 
@@ -48,7 +50,6 @@ pub(crate) fn routes() -> Router<Web> {
 #[template(path = "console/reconcile.html")]
 struct ReconcilePage {
     shell: Shell,
-    script: &'static str,
     path: String,
     /// The page with what was asked for.
     here: String,
@@ -58,7 +59,9 @@ struct ReconcilePage {
     is_read: bool,
     /// Where lists are read: none, if there is none that can be, or the member may not.
     read: Option<String>,
-    again: Option<u32>,
+    /// How many orders were compared, and when the last of them was; none: more are.
+    compared: String,
+    compared_at: Option<When>,
     /// Id, code, whether it is chosen.
     connections: Vec<(String, String, bool)>,
     since: String,
@@ -106,11 +109,26 @@ impl Asked {
         let unknown = |_| "Choose a connection of the list.".to_owned();
         Ok(Self {
             connection: id("connection").map(|id| id.parse().map_err(unknown)).transpose()?,
-            since: day_named(sent.get("since"))?.unwrap_or_else(|| after(now, -WINDOW)),
+            since: day_named(sent.get("since"))?.unwrap_or_else(|| begin_of_day(after(now, -WINDOW))),
             until: day_named(sent.get("until"))?,
             after: id("after").map(|id| id.parse().map_err(|_| "There is no such page.".to_owned())).transpose()?,
         })
     }
+}
+
+/// Whoever asks later on the same day asks for the same.
+fn begin_of_day(at: Timestamp) -> Timestamp {
+    at.to_zoned(TimeZone::UTC).start_of_day().map_or(at, |day| day.timestamp())
+}
+
+/// The orders of a comparison that a page shows, and behind which the next one begins.
+fn shown(comparison: &Comparison, after: Option<OrderId>) -> (Vec<OrderId>, Option<OrderId>) {
+    let rows = usize::try_from(ROWS).unwrap_or(usize::MAX);
+    let mut ids: Vec<_> = comparison.found.iter().copied().filter(|id| after.is_none_or(|after| *id < after)).collect();
+    let is_more = ids.len() > rows;
+    ids.truncate(rows);
+    let next = ids.last().copied().filter(|_| is_more);
+    (ids, next)
 }
 
 /// What was asked for, as the end of an address.
@@ -129,29 +147,30 @@ async fn show(State(web): State<Web>, place: Place<Look>, Query(sent): Query<Sen
     };
     let window =
         Window { since: asked.since, until: asked.until.unwrap_or(Timestamp::MAX), connection: asked.connection };
-    let rows = usize::try_from(ROWS).unwrap_or(usize::MAX);
-    let found = web.engine.discrepancies(place.whose(), &window, asked.after, rows).await?;
+    let comparison = web.engine.compare(place.whose(), &window).await?;
+    let (ids, next) = shown(&comparison, asked.after);
     let mut gaps = Vec::new();
-    for row in found.rows {
+    for row in web.engine.discrepancies_of(place.whose(), &ids).await?.into_iter().flat_map(|(_, rows)| rows) {
         gaps.push(gap(&web, &place, &readings, row, now).await?);
     }
     let is_read = readings.iter().any(|(_, reading)| reading.is_possible());
     let can_read = is_read && place.role.may(Ability::Configure);
     let query = query(&sent);
-    let is_going = readings.iter().any(|(_, reading)| matches!(reading, Reading::Going { .. }));
+    let is_going =
+        comparison.ended_at.is_none() || readings.iter().any(|(_, reading)| matches!(reading, Reading::Going { .. }));
     let connection = |(connection, _): &(std::sync::Arc<Connection>, Reading)| {
         (connection.id.to_string(), connection.code.clone(), Some(connection.id) == asked.connection)
     };
     page(&ReconcilePage {
-        shell: Shell::new(&web, &place, "reconcile", "Reconcile").await?,
-        script: assets::again(),
+        shell: Shell::new(&web, &place, "reconcile", "Reconcile").await?.looks_again(is_going.then_some(SOON)),
         is_read,
         read: can_read.then(|| format!("{path}/read?{}", query.trim_start_matches('&'))),
-        again: is_going.then_some(SOON),
         connections: readings.iter().map(connection).collect(),
         since: asked.since.strftime("%Y-%m-%d").to_string(),
         until: sent.get("until").to_owned(),
-        more: found.next.map(|after| format!("{path}?after={after}{query}")),
+        compared: counted(comparison.orders, "order", "orders"),
+        compared_at: comparison.ended_at.map(|at| When::new(at, now)),
+        more: next.map(|after| format!("{path}?after={after}{query}")),
         lists: readings.into_iter().map(|(connection, reading)| list(&connection, reading, now)).collect(),
         billing_path: place.at("settings/billing"),
         here: format!("{path}?{}", query.trim_start_matches('&')),
@@ -164,8 +183,7 @@ async fn show(State(web): State<Web>, place: Place<Look>, Query(sent): Query<Sen
 fn list(connection: &Connection, reading: Reading, now: Timestamp) -> List {
     let events = |found: i64| match found {
         0 => "Every event had come by webhook.".to_owned(),
-        1 => "1 event had come by no webhook.".to_owned(),
-        many => format!("{many} events had come by no webhook."),
+        found => format!("{} had come by no webhook.", counted(found, "event", "events")),
     };
     let (word, tone, icon) = match &reading {
         Reading::NoList | Reading::Simulated => ("no list", "quiet", "stop"),

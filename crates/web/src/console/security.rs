@@ -204,9 +204,15 @@ fn browser_rows(web: &Web, place: &Place<Look>, team: &Team) -> Vec<BrowserRow> 
 
 async fn sign_ins(web: &Web, place: &Place<Look>) -> Result<Vec<(String, When)>, Refusal> {
     let filter = AuditFilter { action: Some("member.signed_in".to_owned()), ..AuditFilter::default() };
-    let listed = web.engine.store.list_audit(place.whose(), &filter, Page { limit: SIGN_INS, from: None }).await?;
+    let newest = Page { limit: SIGN_INS, from: None };
+    let examined = web.engine.store.examine_audit(place.whose(), &filter, newest).await?;
     let (people, now) = (People::of(web, place).await?, web.engine.now());
-    Ok(listed.rows.into_iter().map(|row| (people.name(&row.actor), When::stored(row.occurred_at, now))).collect())
+    Ok(examined
+        .listed
+        .rows
+        .into_iter()
+        .map(|row| (people.name(&row.actor), When::stored(row.occurred_at, now)))
+        .collect())
 }
 
 async fn refused(web: &Web, place: &Place<Look>) -> Result<Vec<RefusedRow>, Refusal> {

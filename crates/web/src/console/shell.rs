@@ -65,8 +65,12 @@ pub(crate) struct Shell {
     pub(crate) query: String,
     pub(crate) styles: &'static str,
     pub(crate) script: &'static str,
-    /// Where the page hears that something on it has changed, and the script that listens.
-    pub(crate) stream: Option<(String, &'static str)>,
+    /// Where the page hears that something on it has changed.
+    pub(crate) stream: Option<String>,
+    /// In how many milliseconds the page looks again by itself at something that goes on.
+    pub(crate) again: Option<u32>,
+    /// The script that draws parts of a page anew.
+    pub(crate) live: &'static str,
 }
 
 /// Path, name, icon.
@@ -207,7 +211,14 @@ impl Shell {
             styles: assets::styles(),
             script: assets::script(),
             stream: None,
+            again: None,
+            live: assets::live(),
         })
+    }
+
+    /// The same around a page that looks again after so many milliseconds; none: it does not.
+    pub(crate) fn looks_again(self, again: Option<u32>) -> Self {
+        Self { again, ..self }
     }
 
     /// The same around a page whose parts are drawn anew when something has changed. The marks are read before anything that
@@ -220,7 +231,7 @@ impl Shell {
     ) -> Result<Self, Refusal> {
         let marks = web.engine.marks(place.whose()).await?;
         let address = format!("{}?seen={marks}", place.at("live"));
-        Ok(Self { stream: Some((address, assets::live())), ..Self::new(web, place, section, title).await? })
+        Ok(Self { stream: Some(address), ..Self::new(web, place, section, title).await? })
     }
 }
 

@@ -128,7 +128,7 @@ pub(crate) async fn list(
         id: id.and_then(Result::ok),
     };
     let at = asked.page::<RequestId>()?;
-    let listed = web.engine.store.list_requests(place.whose(), &filter, at).await?;
+    let examined = web.engine.store.examine_requests(place.whose(), &filter, at).await?;
     let kept = asked.kept(&["answer", "key", "route", "id"]);
     let path = place.at("developers/requests");
     let names = Keys::read(&web, &place).await?;
@@ -137,8 +137,8 @@ pub(crate) async fn list(
     page(&RequestsPage {
         shell: Shell::new(&web, &place, "developers/requests", "Request log").await?,
         tabs: tabs(&place, "developers/requests"),
-        rows: listed.rows.iter().map(|row| names.row(&place, row, now)).collect(),
-        pager: Pager::new(&listed, at, &path, &kept, |row| RequestId(row.id).to_string()),
+        rows: examined.listed.rows.iter().map(|row| names.row(&place, row, now)).collect(),
+        pager: Pager::examined(&examined, at, &path, &kept, |row| row.id, |id| RequestId(id).to_string()),
         path,
         answers: ANSWERS.map(|(word, name, _)| (word, name, word == asked.get("answer"))).to_vec(),
         keys: keys

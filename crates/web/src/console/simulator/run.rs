@@ -14,7 +14,6 @@ use super::name;
 use crate::{
     Web,
     console::{
-        assets,
         attention::item,
         entries::People,
         licenses::{Row, rows},
@@ -34,15 +33,12 @@ const LATER: u32 = 1_500;
 #[template(path = "console/simulator_run.html")]
 struct RunPage {
     shell: Shell,
-    script: &'static str,
     path: String,
     simulator_path: String,
     name: String,
     sentence: String,
     pill: Pill,
     steps: Vec<Drawn>,
-    /// In how many milliseconds it is to be looked again.
-    again: Option<u32>,
     ended: Option<String>,
     wrong: Option<String>,
     items: Vec<Waits>,
@@ -106,14 +102,13 @@ pub(crate) async fn show(
     let waits = is_over && !came.items.is_empty();
     let items = came.items.into_iter().map(|row| waiting(&place, &run, &path, row, now)).collect();
     let name = name(&run.scenario);
+    let again = if is_over { waits.then_some(LATER) } else { Some(SOON) };
     page(&RunPage {
-        shell: Shell::new(&web, &place, "simulator", format!("{name} · Simulator")).await?,
-        script: assets::again(),
+        shell: Shell::new(&web, &place, "simulator", format!("{name} · Simulator")).await?.looks_again(again),
         simulator_path: place.at("simulator"),
         attention_path: place.at("attention"),
         pill: if waits { Pill { word: "waits for you", tone: "warn", icon: "pause" } } else { pill(&run.state) },
         steps: run.steps.iter().filter_map(|step| drawn(&place, step)).collect(),
-        again: if is_over { waits.then_some(LATER) } else { Some(SOON) },
         wrong: if let RunState::Failed(problem) = &run.state { Some(problem.clone()) } else { None },
         ended: if let RunState::Ended(said) = &run.state { said.clone() } else { None },
         items,
