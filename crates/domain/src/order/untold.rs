@@ -105,6 +105,7 @@ mod tests {
             at: Timestamp::UNIX_EPOCH,
             subscriptions: [].into(),
             silent: false,
+            ends: None,
         };
         Order { purchases: [(Reference::new("cs_1"), purchase)].into(), ..Order::default() }
     }
