@@ -148,7 +148,7 @@ impl Engine {
         };
         let mut told = self.limit(line, plan, order, license, now);
         let license = license.id;
-        told.extend(self.noted(line, order, license));
+        told.extend(self.note_of(line, order, license));
         let happened = worked_out.write(&write, now, &mut *self.entropy()).await?;
         self.bring_along(&write, line, license, now).await?;
         crate::audit::add(&write, told).await?;
@@ -238,7 +238,7 @@ impl Engine {
     }
 
     /// The note that came along, as one that was written here.
-    fn noted(&self, line: &Line<'_>, order: OrderId, license: LicenseId) -> Option<AuditEntry> {
+    fn note_of(&self, line: &Line<'_>, order: OrderId, license: LicenseId) -> Option<AuditEntry> {
         let detail = json!({ "note": line.told.note.as_ref()? });
         let told = self.told(line.whose.tenant, "license.noted", license.to_string(), Some(order), &detail, line.by);
         Some(AuditEntry { license_id: Some(license.0), ..told })
@@ -264,6 +264,9 @@ impl Engine {
             kind: ActivationKind::Device.as_str().to_owned(),
             fingerprint: fingerprint.clone(),
             name: None,
+            app_version: None,
+            os: None,
+            lease_until: None,
             created_at: now.as_microsecond(),
             last_seen_at: now.as_microsecond(),
         };
