@@ -53,6 +53,7 @@ async fn lived(harness: &Harness, email: &str) -> LicenseId {
         device: None,
         device_name: Some("Ada's laptop".to_owned()),
         kind: ActivationKind::Device,
+        ..AppCall::default()
     };
     harness.engine.activate(&call, &format!("mac {}", issued.license.id), "https://keys.example.com").await.unwrap();
     for ruling in [Ruling::Freeze, Ruling::Unfreeze] {

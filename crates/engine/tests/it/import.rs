@@ -62,7 +62,7 @@ async fn import(harness: &Harness, file: &str) -> i32 {
 
 async fn check(harness: &Harness, key: &str, device: Option<&str>) -> AppAnswer {
     let device = device.map(str::to_owned);
-    let call = AppCall { key: key.to_owned(), product: None, device, device_name: None, kind: ActivationKind::Device };
+    let call = AppCall { key: key.to_owned(), device, ..AppCall::default() };
     harness.engine.check(&call).await.unwrap()
 }
 

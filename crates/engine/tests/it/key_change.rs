@@ -28,14 +28,7 @@ fn by() -> By {
 }
 
 fn call(key: &str) -> AppCall {
-    AppCall {
-        key: key.to_owned(),
-        product: None,
-        device: None,
-        device_name: None,
-        kind: ActivationKind::Device,
-        software: domain::activation::Software::default(),
-    }
+    AppCall { key: key.to_owned(), ..AppCall::default() }
 }
 
 const fn at_once() -> KeyChange {

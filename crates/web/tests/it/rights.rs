@@ -7,14 +7,7 @@ use jiff::SignedDuration;
 use crate::office::{Browser, Office, Page};
 
 fn call(key: &str) -> AppCall {
-    AppCall {
-        key: key.to_owned(),
-        product: None,
-        device: None,
-        device_name: None,
-        kind: ActivationKind::Device,
-        software: domain::activation::Software::default(),
-    }
+    AppCall { key: key.to_owned(), ..AppCall::default() }
 }
 
 impl Office {
