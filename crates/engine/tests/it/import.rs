@@ -5,7 +5,7 @@ use domain::{activation::VerdictCode, id::BulkChangeId, license::LicenseState, p
 use engine::{
     import::{ImportError, ImportOptions, Outcome, Preview},
     rulings::By,
-    runtime::{ActivationKind, AppAnswer, AppCall},
+    runtime::{AppAnswer, AppCall},
 };
 use jiff::{SignedDuration, Timestamp};
 use store::{

@@ -4,7 +4,7 @@ use domain::{activation::VerdictCode, id::LicenseId, order::Contact, text::Email
 use engine::{
     key_change::{KeyChange, KeyChangeError, OVERLAP_HOURS_MAX},
     rulings::By,
-    runtime::{ActivationKind, AppCall},
+    runtime::AppCall,
 };
 use jiff::SignedDuration;
 use store::{

@@ -1,7 +1,7 @@
 //! What a license gives and to whom, on its page: its key, its holder, its limits, and files for machines that are never online.
 
 use domain::{activation::VerdictCode, member::Role};
-use engine::runtime::{ActivationKind, AppCall};
+use engine::runtime::AppCall;
 use jiff::SignedDuration;
 
 use crate::office::{Browser, Office, Page};
