@@ -19,7 +19,7 @@ use crate::{
     customers,
     entities::{
         activations, api_requests, audit_entries, audit_erasures, customers as buyers, deliveries, delivery_attempts,
-        events, facts, identities, inbound_events, mails,
+        denied_checks, events, facts, identities, inbound_events, mails,
     },
     error::StoreError,
     inbox,
@@ -114,8 +114,8 @@ impl Write {
         Ok(found)
     }
 
-    /// Keeps nothing of what these events said but their facts: neither bodies nor what was looked up. Those that are not done yet
-    /// are left alone. Returns how many had a body.
+    /// Keeps nothing of what these events said but their facts: neither bodies, nor what was looked up, nor the headers of their
+    /// calls. Those that are not done yet are left alone. Returns how many had a body.
     ///
     /// # Errors
     /// Those of the database.
@@ -127,8 +127,9 @@ impl Write {
                 .col_expr(Column::Body, Expr::val(inbox::ERASED))
                 .col_expr(Column::Requests, Expr::val(Option::<String>::None))
                 .col_expr(Column::Answers, Expr::val(Option::<String>::None))
+                .col_expr(Column::Call, Expr::val(Option::<String>::None))
                 .filter(condition)
-                .filter(Column::Status.eq(inbox::status::DONE))
+                .filter(Column::Status.is_in([inbox::status::DONE, inbox::status::IGNORED]))
                 .filter(Column::Body.ne(inbox::ERASED));
             erased += update.exec(&self.transaction).await?.rows_affected;
         }
@@ -165,13 +166,17 @@ impl Write {
         Ok(erased)
     }
 
-    /// Takes the names of devices that use these licenses. Returns how many had one.
+    /// Takes the names of devices that use these licenses, and forgets which others were denied them. Returns how many had a
+    /// name.
     ///
     /// # Errors
     /// Those of the database.
     pub async fn erase_device_names(&self, licenses: &[LicenseId]) -> Result<u64, StoreError> {
         use activations::Column;
         let mut erased = 0;
+        for condition in any_of(&self.transaction, denied_checks::Column::LicenseId, plain(licenses)) {
+            denied_checks::Entity::delete_many().filter(condition).exec(&self.transaction).await?;
+        }
         for condition in any_of(&self.transaction, Column::LicenseId, plain(licenses)) {
             let update = activations::Entity::update_many()
                 .col_expr(Column::Name, Expr::val(Option::<String>::None))

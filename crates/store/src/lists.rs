@@ -1,5 +1,6 @@
 //! Lists for people and for the API: one tenant's rows of one mode, a page at a time, the newest first.
 
+pub(crate) mod audit;
 pub(crate) mod counted;
 pub(crate) mod events;
 pub(crate) mod found;
@@ -16,8 +17,9 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
+pub use audit::AuditFilter;
 pub use counted::{DeliveredKinds, Unmapped};
-pub use events::{AuditFilter, InboundFilter, InboundSummary, KeptFact};
+pub use events::{InboundFilter, InboundSummary, KeptFact};
 pub use licenses::{LicenseFilter, ListedLicense, Room, Seen};
 pub use mails::MailFilter;
 pub use moments::Concerned;

@@ -121,7 +121,7 @@ async fn due_orders_are_found_by_their_own_index(database: TestDatabase) {
 /// A chain is long, and a page of it shows its end.
 async fn the_audit_log_is_read_along_its_chain(database: TestDatabase) {
     let whose = crate::lists::Whose { tenant: domain::id::TenantId(uuid::Uuid::nil()), livemode: true };
-    let all = crate::lists::events::audit(whose, &crate::lists::AuditFilter::default());
+    let all = crate::lists::audit::audit(whose, &crate::lists::AuditFilter::default());
     let page =
         crate::lists::from_cursor(all, entities::audit_entries::Column::Sequence, None::<crate::lists::Cursor<i64>>);
     let plan = plan(&database.store, page.limit(51)).await;
