@@ -73,7 +73,7 @@ export const reach = async (page, what) => {
     const isRinged = (one) => one && (getComputedStyle(one).outlineStyle !== "none" || getComputedStyle(one).boxShadow !== "none");
     const found = [...document.querySelectorAll(acting)].filter((one) => !one.matches(native)).map((one) => `no key reaches ${one.outerHTML}`);
     for (const one of document.querySelectorAll(native)) {
-      if (one.disabled || !one.checkVisibility({ visibilityProperty: true })) continue;
+      if (one.disabled || one.ariaHidden === "true" || !one.checkVisibility({ visibilityProperty: true })) continue;
       one.focus({ focusVisible: true, preventScroll: true });
       if (document.activeElement !== one || one.tabIndex < 0) found.push(`no key reaches ${one.outerHTML}`);
       else if (!isRinged(one) && !isRinged(one.closest("label"))) found.push(`nobody sees the focus on ${one.outerHTML}`);

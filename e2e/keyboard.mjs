@@ -127,8 +127,12 @@ await travel({
     await keys.page.waitForURL(`${CONSOLE_ADDRESS}${HOME}/licenses`);
     await keys.goTo("input", /^Choose all/);
     await keys.press("Space");
-    await keys.take("button", "Freeze");
-    await keys.reads("This will change 2 licenses");
+    await keys.goTo("select", /^Do with many/);
+    await keys.type("Freeze");
+    await keys.take("button", "Those chosen…");
+    await keys.reads("This changes 2 licenses.");
+    await keys.take("button", "Freeze them");
+    await keys.reads("Each license has its own entry");
   },
 
   async "an event is tried out and played again"() {

@@ -81,7 +81,7 @@ async fn every_step_before_buyers_come_is_asked_of_what_is_there() {
     let browser = office.member(Role::Owner).await;
     let page = browser.get(HOME).await;
     // The server has a public address, and there are a product and a plan.
-    assert!(page.says("3 of 9 done"), "{}", page.text);
+    assert!(page.says("3 of 10 done"), "{}", page.text);
     let leads = |word: &str, path: &str| format!(r#"href="{HOME}/{path}">{word}</a>"#);
     for (word, path) in [
         ("Simulate a purchase", "simulator"),
@@ -90,15 +90,16 @@ async fn every_step_before_buyers_come_is_asked_of_what_is_there() {
         ("See what it waits for", "settings/billing"),
         ("Map one", "prices"),
         ("How to send mails", "mails/sender"),
+        ("How to have them made", "settings/backups"),
     ] {
         assert!(page.says(&leads(word, path)), "{word}: {}", page.text);
     }
     assert!(!page.says("How to set it"), "the address is public");
     office.apply(CONNECTIONS).await;
     office.sold("1001", "gold").await;
-    office.page_with(&browser, HOME, "5 of 9 done").await;
+    office.page_with(&browser, HOME, "5 of 10 done").await;
     office.license("pro", "ada@example.com").await;
-    assert!(browser.get(HOME).await.says("6 of 9 done"));
+    assert!(browser.get(HOME).await.says("6 of 10 done"));
     let viewer = office.member(Role::Viewer).await;
     let page = viewer.get("/console/default/live").await;
     assert!(page.says("Connect a provider for live money") && !page.says("Connect one"), "{}", page.text);
