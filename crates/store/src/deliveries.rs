@@ -78,10 +78,11 @@ pub struct DeliveryFilter {
 }
 
 impl DeliveryFilter {
-    /// What each delivery is asked about.
-    fn condition(&self) -> Condition {
+    /// What each delivery is asked about, first of all whether it is of the mode.
+    fn condition(&self, whose: Whose) -> Condition {
         let answers = |(from, to)| Column::LastStatus.between(i32::from(from), i32::from(to));
         Condition::all()
+            .add(Column::EndpointId.in_subquery(endpoints(whose)))
             .add_option(self.status.as_deref().map(|status| Column::Status.eq(status)))
             .add_option(self.kind.as_deref().map(of_kind))
             .add_option(self.answers.map(answers))
@@ -90,16 +91,13 @@ impl DeliveryFilter {
 
 /// The deliveries that a filter leads to.
 pub(crate) fn all(whose: Whose, filter: &DeliveryFilter) -> Select<deliveries::Entity> {
-    deliveries::Entity::find()
-        .filter(Column::TenantId.eq(whose.tenant.0))
-        .filter(Column::EndpointId.in_subquery(endpoints(whose)))
-        .filter(
-            Condition::all()
-                .add_option(filter.endpoint.map(|id| Column::EndpointId.eq(id.0)))
-                .add_option(filter.event.map(|id| Column::EventId.eq(id.0)))
-                .add_option(filter.since.map(|at| Column::Id.gte(first_id(at))))
-                .add_option(filter.until.map(|at| Column::Id.lt(first_id(at)))),
-        )
+    deliveries::Entity::find().filter(Column::TenantId.eq(whose.tenant.0)).filter(
+        Condition::all()
+            .add_option(filter.endpoint.map(|id| Column::EndpointId.eq(id.0)))
+            .add_option(filter.event.map(|id| Column::EventId.eq(id.0)))
+            .add_option(filter.since.map(|at| Column::Id.gte(first_id(at))))
+            .add_option(filter.until.map(|at| Column::Id.lt(first_id(at)))),
+    )
 }
 
 /// What is still tried, in the words of the partial index.
@@ -151,7 +149,7 @@ impl Store {
         filter: &DeliveryFilter,
         page: Page,
     ) -> Result<Listed<Delivery>, StoreError> {
-        read_page(&self.reader, all(whose, filter).filter(filter.condition()), Column::Id, page).await
+        read_page(&self.reader, all(whose, filter).filter(filter.condition(whose)), Column::Id, page).await
     }
 
     /// A page of deliveries that takes no longer the more there are: it looks at so many, and says where it stopped.
@@ -164,7 +162,7 @@ impl Store {
         filter: &DeliveryFilter,
         page: Page,
     ) -> Result<Examined<Delivery>, StoreError> {
-        let (all, condition) = (all(whose, filter), filter.condition());
+        let (all, condition) = (all(whose, filter), filter.condition(whose));
         read_examined(&self.reader, all, condition, Column::Id, page, ASKED_ABOUT_MAX).await
     }
 

@@ -69,7 +69,7 @@ const soon = () => {
 const again = () => {
   const wait = Number(main.dataset.again);
   if (!wait || Date.now() > UNTIL) return;
-  setTimeout(() => draw().then(again), wait);
+  setTimeout(() => draw().finally(again), wait);
 };
 
 // A browser has six connections to a server, whatever the number of its pages: one page listens and tells the others, and one

@@ -15,6 +15,8 @@ use crate::{Engine, Error, scans::Scan};
 
 /// Orders that are looked at together: so many are looked at before a page is shown, and take it some ten milliseconds.
 const TOGETHER: u64 = 64;
+/// A vendor with more orders than these sees nothing of a comparison before it goes on.
+const FEW: u64 = 10_000;
 /// How long a comparison counts after its end.
 const KEPT: SignedDuration = SignedDuration::from_mins(5);
 /// So many comparisons are remembered; then all are forgotten.
@@ -34,6 +36,8 @@ pub struct Comparison {
     pub orders: usize,
     /// When the last of them was. None: it goes on.
     pub ended_at: Option<Timestamp>,
+    /// Whether so much was found that the rest was not looked at.
+    pub is_cut: bool,
     /// The order behind which it goes on.
     behind: Option<OrderId>,
 }
@@ -57,7 +61,11 @@ impl Engine {
         if let Some(known) = known.filter(|comparison| comparison.counts(self.now())) {
             return Ok(known);
         }
-        let comparison = self.compared_further(whose, window, Comparison::default()).await?;
+        // Among many orders those of a window are not found at once, be they as few as they may.
+        let comparison = match self.store.has_more_orders(whose, FEW).await? {
+            true => Comparison::default(),
+            false => self.compared_further(whose, window, Comparison::default()).await?,
+        };
         if comparison.ended_at.is_none()
             && let Some(scan) = self.begin_scan(whose.tenant)
         {
@@ -106,7 +114,9 @@ impl Engine {
         comparison.found.extend(examined.filter(|(_, rows)| !rows.is_empty()).map(|(id, _)| id));
         comparison.orders += ids.len();
         comparison.behind = ids.last().copied();
-        if ids.len() < TOGETHER as usize || comparison.found.len() >= FOUND_MAX {
+        let is_last = ids.len() < TOGETHER as usize;
+        comparison.is_cut = !is_last && comparison.found.len() >= FOUND_MAX;
+        if is_last || comparison.is_cut {
             comparison.ended_at = Some(self.now());
         }
         Ok(comparison)

@@ -14,11 +14,12 @@ use super::{
     Whose,
     events::{attention_of, inbound_of},
     first_id,
+    sales::orders_of,
 };
 use crate::{
     Store,
     convert::instant,
-    entities::{attention_items, inbound_events, licenses},
+    entities::{attention_items, inbound_events, licenses, orders},
     error::StoreError,
 };
 
@@ -84,6 +85,16 @@ impl Store {
         let mut unmapped: Vec<Unmapped> = rows.into_iter().filter_map(read).collect();
         unmapped.sort_by_key(|price| price.since);
         Ok(unmapped)
+    }
+
+    /// Whether there are more orders than that.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn has_more_orders(&self, whose: Whose, most: u64) -> Result<bool, StoreError> {
+        let one = orders::Entity::find().select_only().column(orders::Column::Id).filter(orders_of(whose));
+        let one: Option<Uuid> = one.offset(most).limit(1).into_tuple().one(&self.reader).await?;
+        Ok(one.is_some())
     }
 
     /// How many licenses stand on each version of each plan, of both modes: plan, version, count.

@@ -35,7 +35,7 @@ impl Store {
     /// # Errors
     /// Those of the database.
     pub async fn list_mails(&self, whose: Whose, filter: &MailFilter, page: Page) -> Result<Listed<Mail>, StoreError> {
-        let query = all(whose, filter).filter(filter.condition());
+        let query = all(whose, filter).filter(filter.condition(whose));
         read_page(&self.reader, query, mails::Column::Id, page).await
     }
 
@@ -49,7 +49,7 @@ impl Store {
         filter: &MailFilter,
         page: Page,
     ) -> Result<Examined<Mail>, StoreError> {
-        let (all, condition) = (all(whose, filter), filter.condition());
+        let (all, condition) = (all(whose, filter), filter.condition(whose));
         read_examined(&self.reader, all, condition, mails::Column::Id, page, ASKED_ABOUT_MAX).await
     }
 
@@ -63,9 +63,10 @@ impl Store {
 }
 
 impl MailFilter {
-    /// What each mail is asked about.
-    fn condition(&self) -> Condition {
+    /// What each mail is asked about, first of all whether it is of the vendor and the mode.
+    fn condition(&self, whose: Whose) -> Condition {
         Condition::all()
+            .add(of_mode(whose))
             .add_option(self.status.as_deref().map(|status| mails::Column::Status.eq(status)))
             .add_option(self.kind.as_deref().map(|kind| mails::Column::Kind.eq(kind)))
     }
@@ -86,7 +87,7 @@ pub(crate) fn all(whose: Whose, filter: &MailFilter) -> Select<mails::Entity> {
     let about: Vec<SimpleExpr> = about.into_iter().flatten().collect();
     let theirs = about.is_empty().then(|| Column::TenantId.eq(whose.tenant.0));
     let about = about.into_iter().fold(Condition::all(), Condition::add);
-    mails::Entity::find().filter(about.add_option(theirs)).filter(of_mode(whose))
+    mails::Entity::find().filter(about.add_option(theirs))
 }
 
 /// A mail is of the tenant and the mode of its order.

@@ -65,13 +65,13 @@ impl Lately {
         Self {
             day: Figures::of(week().filter(|one| one.began_at >= day)),
             week: Figures::of(week()),
-            chart: chart(week(), now),
+            chart: chart(week(), tries.len() >= EXAMINED as usize, now),
         }
     }
 }
 
 /// Tries in steps up to now, those that arrived and those that did not.
-fn chart<'t>(tries: impl Iterator<Item = &'t Try>, now: Timestamp) -> Chart {
+fn chart<'t>(tries: impl Iterator<Item = &'t Try>, is_cut: bool, now: Timestamp) -> Chart {
     let (mut taken, mut failed) = (vec![0; STEPS], vec![0; STEPS]);
     let begin = after(now, -WEEK);
     for one in tries {
@@ -89,8 +89,9 @@ fn chart<'t>(tries: impl Iterator<Item = &'t Try>, now: Timestamp) -> Chart {
         id: "tries",
         title: "Tries of the last 7 days",
         sentence: format!(
-            "{} in 7 days: {of_taken} arrived, {of_failed} did not.",
-            counted(of_taken + of_failed, "try", "tries")
+            "{} in 7 days: {of_taken} arrived, {of_failed} did not.{}",
+            counted(of_taken + of_failed, "try", "tries"),
+            if is_cut { " Only the newest 1,000 deliveries are counted." } else { "" }
         ),
         empty: "Nothing was sent.",
     };

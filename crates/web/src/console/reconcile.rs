@@ -62,6 +62,8 @@ struct ReconcilePage {
     /// How many orders were compared, and when the last of them was; none: more are.
     compared: String,
     compared_at: Option<When>,
+    /// Whether so much was found that the rest was not looked at.
+    is_cut: bool,
     /// Id, code, whether it is chosen.
     connections: Vec<(String, String, bool)>,
     since: String,
@@ -169,6 +171,7 @@ async fn show(State(web): State<Web>, place: Place<Look>, Query(sent): Query<Sen
         since: asked.since.strftime("%Y-%m-%d").to_string(),
         until: sent.get("until").to_owned(),
         compared: counted(comparison.orders, "order", "orders"),
+        is_cut: comparison.is_cut,
         compared_at: comparison.ended_at.map(|at| When::new(at, now)),
         more: next.map(|after| format!("{path}?after={after}{query}")),
         lists: readings.into_iter().map(|(connection, reading)| list(&connection, reading, now)).collect(),
