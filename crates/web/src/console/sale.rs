@@ -78,8 +78,10 @@ pub(crate) fn bought(order: &Order) -> Vec<Bought> {
     let subscribed = order.items.values().flat_map(|register| &register.value);
     let mut seen = BTreeSet::new();
     let first = |line: &&Line| seen.insert(line.price.clone());
+    // Where something is issued by hand, its plan stands in the place of a price.
+    let unnamed = |line: &Line| line.price.as_str().trim_start_matches("plan:").to_owned();
     let row = |line: &Line| Bought {
-        name: line.description.as_deref().unwrap_or_else(|| line.price.as_str()).to_owned(),
+        name: line.description.as_deref().map_or_else(|| unnamed(line), str::to_owned),
         price: line.price.to_string(),
         quantity: line.quantity,
         renews: line.recurring,
