@@ -406,6 +406,7 @@ impl From<ImportError> for Problem {
         match error {
             ImportError::Engine(error) => error.into(),
             ImportError::UnknownPlan(_) => Self::new(Code::NotFound, sentence(&error)),
+            ImportError::TooManyWaiting => Self::new(Code::Conflict, sentence(&error)),
             refused => Self::new(Code::Unprocessable, sentence(&refused)).of("csv"),
         }
     }

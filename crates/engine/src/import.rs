@@ -18,12 +18,16 @@ use store::{
 };
 
 pub use self::judge::{Outcome, Preview, PreviewLine};
-use crate::{Engine, Error, rulings::By};
+use crate::{Engine, Error, members::aside, rulings::By};
 
 /// Lines of a file at most.
 pub const LINES_MAX: usize = 50_000;
 /// Bytes of a file at most.
 pub const BYTES_MAX: usize = 8 * 1024 * 1024;
+/// Columns of a file at most.
+pub const COLUMNS_MAX: usize = 200;
+/// Files of a vendor that wait for somebody to begin them, at most.
+pub const WAITING_MAX: usize = 10;
 /// The word of an import among changes of many licenses.
 pub const ACTION: &str = "import";
 
@@ -47,12 +51,18 @@ pub enum ImportError {
     /// More than is imported at once.
     #[error("the file has more than {} MiB; split it, and import its parts", BYTES_MAX / 1024 / 1024)]
     TooLarge,
+    /// More than any table of licenses has.
+    #[error("the first line names more than {COLUMNS_MAX} columns; leave out those that are not imported")]
+    TooManyColumns,
     /// There is a header and nothing else.
     #[error("the file has no licenses in it")]
     Empty,
     /// Lines without a plan were to have one that is not there.
     #[error("there is no plan with the code `{0}`")]
     UnknownPlan(PlanCode),
+    /// More files are kept than one looks at.
+    #[error("{WAITING_MAX} files wait to be imported already; import or discard one of them first")]
+    TooManyWaiting,
     /// Something else.
     #[error(transparent)]
     Engine(#[from] Error),
@@ -87,8 +97,8 @@ impl Engine {
         if bytes.len() > BYTES_MAX {
             return Err(ImportError::TooLarge);
         }
-        let text = str::from_utf8(bytes).map_err(|_| ImportError::NotText)?;
-        let file = file::read(text)?;
+        let text = str::from_utf8(bytes).map_err(|_| ImportError::NotText)?.to_owned();
+        let file = aside(move || file::read(&text)).await??;
         if file.lines.is_empty() {
             return Err(ImportError::Empty);
         }
@@ -98,8 +108,8 @@ impl Engine {
     /// Keeps what a file says, so that it can be imported when somebody says so.
     ///
     /// # Errors
-    /// Those of the database.
-    pub async fn prepare_import(&self, whose: Whose, preview: Preview, by: &By) -> Result<BulkChangeId, Error> {
+    /// [`ImportError::TooManyWaiting`], or those of the database.
+    pub async fn prepare_import(&self, whose: Whose, preview: Preview, by: &By) -> Result<BulkChangeId, ImportError> {
         let now = self.now();
         let id = BulkChangeId::new(now, &mut *self.entropy());
         let change = BulkChange {
@@ -122,10 +132,19 @@ impl Engine {
         // It begins only when it is whole, and what a crash leaves behind is forgotten with what nobody began.
         let once = || async {
             let write = self.store.begin().await?;
+            // One after the other, so that none is counted too late.
+            write.lock_catalogue(whose.tenant).await?;
+            if write.waiting_bulk_changes(whose.tenant).await? >= WAITING_MAX as u64 {
+                write.let_go().await?;
+                return Ok(false);
+            }
             write.add_bulk_change(change.clone(), Vec::new()).await?;
-            Ok::<_, Error>(write.commit().await?)
+            write.commit().await?;
+            Ok::<_, Error>(true)
         };
-        store::repeat(once, Error::is_conflict).await?;
+        if !store::repeat(once, Error::is_conflict).await? {
+            return Err(ImportError::TooManyWaiting);
+        }
         for (page, lines) in preview.lines.chunks(PAGE).enumerate() {
             let from = page * PAGE;
             let rows =

@@ -189,8 +189,8 @@ fn check_name(name: &str) -> Result<(), MemberError> {
     if is_fine { Ok(()) } else { Err(MemberError::Field("name", "a name has 80 characters at most, all in one line")) }
 }
 
-/// A password's hash takes tens of milliseconds: it is made where nobody waits for the thread.
-async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Error> {
+/// What takes tens of milliseconds, as a password's hash does, is done where nobody waits for the thread.
+pub(crate) async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Error> {
     tokio::task::spawn_blocking(work).await.map_err(|_| Error::Panicked)
 }
 

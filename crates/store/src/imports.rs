@@ -1,9 +1,9 @@
 //! Imports of licenses: the lines of a file, kept for as long as they wait, beside the change of many licenses that they are.
 
-use domain::id::{BulkChangeId, LicenseId};
+use domain::id::{BulkChangeId, LicenseId, TenantId};
 use jiff::Timestamp;
 use sea_orm::{
-    ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
+    ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect,
     sea_query::{Expr, ExprTrait},
 };
 
@@ -138,6 +138,17 @@ impl Write {
             .filter(Expr::cust(NOT_BEGUN))
             .filter(bulk_changes::Column::CreatedAt.lt(micros(before)));
         Ok(query.all(&self.transaction).await?)
+    }
+
+    /// How many changes of a tenant have not begun.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn waiting_bulk_changes(&self, tenant: TenantId) -> Result<u64, StoreError> {
+        let query = bulk_changes::Entity::find()
+            .filter(Expr::cust(NOT_BEGUN))
+            .filter(bulk_changes::Column::TenantId.eq(tenant.0));
+        Ok(query.count(&self.transaction).await?)
     }
 
     /// Forgets all lines of an import.

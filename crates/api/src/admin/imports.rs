@@ -42,7 +42,8 @@ enum ImportStatus {
 #[schema(as = ImportStart)]
 pub(crate) struct ImportBody {
     /// A CSV file in UTF-8 whose first line names its columns: `key`, and perhaps `email`, `name`, `plan` or `product`,
-    /// `expires`, `created`, `activations` or `quantity`, `reference`, `note`, `devices`, `tags`.
+    /// `expires`, `created`, `activations` or `quantity`, `reference`, `note`, `devices`, `tags`. Each line has as many fields
+    /// as there are columns, 200 at most.
     #[schema(example = "key,email,plan,expires\nOLD-1234-5678,ada@example.com,studio-pro,2027-01-31\n")]
     csv: String,
     /// Only tells what would follow.
@@ -97,7 +98,7 @@ pub(crate) struct PlannedDocument {
     counts: ImportCounts,
     /// The first 100 lines that differ or are refused.
     lines: Vec<ImportLine>,
-    /// Columns that are not known and were left out.
+    /// The first 20 columns that are not known and were left out.
     ignored_columns: Vec<String>,
 }
 

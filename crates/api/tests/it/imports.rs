@@ -18,7 +18,7 @@ async fn a_file_is_tried_imported_and_watched() {
     assert_eq!(tried["ignored_columns"], json!(["colour"]));
     let line = &tried["lines"][0];
     assert_eq!((&line["line"], &line["outcome"]), (&json!(3), &json!("refused")));
-    assert_eq!(line["detail"], "there is no plan with the code `nothing`");
+    assert_eq!(line["detail"], "there is no plan with the code or name that it has");
     assert_eq!(shop.get("/v1/licenses").await["data"], json!([]));
     let begun = start(json!({ "csv": FILE })).succeed().await;
     let path = format!("/v1/imports/{}", begun["import"]["id"].as_str().unwrap());

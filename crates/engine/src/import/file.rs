@@ -1,11 +1,11 @@
 //! A file of licenses as another system, a shop or a spreadsheet writes it: lines with a header. A line that does not make
 //! sense says why, and stops no other.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crypto::key::LicenseKey;
 use domain::{
-    tag,
+    tag::{self, TAG_CHARACTERS_MAX, TagError},
     text::{EmailAddress, PlanCode},
 };
 use jiff::{
@@ -15,8 +15,12 @@ use jiff::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::{ImportError, LINES_MAX};
+use super::{COLUMNS_MAX, ImportError, LINES_MAX};
 
+/// Columns that nobody knows of which is told, at most.
+const IGNORED_TOLD: usize = 20;
+/// The longest name of one of those, in characters.
+const IGNORED_NAME_MAX: usize = 40;
 /// The longest name of a buyer, in characters.
 const NAME_MAX: usize = 200;
 /// The longest note, in characters.
@@ -53,7 +57,7 @@ const COLUMNS: &[(Column, &[&str])] = &[
     (Column::Tags, &["tags", "tag", "labels"]),
 ];
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Column {
     Key,
     Email,
@@ -134,26 +138,27 @@ pub(crate) struct Line {
 /// What stands in a file.
 pub(crate) struct File {
     pub(crate) lines: Vec<Line>,
-    /// Columns that nobody knows here.
+    /// The first columns that nobody knows here.
     pub(crate) ignored: Vec<String>,
 }
 
 /// Reads a file.
 ///
 /// # Errors
-/// It has no header that names the keys, or more lines than are imported at once.
+/// It has no header that names the keys, or more columns or lines than are imported at once.
 pub(crate) fn read(text: &str) -> Result<File, ImportError> {
     // Lines are counted by the signs that end them, of which some systems write two.
     let text = text.trim_start_matches('\u{feff}').replace("\r\n", "\n");
     let header = text.lines().next().unwrap_or_default();
     let mut reader = csv::ReaderBuilder::new().delimiter(delimiter(header)).flexible(true).from_reader(text.as_bytes());
-    let names: Vec<String> = reader.headers().map(|row| row.iter().map(str::to_owned).collect()).unwrap_or_default();
-    let columns: Vec<Option<Column>> = known(&names);
-    if !columns.contains(&Some(Column::Key)) {
+    let names = reader.headers().cloned().unwrap_or_default();
+    if names.len() > COLUMNS_MAX {
+        return Err(ImportError::TooManyColumns);
+    }
+    let (places, ignored) = known(&names);
+    if !places.contains_key(&Column::Key) {
         return Err(ImportError::NoKeys);
     }
-    let ignored = names.iter().zip(&columns).filter(|(name, column)| column.is_none() && !name.trim().is_empty());
-    let ignored = ignored.map(|(name, _)| name.chars().take(40).collect()).collect();
     let mut lines = Vec::new();
     for record in reader.records() {
         if lines.len() == LINES_MAX {
@@ -163,9 +168,9 @@ pub(crate) fn read(text: &str) -> Result<File, ImportError> {
             Ok(record) if record.iter().all(|cell| cell.trim().is_empty()) => continue,
             Ok(record) => Line {
                 number: record.position().map_or(0, csv::Position::line),
-                told: bringing(|wanted| {
-                    let place = columns.iter().position(|column| *column == Some(wanted));
-                    place.and_then(|place| record.get(place)).map(str::trim).unwrap_or_default()
+                told: whole(&record, names.len()).and_then(|()| {
+                    let place = |wanted| places.get(&wanted).and_then(|place| record.get(*place));
+                    bringing(|wanted| place(wanted).map(str::trim).unwrap_or_default())
                 }),
             },
             Err(error) => Line {
@@ -184,18 +189,38 @@ fn delimiter(header: &str) -> u8 {
     [(';', b';'), ('\t', b'\t')].into_iter().find(|(sign, _)| count(*sign) > count(',')).map_or(b',', |(_, byte)| byte)
 }
 
-/// Which column each name is. The first of two with one meaning counts.
-fn known(names: &[String]) -> Vec<Option<Column>> {
-    let mut columns = Vec::with_capacity(names.len());
-    for name in names {
+/// Where each column stands, and the names that are none. The first of two with one meaning counts.
+fn known(names: &csv::StringRecord) -> (BTreeMap<Column, usize>, Vec<String>) {
+    let (mut places, mut ignored) = (BTreeMap::new(), Vec::new());
+    for (place, name) in names.iter().enumerate() {
         let plain: String = name.trim().to_lowercase().replace([' ', '-', '.'], "_");
         let column = COLUMNS.iter().find(|(_, known)| known.contains(&plain.as_str())).map(|(column, _)| *column);
-        columns.push(column.filter(|column| !columns.contains(&Some(*column))));
+        match column.filter(|column| !places.contains_key(column)) {
+            Some(column) => {
+                places.insert(column, place);
+            }
+            None if plain.is_empty() || ignored.len() == IGNORED_TOLD => {}
+            None => ignored.push(name.chars().take(IGNORED_NAME_MAX).collect()),
+        }
     }
-    columns
+    (places, ignored)
+}
+
+/// A field that is torn in two, or is missing, moves those behind it: a name or a plan would become the key, and whoever
+/// guesses it has the license.
+fn whole(record: &csv::StringRecord, columns: usize) -> Result<(), String> {
+    let fields = record.len();
+    if fields == columns {
+        return Ok(());
+    }
+    let why = format!("the number of its fields is {fields}, and {columns} in the first line");
+    Err(format!("{why}; a field with a separator in it needs quotes"))
 }
 
 /// What a line tells, by what stands in each of its columns.
+///
+/// Why it makes no sense never repeats what stands there: where columns are mixed up it is a key, and it would be kept in
+/// clear.
 fn bringing<'a>(cell: impl Fn(Column) -> &'a str) -> Result<Bringing, String> {
     let some = |column| Some(cell(column)).filter(|text| !text.is_empty());
     let email = some(Column::Email).map(EmailAddress::parse).transpose();
@@ -216,7 +241,7 @@ fn bringing<'a>(cell: impl Fn(Column) -> &'a str) -> Result<Bringing, String> {
         reference: short(some(Column::Reference), "reference", REFERENCE_MAX)?,
         note: short(some(Column::Note), "note", NOTE_MAX)?,
         devices: devices(cell(Column::Devices))?,
-        tags: tag::read_all(cell(Column::Tags)).map_err(|error| error.to_string())?,
+        tags: tags(cell(Column::Tags))?,
         send_email: false,
     })
 }
@@ -284,10 +309,8 @@ fn moment(text: &str, what: &str) -> Result<(Timestamp, bool), String> {
     }
     // Databases write a moment without saying where its clock stands.
     let at = text.parse::<DateTime>().ok().filter(|_| text.len() > 10).and_then(utc);
-    at.map(|at| (at, false)).ok_or_else(|| {
-        let shown: String = text.chars().take(30).collect();
-        format!("its {what} is `{shown}`; write 2026-12-24 or 2026-12-24T18:00:00Z")
-    })
+    at.map(|at| (at, false))
+        .ok_or_else(|| format!("its {what} can be mistaken, or is no moment; write 2026-12-24 or 2026-12-24T18:00:00Z"))
 }
 
 fn devices(text: &str) -> Result<BTreeSet<String>, String> {
@@ -300,6 +323,15 @@ fn devices(text: &str) -> Result<BTreeSet<String>, String> {
         return Err(format!("a device of it has more than {DEVICE_MAX} characters, or one that cannot be shown"));
     }
     Ok(devices)
+}
+
+fn tags(text: &str) -> Result<BTreeSet<String>, String> {
+    tag::read_all(text).map_err(|error| match error {
+        TagError::Word(_) => {
+            format!("a tag of it has more than {TAG_CHARACTERS_MAX} characters, or one that cannot be shown")
+        }
+        TagError::TooMany(_) => error.to_string(),
+    })
 }
 
 #[cfg(test)]
@@ -347,19 +379,59 @@ mod tests {
     #[test]
     fn a_line_that_makes_no_sense_says_why() {
         for (line, why) in [
-            (",a@b.example", "it has no key"),
-            ("short,", "its key is none"),
-            ("TOOL-…-7C9F,", "its key is masked"),
-            ("OLD-1234567,nobody", "its e-mail address is none"),
-            ("OLD-1234567,,0", "its activations must be a whole number"),
-            ("OLD-1234567,,,31/12/2026", "its expires is `31/12/2026`"),
+            (",a@b.example,,,", "it has no key"),
+            ("short,,,,", "its key is none"),
+            ("TOOL-…-7C9F,,,,", "its key is masked"),
+            ("OLD-1234567,nobody,,,", "its e-mail address is none"),
+            ("OLD-1234567,,0,,", "its activations must be a whole number"),
+            ("OLD-1234567,,,31/12/2026,", "its expires can be mistaken"),
+            ("OLD-1234567,,,,a\u{7}b", "a tag of it has more than 40 characters"),
         ] {
-            let error = told("key,email,activations,expires", line).err().unwrap_or_default();
+            let error = told("key,email,activations,expires,tags", line).err().unwrap_or_default();
             assert!(error.starts_with(why), "{line}: {error}");
         }
-        let file = read("key,name\nOLD-1234567,\"Ada, Lovelace\"\n\nOLD-7654321\nbad\n").unwrap();
+        let file = read("key,name\nOLD-1234567,\"Ada, Lovelace\"\n\nOLD-7654321,\nbad,\n").unwrap();
         let fine: Vec<bool> = file.lines.iter().map(|line| line.told.is_ok()).collect();
         assert_eq!(fine, [true, true, false], "one that is bad stops no other, and an empty one is none");
+    }
+
+    #[test]
+    fn a_line_whose_fields_are_not_as_many_as_the_columns_has_no_key() {
+        for (line, why) in [
+            (
+                "a@b.example,Lovelace, Augusta Ada,ACME-7F3K-22",
+                "the number of its fields is 4, and 3 in the first line",
+            ),
+            ("a@b.example,Lovelace, Augusta Ada", ""),
+            ("a@b.example,\"Lovelace, Augusta Ada\",ACME-7F3K-22", ""),
+            ("a@b.example,ACME-7F3K-22", "the number of its fields is 2, and 3 in the first line"),
+            ("a@b.example,,ACME-7F3K-22,", "the number of its fields is 4, and 3 in the first line"),
+        ] {
+            let error = told("email,name,key", line).err().unwrap_or_default();
+            assert!(error.starts_with(why) && error.is_empty() == why.is_empty(), "{line}: {error}");
+            assert!(!error.contains("7F3K"), "{error}");
+        }
+    }
+
+    #[test]
+    fn nothing_that_is_wrong_is_repeated() {
+        // A key that stands where something else belongs, with a sign that has no place in a tag or a device.
+        for (_, names) in COLUMNS.iter().filter(|(column, _)| *column != Column::Key) {
+            let header = format!("key,{}", names[0]);
+            let error = told(&header, "OLD-1234567,\"SECRET-1234\u{7}\"").err().unwrap_or_default();
+            assert!(!error.contains("SECRET"), "{header}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_header_is_as_wide_as_a_table_is() {
+        let header = |columns: usize| format!("key{}\n", ",x".repeat(columns - 1));
+        let ignored = read(&header(COLUMNS_MAX)).unwrap().ignored;
+        assert_eq!(ignored.len(), IGNORED_TOLD);
+        let wide = read(&header(COLUMNS_MAX + 1));
+        assert!(wide.is_err_and(|error| matches!(error, ImportError::TooManyColumns)));
+        let long = read(&format!("key,{}\n", "x".repeat(1_000))).unwrap().ignored;
+        assert_eq!(long[0].len(), IGNORED_NAME_MAX);
     }
 
     #[test]

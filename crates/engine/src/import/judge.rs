@@ -65,7 +65,7 @@ pub struct PreviewLine {
 pub struct Preview {
     /// Its lines, in the order of the file.
     pub lines: Vec<PreviewLine>,
-    /// Columns of it that nobody knows here.
+    /// The first columns of it that nobody knows here.
     pub ignored: Vec<String>,
 }
 
@@ -90,8 +90,9 @@ pub(super) enum Here {
 /// What importing a line comes to whose key opens a license here.
 pub(super) fn compare(told: &Bringing, plan: Option<&Plan>, here: &Here) -> (Outcome, String) {
     let (listed, email) = match here {
+        // Who has it is no business of whoever tries keys.
         Here::Elsewhere => {
-            return (Outcome::Refused, "another vendor of this server has a license with its key".to_owned());
+            return (Outcome::Refused, "its key cannot be used here; give its buyer another one".to_owned());
         }
         Here::OtherMode(id) => return (Outcome::Refused, format!("its key opens {id} in the other mode")),
         Here::Own(listed, email) => (listed, email),
@@ -124,13 +125,14 @@ fn ends_alike(told: Ends, until: Option<Timestamp>) -> bool {
     }
 }
 
-/// The plan that a line means, by its code or name, or by a product that has only one.
+/// The plan that a line means, by its code or name, or by a product that has only one. What is not found is not repeated:
+/// where columns are mixed up, it is a key.
 fn plan_of<'a>(told: &Bringing, options: &ImportOptions, shelf: &'a Shelf) -> Result<&'a Plan, String> {
     let by_code = |code: &PlanCode| shelf.catalogue.plan_by_code(code);
     if let Some(code) = &told.plan {
         let by_name = || shelf.catalogue.newest_plans().find(|plan| plan.name.eq_ignore_ascii_case(code.as_str()));
         let found = by_code(code).or_else(by_name);
-        return found.ok_or_else(|| format!("there is no plan with the code `{}`", shortened(code.as_str())));
+        return found.ok_or_else(|| "there is no plan with the code or name that it has".to_owned());
     }
     if let Some(name) = &told.product {
         let is_it = |plan: &&Plan| {
@@ -144,16 +146,12 @@ fn plan_of<'a>(told: &Bringing, options: &ImportOptions, shelf: &'a Shelf) -> Re
         }
         return match (plans.pop(), plans.is_empty()) {
             (Some(only), true) => Ok(only),
-            (Some(_), false) => Err(format!("the product `{}` has several plans; name one", shortened(name))),
-            (None, _) => Err(format!("there is no product `{}`", shortened(name))),
+            (Some(_), false) => Err("its product has several plans; name one".to_owned()),
+            (None, _) => Err("there is no product with the code or name that it has".to_owned()),
         };
     }
     let plan = options.plan.as_ref().and_then(by_code);
     plan.ok_or_else(|| "it names no plan; name one for all lines that name none".to_owned())
-}
-
-fn shortened(text: &str) -> String {
-    text.chars().take(40).collect()
 }
 
 /// What a license allows that differs from its plan; none: what the plan does.

@@ -3,7 +3,7 @@
 
 use domain::{activation::VerdictCode, id::BulkChangeId, license::LicenseState, plan::Limits};
 use engine::{
-    import::{ImportError, ImportOptions, Outcome, Preview},
+    import::{ImportError, ImportOptions, Outcome, Preview, WAITING_MAX},
     rulings::By,
     runtime::{AppAnswer, AppCall},
 };
@@ -20,6 +20,7 @@ on_both_databases!(
     a_file_twice_makes_nothing_twice,
     what_cannot_be_imported_says_why,
     a_stopped_import_forgets_what_it_did_not_do,
+    a_vendor_keeps_so_many_files_waiting,
     mails_go_out_only_where_they_are_asked_for,
 );
 
@@ -134,34 +135,39 @@ async fn what_cannot_be_imported_says_why(harness: Harness) {
     let other = harness.engine.ensure_tenant("other", "Other").await.unwrap();
     let elsewhere = Whose { tenant: other, livemode: true };
     let file = format!(
-        "key,plan,devices,activations,expires\n\
-         SOME-KEY-1,gold,,,\n\
-         SOME-KEY-2,pro,a;b;c,,\n\
-         SOME-KEY-3,year,,,never\n\
-         short,pro,,,\n\
-         SOME-KEY-5,pro,,,\n\
-         some key 5,pro,,,\n\
-         {},pro,,,\n",
+        "name,key,plan,devices,product,expires\n\
+         ,SOME-KEY-1,GUESS-ME-1,,,\n\
+         ,SOME-KEY-2,,,GUESS-ME-2,\n\
+         ,SOME-KEY-3,pro,a;b;c,,\n\
+         ,SOME-KEY-4,year,,,never\n\
+         ,short,pro,,,\n\
+         ,SOME-KEY-5,pro,,,\n\
+         ,some key 5,pro,,,\n\
+         Lovelace, Augusta Ada,pro,,,,\n\
+         ,{},pro,,,\n",
         issued.key.reveal()
     );
     let told = preview(&harness, &file).await;
     for (line, why) in told.lines.iter().zip([
-        "there is no plan with the code `gold`",
+        "there is no plan with the code or name that it has",
+        "there is no product with the code or name that it has",
         "it has 3 devices and allows 2",
         "it never ends, and the plan `year` does",
         "its key is none",
         "",
-        "line 6 has the same key",
+        "line 7 has the same key",
+        "the number of its fields is 7, and 6 in the first line",
         &format!("its key opens {} in the other mode", issued.license.id),
     ]) {
         assert!(line.detail.starts_with(why), "{}: {}", line.number, line.detail);
+        assert!(!line.detail.contains("GUESS-ME"), "what may be a key is not kept in clear: {}", line.detail);
         assert_eq!(line.outcome == Outcome::New, why.is_empty(), "{}", line.number);
     }
-    assert_eq!(import(&harness, &file).await, 6, "one that is bad stops no other");
+    assert_eq!(import(&harness, &file).await, 8, "one that is bad stops no other");
     let engine = &harness.engine;
     let options = ImportOptions::default();
     let told = engine.preview_import(elsewhere, b"key,plan\nSOME-KEY-5,pro\n", &options).await.unwrap();
-    assert_eq!(told.lines[0].detail, "another vendor of this server has a license with its key");
+    assert_eq!(told.lines[0].detail, "its key cannot be used here; give its buyer another one");
     for (bytes, is_expected) in [
         (&b"\xff\xfekey"[..], (|error| matches!(error, ImportError::NotText)) as fn(&ImportError) -> bool),
         (b"email\na@b.example\n", |error| matches!(error, ImportError::NoKeys)),
@@ -188,6 +194,27 @@ async fn a_stopped_import_forgets_what_it_did_not_do(harness: Harness) {
     assert!(engine.begin_import(whose, kept, &by()).await.unwrap().is_none(), "nobody began it for a day");
     assert_eq!(engine.store.import_rows(kept, "new", 0, 10).await.unwrap().len(), 0);
     assert_eq!(listed(&harness, LicenseFilter::default()).await.len(), 0);
+}
+
+async fn a_vendor_keeps_so_many_files_waiting(harness: Harness) {
+    harness.apply(SHOP).await;
+    let (engine, whose) = (&harness.engine, whose(&harness));
+    let file = "key,plan\nSOME-KEY-1,pro\n";
+    let mut waiting = Vec::new();
+    for number in 0..WAITING_MAX {
+        let whose = Whose { livemode: number % 2 == 0, ..whose };
+        waiting.push(engine.prepare_import(whose, preview(&harness, file).await, &by()).await.unwrap());
+    }
+    let more = engine.prepare_import(whose, preview(&harness, file).await, &by()).await;
+    assert!(matches!(more, Err(ImportError::TooManyWaiting)));
+    let tenant = engine.ensure_tenant("other", "Other").await.unwrap();
+    let other = Whose { tenant, livemode: true };
+    engine.prepare_import(other, preview(&harness, file).await, &by()).await.expect("they are another vendor's");
+    assert!(engine.begin_import(whose, waiting[0], &by()).await.unwrap().is_some());
+    let next = engine.prepare_import(whose, preview(&harness, file).await, &by()).await.unwrap();
+    assert!(engine.prepare_import(whose, preview(&harness, file).await, &by()).await.is_err());
+    assert!(engine.discard_import(whose, next).await.unwrap());
+    engine.prepare_import(whose, preview(&harness, file).await, &by()).await.expect("one was discarded");
 }
 
 async fn mails_go_out_only_where_they_are_asked_for(harness: Harness) {

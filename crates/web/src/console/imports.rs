@@ -28,6 +28,8 @@ use crate::Web;
 
 /// Lines of a page.
 const LINES_SHOWN: u64 = 100;
+/// What is shown of the columns that were left out, in characters at most: an address carries it on.
+const IGNORED_SHOWN: usize = 200;
 /// What a browser sends around a file, in bytes at most.
 const AROUND_BYTES_MAX: usize = 64 * 1024;
 
@@ -97,8 +99,12 @@ async fn upload(State(web): State<Web>, place: Place<Decide>, sent: Multipart) -
         Err(ImportError::Engine(error)) => return Err(error.into()),
         Err(error) => return asked(&web, &place, &options, Some(sentence(&error))).await,
     };
-    let ignored = preview.ignored.join(", ");
-    let id = web.engine.prepare_import(place.whose(), preview, &place.by(&note)).await?;
+    let ignored: String = preview.ignored.join(", ").chars().take(IGNORED_SHOWN).collect();
+    let id = match web.engine.prepare_import(place.whose(), preview, &place.by(&note)).await {
+        Ok(id) => id,
+        Err(ImportError::Engine(error)) => return Err(error.into()),
+        Err(error) => return asked(&web, &place, &options, Some(sentence(&error))).await,
+    };
     Ok(see_other(&address(&place.at(&format!("licenses/import/{id}")), &[("ignored", &ignored)])))
 }
 
@@ -169,7 +175,7 @@ async fn show(
     let from = query.get("from").parse().unwrap_or(0);
     let rows = web.engine.store.import_rows(id, here.as_str(), from, LINES_SHOWN + 1).await?;
     let path = place.at(&format!("licenses/import/{id}"));
-    let ignored: String = query.get("ignored").chars().take(200).collect();
+    let ignored: String = query.get("ignored").chars().take(IGNORED_SHOWN).collect();
     let at = |pairs: &[(&str, &str)]| address(&path, &[pairs, &[("ignored", ignored.as_str())]].concat());
     let tab = |outcome: Outcome| Tab {
         path: at(&[("show", outcome.as_str())]),

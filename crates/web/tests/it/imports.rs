@@ -5,6 +5,7 @@ use axum::{
     http::{Method, header},
 };
 use domain::member::Role;
+use engine::import::WAITING_MAX;
 
 use crate::office::{Browser, Office, Page};
 
@@ -52,9 +53,13 @@ async fn a_file_is_previewed_and_imported() {
     }
     let preview = admin.upload(&import, FILE, &[("plan", ""), ("note", "moving")]).await.leads_to().to_owned();
     let page = admin.get(&preview).await;
-    for words in
-        ["Import · 2 lines", "1 new", "1 refused", "There is no plan with the code `gold`", "left out: shoe size"]
-    {
+    for words in [
+        "Import · 2 lines",
+        "1 new",
+        "1 refused",
+        "There is no plan with the code or name that it has",
+        "left out: shoe size",
+    ] {
         assert!(page.says(words), "{words}: {}", page.text);
     }
     assert!(!page.says("OLD-1111"), "keys stay masked");
@@ -78,6 +83,12 @@ async fn a_file_is_previewed_and_imported() {
         format!("{LICENSES}?said=import_discarded")
     );
     assert_eq!(admin.get(&again).await.status, 404);
+    // Files wait only so long as a person keeps count of them, and an address carries on only what is shown.
+    let wide = format!("key,plan{}\n", ",ü".repeat(150)) + "OLD-5555-6666,pro" + &",".repeat(150) + "\n";
+    for _ in 0..WAITING_MAX {
+        assert!(admin.upload(&import, &wide, &[]).await.leads_to().len() < 2_000);
+    }
+    assert!(admin.upload(&import, FILE, &[]).await.says("10 files wait to be imported already"));
 }
 
 #[tokio::test]
