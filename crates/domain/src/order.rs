@@ -72,7 +72,8 @@ pub struct Order {
     /// Where this sale's mails go.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub contact: Option<Register<Contact>>,
-    /// Where a person has this sale's mails go, whatever the provider says.
+    /// Where a person has this sale's mails go, whatever the provider says. Also where they go when somebody buys again whose data
+    /// at the provider's was erased: nothing but the sale keeps their address then.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub corrected: Option<Register<Contact>>,
     /// When its buyer's data was erased: the addresses and names that were told until then are gone, and whatever the

@@ -72,6 +72,21 @@ pub(crate) fn offered(connection: &Connection, order: &Order, to_adopt: &ToAdopt
     connection.has_keys_for(order).then(offered)
 }
 
+/// The keys in the inbox of events that tell keys for which there is no license yet, so that their bodies are still needed.
+pub(crate) fn telling(orders: &[StoredOrder]) -> BTreeSet<String> {
+    let mut needed = BTreeSet::new();
+    for order in orders {
+        for key in order.order.keys.values() {
+            let told = order.order.keys.values().filter(|other| other.line == key.line).count();
+            let opening = order.licenses.iter().filter(|license| license.unit.line == key.line && license.keys > 0);
+            if opening.count() < told {
+                needed.insert(key.told_by.to_string());
+            }
+        }
+    }
+    needed
+}
+
 /// The keys of orders that open no license yet. Each is asked about by itself: a license may also have a key of ours.
 pub(crate) async fn find_all(
     write: &Write,

@@ -8,14 +8,15 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use domain::{
     Entropy,
     event::{CustomerTold, EventData, EventKind},
-    fact::CustomerFact,
+    fact::{CustomerFact, CustomerSnapshot},
     id::{ConnectionId, CustomerId, OrderId, TenantId},
     join::Join,
     order::Contact,
+    ruling::correct_contact,
     text::{CustomerReference, EmailAddress},
 };
 use jiff::Timestamp;
-use store::{CustomerKey, StoredIdentity, StoredOrder, Write, lists::Whose, rows::Customer};
+use store::{CustomerKey, StoreError, StoredIdentity, StoredOrder, Write, lists::Whose, rows::Customer};
 
 use crate::{Error, attention::NO_ADDRESS, events::News};
 
@@ -64,7 +65,7 @@ pub(crate) type CustomerNews = BTreeMap<IdentityKey, (Whose, CustomerFact)>;
 pub(crate) async fn learn(
     write: &Write,
     news: CustomerNews,
-    orders: &[StoredOrder],
+    orders: &mut [StoredOrder],
     now: Timestamp,
 ) -> Result<Identities, Error> {
     let without_contact = orders.iter().filter(|order| order.order.mailed_to().is_none());
@@ -75,12 +76,13 @@ pub(crate) async fn learn(
     let stored = if wanted.is_empty() { Vec::new() } else { write.identities(&wanted).await? };
     let mut known: HashMap<IdentityKey, StoredIdentity> =
         stored.into_iter().map(|identity| ((identity.connection, identity.fact.reference.clone()), identity)).collect();
-    let (mut saved, mut changed) = (Vec::with_capacity(news.len()), Vec::new());
+    let (mut saved, mut added, mut changed) = (Vec::with_capacity(news.len()), Vec::new(), Vec::new());
     let mut erased = BTreeSet::new();
     for (key, (whose, mut told)) in news {
         let identity = match known.remove(&key) {
             Some(mut identity) => {
                 if identity.erased {
+                    address_new_orders(write, &key, &told, orders, now).await?;
                     told.erase();
                     erased.insert(key.clone());
                 }
@@ -90,20 +92,55 @@ pub(crate) async fn learn(
                     identity.customer = customer(write, whose, &identity, before.email, orders).await?;
                     changed.push((whose, identity_told(&identity)));
                 }
+                saved.push(identity.clone());
                 identity
             }
             None => {
-                StoredIdentity { tenant: whose.tenant, connection: key.0, customer: None, fact: told, erased: false }
+                let (tenant, connection) = (whose.tenant, key.0);
+                let identity = StoredIdentity { tenant, connection, customer: None, fact: told, erased: false };
+                added.push(identity.clone());
+                identity
             }
         };
         let waiting = write.orders_waiting_for(key.0, NO_ADDRESS, Some(vec![key.1.to_string()])).await?;
         write.wake_orders(&waiting.into_iter().collect(), now).await?;
-        saved.push(identity.clone());
         known.insert(key, identity);
     }
     write.save_identities(saved, now).await?;
+    write.add_identities(added, now).await?;
     let known = known.into_iter().map(|(key, identity)| (key, identity.fact)).collect();
     Ok(Identities { known, changed, erased })
+}
+
+/// Whoever was erased and buys again is written to: what they bought since keeps the address that is told now by itself, and
+/// nothing else of them is kept.
+async fn address_new_orders(
+    write: &Write,
+    (connection, reference): &IdentityKey,
+    told: &CustomerFact,
+    orders: &mut [StoredOrder],
+    now: Timestamp,
+) -> Result<(), Error> {
+    let CustomerSnapshot { email: Some(email), name, .. } = &told.snapshot.value else { return Ok(()) };
+    let contact = Contact { email: email.clone(), name: name.clone() };
+    let is_new = |order: &StoredOrder| {
+        order.connection == *connection
+            && order.order.customers.contains(reference)
+            && order.order.erased.is_none()
+            && order.order.mailed_to().is_none()
+    };
+    for order in orders.iter_mut().filter(|order| is_new(order)) {
+        correct_contact(&mut order.order, contact.clone(), now);
+    }
+    let waiting = write.orders_waiting_for(*connection, NO_ADDRESS, Some(vec![reference.to_string()])).await?;
+    let waiting = waiting.into_iter().filter(|id| !orders.iter().any(|order| order.id == *id)).collect();
+    let mut waiting = write.load_orders(&waiting).await?;
+    waiting.retain(|order| order.merged_into.is_none() && is_new(order));
+    for order in &mut waiting {
+        correct_contact(&mut order.order, contact.clone(), now);
+    }
+    write.save_orders(&waiting, now).await?;
+    Ok(())
 }
 
 /// Who a provider's customer is here: whoever an order of theirs belongs to, or has bought under the address that they had
@@ -219,6 +256,8 @@ pub(crate) async fn find(
     let found = write.find_or_create_customers(candidates).await?;
     let made = found.iter().filter_map(|row| Some((row.clone(), references.get(&row.id)?.clone()))).collect();
     let found: HashMap<_, _> = found.iter().map(|row| (row.key(), row.stands_for())).collect();
-    let of = wanted.into_iter().filter_map(|(order, key)| Some((order, *found.get(&key)?))).collect();
+    let of = wanted.into_iter().map(|(order, key)| Some((order, *found.get(&key)?))).collect::<Option<_>>();
+    // Whoever was there when they were to be made and is not any more was erased in between.
+    let of = of.ok_or_else(|| StoreError::changed_meanwhile("a customer"))?;
     Ok(Buyers { of, made })
 }

@@ -28,7 +28,7 @@ use store::{
 
 use crate::{
     Engine, Error,
-    adopt::Keys,
+    adopt::{self, Keys},
     attention,
     buyers::{self, CustomerNews, Identities},
     connections::{Connection, find},
@@ -241,7 +241,7 @@ impl Engine {
         let told = std::mem::take(&mut said.told);
         let mut sales = sales::gather(write, told, due, connections, &mut *self.entropy(), now).await?;
         let news = std::mem::take(&mut said.customers);
-        let identities = buyers::learn(write, news, &sales.orders, now).await?;
+        let identities = buyers::learn(write, news, &mut sales.orders, now).await?;
         said.forget(&sales, &identities, now);
         let told: BTreeSet<OrderId> = sales.of_fact.values().copied().collect();
         let actor = |order: &StoredOrder, connection: &Connection| match (&along.actor, told.contains(&order.id)) {
@@ -397,7 +397,7 @@ async fn write_all(
     write.close_items_of_events(worried.map(|event| event.id).collect(), now).await?;
     let finished = said.finished.iter().map(|event| InboundId(event.id)).collect();
     write.finish_events(finished, now).await?;
-    write.erase_events(said.erased.into_iter().collect()).await?;
+    write.erase_events(said.erased.into_iter().collect(), &adopt::telling(&orders)).await?;
     rows.write(write, now, entropy).await
 }
 
@@ -414,11 +414,15 @@ impl Said {
         of_old.map(|(_, order)| *order).collect()
     }
 
-    /// Lets go of names and addresses of those whose data was erased.
+    /// Lets go of names and addresses of those whose data was erased. An event that tells of an order that they made since keeps its
+    /// body, as that of any order: it goes when the buyer of that order is erased.
     fn forget(&mut self, sales: &Sales, identities: &Identities, now: Timestamp) {
         // A fact has the moment of its order: a later one would take away what a person has said since.
         let erased_at = |order: &StoredOrder| Some((order.id, order.order.erased?.0));
         let erased: BTreeMap<OrderId, Timestamp> = sales.orders.iter().filter_map(erased_at).collect();
+        let is_live = |order: &&OrderId| !erased.contains_key(order);
+        let of_live = sales.of_fact.iter().filter(|(_, order)| is_live(order)).map(|((event, _), _)| *event);
+        let live: BTreeSet<InboundId> = of_live.collect();
         for (connection, event, position, fact) in &mut self.facts {
             let at = match fact {
                 Fact::Order(_) => sales.of_fact.get(&(*event, *position)).and_then(|order| erased.get(order)).copied(),
@@ -426,7 +430,9 @@ impl Said {
             };
             if let Some(at) = at {
                 fact.erase(at);
-                self.erased.insert(*event);
+                if matches!(fact, Fact::Order(_)) || !live.contains(event) {
+                    self.erased.insert(*event);
+                }
             }
         }
     }

@@ -128,7 +128,7 @@ impl Engine {
         let write = self.store.begin().await?;
         let Some(id) = write.order_of_license(tenant, license).await? else { return Ok(None) };
         let mut orders = write.load_orders(&[id].into()).await?;
-        let identities = buyers::learn(&write, CustomerNews::new(), &orders, now).await?;
+        let identities = buyers::learn(&write, CustomerNews::new(), &mut orders, now).await?;
         let Some(order) = orders.iter_mut().find(|order| order.licenses.iter().any(|held| held.id == license)) else {
             return Err(StoreError::changed_meanwhile("the license whose key is changed").into());
         };
@@ -189,7 +189,7 @@ impl Engine {
         let mut rows = self.settle_decided(&write, &mut orders, about, by).await?;
         let mut made = Vec::new();
         for order in &mut orders {
-            let detail = json!({ "was": was, "now": to.email.masked(), "note": by.note });
+            let detail = json!({ "was_email": was, "email": to.email.masked(), "note": by.note });
             let entry = self.told(tenant, "order.transferred", order.id.to_string(), Some(order.id), &detail, by);
             rows.audit.push(entry);
             let rekeying = Rekeying { only: None, address: Some(to), is_mailed: true, closes_at: now, by };

@@ -9,7 +9,7 @@ use domain::{
     text::CustomerReference,
 };
 use jiff::Timestamp;
-use sea_orm::{EntityTrait, QueryFilter};
+use sea_orm::{EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 use uuid::Uuid;
 
 use crate::{
@@ -54,7 +54,7 @@ impl Customer {
 }
 
 impl Write {
-    /// What is known of these customers of providers.
+    /// What is known of these customers of providers, for a change: other writers wait, each in the same order.
     ///
     /// # Errors
     /// Those of the database, or a stored document does not read.
@@ -69,7 +69,12 @@ impl Write {
             identities::Column::Reference,
             references.into_iter().map(str::to_owned).collect(),
         ) {
-            for row in identities::Entity::find().filter(condition).all(&self.transaction).await? {
+            let mut query = identities::Entity::find().filter(condition);
+            query = query.order_by_asc(identities::Column::Reference).order_by_asc(identities::Column::ConnectionId);
+            if self.is_shared() {
+                query = query.lock_exclusive();
+            }
+            for row in query.all(&self.transaction).await? {
                 let identity = identity(row)?;
                 if wanted.contains(&(identity.connection, identity.fact.reference.clone())) {
                     found.push(identity);
@@ -79,25 +84,29 @@ impl Write {
         Ok(found)
     }
 
-    /// Writes what is known of providers' customers.
+    /// Writes what is known of providers' customers that this transaction has read, so that nobody else changes them.
     ///
     /// # Errors
     /// Those of the database.
     pub async fn save_identities(&self, saved: Vec<StoredIdentity>, now: Timestamp) -> Result<(), StoreError> {
-        let rows = saved
-            .into_iter()
-            .map(|identity| Identity {
-                connection_id: identity.connection.0,
-                reference: identity.fact.reference.as_str().to_owned(),
-                tenant_id: identity.tenant.0,
-                customer_id: identity.customer.map(|id| id.0),
-                snapshot: convert::document(&identity.fact.snapshot),
-                updated_at: micros(now),
-                erased: identity.erased,
-            })
-            .collect();
+        let rows = saved.into_iter().map(|identity| identity_row(identity, now)).collect();
         bulk::insert::<identities::Entity>(&self.transaction, rows, Existing::Replace).await?;
         Ok(())
+    }
+
+    /// Adds providers' customers of whom nothing was known. One that somebody else added meanwhile is a conflict: what they
+    /// wrote, that it was erased above all, is to be read first.
+    ///
+    /// # Errors
+    /// Those of the database, or somebody else was faster.
+    pub async fn add_identities(&self, new: Vec<StoredIdentity>, now: Timestamp) -> Result<(), StoreError> {
+        let mut rows: Vec<Identity> = new.into_iter().map(|identity| identity_row(identity, now)).collect();
+        rows.sort_by(|one, other| (&one.reference, one.connection_id).cmp(&(&other.reference, other.connection_id)));
+        let count = rows.len() as u64;
+        match bulk::insert::<identities::Entity>(&self.transaction, rows, Existing::Keep).await? {
+            written if written == count => Ok(()),
+            _ => Err(StoreError::changed_meanwhile("what is known of a provider's customer")),
+        }
     }
 
     /// The customers with these addresses, making those that are not there yet. Safe against others doing the same
@@ -111,7 +120,7 @@ impl Write {
         self.customers(&wanted).await
     }
 
-    /// The customers with these addresses, as far as they are there.
+    /// The customers with these addresses, as far as they are there: who is found cannot be erased or merged meanwhile.
     ///
     /// # Errors
     /// Those of the database.
@@ -120,10 +129,26 @@ impl Write {
         let addresses = addresses.into_iter().map(str::to_owned).collect();
         let mut found = Vec::new();
         for condition in any_of(&self.transaction, customers::Column::EmailNormalised, addresses) {
-            let rows = customers::Entity::find().filter(condition).all(&self.transaction).await?;
+            let mut query = customers::Entity::find().filter(condition).order_by_asc(customers::Column::Id);
+            if self.is_shared() {
+                query = query.lock_exclusive();
+            }
+            let rows = query.all(&self.transaction).await?;
             found.extend(rows.into_iter().filter(|row| wanted.contains(&row.key())));
         }
         Ok(found)
+    }
+}
+
+fn identity_row(identity: StoredIdentity, now: Timestamp) -> Identity {
+    Identity {
+        connection_id: identity.connection.0,
+        reference: identity.fact.reference.as_str().to_owned(),
+        tenant_id: identity.tenant.0,
+        customer_id: identity.customer.map(|id| id.0),
+        snapshot: convert::document(&identity.fact.snapshot),
+        updated_at: micros(now),
+        erased: identity.erased,
     }
 }
 

@@ -8,7 +8,7 @@ use domain::{
     text::CustomerReference,
 };
 use sea_orm::{
-    ColumnTrait, EntityTrait, QueryFilter, QuerySelect, QueryTrait,
+    ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait,
     sea_query::{Expr, ExprTrait},
 };
 use uuid::Uuid;
@@ -28,6 +28,9 @@ use crate::{
     rows::{AuditEntry, Customer, Event},
     snapshot::Snapshot,
 };
+
+/// What an audit entry calls it that a buyer was erased.
+pub const ERASED_ACTION: &str = "customer.erased";
 
 /// A fact with its place: of which event, as which of its facts, in which order.
 pub type Placed = (InboundId, u32, Option<OrderId>, Fact);
@@ -59,7 +62,11 @@ impl Write {
     /// # Errors
     /// Those of the database, or a stored document does not read.
     pub async fn identities_of(&self, customer: CustomerId) -> Result<Vec<StoredIdentity>, StoreError> {
-        let query = identities::Entity::find().filter(identities::Column::CustomerId.eq(customer.0));
+        let mut query = identities::Entity::find().filter(identities::Column::CustomerId.eq(customer.0));
+        query = query.order_by_asc(identities::Column::Reference).order_by_asc(identities::Column::ConnectionId);
+        if self.is_shared() {
+            query = query.lock_exclusive();
+        }
         query.all(&self.transaction).await?.into_iter().map(customers::identity).collect()
     }
 
@@ -115,11 +122,12 @@ impl Write {
     }
 
     /// Keeps nothing of what these events said but their facts: neither bodies, nor what was looked up, nor the headers of their
-    /// calls. Those that are not done yet are left alone. Returns how many had a body.
+    /// calls, nor what was in their way. Those that are not done yet are left alone, and so are those of `keys`: they tell keys that
+    /// no license has yet, and nothing else has those. Returns how many had a body.
     ///
     /// # Errors
     /// Those of the database.
-    pub async fn erase_events(&self, ids: Vec<InboundId>) -> Result<u64, StoreError> {
+    pub async fn erase_events(&self, ids: Vec<InboundId>, keys: &BTreeSet<String>) -> Result<u64, StoreError> {
         use inbound_events::Column;
         let mut erased = 0;
         for condition in any_of(&self.transaction, Column::Id, ids.into_iter().map(|id| id.0).collect()) {
@@ -128,7 +136,9 @@ impl Write {
                 .col_expr(Column::Requests, Expr::val(Option::<String>::None))
                 .col_expr(Column::Answers, Expr::val(Option::<String>::None))
                 .col_expr(Column::Call, Expr::val(Option::<String>::None))
+                .col_expr(Column::Error, Expr::val(Option::<String>::None))
                 .filter(condition)
+                .filter(Column::EventKey.is_not_in(keys))
                 .filter(Column::Status.is_in([inbox::status::DONE, inbox::status::IGNORED]))
                 .filter(Column::Body.ne(inbox::ERASED));
             erased += update.exec(&self.transaction).await?.rows_affected;
@@ -192,12 +202,13 @@ impl Write {
     ///
     /// # Errors
     /// Those of the database.
-    pub async fn events_about(&self, tenant: TenantId, about: &Concerned) -> Result<Vec<Event>, StoreError> {
+    pub async fn events_about(&self, whose: Whose, about: &Concerned) -> Result<Vec<Event>, StoreError> {
         let licenses = about.licenses.iter().map(|id| Some(id.0)).collect();
         let mut found = Vec::new();
         let unknown = events::Column::CustomerId.is_null().and(events::Column::LicenseId.is_null());
         let unknown =
-            unknown.and(events::Column::TenantId.eq(tenant.0)).and(events::Column::Kind.starts_with("customer."));
+            unknown.and(events::Column::TenantId.eq(whose.tenant.0)).and(events::Column::Livemode.eq(whose.livemode));
+        let unknown = unknown.and(events::Column::Kind.starts_with("customer."));
         let conditions = any_of(&self.transaction, events::Column::LicenseId, licenses).into_iter();
         for condition in conditions.chain([about_customer(about.customer), unknown]) {
             found.extend(events::Entity::find().filter(condition).all(&self.transaction).await?);
@@ -238,17 +249,19 @@ impl Write {
                 .col_expr(Column::Address, Expr::val(Option::<String>::None))
                 .filter(condition)
                 .filter(Column::TenantId.eq(tenant.0))
+                .filter(Column::Subject.is_not_null())
                 .filter(Column::Address.is_not_null());
             erased += update.exec(&self.transaction).await?.rows_affected;
         }
         Ok(erased)
     }
 
-    /// What the audit log says of these orders and licenses.
+    /// What the audit log says of these orders and licenses, and of what else is named: the buyer, and what was told of them. That
+    /// somebody was erased, and why, stays as it is.
     ///
     /// # Errors
     /// Those of the database.
-    pub async fn audit_about(&self, about: &Concerned) -> Result<Vec<AuditEntry>, StoreError> {
+    pub async fn audit_about(&self, about: &Concerned, named: Vec<String>) -> Result<Vec<AuditEntry>, StoreError> {
         use audit_entries::Column;
         let orders = about.orders.iter().map(|id| Some(id.0)).collect();
         let licenses = about.licenses.iter().map(|id| Some(id.0)).collect();
@@ -256,6 +269,13 @@ impl Write {
         let mut found = BTreeMap::new();
         for condition in conditions.chain(any_of(&self.transaction, Column::LicenseId, licenses)) {
             let rows = audit_entries::Entity::find().filter(condition).all(&self.transaction).await?;
+            found.extend(rows.into_iter().map(|row| (row.id, row)));
+        }
+        for condition in any_of(&self.transaction, Column::Subject, named) {
+            let query = audit_entries::Entity::find().filter(condition);
+            // As in the index, which has what is about neither.
+            let query = query.filter(Column::OrderId.is_null()).filter(Column::LicenseId.is_null());
+            let rows = query.filter(Column::Action.ne(ERASED_ACTION)).all(&self.transaction).await?;
             found.extend(rows.into_iter().map(|row| (row.id, row)));
         }
         Ok(found.into_values().collect())

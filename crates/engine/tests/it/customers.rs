@@ -30,6 +30,9 @@ on_both_databases![
     who_is_erased_is_in_no_table_any_more_and_keeps_what_they_paid_for,
     what_is_told_later_still_counts_and_brings_nothing_back,
     an_address_that_is_given_later_counts,
+    who_has_a_part_in_an_order_and_is_somebody_else_stays,
+    what_is_told_of_somebody_later_is_not_kept_either,
+    the_audit_log_has_no_address_of_theirs,
     two_become_one_when_somebody_says_so,
 ];
 
@@ -293,6 +296,78 @@ async fn an_address_that_is_given_later_counts(harness: Harness) {
     erase(&harness, ada, false).await;
     assert_eq!(told_in(&harness, &["lovelace@example.com"]).await, Vec::<String>::new());
     verified(&harness).await;
+}
+
+/// What is kept of providers' customers: their snapshots, and whether they are marked.
+async fn identities(harness: &Harness) -> Vec<String> {
+    let texts = everything(harness).await.into_iter();
+    texts.filter(|(table, text)| table == "identities" && text.starts_with('{')).map(|(_, text)| text).collect()
+}
+
+async fn who_has_a_part_in_an_order_and_is_somebody_else_stays(harness: Harness) {
+    at_stripe(&harness).await;
+    let life = refunded_life("sold");
+    for event in [&life[1], &life[0]] {
+        deliver(&harness, event).await;
+    }
+    let ada = of_test_mode(&harness).await;
+    let whose = Whose { tenant: harness.tenant, livemode: false };
+    // The customer of the provider who has a part in Ada's order is Eve, who is known here, too.
+    harness
+        .database
+        .sql("UPDATE identities SET snapshot = replace(snapshot, 'sold@example.com', 'eve@example.com')")
+        .await;
+    for (is_known, identities) in [(true, 0), (false, 1)] {
+        if is_known {
+            let row = harness.engine.store.customer(whose, ada).await.unwrap().unwrap();
+            let email = "eve@example.com".to_owned();
+            // Any id that is not Ada's.
+            let row = store::rows::Customer { id: harness.tenant.0, email_normalised: email.clone(), email, ..row };
+            let write = harness.engine.store.begin().await.unwrap();
+            write.find_or_create_customers(vec![row]).await.unwrap();
+            write.commit().await.unwrap();
+        } else {
+            harness.database.sql("UPDATE customers SET email_normalised = 'x' WHERE email = 'eve@example.com'").await;
+        }
+        let erasure = harness.engine.erase_customer(whose, ada, true, &staff()).await.unwrap().unwrap();
+        assert_eq!((erasure.orders, erasure.identities), (1, identities), "{is_known}");
+    }
+}
+
+async fn what_is_told_of_somebody_later_is_not_kept_either(harness: Harness) {
+    at_stripe(&harness).await;
+    let life = refunded_life("sold");
+    deliver(&harness, &life[0]).await;
+    let whose = Whose { tenant: harness.tenant, livemode: false };
+    let ada = of_test_mode(&harness).await;
+    assert_eq!(identities(&harness).await.len(), 0, "their own event has not come yet");
+    harness.engine.erase_customer(whose, ada, false, &staff()).await.unwrap().unwrap();
+    deliver(&harness, &life[1]).await;
+    assert_eq!(identities(&harness).await.len(), 1);
+    assert_eq!(told_in(&harness, &["sold@example.com", "\"ada\""]).await, Vec::<String>::new());
+    verified(&harness).await;
+}
+
+async fn the_audit_log_has_no_address_of_theirs(harness: Harness) {
+    harness.apply(SHOP).await;
+    let whose = Whose { tenant: harness.tenant, livemode: true };
+    let license = harness.issue("pro", "ada@example.com", 1).await.licenses.remove(0).license.id;
+    harness.issue("pro", "lovelace@example.com", 1).await;
+    let [ada, lovelace] =
+        [customer(&harness, "ada@example.com").await, customer(&harness, "lovelace@example.com").await];
+    harness.clock.advance(SignedDuration::from_secs(1));
+    let to = Contact { email: EmailAddress::parse("lovelace@example.com").unwrap(), name: None };
+    harness.engine.transfer(harness.tenant, license, &to, &staff()).await.unwrap().unwrap();
+    harness.engine.merge_customers(whose, (ada, lovelace), false, &staff()).await.unwrap().unwrap();
+    assert!(!told_in(&harness, &["a…@example.com", "by phone"]).await.is_empty());
+    harness.clock.advance(SignedDuration::from_secs(1));
+    erase(&harness, ada, false).await;
+    let words = ["a…@example.com", "l…@example.com", "by phone", "ada@example.com", "lovelace@example.com"];
+    assert_eq!(told_in(&harness, &words).await, Vec::<String>::new());
+    assert!(!told_in(&harness, &["asked by letter"]).await.is_empty(), "why they were erased stays");
+    verified(&harness).await;
+    let again = erase(&harness, ada, true).await;
+    assert_eq!(again, Erasure { licenses: 2, ..Erasure::default() }, "there is nothing left to erase");
 }
 
 async fn two_become_one_when_somebody_says_so(harness: Harness) {

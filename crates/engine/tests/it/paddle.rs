@@ -3,7 +3,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use domain::{license::LicenseState, text::Reference};
+use domain::{id::CustomerId, license::LicenseState, text::Reference};
 use engine::{
     Dial, DialError, Dialled,
     configuration::ConfigurationFile,
@@ -17,7 +17,10 @@ use futures::future::BoxFuture;
 use jiff::{SignedDuration, Timestamp};
 use providers::{Delivery, Level, calls::KeyCheck, http::Request, signature};
 use serde_json::{Value, json};
-use store::{lists::Whose, testing::TestDatabase};
+use store::{
+    lists::{CustomerFilter, Page, Whose},
+    testing::TestDatabase,
+};
 
 use crate::harness::{Harness, on_both_databases};
 
@@ -253,6 +256,55 @@ async fn what_a_key_was_refused_is_asked_again_with_another_one(database: TestDa
     assert_eq!(engine.verify().await.unwrap(), []);
 }
 
+async fn who_was_erased_and_buys_again_gets_their_mail(database: TestDatabase, level: &str) {
+    let shop = Shop::open(database, level).await;
+    let (harness, engine) = (&shop.harness, &shop.harness.engine);
+    let whose = Whose { tenant: harness.tenant, livemode: true };
+    let sold = async |name: &str, notice: &str| {
+        shop.deliver(LIVE_SECRET, &purchase(name, engine.now())).await;
+        harness.settle().await;
+        let mut customer = customer("ada@example.com", engine.now());
+        customer["event_id"] = json!(notice);
+        shop.deliver(LIVE_SECRET, &customer).await;
+        harness.settle().await;
+        harness.clock.advance(SignedDuration::from_secs(1));
+    };
+    sold("first", "evt_told").await;
+    let page = Page { limit: 9, from: None };
+    let by = By { actor: "test".to_owned(), note: None };
+    let ada = engine.store.list_customers(whose, &CustomerFilter::default(), page).await.unwrap().rows.remove(0);
+    let erased = engine.erase_customer(whose, CustomerId(ada.id), false, &by).await.unwrap().unwrap();
+    assert_eq!((erased.orders, erased.identities), (0, 1));
+    harness.clock.advance(SignedDuration::from_secs(1));
+    sold("second", "evt_told_again").await;
+    let address = if level == "none" { "ada@example.com" } else { "looked-up@example.com" };
+    let mut mailed_to = shop.mailed_to().await;
+    mailed_to.retain(|recipient| recipient != "erased");
+    assert_eq!((harness.attention().await, mailed_to), (vec![], vec![address.to_owned()]));
+    let listed = engine.store.list_customers(whose, &CustomerFilter::default(), page).await.unwrap().rows;
+    let [new, old] = &listed[..] else { panic!("{listed:?}") };
+    assert_eq!((new.email.as_str(), old.email.as_str()), (address, "erased"));
+    harness.database.sql("UPDATE mails SET status = 'sent' WHERE status = 'pending'").await;
+    assert_eq!(engine.verify().await.unwrap(), []);
+    let texts = harness.database.texts().await;
+    assert!(!texts.iter().any(|(table, text)| table == "identities" && text.contains('@')), "{texts:?}");
+
+    harness.clock.advance(SignedDuration::from_secs(1));
+    engine.erase_customer(whose, CustomerId(new.id), false, &by).await.unwrap().unwrap();
+    let left = harness.database.texts().await;
+    let left: Vec<_> = left.iter().filter(|(_, text)| text.contains(address)).collect();
+    assert!(left.is_empty(), "{left:?}");
+    assert_eq!(engine.verify().await.unwrap(), []);
+}
+
+async fn who_was_erased_and_buys_again_gets_a_mail_once_their_event_comes(database: TestDatabase) {
+    who_was_erased_and_buys_again_gets_their_mail(database, "none").await;
+}
+
+async fn who_was_erased_and_buys_again_gets_a_mail_when_they_are_looked_up(database: TestDatabase) {
+    who_was_erased_and_buys_again_gets_their_mail(database, "read").await;
+}
+
 async fn the_sandbox_and_the_live_account_stand_side_by_side(database: TestDatabase) {
     let shop = Shop::open(database, "none").await;
     let now = shop.harness.engine.now();
@@ -405,6 +457,8 @@ on_both_databases! {
     imported: an_imported_subscription_goes_on_as_any_other;
     an_account_is_connected: an_account_is_connected_with_one_command;
     without_a_key: without_a_key_the_mail_waits_for_the_customers_own_event;
+    buys_again: who_was_erased_and_buys_again_gets_a_mail_once_their_event_comes;
+    buys_again_looked_up: who_was_erased_and_buys_again_gets_a_mail_when_they_are_looked_up;
     paddle_is_down: a_paid_order_has_its_license_while_paddle_is_down;
     another_key: what_a_key_was_refused_is_asked_again_with_another_one;
     the_key_was_refused: what_the_key_was_refused_is_asked_again_when_the_event_is_played_again;

@@ -232,6 +232,7 @@ const TABLES: &[Table] = &[
         indexes: &[
             (&["order_id"], None),
             (&["license_id"], None),
+            (&["subject"], Some("order_id IS NULL AND license_id IS NULL")),
         ],
     },
     Table {
@@ -251,6 +252,7 @@ const TABLES: &[Table] = &[
             (&["license_id"], None),
             (&["tenant_id", "livemode", "id"], None),
             (&["customer_id"], Some("license_id IS NULL")),
+            (&["tenant_id", "livemode"], Some("customer_id IS NULL AND license_id IS NULL")),
         ],
     },
     Table {
@@ -402,7 +404,10 @@ const TABLES: &[Table] = &[
             status integer, code text?, detail text?, address text?, received_at bigint, duration_micros bigint",
         primary: &["id"],
         unique: &[],
-        indexes: &[(&["tenant_id", "id"], None)],
+        indexes: &[
+            (&["tenant_id", "id"], None),
+            (&["subject"], Some("subject IS NOT NULL AND address IS NOT NULL")),
+        ],
     },
     Table {
         name: "audit_chains",

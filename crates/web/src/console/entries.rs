@@ -117,7 +117,8 @@ pub(crate) fn details(detail: &str) -> Vec<(String, String)> {
 }
 
 /// The words that say how it was, each with those that say how it is.
-const BEFORE: [(&str, &[&str]); 3] = [("before", &["after"]), ("from", &["to", "state", "until"]), ("was", &["now"])];
+const BEFORE: [(&str, &[&str]); 4] =
+    [("before", &["after"]), ("from", &["to", "state", "until"]), ("was", &["now"]), ("was_email", &["email"])];
 
 fn of_members(mut members: Map<String, Value>) -> Vec<(String, String)> {
     let mut pairs = Vec::new();

@@ -97,6 +97,9 @@ fn told(erasure: &Erasure) -> Vec<String> {
         "Stays: what was paid and when, with the provider’s own ids, since the law wants it kept; what apps call their devices, \
          and what your own code wrote beside licenses, since apps rest on it."
             .to_owned(),
+        "Waits: an event that is not done yet, or tells a key that no license has yet, keeps its body; erase them once more \
+         when it is done. An event that was set aside unread stays, and so does an order that somebody else has by now."
+            .to_owned(),
         "What the provider tells later of these orders still counts, and brings no name and no address back. Nobody is written \
          to about them any more, unless somebody gives an order a new address."
             .to_owned(),
