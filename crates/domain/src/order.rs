@@ -80,6 +80,10 @@ pub struct Order {
     /// provider tells of them later is not kept. An address that a person gives after that counts.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub erased: Option<LastTold>,
+    /// When it was last handed over to somebody else. From then on whoever bought it is not its holder: what proves that they
+    /// bought it shows them no key, and the provider's record of them gets none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub handed_over: Option<LastTold>,
     /// The provider's customers seen with this sale.
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     pub customers: BTreeSet<CustomerReference>,
@@ -115,6 +119,7 @@ impl Join for Order {
         self.contact.join(other.contact);
         self.corrected.join(other.corrected);
         self.erased.join(other.erased);
+        self.handed_over.join(other.handed_over);
         self.forget();
         self.customers.join(other.customers);
         self.missing.join(other.missing);
@@ -129,6 +134,12 @@ impl Order {
     pub fn erase(&mut self, at: Timestamp) {
         self.erased.join(Some(LastTold(at)));
         self.forget();
+    }
+
+    /// Remembers that it is somebody else's than its buyer's, for good: whatever the provider tells, and who proves at it that
+    /// they bought it, are about the buyer.
+    pub fn hand_over(&mut self, at: Timestamp) {
+        self.handed_over.join(Some(LastTold(at)));
     }
 
     /// Lets go of what was erased.

@@ -150,8 +150,8 @@ impl Engine {
     }
 
     /// Hands a sale over to somebody else: its mails go to them from now on, all devices are freed, and every license of it gets
-    /// another key at once, which they are mailed. The address belongs to the sale, so that all its licenses go together. None:
-    /// the tenant has no such license.
+    /// another key at once, which they are mailed. The address belongs to the sale, so that all its licenses go together. Whoever bought it
+    /// is shown none of these keys, and their record at the provider gets none. None: the tenant has no such license.
     ///
     /// # Errors
     /// The license has no key of its own, or those of the database.
@@ -185,6 +185,8 @@ impl Engine {
             check(order, license)?;
             // Whose it is follows from the address.
             order.customer = None;
+            // Before anything follows: nothing of it is the buyer's any more.
+            order.order.hand_over(now);
         }
         let mut rows = self.settle_decided(&write, &mut orders, about, by).await?;
         let mut made = Vec::new();

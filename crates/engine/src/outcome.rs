@@ -249,8 +249,12 @@ impl Outcome<'_> {
         }
     }
 
-    /// The key goes to the provider's record of the customer, where that is switched on (B05).
+    /// The key goes to the provider's record of the customer, where that is switched on (B05). That customer is who bought it: the
+    /// key of whoever has it since is none of theirs.
     fn write_back(&self, license: &License, entropy: &mut dyn Entropy) -> Option<ProviderCall> {
+        if self.order.order.handed_over.is_some() {
+            return None;
+        }
         // Of several customers, nobody knows whose sale it is.
         let mut customers = self.order.order.customers.iter();
         let (customer, None) = (customers.next()?, customers.next()) else { return None };

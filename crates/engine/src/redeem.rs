@@ -11,7 +11,7 @@ use crypto::{
     seal::{Place, Sealed},
 };
 use domain::{
-    id::{ConnectionId, LicenseId},
+    id::{ConnectionId, LicenseId, TenantId},
     license::{Holding, LicenseState},
     order::Contact,
     text::{EmailAddress, Reference},
@@ -85,6 +85,14 @@ pub struct BuyersPage {
     pub contact: Option<Contact>,
     /// Where a mail about it went: from then on that stays.
     pub mailed_to: Option<EmailAddress>,
+    /// It is somebody else's now: neither its keys nor its addresses are for whoever bought it.
+    pub is_handed_over: bool,
+}
+
+impl BuyersPage {
+    const fn empty(provider: &'static str) -> Self {
+        Self { provider, licenses: Vec::new(), contact: None, mailed_to: None, is_handed_over: false }
+    }
 }
 
 /// A license as its buyer sees it.
@@ -209,9 +217,24 @@ impl Engine {
         let Some(opened) = self.open_page(text).await? else { return Ok(None) };
         let provider = opened.connection.provider.info().name;
         let Some((order, licenses)) = self.order_of(&opened).await? else {
-            return Ok(Some(BuyersPage { provider, licenses: Vec::new(), contact: None, mailed_to: None }));
+            return Ok(Some(BuyersPage::empty(provider)));
         };
-        let tenant = opened.connection.tenant;
+        let shown = self.shown_to_buyer(opened.connection.tenant, &licenses).await?;
+        let mailed_to = self.mailed_to(&licenses).await?;
+        // All this was read first: what was written as the sale was handed over is found to be somebody else's.
+        let is_handed_over = match self.order_of(&opened).await? {
+            Some((order, _)) => order.order.handed_over.is_some(),
+            None => false,
+        };
+        if is_handed_over {
+            return Ok(Some(BuyersPage { is_handed_over, ..BuyersPage::empty(provider) }));
+        }
+        let contact = order.order.mailed_to().cloned();
+        Ok(Some(BuyersPage { licenses: shown, contact, mailed_to, ..BuyersPage::empty(provider) }))
+    }
+
+    /// The licenses of a sale, with the keys that are good for something.
+    async fn shown_to_buyer(&self, tenant: TenantId, licenses: &[ListedLicense]) -> Result<Vec<BuyersLicense>, Error> {
         let (products, plans) = (self.store.products(tenant).await?, self.store.plans(tenant).await?);
         let mut shown = Vec::new();
         for ListedLicense { license, .. } in licenses.iter().filter(|listed| listed.license.holding == Holding::Unit) {
@@ -225,9 +248,7 @@ impl Engine {
                 problem: (!is_usable).then(|| license.standing.reason.sentence()),
             });
         }
-        let mailed_to = self.mailed_to(&licenses).await?;
-        let contact = order.order.mailed_to().cloned();
-        Ok(Some(BuyersPage { provider, licenses: shown, contact, mailed_to }))
+        Ok(shown)
     }
 
     /// The order of a sale with its licenses, if it is there.
@@ -251,7 +272,8 @@ impl Engine {
     /// that is mistyped can be corrected; from then on it stays, and the vendor helps.
     ///
     /// Nobody else can: the text is sealed, and made only for whoever brought a code of that very sale. Whoever has it sees the
-    /// key on the page and gains none by having it mailed; what is kept from them is where later mails go.
+    /// key on the page and gains none by having it mailed; what is kept from them is where later mails go. Once the sale is
+    /// somebody else's, it is for them to say.
     ///
     /// False: it opens nothing.
     ///
@@ -261,6 +283,7 @@ impl Engine {
         let Some(opened) = self.open_page(text).await? else { return Ok(false) };
         let may_be_given = match self.order_of(&opened).await? {
             None => true,
+            Some((order, _)) if order.order.handed_over.is_some() => false,
             Some((order, licenses)) => {
                 let is_new = order.order.mailed_to().is_none_or(|known| known.email != email);
                 is_new && self.mailed_to(&licenses).await?.is_none()

@@ -7,7 +7,7 @@ use domain::{
 };
 use providers::calls::WriteBack;
 use secrecy::SecretString;
-use store::rows::ProviderCall;
+use store::{lists::Whose, rows::ProviderCall};
 
 use crate::{Engine, Error, calls::Ended, connections::Connection};
 
@@ -23,6 +23,10 @@ impl Engine {
         let Some(key) = self.reveal(TenantId(call.tenant_id), license).await? else {
             return Ok(Ended::Refused("the license has no key".to_owned()));
         };
+        // The key was read first: one that was given out as the sale was handed over is found to be somebody else's.
+        if self.is_handed_over(connection, license).await? {
+            return Ok(Ended::Dropped("the sale was handed over, and its key is not the buyer's".to_owned()));
+        }
         let (customer, key) = (CustomerReference::new(call.customer.as_str()), SecretString::from(key.reveal()));
         let note = WriteBack { license, customer: &customer, key: &key };
         let request = match connection.provider.write_back(&note) {
@@ -33,6 +37,14 @@ impl Engine {
             Ok(dialled) => Ended::of(&dialled),
             Err(error) => Ended::Again(error.to_string(), None),
         })
+    }
+
+    /// Whether a license is somebody else's than its buyer's.
+    async fn is_handed_over(&self, connection: &Connection, license: LicenseId) -> Result<bool, Error> {
+        let whose = Whose { tenant: connection.tenant, livemode: connection.mode.is_live() };
+        let Some(listed) = self.store.listed_license(whose, license).await? else { return Ok(false) };
+        let order = self.store.order(whose, listed.order).await?;
+        Ok(order.is_some_and(|(stored, _)| stored.order.handed_over.is_some()))
     }
 }
 

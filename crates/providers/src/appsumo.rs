@@ -50,6 +50,8 @@ static INFO: Info = Info {
             "A purchase need not say its tier: its license then comes with the activation, which does. With a rule that has \
              `default = true` it comes at once, and takes its tier's plan later.",
             "A changed tier keeps the customer's license and key: only the plan changes.",
+            "A license that was transferred shows whoever bought it at AppSumo neither its key nor an address: their page says \
+             that it was handed over. Also once it is transferred back, its key comes by mail or from the vendor.",
             "Amounts are not told, so they read as 0.",
         ],
     },

@@ -118,7 +118,14 @@ impl Page {
     }
 
     fn of_buyer(page: BuyersPage, did: Did) -> Self {
-        let BuyersPage { provider, licenses, contact, mailed_to } = page;
+        let BuyersPage { provider, licenses, contact, mailed_to, is_handed_over } = page;
+        if is_handed_over {
+            let words = format!(
+                "What was bought at {provider} was handed over to somebody else, who has its key. If you did not ask for that, \
+                 or it is yours again, ask the vendor."
+            );
+            return Self::of_words("This purchase was handed over", words);
+        }
         let mail = match (mailed_to, contact, did) {
             (Some(address), ..) => MailPart::Sent(address.masked()),
             // What was typed last may not be written down yet.

@@ -1,13 +1,16 @@
-//! What a sale says was paid that is not known of its order: what nobody has, should nobody listen to it.
+//! What a sale says that is not known of its order, of what was paid and of what gives licenses: what nobody has, should nobody
+//! listen to it.
 
-use std::fmt;
+use std::{collections::BTreeMap, fmt};
 
 use jiff::Timestamp;
 
 use super::{Line, Order, PurchaseState};
 use crate::{
+    join::{Join, Register},
     money::{Currency, Money},
     reason::day,
+    text::Reference,
 };
 
 /// Something that was paid, as one event tells it.
@@ -49,6 +52,28 @@ impl Order {
         let collected = collected.map(|(_, payment)| Untold::Time { total: payment.total, until: None });
         purchases.chain(periods).chain(collected).collect()
     }
+
+    /// Whether this says something that licenses are made of, and `known`, which is what is known of the same sale, does not:
+    /// of a purchase and its lines, of a subscription and what it is for, of paid time, or of a key. Not all of that was
+    /// paid for: a trial is nobody's money, and a key is told apart from what it is for.
+    #[must_use]
+    pub fn says_more_than(&self, known: Option<&Self>) -> bool {
+        let known = known.cloned().unwrap_or_default();
+        let mut both = known.clone();
+        both.join(self.clone());
+        both.purchases != known.purchases
+            || both.periods != known.periods
+            || both.collected != known.collected
+            || both.keys != known.keys
+            || !are_alike(&both.subscriptions, &known.subscriptions)
+            || !are_alike(&both.items, &known.items)
+    }
+}
+
+/// Whether two say the same, whenever each was told.
+fn are_alike<T: PartialEq>(one: &BTreeMap<Reference, Register<T>>, other: &BTreeMap<Reference, Register<T>>) -> bool {
+    let values = |map| BTreeMap::iter(map).map(|(name, register): (&Reference, &Register<T>)| (name, &register.value));
+    values(one).eq(values(other))
 }
 
 impl fmt::Display for Untold {
@@ -84,8 +109,9 @@ impl fmt::Display for Untold {
 mod tests {
     use super::*;
     use crate::{
-        order::{Collected, Lines, Period, Purchase},
-        text::{PriceReference, Reference},
+        join::Stamp,
+        order::{Collected, Lines, Period, ProviderKey, Purchase, Subscription, SubscriptionStatus},
+        text::PriceReference,
     };
 
     fn sale(state: PurchaseState, lines: &[(&str, u32)]) -> Order {
@@ -148,6 +174,51 @@ mod tests {
         ] {
             let words: Vec<String> = told.untold(known.as_ref()).iter().map(ToString::to_string).collect();
             assert_eq!(words, untold, "{told:?}");
+        }
+    }
+
+    fn trial(status: SubscriptionStatus, quantity: u32, told_at: i64) -> Order {
+        let stamp = Stamp::at(Timestamp::from_second(told_at).unwrap());
+        let sold = sale(PurchaseState::Paid, &[("pro", quantity)]).purchases.remove("cs_1").unwrap();
+        let snapshot = Subscription {
+            status,
+            granted_until: None,
+            trial_until: None,
+            cancel_at: None,
+            ended_at: None,
+            covers: None,
+        };
+        Order {
+            subscriptions: [(Reference::new("sub_1"), Register::new(stamp, snapshot))].into(),
+            items: [(Reference::new("sub_1"), Register::new(stamp, sold.lines.told().unwrap().to_vec()))].into(),
+            ..Order::default()
+        }
+    }
+
+    #[test]
+    fn what_licenses_are_made_of_is_more_than_what_was_paid() {
+        let key = || ProviderKey { line: Reference::new("1"), told_by: "evt_1".into() };
+        let keyed = || Order { keys: [(Reference::new("key_1"), key())].into(), ..Order::default() };
+        let mut unknown_lines = sale(PurchaseState::Paid, &[]);
+        unknown_lines.purchases.get_mut("cs_1").unwrap().lines = Lines::Unknown { recurring: false, named: None };
+        let paid = || sale(PurchaseState::Paid, &[("pro", 1)]);
+        let trialing = |quantity, at| trial(SubscriptionStatus::Trialing, quantity, at);
+        for (told, known, says_more) in [
+            (keyed(), Some(paid()), true),
+            (keyed(), Some(keyed()), false),
+            (trialing(1, 1), None, true),
+            (trialing(2, 2), Some(trialing(1, 1)), true),
+            (trialing(1, 2), Some(trialing(1, 1)), false),
+            (trialing(2, 1), Some(trialing(1, 2)), false),
+            (trial(SubscriptionStatus::Active, 1, 2), Some(trialing(1, 1)), true),
+            (paid(), Some(unknown_lines.clone()), true),
+            (unknown_lines, Some(paid()), false),
+            (sale(PurchaseState::Pending, &[("pro", 1)]), None, true),
+            (renewal(), Some(paid()), true),
+            (renewal(), Some(renewal()), false),
+            (Order { references: [Reference::new("cs_1")].into(), ..Order::default() }, None, false),
+        ] {
+            assert_eq!(told.says_more_than(known.as_ref()), says_more, "{told:?} after {known:?}");
         }
     }
 }

@@ -74,6 +74,7 @@ fn every_part_of_a_fact_is_in_some_golden_file() {
         contact,
         corrected,
         erased,
+        handed_over,
         customers,
         missing,
         decided,
@@ -82,7 +83,7 @@ fn every_part_of_a_fact_is_in_some_golden_file() {
     } = &all;
     assert!(!references.is_empty() && !payments.is_empty() && !periods.is_empty() && !disputes.is_empty());
     assert!(!replaced.is_empty() && !customers.is_empty() && !missing.is_empty() && !excused.is_empty());
-    assert!(erased.is_none() && gone > 0);
+    assert!(erased.is_none() && gone > 0 && handed_over.is_some());
     assert!(gave_way.values().any(|register| register.value));
     assert!(!retries.is_empty() && !collected.is_empty() && !keys.is_empty() && approval.is_some());
     assert!(refunds.values().any(|refund| refund.value.cumulative));

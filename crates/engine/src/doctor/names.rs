@@ -48,6 +48,7 @@ pub(super) fn rebuilt(case: &Case<'_>) -> Vec<Finding> {
         corrected: stored.corrected.clone(),
         excused: stored.excused.clone(),
         erased: stored.erased,
+        handed_over: stored.handed_over,
         ..Order::default()
     };
     for fact in of(&case.gathered.facts, &case.order.id) {

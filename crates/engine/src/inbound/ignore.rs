@@ -1,10 +1,11 @@
 //! A person sets an event aside that nobody can work on: they say why, and hear first what is given up by it.
 
-use std::fmt;
+use std::{collections::BTreeSet, fmt};
 
 use domain::{
     fact::Fact,
     id::{ConnectionId, InboundId, TenantId},
+    join::Join,
     order::{Order, Untold},
 };
 use jiff::SignedDuration;
@@ -24,9 +25,9 @@ use crate::{
 /// What nobody gets if an event is set aside.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Loss {
-    /// Nothing that was paid: what it says of money is known without it.
+    /// Nothing: what it says of purchases, paid time, subscriptions and keys is known without it.
     Nothing,
-    /// Nobody can tell what it says.
+    /// Nobody can tell: it does not read, or it says something of these that is known from nowhere else, though no payment.
     Unknown,
     /// This was paid, and is known from nowhere else.
     Paid(Vec<Untold>),
@@ -43,9 +44,11 @@ impl Loss {
 impl fmt::Display for Loss {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Nothing => formatter.write_str("all that it says of payments is known without it"),
+            Self::Nothing => formatter.write_str(
+                "no buyer misses anything: what it says of purchases, paid time, subscriptions and keys is known without it",
+            ),
             Self::Unknown => formatter.write_str(
-                "nobody can tell what it says: if it is a sale, its buyer gets no license and no mail with a key",
+                "nobody can tell what is lost by it: its buyer may go without a license, a key or time that is theirs",
             ),
             Self::Paid(paid) => {
                 let paid: Vec<String> = paid.iter().map(ToString::to_string).collect();
@@ -113,28 +116,32 @@ impl Engine {
             Some(Ok(Step::Partly { facts, .. })) => (facts, false),
             Some(Ok(Step::Need(_)) | Err(_)) | None => return Ok(Loss::Unknown),
         };
-        let mut paid = Vec::new();
+        let (mut paid, mut says_more) = (Vec::new(), !is_all);
         for fact in facts {
             if let Fact::Order(order) = fact {
-                paid.extend(order.untold(self.known_of(event, &order).await?.as_ref()));
+                let known = self.known_of(event, &order).await?;
+                paid.extend(order.untold(known.as_ref()));
+                says_more |= order.says_more_than(known.as_ref());
             }
         }
-        Ok(match (paid.is_empty(), is_all) {
+        Ok(match (paid.is_empty(), says_more) {
             (false, _) => Loss::Paid(paid),
-            (true, true) => Loss::Nothing,
-            (true, false) => Loss::Unknown,
+            (true, false) => Loss::Nothing,
+            (true, true) => Loss::Unknown,
         })
     }
 
-    /// What is known of a sale without this event.
+    /// What is known of a sale without this event: of all orders that it names, since it may be what makes them one.
     async fn known_of(&self, event: &InboundEvent, sale: &Order) -> Result<Option<Order>, Error> {
         let (whose, connection) = (Whose::of_event(event), ConnectionId(event.connection_id));
+        let (mut known, mut met) = (None, BTreeSet::new());
         for name in &sale.references {
-            if let Some((id, _)) = self.store.order_licenses(connection, name).await? {
-                return Ok(self.store.order(whose, id).await?.map(|(stored, _)| stored.order));
+            let Some((id, _)) = self.store.order_licenses(connection, name).await? else { continue };
+            if met.insert(id) {
+                known.join(self.store.order(whose, id).await?.map(|(stored, _)| stored.order));
             }
         }
-        Ok(None)
+        Ok(known)
     }
 
     /// Sets an event aside: nobody works on it, and what told of it closes, until somebody plays it again. One that may be a

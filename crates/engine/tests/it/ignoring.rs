@@ -15,7 +15,7 @@ use store::{
 
 use crate::{
     harness::{Harness, on_both_databases},
-    life::{SECRET, event},
+    life::{SECRET, event, subscription_life},
 };
 
 on_both_databases!(a_held_event_is_set_aside_and_comes_back, what_told_of_an_account_goes_with_its_last_event);
@@ -73,9 +73,12 @@ async fn a_held_event_is_set_aside_and_comes_back(harness: Harness) {
         event["livemode"] = json!(true);
         event.to_string()
     };
-    // What is paid, what is not yet, what is known from an event of the right mode, and what nobody can read.
+    // What is paid, what is not yet, a trial, what is known from an event of the right mode, and what nobody can read.
     deliver(&harness, &session("known", "paid").to_string()).await;
-    for body in [wrong_mode("ada", "paid"), wrong_mode("bob", "unpaid"), "nonsense".to_owned()] {
+    let mut trial = subscription_life("eve").remove(1);
+    trial["livemode"] = json!(true);
+    trial["data"]["object"]["status"] = json!("trialing");
+    for body in [wrong_mode("ada", "paid"), wrong_mode("bob", "unpaid"), trial.to_string(), "nonsense".to_owned()] {
         deliver(&harness, &body).await;
     }
     let mut again: serde_json::Value = serde_json::from_str(&wrong_mode("known", "paid")).unwrap();
@@ -88,10 +91,12 @@ async fn a_held_event_is_set_aside_and_comes_back(harness: Harness) {
         losses.push((loss.to_string(), loss.may_be_a_sale()));
     }
     losses.sort();
-    let nothing = "all that it says of payments is known without it";
-    let unknown = "nobody can tell what it says: if it is a sale, its buyer gets no license and no mail with a key";
+    let nothing =
+        "no buyer misses anything: what it says of purchases, paid time, subscriptions and keys is known without it";
+    let unknown =
+        "nobody can tell what is lost by it: its buyer may go without a license, a key or time that is theirs";
     let sale = "19.00 EUR were paid, and the buyer gets no license and no mail with a key";
-    let expected = [(sale, true), (nothing, false), (nothing, false), (unknown, true)];
+    let expected = [(sale, true), (nothing, false), (unknown, true), (unknown, true), (unknown, true)];
     assert_eq!(losses, expected.map(|(words, is_sale)| (words.to_owned(), is_sale)));
 
     for event in events(&harness, whose, "held").await {
@@ -113,7 +118,7 @@ async fn a_held_event_is_set_aside_and_comes_back(harness: Harness) {
         assert!(matches!(again, Err(IgnoreError::NotStuck(status)) if status == "ignored"));
     }
     assert_eq!(harness.attention().await, [""; 0], "nobody is asked any more");
-    assert_eq!(events(&harness, whose, "ignored").await.len(), 4);
+    assert_eq!(events(&harness, whose, "ignored").await.len(), 5);
     harness.settle().await;
     assert_eq!(harness.licenses_at("stripe", "cs_ada").await, 0);
 
@@ -126,7 +131,7 @@ async fn a_held_event_is_set_aside_and_comes_back(harness: Harness) {
     assert_eq!(harness.licenses_at("stripe", "cs_ada").await, 1, "the replay undid it");
     let filter = AuditFilter { action: Some("event.ignored".to_owned()), ..AuditFilter::default() };
     let log = engine.store.list_audit(whose, &filter, Page { limit: 10, from: None }).await.unwrap().rows;
-    assert!(log.len() == 4 && log.iter().all(|entry| entry.detail.contains("a trial")), "{log:?}");
+    assert!(log.len() == 5 && log.iter().all(|entry| entry.detail.contains("a trial")), "{log:?}");
     assert_eq!(log.iter().filter(|entry| entry.detail.contains("19.00 EUR were paid")).count(), 1);
 }
 

@@ -2,7 +2,12 @@
 
 use std::sync::{Arc, Mutex};
 
-use engine::{Dial, DialError, Dialled, connections::Connection};
+use domain::{
+    id::LicenseId,
+    order::Contact,
+    text::{EmailAddress, Reference},
+};
+use engine::{Dial, DialError, Dialled, connections::Connection, key_change::KeyChange, rulings::By};
 use futures::future::BoxFuture;
 use jiff::SignedDuration;
 use providers::{Delivery, http::Request, signature};
@@ -118,6 +123,51 @@ async fn what_nobody_wants_any_more_is_nobodys_business() {
     let file = engine::configuration::ConfigurationFile::parse(&shop(false)).unwrap();
     harness.engine.apply(&file, &secret, false, "test").await.unwrap();
     harness.engine.call_providers().await.unwrap();
+    assert_eq!(customers.taken.lock().unwrap().len(), 0);
+    assert_eq!(harness.attention().await, [] as [String; 0]);
+}
+
+impl Harness {
+    /// The license of the key that was sold.
+    async fn sold_license(&self) -> LicenseId {
+        let connection = self.connection("stripe").await;
+        let sold = self.engine.store.order_licenses(connection, &Reference::new("cs_ada")).await.unwrap();
+        sold.unwrap().1[0].id
+    }
+
+    /// The worker's next turns.
+    async fn calls_leave(&self) {
+        for _ in 0..3 {
+            self.engine.call_providers().await.unwrap();
+            self.clock.advance(SignedDuration::from_hours(2));
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_key_of_a_sale_that_was_handed_over_is_not_written_to_its_buyer() {
+    let by = By::from("test");
+    // The key of its buyer was written before, or is still to be.
+    for (troubles, written) in [(&[][..], 1), (&[503][..], 0)] {
+        let (harness, customers) = sold(true, troubles, 1).await;
+        let (engine, tenant, license) = (&harness.engine, harness.tenant, harness.sold_license().await);
+        let to = Contact { email: EmailAddress::parse("bob@example.com").unwrap(), name: None };
+        engine.transfer(tenant, license, &to, &by).await.unwrap().unwrap();
+        harness.calls_leave().await;
+        let change = KeyChange { overlap_hours: 0, is_mailed: true };
+        engine.change_key(tenant, license, change, &by).await.unwrap().unwrap();
+        harness.calls_leave().await;
+        assert_eq!(customers.taken.lock().unwrap().len(), written, "{troubles:?}");
+        assert_eq!(harness.attention().await, [] as [String; 0]);
+    }
+}
+
+#[tokio::test]
+async fn a_call_that_was_under_way_as_the_sale_was_handed_over_writes_nothing() {
+    let (harness, customers) = sold(true, &[503], 1).await;
+    // As if the worker had it in hand while the key was changed.
+    harness.database.sql("UPDATE orders SET body = json_set(body, '$.handed_over', 1795219200000000)").await;
+    harness.calls_leave().await;
     assert_eq!(customers.taken.lock().unwrap().len(), 0);
     assert_eq!(harness.attention().await, [] as [String; 0]);
 }

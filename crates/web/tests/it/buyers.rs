@@ -1,5 +1,7 @@
 //! Buyers who come from AppSumo, before and after its webhook, on a real database and with an AppSumo that answers.
 
+mod handed_over;
+
 use std::{
     collections::BTreeMap,
     net::SocketAddr,

@@ -212,10 +212,7 @@ async fn what_nobody_can_work_on_is_set_aside_with_a_reason() {
         assert_eq!(browser.post(&format!("{event}/ignore"), "note=mine").await.status, 403, "{role}");
     }
     let form = admin.get(&format!("{event}/ignore")).await;
-    says_all(
-        &form,
-        &["if it is a sale, its buyer gets no license and no mail with a key", "It cannot be played again"],
-    );
+    says_all(&form, &["its buyer may go without a license, a key or time that is theirs", "It cannot be played again"]);
     let silent = admin.post(&format!("{event}/ignore"), "note=").await;
     says_all(&silent, &["set aside with a reason"]);
     let done = admin.post(&format!("{event}/ignore"), "note=a+trial+of+ours").await;
@@ -241,7 +238,7 @@ async fn what_is_known_without_it_is_set_aside_by_whoever_replays() {
     let developer = office.member(Role::Developer).await;
     let (event, _) = first(&developer, "inbound").await;
     let form = developer.get(&format!("{event}/ignore")).await;
-    says_all(&form, &["All that it says of payments is known without it.", "A replay undoes this."]);
+    says_all(&form, &["No buyer misses anything: what it says", "is known without it.", "A replay undoes this."]);
     assert_eq!(developer.post(&format!("{event}/ignore"), "note=twice").await.status, 303);
     office.clock.advance(SignedDuration::from_secs(1));
     developer.post(&format!("{event}/replay"), "").await;
