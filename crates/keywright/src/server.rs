@@ -10,8 +10,8 @@ use jiff::SignedDuration;
 use store::Store;
 
 use crate::{
-    clock::SystemClock, dialler::Dialler, entropy::SystemEntropy, identity_calls::IdentityCalls, options::DataOptions,
-    ring_file,
+    backup_options::InUse, clock::SystemClock, dialler::Dialler, entropy::SystemEntropy, identity_calls::IdentityCalls,
+    options::DataOptions, ring_file,
 };
 
 /// How long a node may take for what it has taken, unless the operator says otherwise.
@@ -105,6 +105,7 @@ pub(crate) async fn open_at(options: &DataOptions, address: &str) -> anyhow::Res
 
 async fn open_database(options: &DataOptions, address: &str, lease: SignedDuration) -> anyhow::Result<Installation> {
     options.make_folder()?;
+    InUse::by_this_process(address)?;
     let store = Store::open(address).await.context("the database cannot be opened")?;
     let ring = SharedRing::new(ring_file::read_or_create(&options.master_key_file())?);
     let engine = Engine::new(Parts {

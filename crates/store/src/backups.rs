@@ -1,6 +1,9 @@
 //! Copies of a whole SQLite database, made while others write, and what is in one.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    str::FromStr,
+};
 
 use sea_orm::{EntityTrait, FromQueryResult, Statement};
 use sea_orm_migration::MigratorTrait;
@@ -42,6 +45,23 @@ struct MainFile {
 #[must_use]
 pub fn schema_known() -> u32 {
     u32::try_from(Migrator::migrations().len()).unwrap_or(u32::MAX)
+}
+
+/// The file that an address names, by the name that it has itself; none: the database is no file.
+///
+/// # Errors
+/// The address is not understood.
+pub fn file_of(address: &str) -> Result<Option<PathBuf>, StoreError> {
+    let Some(path) = address.strip_prefix("sqlite:") else { return Ok(None) };
+    if path.contains(":memory:") || path.contains("mode=memory") {
+        return Ok(None);
+    }
+    let path = path.trim_start_matches("//");
+    let options = SqliteConnectOptions::from_str(&format!("sqlite:{path}"));
+    let options = options.map_err(|_| StoreError::Address(address.to_owned()))?;
+    let named = options.get_filename();
+    // One that is not there yet has no other name.
+    Ok(Some(named.canonicalize().unwrap_or_else(|_| named.to_path_buf())))
 }
 
 /// Looks at a file in which nobody writes.

@@ -13,7 +13,7 @@ use engine::backups::{
     file::{Stamp, make_private, read_stamp, sync_folder, unpack},
     folder_of,
 };
-use store::backups::{Look, examine, schema_known};
+use store::backups::{Look, examine, file_of, schema_known};
 
 use crate::{
     backup_options::InUse,
@@ -23,7 +23,7 @@ use crate::{
     ring_file, server,
 };
 
-/// Puts a backup in the place of a database, where no server runs.
+/// Puts a backup in the place of a database with which no server or other command works.
 ///
 /// Nothing leaves afterwards until somebody releases it: what waited when the backup was made may have left since.
 #[derive(Debug, Args)]
@@ -51,6 +51,8 @@ impl Drop for Staged {
             // What has its place is not there any more.
             let _ = fs::remove_file(with(&self.0, part));
         }
+        // Nobody else opens it by this name.
+        let _ = fs::remove_file(InUse::beside(&self.0));
     }
 }
 
@@ -63,7 +65,8 @@ fn with(path: &Path, ending: &str) -> PathBuf {
 impl Restore {
     pub(crate) async fn run(self) -> anyhow::Result<()> {
         let target = self.target()?;
-        let _alone = InUse::alone(&self.data)?;
+        self.data.make_folder()?;
+        let _alone = InUse::alone(&target)?;
         let there = BESIDE.iter().any(|part| with(&target, part).exists());
         if there && !self.replace {
             bail!("there is a database at {}; with --replace it is moved aside", target.display());
@@ -95,14 +98,13 @@ impl Restore {
 
     /// The file that the database is to be.
     fn target(&self) -> anyhow::Result<PathBuf> {
-        let address = self.data.database()?;
-        let Some(path) = address.strip_prefix("sqlite:") else {
+        let Some(path) = file_of(&self.data.database()?)? else {
             bail!(
                 "PostgreSQL is restored by its own tool, into an empty database: pg_restore --dbname=DATABASE_URL keywright.dump; \
                  then run `keywright outgoing hold` before the first server starts"
             );
         };
-        Ok(PathBuf::from(path.trim_start_matches("//").split('?').next().unwrap_or_default()))
+        Ok(path)
     }
 
     /// Whether this release and these master keys can read it, before anything is written.

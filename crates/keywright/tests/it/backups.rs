@@ -109,7 +109,33 @@ fn what_was_answered_before_a_backup_began_is_in_it_and_its_keys_open() {
         assert!(checked.contains("\"valid\":true"), "{checked}");
     }
     elsewhere.verify();
-    refused(&restore(&elsewhere, &file, &["--replace"]), "a server runs on the data folder");
+    refused(&restore(&elsewhere, &file, &["--replace"]), "a server or another command works with");
+}
+
+#[test]
+fn a_server_is_seen_at_its_database_whatever_its_data_folder() {
+    let shop = Installation::of_sample();
+    let file = back_up(&shop, "one.backup");
+    let folder = tempfile::tempdir().unwrap();
+    let address = |name: &str| format!("sqlite:{}", folder.path().join(name).display());
+    let mut server = Installation::with(vec![("KEYWRIGHT_DATABASE_URL", address("kw.db"))]);
+    copy_master_key(&shop, &server);
+    server.serve();
+    std::os::unix::fs::symlink(folder.path().join("kw.db"), folder.path().join("link.db")).unwrap();
+    for name in ["kw.db", "./kw.db", "link.db"] {
+        let elsewhere = Installation::with(vec![("KEYWRIGHT_DATABASE_URL", address(name))]);
+        copy_master_key(&shop, &elsewhere);
+        refused(&restore(&elsewhere, &file, &["--replace"]), "a server or another command works with");
+    }
+    server.stop();
+    let elsewhere = Installation::with(vec![("KEYWRIGHT_DATABASE_URL", address("kw.db"))]);
+    copy_master_key(&shop, &elsewhere);
+    assert!(restore(&elsewhere, &file, &["--replace"]).status.success());
+    let names =
+        std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let mut left: Vec<String> = names.filter(|name| !name.contains(".replaced-")).collect();
+    left.sort();
+    assert_eq!(left, ["kw.db", "kw.db.in-use", "link.db"], "nothing is left of the one that was unpacked");
 }
 
 #[test]
