@@ -92,6 +92,17 @@ pub async fn examine(file: &Path, look: Look) -> Result<Examined, StoreError> {
     Ok(examined)
 }
 
+/// Moves all of the log of a database with which nobody works into its file, and changes nothing else.
+///
+/// # Errors
+/// There is none, or it does not open.
+pub async fn fold_log(file: &Path) -> Result<(), StoreError> {
+    let mut connection = connect(SqliteConnectOptions::new().filename(file)).await?;
+    let folded = sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(&mut connection).await;
+    connection.close().await.map_err(connection_error)?;
+    folded.map(drop).map_err(connection_error)
+}
+
 async fn connect(options: SqliteConnectOptions) -> Result<SqliteConnection, StoreError> {
     options.busy_timeout(ACQUIRE_TIMEOUT).disable_statement_logging().connect().await.map_err(connection_error)
 }
@@ -164,6 +175,26 @@ mod tests {
         let copy = Store::open(&format!("sqlite:{}", file.display())).await.unwrap();
         assert_eq!(copy.setting("setting-199").await.unwrap().map(|value| value.len()), Some(100));
         assert_eq!(copy.main_file().await.unwrap(), file.canonicalize().unwrap());
+    }
+
+    #[tokio::test]
+    async fn a_database_whose_log_is_folded_is_whole_without_it() {
+        let database = TestDatabase::sqlite().await;
+        let write = database.store.begin().await.unwrap();
+        write.save_setting("last", "in the log".to_owned()).await.unwrap();
+        write.commit().await.unwrap();
+        let file = database.store.main_file().await.unwrap();
+        // As somebody leaves it who is killed.
+        let killed = database.folder.path().join("killed.db");
+        let beside = |path: &Path| PathBuf::from(format!("{}-wal", path.display()));
+        std::fs::copy(&file, &killed).unwrap();
+        std::fs::copy(beside(&file), beside(&killed)).unwrap();
+        assert!(std::fs::metadata(beside(&killed)).unwrap().len() > 0);
+        fold_log(&killed).await.unwrap();
+        assert!(!beside(&killed).exists());
+        let folded = Store::open(&format!("sqlite:{}", killed.display())).await.unwrap();
+        assert_eq!(folded.setting("last").await.unwrap().as_deref(), Some("in the log"));
+        assert!(fold_log(&database.folder.path().join("nowhere.db")).await.is_err());
     }
 
     #[tokio::test]

@@ -1,8 +1,8 @@
 //! `keywright restore`.
 
 use std::{
-    fs,
-    io::BufWriter,
+    fs::{self, File},
+    io::{self, BufWriter},
     path::{Path, PathBuf},
 };
 
@@ -13,7 +13,7 @@ use engine::backups::{
     file::{Stamp, make_private, read_stamp, sync_folder, unpack},
     folder_of,
 };
-use store::backups::{Look, examine, file_of, schema_known};
+use store::backups::{Look, examine, file_of, fold_log, schema_known};
 
 use crate::{
     backup_options::InUse,
@@ -41,6 +41,9 @@ pub(crate) struct Restore {
 
 /// What SQLite keeps beside a database.
 const BESIDE: [&str; 3] = ["", "-wal", "-shm"];
+
+/// What of it is kept when another takes its place; the third is made anew.
+const KEPT_ASIDE: [&str; 2] = ["", "-wal"];
 
 /// A database that goes away unless it gets its place.
 struct Staged(PathBuf);
@@ -76,9 +79,15 @@ impl Restore {
         let stamp = self.unpack(&staged)?;
         examine(&staged.0, Look::Thorough).await.context("the database in the backup is damaged; take another copy")?;
         let told = self.check(&staged, &stamp).await?;
-        let aside = if there { Some(move_aside(&target)?) } else { None };
-        fs::rename(&staged.0, &target)?;
-        sync_folder(folder_of(&target))?;
+        let aside = if there { Some(set_aside(&target).await?) } else { None };
+        put_in_place(&staged, &target).with_context(|| match &aside {
+            Some(aside) => format!(
+                "the backup was not put in the place of {}; what was there before is {}",
+                target.display(),
+                aside.display()
+            ),
+            None => format!("{} cannot be made", target.display()),
+        })?;
         let (tenants, licenses) = (counted(stamp.tenants, "account"), counted(stamp.licenses, "license"));
         say!("{} is as it was at {}: {tenants}, {licenses}", target.display(), minute(&stamp));
         say!("  {told}");
@@ -174,14 +183,47 @@ fn minute(stamp: &Stamp) -> String {
     stamp.made_at.strftime("%Y-%m-%d %H:%M UTC").to_string()
 }
 
-/// Gives a database another name, with what belongs to it.
-fn move_aside(target: &Path) -> anyhow::Result<PathBuf> {
+/// Gives a database a second name, with what belongs to it: until another takes its place, it is there under both.
+async fn set_aside(target: &Path) -> anyhow::Result<PathBuf> {
+    // Its log is a part of it. One that does not open keeps it, and has it beside both names.
+    if let Err(error) = fold_log(target).await {
+        tracing::warn!(%error, "what was there before does not open; it is kept as it is");
+    }
     let aside = with(target, &format!(".replaced-{}", SystemClock.now().strftime("%Y%m%dT%H%M%SZ")));
-    for part in BESIDE {
+    for part in KEPT_ASIDE {
         let (from, to) = (with(target, part), with(&aside, part));
         if from.exists() {
-            fs::rename(&from, &to).with_context(|| format!("{} cannot be moved aside", from.display()))?;
+            second_name(&from, &to)
+                .with_context(|| format!("{} cannot be kept as {}", from.display(), to.display()))?;
         }
     }
+    sync_folder(folder_of(target))?;
     Ok(aside)
+}
+
+/// Has a file under another name as well; a copy of it, where the disk knows one name only.
+fn second_name(from: &Path, to: &Path) -> io::Result<()> {
+    match fs::hard_link(from, to) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+            fs::copy(from, to)?;
+            File::open(to)?.sync_all()
+        }
+        other => other,
+    }
+}
+
+/// Has a database take its place, at one stroke: whenever it is interrupted, there is the old one or the new one.
+fn put_in_place(staged: &Staged, target: &Path) -> io::Result<()> {
+    for part in &BESIDE[1..] {
+        // SQLite would take the log of the old one for the new one's.
+        match fs::remove_file(with(target, part)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+    }
+    let folder = folder_of(target);
+    sync_folder(folder)?;
+    fail::fail_point!("restore-before-rename");
+    fs::rename(&staged.0, target)?;
+    sync_folder(folder)
 }

@@ -176,6 +176,36 @@ fn what_cannot_be_restored_is_refused_with_its_reason() {
 }
 
 #[test]
+fn a_restore_that_is_killed_leaves_the_database_as_it_was() {
+    let mut shop = Installation::of_sample();
+    let file = back_up(&shop, "one.backup");
+    let issued = shop.run(&["issue", "studio-pro"]);
+    assert!(issued.status.success(), "{issued:?}");
+    shop.stop();
+    let mut command = shop.command();
+    command.env("KEYWRIGHT_TEST_DIE_AT", "restore-before-rename:1").args([
+        "restore",
+        file.to_str().unwrap(),
+        "--replace",
+    ]);
+    let killed = run(command.arg("--data-dir").arg(shop.data_dir()));
+    assert!(!killed.status.success(), "{killed:?}");
+    let names = std::fs::read_dir(shop.data_dir()).unwrap().map(|entry| entry.unwrap().path());
+    let asides: Vec<PathBuf> = names.filter(|path| path.to_string_lossy().contains(".replaced-")).collect();
+    assert_eq!(asides.len(), 1, "{asides:?}");
+    for database in [shop.data_dir().join("keywright.db"), asides[0].clone()] {
+        let address = format!("sqlite:{}", database.display());
+        let checked = shop.run(&[
+            "check",
+            issued.stdout.split_whitespace().find(|word| word.starts_with("STUDIO-")).unwrap(),
+            "--database-url",
+            &address,
+        ]);
+        assert!(checked.status.success(), "{}: {checked:?}", database.display());
+    }
+}
+
+#[test]
 fn a_backup_that_is_killed_leaves_nothing_under_its_name() {
     let shop = Installation::of_sample();
     let folder = shop.folder.path().join("backups");
