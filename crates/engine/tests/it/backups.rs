@@ -105,5 +105,39 @@ async fn a_backup_that_fails_is_told_and_counted() {
 async fn postgres_is_left_to_its_own_tool() {
     let harness = Harness::postgres().await;
     let refused = harness.engine.back_up(harness.database.folder.path(), &"cli".into()).await.unwrap_err();
+    // One that somebody makes elsewhere ends the failure as well, though the folder still has none.
+    let elsewhere = harness.database.folder.path().join("by-hand.backup");
+    harness.engine.back_up(&elsewhere, &"cli".into()).await.unwrap();
+    assert!(harness.attention().await.is_empty());
+    assert_eq!(harness.engine.failed_backup().await.unwrap(), None);
+    assert!(harness.engine.backup_is_overdue());
+    harness.engine.back_up_if_due().await.unwrap();
+    assert_eq!(harness.attention().await, ["backup_overdue"]);
     assert!(refused.to_string().contains("pg_dump --format=custom"), "{refused}");
 }
+#[tokio::test]
+async fn a_backup_of_a_wrong_clock_keeps_none_from_being_made() {
+    let harness = Harness::sqlite().await;
+    let folder = harness.database.folder.path().join("backups");
+    std::fs::create_dir(&folder).unwrap();
+    let ahead = folder.join("keywright-20991231T000000Z.backup");
+    std::fs::write(&ahead, "of a wrong clock").unwrap();
+    let day = SignedDuration::from_hours(24);
+    harness.engine.plan_backups(Plan { folder, every: day, keep: 2 });
+    assert!(harness.engine.backup_is_overdue());
+    // The second look finds the one of the first, and makes none.
+    for kept in [2, 3, 3, 3] {
+        harness.engine.back_up_if_due().await.unwrap();
+        harness.engine.back_up_if_due().await.unwrap();
+        assert!(!harness.engine.backup_is_overdue());
+        assert_eq!(harness.engine.backups_kept().len(), kept);
+        harness.clock.advance(day);
+    }
+    assert_eq!(
+        harness.engine.backups_kept().len(),
+        3,
+        "the newest two, and the one of which nobody knows how old it is"
+    );
+    assert!(ahead.exists());
+}
+

@@ -65,7 +65,8 @@ async fn backups(engine: &Engine) -> anyhow::Result<String> {
     let Some(made) = engine.last_backup().await? else {
         return Ok("backups: none was ever made; make one with: keywright backup".to_owned());
     };
-    let failed = engine.failed_backup().await?.map(|failed| format!("; since then one failed: {}", failed.problem));
+    let failed = engine.failed_backup().await?.filter(|failed| failed.at > made.at);
+    let failed = failed.map(|failed| format!("; since then one failed: {}", failed.problem));
     Ok(format!(
         "backups: the last one is of {}, {}, at {}{}",
         made.at.strftime("%Y-%m-%d %H:%M UTC"),
