@@ -41,6 +41,11 @@ struct MainFile {
     file: String,
 }
 
+#[derive(FromQueryResult)]
+struct Schema {
+    done: i64,
+}
+
 /// How many migrations this release knows: a database that has more was made by a newer one.
 #[must_use]
 pub fn schema_known() -> u32 {
@@ -129,6 +134,14 @@ impl Store {
         examine(file, Look::Quick).await
     }
 
+    /// Migrations that were done here.
+    pub(crate) async fn schema(&self) -> Result<u32, StoreError> {
+        let query = "SELECT count(*) AS done FROM seaql_migrations";
+        let statement = Statement::from_string(self.reader.get_database_backend(), query);
+        let found = Schema::find_by_statement(statement).one(&self.reader).await?;
+        Ok(found.and_then(|schema| u32::try_from(schema.done).ok()).unwrap_or_default())
+    }
+
     /// The file with the database.
     ///
     /// # Errors
@@ -195,6 +208,26 @@ mod tests {
         let folded = Store::open(&format!("sqlite:{}", killed.display())).await.unwrap();
         assert_eq!(folded.setting("last").await.unwrap().as_deref(), Some("in the log"));
         assert!(fold_log(&database.folder.path().join("nowhere.db")).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn a_database_of_another_release_is_left_as_it_is() {
+        let database = TestDatabase::sqlite().await;
+        let file = database.folder.path().join("copy.db");
+        let address = format!("sqlite:{}", file.display());
+        let missing = Store::open_as_it_is(&address).await;
+        assert!(matches!(missing, Err(StoreError::Missing(_))) && !file.exists(), "{missing:?}");
+        database.store.copy_to(&file).await.unwrap();
+        Store::open_as_it_is(&address).await.unwrap().close().await.unwrap();
+        let mut connection = connect(SqliteConnectOptions::new().filename(&file)).await.unwrap();
+        let older = "DELETE FROM seaql_migrations WHERE version = (SELECT max(version) FROM seaql_migrations)";
+        sqlx::query(older).execute(&mut connection).await.unwrap();
+        connection.close().await.unwrap();
+        for _ in 0..2 {
+            let refused = Store::open_as_it_is(&address).await;
+            let as_it_was = matches!(&refused, Err(StoreError::OtherSchema { found, known }) if found + 1 == *known);
+            assert!(as_it_was, "{refused:?}");
+        }
     }
 
     #[tokio::test]
