@@ -41,8 +41,9 @@ impl Doctor {
             );
         }
         say!("{}", backups(&engine).await?);
-        if engine.outgoing_held().await?.is_some() {
-            say!("nothing leaves, since this was restored from a backup; let it go with: keywright outgoing release");
+        if let Some(held) = engine.outgoing_held().await? {
+            let why = held.backup_of.map_or("somebody had everything held", |_| "this was restored from a backup");
+            say!("nothing leaves, since {why}; let it go with: keywright outgoing release");
         }
         if !self.verify {
             return Ok(());

@@ -266,7 +266,7 @@ fn what_waited_in_a_backup_does_not_leave_twice() {
     let doctor = restored.run(&["doctor"]);
     assert!(doctor.stdout.contains("nothing leaves"), "{doctor:?}");
     let released = restored.run(&["outgoing", "release"]);
-    assert!(released.stdout.contains("1 mail waited before and stay held"), "{released:?}");
+    assert!(released.stdout.contains("1 mail waited before and stays held"), "{released:?}");
     until(|| relay.mails().len() == 2);
     let to: Vec<String> = relay.mails().iter().map(ToString::to_string).collect();
     assert!(to[0].contains("before@example.com") && to[1].contains("after@example.com"), "{to:?}");
