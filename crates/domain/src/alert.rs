@@ -51,6 +51,7 @@ pub const ITEM_KINDS: &[(&str, &str)] = &[
     (crate::backup::BACKUP_OVERDUE, "no backup was made in time"),
     ("buyers_refused", "buyers cannot be shown their keys"),
     ("deliveries_dead", "events for a webhook endpoint were given up"),
+    ("deliveries_held", "events for webhook endpoints are held after a restore"),
     ("event_malformed", "an event is not understood"),
     ("event_wrong_mode", "an event is of the other mode"),
     ("events_lost", "events are lost"),

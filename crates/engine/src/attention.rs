@@ -1,6 +1,7 @@
 //! Attention items: what keeps a paid order from being complete, in words a person can act on.
 
 mod connection;
+mod outgoing;
 mod sale;
 
 pub(crate) use self::{
@@ -8,6 +9,7 @@ pub(crate) use self::{
         account_at, buyers_refused, disconnected, events_lost, held, lookup_failing, malformed, no_events,
         not_caught_up, signatures_failing, unknown_account, wrong_mode,
     },
+    outgoing::{deliveries_that_waited, mails_that_waited},
     sale::{is_for_a_person, mails_held_as_old, of_order, unsettled},
 };
 

@@ -19,7 +19,7 @@ use std::{
 
 use domain::{
     Entropy,
-    backup::{BACKUP_OVERDUE, is_due, is_overdue, surplus},
+    backup::{BACKUP_OVERDUE, is_due, is_overdue, newest, surplus},
     id::{AttentionId, TenantId},
 };
 use jiff::{SignedDuration, Timestamp};
@@ -194,10 +194,13 @@ impl Engine {
         Ok(made)
     }
 
+    /// Writes down that there is one. Whoever made it, it ends the failures before it.
     async fn note_backup(&self, made: &Made, by: &By) -> Result<(), Error> {
         let write = self.store.begin().await?;
         write.save_setting(LAST, serde_json::to_string(made).map_err(Error::Document)?).await?;
+        write.remove_setting(FAILED).await?;
         if let Some(tenant) = self.tenant(DEFAULT_TENANT).await? {
+            write.close_items_about(tenant, BACKUP_OVERDUE, vec![tenant.to_string()], self.now()).await?;
             let detail = serde_json::json!({ "bytes": made.bytes, "path": made.path, "note": by.note });
             let entry = self.told(tenant, "backup.made", tenant.to_string(), None, &detail, by);
             audit::add(&write, vec![entry]).await?;
@@ -217,35 +220,23 @@ impl Engine {
             Err(source) => Err(BackupError::File { file: plan.folder.clone(), source }),
         };
         match &made {
-            Ok(_) => {
-                Self::tidy_backups(plan);
-                store::repeat(|| self.note_failure(plan, None), Error::is_conflict).await?;
-            }
+            Ok(_) => self.tidy_backups(plan),
             Err(BackupError::UnderWay) => {}
             Err(error) => {
                 self.metrics.backup_failed();
                 let failed = Failed { at: self.now(), problem: error.to_string() };
-                store::repeat(|| self.note_failure(plan, Some(&failed)), Error::is_conflict).await?;
+                store::repeat(|| self.note_failure(plan, &failed), Error::is_conflict).await?;
             }
         }
         made
     }
 
-    /// Writes down that it failed, or that it did not, and opens or closes the item.
-    async fn note_failure(&self, plan: &Plan, failed: Option<&Failed>) -> Result<(), Error> {
+    /// Writes down that it failed, and opens the item.
+    async fn note_failure(&self, plan: &Plan, failed: &Failed) -> Result<(), Error> {
         let Some(tenant) = self.tenant(DEFAULT_TENANT).await? else { return Ok(()) };
-        let now = self.now();
         let write = self.store.begin().await?;
-        match failed {
-            Some(failed) => {
-                write.save_setting(FAILED, serde_json::to_string(failed).map_err(Error::Document)?).await?;
-                write.open_items(vec![self.overdue(tenant, plan, &failed.problem)]).await?;
-            }
-            None => {
-                write.remove_setting(FAILED).await?;
-                write.close_items_about(tenant, BACKUP_OVERDUE, vec![tenant.to_string()], now).await?;
-            }
-        }
+        write.save_setting(FAILED, serde_json::to_string(failed).map_err(Error::Document)?).await?;
+        write.open_items(vec![self.overdue(tenant, plan, &failed.problem)]).await?;
         Ok(write.commit().await?)
     }
 
@@ -265,7 +256,7 @@ impl Engine {
     /// Those of the database. That no backup could be made is written down, and is no error.
     pub async fn back_up_if_due(&self) -> Result<(), Error> {
         let Some(plan) = self.backup_plan() else { return Ok(()) };
-        let newest = kept_in(&plan.folder).first().map(|kept| kept.made_at);
+        let newest = newest_in(&plan.folder, self.now());
         let failed = self.failed_backup().await?.map(|failed| failed.at);
         if !is_due(newest, failed, plan.every, self.now()) {
             return Ok(());
@@ -278,9 +269,9 @@ impl Engine {
     }
 
     /// Removes backups that are more than are kept.
-    fn tidy_backups(plan: &Plan) {
+    fn tidy_backups(&self, plan: &Plan) {
         let all = kept_in(&plan.folder).into_iter().map(|kept| (kept.made_at, kept.path)).collect();
-        for path in surplus(all, plan.keep) {
+        for path in surplus(all, plan.keep, self.now()) {
             if let Err(error) = std::fs::remove_file(&path) {
                 tracing::warn!(path = %path.display(), %error, "an old backup stays; remove it by hand");
             }
@@ -313,10 +304,7 @@ impl Engine {
     /// # Errors
     /// Those of the database.
     pub fn backup_is_overdue(&self) -> bool {
-        let overdue = |plan: &Plan| {
-            let newest = kept_in(&plan.folder).first().map(|kept| kept.made_at);
-            is_overdue(newest, plan.every, self.now())
-        };
+        let overdue = |plan: &Plan| is_overdue(newest_in(&plan.folder, self.now()), plan.every, self.now());
         self.backup_plan().is_some_and(overdue)
     }
 
@@ -407,6 +395,11 @@ fn remove_stale_parts(folder: &Path, now: Timestamp) {
 fn time_of(name: &str) -> Option<Timestamp> {
     let text = name.strip_prefix(BEGINNING)?.strip_suffix(ENDING)?.strip_suffix('Z')?;
     Timestamp::strptime(format!("{NAME_FORMAT}%z"), format!("{text}+0000")).ok()
+}
+
+/// When the newest backup in a folder was made.
+fn newest_in(folder: &Path, now: Timestamp) -> Option<Timestamp> {
+    newest(kept_in(folder).into_iter().map(|kept| kept.made_at), now)
 }
 
 /// The backups in a folder, the newest first. A folder that is not there has none.

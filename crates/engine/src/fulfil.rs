@@ -34,6 +34,7 @@ use crate::{
     connections::{Connection, find},
     group::Told,
     outcome::{Happened, OutcomeRows},
+    outgoing,
     sales::{self, Sales},
     settle::Around,
 };
@@ -257,8 +258,8 @@ impl Engine {
         if !merged.is_empty() {
             rows.closed.extend(write.open_attention(merged).await?.into_iter().map(|item| item.id));
         }
-        let old = said.of_long_ago(&sales);
-        if !old.is_empty() {
+        if said.finished.iter().chain(&said.set_aside).any(|event| event.caught_up) {
+            let old = said.of_long_ago(&sales, outgoing::backup_of(write).await?);
             rows.hold_mails(&old, now, &mut *self.entropy());
         }
         Ok(WorkedOut { said, sales, rows })
@@ -402,10 +403,13 @@ async fn write_all(
 }
 
 impl Said {
-    /// The orders of old events that catching up found.
-    fn of_long_ago(&self, sales: &Sales) -> BTreeSet<OrderId> {
+    /// The orders of old events that catching up found. Where nothing leaves since a backup was restored, of when it is: what
+    /// was sold later has another key now, and its buyer has to hear of it however late that is.
+    fn of_long_ago(&self, sales: &Sales, backup_of: Option<Timestamp>) -> BTreeSet<OrderId> {
+        let backup_of = backup_of.map_or(i64::MAX, Timestamp::as_microsecond);
         let is_old = |event: &&InboundEvent| {
-            let age = event.occurred_at.map_or(0, |at| event.received_at.saturating_sub(at));
+            let heard_at = event.received_at.min(backup_of);
+            let age = event.occurred_at.map_or(0, |at| heard_at.saturating_sub(at));
             event.caught_up && SignedDuration::from_micros(age) > OLD
         };
         let heard = self.finished.iter().chain(&self.set_aside);

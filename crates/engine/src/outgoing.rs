@@ -14,7 +14,13 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use store::{Write, rows::AttentionItem};
 
-use crate::{Engine, Error, attention::mails_held_as_old, audit, rulings::By, tenants::DEFAULT_TENANT};
+use crate::{
+    Engine, Error,
+    attention::{deliveries_that_waited, mails_that_waited},
+    audit,
+    rulings::By,
+    tenants::DEFAULT_TENANT,
+};
 
 /// The setting that says that nothing leaves.
 const SETTING: &str = "outgoing-held";
@@ -39,6 +45,12 @@ pub struct Released {
     pub mails_held: u64,
     /// Deliveries that are held, the same.
     pub deliveries_held: u64,
+}
+
+/// Of when the backup is from which this was restored, while nothing leaves.
+pub(crate) async fn backup_of(write: &Write) -> Result<Option<Timestamp>, Error> {
+    let Some(text) = write.setting(SETTING).await? else { return Ok(None) };
+    Ok(serde_json::from_str::<Held>(&text).map_err(Error::Document)?.backup_of)
 }
 
 impl Engine {
@@ -117,12 +129,12 @@ impl Engine {
 
     async fn hold_older(&self, write: &Write, held: Held, now: Timestamp) -> Result<Released, Error> {
         let mails = write.hold_mails_before(held.since).await?;
-        let items = mails.keys().map(|tenant| mails_held_as_old(*tenant, now, &mut *self.entropy())).collect();
+        let deliveries = write.hold_deliveries_before(held.since).await?;
+        let mut items: Vec<AttentionItem> = Vec::new();
+        items.extend(mails.keys().map(|tenant| mails_that_waited(held, *tenant, now, &mut *self.entropy())));
+        items.extend(deliveries.keys().map(|tenant| deliveries_that_waited(held, *tenant, now, &mut *self.entropy())));
         write.open_items(items).await?;
-        Ok(Released {
-            mails_held: mails.values().sum(),
-            deliveries_held: write.hold_deliveries_before(held.since).await?,
-        })
+        Ok(Released { mails_held: mails.values().sum(), deliveries_held: deliveries.values().sum() })
     }
 
     async fn note_outgoing(

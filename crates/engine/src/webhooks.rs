@@ -247,6 +247,7 @@ impl Engine {
         done.detail["code"] = json!(done.row.code);
         done.detail["note"] = json!(by.note);
         write.save_endpoint(done.row.clone()).await?;
+        self.close_if_none_held(&write, whose.tenant).await?;
         let entry = self.told(whose.tenant, done.action, id.to_string(), None, &done.detail, by);
         crate::audit::add(&write, vec![entry]).await?;
         write.commit().await?;

@@ -1,17 +1,19 @@
-//! Options about backups, and what tells that a data folder is in use.
+//! Options about backups, and what tells that a database is in use.
 
 use std::{
     fs::{File, OpenOptions, TryLockError},
-    os::unix::fs::OpenOptionsExt,
-    path::PathBuf,
+    os::unix::fs::{MetadataExt, OpenOptionsExt, fchown},
+    path::{Path, PathBuf},
 };
 
 use anyhow::{Context, bail};
 use clap::Args;
-use engine::{Engine, backups::Plan};
+use engine::{
+    Engine,
+    backups::{Plan, folder_of},
+};
 use jiff::SignedDuration;
-
-use crate::options::DataOptions;
+use store::backups::file_of;
 
 /// Backups that the server makes by itself.
 #[derive(Debug, Clone, Args)]
@@ -47,45 +49,56 @@ impl BackupOptions {
     }
 }
 
-/// Says that somebody works with a data folder, for as long as it lives, and however the process ends.
+/// Says that somebody works with a database of SQLite, for as long as it lives, and however the process ends. It lies beside the
+/// database, so that whoever names that is seen, whatever data folder they have.
 #[derive(Debug)]
 pub(crate) struct InUse {
-    _file: Option<File>,
+    _file: File,
 }
 
 impl InUse {
-    /// By a server: several may. One on PostgreSQL has no database there, and perhaps may not write there.
-    pub(crate) fn by_server(data: &DataOptions) -> anyhow::Result<Self> {
-        if !data.database()?.starts_with("sqlite:") {
-            return Ok(Self { _file: None });
-        }
-        let file = Self::file(data)?;
+    /// By this process until it ends: several may. A database of PostgreSQL's is nobody's file.
+    pub(crate) fn by_this_process(address: &str) -> anyhow::Result<()> {
+        let Some(database) = file_of(address)? else { return Ok(()) };
+        let file = Self::file(&database)?;
         match file.try_lock_shared() {
-            Ok(()) => Ok(Self { _file: Some(file) }),
+            // Nobody knows who of this process is the last to work with it.
+            Ok(()) => std::mem::forget(file),
             Err(TryLockError::WouldBlock) => {
-                bail!("a backup is being restored in {}; start the server when that has ended", data.data_dir.display())
+                bail!("a backup is being restored to {}; try again when that has ended", database.display())
             }
-            Err(TryLockError::Error(error)) => Err(error.into()),
+            Err(TryLockError::Error(error)) => return Err(error.into()),
         }
+        Ok(())
     }
 
     /// By whoever must be alone there.
-    pub(crate) fn alone(data: &DataOptions) -> anyhow::Result<Self> {
-        let file = Self::file(data)?;
+    pub(crate) fn alone(database: &Path) -> anyhow::Result<Self> {
+        let file = Self::file(database)?;
         match file.try_lock() {
-            Ok(()) => Ok(Self { _file: Some(file) }),
+            Ok(()) => Ok(Self { _file: file }),
             Err(TryLockError::WouldBlock) => {
-                bail!("a server runs on the data folder {}; stop it first", data.data_dir.display())
+                bail!("a server or another command works with {}; stop it first", database.display())
             }
             Err(TryLockError::Error(error)) => Err(error.into()),
         }
     }
 
-    fn file(data: &DataOptions) -> anyhow::Result<File> {
-        data.make_folder()?;
-        let path = data.data_dir.join("in-use");
+    /// What the file beside a database is called.
+    pub(crate) fn beside(database: &Path) -> PathBuf {
+        let mut name = database.as_os_str().to_owned();
+        name.push(".in-use");
+        name.into()
+    }
+
+    fn file(database: &Path) -> anyhow::Result<File> {
+        let path = Self::beside(database);
         let mut options = OpenOptions::new();
-        let opened = options.write(true).create(true).truncate(false).mode(0o600).open(&path);
-        opened.with_context(|| format!("{} cannot be made", path.display()))
+        let file = options.write(true).create(true).truncate(false).mode(0o600).open(&path);
+        let file = file.with_context(|| format!("{} cannot be made", path.display()))?;
+        // As SQLite does: what root's command makes is the server's all the same. Others have nobody to give it to.
+        let owner = std::fs::metadata(database).or_else(|_| std::fs::metadata(folder_of(database)))?;
+        let _ = fchown(&file, Some(owner.uid()), Some(owner.gid()));
+        Ok(file)
     }
 }

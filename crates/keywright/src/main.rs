@@ -92,7 +92,7 @@ enum Command {
     Reconcile(commands::reconcile::Reconcile),
     /// Copies the whole database into one file, while the server works.
     Backup(commands::backup::Backup),
-    /// Puts a backup in the place of a database, where no server runs.
+    /// Puts a backup in the place of a database, with which no server or other command works.
     Restore(commands::restore::Restore),
     /// Whether mails, webhooks, alerts and calls to providers leave.
     #[command(subcommand)]

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use crypto::ring::SharedRing;
 use engine::{Engine, Parts, webhooks::CheckAddress};
 use futures::future::BoxFuture;
@@ -10,8 +10,8 @@ use jiff::SignedDuration;
 use store::Store;
 
 use crate::{
-    clock::SystemClock, dialler::Dialler, entropy::SystemEntropy, identity_calls::IdentityCalls, options::DataOptions,
-    ring_file,
+    backup_options::InUse, clock::SystemClock, dialler::Dialler, entropy::SystemEntropy, identity_calls::IdentityCalls,
+    options::DataOptions, ring_file,
 };
 
 /// How long a node may take for what it has taken, unless the operator says otherwise.
@@ -103,9 +103,31 @@ pub(crate) async fn open_at(options: &DataOptions, address: &str) -> anyhow::Res
     open_database(options, address, LEASE).await
 }
 
+/// Opens a database that is there, of this release, and leaves its schema as it is.
+pub(crate) async fn open_as_it_is(options: &DataOptions) -> anyhow::Result<Installation> {
+    let address = options.database()?;
+    // A file of locks is made beside a database, not where there is none.
+    if let Some(file) = store::backups::file_of(&address)? {
+        ensure!(file.exists(), "there is no database at {}", file.display());
+    }
+    InUse::by_this_process(&address)?;
+    let store = Store::open_as_it_is(&address).await.context("the database cannot be opened")?;
+    let installation = put_together(options, store, LEASE)?;
+    installation.engine.check_ring().await?;
+    Ok(installation)
+}
+
 async fn open_database(options: &DataOptions, address: &str, lease: SignedDuration) -> anyhow::Result<Installation> {
     options.make_folder()?;
+    InUse::by_this_process(address)?;
     let store = Store::open(address).await.context("the database cannot be opened")?;
+    let installation = put_together(options, store, lease)?;
+    installation.engine.check_ring().await?;
+    installation.engine.ensure_tenant(engine::tenants::DEFAULT_TENANT, "Keywright").await?;
+    Ok(installation)
+}
+
+fn put_together(options: &DataOptions, store: Store, lease: SignedDuration) -> anyhow::Result<Installation> {
     let ring = SharedRing::new(ring_file::read_or_create(&options.master_key_file())?);
     let engine = Engine::new(Parts {
         store,
@@ -117,7 +139,5 @@ async fn open_database(options: &DataOptions, address: &str, lease: SignedDurati
         identity: Arc::new(IdentityCalls::new(options)?),
         lease,
     });
-    engine.check_ring().await?;
-    engine.ensure_tenant(engine::tenants::DEFAULT_TENANT, "Keywright").await?;
     Ok(Installation { engine, ring })
 }

@@ -1,6 +1,9 @@
 //! Copies of a whole SQLite database, made while others write, and what is in one.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    str::FromStr,
+};
 
 use sea_orm::{EntityTrait, FromQueryResult, Statement};
 use sea_orm_migration::MigratorTrait;
@@ -38,10 +41,32 @@ struct MainFile {
     file: String,
 }
 
+#[derive(FromQueryResult)]
+struct Schema {
+    done: i64,
+}
+
 /// How many migrations this release knows: a database that has more was made by a newer one.
 #[must_use]
 pub fn schema_known() -> u32 {
     u32::try_from(Migrator::migrations().len()).unwrap_or(u32::MAX)
+}
+
+/// The file that an address names, by the name that it has itself; none: the database is no file.
+///
+/// # Errors
+/// The address is not understood.
+pub fn file_of(address: &str) -> Result<Option<PathBuf>, StoreError> {
+    let Some(path) = address.strip_prefix("sqlite:") else { return Ok(None) };
+    if path.contains(":memory:") || path.contains("mode=memory") {
+        return Ok(None);
+    }
+    let path = path.trim_start_matches("//");
+    let options = SqliteConnectOptions::from_str(&format!("sqlite:{path}"));
+    let options = options.map_err(|_| StoreError::Address(address.to_owned()))?;
+    let named = options.get_filename();
+    // One that is not there yet has no other name.
+    Ok(Some(named.canonicalize().unwrap_or_else(|_| named.to_path_buf())))
 }
 
 /// Looks at a file in which nobody writes.
@@ -72,6 +97,17 @@ pub async fn examine(file: &Path, look: Look) -> Result<Examined, StoreError> {
     Ok(examined)
 }
 
+/// Moves all of the log of a database with which nobody works into its file, and changes nothing else.
+///
+/// # Errors
+/// There is none, or it does not open.
+pub async fn fold_log(file: &Path) -> Result<(), StoreError> {
+    let mut connection = connect(SqliteConnectOptions::new().filename(file)).await?;
+    let folded = sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(&mut connection).await;
+    connection.close().await.map_err(connection_error)?;
+    folded.map(drop).map_err(connection_error)
+}
+
 async fn connect(options: SqliteConnectOptions) -> Result<SqliteConnection, StoreError> {
     options.busy_timeout(ACQUIRE_TIMEOUT).disable_statement_logging().connect().await.map_err(connection_error)
 }
@@ -96,6 +132,14 @@ impl Store {
         sqlx::query("VACUUM INTO ?").bind(to).execute(&mut connection).await.map_err(connection_error)?;
         connection.close().await.map_err(connection_error)?;
         examine(file, Look::Quick).await
+    }
+
+    /// Migrations that were done here.
+    pub(crate) async fn schema(&self) -> Result<u32, StoreError> {
+        let query = "SELECT count(*) AS done FROM seaql_migrations";
+        let statement = Statement::from_string(self.reader.get_database_backend(), query);
+        let found = Schema::find_by_statement(statement).one(&self.reader).await?;
+        Ok(found.and_then(|schema| u32::try_from(schema.done).ok()).unwrap_or_default())
     }
 
     /// The file with the database.
@@ -144,6 +188,46 @@ mod tests {
         let copy = Store::open(&format!("sqlite:{}", file.display())).await.unwrap();
         assert_eq!(copy.setting("setting-199").await.unwrap().map(|value| value.len()), Some(100));
         assert_eq!(copy.main_file().await.unwrap(), file.canonicalize().unwrap());
+    }
+
+    #[tokio::test]
+    async fn a_database_whose_log_is_folded_is_whole_without_it() {
+        let database = TestDatabase::sqlite().await;
+        let write = database.store.begin().await.unwrap();
+        write.save_setting("last", "in the log".to_owned()).await.unwrap();
+        write.commit().await.unwrap();
+        let file = database.store.main_file().await.unwrap();
+        // As somebody leaves it who is killed.
+        let killed = database.folder.path().join("killed.db");
+        let beside = |path: &Path| PathBuf::from(format!("{}-wal", path.display()));
+        std::fs::copy(&file, &killed).unwrap();
+        std::fs::copy(beside(&file), beside(&killed)).unwrap();
+        assert!(std::fs::metadata(beside(&killed)).unwrap().len() > 0);
+        fold_log(&killed).await.unwrap();
+        assert!(!beside(&killed).exists());
+        let folded = Store::open(&format!("sqlite:{}", killed.display())).await.unwrap();
+        assert_eq!(folded.setting("last").await.unwrap().as_deref(), Some("in the log"));
+        assert!(fold_log(&database.folder.path().join("nowhere.db")).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn a_database_of_another_release_is_left_as_it_is() {
+        let database = TestDatabase::sqlite().await;
+        let file = database.folder.path().join("copy.db");
+        let address = format!("sqlite:{}", file.display());
+        let missing = Store::open_as_it_is(&address).await;
+        assert!(matches!(missing, Err(StoreError::Missing(_))) && !file.exists(), "{missing:?}");
+        database.store.copy_to(&file).await.unwrap();
+        Store::open_as_it_is(&address).await.unwrap().close().await.unwrap();
+        let mut connection = connect(SqliteConnectOptions::new().filename(&file)).await.unwrap();
+        let older = "DELETE FROM seaql_migrations WHERE version = (SELECT max(version) FROM seaql_migrations)";
+        sqlx::query(older).execute(&mut connection).await.unwrap();
+        connection.close().await.unwrap();
+        for _ in 0..2 {
+            let refused = Store::open_as_it_is(&address).await;
+            let as_it_was = matches!(&refused, Err(StoreError::OtherSchema { found, known }) if found + 1 == *known);
+            assert!(as_it_was, "{refused:?}");
+        }
     }
 
     #[tokio::test]

@@ -21,6 +21,9 @@ use crate::{
     rows::{Delivery, DeliveryAttempt, Event, Recovery},
 };
 
+/// The attention item of a vendor whose deliveries stayed held when everything else left again.
+pub const HELD_AT_RELEASE: &str = "deliveries_held";
+
 /// How far a delivery has come, as stored.
 pub mod status {
     /// It is tried until it arrives or is given up.

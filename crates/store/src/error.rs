@@ -34,6 +34,20 @@ pub enum StoreError {
     /// The database was made by a newer release.
     #[error("the database has migrations that this release does not know ({0}); run the newer release")]
     Newer(String),
+    /// There is no database.
+    #[error("there is no database at {}", .0.display())]
+    Missing(std::path::PathBuf),
+    /// The database is another release's, and is to stay so.
+    #[error(
+        "the database has {found} migrations, and this release has {known}: do this with the release that works with it, or start \
+         this one on it first"
+    )]
+    OtherSchema {
+        /// Migrations that were done there.
+        found: u32,
+        /// Those that this release knows.
+        known: u32,
+    },
     /// The database is not a file that this process can copy.
     #[error("the database is not a file of SQLite; PostgreSQL is copied by its own pg_dump")]
     NotAFile,

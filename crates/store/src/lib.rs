@@ -132,13 +132,30 @@ impl Store {
     /// # Errors
     /// The address is not understood, the database cannot be reached, or a newer release has made it.
     pub async fn open(address: &str) -> Result<Self, StoreError> {
-        let store = match address.split_once(':') {
-            Some(("sqlite", path)) => Self::sqlite(path.trim_start_matches("//")).await?,
-            Some(("postgres" | "postgresql", _)) => Self::postgres(address).await?,
-            _ => return Err(StoreError::Address(address.to_owned())),
-        };
+        let store = Self::connect(address).await?;
         store.migrate().await?;
         Ok(store)
+    }
+
+    /// The same, and leaves its schema as it is.
+    ///
+    /// # Errors
+    /// Those of [`Store::open`], there is no database, or its schema is another release's.
+    pub async fn open_as_it_is(address: &str) -> Result<Self, StoreError> {
+        if let Some(file) = backups::file_of(address)?.filter(|file| !file.exists()) {
+            return Err(StoreError::Missing(file));
+        }
+        let store = Self::connect(address).await?;
+        let (found, known) = (store.schema().await?, backups::schema_known());
+        if found == known { Ok(store) } else { Err(StoreError::OtherSchema { found, known }) }
+    }
+
+    async fn connect(address: &str) -> Result<Self, StoreError> {
+        match address.split_once(':') {
+            Some(("sqlite", path)) => Self::sqlite(path.trim_start_matches("//")).await,
+            Some(("postgres" | "postgresql", _)) => Self::postgres(address).await,
+            _ => Err(StoreError::Address(address.to_owned())),
+        }
     }
 
     /// One writer, so that nobody waits for a lock inside a transaction, and a few readers beside it.

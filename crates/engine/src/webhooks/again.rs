@@ -2,12 +2,12 @@
 
 use domain::{
     event::{EventKind, sample},
-    id::{DeliveryId, EventId, WebhookEndpointId},
+    id::{DeliveryId, EventId, TenantId, WebhookEndpointId},
 };
 use serde_json::json;
 use store::{
     StoreError, Write,
-    deliveries::{cause, status},
+    deliveries::{HELD_AT_RELEASE, cause, status},
     lists::Whose,
     rows::{Delivery, Event, WebhookEndpoint},
     webhook_endpoints::attention::DELIVERIES_DEAD,
@@ -81,8 +81,16 @@ impl Engine {
     pub(super) async fn close_if_none_dead(&self, write: &Write, row: &WebhookEndpoint) -> Result<(), StoreError> {
         let id = WebhookEndpointId(row.id);
         if !write.has_dead_deliveries(id).await? {
-            let tenant = domain::id::TenantId(row.tenant_id);
+            let tenant = TenantId(row.tenant_id);
             write.close_items_about(tenant, DELIVERIES_DEAD, vec![id.to_string()], self.now()).await?;
+        }
+        Ok(())
+    }
+
+    /// Nothing is told of deliveries that waited when everything was held, once none waits where it could go.
+    pub(super) async fn close_if_none_held(&self, write: &Write, tenant: TenantId) -> Result<(), StoreError> {
+        if !write.has_held_deliveries(tenant).await? {
+            write.close_items_about(tenant, HELD_AT_RELEASE, vec![tenant.to_string()], self.now()).await?;
         }
         Ok(())
     }

@@ -2,8 +2,10 @@
 
 use std::path::PathBuf;
 
+use domain::id::WebhookEndpointId;
 use engine::backups::{BackupError, Plan, file::read_stamp};
 use jiff::SignedDuration;
+use store::lists::Whose;
 
 use crate::harness::{Harness, SHOP, on_both_databases};
 
@@ -38,10 +40,18 @@ async fn what_waited_is_held_and_what_came_since_leaves(harness: Harness) {
     let status = engine.store.status(None).await.unwrap();
     assert_eq!((status.mails_pending, status.mails_held), (1, 1));
     assert_eq!((status.deliveries_pending, status.deliveries_held), (1, 1));
-    assert_eq!(harness.attention().await, ["mails_held_as_old"]);
+    let mut told = harness.attention().await;
+    told.sort();
+    assert_eq!(told, ["deliveries_held", "mails_held_as_old"]);
     assert_eq!(engine.outgoing_held().await.unwrap(), None);
     assert_eq!(engine.release_outgoing(false, &"cli".into()).await.unwrap(), None);
     assert!(harness.audited().await.contains(&"outgoing.released".to_owned()), "{:?}", harness.audited().await);
+    let whose = Whose { tenant: harness.tenant, livemode: true };
+    let endpoint = engine.store.webhook_endpoints(harness.tenant).await.unwrap().remove(0);
+    engine.release_webhook_deliveries(whose, WebhookEndpointId(endpoint.id), &"cli".into()).await.unwrap();
+    assert_eq!(harness.attention().await, ["mails_held_as_old"]);
+    engine.release_mails(harness.tenant, &"cli".into()).await.unwrap();
+    assert_eq!(harness.attention().await, [""; 0]);
 }
 
 async fn all_leaves_where_somebody_wants_it(harness: Harness) {
@@ -95,10 +105,44 @@ async fn a_backup_that_fails_is_told_and_counted() {
     assert!(harness.engine.backup_is_overdue());
     let metrics = harness.engine.metrics_text().await.unwrap();
     assert!(metrics.contains("\nkeywright_backups_failed_total 1\n"), "{metrics}");
+    // One that somebody makes elsewhere ends the failure as well, though the folder still has none.
+    let elsewhere = harness.database.folder.path().join("by-hand.backup");
+    harness.engine.back_up(&elsewhere, &"cli".into()).await.unwrap();
+    assert!(harness.attention().await.is_empty());
+    assert_eq!(harness.engine.failed_backup().await.unwrap(), None);
+    assert!(harness.engine.backup_is_overdue());
+    harness.engine.back_up_if_due().await.unwrap();
+    assert_eq!(harness.attention().await, ["backup_overdue"]);
     std::fs::remove_file(&folder).unwrap();
     harness.engine.back_up_as_planned(&"test".into()).await.unwrap();
     assert!(harness.attention().await.is_empty());
     assert!(!harness.engine.backup_is_overdue());
+}
+
+#[tokio::test]
+async fn a_backup_of_a_wrong_clock_keeps_none_from_being_made() {
+    let harness = Harness::sqlite().await;
+    let folder = harness.database.folder.path().join("backups");
+    std::fs::create_dir(&folder).unwrap();
+    let ahead = folder.join("keywright-20991231T000000Z.backup");
+    std::fs::write(&ahead, "of a wrong clock").unwrap();
+    let day = SignedDuration::from_hours(24);
+    harness.engine.plan_backups(Plan { folder, every: day, keep: 2 });
+    assert!(harness.engine.backup_is_overdue());
+    // The second look finds the one of the first, and makes none.
+    for kept in [2, 3, 3, 3] {
+        harness.engine.back_up_if_due().await.unwrap();
+        harness.engine.back_up_if_due().await.unwrap();
+        assert!(!harness.engine.backup_is_overdue());
+        assert_eq!(harness.engine.backups_kept().len(), kept);
+        harness.clock.advance(day);
+    }
+    assert_eq!(
+        harness.engine.backups_kept().len(),
+        3,
+        "the newest two, and the one of which nobody knows how old it is"
+    );
+    assert!(ahead.exists());
 }
 
 #[tokio::test]

@@ -484,6 +484,28 @@ async fn purchases_of_long_ago(database: TestDatabase) {
     assert_eq!(shop.engine().verify().await.unwrap(), []);
 }
 
+/// What was sold after the backup that was restored has another key now: its buyers are mailed however late it is.
+async fn purchases_after_a_backup(database: TestDatabase) {
+    let shop = Shop::open(database).await;
+    shop.later(10 * DAY);
+    let backup_of = Timestamp::from_second(BEGIN + 5 * DAY).unwrap();
+    shop.engine().hold_outgoing(Some(backup_of), &"test".into()).await.unwrap();
+    let sold = |name: &str, days: i64| {
+        let mut event = refunded_life(name)[0].clone();
+        event["created"] = json!(BEGIN + days * DAY);
+        event
+    };
+    shop.stripe.happen([sold("long_before", 1), sold("just_before", 3), sold("after", 6)]);
+    shop.start(Some(Timestamp::from_second(BEGIN).unwrap())).await.unwrap();
+    shop.catch_up().await;
+    let mut mails = shop.engine().store.mails(shop.harness.tenant.0, 10).await.unwrap();
+    mails.sort_by(|one, other| one.recipient.cmp(&other.recipient));
+    let told: Vec<(&str, &str)> = mails.iter().map(|mail| (mail.recipient.as_str(), mail.status.as_str())).collect();
+    let expected =
+        [("after@example.com", "pending"), ("just_before@example.com", "pending"), ("long_before@example.com", "held")];
+    assert_eq!(told, expected);
+}
+
 /// Without a key there is nothing to ask, and that is said.
 async fn without_a_key(database: TestDatabase) {
     let shop = Shop::with_level(database, "none").await;
@@ -506,5 +528,6 @@ on_both_databases! {
     two_nodes_read_a_list_once: two_nodes;
     live_events_are_not_delayed: live_events_go_first;
     old_purchases_mail_nobody_without_a_word: purchases_of_long_ago;
+    what_was_sold_after_a_backup_is_never_old: purchases_after_a_backup;
     without_a_key_nothing_is_asked: without_a_key;
 }

@@ -17,7 +17,7 @@ use crate::{
 /// Copies the whole database into one file, while the server works.
 ///
 /// SQLite only; PostgreSQL has pg_dump. The master keys are not in it: whoever has both can read every license key, so keep a copy
-/// of the master key file in another place.
+/// of the master key file in another place. A database of another release is left as it is: its own release backs it up.
 #[derive(Debug, Args)]
 pub(crate) struct Backup {
     /// The file to make, or a folder in which it gets a name that says when. [default: the folder for backups]
@@ -33,7 +33,7 @@ pub(crate) struct Backup {
 
 impl Backup {
     pub(crate) async fn run(self) -> anyhow::Result<()> {
-        let engine = server::open(&self.data).await?.engine;
+        let engine = server::open_as_it_is(&self.data).await?.engine;
         let destination = match &self.destination {
             Some(file) => {
                 let is_folder = file.as_os_str().to_string_lossy().ends_with('/');

@@ -41,8 +41,9 @@ impl Doctor {
             );
         }
         say!("{}", backups(&engine).await?);
-        if engine.outgoing_held().await?.is_some() {
-            say!("nothing leaves, since this was restored from a backup; let it go with: keywright outgoing release");
+        if let Some(held) = engine.outgoing_held().await? {
+            let why = held.backup_of.map_or("somebody had everything held", |_| "this was restored from a backup");
+            say!("nothing leaves, since {why}; let it go with: keywright outgoing release");
         }
         if !self.verify {
             return Ok(());
@@ -65,7 +66,8 @@ async fn backups(engine: &Engine) -> anyhow::Result<String> {
     let Some(made) = engine.last_backup().await? else {
         return Ok("backups: none was ever made; make one with: keywright backup".to_owned());
     };
-    let failed = engine.failed_backup().await?.map(|failed| format!("; since then one failed: {}", failed.problem));
+    let failed = engine.failed_backup().await?.filter(|failed| failed.at > made.at);
+    let failed = failed.map(|failed| format!("; since then one failed: {}", failed.problem));
     Ok(format!(
         "backups: the last one is of {}, {}, at {}{}",
         made.at.strftime("%Y-%m-%d %H:%M UTC"),

@@ -51,10 +51,16 @@ fn tell(Released { mails_held, deliveries_held }: Released) {
     say!("Everything leaves again; a running server begins within a second.");
     if mails_held > 0 {
         let mails = counted(mails_held, "mail");
-        say!("  {mails} waited before and stay held; send them with: keywright mail release");
+        say!("  {mails} waited before and {}; send them with: keywright mail release", stay(mails_held));
     }
     if deliveries_held > 0 {
         let deliveries = counted(deliveries_held, "delivery").replace("deliverys", "deliveries");
-        say!("  {deliveries} waited before and stay held; release them at their webhook endpoint");
+        let stay = stay(deliveries_held);
+        say!("  {deliveries} waited before and {stay}; release them at their webhook endpoint");
     }
+    say!("  Alerts and calls to providers that waited leave as well.");
+}
+
+const fn stay(count: u64) -> &'static str {
+    if count == 1 { "stays held" } else { "stay held" }
 }

@@ -1,8 +1,8 @@
 //! `keywright restore`.
 
 use std::{
-    fs,
-    io::BufWriter,
+    fs::{self, File},
+    io::{self, BufWriter},
     path::{Path, PathBuf},
 };
 
@@ -13,7 +13,7 @@ use engine::backups::{
     file::{Stamp, make_private, read_stamp, sync_folder, unpack},
     folder_of,
 };
-use store::backups::{Look, examine, schema_known};
+use store::backups::{Look, examine, file_of, fold_log, schema_known};
 
 use crate::{
     backup_options::InUse,
@@ -23,7 +23,7 @@ use crate::{
     ring_file, server,
 };
 
-/// Puts a backup in the place of a database, where no server runs.
+/// Puts a backup in the place of a database with which no server or other command works.
 ///
 /// Nothing leaves afterwards until somebody releases it: what waited when the backup was made may have left since.
 #[derive(Debug, Args)]
@@ -42,6 +42,9 @@ pub(crate) struct Restore {
 /// What SQLite keeps beside a database.
 const BESIDE: [&str; 3] = ["", "-wal", "-shm"];
 
+/// What of it is kept when another takes its place; the third is made anew.
+const KEPT_ASIDE: [&str; 2] = ["", "-wal"];
+
 /// A database that goes away unless it gets its place.
 struct Staged(PathBuf);
 
@@ -51,6 +54,8 @@ impl Drop for Staged {
             // What has its place is not there any more.
             let _ = fs::remove_file(with(&self.0, part));
         }
+        // Nobody else opens it by this name.
+        let _ = fs::remove_file(InUse::beside(&self.0));
     }
 }
 
@@ -63,7 +68,8 @@ fn with(path: &Path, ending: &str) -> PathBuf {
 impl Restore {
     pub(crate) async fn run(self) -> anyhow::Result<()> {
         let target = self.target()?;
-        let _alone = InUse::alone(&self.data)?;
+        self.data.make_folder()?;
+        let _alone = InUse::alone(&target)?;
         let there = BESIDE.iter().any(|part| with(&target, part).exists());
         if there && !self.replace {
             bail!("there is a database at {}; with --replace it is moved aside", target.display());
@@ -73,9 +79,15 @@ impl Restore {
         let stamp = self.unpack(&staged)?;
         examine(&staged.0, Look::Thorough).await.context("the database in the backup is damaged; take another copy")?;
         let told = self.check(&staged, &stamp).await?;
-        let aside = if there { Some(move_aside(&target)?) } else { None };
-        fs::rename(&staged.0, &target)?;
-        sync_folder(folder_of(&target))?;
+        let aside = if there { Some(set_aside(&target).await?) } else { None };
+        put_in_place(&staged, &target).with_context(|| match &aside {
+            Some(aside) => format!(
+                "the backup was not put in the place of {}; what was there before is {}",
+                target.display(),
+                aside.display()
+            ),
+            None => format!("{} cannot be made", target.display()),
+        })?;
         let (tenants, licenses) = (counted(stamp.tenants, "account"), counted(stamp.licenses, "license"));
         say!("{} is as it was at {}: {tenants}, {licenses}", target.display(), minute(&stamp));
         say!("  {told}");
@@ -95,14 +107,13 @@ impl Restore {
 
     /// The file that the database is to be.
     fn target(&self) -> anyhow::Result<PathBuf> {
-        let address = self.data.database()?;
-        let Some(path) = address.strip_prefix("sqlite:") else {
+        let Some(path) = file_of(&self.data.database()?)? else {
             bail!(
                 "PostgreSQL is restored by its own tool, into an empty database: pg_restore --dbname=DATABASE_URL keywright.dump; \
                  then run `keywright outgoing hold` before the first server starts"
             );
         };
-        Ok(PathBuf::from(path.trim_start_matches("//").split('?').next().unwrap_or_default()))
+        Ok(path)
     }
 
     /// Whether this release and these master keys can read it, before anything is written.
@@ -172,14 +183,47 @@ fn minute(stamp: &Stamp) -> String {
     stamp.made_at.strftime("%Y-%m-%d %H:%M UTC").to_string()
 }
 
-/// Gives a database another name, with what belongs to it.
-fn move_aside(target: &Path) -> anyhow::Result<PathBuf> {
+/// Gives a database a second name, with what belongs to it: until another takes its place, it is there under both.
+async fn set_aside(target: &Path) -> anyhow::Result<PathBuf> {
+    // Its log is a part of it. One that does not open keeps it, and has it beside both names.
+    if let Err(error) = fold_log(target).await {
+        tracing::warn!(%error, "what was there before does not open; it is kept as it is");
+    }
     let aside = with(target, &format!(".replaced-{}", SystemClock.now().strftime("%Y%m%dT%H%M%SZ")));
-    for part in BESIDE {
+    for part in KEPT_ASIDE {
         let (from, to) = (with(target, part), with(&aside, part));
         if from.exists() {
-            fs::rename(&from, &to).with_context(|| format!("{} cannot be moved aside", from.display()))?;
+            second_name(&from, &to)
+                .with_context(|| format!("{} cannot be kept as {}", from.display(), to.display()))?;
         }
     }
+    sync_folder(folder_of(target))?;
     Ok(aside)
+}
+
+/// Has a file under another name as well; a copy of it, where the disk knows one name only.
+fn second_name(from: &Path, to: &Path) -> io::Result<()> {
+    match fs::hard_link(from, to) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+            fs::copy(from, to)?;
+            File::open(to)?.sync_all()
+        }
+        other => other,
+    }
+}
+
+/// Has a database take its place, at one stroke: whenever it is interrupted, there is the old one or the new one.
+fn put_in_place(staged: &Staged, target: &Path) -> io::Result<()> {
+    for part in &BESIDE[1..] {
+        // SQLite would take the log of the old one for the new one's.
+        match fs::remove_file(with(target, part)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+    }
+    let folder = folder_of(target);
+    sync_folder(folder)?;
+    fail::fail_point!("restore-before-rename");
+    fs::rename(&staged.0, target)?;
+    sync_folder(folder)
 }

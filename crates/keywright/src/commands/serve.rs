@@ -17,7 +17,7 @@ use tokio::{net::TcpListener, signal::unix::SignalKind};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    backup_options::{BackupOptions, InUse},
+    backup_options::BackupOptions,
     clock::SystemClock,
     entropy::SystemEntropy,
     mail_options::MailOptions,
@@ -101,7 +101,6 @@ pub(crate) enum SignUp {
 pub(crate) struct Running {
     pub(crate) engine: Arc<Engine>,
     pub(crate) address: SocketAddr,
-    _in_use: InUse,
     tasks: TaskTracker,
     stop: CancellationToken,
 }
@@ -156,7 +155,6 @@ impl Serve {
     /// Starts everything. `open_mail`: the caught mails may be read without an API key (`demo`).
     pub(crate) async fn start(&self, open_mail: bool) -> anyhow::Result<Running> {
         let lease = SignedDuration::from_secs(self.lease_seconds.into());
-        let in_use = InUse::by_server(&self.data)?;
         let Installation { engine, ring } = server::open_with(&self.data, lease).await?;
         for sentence in self.stripe.configure(&engine).await? {
             eprintln!("{sentence}");
@@ -220,7 +218,7 @@ impl Serve {
         .merge(api::router(api));
         let routes = behind(self.trusted_proxy.clone(), routes);
         tasks.spawn(listen(listener, routes, stop.clone()));
-        Ok(Running { engine, address, _in_use: in_use, tasks, stop })
+        Ok(Running { engine, address, tasks, stop })
     }
 
     /// Shows metrics on a listener of their own, if one is asked for.

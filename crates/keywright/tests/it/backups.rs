@@ -109,7 +109,33 @@ fn what_was_answered_before_a_backup_began_is_in_it_and_its_keys_open() {
         assert!(checked.contains("\"valid\":true"), "{checked}");
     }
     elsewhere.verify();
-    refused(&restore(&elsewhere, &file, &["--replace"]), "a server runs on the data folder");
+    refused(&restore(&elsewhere, &file, &["--replace"]), "a server or another command works with");
+}
+
+#[test]
+fn a_server_is_seen_at_its_database_whatever_its_data_folder() {
+    let shop = Installation::of_sample();
+    let file = back_up(&shop, "one.backup");
+    let folder = tempfile::tempdir().unwrap();
+    let address = |name: &str| format!("sqlite:{}", folder.path().join(name).display());
+    let mut server = Installation::with(vec![("KEYWRIGHT_DATABASE_URL", address("kw.db"))]);
+    copy_master_key(&shop, &server);
+    server.serve();
+    std::os::unix::fs::symlink(folder.path().join("kw.db"), folder.path().join("link.db")).unwrap();
+    for name in ["kw.db", "./kw.db", "link.db"] {
+        let elsewhere = Installation::with(vec![("KEYWRIGHT_DATABASE_URL", address(name))]);
+        copy_master_key(&shop, &elsewhere);
+        refused(&restore(&elsewhere, &file, &["--replace"]), "a server or another command works with");
+    }
+    server.stop();
+    let elsewhere = Installation::with(vec![("KEYWRIGHT_DATABASE_URL", address("kw.db"))]);
+    copy_master_key(&shop, &elsewhere);
+    assert!(restore(&elsewhere, &file, &["--replace"]).status.success());
+    let names =
+        std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let mut left: Vec<String> = names.filter(|name| !name.contains(".replaced-")).collect();
+    left.sort();
+    assert_eq!(left, ["kw.db", "kw.db.in-use", "link.db"], "nothing is left of the one that was unpacked");
 }
 
 #[test]
@@ -147,6 +173,36 @@ fn what_cannot_be_restored_is_refused_with_its_reason() {
     refused(&restore(&elsewhere, &file, &[]), "with --replace it is moved aside");
     let replaced = restore(&elsewhere, &file, &["--replace"]);
     assert!(replaced.status.success() && replaced.stdout.contains("keywright.db.replaced-"), "{replaced:?}");
+}
+
+#[test]
+fn a_restore_that_is_killed_leaves_the_database_as_it_was() {
+    let mut shop = Installation::of_sample();
+    let file = back_up(&shop, "one.backup");
+    let issued = shop.run(&["issue", "studio-pro"]);
+    assert!(issued.status.success(), "{issued:?}");
+    shop.stop();
+    let mut command = shop.command();
+    command.env("KEYWRIGHT_TEST_DIE_AT", "restore-before-rename:1").args([
+        "restore",
+        file.to_str().unwrap(),
+        "--replace",
+    ]);
+    let killed = run(command.arg("--data-dir").arg(shop.data_dir()));
+    assert!(!killed.status.success(), "{killed:?}");
+    let names = std::fs::read_dir(shop.data_dir()).unwrap().map(|entry| entry.unwrap().path());
+    let asides: Vec<PathBuf> = names.filter(|path| path.to_string_lossy().contains(".replaced-")).collect();
+    assert_eq!(asides.len(), 1, "{asides:?}");
+    for database in [shop.data_dir().join("keywright.db"), asides[0].clone()] {
+        let address = format!("sqlite:{}", database.display());
+        let checked = shop.run(&[
+            "check",
+            issued.stdout.split_whitespace().find(|word| word.starts_with("STUDIO-")).unwrap(),
+            "--database-url",
+            &address,
+        ]);
+        assert!(checked.status.success(), "{}: {checked:?}", database.display());
+    }
 }
 
 #[test]
@@ -210,7 +266,7 @@ fn what_waited_in_a_backup_does_not_leave_twice() {
     let doctor = restored.run(&["doctor"]);
     assert!(doctor.stdout.contains("nothing leaves"), "{doctor:?}");
     let released = restored.run(&["outgoing", "release"]);
-    assert!(released.stdout.contains("1 mail waited before and stay held"), "{released:?}");
+    assert!(released.stdout.contains("1 mail waited before and stays held"), "{released:?}");
     until(|| relay.mails().len() == 2);
     let to: Vec<String> = relay.mails().iter().map(ToString::to_string).collect();
     assert!(to[0].contains("before@example.com") && to[1].contains("after@example.com"), "{to:?}");

@@ -145,7 +145,7 @@ fn mend<A>(place: &Place<A>, row: &AttentionItem) -> Option<(String, &'static st
         }
         "no_sender" | "sender_failing" => Some((place.at("mails/sender"), "See the sender")),
         "mail_template_broken" => Some((place.at("mails/templates"), "See the templates")),
-        kind if kind.starts_with("webhook_") || kind == "deliveries_dead" => {
+        kind if kind.starts_with("webhook_") || kind.starts_with("deliveries_") => {
             Some((place.at("settings/webhooks"), "See the endpoint"))
         }
         _ => order()

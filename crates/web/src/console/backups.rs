@@ -1,6 +1,6 @@
 //! Backups of the whole installation, and what was held after one was restored: for those who run it.
 
-use std::{sync::Arc, time::Duration};
+use std::{borrow::Cow, sync::Arc, time::Duration};
 
 use askama::Template;
 use axum::{
@@ -14,7 +14,7 @@ use axum::{
 use domain::member::Role;
 use engine::{
     backups::{BackupError, Kept, Made, Plan},
-    outgoing::Held,
+    outgoing::{Held, Released},
     support::size,
 };
 use futures::stream;
@@ -117,8 +117,10 @@ async fn show(State(web): State<Web>, place: Place<Decide>) -> Result<Response, 
     let last = engine.last_backup().await?;
     let failed = engine.failed_backup().await?;
     let kept = engine.backups_kept();
+    let mut shell = Shell::new(&web, &place, SECTION, "Backups").await?;
+    shell.said = still_held(&place).map(Cow::Owned).or(shell.said);
     page(&BackupsPage {
-        shell: Shell::new(&web, &place, SECTION, "Backups").await?,
+        shell,
         path: place.at(SECTION),
         is_shared: engine.store.is_shared(),
         held: match engine.outgoing_held().await? {
@@ -262,6 +264,7 @@ async fn releasing(web: &Web, place: &Place<Decide>) -> Result<Question, Refusal
     let waited = held.backup_of.map_or("when it was held", |_| "in the backup");
     Ok(Question::new("Let everything leave again", "Release", place.at(SECTION))
         .says("Mails, webhooks, alerts and calls to providers leave again, for all vendors.")
+        .says("Alerts and calls to providers that waited leave in any case, ticked or not.")
         .says(format!("What waited {waited} may have left before. Unless you tick the box it stays held: mails are released under E-mail, Sender; webhooks at their address."))
         .asks(Field::Check {
             name: "with_older",
@@ -275,13 +278,30 @@ async fn releasing(web: &Web, place: &Place<Decide>) -> Result<Question, Refusal
 /// `GET …/settings/backups/release`.
 async fn ask_release(State(web): State<Web>, place: Place<Decide>) -> Result<Response, Refusal> {
     operators(&place)?;
+    place.confirmed(&web)?;
     releasing(&web, &place).await?.page(&web, &place, SECTION, None).await
 }
 
 /// `POST …/settings/backups/release`.
 async fn release(State(web): State<Web>, place: Place<Decide>, Form(sent): Form<Sent>) -> Result<Response, Refusal> {
     operators(&place)?;
+    place.confirmed(&web)?;
     let released = web.engine.release_outgoing(sent.is_on("with_older"), &place.by(sent.get("note"))).await?;
-    released.ok_or(Refusal::NotFound)?;
-    Ok(see_other(&place.at(&format!("{SECTION}?said=leaves_again"))))
+    let Released { mails_held, deliveries_held } = released.ok_or(Refusal::NotFound)?;
+    let said = format!("{SECTION}?said=leaves_again&mails={mails_held}&deliveries={deliveries_held}");
+    Ok(see_other(&place.at(&said)))
+}
+
+/// What a release came to, by the words in the address; none: nothing was held of what waited.
+fn still_held(place: &Place<Decide>) -> Option<String> {
+    let asked = |name| place.asked(name).parse::<u64>().unwrap_or_default();
+    let (mails, deliveries) = (asked("mails"), asked("deliveries"));
+    if place.asked("said") != "leaves_again" || (mails, deliveries) == (0, 0) {
+        return None;
+    }
+    let (mails, deliveries) = (counted(mails, "mail", "mails"), counted(deliveries, "delivery", "deliveries"));
+    Some(format!(
+        "Everything leaves again but what waited before, {mails} and {deliveries}: mails are released under E-mail, Sender, \
+         deliveries at their webhook address."
+    ))
 }

@@ -95,7 +95,7 @@ fn shell() -> Shell {
         attention: 3,
         member: "ada@acme.test".to_owned(),
         role: "owner",
-        said: Some("Saved."),
+        said: Some("Saved.".into()),
         next: Some(("#".to_owned(), "See it")),
         query: String::new(),
         styles: assets::styles(),

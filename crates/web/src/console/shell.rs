@@ -1,5 +1,7 @@
 //! What stands around every page.
 
+use std::borrow::Cow;
+
 use askama::Template;
 use axum::response::{Html, IntoResponse, Response};
 
@@ -59,7 +61,7 @@ pub(crate) struct Shell {
     pub(crate) member: String,
     pub(crate) role: &'static str,
     /// What was just done.
-    pub(crate) said: Option<&'static str>,
+    pub(crate) said: Option<Cow<'static, str>>,
     /// Where one goes on after that: address and words.
     pub(crate) next: Option<(String, &'static str)>,
     pub(crate) query: String,
@@ -195,7 +197,7 @@ impl Shell {
             entries: entries.iter().map(entry).collect(),
         };
         let word = place.asked("said");
-        let said = SAID.iter().find(|(known, _)| *known == word).map(|(_, text)| *text);
+        let said = SAID.iter().find(|(known, _)| *known == word).map(|(_, text)| Cow::Borrowed(*text));
         let next = NEXT.iter().find(|(known, ..)| *known == word).map(|(_, path, text)| (place.at(path), *text));
         let tenants = place.tenants.iter();
         let tenant = |(slug, name): &(String, String)| {

@@ -4,7 +4,7 @@ use domain::{backup::is_overdue, member::Role};
 use engine::backups::file::unpack;
 use jiff::{SignedDuration, Timestamp};
 
-use crate::office::{Office, Page};
+use crate::office::{Office, PASSWORD, Page};
 
 const PAGE: &str = "/console/default/test/settings/backups";
 
@@ -141,13 +141,24 @@ async fn what_is_held_after_a_restore_is_released_by_a_person() {
     office.engine.hold_outgoing(Some(office.engine.now()), &"cli".into()).await.unwrap();
     says_all(&owner.get(PAGE).await, &["Nothing leaves yet", "was restored", "1 mail<", "/release\""]);
     says_all(&owner.get("/console/default/test/attention").await, &["Outgoing held", "See the backups"]);
-    says_all(&owner.get(&format!("{PAGE}/release")).await, &["Also send what waited then"]);
+    says_all(&owner.get(&format!("{PAGE}/release")).await, &["Also send what waited then", "ticked or not"]);
     assert_eq!(office.member(Role::Developer).await.post(&format!("{PAGE}/release"), "note=").await.status, 403);
 
+    // It is for all vendors: whoever asks for it shows that it is they.
+    office.clock.advance(SignedDuration::from_hours(1));
+    assert!(owner.get(&format!("{PAGE}/release")).await.leads_to().starts_with("/confirm"));
+    assert!(owner.post(&format!("{PAGE}/release"), "note=looked").await.leads_to().starts_with("/confirm"));
+    owner.post("/confirm", &format!("password={PASSWORD}")).await;
     let released = owner.post(&format!("{PAGE}/release"), "note=looked").await;
-    assert_eq!(released.leads_to(), format!("{PAGE}?said=leaves_again"));
+    assert_eq!(released.leads_to(), format!("{PAGE}?said=leaves_again&mails=1&deliveries=0"));
+    says_all(&owner.get(released.leads_to()).await, &["but what waited before, 1 mail and 0 deliveries"]);
+    says_all(
+        &owner.get(&format!("{PAGE}?said=leaves_again&mails=0&deliveries=0")).await,
+        &["Everything leaves again."],
+    );
     assert!(!owner.get(PAGE).await.says("Nothing leaves yet"));
     let attention = owner.get("/console/default/test/attention").await;
     assert!(!attention.says("Outgoing held") && attention.says("Mails held as old"), "{}", attention.text);
+    assert!(attention.says("may have left already") && !attention.says("days old"), "{}", attention.text);
     says_all(&owner.get("/console/default/test/audit").await, &["Outgoing held", "Outgoing released", "looked"]);
 }
