@@ -114,10 +114,6 @@ await travel({
   },
 
   async "everything happens that can happen"() {
-    const file = `${tmpdir()}/keywright-everywhere-${process.pid}.toml`;
-    const url = `http://127.0.0.1:${receiver.server.address().port}/hooks`;
-    writeFileSync(file, `[[webhook_endpoint]]\ncode = "crm"\nmode = "test"\nurl = "${url}"\n`);
-    command("apply", file);
     const server = ["--server", CONSOLE_ADDRESS];
     const key = keyIn(simulate("checkout", "--plan", "studio-pro", "--email", "lovelace@example.com"));
     for (const device of ["mac-studio", "thinkpad"]) {
@@ -129,6 +125,11 @@ await travel({
     command("simulate", "paddle", "subscription", "--plan", "relay-starter", ...server);
     command("simulate", "appsumo", "checkout", "--plan", "studio-solo", ...server);
     command("simulate", "lemonsqueezy", "checkout", "--plan", "studio-solo", ...server);
+    // What is played waits until it is delivered, and this receiver takes its time.
+    const file = `${tmpdir()}/keywright-everywhere-${process.pid}.toml`;
+    const url = `http://127.0.0.1:${receiver.server.address().port}/hooks`;
+    writeFileSync(file, `[[webhook_endpoint]]\ncode = "crm"\nmode = "test"\nurl = "${url}"\n`);
+    command("apply", file);
   },
 
   async "and people have worked here"() {
