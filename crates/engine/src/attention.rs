@@ -9,7 +9,7 @@ pub(crate) use self::{
         account_at, buyers_refused, disconnected, events_lost, held, lookup_failing, malformed, no_events,
         not_caught_up, signatures_failing, unknown_account, wrong_mode,
     },
-    outgoing::{deliveries_that_waited, mails_that_waited},
+    outgoing::{Waited, that_waited},
     sale::{is_for_a_person, mails_held_as_old, of_order, unsettled},
 };
 

@@ -16,7 +16,7 @@ use store::{Write, rows::AttentionItem};
 
 use crate::{
     Engine, Error,
-    attention::{deliveries_that_waited, mails_that_waited},
+    attention::{Waited, that_waited},
     audit,
     rulings::By,
     tenants::DEFAULT_TENANT,
@@ -131,8 +131,9 @@ impl Engine {
         let mails = write.hold_mails_before(held.since).await?;
         let deliveries = write.hold_deliveries_before(held.since).await?;
         let mut items: Vec<AttentionItem> = Vec::new();
-        items.extend(mails.keys().map(|tenant| mails_that_waited(held, *tenant, now, &mut *self.entropy())));
-        items.extend(deliveries.keys().map(|tenant| deliveries_that_waited(held, *tenant, now, &mut *self.entropy())));
+        for (what, tenants) in [(Waited::Mails, mails.keys()), (Waited::Deliveries, deliveries.keys())] {
+            items.extend(tenants.map(|tenant| that_waited(what, held, *tenant, now, &mut *self.entropy())));
+        }
         write.open_items(items).await?;
         Ok(Released { mails_held: mails.values().sum(), deliveries_held: deliveries.values().sum() })
     }

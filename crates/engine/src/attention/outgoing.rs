@@ -9,35 +9,41 @@ use store::{deliveries, outbox, rows::AttentionItem};
 
 use crate::outgoing::Held;
 
-/// The item for mails that waited when everything was held. It closes when they are released.
-pub(crate) fn mails_that_waited(
-    held: Held,
-    tenant: TenantId,
-    now: Timestamp,
-    entropy: &mut dyn Entropy,
-) -> AttentionItem {
-    let detail = format!(
-        "mails waited {}, and may have left already: they stay held; look at them, then send them with `keywright mail release`",
-        when(held)
-    );
-    let (id, about) = (AttentionId::new(now, entropy), (outbox::HELD_AS_OLD, tenant.to_string()));
-    AttentionItem::new(id, tenant, about, detail, now)
+/// What waited when everything was held, and is still held.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Waited {
+    /// Mails. Their item closes when they are released.
+    Mails,
+    /// Deliveries. Theirs closes when nothing is held any more for an address that is called.
+    Deliveries,
 }
 
-/// The item for deliveries that waited then. It closes when nothing is held any more for an address that is called.
-pub(crate) fn deliveries_that_waited(
+/// The item for what stays held at a vendor.
+pub(crate) fn that_waited(
+    what: Waited,
     held: Held,
     tenant: TenantId,
     now: Timestamp,
     entropy: &mut dyn Entropy,
 ) -> AttentionItem {
-    let detail = format!(
-        "events for webhook endpoints waited {}, and may have arrived already: they stay held; look at them, then release them \
-         at their endpoint",
-        when(held)
-    );
-    let (id, about) = (AttentionId::new(now, entropy), (deliveries::HELD_AT_RELEASE, tenant.to_string()));
-    AttentionItem::new(id, tenant, about, detail, now)
+    let when = when(held);
+    let (kind, detail) = match what {
+        Waited::Mails => (
+            outbox::HELD_AS_OLD,
+            format!(
+                "mails waited {when}, and may have left already: they stay held; look at them, then send them with `keywright \
+                 mail release`"
+            ),
+        ),
+        Waited::Deliveries => (
+            deliveries::HELD_AT_RELEASE,
+            format!(
+                "events for webhook endpoints waited {when}, and may have arrived already: they stay held; look at them, then \
+                 release them at their endpoint"
+            ),
+        ),
+    };
+    AttentionItem::new(AttentionId::new(now, entropy), tenant, (kind, tenant.to_string()), detail, now)
 }
 
 fn when(held: Held) -> String {
